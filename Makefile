@@ -1,0 +1,74 @@
+# moongate: `make` builds and runs the quick tests; `make help` lists the rest.
+
+GO       ?= go
+FUZZTIME ?= 60s
+SOAK     ?= 10m
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+PKG      := github.com/moongate-vpn/moongate
+
+# Tools are pinned here, not in go.mod: they are never linked into the binary.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+
+.DEFAULT_GOAL := all
+.PHONY: all help build quick test race interop lint fmt fmt-check vet fuzz bench soak cover demo docs deps clean
+
+all: build quick ## build and run the quick tests
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+
+build: ## bin/moongate, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(PKG)/daemon.Version=$(VERSION)' -o bin/moongate ./cmd/moongate
+
+quick: ## tests that need neither root nor the stock daemon
+	$(GO) test -short ./...
+
+# Everything: units, engines in memory, commands, prompt, examples, and the stock daemon in network
+# namespaces, with the race detector. Installs what is missing first.
+test: deps build ## run everything (Debian, root)
+	$(GO) test -race -timeout 9m ./...
+
+race: ## the quick tests under the race detector
+	$(GO) test -race -short ./...
+
+interop: deps build ## only the tests against the stock daemon
+	$(GO) test -count 1 -timeout 9m -v ./test/...
+
+deps: ## install the packages the tests talk to
+	@sh test/install-deps.sh
+
+lint: vet ## staticcheck, and golangci-lint where it is installed
+	$(GO) run $(STATICCHECK) ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
+
+vet:
+	$(GO) vet ./...
+
+fmt: ## format the tree
+	$(GO) run $(GOFUMPT) -l -w .
+
+fmt-check:
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt:"; echo "$$bad"; exit 1; fi
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@sh test/fuzz.sh $(FUZZTIME)
+
+bench: ## the benchmarks, and the tunnel arena where it can run
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+soak: build ## what takes longer than a test may: load, long fuzzing, renegotiation under traffic
+	MOONGATE_SOAK=$(SOAK) $(GO) test -count 1 -timeout 0 -v -run Soak ./...
+	@sh test/fuzz.sh $(SOAK)
+
+cover: ## coverage per package
+	$(GO) test -short -coverprofile cover.out ./... && $(GO) tool cover -func cover.out | tail -n 1
+
+demo: deps build ## a tunnel between two namespaces, answered by Lua
+	bin/moongate demo
+
+docs: build ## manual pages into dist/man
+	bin/moongate man dist/man
+
+clean:
+	rm -rf bin dist cover.out

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Installs the programs the tests talk to, each only when it is missing. Debian or a derivative, as root.
+set -eu
+
+need=
+want() { # want PROGRAM PACKAGE
+	command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || need="$need $2"
+}
+want openvpn openvpn
+want ip iproute2
+want ping iputils-ping
+want iperf3 iperf3
+
+[ -n "$need" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+	echo "missing:$need; install them, or run as root on Debian. Tests that need them will fail." >&2
+	exit 0
+fi
+echo "installing:$need"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq || true
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $need >/dev/null

@@ -1,0 +1,108 @@
+// Package test holds what spans rooms: the arrows between them, and the tests against the stock daemon.
+package test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/moongate-vpn/moongate/"
+
+// listed is what `go list -json` tells about a package of ours.
+type listed struct {
+	ImportPath string
+	Doc        string
+	Imports    []string
+}
+
+// rooms lists the packages of the module as this machine would build them.
+func rooms(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports", module+"...").Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	var all []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("go list found only %d packages: the test looks in the wrong place", len(all))
+	}
+	return all
+}
+
+// The arrows of docs/architecture.md. A room is its folder and everything below it, unless it ends in "$".
+var forbidden = []struct{ from, to, because string }{
+	{"daemon", module + "cmd", "commands use the daemon, not the other way"},
+	{"mgmt", module + "cmd", "commands use the port, not the other way"},
+	{"mgmt", module + "daemon", "the port drives a Controller it declares"},
+	{"mgmt", module + "script", "scripts are clients of the port"},
+	{"script", module + "daemon", "a script has a management connection and nothing else"},
+	{"script", module + "cmd", "commands run scripts, not the other way"},
+	{"mgmt/client", module + "mgmt/server", "the client speaks to any daemon"},
+	{"mgmt/wire", module + "mgmt/client", "bytes know no connections"},
+	{"mgmt/wire", module + "mgmt/server", "bytes know no connections"},
+	{"daemon/control", module + "daemon/transport", "the control channel does no I/O"},
+	{"daemon/control", module + "daemon/data", "the two channels meet in the engines"},
+	{"daemon/data", module + "daemon/control", "the two channels meet in the engines"},
+	{"daemon/data", module + "daemon/transport", "the data channel does no I/O"},
+	{"daemon/data", module + "daemon/tun", "the data channel does no I/O"},
+	{"daemon/reliable", "net", "the reliability layer is pure: bytes and a time in, bytes and a deadline out"},
+	{"daemon/client", module + "daemon/server", "the engines do not know each other"},
+	{"daemon/server", module + "daemon/client", "the engines do not know each other"},
+	{"daemon", "github.com/spf13/cobra", "only cmd knows cobra"},
+	{"mgmt", "github.com/spf13/cobra", "only cmd knows cobra"},
+	{"script", "github.com/spf13/cobra", "only cmd knows cobra"},
+	{"daemon", "github.com/peterh/liner", "only cmd owns the terminal"},
+	{"mgmt", "github.com/peterh/liner", "only cmd owns the terminal"},
+	{"script", "github.com/peterh/liner", "only cmd owns the terminal"},
+}
+
+// stdOnly are the packages that import the standard library alone.
+var stdOnly = []string{"daemon/wire", "mgmt/lexer", "daemon/internal/replay", "mgmt"}
+
+func TestArrows(t *testing.T) {
+	for _, p := range rooms(t) {
+		room := strings.TrimPrefix(p.ImportPath, module)
+		for _, imp := range p.Imports {
+			for _, f := range forbidden {
+				if within(room, f.from) && within(imp, f.to) {
+					t.Errorf("%s imports %s: %s", room, imp, f.because)
+				}
+			}
+			for _, s := range stdOnly {
+				if room == s && strings.Contains(strings.SplitN(imp, "/", 2)[0], ".") {
+					t.Errorf("%s imports %s: it stands on the standard library alone", room, imp)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	for _, p := range rooms(t) {
+		if len(p.Doc) < 20 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// within reports whether path is room or lies below it.
+func within(path, room string) bool {
+	return path == room || strings.HasPrefix(path, room+"/")
+}
