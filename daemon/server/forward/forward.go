@@ -1,0 +1,171 @@
+// Package forward finds the client a tunnel packet belongs to.
+//
+// A Table maps tunnel addresses (host routes) and the subnets behind clients (iroutes) to clients. The control
+// plane writes it, every data plane goroutine reads it: a reader takes the lock once for a batch of packets, see
+// Table.Read.
+//
+// Rule: wire notes, "Server: routing between clients and tunnel".
+package forward
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Route is one entry of a Table.
+type Route[C comparable] struct {
+	Prefix netip.Prefix
+	Client C
+	// lastRef is the Unix time of the last packet to this destination.
+	lastRef atomic.Int64
+}
+
+// LastRef is the Unix time of the last packet that used the route, or of its creation.
+func (r *Route[C]) LastRef() int64 { return r.lastRef.Load() }
+
+// Table is a set of routes to clients of type C, usually a pointer. The zero value is empty and ready.
+type Table[C comparable] struct {
+	mu      sync.RWMutex // guards everything below
+	hosts   map[netip.Addr]*Route[C]
+	subnets map[netip.Prefix]*Route[C]
+	// Prefix lengths in use, longest first, so that a lookup tries only those.
+	bits4, bits6 []length
+}
+
+// length is a prefix length and the number of subnets that have it.
+type length struct{ bits, n int }
+
+// Add routes prefix to client, in place of whoever had it. It returns the former client and whether there was one.
+// now is the Unix time the route counts as used.
+func (t *Table[C]) Add(prefix netip.Prefix, client C, now int64) (old C, replaced bool) {
+	prefix = prefix.Masked()
+	r := &Route[C]{Prefix: prefix, Client: client}
+	r.lastRef.Store(now)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if prefix.IsSingleIP() {
+		if t.hosts == nil {
+			t.hosts = make(map[netip.Addr]*Route[C])
+		}
+		if was, ok := t.hosts[prefix.Addr()]; ok {
+			old, replaced = was.Client, true
+		}
+		t.hosts[prefix.Addr()] = r
+		return old, replaced
+	}
+	if t.subnets == nil {
+		t.subnets = make(map[netip.Prefix]*Route[C])
+	}
+	if was, ok := t.subnets[prefix]; ok {
+		old, replaced = was.Client, true
+	} else {
+		t.count(prefix, 1)
+	}
+	t.subnets[prefix] = r
+	return old, replaced
+}
+
+// Remove deletes prefix if it leads to client, and reports whether it did.
+func (t *Table[C]) Remove(prefix netip.Prefix, client C) bool {
+	prefix = prefix.Masked()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if prefix.IsSingleIP() {
+		if r, ok := t.hosts[prefix.Addr()]; ok && r.Client == client {
+			delete(t.hosts, prefix.Addr())
+			return true
+		}
+		return false
+	}
+	if r, ok := t.subnets[prefix]; ok && r.Client == client {
+		delete(t.subnets, prefix)
+		t.count(prefix, -1)
+		return true
+	}
+	return false
+}
+
+// All returns the routes, host routes first, each group in the order of the addresses.
+func (t *Table[C]) All() []*Route[C] {
+	t.mu.RLock()
+	all := make([]*Route[C], 0, len(t.hosts)+len(t.subnets))
+	for _, r := range t.hosts {
+		all = append(all, r)
+	}
+	for _, r := range t.subnets {
+		all = append(all, r)
+	}
+	t.mu.RUnlock()
+	slices.SortFunc(all, func(a, b *Route[C]) int {
+		if a.Prefix.IsSingleIP() != b.Prefix.IsSingleIP() {
+			if a.Prefix.IsSingleIP() {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), b.Prefix.Bits()-a.Prefix.Bits())
+	})
+	return all
+}
+
+// Reader looks up destinations while it holds the table's read lock.
+type Reader[C comparable] struct{ t *Table[C] }
+
+// Read locks the table for reading until Done. Take it for a batch of packets, not for a wait.
+func (t *Table[C]) Read() Reader[C] {
+	t.mu.RLock()
+	return Reader[C]{t}
+}
+
+// Done ends the reading.
+func (r Reader[C]) Done() { r.t.mu.RUnlock() }
+
+// Lookup finds the client for a destination: a host route, else the longest subnet. now, a Unix time, becomes the
+// route's last reference.
+func (r Reader[C]) Lookup(dst netip.Addr, now int64) (client C, ok bool) {
+	if e, ok := r.t.hosts[dst]; ok {
+		e.touch(now)
+		return e.Client, true
+	}
+	lengths := r.t.bits4
+	if dst.Is6() {
+		lengths = r.t.bits6
+	}
+	for _, l := range lengths {
+		p, err := dst.Prefix(l.bits)
+		if err != nil {
+			break // a length of the other family cannot be in the list
+		}
+		if e, ok := r.t.subnets[p]; ok {
+			e.touch(now)
+			return e.Client, true
+		}
+	}
+	return client, false
+}
+
+// touch writes only when the second has changed, so that readers on several cores do not fight over the line.
+func (r *Route[C]) touch(now int64) {
+	if r.lastRef.Load() != now {
+		r.lastRef.Store(now)
+	}
+}
+
+// count keeps the list of prefix lengths. The caller holds mu.
+func (t *Table[C]) count(p netip.Prefix, d int) {
+	list := &t.bits4
+	if p.Addr().Is6() {
+		list = &t.bits6
+	}
+	i, found := slices.BinarySearchFunc(*list, p.Bits(), func(l length, bits int) int { return bits - l.bits })
+	if !found {
+		*list = slices.Insert(*list, i, length{bits: p.Bits()})
+	}
+	(*list)[i].n += d
+	if (*list)[i].n == 0 {
+		*list = slices.Delete(*list, i, i+1)
+	}
+}
