@@ -1,0 +1,149 @@
+package server
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Bits of IV_PROTO, what a client can do.
+//
+// Rule: wire notes, "IV_PROTO bits".
+const (
+	protoDataV2      = 1 << 1
+	protoRequestPush = 1 << 2
+	protoTLSKeyExp   = 1 << 3
+	protoAuthPending = 1 << 4
+	protoCCExit      = 1 << 7
+	protoAuthTemp    = 1 << 8
+	protoDynTLSCrypt = 1 << 9
+	protoDataEpoch   = 1 << 10
+	protoPushUpdate  = 1 << 12
+)
+
+// maxPeerInfo bounds what a client may tell about itself: lines, and bytes of a line.
+const (
+	maxPeerInfoLines = 64
+	maxPeerInfoLine  = 256
+)
+
+// peerInfo is what a client says about itself in its key message: `NAME=value` lines.
+type peerInfo struct {
+	// Lines are the accepted lines in the client's order.
+	Lines []string
+	// Proto is IV_PROTO, 0 when absent.
+	Proto   uint32
+	ciphers []string
+	// listed says that the client sent IV_CIPHERS, which is then authoritative.
+	listed bool
+	ncp    int
+	values map[string]string
+}
+
+// parsePeerInfo keeps the well-formed lines of s. Names are [A-Za-z_][A-Za-z0-9_]*, values printable; anything
+// else is left out, since the lines go into the environment of scripts.
+func parsePeerInfo(s string) peerInfo {
+	p := peerInfo{values: make(map[string]string)}
+	for line := range strings.SplitSeq(s, "\n") {
+		name, value, ok := strings.Cut(line, "=")
+		if !ok || len(line) > maxPeerInfoLine || len(p.Lines) >= maxPeerInfoLines || !isEnvName(name) || !isPrintable(value) {
+			continue
+		}
+		p.Lines = append(p.Lines, line)
+		p.values[name] = value
+		switch name {
+		case "IV_PROTO":
+			if n, err := strconv.ParseUint(value, 10, 32); err == nil {
+				p.Proto = uint32(n)
+			}
+		case "IV_CIPHERS":
+			p.listed = true
+			p.ciphers = strings.Split(strings.ToUpper(value), ":")
+		case "IV_NCP":
+			p.ncp, _ = strconv.Atoi(value)
+		}
+	}
+	return p
+}
+
+// Has reports whether the client announced a bit of IV_PROTO. No bit counts without the one for P_DATA_V2.
+func (p *peerInfo) Has(bit uint32) bool { return p.Proto&protoDataV2 != 0 && p.Proto&bit != 0 }
+
+// Get is the value of a line, or "".
+func (p *peerInfo) Get(name string) string { return p.values[name] }
+
+// Negotiates reports whether the client can be told a cipher by push.
+func (p *peerInfo) Negotiates() bool { return p.listed || p.ncp >= 2 }
+
+// errNoSharedCipher is the reason a client is refused with, as it reads it.
+var errNoSharedCipher = errors.New("Data channel cipher negotiation failed (no shared cipher)") //nolint:staticcheck // wire text
+
+// chooseCipher picks the data cipher: the first of the server's list that the client accepts. occ is the client's
+// options string; its cipher counts only when the client sent no list. fallback, may be "", serves clients that
+// tell nothing at all.
+//
+// Rule: wire notes, "Negotiation".
+func chooseCipher(ours []string, p *peerInfo, occ, fallback string) (string, error) {
+	theirs := p.ciphers
+	if !p.listed && p.ncp >= 2 {
+		theirs = []string{"AES-256-GCM", "AES-128-GCM"}
+	}
+	remote := occCipher(occ)
+	for _, c := range ours {
+		if slices.Contains(theirs, c) || (!p.listed && remote == c) {
+			return c, nil
+		}
+	}
+	if len(theirs) == 0 && remote == "" && fallback != "" {
+		return fallback, nil
+	}
+	return "", errNoSharedCipher
+}
+
+// occCipher is the cipher an options string names, in upper case, or "".
+func occCipher(occ string) string {
+	for o := range strings.SplitSeq(occ, ",") {
+		if c, ok := strings.CutPrefix(o, "cipher "); ok {
+			return strings.ToUpper(c)
+		}
+	}
+	return ""
+}
+
+func isEnvName(s string) bool {
+	if s == "" {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// isPrintable reports whether s has no control characters. Bytes above 127 are UTF-8 and pass.
+func isPrintable(s string) bool { return remap(s) == s }
+
+// remap replaces the control characters of a name that a peer sent by '_', so that it is safe in logs and
+// environments.
+//
+// Rule: options notes, "Character remapping of names".
+func remap(s string) string {
+	clean := func(c byte) bool { return c >= ' ' && c != 0x7f }
+	for i := range len(s) {
+		if !clean(s[i]) {
+			b := []byte(s)
+			for k := range b {
+				if !clean(b[k]) {
+					b[k] = '_'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}

@@ -1,0 +1,110 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestChooseCipher(t *testing.T) {
+	gcm := []string{"AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"}
+	tests := []struct {
+		name, info, occ string
+		ours            []string
+		fallback, want  string
+	}{
+		{"2.6 client", "IV_NCP=2\nIV_CIPHERS=AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305\n", "", gcm, "", "AES-256-GCM"},
+		{"server's order", "IV_CIPHERS=AES-256-GCM:CHACHA20-POLY1305\n", "", []string{"CHACHA20-POLY1305", "AES-256-GCM"}, "", "CHACHA20-POLY1305"},
+		{"2.4 client", "IV_NCP=2\n", "V4,cipher BF-CBC,auth SHA1", gcm, "", "AES-256-GCM"},
+		{"by options string", "", "V4,dev-type tun,cipher aes-256-cbc,auth SHA1", []string{"AES-256-GCM", "AES-256-CBC"}, "", "AES-256-CBC"},
+		{"list is authoritative", "IV_CIPHERS=AES-128-GCM\n", "V4,cipher AES-256-CBC", []string{"AES-256-CBC"}, "AES-256-CBC", ""},
+		{"fallback", "", "V4,dev-type tun", gcm, "AES-256-CBC", "AES-256-CBC"},
+		{"fallback not for those who tell", "", "V4,cipher BF-CBC", gcm, "AES-256-CBC", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := parsePeerInfo(tt.info)
+			got, err := chooseCipher(tt.ours, &p, tt.occ, tt.fallback)
+			if got != tt.want || (tt.want == "") != errors.Is(err, errNoSharedCipher) {
+				t.Errorf("got %q, %v; want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestPeerInfoLeavesOutWhatScriptsShouldNotSee(t *testing.T) {
+	p := parsePeerInfo("IV_VER=2.6.14\nIV_PROTO=990\nLD PRELOAD=x\n1X=y\nUV_A=b\x01c\nnoequals\nUV_OK=ä $(reboot)\nUV_LONG=" + strings.Repeat("x", 300) + "\n")
+	if d := cmp.Diff([]string{"IV_VER=2.6.14", "IV_PROTO=990", "UV_OK=ä $(reboot)"}, p.Lines); d != "" {
+		t.Error(d)
+	}
+	if !p.Has(protoTLSKeyExp) || p.Has(protoDataEpoch) || p.Get("IV_VER") != "2.6.14" {
+		t.Errorf("proto %d", p.Proto)
+	}
+	if odd := parsePeerInfo("IV_PROTO=8\n"); odd.Has(protoTLSKeyExp) {
+		t.Error("a bit counts without P_DATA_V2")
+	}
+}
+
+func TestPushReply(t *testing.T) {
+	short, err := pushReply([]string{"route-gateway 10.8.0.1", "ping 10"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"PUSH_REPLY,route-gateway 10.8.0.1,ping 10"}, short); d != "" {
+		t.Error(d)
+	}
+	if none, _ := pushReply(nil); len(none) != 1 || none[0] != "PUSH_REPLY" {
+		t.Errorf("empty list: %q", none)
+	}
+	if _, err := pushReply([]string{strings.Repeat("x", 256)}); !errors.Is(err, errPushTooLong) {
+		t.Errorf("overlong option: %v", err)
+	}
+	var many []string
+	for i := range 80 {
+		many = append(many, fmt.Sprintf("route 10.%d.0.0 255.255.0.0", i))
+	}
+	messages, err := pushReply(many)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var joined []string
+	for i, m := range messages {
+		if len(m) > 1023 {
+			t.Errorf("message %d has %d bytes", i, len(m))
+		}
+		options := strings.Split(m, ",")
+		last := options[len(options)-1]
+		want := "push-continuation 2"
+		if i == len(messages)-1 {
+			want = "push-continuation 1"
+		}
+		if options[0] != "PUSH_REPLY" || last != want {
+			t.Errorf("message %d: %q … %q", i, options[0], last)
+		}
+		joined = append(joined, options[1:len(options)-1]...)
+	}
+	if d := cmp.Diff(many, joined); d != "" {
+		t.Error(d)
+	}
+	if len(messages) != 3 {
+		t.Errorf("%d messages, stock sends 3", len(messages))
+	}
+}
+
+func FuzzPeerInfo(f *testing.F) {
+	f.Add("IV_VER=2.6.14\nIV_PROTO=990\nIV_CIPHERS=A:B\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		p := parsePeerInfo(s)
+		if again := parsePeerInfo(strings.Join(p.Lines, "\n")); !cmp.Equal(p.Lines, again.Lines) {
+			t.Fatalf("%q became %q", p.Lines, again.Lines)
+		}
+		for _, l := range p.Lines {
+			if strings.ContainsAny(l, "\x00\r\n") {
+				t.Fatalf("%q", l)
+			}
+		}
+	})
+}
