@@ -1,0 +1,64 @@
+package netconf
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+)
+
+// Logf takes a log line and the lowest verb that shows it.
+type Logf func(verb int, format string, args ...any)
+
+// Errors that callers branch on; all others are the system's.
+var (
+	// ErrExists says that an equal route or address is there already.
+	ErrExists = errors.New("exists already")
+	// ErrNoGateway says that there is no default route.
+	ErrNoGateway = errors.New("no default gateway")
+)
+
+// Addr is an address of a tunnel device.
+type Addr struct {
+	// Prefix is the address with the length of its subnet. With a Peer only the address counts.
+	Prefix netip.Prefix
+	// Peer is the other end of a point-to-point address (topologies net30 and p2p); invalid otherwise.
+	Peer netip.Addr
+}
+
+// NoMetric leaves the choice of a route's metric to the kernel.
+const NoMetric = -1
+
+// Route is one route. Dst keeps its host bits: the kernel refuses them, as stock lets it.
+type Route struct {
+	Dst    netip.Prefix
+	Via    netip.Addr // invalid: on link through Dev
+	Dev    string     // "" leaves it to the kernel
+	Metric int        // NoMetric: none given
+	Table  int        // 0: main
+}
+
+// Gateway is a way out of this host.
+type Gateway struct {
+	Addr   netip.Addr   // invalid or unspecified when the destination is on link
+	Prefix netip.Prefix // the address of Dev in the gateway's subnet, with its length
+	Dev    string
+	MAC    net.HardwareAddr
+	Metric int // of the default route, NoMetric when none
+	OnLink bool
+}
+
+// Net changes addresses and routes of the system. Implementations log stock's lines and are safe for concurrent use.
+type Net interface {
+	SetMTU(dev string, mtu int) error
+	SetUp(dev string) error
+	SetMAC(dev string, mac net.HardwareAddr) error
+	SetTxQueueLen(dev string, n int) error
+	AddAddr(dev string, a Addr) error
+	DelAddr(dev string, a Addr) error
+	// AddRoute adds a route; ErrExists when an equal one is there (logged as stock's NOTE).
+	AddRoute(r Route) error
+	DelRoute(r Route) error
+	// DefaultGateway finds the way towards an address; an unspecified one (0.0.0.0 or ::) asks for the default route.
+	// ErrNoGateway when there is none.
+	DefaultGateway(towards netip.Addr) (Gateway, error)
+}
