@@ -1,0 +1,36 @@
+package client
+
+import "time"
+
+// pauses computes how long to wait before the next connection attempt.
+type pauses struct {
+	attempts int           // unsuccessful ones since the last success
+	backoff  time.Duration // what a server asked for, for the next pause only
+}
+
+// slowAfter is the number of unsuccessful rounds through the profiles after which the pause starts to double.
+const slowAfter = 4
+
+// nointeractBase is the pause when rejected credentials are sent again without asking anybody.
+const nointeractBase = 10 * time.Second
+
+// next returns the pause before the next attempt.
+//
+//	base · 2^(rounds−4) from the fifth unsuccessful round on, at most limit
+//
+// Rounds are attempts divided by the number of profiles. A server's backoff request raises the result and is used up.
+func (p *pauses) next(base, limit time.Duration, profiles int) time.Duration {
+	d := base
+	if rounds := p.attempts / max(profiles, 1); rounds > slowAfter {
+		shift := min(rounds-slowAfter, 15)
+		d = min(base<<shift, limit)
+	}
+	d = max(d, p.backoff)
+	p.backoff = 0
+	return d
+}
+
+// exhausted reports whether limit rounds through the profiles were unsuccessful. A limit of 0 never ends.
+func (p *pauses) exhausted(limit, profiles int) bool {
+	return limit > 0 && p.attempts >= limit*max(profiles, 1)
+}
