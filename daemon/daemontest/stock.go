@@ -1,0 +1,181 @@
+//go:build linux
+
+package daemontest
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Process is a program running in a namespace, with its log collected. It is ended when its test ends.
+type Process struct {
+	cmd  *exec.Cmd
+	name string
+	done chan struct{} // closed when the program has ended and its output is read
+	err  error         // of Wait, valid after done
+
+	mu    sync.Mutex // guards what follows
+	lines []string
+	more  chan struct{} // closed and replaced with every line
+}
+
+// RequireOpenVPN skips a test where the stock daemon is not installed.
+func RequireOpenVPN(t testing.TB) string {
+	t.Helper()
+	for _, p := range []string{"openvpn", "/usr/sbin/openvpn", "/usr/local/sbin/openvpn"} {
+		if path, err := exec.LookPath(p); err == nil {
+			return path
+		}
+	}
+	t.Skip("needs the stock openvpn program")
+	return ""
+}
+
+// OpenVPN starts the stock daemon in the namespace with a configuration file and further options.
+func (n *Namespace) OpenVPN(t testing.TB, config string, args ...string) *Process {
+	t.Helper()
+	return n.Start(t, RequireOpenVPN(t), append([]string{"--config", config}, args...)...)
+}
+
+// Start starts a program in the namespace and collects both its output streams by lines.
+func (n *Namespace) Start(t testing.TB, name string, args ...string) *Process {
+	t.Helper()
+	p := &Process{
+		cmd: n.Command(context.Background(), name, args...), name: name,
+		done: make(chan struct{}), more: make(chan struct{}),
+	}
+	r, w := io.Pipe()
+	p.cmd.Stdout, p.cmd.Stderr = w, w
+	p.cmd.WaitDelay = 2 * time.Second
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var reader sync.WaitGroup
+	reader.Go(func() { p.collect(r) })
+	go func() {
+		p.err = p.cmd.Wait()
+		_ = w.Close()
+		reader.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.Stop(t)
+		if t.Failed() {
+			t.Logf("log of %s %s:\n%s", name, strings.Join(args, " "), p.Log())
+		}
+	})
+	return p
+}
+
+func (p *Process) collect(r io.Reader) {
+	br := bufio.NewReader(r)
+	for {
+		line, err := br.ReadString('\n')
+		if line != "" {
+			p.mu.Lock()
+			p.lines = append(p.lines, strings.TrimRight(line, "\r\n"))
+			close(p.more)
+			p.more = make(chan struct{})
+			p.mu.Unlock()
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// WaitLine waits for a line that contains text, looking at all lines since the start, and returns it. The test fails when
+// the time is over or the program ends first.
+func (p *Process) WaitLine(t testing.TB, text string, timeout time.Duration) string {
+	t.Helper()
+	return p.WaitLineAfter(t, 0, text, timeout)
+}
+
+// WaitLineAfter is WaitLine for lines from number from on; see Lines.
+func (p *Process) WaitLineAfter(t testing.TB, from int, text string, timeout time.Duration) string {
+	t.Helper()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for ended := false; ; {
+		p.mu.Lock()
+		for ; from < len(p.lines); from++ {
+			if strings.Contains(p.lines[from], text) {
+				line := p.lines[from]
+				p.mu.Unlock()
+				return line
+			}
+		}
+		more := p.more
+		p.mu.Unlock()
+		if ended {
+			t.Fatalf("%s ended (%v) without the line %q:\n%s", p.name, p.err, text, p.Log())
+		}
+		select {
+		case <-more:
+		case <-p.done:
+			ended = true
+		case <-timer.C:
+			t.Fatalf("%s did not print %q within %v:\n%s", p.name, text, timeout, p.Log())
+		}
+	}
+}
+
+// Lines is the number of lines so far.
+func (p *Process) Lines() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.lines)
+}
+
+// Log is everything printed so far.
+func (p *Process) Log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.lines, "\n")
+}
+
+// PID is the program's process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Signal sends a signal to the program.
+func (p *Process) Signal(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		t.Errorf("signal %s: %v", p.name, err)
+	}
+}
+
+// Wait waits for the end and returns the exit status, -1 for death by signal.
+func (p *Process) Wait(t testing.TB, timeout time.Duration) int {
+	t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(timeout):
+		t.Fatalf("%s still runs after %v:\n%s", p.name, timeout, p.Log())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Stop ends the program: SIGTERM, then SIGKILL after 5 s. It is idempotent.
+func (p *Process) Stop(t testing.TB) {
+	t.Helper()
+	select {
+	case <-p.done:
+		return
+	default:
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(5 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
