@@ -1,0 +1,112 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"runtime"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// privileges are what the process gives up once everything that needs them is open.
+type privileges struct {
+	user, group, chroot string
+	uid, gid            int // -1 when not asked for
+}
+
+// lookupPrivileges resolves the names while the system's databases can be read, before any chroot.
+func lookupPrivileges(userName, groupName, chroot string) (*privileges, error) {
+	p := &privileges{user: userName, group: groupName, chroot: chroot, uid: -1, gid: -1}
+	if userName != "" {
+		u, err := user.Lookup(userName)
+		if err != nil {
+			return nil, fmt.Errorf("failed to find UID for user %s", userName)
+		}
+		if p.uid, err = strconv.Atoi(u.Uid); err != nil {
+			return nil, fmt.Errorf("failed to find UID for user %s", userName)
+		}
+	}
+	if groupName != "" {
+		g, err := user.LookupGroup(groupName)
+		if err != nil {
+			return nil, fmt.Errorf("failed to find GID for group %s", groupName)
+		}
+		if p.gid, err = strconv.Atoi(g.Gid); err != nil {
+			return nil, fmt.Errorf("failed to find GID for group %s", groupName)
+		}
+	}
+	return p, nil
+}
+
+// wanted reports whether there is anything to give up.
+func (p *privileges) wanted() bool { return p.uid >= 0 || p.gid >= 0 || p.chroot != "" }
+
+// drop changes root, groups and user for every thread of the process, in this order, and keeps CAP_NET_ADMIN so that
+// the device and its routes can be opened again. logf gets stock's lines.
+func (p *privileges) drop(logf func(format string, args ...any)) error {
+	if p.chroot != "" {
+		if err := syscall.Chroot(p.chroot); err != nil {
+			return fmt.Errorf("chroot to '%s' failed: %w", p.chroot, err)
+		}
+		if err := os.Chdir("/"); err != nil {
+			return fmt.Errorf("cd to '/' failed: %w", err)
+		}
+		logf("chroot to '%s' and cd to '/' succeeded", p.chroot)
+	}
+	keep := p.uid > 0
+	if keep {
+		keep = allThreads(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1, 0) == nil
+	}
+	if p.gid >= 0 {
+		if err := syscall.Setgid(p.gid); err != nil {
+			return fmt.Errorf("setgid('%s') failed: %w", p.group, err)
+		}
+		logf("GID set to %s", p.group)
+		if err := syscall.Setgroups([]int{p.gid}); err != nil {
+			return fmt.Errorf("setgroups('%s') failed: %w", p.group, err)
+		}
+	}
+	if p.uid >= 0 {
+		if err := syscall.Setuid(p.uid); err != nil {
+			return fmt.Errorf("setuid('%s') failed: %w", p.user, err)
+		}
+		logf("UID set to %s", p.user)
+	}
+	if keep {
+		if err := onlyNetAdmin(); err != nil {
+			logf("WARNING: could not retain CAP_NET_ADMIN: %v", err)
+		} else {
+			logf("Capabilities retained: CAP_NET_ADMIN")
+		}
+	}
+	return nil
+}
+
+// onlyNetAdmin leaves CAP_NET_ADMIN in the effective and permitted sets of every thread, and nothing else.
+func onlyNetAdmin() error {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	data[0].Effective = 1 << unix.CAP_NET_ADMIN
+	data[0].Permitted = 1 << unix.CAP_NET_ADMIN
+	err := allThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&data[0])), 0)
+	runtime.KeepAlive(&hdr)
+	runtime.KeepAlive(&data)
+	return err
+}
+
+// allThreads makes a system call that works on a thread on all of them. A binary with cgo cannot.
+func allThreads(nr, a, b, c uintptr) error {
+	_, _, errno := syscall.AllThreadsSyscall(nr, a, b, c)
+	if errno == syscall.ENOTSUP {
+		return errors.New("not possible in a binary built with cgo")
+	}
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
