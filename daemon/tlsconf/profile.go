@@ -1,0 +1,78 @@
+package tlsconf
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+)
+
+// profile is the value of tls-cert-profile, in rising order.
+//
+// SHA-1 signatures are refused in each of them: the library does not know them any more.
+type profile uint8
+
+const (
+	insecure  profile = iota // what the library still takes
+	legacy                   // RSA from 1024 bits, elliptic curves from 160 bits
+	preferred                // RSA from 2048 bits, elliptic curves from 224 bits
+	suiteb                   // P-256 and P-384 with SHA-256 and SHA-384
+)
+
+func parseProfile(name string) (profile, error) {
+	switch name {
+	case "", "legacy":
+		return legacy, nil
+	case "insecure":
+		return insecure, nil
+	case "preferred":
+		return preferred, nil
+	case "suiteb":
+		return suiteb, nil
+	default:
+		return 0, fmt.Errorf("ERROR: Invalid cert profile: %s", name)
+	}
+}
+
+// algorithms checks key sizes, and for suiteb curves and hashes, of a whole chain.
+func (c *check) algorithms(chain []*x509.Certificate) error {
+	for depth, cert := range chain {
+		if !c.profile.allowsKey(cert.PublicKey) {
+			reason := "EE certificate key too weak"
+			if depth > 0 {
+				reason = "CA certificate key too weak"
+			}
+			return c.fail(depth, cert, reason, nil)
+		}
+		// The signature of an anchor on itself says nothing.
+		if c.profile == suiteb && !c.anchored(cert) &&
+			cert.SignatureAlgorithm != x509.ECDSAWithSHA256 && cert.SignatureAlgorithm != x509.ECDSAWithSHA384 {
+			return c.fail(depth, cert, "CA signature digest algorithm too weak", nil)
+		}
+	}
+	return nil
+}
+
+func (p profile) allowsKey(key any) bool {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		switch p {
+		case insecure:
+			return true
+		case legacy:
+			return k.N.BitLen() >= 1024
+		case preferred:
+			return k.N.BitLen() >= 2048
+		default:
+			return false
+		}
+	case *ecdsa.PublicKey:
+		return p != suiteb || k.Curve == elliptic.P256() || k.Curve == elliptic.P384()
+	case ed25519.PublicKey:
+		return p != suiteb
+	default:
+		return false
+	}
+}

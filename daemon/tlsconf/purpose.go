@@ -1,0 +1,213 @@
+package tlsconf
+
+import (
+	"bytes"
+	"crypto/sha1" //nolint:gosec // verify-hash may name one
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// usage is one extended key usage under OpenSSL's names.
+type usage struct {
+	oid         asn1.ObjectIdentifier
+	short, long string
+}
+
+var (
+	serverAuth = usage{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 1}, "serverAuth", "TLS Web Server Authentication"}
+	clientAuth = usage{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 2}, "clientAuth", "TLS Web Client Authentication"}
+)
+
+var usages = []usage{
+	serverAuth, clientAuth,
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 3}, "codeSigning", "Code Signing"},
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 4}, "emailProtection", "E-mail Protection"},
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 5}, "ipsecEndSystem", "IPSec End System"},
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 6}, "ipsecTunnel", "IPSec Tunnel"},
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 7}, "ipsecUser", "IPSec User"},
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8}, "timeStamping", "Time Stamping"},
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 9}, "OCSPSigning", "OCSP Signing"},
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 17}, "ipsecIKE", "ipsec Internet Key Exchange"},
+	{asn1.ObjectIdentifier{2, 5, 29, 37, 0}, "anyExtendedKeyUsage", "Any Extended Key Usage"},
+}
+
+// parseUsage reads the argument of remote-cert-eku.
+func parseUsage(name string) (*usage, error) {
+	for i := range usages {
+		u := &usages[i]
+		if name == u.long || name == u.short || name == u.oid.String() {
+			return u, nil
+		}
+	}
+	var oid asn1.ObjectIdentifier
+	for part := range strings.SplitSeq(name, ".") {
+		n, err := strconv.ParseUint(part, 10, 31)
+		if err != nil {
+			return nil, fmt.Errorf("remote-cert-eku: unknown extended key usage %q", name)
+		}
+		oid = append(oid, int(n))
+	}
+	return &usage{oid: oid, short: name, long: name}, nil
+}
+
+var (
+	oidKeyUsage    = asn1.ObjectIdentifier{2, 5, 29, 15}
+	oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
+)
+
+func extension(cert *x509.Certificate, oid asn1.ObjectIdentifier) ([]byte, bool) {
+	for _, ext := range cert.Extensions {
+		if ext.Id.Equal(oid) {
+			return ext.Value, true
+		}
+	}
+	return nil, false
+}
+
+// purpose checks key usage and extended key usage of the peer's own certificate.
+func (c *check) purpose(cert *x509.Certificate) error {
+	if c.v.RequireKU || len(c.v.KU) > 0 {
+		if err := c.keyUsage(cert); err != nil {
+			return err
+		}
+	}
+	if c.eku == nil {
+		return nil
+	}
+	c.say(0, cert, 2, "Validating certificate extended key usage")
+	value, ok := extension(cert, oidExtKeyUsage)
+	if !ok {
+		c.say(0, cert, 2, "Certificate does not have extended key usage extension")
+		return c.refuse(0, cert, 2, "extended key usage missing", "VERIFY EKU ERROR")
+	}
+	var have []asn1.ObjectIdentifier
+	if _, err := asn1.Unmarshal(value, &have); err != nil {
+		return c.refuse(0, cert, 2, "malformed extended key usage", "VERIFY EKU ERROR")
+	}
+	for _, oid := range have {
+		kind, name := "str", oid.String()
+		if u, err := parseUsage(name); err == nil {
+			name = u.long
+		}
+		c.say(0, cert, 2, "++ Certificate has EKU (%s) %s, expects %s", kind, name, c.v.EKU)
+		if oid.Equal(c.eku.oid) {
+			c.say(0, cert, 2, "VERIFY EKU OK")
+			return nil
+		}
+	}
+	return c.refuse(0, cert, 2, "extended key usage does not match", "VERIFY EKU ERROR")
+}
+
+func (c *check) keyUsage(cert *x509.Certificate) error {
+	value, ok := extension(cert, oidKeyUsage)
+	if !ok {
+		c.say(0, cert, 2, "Certificate does not have key usage extension")
+		return c.refuse(0, cert, 2, "key usage missing", "VERIFY KU ERROR")
+	}
+	if len(c.v.KU) == 0 {
+		c.say(0, cert, 2, "VERIFY KU OK")
+		return nil
+	}
+	var bits asn1.BitString
+	if _, err := asn1.Unmarshal(value, &bits); err != nil {
+		return c.refuse(0, cert, 2, "malformed key usage", "VERIFY KU ERROR")
+	}
+	var have uint32 // first octet, then the second above it when there is one: 0xa0, 0x80a0
+	for i, b := range bits.Bytes {
+		if i < 2 {
+			have |= uint32(b) << (8 * i)
+		}
+	}
+	c.say(0, cert, 2, "Validating certificate key usage")
+	for _, want := range c.v.KU {
+		c.say(0, cert, 2, "++ Certificate has key usage  %04x, expects %04x", have, want)
+		if want != 0 && have&want == want {
+			c.say(0, cert, 2, "VERIFY KU OK")
+			return nil
+		}
+	}
+	return c.refuse(0, cert, 2, "key usage does not match", "VERIFY KU ERROR")
+}
+
+// name checks the peer's name: it has to have one, and the one verify-x509-name asks for.
+func (c *check) name(cert *x509.Certificate) error {
+	user, err := Username(cert, c.v.UsernameFields)
+	if err != nil {
+		subject := Subject(cert)
+		return c.refuse(0, cert, 1, err.Error(), fmt.Sprintf(
+			"VERIFY ERROR: could not extract %s from X509 subject string ('%s') -- note that the field length is limited to %d characters",
+			c.field(), subject, maxName))
+	}
+	if c.v.X509Name == "" {
+		return nil
+	}
+	got, ok := user, false
+	switch c.v.X509NameType {
+	case SubjectName:
+		got = Subject(cert)
+		ok = got == c.v.X509Name
+	case FieldName:
+		ok = got == c.v.X509Name
+	case FieldPrefix:
+		ok = strings.HasPrefix(got, c.v.X509Name)
+	}
+	subject := Subject(cert)
+	if !ok {
+		return c.refuse(0, cert, 1, "name does not match",
+			fmt.Sprintf("VERIFY X509NAME ERROR: %s, must be %s", subject, c.v.X509Name))
+	}
+	c.say(0, cert, 2, "VERIFY X509NAME OK: %s", subject)
+	return nil
+}
+
+func (c *check) field() string {
+	if len(c.v.UsernameFields) == 0 {
+		return "CN"
+	}
+	return strings.Join(c.v.UsernameFields, "_")
+}
+
+// pinned compares fingerprints: peer-fingerprint with the peer's own certificate, verify-hash with the one
+// above it.
+func (c *check) pinned(depth int, cert *x509.Certificate) error {
+	switch {
+	case depth == 0 && len(c.v.Fingerprints) > 0:
+		sum := sha256.Sum256(cert.Raw)
+		ok := 0
+		for _, want := range c.v.Fingerprints {
+			ok |= subtle.ConstantTimeCompare(sum[:], want)
+		}
+		if ok == 0 {
+			return c.refuse(depth, cert, 1, "fingerprint not in the list", fmt.Sprintf(
+				"TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got certificate fingerprint: %s", Fingerprint(sum[:])))
+		}
+	case depth == 1 && len(c.v.Hash) > 0:
+		sum256, sum1 := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw) //nolint:gosec // asked for
+		if !bytes.Equal(sum256[:], c.v.Hash) && !bytes.Equal(sum1[:], c.v.Hash) {
+			got := sum256[:]
+			if len(c.v.Hash) == sha1.Size {
+				got = sum1[:]
+			}
+			return c.refuse(depth, cert, 1, "fingerprint of the level-1 certificate does not match", fmt.Sprintf(
+				"TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got certificate fingerprint: %s", Fingerprint(got)))
+		}
+	}
+	return nil
+}
+
+// Fingerprint writes a hash as "ad:b0:95:…".
+func Fingerprint(sum []byte) string {
+	var b strings.Builder
+	for i, x := range sum {
+		if i > 0 {
+			b.WriteByte(':')
+		}
+		fmt.Fprintf(&b, "%02x", x)
+	}
+	return b.String()
+}

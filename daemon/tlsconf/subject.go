@@ -1,0 +1,182 @@
+package tlsconf
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// attributes maps attribute types to OpenSSL's short names.
+var attributes = map[string]string{
+	"2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST",
+	"2.5.4.9": "street", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title", "2.5.4.13": "description",
+	"2.5.4.15": "businessCategory", "2.5.4.16": "postalAddress", "2.5.4.17": "postalCode",
+	"2.5.4.20": "telephoneNumber", "2.5.4.41": "name", "2.5.4.42": "GN", "2.5.4.43": "initials",
+	"2.5.4.44": "generationQualifier", "2.5.4.45": "x500UniqueIdentifier", "2.5.4.46": "dnQualifier",
+	"2.5.4.65": "pseudonym", "2.5.4.97": "organizationIdentifier",
+	"1.2.840.113549.1.9.1": "emailAddress", "1.2.840.113549.1.9.2": "unstructuredName",
+	"0.9.2342.19200300.100.1.1": "UID", "0.9.2342.19200300.100.1.25": "DC",
+	"1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL", "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST",
+	"1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
+}
+
+// longAttributes maps the long names that may stand in x509-username-field to short ones.
+var longAttributes = map[string]string{
+	"commonName": "CN", "surname": "SN", "countryName": "C", "localityName": "L", "stateOrProvinceName": "ST",
+	"streetAddress": "street", "organizationName": "O", "organizationalUnitName": "OU", "givenName": "GN",
+	"userId": "UID", "domainComponent": "DC",
+}
+
+// maxName is the longest common name, in bytes.
+const maxName = 64
+
+// DN returns a name in the form stock logs and compares it: parts in the order of the certificate, "C=XX,
+// O=Org, CN=name", parts of one set joined by " + ", control characters as \XX.
+func DN(raw []byte) string {
+	var b strings.Builder
+	for i, set := range sets(raw) {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		for j, attr := range set {
+			if j > 0 {
+				b.WriteString(" + ")
+			}
+			b.WriteString(shortName(attr.Type))
+			b.WriteByte('=')
+			b.WriteString(escape(text(attr.Value)))
+		}
+	}
+	return b.String()
+}
+
+func sets(raw []byte) pkix.RDNSequence {
+	var seq pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(raw, &seq); err != nil || len(rest) > 0 {
+		return nil
+	}
+	return seq
+}
+
+func shortName(oid asn1.ObjectIdentifier) string {
+	if name, ok := attributes[oid.String()]; ok {
+		return name
+	}
+	return oid.String()
+}
+
+func text(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case []byte:
+		return "#" + hex.EncodeToString(v)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func escape(s string) string {
+	if !strings.ContainsFunc(s, control) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range []byte(s) {
+		if control(rune(r)) {
+			fmt.Fprintf(&b, "\\%02X", r)
+		} else {
+			b.WriteByte(r)
+		}
+	}
+	return b.String()
+}
+
+func control(r rune) bool { return r < 0x20 || r == 0x7f }
+
+// Subject returns the subject of a certificate in the form of [DN].
+func Subject(cert *x509.Certificate) string { return DN(cert.RawSubject) }
+
+// Username returns what stands for the user in a certificate: the values of the fields, joined by "_". No
+// fields means CN. A field is an attribute of the subject (its last occurrence), "serialNumber" (the
+// certificate's serial number in hex), or "ext:subjectAltName" and "ext:issuerAltName" (the last mail
+// address in there). Control characters become "_", and 64 bytes is the limit of the whole.
+func Username(cert *x509.Certificate, fields []string) (string, error) {
+	if len(fields) == 0 {
+		fields = []string{"CN"}
+	}
+	parts := make([]string, 0, len(fields))
+	for _, f := range fields {
+		v, err := field(cert, f)
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, v)
+	}
+	name := strings.Join(parts, "_")
+	if len(name) > maxName {
+		return "", fmt.Errorf("user name of the certificate is longer than %d bytes", maxName)
+	}
+	return strings.Map(func(r rune) rune {
+		if control(r) {
+			return '_'
+		}
+		return r
+	}, name), nil
+}
+
+func field(cert *x509.Certificate, name string) (string, error) {
+	if ext, ok := strings.CutPrefix(name, "ext:"); ok {
+		mails := cert.EmailAddresses
+		if ext == "issuerAltName" {
+			mails = issuerMails(cert)
+		}
+		if len(mails) == 0 {
+			return "", fmt.Errorf("certificate has no mail address in %s", ext)
+		}
+		return mails[len(mails)-1], nil
+	}
+	if name == "serialNumber" {
+		return fmt.Sprintf("%X", cert.SerialNumber), nil
+	}
+	short := name
+	if s, ok := longAttributes[name]; ok {
+		short = s
+	}
+	found, value := false, ""
+	for _, set := range sets(cert.RawSubject) {
+		for _, attr := range set {
+			if shortName(attr.Type) == short {
+				found, value = true, text(attr.Value)
+			}
+		}
+	}
+	if !found {
+		return "", fmt.Errorf("certificate subject has no %s", name)
+	}
+	return value, nil
+}
+
+// oidIssuerAltName is the extension id-ce-issuerAltName.
+var oidIssuerAltName = asn1.ObjectIdentifier{2, 5, 29, 18}
+
+func issuerMails(cert *x509.Certificate) []string {
+	var mails []string
+	for _, ext := range cert.Extensions {
+		if !ext.Id.Equal(oidIssuerAltName) {
+			continue
+		}
+		var names []asn1.RawValue
+		if _, err := asn1.Unmarshal(ext.Value, &names); err != nil {
+			return nil
+		}
+		for _, n := range names {
+			if n.Class == asn1.ClassContextSpecific && n.Tag == 1 { // rfc822Name
+				mails = append(mails, string(n.Bytes))
+			}
+		}
+	}
+	return mails
+}

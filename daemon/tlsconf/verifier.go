@@ -1,0 +1,266 @@
+package tlsconf
+
+import (
+	"bytes"
+	"crypto/sha1" //nolint:gosec // verify-hash may name one
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// NameType says what verify-x509-name is compared with.
+type NameType uint8
+
+// Types of verify-x509-name.
+const (
+	SubjectName NameType = iota // the whole subject in the form of [DN]
+	FieldName                   // the user name field, see [Username]
+	FieldPrefix                 // the same, its beginning
+)
+
+// Verify holds what is demanded of the peer's certificate. Zero values demand nothing.
+type Verify struct {
+	// RemoteCertTLS is "client" or "server": key usage must be there, and extended key usage must name
+	// that role. Option remote-cert-tls.
+	RemoteCertTLS string
+
+	RequireKU bool     // remote-cert-ku without values: the extension has to be there
+	KU        []uint32 // one of these bit sets has to be contained, first octet of the extension first: 0xa0
+	EKU       string   // dotted object id, or OpenSSL's name of it. Option remote-cert-eku
+
+	X509Name     string
+	X509NameType NameType
+
+	// UsernameFields is the option x509-username-field, see [Username].
+	UsernameFields []string
+
+	// Fingerprints are SHA-256 sums of acceptable peer certificates. Without a CA they replace the chain.
+	Fingerprints [][]byte
+	// Hash is the SHA-1 or SHA-256 sum of the acceptable level-1 certificate. Option verify-hash.
+	Hash []byte
+
+	CRL     []byte // revocation lists in PEM or DER, in place
+	CRLFile string // the same in a file, read again when it changes
+	CRLDir  string // folder in which a file named by decimal serial number revokes that certificate
+}
+
+// verifier checks the certificates of peers. Immutable but for crls, which locks itself.
+type verifier struct {
+	v       Verify
+	roots   *x509.CertPool // nil: no CA option
+	anchors []*x509.Certificate
+	profile profile
+	eku     *usage
+	usage   x509.ExtKeyUsage // what the peer's role calls for
+	crls    *crlStore        // nil: none
+	now     func() time.Time
+}
+
+func newVerifier(o *Options) (*verifier, error) {
+	v := &verifier{v: o.Verify, now: o.Time, usage: x509.ExtKeyUsageServerAuth}
+	if v.now == nil {
+		v.now = time.Now
+	}
+	if o.Server {
+		v.usage = x509.ExtKeyUsageClientAuth
+	}
+	var err error
+	if v.profile, err = parseProfile(o.Profile); err != nil {
+		return nil, err
+	}
+	switch o.Verify.RemoteCertTLS {
+	case "":
+	case "client":
+		v.v.RequireKU, v.v.EKU = true, clientAuth.long
+	case "server":
+		v.v.RequireKU, v.v.EKU = true, serverAuth.long
+	default:
+		return nil, errors.New("--remote-cert-tls must be 'client' or 'server'")
+	}
+	if v.v.EKU != "" {
+		if v.eku, err = parseUsage(v.v.EKU); err != nil {
+			return nil, err
+		}
+	}
+	switch len(v.v.Hash) {
+	case 0, sha1.Size, sha256.Size:
+	default:
+		return nil, fmt.Errorf("verify-hash: %d bytes are neither SHA1 nor SHA256", len(v.v.Hash))
+	}
+	var lists []byte
+	if len(o.CA) > 0 {
+		certs, err := parseCerts(o.CA)
+		if err != nil {
+			return nil, fmt.Errorf("ca: %w", err)
+		}
+		if len(certs) == 0 {
+			return nil, errors.New("ca: no certificate in PEM form")
+		}
+		v.trust(certs)
+		lists = append(lists, o.CA...)
+	}
+	if o.CAPath != "" {
+		text, err := v.trustDir(o.CAPath)
+		if err != nil {
+			return nil, fmt.Errorf("capath: %w", err)
+		}
+		lists = append(lists, text...)
+	}
+	if len(v.v.CRL) > 0 || v.v.CRLFile != "" || v.v.CRLDir != "" || hasCRL(lists) {
+		v.crls = newCRLStore(&v.v, lists)
+	}
+	v.v.CRL = nil
+	return v, nil
+}
+
+// trust makes certificates acceptable ends of a chain.
+func (v *verifier) trust(certs []*x509.Certificate) {
+	if len(certs) == 0 {
+		return
+	}
+	if v.roots == nil {
+		v.roots = x509.NewCertPool()
+	}
+	for _, c := range certs {
+		v.roots.AddCert(c)
+	}
+	v.anchors = append(v.anchors, certs...)
+}
+
+// trustDir reads every PEM file of a folder. It returns the texts, for the revocation lists in them.
+func (v *verifier) trustDir(dir string) ([]byte, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var all []byte
+	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil || !bytes.Contains(text, []byte("-----BEGIN ")) {
+			continue // a stray file in there is no reason to stop, as for the library stock uses
+		}
+		if certs, err := parseCerts(text); err == nil {
+			v.trust(certs)
+		}
+		all = append(append(all, text...), '\n')
+	}
+	if v.roots == nil {
+		return nil, fmt.Errorf("no certificate in %s", dir)
+	}
+	return all, nil
+}
+
+// check is one handshake's verification: it carries the hooks.
+type check struct {
+	*verifier
+	h  Hooks
+	at time.Time // one moment for all dates: chain relies on valid judging as it did
+}
+
+// verify checks the certificates of a peer, leaf first. It is safe for concurrent use.
+func (v *verifier) verify(raw [][]byte, h Hooks) error {
+	c := &check{v, h, v.now()}
+	if len(raw) == 0 {
+		return c.fail(0, nil, "no peer certificate", nil)
+	}
+	certs := make([]*x509.Certificate, 0, len(raw))
+	for i, der := range raw {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			return c.fail(i, nil, "malformed certificate", err)
+		}
+		certs = append(certs, cert)
+	}
+	chain := certs[:1]
+	if v.roots != nil {
+		var err error
+		if chain, err = c.chain(certs); err != nil {
+			return err
+		}
+		if err := c.algorithms(chain); err != nil {
+			return err
+		}
+		if err := c.revocation(chain); err != nil {
+			return err
+		}
+	} else if len(v.v.Fingerprints) == 0 {
+		return c.fail(0, certs[0], "unable to get local issuer certificate", errors.New("neither authority nor fingerprint"))
+	}
+	for depth := len(chain) - 1; depth >= 0; depth-- {
+		if err := c.one(depth, chain[depth]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one does what is left for one certificate of a chain that holds: validity, pins, usage and names of the
+// peer's own, the hook.
+func (c *check) one(depth int, cert *x509.Certificate) error {
+	if c.roots != nil {
+		if err := c.valid(depth, cert); err != nil {
+			return err
+		}
+	}
+	if err := c.pinned(depth, cert); err != nil {
+		return err
+	}
+	if depth == 0 {
+		if err := c.purpose(cert); err != nil {
+			return err
+		}
+		if err := c.name(cert); err != nil {
+			return err
+		}
+	}
+	if err := c.revokedByDir(depth, cert); err != nil {
+		return err
+	}
+	subject := Subject(cert)
+	if c.h.Cert != nil {
+		if err := c.h.Cert(depth, cert, subject); err != nil {
+			e := &VerifyError{Depth: depth, Subject: subject, Reason: "refused by tls-verify", Err: err}
+			c.h.step(Step{
+				Depth: depth, Cert: cert, Subject: subject, Err: e, Verb: 1,
+				Line: fmt.Sprintf("VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject),
+			})
+			return e
+		}
+	}
+	c.h.step(Step{
+		Depth: depth, Cert: cert, Subject: subject, Passed: true, Verb: 2,
+		Line: fmt.Sprintf("VERIFY OK: depth=%d, %s", depth, subject),
+	})
+	return nil
+}
+
+// fail reports an error in OpenSSL's words, the way stock prints it.
+func (c *check) fail(depth int, cert *x509.Certificate, reason string, cause error) error {
+	line := fmt.Sprintf("VERIFY ERROR: depth=%d, could not extract X509 subject string from certificate", depth)
+	e := &VerifyError{Depth: depth, Reason: reason, Err: cause}
+	if cert != nil {
+		e.Subject = Subject(cert)
+		line = fmt.Sprintf("VERIFY ERROR: depth=%d, error=%s: %s, serial=%d", depth, reason, e.Subject, cert.SerialNumber)
+	}
+	c.h.step(Step{Depth: depth, Cert: cert, Subject: e.Subject, Err: e, Verb: 1, Line: line})
+	return e
+}
+
+// refuse reports an error stock has a line of its own for.
+func (c *check) refuse(depth int, cert *x509.Certificate, verb int, reason, line string) error {
+	e := &VerifyError{Depth: depth, Subject: Subject(cert), Reason: reason}
+	c.h.step(Step{Depth: depth, Cert: cert, Subject: e.Subject, Err: e, Verb: verb, Line: line})
+	return e
+}
+
+// say reports something that passed.
+func (c *check) say(depth int, cert *x509.Certificate, verb int, format string, args ...any) {
+	c.h.step(Step{Depth: depth, Cert: cert, Subject: Subject(cert), Verb: verb, Line: fmt.Sprintf(format, args...)})
+}
