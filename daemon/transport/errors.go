@@ -1,13 +1,14 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"os"
 	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // ErrFrame says that a stream carried a frame length of 0 or above the limit; the stream cannot be used further.
@@ -29,7 +30,7 @@ func (e *SocketError) Error() string {
 	}
 	ext := ""
 	if e.Op == "read" {
-		ext = unix.ErrnoName(e.Errno) // the extended error queue names what came back for a sent packet
+		ext = errnoName(e.Errno) // the extended error queue names what came back for a sent packet
 	}
 	return fmt.Sprintf("%s %s [%s]: %s (fd=%d,code=%d)", e.Op, e.Proto, ext, ErrnoText(e.Errno), e.FD, int(e.Errno))
 }
@@ -57,9 +58,68 @@ func Transient(err error) bool {
 		return false
 	}
 	switch e.Errno {
-	case unix.ECONNREFUSED, unix.ECONNRESET, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN, unix.ENOBUFS,
-		unix.EMSGSIZE, unix.EPERM, unix.EACCES, unix.EAGAIN, unix.EINTR, unix.ENOPROTOOPT, unix.EPROTO, unix.EADDRNOTAVAIL, unix.EINVAL, unix.EIO, unix.ENOMEM:
+	case syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN,
+		syscall.ENETDOWN, syscall.ENOBUFS, syscall.ENOMEM, syscall.EMSGSIZE, syscall.EPERM, syscall.EACCES, syscall.EAGAIN,
+		syscall.EINTR, syscall.ENOPROTOOPT, syscall.EPROTO, syscall.EADDRNOTAVAIL, syscall.EINVAL, syscall.EIO:
 		return true
 	}
 	return false
+}
+
+// BindError says that a local address could not be had. Its text is the log's.
+type BindError struct {
+	Local netip.AddrPort
+	Err   error
+}
+
+// Error prints, for example,
+// "TCP/UDP: Socket bind failed on local address [AF_INET]10.99.0.1:1194: Address already in use (errno=98)".
+func (e *BindError) Error() string {
+	return fmt.Sprintf("TCP/UDP: Socket bind failed on local address %s: %s", AddrText(e.Local), errnoOr(e.Err, " (errno=%d)"))
+}
+
+// Unwrap gives the cause.
+func (e *BindError) Unwrap() error { return e.Err }
+
+// ConnectError says that a TCP connection could not be made. Its text is the log's.
+type ConnectError struct {
+	Remote netip.AddrPort
+	Err    error
+}
+
+// Error prints, for example, "TCP: connect to [AF_INET]10.99.0.1:1194 failed: Connection refused".
+func (e *ConnectError) Error() string {
+	return fmt.Sprintf("TCP: connect to %s failed: %s", AddrText(e.Remote), errnoOr(e.Err, ""))
+}
+
+// Unwrap gives the cause.
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// errnoOr is the C library's text of the number inside err, followed by the number in the given form, or err's own text.
+func errnoOr(err error, form string) string {
+	var n syscall.Errno
+	switch {
+	case errors.As(err, &n):
+		s := ErrnoText(n)
+		if form != "" {
+			s += fmt.Sprintf(form, int(n))
+		}
+		return s
+	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
+		return "Connection timed out"
+	}
+	return err.Error()
+}
+
+// socketError wraps an error of a read or write; closed links and deadlines keep their own errors.
+func socketError(op, proto string, fd int, err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return net.ErrClosed
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return os.ErrDeadlineExceeded
+	}
+	e := &SocketError{Op: op, Proto: proto, FD: fd, Err: err}
+	errors.As(err, &e.Errno)
+	return e
 }

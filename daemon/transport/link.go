@@ -8,12 +8,13 @@ import (
 
 // Sizes of a Batch.
 const (
-	// MaxPackets is the most packets one Recv or one segmented send carries.
-	MaxPackets = 64
+	// MaxPackets is the most packets one Recv returns.
+	MaxPackets = 128
 	// Headroom is the number of writable bytes in front of the first packet of a batch.
 	Headroom = 16
-	// slabSize holds the largest datagram the kernel hands over, receive offload included.
-	slabSize = 64 << 10
+	// slabSize holds the largest datagram the kernel hands over, receive offload included, and the largest frame
+	// with its length prefix.
+	slabSize = 64<<10 + 16
 )
 
 // Peer is the far end of a packet: its address and, on a multihomed server, the local address and interface the
