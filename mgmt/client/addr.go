@@ -1,0 +1,59 @@
+package client
+
+import (
+	"fmt"
+	"net"
+	"strings"
+)
+
+// Addr is a parsed management address.
+type Addr struct {
+	Network string // "tcp" or "unix"
+	Address string // for net.Dial
+	TLS     bool
+	text    string
+}
+
+// ParseAddr reads the forms people write:
+//
+//	HOST:PORT  [IPV6]:PORT  tls://HOST:PORT  unix:/PATH  unix:///PATH  /PATH
+func ParseAddr(s string) (Addr, error) {
+	a := Addr{text: s}
+	switch {
+	case strings.HasPrefix(s, "/"):
+		a.Network, a.Address = "unix", s
+	case strings.HasPrefix(s, "unix:"):
+		a.Network, a.Address = "unix", strings.TrimPrefix(s, "unix:")
+		if rest, ok := strings.CutPrefix(a.Address, "//"); ok {
+			a.Address = rest
+		}
+	default:
+		a.Network, a.Address = "tcp", s
+		if rest, ok := strings.CutPrefix(s, "tls://"); ok {
+			a.Address, a.TLS = rest, true
+		}
+		host, port, err := net.SplitHostPort(a.Address)
+		if err != nil || port == "" {
+			return Addr{}, fmt.Errorf("address %q: want HOST:PORT, [IPV6]:PORT, tls://HOST:PORT, unix:/PATH or /PATH", s)
+		}
+		if host == "" {
+			a.Address = net.JoinHostPort("127.0.0.1", port)
+		}
+	}
+	if a.Address == "" {
+		return Addr{}, fmt.Errorf("address %q: the path is missing", s)
+	}
+	return a, nil
+}
+
+// String is the address as it was written.
+func (a Addr) String() string { return a.text }
+
+// Host is the name a TLS certificate must carry.
+func (a Addr) Host() string {
+	host, _, err := net.SplitHostPort(a.Address)
+	if err != nil {
+		return ""
+	}
+	return host
+}
