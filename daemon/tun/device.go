@@ -9,10 +9,11 @@ const MaxBatch = 128
 // Device is a TUN or TAP device, or something that behaves like one. See the package comment for buffers.
 type Device interface {
 	// Read waits for packets and returns how many it stored. len(bufs) and len(sizes) must be at least BatchSize,
-	// each buffer must hold offset plus the largest packet. It may return packets together with an error.
+	// each buffer must hold offset plus the largest packet. os.ErrClosed after Close, ErrGone when the device was removed.
 	Read(bufs [][]byte, sizes []int, offset int) (int, error)
-	// Write writes whole packets and returns how many it took. A packet the kernel refuses is dropped and the rest is
-	// still written; the error is the first one. os.ErrClosed after Close.
+	// Write writes whole packets and returns how many the system took, at least. A packet the kernel refuses (a device
+	// that is down refuses all) is dropped and the rest is still written; the error is the first one. os.ErrClosed
+	// after Close, ErrGone when the device was removed.
 	Write(bufs [][]byte, offset int) (int, error)
 	// BatchSize is the most packets one Read returns and the best number for one Write.
 	BatchSize() int
