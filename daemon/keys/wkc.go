@@ -105,6 +105,7 @@ func (k *WrapKey) Unwrap(wkc []byte) (kc *StaticKey, metadata []byte, err error)
 	}
 	kc = new(StaticKey)
 	copy(kc[:], secret)
+	clear(secret[:StaticKeySize])
 	return kc, secret[StaticKeySize:], nil
 }
 
