@@ -1,0 +1,242 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/lexer"
+	"github.com/moongate-vpn/moongate/mgmt/wire"
+)
+
+// call is one command of a seat. Its methods are the commands; they run on the seat's reader.
+type call struct {
+	*seat
+	cmd  *mgmt.Command
+	args []string // parameters behind the command word, at least cmd.Min
+}
+
+// where stands in lexer errors. Stock writes it on unix sockets too.
+const where = "TCP:0"
+
+// block is the multi-line input under way on a seat.
+type block struct {
+	word   string // of the reply
+	lines  []string
+	bytes  int
+	prompt *prompt              // answered by this block; nil for client-auth
+	end    func(lines []string) // executes at END and replies
+}
+
+// maxBlock bounds the text of a block in bytes.
+const maxBlock = 1 << 20
+
+// execute runs one line, and reports whether the session goes on.
+func (st *seat) execute(text string) bool {
+	if st.collect(text) {
+		return true
+	}
+	params, err := lexer.Split(text, where)
+	if err != nil {
+		st.logCommand(text, "")
+		st.reply(wire.Error + err.Error())
+		return true
+	}
+	if len(params) == 0 {
+		return true
+	}
+	st.logCommand(text, params[0])
+	cmd := mgmt.Lookup(params[0])
+	if cmd == nil || cmd.Since > st.s.cfg.Version {
+		st.unknown(params[0])
+		return true
+	}
+	if params[0] == "exit" || params[0] == "quit" {
+		return false
+	}
+	c := call{st, cmd, params[1:]}
+	if min, atLeast := c.arity(); len(c.args) < min {
+		c.reply(arityError(cmd.Name, min, atLeast))
+		return true
+	}
+	if need := cmd.Needs(len(c.args)); !st.role.May(need) {
+		c.reply("ERROR: the '" + cmd.Name + "' command is not permitted here, it needs the role " + missing(need))
+		return true
+	}
+	handlers[cmd.Name](&c)
+	return true
+}
+
+// missing names the role to ask for.
+func missing(need mgmt.Role) string { return need.String() }
+
+// arity is how many parameters the command must have.
+func (c *call) arity() (n int, atLeast bool) {
+	if c.cmd.Name == "password" && c.s.cfg.Version >= 6 {
+		if c.announced() >= 5 || len(c.args) == 0 {
+			return 1, true
+		}
+	}
+	return c.cmd.Min, c.cmd.AtLeast
+}
+
+func arityError(name string, n int, atLeast bool) string {
+	text := "ERROR: the '" + name + "' command requires "
+	if atLeast {
+		text += "at least "
+	}
+	text += strconv.Itoa(n) + " parameter"
+	if n > 1 {
+		text += "s"
+	}
+	return text
+}
+
+func (st *seat) unknown(word string) {
+	if st.s.cfg.Version >= 6 {
+		st.reply("ERROR: unknown command [" + word + "], enter 'help' for more options")
+		return
+	}
+	st.reply("ERROR: unknown command, enter 'help' for more options")
+}
+
+// logCommand logs an executed line at verbosity 3. Secrets are left out: passwords as stock does, also of lines that the
+// lexer refuses, and challenge responses.
+func (st *seat) logCommand(text, word string) {
+	if text == "load-stats" {
+		return
+	}
+	for _, secret := range [...]string{"password", "cr-response"} {
+		if word == secret || word == "" && strings.HasPrefix(strings.TrimLeft(text, ` "'`), secret) {
+			text = secret + " [...]"
+		}
+	}
+	st.s.logf(3, mgmt.FlagDebug, "MANAGEMENT: CMD '"+text+"'")
+}
+
+// collect takes a line into the block under way, and reports whether there is one.
+func (st *seat) collect(text string) bool {
+	s := st.s
+	s.mu.Lock()
+	b := st.block
+	if b == nil {
+		s.mu.Unlock()
+		return false
+	}
+	if text != wire.End {
+		if b.bytes += len(text) + 1; b.bytes <= maxBlock {
+			b.lines = append(b.lines, text)
+		}
+		s.mu.Unlock()
+		return true
+	}
+	st.block = nil
+	s.mu.Unlock()
+	if b.bytes > maxBlock {
+		st.reply("ERROR: " + b.word + " command failed: more than " + strconv.Itoa(maxBlock) + " bytes")
+	} else {
+		b.end(b.lines)
+	}
+	return true
+}
+
+// unsupported answers a command that the present phase or mode of the daemon does not have.
+func (c *call) unsupported(name string) {
+	c.reply("ERROR: The '" + name + "' command is not supported by the current daemon mode")
+}
+
+// client is the running client instance, or the error is answered.
+func (c *call) client() ClientController {
+	ctl := c.s.cfg.Controller.Client()
+	if ctl == nil {
+		c.unsupported(c.cmd.Name)
+	}
+	return ctl
+}
+
+// server is the running server instance, or the error is answered.
+func (c *call) server() ServerController {
+	ctl := c.s.cfg.Controller.Server()
+	if ctl == nil {
+		c.unsupported(c.cmd.Name)
+	}
+	return ctl
+}
+
+// announced is the protocol version the seat announced.
+func (c *call) announced() int {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.version
+}
+
+// result answers with the outcome of a command.
+func (c *call) result(ok bool, name string) {
+	if ok {
+		c.reply("SUCCESS: " + name + " command succeeded")
+	} else {
+		c.reply("ERROR: " + name + " command failed")
+	}
+}
+
+// list answers with lines and END.
+func (c *call) list(lines []string) {
+	n := 0
+	for _, l := range lines {
+		n += len(l) + 2
+	}
+	b := make([]byte, 0, n+8)
+	for _, l := range lines {
+		b = append(mgmt.AppendText(b, l), '\r', '\n')
+	}
+	if len(lines) == 0 || lines[len(lines)-1] != wire.End {
+		b = append(b, "END\r\n"...)
+	}
+	c.out.push(reply, b)
+}
+
+// number reads leading decimal digits with an optional sign, else 0: the rule of all parameters but ids and timeouts.
+func number(s string) int {
+	n, _ := leading(s)
+	return int(n)
+}
+
+// leading reads a leading decimal number as C's scanner does: blanks, a sign, digits, then anything. ok is false without a
+// digit. Values saturate.
+func leading(s string) (n int64, ok bool) {
+	s = strings.TrimLeft(s, " ")
+	neg := strings.HasPrefix(s, "-")
+	if neg || strings.HasPrefix(s, "+") {
+		s = s[1:]
+	}
+	for i := 0; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
+		ok = true
+		if n < 1<<31 {
+			n = n*10 + int64(s[i]-'0')
+		}
+	}
+	n = min(n, 1<<31-1)
+	if neg {
+		n = -n
+	}
+	return n, ok
+}
+
+// id reads a CID or KID; what is missing is answered with the error that names it.
+func (c *call) id(arg, name string) (uint64, bool) {
+	digits := strings.TrimPrefix(strings.TrimLeft(arg, " "), "+")
+	n := 0
+	for n < len(digits) && digits[n] >= '0' && digits[n] <= '9' {
+		n++
+	}
+	if v, err := strconv.ParseUint(digits[:n], 10, 64); err == nil {
+		return v, true
+	}
+	if _, ok := leading(arg); ok {
+		return 1<<64 - 1, true // negative, or larger than any id: a number no client has
+	}
+	c.reply("ERROR: cannot parse " + name)
+	return 0, false
+}
+
+func appendInt(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 10) }

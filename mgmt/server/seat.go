@@ -1,0 +1,297 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/wire"
+)
+
+// seat is one attached client.
+type seat struct {
+	s    *Server
+	conn net.Conn
+	name string // of the other end, for the log
+	out  *queue
+	role mgmt.Role // set before it is attached
+	in   wire.Input
+	over atomic.Bool // aborted: what is left needs no goodbye
+	why  string      // of the abort
+
+	// Guarded by Server.mu.
+	attached  bool
+	id        uint64
+	state     bool
+	log       bool
+	echo      bool
+	envFilter int
+	version   int
+	block     *block
+	signWord  string        // of the last signature request shown: pk-sign or rsa-sign
+	every     time.Duration // bytecount interval, 0 for none
+	next      time.Time     // of the next byte count
+}
+
+// ErrRefused is what a session ends with when its client was not let in.
+var ErrRefused = errors.New("management client refused")
+
+// session is the life of one connection: check, TLS, password, commands. It closes conn.
+func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *attempts) error {
+	st := &seat{s: s, conn: conn, name: a.Name, out: newQueue(&s.cfg.Limits), role: mgmt.RoleAdmin}
+	if st.name == "" {
+		st.name = addrName(conn.RemoteAddr())
+	}
+	stop := context.AfterFunc(ctx, st.out.finish)
+	defer stop()
+	defer st.hangUp()
+	if a.Check != nil {
+		if err := a.Check(conn); err != nil {
+			s.logf(1, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" refused: "+err.Error())
+			return errors.Join(ErrRefused, err)
+		}
+	}
+	if err := s.enter(); err != nil {
+		s.logf(1, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" refused: "+err.Error())
+		return err
+	}
+	stranger := true
+	leave := func() {
+		if stranger {
+			stranger = false
+			s.mu.Lock()
+			s.strangers--
+			s.mu.Unlock()
+		}
+	}
+	defer leave()
+
+	conn.SetDeadline(time.Now().Add(s.cfg.Limits.Handshake))
+	if t, ok := conn.(*tls.Conn); ok {
+		if err := t.HandshakeContext(ctx); err != nil {
+			return errors.Join(ErrRefused, err)
+		}
+	}
+	s.logf(1, "", "MANAGEMENT: Client connected from "+st.name)
+	defer s.logf(1, "", "MANAGEMENT: Client disconnected")
+
+	var writer sync.WaitGroup
+	writer.Go(st.write)
+	defer writer.Wait()
+	defer st.out.finish()
+
+	rest, err := st.login(ctx, a, wrong)
+	if err != nil {
+		return err
+	}
+	leave()
+	conn.SetReadDeadline(time.Time{})
+	if err := s.attach(st); err != nil {
+		return err
+	}
+	defer s.detach(st)
+	st.read(rest)
+	return nil
+}
+
+// enter counts a stranger in.
+func (s *Server) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.strangers >= s.cfg.Limits.Strangers, len(s.seats) >= s.cfg.Limits.Seats:
+		return errors.Join(ErrRefused, errors.New("too many connections"))
+	}
+	s.strangers++
+	return nil
+}
+
+// attach greets a seat and shows it the pending prompts.
+func (s *Server) attach(st *seat) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	s.lastSeat++
+	st.id, st.attached = s.lastSeat, true
+	st.envFilter, st.version = s.envFilter, s.version
+	s.seats = append(s.seats, st)
+	s.push(st, essential, wire.AppendLine(nil, mgmt.KindInfo, Greeting(s.cfg.Version)))
+	for _, p := range s.prompts {
+		s.push(st, essential, p.line(st))
+	}
+	return nil
+}
+
+// Greeting is the text of the INFO line for a management version.
+func Greeting(version int) string {
+	return "OpenVPN Management Interface Version " + string(appendInt(nil, version)) + " -- type 'help' for more info"
+}
+
+// detach ends a session: a block is dropped, half-given answers wait for who comes next, and after the last seat that can
+// answer come management-forget-disconnect and management-signal.
+func (s *Server) detach(st *seat) {
+	s.mu.Lock()
+	st.attached, st.block, st.every = false, nil, 0
+	if i := slices.Index(s.seats, st); i >= 0 {
+		s.seats = slices.Delete(s.seats, i, i+1)
+	}
+	for _, p := range s.prompts {
+		if g := p.given[st]; g != nil {
+			p.left.take(g)
+			delete(p.given, st)
+		}
+	}
+	for k, by := range s.answered {
+		if by == st {
+			delete(s.answered, k)
+		}
+	}
+	for k, by := range s.decided {
+		if by == st {
+			delete(s.decided, k)
+		}
+	}
+	last := st.role.CanAnswer() && !s.closed
+	for _, other := range s.seats {
+		last = last && !other.role.CanAnswer()
+	}
+	held := s.pending(askHold) != nil
+	s.mu.Unlock()
+	if last && s.cfg.ForgetDisconnect {
+		s.cfg.Controller.ForgetPasswords()
+	}
+	if last && s.cfg.SignalDisconnect && !held {
+		s.cfg.Controller.Signal(mgmt.SIGUSR1, mgmt.ReasonDisconnect)
+	}
+}
+
+// take fills what is missing or newer from g.
+func (p *pair) take(g *pair) {
+	if g.user != nil {
+		p.user = g.user
+	}
+	if g.pass != nil {
+		p.pass = g.pass
+	}
+}
+
+// read takes commands until the session ends. rest is what came behind the password.
+func (st *seat) read(rest []inputLine) {
+	for _, l := range rest {
+		if !st.line(l.text, l.long) {
+			return
+		}
+	}
+	buf := make([]byte, 4096)
+	for {
+		n, err := st.conn.Read(buf)
+		if n > 0 && !st.in.Feed(buf[:n], st.line) {
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// line executes one line, and reports whether the session goes on. It first waits until the seat has read most of the
+// replies to earlier ones.
+func (st *seat) line(text string, long bool) bool {
+	for st.out.full() {
+		<-st.out.room
+	}
+	if closing, broken := st.out.state(); closing || broken {
+		return false
+	}
+	if long {
+		st.reply("ERROR: line is longer than " + string(appendInt(nil, wire.MaxInput)) + " bytes")
+		return true
+	}
+	return st.execute(text)
+}
+
+// write moves the queue to the connection until its end.
+func (st *seat) write() {
+	buf := make([]byte, 0, 16<<10)
+	var took [classes]int
+	for {
+		closing, broken := st.out.state()
+		if broken {
+			break
+		}
+		if closing {
+			st.conn.SetWriteDeadline(time.Now().Add(st.s.cfg.Limits.Flush))
+		}
+		b := st.out.take(buf, &took)
+		if len(b) == 0 {
+			if closing {
+				break
+			}
+			<-st.out.wake
+			continue
+		}
+		if _, err := st.conn.Write(b); err != nil {
+			st.out.fail()
+			break
+		}
+		if cap(b) <= 64<<10 {
+			buf = b
+		}
+		st.out.wrote(&took)
+	}
+	// Wakes a blocked read: the session is over, whoever ended it.
+	st.conn.SetReadDeadline(past)
+}
+
+// past is a deadline that wakes blocked reads and writes.
+var past = time.Unix(1, 0)
+
+// abort ends the seat without waiting for anything: both directions wake up with an error.
+func (st *seat) abort(why string) {
+	if st.over.CompareAndSwap(false, true) {
+		st.why = why
+		st.out.fail()
+		st.conn.SetDeadline(past)
+	}
+}
+
+// hangUp closes the connection. A TLS goodbye is not waited for when nobody reads.
+func (st *seat) hangUp() {
+	if st.over.Load() {
+		st.s.logf(1, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" closed: "+st.why)
+		if t, ok := st.conn.(*tls.Conn); ok {
+			t.NetConn().Close()
+			return
+		}
+	}
+	st.conn.Close()
+}
+
+// reply queues a line for the seat alone.
+func (st *seat) reply(line string) {
+	st.out.push(reply, append([]byte(line), '\r', '\n'))
+}
+
+// addrName is how log lines name an address.
+func addrName(a net.Addr) string {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		if a.IP.To4() != nil {
+			return "[AF_INET]" + a.String()
+		}
+		return "[AF_INET6]" + a.IP.String() + ":" + string(appendInt(nil, a.Port))
+	case *net.UnixAddr:
+		return "[AF_UNIX]" + a.Name
+	}
+	return a.String()
+}
