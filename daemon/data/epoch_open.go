@@ -1,0 +1,139 @@
+package data
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/internal/replay"
+)
+
+// finish seals under the epoch of id. The nonce lies in the spare bytes behind the packet.
+func (k *epochSeal) finish(pkt, src []byte, id uint64) int {
+	key := k.ring[id>>48&1].Load()
+	for key.epoch != uint16(id>>48) {
+		// The peer pushed us two epochs ahead between plan and seal, and the key is gone: take a fresh id.
+		var err error
+		if id, err = k.reserve(1, len(src), time.Time{}); err != nil {
+			return 0
+		}
+		key = k.ring[id>>48&1].Load()
+	}
+	front := k.front()
+	end := front + len(src) + tagSize
+	pkt = pkt[:end+nonceSize]
+	copy(pkt, k.h.b[:])
+	binary.BigEndian.PutUint64(pkt[4:], id)
+	nonce := pkt[end:]
+	key.nonce(nonce, id)
+	key.aead.Seal(pkt[:front], nonce, src, pkt[:front])
+	return end
+}
+
+// epochOpen is the receiving half. It knows the current epoch, its predecessor, and can reach futureEpochs ahead.
+type epochOpen struct {
+	c    *Channel
+	h    header
+	use  *usage
+	send *epochSeal
+
+	cur, prev epochRecv
+	// secrets are E(current), E(current+1), …, of which the first known ones were expanded.
+	secrets [futureEpochs + 1]epochSecret
+	known   int
+	ahead   *epochKey // the future key tried last
+}
+
+// epochRecv is a receive key with its replay window; key is nil when there is none.
+type epochRecv struct {
+	key *epochKey
+	win *replay.Window
+}
+
+// open decrypts through a scratch copy, so that the plaintext can begin at byte 16 and leave head room for a device
+// write.
+func (k *epochOpen) open(pkt []byte, now time.Time) ([]byte, error) {
+	const front, room = 4 + 8, 16
+	if len(pkt) <= front+tagSize {
+		return nil, ErrShort
+	}
+	if pkt[0]>>3 != opDataV2 {
+		return nil, ErrHeader
+	}
+	if k.use.failed.Load() >= failLimit {
+		return nil, ErrExhausted
+	}
+	id := binary.BigEndian.Uint64(pkt[4:])
+	key, win, err := k.keyOf(uint16(id >> 48))
+	if err != nil {
+		return nil, err
+	}
+	sc := scratches.Get().(*scratch)
+	key.nonce(sc.nonce[:], id)
+	sc.buf = append(sc.buf[:0], pkt[front:]...)
+	plain, aeadErr := key.aead.Open(pkt[room:room:len(pkt)], sc.nonce[:], sc.buf, pkt[:front])
+	scratches.Put(sc)
+	if aeadErr != nil {
+		return nil, ErrAuth
+	}
+	k.use.openBlocks.Add(aeadBlocks(len(plain)))
+	if key == k.ahead {
+		if win, err = k.move(key); err != nil {
+			return nil, err
+		}
+	}
+	if win != nil && !win.Accept(id&lastCounter, now) {
+		return nil, ErrReplay
+	}
+	return plain, nil
+}
+
+// keyOf finds or expands the key of an epoch. Before authentication this costs an expansion and a key schedule at
+// most; secrets once expanded are kept.
+func (k *epochOpen) keyOf(epoch uint16) (*epochKey, *replay.Window, error) {
+	cur := k.cur.key.epoch
+	switch {
+	case epoch == cur:
+		return k.cur.key, k.cur.win, nil
+	case k.prev.key != nil && epoch == k.prev.key.epoch:
+		return k.prev.key, k.prev.win, nil
+	case epoch < cur || int(epoch)-int(cur) > futureEpochs:
+		return nil, nil, ErrAuth
+	case k.ahead != nil && epoch == k.ahead.epoch:
+		return k.ahead, nil, nil
+	}
+	step := int(epoch - cur)
+	for k.known <= step {
+		next, err := k.secrets[k.known-1].next()
+		if err != nil {
+			return nil, nil, err
+		}
+		k.secrets[k.known] = next
+		k.known++
+	}
+	key, err := k.c.suite.epochKey(epoch, &k.secrets[step])
+	if err != nil {
+		return nil, nil, err
+	}
+	k.ahead = key
+	return key, nil, nil
+}
+
+// move makes the epoch of an authenticated packet the current one and raises the send epoch to it.
+func (k *epochOpen) move(key *epochKey) (*replay.Window, error) {
+	step := int(key.epoch - k.cur.key.epoch)
+	k.prev = k.cur
+	k.cur = epochRecv{key, k.c.window()}
+	k.ahead = nil
+	copy(k.secrets[:], k.secrets[step:k.known])
+	clear(k.secrets[k.known-step:])
+	k.known -= step
+	return k.cur.win, k.send.advance(key.epoch)
+}
+
+// window makes the replay window of a receive key, nil without replay protection.
+func (c *Channel) window() *replay.Window {
+	if c.p.NoReplay {
+		return nil
+	}
+	return replay.New(c.p.ReplayWindow, c.p.ReplayTime)
+}
