@@ -20,7 +20,7 @@ func (c *check) chain(certs []*x509.Certificate) ([]*x509.Certificate, error) {
 		Roots: c.roots, Intermediates: x509.NewCertPool(), CurrentTime: c.at,
 		KeyUsages: []x509.ExtKeyUsage{c.usage},
 	}
-	for _, cert := range certs[1:] {
+	for _, cert := range append(certs[1:len(certs):len(certs)], c.helpers...) {
 		opts.Intermediates.AddCert(cert)
 	}
 	chains, err := certs[0].Verify(opts)
@@ -44,7 +44,7 @@ func (c *check) chain(certs []*x509.Certificate) ([]*x509.Certificate, error) {
 		}
 		return nil, c.fail(0, certs[0], "certificate has expired", err)
 	case x509.IncompatibleUsage:
-		return nil, c.fail(0, certs[0], "unsupported certificate purpose", err)
+		return nil, c.fail(0, certs[0], "unsuitable certificate purpose", err)
 	case x509.TooManyIntermediates:
 		return nil, c.fail(len(path)-1, path[len(path)-1], "path length constraint exceeded", err)
 	case x509.NotAuthorizedToSign:
@@ -68,6 +68,11 @@ func (c *check) walk(certs []*x509.Certificate) (path []*x509.Certificate, depth
 		next, badSignature := issuer(cur, c.anchors)
 		if next == nil && !selfSigned {
 			var bad bool
+			next, bad = issuer(cur, c.helpers)
+			badSignature = badSignature || bad
+		}
+		if next == nil && !selfSigned {
+			var bad bool
 			next, bad = issuer(cur, certs[1:])
 			badSignature = badSignature || bad
 		}
@@ -80,6 +85,8 @@ func (c *check) walk(certs []*x509.Certificate) (path []*x509.Certificate, depth
 			return path, depth, "self-signed certificate"
 		case selfSigned:
 			return path, depth, "self-signed certificate in certificate chain"
+		case contains(c.helpers, cur):
+			return path, depth, "unable to get issuer certificate"
 		default:
 			return path, depth, "unable to get local issuer certificate"
 		}

@@ -68,6 +68,12 @@ var groups = map[string]tls.CurveID{
 	"secp384r1mlkem1024": tls.SecP384r1MLKEM1024,
 }
 
+// unsupported are groups OpenSSL knows and the library does not: passed over, while other names are errors.
+var unsupported = []string{
+	"x448", "secp224r1", "secp256k1", "p-224", "brainpoolp256r1", "brainpoolp384r1", "brainpoolp512r1",
+	"ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192", "mlkem512", "mlkem768", "mlkem1024", "x448mlkem1024",
+}
+
 // GroupID returns the library's id of a key exchange group.
 func GroupID(name string) (tls.CurveID, bool) {
 	id, ok := groups[strings.ToLower(name)]
@@ -123,7 +129,7 @@ func (c *Config) suites(o *Options) error {
 	if o.Ciphers != "" {
 		ids := c.cipherList(o.Ciphers)
 		if len(ids) == 0 {
-			return fmt.Errorf("failed to set restricted TLS cipher list: %s", o.Ciphers)
+			return fmt.Errorf("Failed to set restricted TLS cipher list: %s", o.Ciphers)
 		}
 		c.base.CipherSuites = ids
 	}
@@ -135,7 +141,7 @@ func (c *Config) suites(o *Options) error {
 			}
 		}
 		if known == 0 {
-			return fmt.Errorf("failed to set restricted TLS 1.3 cipher list: %s", o.CipherSuites)
+			return fmt.Errorf("Failed to set restricted TLS 1.3 cipher list: %s", o.CipherSuites)
 		}
 		c.note("Note: tls-ciphersuites is ignored, the TLS library chooses among its three TLS 1.3 suites by itself")
 	}
@@ -149,14 +155,17 @@ func (c *Config) suites(o *Options) error {
 		c.base.CurvePreferences = nil
 		for name := range strings.SplitSeq(o.Groups, ":") {
 			id, ok := GroupID(name)
-			if !ok {
-				c.note("Warning unknown curve/group specified: %s", name)
+			if !ok && slices.Contains(unsupported, strings.ToLower(name)) {
+				c.note("Note: the TLS library does not have the group %s of tls-groups", name)
 				continue
+			}
+			if !ok {
+				return fmt.Errorf("Failed to set allowed TLS group list: %s", o.Groups)
 			}
 			c.base.CurvePreferences = append(c.base.CurvePreferences, id)
 		}
 		if len(c.base.CurvePreferences) == 0 {
-			return fmt.Errorf("failed to set allowed TLS group list: %s", o.Groups)
+			return fmt.Errorf("Failed to set allowed TLS group list: %s", o.Groups)
 		}
 	}
 	return nil

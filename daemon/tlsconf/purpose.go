@@ -90,11 +90,16 @@ func (c *check) purpose(cert *x509.Certificate) error {
 		return c.refuse(0, cert, 2, "malformed extended key usage", "VERIFY EKU ERROR")
 	}
 	for _, oid := range have {
-		kind, name := "str", oid.String()
-		if u, err := parseUsage(name); err == nil {
-			name = u.long
+		names := []struct{ kind, name string }{{"oid", oid.String()}}
+		if u, err := parseUsage(oid.String()); err == nil && u.long != oid.String() {
+			names = []struct{ kind, name string }{{"str", u.long}, names[0]}
 		}
-		c.say(0, cert, 2, "++ Certificate has EKU (%s) %s, expects %s", kind, name, c.v.EKU)
+		for _, n := range names {
+			c.say(0, cert, 2, "++ Certificate has EKU (%s) %s, expects %s", n.kind, n.name, c.v.EKU)
+			if n.name == c.v.EKU {
+				break
+			}
+		}
 		if oid.Equal(c.eku.oid) {
 			c.say(0, cert, 2, "VERIFY EKU OK")
 			return nil
@@ -125,11 +130,14 @@ func (c *check) keyUsage(cert *x509.Certificate) error {
 	}
 	c.say(0, cert, 2, "Validating certificate key usage")
 	for _, want := range c.v.KU {
-		c.say(0, cert, 2, "++ Certificate has key usage  %04x, expects %04x", have, want)
 		if want != 0 && have&want == want {
 			c.say(0, cert, 2, "VERIFY KU OK")
 			return nil
 		}
+	}
+	c.say(0, cert, 1, "ERROR: Certificate has key usage %04x, expected one of:", have)
+	for _, want := range c.v.KU {
+		c.say(0, cert, 1, " * %04x", want)
 	}
 	return c.refuse(0, cert, 2, "key usage does not match", "VERIFY KU ERROR")
 }
@@ -184,7 +192,7 @@ func (c *check) pinned(depth int, cert *x509.Certificate) error {
 		}
 		if ok == 0 {
 			return c.refuse(depth, cert, 1, "fingerprint not in the list", fmt.Sprintf(
-				"TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got certificate fingerprint: %s", Fingerprint(sum[:])))
+				"TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got fingerprint: %s", Fingerprint(sum[:])))
 		}
 	case depth == 1 && len(c.v.Hash) > 0:
 		sum256, sum1 := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw) //nolint:gosec // asked for
@@ -194,7 +202,7 @@ func (c *check) pinned(depth int, cert *x509.Certificate) error {
 				got = sum1[:]
 			}
 			return c.refuse(depth, cert, 1, "fingerprint of the level-1 certificate does not match", fmt.Sprintf(
-				"TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got certificate fingerprint: %s", Fingerprint(got)))
+				"TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got fingerprint: %s", Fingerprint(got)))
 		}
 	}
 	return nil

@@ -13,7 +13,7 @@ type Step struct {
 	Err     *VerifyError      // nil: passed
 	Passed  bool              // the certificate at Depth has passed every check
 	Verb    int               // lowest verbosity at which stock logs Line
-	Line    string            // stock's log line
+	Line    string            // stock's log line; empty: nothing to log
 }
 
 // Hooks watch one handshake. Both run in the goroutine of the handshake; either may be nil.
@@ -21,7 +21,8 @@ type Hooks struct {
 	// Step hears of every check, in order.
 	Step func(Step)
 	// Cert decides about a certificate that has passed our own checks: the tls-verify hook. Certificates
-	// come from the top of the chain down. An error refuses the peer.
+	// come from the top of the chain down. An error refuses the peer. Its log lines (VERIFY SCRIPT OK and
+	// ERROR) are its own.
 	Cert func(depth int, cert *x509.Certificate, subject string) error
 }
 

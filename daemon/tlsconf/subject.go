@@ -101,7 +101,7 @@ func Subject(cert *x509.Certificate) string { return DN(cert.RawSubject) }
 
 // Username returns what stands for the user in a certificate: the values of the fields, joined by "_". No
 // fields means CN. A field is an attribute of the subject (its last occurrence), "serialNumber" (the
-// certificate's serial number in hex), or "ext:subjectAltName" and "ext:issuerAltName" (the last mail
+// certificate's serial number in hex after 0x), or "ext:subjectAltName" and "ext:issuerAltName" (the last mail
 // address in there). Control characters become "_", and 64 bytes is the limit of the whole.
 func Username(cert *x509.Certificate, fields []string) (string, error) {
 	if len(fields) == 0 {
@@ -139,7 +139,7 @@ func field(cert *x509.Certificate, name string) (string, error) {
 		return mails[len(mails)-1], nil
 	}
 	if name == "serialNumber" {
-		return fmt.Sprintf("%X", cert.SerialNumber), nil
+		return fmt.Sprintf("0x%X", cert.SerialNumber), nil
 	}
 	short := name
 	if s, ok := longAttributes[name]; ok {

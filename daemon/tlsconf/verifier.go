@@ -51,8 +51,9 @@ type Verify struct {
 // verifier checks the certificates of peers. Immutable but for crls, which locks itself.
 type verifier struct {
 	v       Verify
-	roots   *x509.CertPool // nil: no CA option
-	anchors []*x509.Certificate
+	roots   *x509.CertPool      // nil: no CA option
+	anchors []*x509.Certificate // self-signed ones of the CA options: where chains end
+	helpers []*x509.Certificate // the others: links on the way
 	profile profile
 	eku     *usage
 	usage   x509.ExtKeyUsage // what the peer's role calls for
@@ -117,7 +118,8 @@ func newVerifier(o *Options) (*verifier, error) {
 	return v, nil
 }
 
-// trust makes certificates acceptable ends of a chain.
+// trust takes certificates of the CA options. As for stock, a chain has to end in a self-signed one; the
+// others help to get there.
 func (v *verifier) trust(certs []*x509.Certificate) {
 	if len(certs) == 0 {
 		return
@@ -126,9 +128,13 @@ func (v *verifier) trust(certs []*x509.Certificate) {
 		v.roots = x509.NewCertPool()
 	}
 	for _, c := range certs {
+		if !bytes.Equal(c.RawIssuer, c.RawSubject) {
+			v.helpers = append(v.helpers, c)
+			continue
+		}
 		v.roots.AddCert(c)
+		v.anchors = append(v.anchors, c)
 	}
-	v.anchors = append(v.anchors, certs...)
 }
 
 // trustDir reads every PEM file of a folder. It returns the texts, for the revocation lists in them.
@@ -227,10 +233,7 @@ func (c *check) one(depth int, cert *x509.Certificate) error {
 	if c.h.Cert != nil {
 		if err := c.h.Cert(depth, cert, subject); err != nil {
 			e := &VerifyError{Depth: depth, Subject: subject, Reason: "refused by tls-verify", Err: err}
-			c.h.step(Step{
-				Depth: depth, Cert: cert, Subject: subject, Err: e, Verb: 1,
-				Line: fmt.Sprintf("VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject),
-			})
+			c.h.step(Step{Depth: depth, Cert: cert, Subject: subject, Err: e, Verb: 1})
 			return e
 		}
 	}
