@@ -1,0 +1,42 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+)
+
+// Source is the content of an option that names a file or carries a block.
+type Source struct {
+	Path   string // file; empty for a block
+	Inline []byte // content of a block; nil for a file
+}
+
+// Set reports whether the option was given.
+func (s Source) Set() bool { return s.Path != "" || s.Inline != nil }
+
+// IsInline reports whether the content came with the configuration.
+func (s Source) IsInline() bool { return s.Inline != nil }
+
+// Load returns the content. The caller must not write to it.
+func (s Source) Load() ([]byte, error) {
+	if s.Inline != nil {
+		return s.Inline, nil
+	}
+	b, err := os.ReadFile(s.Path)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.Path, err)
+	}
+	return b, nil
+}
+
+// String is the path, or [INLINE].
+func (s Source) String() string {
+	if s.Inline != nil {
+		return "[INLINE]"
+	}
+	return s.Path
+}
+
+// LogValue keeps blocks, which may be keys, out of logs.
+func (s Source) LogValue() slog.Value { return slog.StringValue(s.String()) }
