@@ -35,6 +35,8 @@ type Route struct {
 	Dev    string     // "" leaves it to the kernel
 	Metric int        // NoMetric: none given
 	Table  int        // 0: main
+	// Shown is the gateway the log names for an IPv6 route that goes to the device without one; may be invalid.
+	Shown netip.Addr
 }
 
 // Gateway is a way out of this host.
@@ -59,6 +61,6 @@ type Net interface {
 	AddRoute(r Route) error
 	DelRoute(r Route) error
 	// DefaultGateway finds the way towards an address; an unspecified one (0.0.0.0 or ::) asks for the default route.
-	// ErrNoGateway when there is none.
+	// ErrNoGateway when there is none. For IPv6, stock asks for the server's outer address if that is IPv6.
 	DefaultGateway(towards netip.Addr) (Gateway, error)
 }

@@ -1,6 +1,9 @@
 package netconf
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // Redirect holds the flags of redirect-gateway (or of redirect-private, with Private). Several lines OR together.
 type Redirect struct {
@@ -20,10 +23,13 @@ type Redirect struct {
 type RedirectInput struct {
 	Flags  Redirect
 	Server netip.Addr // outer address of the server, invalid when unknown
-	// Gateway4 and Gateway6 are the default gateways before the tunnel; a zero one means there is none.
+	// Gateway4 and Gateway6 are the default gateways before the tunnel; a zero one means there is none. Gateway6 is the
+	// way towards Server if that is IPv6.
 	Gateway4, Gateway6 Gateway
-	// VPN4 is the gateway inside the tunnel (route-gateway or the peer's address).
+	// VPN4 is the gateway inside the tunnel (route-gateway or the peer's address); invalid when there is none.
 	VPN4 netip.Addr
+	// VPN6 is the peer's IPv6 address, for the log only; may be invalid.
+	VPN6 netip.Addr
 	// Dev is the tunnel device.
 	Dev string
 	// ServerOnLink tells that Server is in a network of this host without a router between (for AutoLocal).
@@ -32,8 +38,134 @@ type RedirectInput struct {
 	Routes6 []netip.Prefix
 }
 
-// Op is one step of a plan.
+// Op is one step of a plan: a line for the log, or a route.
 type Op struct {
-	Delete bool // delete the route, and add it again when the plan is undone
+	Note   string // log this, do nothing
+	Verb   int    // of Note
+	Delete bool   // delete the route, and add it again when the plan is undone
+	List   bool   // undone with the ordinary routes, which go first
 	Route  Route
+}
+
+// PlanRedirect turns redirect-gateway flags into route operations, in order.
+//
+//	def1        server via the old gateway, 0.0.0.0/1 and 128.0.0.0/1 via the tunnel
+//	(none)      server via the old gateway, the old default deleted, a new one via the tunnel
+//	local       no host route to the server; autolocal: when ServerOnLink
+//	block-local the old gateway stays reachable, the rest of its network goes through the tunnel in two halves;
+//	            nothing when the server itself is in that network
+//	ipv6        ::/3, 2000::/4, 3000::/4 and fc00::/7 into the device
+//	!ipv4       nothing of the IPv4 part
+//
+// A server with an IPv6 address gets its host route when any IPv6 route into the tunnel covers it, also without the
+// flags; call it for pushed IPv6 routes too. Without an IPv4 gateway the steps that need one are left out, with a note.
+//
+// Rule: behaviour of the stock daemon, version 2.6, seen in its log. It differs in one thing: stock tries routes via 0.0.0.0
+// when there is no gateway, and logs their failure.
+func PlanRedirect(in RedirectInput) []Op {
+	var ops []Op
+	if in.Flags.Enabled && !in.Flags.NoIPv4 {
+		ops = planV4(ops, in)
+	}
+	return planV6(ops, in)
+}
+
+func note(verb int, format string, args ...any) Op {
+	return Op{Note: fmt.Sprintf(format, args...), Verb: verb}
+}
+
+func planV4(ops []Op, in RedirectInput) []Op {
+	if !in.VPN4.IsValid() {
+		return append(ops, note(1, "NOTE: unable to redirect IPv4 default gateway -- VPN gateway parameter (--route-gateway or --ifconfig) is missing"))
+	}
+	gw := in.Gateway4
+	known := gw.Dev != ""
+	via := func(dst netip.Prefix, gw netip.Addr) Route { return Route{Dst: dst, Via: gw, Metric: NoMetric} }
+
+	switch {
+	case in.Server.Is6():
+		ops = append(ops, note(3, "ROUTE remote_host protocol differs from tunneled"))
+	case in.Flags.Local, in.Flags.AutoLocal && in.ServerOnLink, !in.Server.IsValid():
+	case !known:
+		ops = append(ops, note(1, "NOTE: no default gateway: the route to the server is left as it is"))
+	default:
+		ops = append(ops, Op{Route: hostRoute(in.Server, gw)})
+	}
+
+	blocked := netip.Prefix{}
+	if in.Flags.BlockLocal && known && !gw.OnLink && gw.Prefix.IsValid() && gw.Prefix.Bits() < 32 && !gw.Prefix.Contains(in.Server) {
+		blocked = gw.Prefix.Masked()
+		ops = append(ops, note(3, "ROUTE: bypass_host_route[0]=%s", gw.Addr), Op{Route: hostRoute(gw.Addr, gw)})
+	}
+	switch {
+	case in.Flags.Private:
+	case in.Flags.Def1:
+		ops = append(ops,
+			Op{Route: via(netip.MustParsePrefix("0.0.0.0/1"), in.VPN4)},
+			Op{Route: via(netip.MustParsePrefix("128.0.0.0/1"), in.VPN4)})
+	default:
+		all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		if known {
+			old := Route{Dst: all, Via: gw.Addr, Metric: gw.Metric}
+			if gw.OnLink {
+				old.Dev = gw.Dev
+			}
+			ops = append(ops, Op{Delete: true, Route: old})
+		}
+		ops = append(ops, Op{Route: via(all, in.VPN4)})
+	}
+	if blocked.IsValid() {
+		lower, upper := halves(blocked)
+		ops = append(ops, Op{List: true, Route: via(upper, in.VPN4)}, Op{List: true, Route: via(lower, in.VPN4)})
+	}
+	return ops
+}
+
+// hostRoute keeps one address reachable outside the tunnel. The gateway itself is named with its device, as the kernel
+// could not tell otherwise.
+func hostRoute(to netip.Addr, gw Gateway) Route {
+	r := Route{Dst: netip.PrefixFrom(to, to.BitLen()), Via: gw.Addr, Metric: NoMetric}
+	if gw.OnLink || to == gw.Addr {
+		r.Dev = gw.Dev
+	}
+	return r
+}
+
+// halves cuts an IPv4 network in two.
+func halves(p netip.Prefix) (lower, upper netip.Prefix) {
+	bits := p.Bits() + 1
+	b := p.Addr().As4()
+	b[(bits-1)/8] |= 0x80 >> ((bits - 1) % 8)
+	return netip.PrefixFrom(p.Addr(), bits), netip.PrefixFrom(netip.AddrFrom4(b), bits)
+}
+
+// world6 covers every global and unique local IPv6 address.
+var world6 = []netip.Prefix{
+	netip.MustParsePrefix("::/3"), netip.MustParsePrefix("2000::/4"),
+	netip.MustParsePrefix("3000::/4"), netip.MustParsePrefix("fc00::/7"),
+}
+
+func planV6(ops []Op, in RedirectInput) []Op {
+	var redirect []netip.Prefix
+	if in.Flags.Enabled && in.Flags.IPv6 && !in.Flags.Private {
+		redirect = world6
+	}
+	covers := append(redirect[:len(redirect):len(redirect)], in.Routes6...)
+	if in.Server.Is6() && in.Gateway6.Dev != "" {
+		for _, p := range covers {
+			if !p.Contains(in.Server) {
+				continue
+			}
+			r := hostRoute(in.Server, in.Gateway6)
+			r.Dev, r.Metric = in.Gateway6.Dev, 1
+			ops = append(ops,
+				note(3, "ROUTE6: %s overlaps IPv6 remote %s, adding host route to VPN endpoint", p.Masked(), in.Server),
+				Op{Route: r})
+			break
+		}
+	}
+	for _, p := range redirect {
+		ops = append(ops, Op{Route: Route{Dst: p, Dev: in.Dev, Metric: NoMetric, Shown: in.VPN6}})
+	}
+	return ops
 }

@@ -1,0 +1,49 @@
+package netconf
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// Line prints an IPv4 gateway as show-gateway and the log do:
+// "ROUTE_GATEWAY 10.99.0.1/255.255.255.0 IFACE=eth0 HWADDR=52:bc:d0:10:c5:f4".
+func (g Gateway) Line() string {
+	if g.Dev == "" {
+		return "ROUTE_GATEWAY 0.0.0.0"
+	}
+	addr := "ON_LINK"
+	if g.Addr.IsValid() && !g.Addr.IsUnspecified() {
+		addr = g.Addr.String()
+		if g.Prefix.Contains(g.Addr) {
+			addr += "/" + Netmask(g.Prefix.Bits())
+		}
+	}
+	mac := g.MAC
+	if len(mac) != 6 {
+		mac = make(net.HardwareAddr, 6)
+	}
+	return fmt.Sprintf("ROUTE_GATEWAY %s IFACE=%s HWADDR=%s", addr, g.Dev, mac)
+}
+
+// Netmask writes an IPv4 prefix length as a mask: 24 is 255.255.255.0.
+func Netmask(bits int) string {
+	return net.IP(net.CIDRMask(bits, 32)).String()
+}
+
+// Bits reads a mask; false when it has holes or is not IPv4.
+func Bits(mask netip.Addr) (int, bool) {
+	if !mask.Is4() {
+		return 0, false
+	}
+	ones, size := net.IPMask(mask.AsSlice()).Size()
+	return ones, size == 32
+}
+
+// orDiscard makes a nil Logf usable.
+func (l Logf) orDiscard() Logf {
+	if l == nil {
+		return func(int, string, ...any) {}
+	}
+	return l
+}
