@@ -44,12 +44,13 @@ func (s *Session) progress(k *keyState, now time.Time) {
 	}
 }
 
-// activate ends a negotiation. The lame duck has no more use for its TLS connection.
+// activate ends a negotiation. The lame duck keeps its TLS connection for another hand-window: a text sent
+// on it may still be on its way.
 func (s *Session) activate(k *keyState, now time.Time) {
 	k.phase, k.active = phaseActive, now
 	s.emit(Active{KeyID: k.id, Started: k.started})
 	if s.lame != nil {
-		s.retire(s.lame)
+		s.lame.hushAt = now.Add(s.cfg.HandWindow)
 	}
 	s.flushTexts()
 	s.queue(k, now)

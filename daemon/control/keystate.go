@@ -44,6 +44,7 @@ type keyState struct {
 	started time.Time // when the negotiation began
 	active  time.Time // when it ended
 	mustDie time.Time // end of the tran-window; zero for a key without successor
+	hushAt  time.Time // when a lame duck with an active successor gives up its TLS connection
 }
 
 func (s *Session) newKey(id uint8, now time.Time) *keyState {

@@ -46,6 +46,7 @@ type side struct {
 	user    string
 	pass    string
 	noKeys  bool // leave out KeyBlock
+	p       *pair
 }
 
 // drain handles everything the session has to say.
@@ -62,6 +63,7 @@ func (d *side) drain(now time.Time) {
 			d.t.Fatalf("%s sends %x: %v", d.name, p[:1], err)
 		}
 		d.ops = append(d.ops, op)
+		trace(d.p, d, p)
 		d.peer.in.Send(p, now)
 	}
 	for {
@@ -305,6 +307,10 @@ func newPair(t testing.TB, o settings) *pair {
 	default:
 		t.Fatalf("wrapping %q", o.wrap)
 	}
+	if o.weather.Loss > 0 {
+		// Retransmits double their distance: a minute is five attempts, and storms swallow that.
+		cc.HandWindow, sc.HandWindow = 15*time.Minute, 15*time.Minute
+	}
 	if o.client != nil {
 		o.client(&cc)
 	}
@@ -321,6 +327,7 @@ func newPair(t testing.TB, o settings) *pair {
 	p.client = newSide("client", cc, 2*o.seed+1)
 	p.server = newSide("server", sc, 2*o.seed+2)
 	p.client.peer, p.server.peer = p.server, p.client
+	p.client.p, p.server.p = p, p
 	p.client.user, p.client.pass = o.user, o.pass
 	p.server.proto = ctrlwrap.NewPrototype(srv)
 	if p.client.s, err = control.New(cc, p.now); err != nil {
@@ -404,7 +411,7 @@ func (p *pair) bothActive(id uint8) func() bool {
 // connect brings the first key up.
 func (p *pair) connect() {
 	p.t.Helper()
-	if !p.until(time.Minute, p.bothActive(0)) {
+	if !p.until(15*time.Minute, p.bothActive(0)) {
 		p.t.Fatalf("not connected:\nclient %v %v\nserver %v %v", p.client.log, p.client.inErr, p.server.log, p.server.inErr)
 	}
 }

@@ -175,6 +175,9 @@ func (s *Session) timers(now time.Time) {
 	if s.lame != nil && !now.Before(s.lame.mustDie) {
 		s.dropLame()
 	}
+	if l := s.lame; l != nil && l.stream != nil && !l.hushAt.IsZero() && !now.Before(l.hushAt) {
+		s.retire(l)
+	}
 	if p == nil || s.dead {
 		return
 	}
@@ -215,6 +218,9 @@ func (s *Session) deadline(now time.Time) time.Time {
 	}
 	if s.lame != nil {
 		earliest(s.lame.mustDie)
+		if s.lame.stream != nil {
+			earliest(s.lame.hushAt)
+		}
 	}
 	if p := s.primary; p != nil && !s.dead {
 		if p.phase != phaseActive {
