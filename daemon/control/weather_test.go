@@ -105,7 +105,9 @@ func TestHugeClientHello(t *testing.T) {
 				if p.client.largest > 1000 {
 					t.Errorf("packet of %d bytes, limit 1000", p.client.largest)
 				}
-				first := slices.IndexFunc(p.client.ops, func(op wire.Opcode) bool { return op != wire.OpControlHardResetClientV2 && op != wire.OpControlHardResetClientV3 })
+				first := slices.IndexFunc(p.client.ops, func(op wire.Opcode) bool {
+					return op != wire.OpControlHardResetClientV2 && op != wire.OpControlHardResetClientV3
+				})
 				if want := map[string]wire.Opcode{"plain": wire.OpControlV1, "tls-crypt-v2": wire.OpControlWKCV1}[wrap]; p.client.ops[first] != want {
 					t.Errorf("after the reset the client sends %v, want %v", p.client.ops[first], want)
 				}
