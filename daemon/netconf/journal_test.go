@@ -1,0 +1,134 @@
+package netconf_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/daemon/netconf/netconftest"
+)
+
+func route(dst, via string) netconf.Route {
+	r := netconf.Route{Dst: netip.MustParsePrefix(dst), Metric: netconf.NoMetric}
+	if via != "" {
+		r.Via = netip.MustParseAddr(via)
+	}
+	return r
+}
+
+// Everything is taken back in stock's order, what was there before stays.
+func TestJournalUndo(t *testing.T) {
+	f := new(netconftest.Fake)
+	for _, r := range []netconf.Route{route("0.0.0.0/0", "10.99.0.1"), route("172.16.0.0/12", "10.8.0.1")} {
+		if err := f.AddRoute(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := f.Routes()
+	f.Fail("add route 10.66.0.0/16 via 10.8.0.1 metric -1", errors.New("refused"))
+
+	path := filepath.Join(t.TempDir(), "j.routes.json")
+	j := netconf.NewJournal(f, path, nil)
+	if err := j.AddAddr("tun0", netconf.Addr{Prefix: netip.MustParsePrefix("10.8.0.2/24")}); err != nil {
+		t.Fatal(err)
+	}
+	j.Apply([]netconf.Op{
+		{Route: route("10.50.0.1/32", "10.99.0.1")},
+		{Delete: true, Route: route("0.0.0.0/0", "10.99.0.1")},
+		{Route: route("0.0.0.0/0", "10.8.0.1")},
+		{List: true, Route: route("10.99.0.0/25", "10.8.0.1")},
+		{Route: route("2000::/4", "")},
+	})
+	for dst, want := range map[string]bool{"192.168.0.0/16": true, "172.16.0.0/12": false, "10.66.0.0/16": false} {
+		if err := j.AddRoute(route(dst, "10.8.0.1")); (err == nil) != want {
+			t.Errorf("%s: %v", dst, err)
+		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("no file while there is something to undo: %v", err)
+	}
+	n := len(f.Calls())
+	j.Undo()
+	want := []string{
+		"del route 10.99.0.0/25 via 10.8.0.1 metric -1",
+		"del route 192.168.0.0/16 via 10.8.0.1 metric -1",
+		"del route 10.50.0.1/32 via 10.99.0.1 metric -1",
+		"del route 0.0.0.0/0 via 10.8.0.1 metric -1",
+		"add route 0.0.0.0/0 via 10.99.0.1 metric -1",
+		"del route 2000::/4 metric -1",
+		"del addr tun0 10.8.0.2/24",
+	}
+	if diff := cmp.Diff(want, f.Calls()[n:]); diff != "" {
+		t.Errorf("undo (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(sorted(before), sorted(f.Routes())); diff != "" {
+		t.Errorf("routes (-before +after):\n%s", diff)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("file after undo: %v", err)
+	}
+	if j.Undo(); len(f.Calls()) != n+len(want) {
+		t.Error("second undo did something")
+	}
+}
+
+func sorted(rs []netconf.Route) map[string]bool {
+	out := make(map[string]bool)
+	for _, r := range rs {
+		out[fmt.Sprint(r.Dst, r.Via)] = true
+	}
+	return out
+}
+
+func TestRecover(t *testing.T) {
+	dir := t.TempDir()
+	f := new(netconftest.Fake)
+	host := route("10.50.0.1/32", "10.99.0.1")
+	j := netconf.NewJournal(f, netconf.JournalPath(dir, "live"), nil)
+	if err := j.AddRoute(host); err != nil {
+		t.Fatal(err)
+	}
+	// Ours still runs: nothing happens.
+	netconf.Recover(f, dir, nil)
+	if len(f.Routes()) != 1 {
+		t.Fatal("the journal of a running process was undone")
+	}
+	// The same file of a process that had our number before: it is over.
+	live, err := os.ReadFile(netconf.JournalPath(dir, "live"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := strings.Replace(string(live), `"start":"`, `"start":"1`, 1)
+	if err := os.WriteFile(filepath.Join(dir, "1-x.routes.json"), []byte(dead), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string]string{"a": "{", "b": "{}", "c": `{"pid":1,"ops":[{}]}`} {
+		if err := os.WriteFile(filepath.Join(dir, name+".routes.json"), []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var lines []string
+	netconf.Recover(f, dir, func(_ int, format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) })
+	if len(f.Routes()) != 0 {
+		t.Errorf("left: %v", f.Routes())
+	}
+	warnings := 0
+	for _, l := range lines {
+		if strings.HasPrefix(l, "WARNING: cannot read ") {
+			warnings++
+		}
+	}
+	if warnings != 3 || len(lines) != 4 {
+		t.Errorf("log %q, want three unreadable files and one restored", lines)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "1-x.routes.json")); !os.IsNotExist(err) {
+		t.Errorf("recovered file: %v", err)
+	}
+}
