@@ -6,6 +6,7 @@ import "time"
 type pauses struct {
 	attempts int           // unsuccessful ones since the last success
 	backoff  time.Duration // what a server asked for, for the next pause only
+	skip     bool          // no pause this time: the time was spent waiting for an answer
 }
 
 // slowAfter is the number of unsuccessful rounds through the profiles after which the pause starts to double.

@@ -49,16 +49,6 @@ func parseText(msg string) (kind textKind, arg string) {
 	return textUnknown, ""
 }
 
-// cleanText reports whether a message holds nothing but printable characters, a trailing line end aside.
-func cleanText(msg string) bool {
-	for _, c := range []byte(strings.TrimRight(msg, "\r\n")) {
-		if c < 0x20 || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
 // advance is where a temporary failure sends the client for its next attempt.
 type advance uint8
 

@@ -1,0 +1,313 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// attempt is one connection from its open socket to its end. Only the owner goroutine, the one in run, touches its
+// fields, but for those the data plane shares through atomics.
+type attempt struct {
+	c       *Client
+	opts    *config.Options // a copy: pushed options change it
+	prof    *config.Connection
+	link    transport.Link
+	peer    transport.Peer
+	session *control.Session
+	channel *data.Channel
+	traffic traffic
+
+	start     time.Time
+	stop      *engine.Stop // set once the attempt is to end
+	serverCN  string
+	trusted   bool // the first key is active
+	heard     bool // the peer has sent its first packet
+	connected bool // CONNECTED was reported
+	opening   bool // a helper opens the tunnel
+
+	occ string // our options string
+
+	key struct {
+		ekm         bool
+		cipher      string
+		started     [8]time.Time // when the negotiation of each key id began
+		born        time.Time    // of the newest key
+		peerOptions string
+		peerInfo    string
+	}
+	push struct {
+		list     pushList
+		done     bool
+		next     time.Time // of the next request
+		deadline time.Time
+		asked    bool
+		ccExit   bool
+	}
+	exit struct { // leaving with a notification
+		until, next time.Time
+		left        int
+	}
+	ping struct {
+		send, timeout time.Duration
+		exits         bool // leave instead of restarting
+	}
+	inactive struct {
+		every time.Duration
+		bytes uint64
+		since time.Time // nothing much has moved since
+		next  time.Time
+		mark  uint64
+	}
+	usageAt time.Time // of the next look at the newest key's use
+	since   time.Time // CONNECTED
+
+	control chan controlPacket
+	broken  chan error
+	wake    chan struct{}
+	results chan func() // what helpers want done by the owner
+	told    atomic.Bool // a failed data packet was logged in this second
+	wg      sync.WaitGroup
+	ctx     context.Context // of helpers; ended by run
+	done    chan struct{}   // closed when run returns
+}
+
+// end makes the attempt end with a soft signal unless it ends already.
+func (a *attempt) end(sig engine.Signal, reason string) {
+	a.stopWith(engine.Stop{Signal: a.c.sig.Effective(sig), Source: engine.Soft, Reason: reason})
+}
+
+func (a *attempt) stopWith(s engine.Stop) {
+	if a.stop == nil {
+		a.stop = &s
+	}
+}
+
+// run owns the attempt until it ends and returns why. The link is closed and every goroutine of the attempt gone
+// when it returns; the tunnel stays for the caller.
+func (a *attempt) run(ctx context.Context) engine.Stop {
+	ctx, cancel := context.WithCancel(ctx)
+	a.ctx = ctx
+	in := &inbound{
+		link: a.link, path: &a.c.path, control: a.control, broken: a.broken, traffic: &a.traffic, total: &a.c.totals.In,
+		notice: a.noteError, bad: a.notePacket, exit: func() { a.post(func() { a.remoteExit("OCC") }) }, remote: a.peer, float: a.prof.Float,
+	}
+	a.wg.Go(in.run)
+	defer func() {
+		a.c.path.Store(nil)
+		cancel()
+		a.link.Close()
+		a.session.Close()
+		a.wg.Wait()
+		close(a.done)
+	}()
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := time.Now()
+		deadline := a.session.Step(now)
+		a.events(now)
+		a.flush(now)
+		deadline = earliest(deadline, a.timers(now))
+		a.flush(now)
+		if a.stop != nil && !a.leaving(now) {
+			return *a.stop
+		}
+		timer.Reset(max(time.Until(deadline), 0))
+		select {
+		case p := <-a.control:
+			a.input(p)
+			for range len(a.control) {
+				a.input(<-a.control)
+			}
+		case <-a.wake:
+		case <-timer.C:
+		case f := <-a.results:
+			f()
+		case err := <-a.broken:
+			a.linkBroken(err)
+		case <-a.c.sig.Wake():
+			a.signalled(time.Now())
+		case <-a.c.sig.Statistics():
+			a.c.logStatistics()
+		case <-ctx.Done():
+			a.stopWith(engine.Stop{Signal: engine.TERM})
+		}
+	}
+}
+
+// post hands f to the owner from another goroutine of the attempt.
+func (a *attempt) post(f func()) {
+	select {
+	case a.results <- f:
+	case <-a.ctx.Done():
+	}
+}
+
+// help runs work beside the owner; what it returns is then run by the owner.
+func (a *attempt) help(work func(ctx context.Context) func()) {
+	a.wg.Go(func() {
+		if f := work(a.ctx); f != nil {
+			a.post(f)
+		}
+	})
+}
+
+// input passes a control packet to the session.
+func (a *attempt) input(p controlPacket) {
+	if !a.prof.Float && p.from.Addr.IsValid() && p.from.Addr != a.peer.Addr && a.peer.Addr.IsValid() {
+		return
+	}
+	now := time.Now()
+	if err := a.session.Input(p.b, now); err != nil {
+		a.controlError(p, err)
+		return
+	}
+	a.traffic.lastRecv.Store(now.UnixNano())
+}
+
+// flush sends what the session has ready.
+func (a *attempt) flush(now time.Time) {
+	for {
+		pkt, ok := a.session.Next()
+		if !ok {
+			return
+		}
+		a.send(pkt, now)
+	}
+}
+
+func (a *attempt) send(pkt []byte, now time.Time) {
+	if err := a.link.Send(a.peer, [][]byte{pkt}); err != nil {
+		a.noteError(err)
+	}
+	a.traffic.linkWrite.Add(uint64(len(pkt)))
+	a.c.totals.Out.Add(uint64(len(pkt)))
+	a.traffic.lastSent.Store(now.UnixNano())
+}
+
+// signalled acts on a pending signal.
+func (a *attempt) signalled(now time.Time) {
+	stop, ok := a.c.sig.Take()
+	if !ok {
+		return
+	}
+	if stop.Source == engine.Hard && stop.Reason == "" && stop.Signal >= engine.TERM && a.connected && a.exit.left == 0 {
+		if n := a.prof.ExplicitExitNotify; n > 0 {
+			a.c.log(1, "", "%s received, sending exit notification to peer", stop.Signal)
+			a.exit.left, a.exit.next, a.exit.until = n, now, now.Add(time.Duration(n)*time.Second)
+			a.stopWith(engine.Stop{Signal: stop.Signal, Source: engine.Soft, Reason: mgmt.ReasonExitNotification})
+			return
+		}
+	}
+	a.exit.left = 0
+	a.stop = &stop
+}
+
+// leaving sends exit notifications and reports whether the attempt has to stay for them.
+func (a *attempt) leaving(now time.Time) bool {
+	if a.exit.until.IsZero() || a.exit.left == 0 && a.push.ccExit && !now.Before(a.exit.until) {
+		return false
+	}
+	if !now.Before(a.exit.until) {
+		return false
+	}
+	if a.exit.left > 0 && !now.Before(a.exit.next) {
+		if a.push.ccExit {
+			a.sendText("EXIT") // once: the reliable layer repeats it
+			a.exit.left = 0
+		} else {
+			a.sendExit(now)
+			a.exit.left--
+			a.exit.next = now.Add(time.Second)
+		}
+		a.flush(now)
+	}
+	return true
+}
+
+// sendText sends a text message on the control channel and logs it.
+func (a *attempt) sendText(msg string) bool {
+	err := a.session.SendText(msg)
+	status := 1
+	if err != nil {
+		status = 0
+	}
+	a.c.log(3, "", "SENT CONTROL [%s]: '%s' (status=%d)", a.name(), msg, status)
+	return err == nil
+}
+
+// name is the peer in log lines: its common name.
+func (a *attempt) name() string {
+	if a.serverCN == "" {
+		return "UNDEF"
+	}
+	return a.serverCN
+}
+
+// linkBroken ends the attempt because the stream or socket is gone.
+func (a *attempt) linkBroken(err error) {
+	if a.stream() {
+		a.c.log(1, "", "Connection reset, restarting [0]")
+		a.end(engine.USR1, mgmt.ReasonConnectionReset)
+		return
+	}
+	a.c.log(1, "N", "%v", err)
+	a.end(engine.USR1, mgmt.ReasonUnreachable)
+}
+
+func (a *attempt) stream() bool { return len(a.link.Proto()) > 3 && a.link.Proto()[:3] == "TCP" }
+
+// noteError logs a transient socket error. Safe for any goroutine.
+func (a *attempt) noteError(err error) { a.c.log(1, "N", "%v", err) }
+
+// notePacket logs a data packet that was dropped, at most one a second. Safe for any goroutine.
+func (a *attempt) notePacket(err error) {
+	if a.told.CompareAndSwap(false, true) {
+		a.c.log(1, "", "Authenticate/Decrypt packet error: %v", err)
+		time.AfterFunc(time.Second, func() { a.told.Store(false) })
+	}
+}
+
+// controlError logs a control packet that was dropped.
+func (a *attempt) controlError(p controlPacket, err error) {
+	a.c.log(1, "", "TLS Error: %v from %s", err, transport.AddrText(p.from.Addr))
+	if a.stream() {
+		a.c.log(1, "N", "Fatal TLS error (check_tls_errors_co), restarting")
+		a.end(engine.USR1, mgmt.ReasonTLSError)
+	}
+}
+
+// installKey derives the data keys of a key id and hands them to the data channel.
+func (a *attempt) installKey(kid uint8) error {
+	block, err := a.session.KeyBlock(kid, a.key.ekm)
+	if err != nil {
+		return fmt.Errorf("derive data keys: %w", err)
+	}
+	wait := a.opts.HandWindow
+	if a.opts.RenegSec > 0 {
+		wait = min(wait, a.opts.RenegSec/2)
+	}
+	return a.channel.SetKey(kid, block, a.key.started[kid].Add(wait))
+}
+
+func earliest(a, b time.Time) time.Time {
+	switch {
+	case a.IsZero():
+		return b
+	case b.IsZero() || a.Before(b):
+		return a
+	default:
+		return b
+	}
+}

@@ -1,0 +1,231 @@
+package client
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// Logger is the daemon's log. It is safe for concurrent use.
+type Logger interface {
+	// Log writes a line that is shown from a verbosity on. flag is the letter of the management log, or empty.
+	Log(verb int, flag, format string, args ...any)
+	SetVerb(n int)
+	SetMute(n int)
+}
+
+// Deps is what a client is made of. All fields but Port and Console are needed.
+type Deps struct {
+	Options *config.Options
+	Log     Logger
+	Port    *server.Server // nil without a management port
+	Signals *engine.Signals
+	Secrets *Secrets
+	Hooks   *hooks.Runner
+	Env     *hooks.Env
+	Totals  *engine.Totals
+	Net     netconf.Net
+	// Console asks a person at the terminal; nil or an error when there is none.
+	Console func(ctx context.Context, prompt string, echo bool) (string, error)
+	// StateDir is where routes are noted that outlive a killed process; empty notes none.
+	StateDir string
+	// Version is announced to servers, "2.6.14".
+	Version string
+	// QueryToken asks the management port for a key file that is not there (management-query-token).
+	QueryToken bool
+	// Reread says that this instance follows a SIGHUP: its first attempt comes after a pause.
+	Reread bool
+	// Up is called after the first complete initialisation of the process, before CONNECTED: the moment to give
+	// up privileges. An error is fatal.
+	Up func() error
+}
+
+// Client is the engine. It implements engine.Engine and the management port's ClientController.
+type Client struct {
+	opts    *config.Options
+	lg      Logger
+	port    port
+	sig     *engine.Signals
+	secrets *Secrets
+	hooks   *hooks.Runner
+	env     *hooks.Env
+	totals  *engine.Totals
+	deps    Deps
+
+	path atomic.Pointer[path] // what the data plane works with
+	live atomic.Pointer[attempt]
+
+	// Owned by the goroutine in Run.
+	remotes   remotes
+	pauses    pauses
+	tls       *tlsMaterial
+	tunnel    *tunnel
+	challenge *challenge
+	wasUp     bool // an attempt was CONNECTED in this process
+	upCalled  bool
+
+	caching sync.Once
+}
+
+// New prepares a client. Nothing is opened before Run.
+func New(d Deps) *Client {
+	c := &Client{
+		opts: d.Options, lg: d.Log, port: port{d.Port}, sig: d.Signals, secrets: d.Secrets, hooks: d.Hooks,
+		env: d.Env, totals: d.Totals, deps: d,
+	}
+	c.remotes.count = len(d.Options.Connections)
+	return c
+}
+
+func (c *Client) log(verb int, flag, format string, args ...any) {
+	c.lg.Log(verb, flag, format, args...)
+}
+
+func (c *Client) state(s mgmt.State) { c.port.State(s) }
+
+// warnCaching says once that passwords stay in memory.
+func (c *Client) warnCaching() {
+	c.caching.Do(func() {
+		c.log(1, "W", "WARNING: this configuration may cache passwords in memory -- use the auth-nocache option to prevent this")
+	})
+}
+
+// Run connects again and again until a signal other than SIGUSR1 ends it. See engine.Engine.
+func (c *Client) Run(ctx context.Context) engine.Stop {
+	first := !c.deps.Reread
+	for {
+		stop, ok := c.beforeAttempt(ctx, first)
+		if ok {
+			stop = c.connect(ctx)
+		}
+		first = false
+		stop = c.after(stop)
+		if stop.Signal != engine.USR1 {
+			return stop
+		}
+	}
+}
+
+// beforeAttempt pauses, or holds when the hold flag is set. It returns false with the reason when a signal came.
+func (c *Client) beforeAttempt(ctx context.Context, first bool) (engine.Stop, bool) {
+	prof := c.profile()
+	if c.pauses.exhausted(c.opts.ConnectRetryMax, c.remotes.count) {
+		c.log(0, "F", "All connections have been connect-retry-max (%d) times unsuccessful, exiting", c.opts.ConnectRetryMax)
+		return fatal(errExhausted), false
+	}
+	if first {
+		return engine.Stop{}, true
+	}
+	wait := time.Duration(0)
+	if !c.pauses.skip {
+		base := prof.ConnectRetry
+		if c.secrets.Retry() == mgmt.AuthRetryNoInteract && c.opts.AuthUserPass.Enabled {
+			base = nointeractBase
+		}
+		wait = c.pauses.next(base, prof.ConnectRetryMax, c.remotes.count)
+	}
+	c.pauses.skip = false
+	ctx, cancel := c.sig.Context(ctx)
+	defer cancel()
+	if c.port.Server != nil && c.port.HoldFlag() && !c.deps.Reread {
+		if err := c.port.Hold(ctx, wait); err != nil {
+			return c.interrupted(ctx), false
+		}
+		return engine.Stop{}, true
+	}
+	c.deps.Reread = false
+	if wait <= 0 {
+		return engine.Stop{}, true
+	}
+	c.log(3, "", "Restart pause, %d second(s)", int(wait/time.Second))
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return engine.Stop{}, true
+		case <-c.sig.Statistics():
+			c.logStatistics()
+		case <-ctx.Done():
+			return c.interrupted(ctx), false
+		}
+	}
+}
+
+// interrupted is the stop for a signal that came while no packets were handled. SIGUSR1 is taken for SIGHUP there.
+func (c *Client) interrupted(ctx context.Context) engine.Stop {
+	stop, ok := c.sig.Take()
+	if !ok {
+		return engine.Stop{Signal: engine.TERM, Reason: mgmt.ReasonInitInstance}
+	}
+	if stop.Source == engine.Hard && stop.Reason == "" {
+		stop.Reason = mgmt.ReasonInitInstance
+		if stop.Signal == engine.USR1 {
+			stop.Signal, stop.Reason = engine.HUP, mgmt.ReasonUSR1ToHUP
+		}
+	}
+	return stop
+}
+
+// after takes down what an attempt left, says why, and prepares the next one.
+func (c *Client) after(stop engine.Stop) engine.Stop {
+	keep := stop.Signal == engine.USR1 && stop.Err == nil && c.tunnel != nil && c.tunnel.persist
+	if !keep {
+		if err := c.closeTunnel(stop); err != nil && stop.Err == nil {
+			stop = fatal(err)
+		}
+	}
+	if stop.Err != nil {
+		return stop
+	}
+	c.log(1, "I", "%s", stop.Line("process"))
+	name := mgmt.StateReconnecting
+	if stop.Signal >= engine.TERM {
+		name = mgmt.StateExiting
+	}
+	c.state(mgmt.State{Name: name, Detail: stop.StateReason()})
+	c.remotes.restarted(stop.Source != engine.Hard, c.opts.PersistRemoteIP)
+	c.pauses.skip = stop.Reason == mgmt.ReasonServerPoll
+	if !c.opts.PersistKey {
+		c.tls = nil
+	}
+	return stop
+}
+
+func (c *Client) closeTunnel(stop engine.Stop) error {
+	t := c.tunnel
+	if t == nil {
+		return nil
+	}
+	c.tunnel = nil
+	c.path.Store(nil)
+	return t.close(stop)
+}
+
+// fatal is the stop for an error that ends the process with status 1.
+func fatal(err error) engine.Stop {
+	return engine.Stop{Signal: engine.TERM, Source: engine.Soft, Err: err}
+}
+
+// Forget drops passwords and tokens.
+func (c *Client) Forget() { c.secrets.Forget() }
+
+// profile is the connection profile in use.
+func (c *Client) profile() *config.Connection { return &c.opts.Connections[c.remotes.current] }
+
+// linkNotice logs a transient error of the link that sending met.
+func (c *Client) linkNotice(err error) { c.log(1, "N", "%v", err) }
+
+// deviceFailed ends the connection because the device is gone.
+func (c *Client) deviceFailed(err error) {
+	c.log(1, "N", "%v", err)
+	c.sig.Raise(engine.Stop{Signal: engine.TERM, Source: engine.Soft, Reason: mgmt.ReasonTunStop})
+}

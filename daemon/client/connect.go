@@ -1,0 +1,286 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// connect makes one attempt: it chooses a profile, asks what has to be asked, opens the socket and runs the attempt.
+func (c *Client) connect(ctx context.Context) engine.Stop {
+	c.pauses.attempts++
+	ictx, cancel := c.sig.Context(ctx)
+	a, stop := c.prepare(ictx)
+	cancel()
+	if a == nil {
+		return stop
+	}
+	c.live.Store(a)
+	defer c.live.Store(nil)
+	return a.run(ctx)
+}
+
+// prepare does everything up to the first packet. It returns no attempt and the reason when that does not work out.
+func (c *Client) prepare(ctx context.Context) (*attempt, engine.Stop) {
+	if c.opts.AuthUserPass.Enabled && c.secrets.Retry() == mgmt.AuthRetryInteract {
+		if err := c.AskCredentials(ctx); err != nil {
+			return nil, c.failedStep(ctx, err)
+		}
+	}
+	c.remotes.next()
+	prof, err := c.askProfile(ctx)
+	if err != nil {
+		return nil, c.failedStep(ctx, err)
+	}
+	if c.tls == nil {
+		if c.tls, err = c.loadTLS(ctx, prof); err != nil {
+			return nil, c.tlsFailed(ctx, err)
+		}
+	}
+	remote, err := c.resolve(ctx, prof)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, c.interrupted(ctx)
+		}
+		c.log(1, "N", "Could not determine IPv4/IPv6 protocol")
+		return nil, c.soft(engine.Soft, mgmt.ReasonResolve)
+	}
+	c.log(1, "I", "TCP/UDP: Preserving recently used remote address: %s", transport.AddrText(remote))
+	link, stop := c.dial(ctx, prof, remote)
+	if link == nil {
+		return nil, stop
+	}
+	a, err := c.newAttempt(prof, link, remote)
+	if err != nil {
+		link.Close()
+		return nil, fatal(err)
+	}
+	c.state(mgmt.State{Name: mgmt.StateWait})
+	return a, engine.Stop{}
+}
+
+// soft is a restart for a reason of ours.
+func (c *Client) soft(src engine.Source, reason string) engine.Stop {
+	return engine.Stop{Signal: c.sig.Effective(engine.USR1), Source: src, Reason: reason}
+}
+
+// failedStep is the stop for a step that a signal interrupted, or that failed for good.
+func (c *Client) failedStep(ctx context.Context, err error) engine.Stop {
+	if ctx.Err() != nil {
+		return c.interrupted(ctx)
+	}
+	return fatal(err)
+}
+
+// askProfile lets the management port choose the remote or the proxy.
+func (c *Client) askProfile(ctx context.Context) (*config.Connection, error) {
+	if c.port.Server == nil || !c.opts.ManagementQueryRemote {
+		prof := *c.profile()
+		if c.port.Server != nil && c.opts.ManagementQueryProxy {
+			return &prof, c.askProxy(ctx, &prof)
+		}
+		return &prof, nil
+	}
+	for {
+		prof := *c.profile()
+		answer, err := c.port.AskRemote(ctx, server.Remote{Host: prof.Remote, Port: prof.RemotePort, Proto: string(prof.Proto)})
+		if err != nil {
+			return nil, err
+		}
+		switch answer.Action {
+		case server.RemoteSkip:
+			c.remotes.skip(answer.Skip)
+			continue
+		case server.RemoteMod:
+			prof.Remote, prof.RemotePort = answer.Host, answer.Port
+			c.remotes.forget()
+		}
+		return &prof, nil
+	}
+}
+
+func (c *Client) askProxy(ctx context.Context, prof *config.Connection) error {
+	answer, err := c.port.AskProxy(ctx, c.remotes.current+1, prof.Proto.IsTCP(), prof.Remote)
+	if err != nil {
+		return err
+	}
+	prof.HTTPProxy, prof.SOCKSProxy = nil, nil
+	switch answer.Kind {
+	case server.ProxyHTTP:
+		prof.HTTPProxy = &config.HTTPProxy{Host: answer.Host, Port: answer.Port, AuthAuto: true, AuthAutoNCT: answer.NoCleartext}
+	case server.ProxySOCKS:
+		prof.SOCKSProxy = &config.SOCKSProxy{Host: answer.Host, Port: answer.Port}
+	}
+	return nil
+}
+
+// hop is what a socket connects to: the server, or the proxy in front of it.
+func hop(prof *config.Connection) (host, port string) {
+	switch {
+	case prof.HTTPProxy != nil:
+		return prof.HTTPProxy.Host, prof.HTTPProxy.Port
+	case prof.SOCKSProxy != nil:
+		return prof.SOCKSProxy.Host, prof.SOCKSProxy.Port
+	default:
+		return prof.Remote, prof.RemotePort
+	}
+}
+
+func family(proto config.Proto) transport.Family {
+	switch proto.Family() {
+	case 4:
+		return transport.FamilyIPv4
+	case 6:
+		return transport.FamilyIPv6
+	default:
+		return transport.FamilyAny
+	}
+}
+
+// resolve finds the address of the attempt: the next one of a name looked up before, or the result of a new lookup,
+// tried for as long as resolv-retry says.
+func (c *Client) resolve(ctx context.Context, prof *config.Connection) (netip.AddrPort, error) {
+	host, service := hop(prof)
+	port, err := portNumber(ctx, prof.Proto, service)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if addr, ok := c.remotes.address(); ok {
+		return netip.AddrPortFrom(addr, port), nil
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		c.state(mgmt.State{Name: mgmt.StateResolve})
+	}
+	started := time.Now()
+	for {
+		addrs, err := transport.Resolve(ctx, host, family(prof.Proto))
+		if err == nil && len(addrs) > 0 {
+			c.remotes.resolved(addrs)
+			addr, _ := c.remotes.address()
+			return netip.AddrPortFrom(addr, port), nil
+		}
+		if ctx.Err() != nil {
+			return netip.AddrPort{}, ctx.Err()
+		}
+		c.log(1, "", "RESOLVE: Cannot resolve host address: %s:%s (%s)", host, service, resolverText(err))
+		if time.Since(started) >= c.opts.ResolvRetry {
+			return netip.AddrPort{}, err
+		}
+		if c.remotes.count > 1 {
+			return netip.AddrPort{}, err // the next profile may do better
+		}
+		select {
+		case <-time.After(resolvePause):
+		case <-ctx.Done():
+			return netip.AddrPort{}, ctx.Err()
+		}
+	}
+}
+
+// resolvePause is the time between two lookups of the same name.
+const resolvePause = 5 * time.Second
+
+// resolverText is the C library's text for a failed lookup.
+func resolverText(err error) string {
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "Name or service not known"
+	case errors.As(err, &dns) && dns.IsTemporary:
+		return "Temporary failure in name resolution"
+	default:
+		return err.Error()
+	}
+}
+
+func portNumber(ctx context.Context, proto config.Proto, service string) (uint16, error) {
+	if n, err := strconv.ParseUint(service, 10, 16); err == nil {
+		return uint16(n), nil
+	}
+	network := "udp"
+	if proto.IsTCP() {
+		network = "tcp"
+	}
+	n, err := net.DefaultResolver.LookupPort(ctx, network, service)
+	return uint16(n), err
+}
+
+// dial opens the link.
+func (c *Client) dial(ctx context.Context, prof *config.Connection, remote netip.AddrPort) (transport.Link, engine.Stop) {
+	cfg, err := c.dialConfig(ctx, prof, remote)
+	if err != nil {
+		return nil, c.failedStep(ctx, err)
+	}
+	if !prof.Proto.IsTCP() {
+		link, err := transport.DialUDP(ctx, cfg)
+		if err != nil {
+			return nil, c.dialFailed(ctx, prof, remote, err)
+		}
+		c.logLink(prof, link, remote)
+		return link, engine.Stop{}
+	}
+	c.log(1, "I", "Attempting to establish TCP connection with %s", transport.AddrText(remote))
+	c.state(mgmt.State{Name: mgmt.StateTCPConnect})
+	dctx, cancel := ctx, context.CancelFunc(func() {})
+	if prof.ConnectTimeout > 0 {
+		dctx, cancel = context.WithTimeout(ctx, prof.ConnectTimeout)
+	}
+	defer cancel()
+	link, err := transport.DialTCP(dctx, cfg)
+	if err != nil {
+		return nil, c.dialFailed(ctx, prof, remote, err)
+	}
+	c.log(1, "I", "TCP connection established with %s", transport.AddrText(remote))
+	c.logLink(prof, link, remote)
+	return link, engine.Stop{}
+}
+
+// logLink tells both ends of the link.
+func (c *Client) logLink(prof *config.Connection, link transport.Link, remote netip.AddrPort) {
+	local := " local: (not bound)"
+	if prof.Bind {
+		addr := link.LocalAddr()
+		if prof.Local == "" && addr.Addr().Is4() {
+			addr = netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port())
+		} else if prof.Local == "" {
+			addr = netip.AddrPortFrom(netip.IPv6Unspecified(), addr.Port())
+		}
+		local = " local (bound): " + transport.AddrText(addr)
+	}
+	c.log(1, "I", "%s link%s", link.Proto(), local)
+	c.log(1, "I", "%s link remote: %s", link.Proto(), transport.AddrText(remote))
+}
+
+// dialFailed says why there is no link, and restarts: at the next address or profile.
+func (c *Client) dialFailed(ctx context.Context, prof *config.Connection, remote netip.AddrPort, err error) engine.Stop {
+	if ctx.Err() != nil {
+		return c.interrupted(ctx)
+	}
+	var sock *transport.SocketError
+	switch {
+	case errors.As(err, &sock) && sock.Op == "bind":
+		return fatal(err)
+	case errors.As(err, &sock) && sock.Op == "connect":
+		c.log(1, "N", "TCP: connect to %s failed: %s", transport.AddrText(remote), transport.ErrnoText(sock.Errno))
+	case errors.Is(err, context.DeadlineExceeded):
+		c.log(1, "N", "TCP: connect to %s failed: Connection timed out", transport.AddrText(remote))
+	case prof.HTTPProxy != nil:
+		c.log(1, "N", "%v", err)
+		return c.soft(engine.Soft, mgmt.ReasonHTTPProxy)
+	case prof.SOCKSProxy != nil:
+		c.log(1, "N", "%v", err)
+		return c.soft(engine.Soft, mgmt.ReasonSOCKS)
+	default:
+		c.log(1, "N", "%v", err)
+	}
+	return c.soft(engine.ConnectionFailed, mgmt.ReasonConnectionFailed)
+}

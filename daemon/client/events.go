@@ -1,0 +1,265 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// events handles what the control session reports, in order.
+func (a *attempt) events(now time.Time) {
+	for a.stop == nil || !a.exit.until.IsZero() {
+		e, ok := a.session.Event()
+		if !ok {
+			return
+		}
+		a.event(e, now)
+	}
+}
+
+func (a *attempt) event(e control.Event, now time.Time) {
+	switch e := e.(type) {
+	case control.InitialPacket:
+		a.initialPacket()
+	case control.NeedCredentials:
+		a.needCredentials(e.KeyID)
+	case control.TLSUp:
+		a.tlsUp(e)
+	case control.KeyMessage:
+		a.keyMessage(e)
+	case control.Active:
+		a.active(e, now)
+	case control.Text:
+		a.text(e.Text, now)
+	case control.SoftReset:
+		a.softReset(e, now)
+	case control.Expired:
+		if a.channel != nil {
+			a.channel.DropKey(e.KeyID)
+		}
+	case control.Failed:
+		a.failed(e)
+	}
+}
+
+// initialPacket is the first packet of the server's session.
+func (a *attempt) initialPacket() {
+	a.heard = true
+	a.c.state(mgmt.State{Name: mgmt.StateAuth})
+	sid := a.session.Peer().String()
+	a.c.log(3, "", "TLS: Initial packet from %s, sid=%s %s", transport.AddrText(a.peer.Addr), sid[:8], sid[8:])
+	if a.opts.AuthUserPass.Enabled && !a.opts.AuthNocache {
+		a.c.warnCaching()
+	}
+}
+
+// needCredentials answers the session's wish for user name and password, now or when somebody has been asked.
+func (a *attempt) needCredentials(kid uint8) {
+	if !a.opts.AuthUserPass.Enabled {
+		a.session.SetCredentials("", "")
+		return
+	}
+	if user, pass, ok := a.c.secrets.Credentials(); ok {
+		a.session.SetCredentials(user, pass)
+		return
+	}
+	a.help(func(ctx context.Context) func() {
+		err := a.c.AskCredentials(ctx)
+		return func() {
+			if err != nil {
+				a.stopWith(fatal(err))
+				return
+			}
+			user, pass, _ := a.c.secrets.Credentials()
+			a.session.SetCredentials(user, pass)
+			if a.opts.AuthNocache && kid == 0 {
+				a.c.secrets.ForgetPassword()
+			}
+		}
+	})
+}
+
+// tlsUp is a finished TLS handshake.
+func (a *attempt) tlsUp(e control.TLSUp) {
+	a.c.log(2, "", "%s", describeTLS(e.State))
+	if e.KeyID != 0 {
+		return
+	}
+	if certs := e.State.PeerCertificates; len(certs) > 0 {
+		a.serverCN = a.c.commonName(certs[0])
+	}
+}
+
+// keyMessage is the server's half of the key exchange. What a peer says in it counts for the choice of ciphers.
+func (a *attempt) keyMessage(e control.KeyMessage) {
+	if e.KeyID == 0 {
+		a.key.peerOptions, a.key.peerInfo = e.Message.Options, e.Message.PeerInfo
+	}
+}
+
+// softReset is the begin of a renewal.
+func (a *attempt) softReset(e control.SoftReset, now time.Time) {
+	if !e.ByPeer {
+		a.c.log(3, "", "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(now.Sub(a.key.born)/time.Second),
+			int(a.opts.RenegSec/time.Second), a.traffic.authRead.Load(), 0)
+	}
+	a.key.born = now
+}
+
+// active is a key whose messages are all exchanged and acknowledged.
+func (a *attempt) active(e control.Active, now time.Time) {
+	a.key.started[e.KeyID&7] = e.Started
+	if e.KeyID != 0 {
+		if err := a.installKey(e.KeyID); err != nil {
+			a.c.log(1, "N", "TLS Error: %v", err)
+		}
+		return
+	}
+	a.trusted, a.key.born = true, now
+	a.trustPeer()
+	a.c.log(1, "I", "[%s] Peer Connection Initiated with %s", a.name(), transport.AddrText(a.peer.Addr))
+	a.addressChanged()
+	a.c.log(3, "", "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")
+	a.c.log(3, "", "TLS: tls_multi_process: initial untrusted session promoted to trusted")
+	if a.opts.Pull {
+		a.push.next = now.Add(time.Second)
+		a.push.deadline = now.Add(a.opts.HandWindow)
+		return
+	}
+	a.peerNegotiated()
+}
+
+// failed is a key negotiation that came to nothing. An older key keeps the tunnel up.
+func (a *attempt) failed(e control.Failed) {
+	var tlsErr *control.TLSError
+	switch {
+	case errors.Is(e.Err, control.ErrHandWindow):
+		a.c.log(1, "N", "TLS Error: TLS key negotiation failed to occur within %d seconds (check your network connectivity)", int(a.opts.HandWindow.Seconds()))
+	case errors.As(e.Err, &tlsErr):
+		a.c.log(1, "N", "OpenSSL: %s", libraryText(tlsErr))
+		a.c.log(1, "N", "TLS_ERROR: BIO read tls_read_plaintext error")
+		a.c.log(1, "N", "TLS Error: TLS object -> incoming plaintext read error")
+	default:
+		a.c.log(1, "N", "TLS Error: %v", e.Err)
+	}
+	a.c.log(1, "N", "TLS Error: TLS handshake failed")
+	if !e.Dead && a.trusted {
+		return
+	}
+	if a.opts.TLSExit {
+		a.end(engine.TERM, mgmt.ReasonTLSError)
+		return
+	}
+	a.end(engine.USR1, mgmt.ReasonTLSError)
+}
+
+// libraryText is what the TLS library said, on one line.
+func libraryText(err error) string {
+	return "error: " + strings.ReplaceAll(strings.TrimPrefix(err.Error(), "tls: "), "\n", " ")
+}
+
+// text handles one text message of the server.
+func (a *attempt) text(msg string, now time.Time) {
+	kind, arg := parseText(msg)
+	switch kind {
+	case textPushReply:
+		a.pushReply(msg, arg, now)
+	case textAuthFailed:
+		a.authFailed(arg)
+	case textAuthPending:
+		a.authPending(arg, now)
+	case textInfoPre, textInfo:
+		a.c.log(3, "", "Info command was pushed by server ('%s')", arg)
+		a.c.port.InfoMsg(arg)
+	case textRestart:
+		a.restartPushed(arg)
+	case textHalt:
+		a.c.log(1, "", "Halt command was pushed by server ('%s')", arg)
+		a.c.port.Notify("server-pushed-halt", arg)
+		a.end(engine.TERM, mgmt.ReasonServerHalt)
+	case textExit:
+		a.remoteExit("EXIT")
+	case textPushUpdate:
+		a.c.log(1, "W", "WARNING: Received unsupported control message: PUSH_UPDATE")
+	default:
+		a.c.log(1, "W", "WARNING: Received unknown control message: %s", msg)
+	}
+}
+
+// remoteExit is the peer's farewell, on the control channel or in the data channel.
+func (a *attempt) remoteExit(how string) {
+	if how == "EXIT" {
+		a.c.log(1, "I", "CC-EEN exit message received by peer")
+	}
+	a.c.port.Notify("remote-exit", "EXIT")
+	a.end(engine.USR1, mgmt.ReasonRemoteExit)
+}
+
+// restartPushed is the server's wish that we connect again: to it, or with the flag N to the next one.
+func (a *attempt) restartPushed(arg string) {
+	a.c.log(1, "", "Connection reset command was pushed by server ('%s')", arg)
+	a.c.port.Notify("server-pushed-connection-reset", arg)
+	keep, next := connectionFlags(arg)
+	if !keep && a.opts.AuthUserPass.Enabled && a.opts.AuthUserPass.Ask {
+		a.c.secrets.ForgetAuth()
+	}
+	a.c.remotes.stay = !next
+	a.end(engine.USR1, mgmt.ReasonServerReset)
+}
+
+// authPending raises the limit for the server's options while a further step is on.
+func (a *attempt) authPending(arg string, now time.Time) {
+	limit := a.opts.HandWindow
+	if a.opts.RenegSec > 0 {
+		limit = max(limit, a.opts.RenegSec/2)
+	}
+	wait := a.opts.HandWindow
+	detail := ""
+	if t := pendingTimeout(arg); t > 0 {
+		wait, detail = t, arg
+	}
+	wait = min(wait, limit)
+	a.c.log(3, "", "AUTH_PENDING received, extending handshake timeout from %ds to %ds", int(a.opts.HandWindow.Seconds()), int(wait.Seconds()))
+	a.push.deadline = now.Add(wait)
+	a.c.state(mgmt.State{Name: mgmt.StateAuthPending, Detail: detail})
+}
+
+// authFailed is the server's refusal of our credentials.
+func (a *attempt) authFailed(arg string) {
+	f := parseAuthFailed(arg)
+	tail := ""
+	if f.reason != "" {
+		tail = "," + f.reason
+	}
+	a.c.log(1, "", "AUTH: Received control message: AUTH_FAILED%s", tail)
+	a.c.remotes.stay = true // the credentials were wrong, not the server
+	switch {
+	case f.temp:
+		a.c.pauses.backoff = f.backoff
+		a.c.remotes.wish = f.advance
+		a.c.port.PasswordFailed("Auth", f.reason)
+		a.end(engine.USR1, mgmt.ReasonAuthTemp)
+		return
+	case a.c.secrets.DropToken():
+		a.c.port.PasswordFailed("Auth", f.reason)
+		a.end(engine.USR1, mgmt.ReasonAuthToken)
+		return
+	}
+	a.c.port.PasswordFailed("Auth", f.reason)
+	switch a.c.secrets.Retry() {
+	case mgmt.AuthRetryInteract:
+		a.c.secrets.ForgetAuth()
+		a.c.challenge = dynamicChallenge(f.reason)
+		a.end(engine.USR1, mgmt.ReasonAuthFailure)
+	case mgmt.AuthRetryNoInteract:
+		a.end(engine.USR1, mgmt.ReasonAuthFailure)
+	default:
+		a.end(engine.TERM, mgmt.ReasonAuthFailure)
+	}
+}

@@ -1,0 +1,239 @@
+package client
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/daemon/tun"
+	"github.com/moongate-vpn/moongate/daemon/wire"
+)
+
+// traffic counts one attempt's bytes and remembers when something last moved. Times are Unix nanoseconds.
+type traffic struct {
+	tunRead, tunWrite   atomic.Uint64 // device side, without pings
+	linkRead, linkWrite atomic.Uint64
+	authRead            atomic.Uint64 // opened payload, pings included
+	lastSent, lastRecv  atomic.Int64  // packets of any kind; received ones count when authenticated
+}
+
+// route of packets: what the data plane needs to know about the connection. Immutable; the owner publishes a new one.
+type path struct {
+	link    transport.Link
+	peer    transport.Peer
+	channel *data.Channel
+	device  tun.Device // nil until it is open
+	traffic *traffic
+	blockV6 bool
+	options string // ours, for in-band questions
+}
+
+// controlQueue is how many control packets may wait for the owner. More are dropped; the peer sends them again.
+const controlQueue = 128
+
+// inbound moves packets from the link to the device and control packets to the owner, until the link is closed or
+// breaks. It runs on a goroutine of its own.
+type inbound struct {
+	link    transport.Link
+	path    *atomic.Pointer[path]
+	control chan<- controlPacket // never closed
+	broken  chan<- error         // told once, why the link ended
+	notice  func(error)          // a transient error
+	bad     func(error)          // a data packet that did not open
+	exit    func()               // the peer leaves
+	traffic *traffic
+	total   *atomic.Uint64
+	float   bool
+	remote  transport.Peer
+
+	bufs [][]byte
+}
+
+// controlPacket is a control packet with the address it came from.
+type controlPacket struct {
+	from transport.Peer
+	b    []byte
+}
+
+func (in *inbound) run() {
+	b := transport.NewBatch()
+	in.bufs = make([][]byte, 0, transport.MaxPackets)
+	for {
+		if err := in.link.Recv(b); err != nil {
+			if transport.Transient(err) {
+				in.notice(err)
+				continue
+			}
+			if !errors.Is(err, net.ErrClosed) {
+				in.broken <- err
+			}
+			return
+		}
+		in.batch(b)
+	}
+}
+
+func (in *inbound) batch(b *transport.Batch) {
+	now := time.Now()
+	p := in.path.Load()
+	bytes, opened := 0, 0
+	in.bufs = in.bufs[:0]
+	for _, pkt := range b.Packets {
+		bytes += len(pkt)
+		op, _, err := wire.ParseHeader(pkt)
+		switch {
+		case err != nil:
+		case op.IsControl():
+			select {
+			case in.control <- controlPacket{b.Peer, slices.Clone(pkt)}:
+			default:
+			}
+		case p != nil && p.channel != nil:
+			opened += in.open(p, pkt, now)
+		}
+	}
+	in.traffic.linkRead.Add(uint64(bytes))
+	in.total.Add(uint64(bytes))
+	if opened > 0 {
+		in.traffic.authRead.Add(uint64(opened))
+		in.traffic.lastRecv.Store(now.UnixNano())
+	}
+	if len(in.bufs) > 0 {
+		in.write(p)
+	}
+}
+
+// open opens one data packet and queues its payload for the device. It returns the payload's bytes, 0 for a bad packet.
+func (in *inbound) open(p *path, pkt []byte, now time.Time) int {
+	payload, kind, err := p.channel.Open(pkt, now)
+	if err != nil {
+		in.bad(err)
+		return 0
+	}
+	switch kind {
+	case data.Exit:
+		in.exit()
+	case data.OCC:
+		in.occ(p, payload, now)
+	case data.Packet:
+		if p.device != nil && len(payload) > 0 {
+			in.bufs = append(in.bufs, withHeadroom(pkt, payload))
+		}
+	}
+	return max(len(payload), 1)
+}
+
+// occ answers an in-band question about options and sizes.
+func (in *inbound) occ(p *path, msg []byte, now time.Time) {
+	c := &p.channel.Counters
+	answer := data.AnswerOCC(nil, msg, p.options, int(c.MaxOpened.Load()), int(c.MaxSealed.Load()), p.channel.Overhead())
+	if len(answer) == 0 {
+		return
+	}
+	if pkt, err := p.channel.SealControl(nil, answer, now); err == nil {
+		_ = p.link.Send(p.peer, [][]byte{pkt}) // unimportant: whoever asked asks again
+	}
+}
+
+func (in *inbound) write(p *path) {
+	n := 0
+	for _, b := range in.bufs {
+		n += len(b) - tun.Offset
+	}
+	if _, err := p.device.Write(in.bufs, tun.Offset); err != nil && !errors.Is(err, os.ErrClosed) {
+		in.bad(err)
+	}
+	p.traffic.tunWrite.Add(uint64(n))
+}
+
+// withHeadroom returns payload with tun.Offset writable bytes in front of it. The header and tag of the packet it was
+// opened in are room enough in all but odd cases (cipher none, decompressed packets), which are copied.
+func withHeadroom(pkt, payload []byte) []byte {
+	if off := cap(pkt) - cap(payload); off >= tun.Offset && off < len(pkt) && &pkt[off] == &payload[0] {
+		return pkt[off-tun.Offset : off+len(payload)]
+	}
+	b := make([]byte, tun.Offset+len(payload))
+	copy(b[tun.Offset:], payload)
+	return b
+}
+
+// outbound moves packets from the device to the link of the moment, until the device is closed. It belongs to the
+// device, not to an attempt: a device that is kept over restarts keeps its reader, and packets read while no connection
+// is up are dropped.
+type outbound struct {
+	device tun.Device
+	path   *atomic.Pointer[path]
+	total  *atomic.Uint64
+	failed func(error) // the device broke
+	notice func(error) // a transient error of the link
+}
+
+func (o *outbound) run() {
+	n := o.device.BatchSize()
+	bufs, sizes := make([][]byte, n), make([]int, n)
+	for i := range bufs {
+		bufs[i] = make([]byte, tun.Offset+maxTunPacket)
+	}
+	var sealed data.Batch
+	payloads := make([][]byte, 0, n)
+	for {
+		k, err := o.device.Read(bufs, sizes, tun.Offset)
+		if k > 0 {
+			payloads = o.send(&sealed, payloads[:0], bufs[:k], sizes[:k])
+		}
+		if err != nil {
+			if !errors.Is(err, os.ErrClosed) && !errors.Is(err, io.EOF) {
+				o.failed(err)
+			}
+			return
+		}
+	}
+}
+
+// maxTunPacket is the largest packet read from a device, in bytes.
+const maxTunPacket = 65535
+
+// send seals the packets into one slab and passes them to the link. It returns payloads for reuse.
+func (o *outbound) send(sealed *data.Batch, payloads, bufs [][]byte, sizes []int) [][]byte {
+	p := o.path.Load()
+	if p == nil || p.channel == nil {
+		return payloads
+	}
+	now := time.Now()
+	read := 0
+	for i, b := range bufs {
+		payload := b[tun.Offset : tun.Offset+sizes[i]]
+		read += len(payload)
+		if p.blockV6 && len(payload) > 0 && payload[0]>>4 == 6 {
+			o.unreachable(p, payload)
+			continue
+		}
+		payloads = append(payloads, payload)
+	}
+	p.traffic.tunRead.Add(uint64(read))
+	if err := p.channel.SealBatch(sealed, payloads, now); err != nil || len(sealed.Packets) == 0 {
+		return payloads
+	}
+	if err := p.link.Send(p.peer, sealed.Packets); err != nil && !errors.Is(err, net.ErrClosed) {
+		o.notice(err)
+	}
+	p.traffic.linkWrite.Add(uint64(sealed.Bytes()))
+	o.total.Add(uint64(sealed.Bytes()))
+	p.traffic.lastSent.Store(now.UnixNano())
+	return payloads
+}
+
+// unreachable answers an IPv6 packet with "no route to destination" (block-ipv6).
+func (o *outbound) unreachable(p *path, packet []byte) {
+	if reply := noRoute6(packet); reply != nil {
+		buf := make([]byte, tun.Offset+len(reply))
+		copy(buf[tun.Offset:], reply)
+		_, _ = p.device.Write([][]byte{buf}, tun.Offset)
+	}
+}

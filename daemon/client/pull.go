@@ -1,0 +1,359 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// pushReply takes a part of the server's options. With the last one the data channel starts and the tunnel opens.
+func (a *attempt) pushReply(msg, arg string, now time.Time) {
+	a.c.log(3, "", "PUSH: Received control message: '%s'", redact(msg))
+	if !a.opts.Pull {
+		return
+	}
+	if a.push.done {
+		a.renewToken(arg)
+		return
+	}
+	complete, ok := a.push.list.add(arg)
+	if !ok {
+		a.c.log(1, "W", "WARNING: Received bad push/pull message: too many options")
+		a.end(engine.USR1, mgmt.ReasonPushFailed)
+		return
+	}
+	if !complete {
+		return
+	}
+	a.push.done = true
+	res, err := a.opts.ApplyPushed(a.prof, a.push.list.options)
+	if res != nil {
+		for _, n := range res.Notes {
+			a.c.log(n.Verb, n.Flag, "%s", n.Text)
+		}
+		if res.Rejected != "" {
+			a.c.log(1, "W", "WARNING: Received bad push/pull message: %s", redact(msg))
+			a.end(engine.USR1, mgmt.ReasonPushOffending)
+			return
+		}
+	}
+	if err != nil {
+		a.c.log(1, "N", "%v", err)
+		a.end(engine.USR1, mgmt.ReasonPushFailed)
+		return
+	}
+	a.imported(hex.EncodeToString(res.Digest[:]), now)
+}
+
+// renewToken takes a fresh token, which a server sends beside a connection that is up.
+func (a *attempt) renewToken(arg string) {
+	for option := range strings.SplitSeq(arg, ",") {
+		name, value, _ := strings.Cut(strings.TrimLeft(option, " "), " ")
+		if name == "auth-token" && value != "" {
+			a.c.secrets.SetToken(value)
+			a.c.port.AuthToken(value)
+		}
+	}
+}
+
+// imported goes on with the options that are now complete.
+func (a *attempt) imported(digest string, now time.Time) {
+	o := a.opts
+	for _, e := range o.Echo[min(len(a.c.opts.Echo), len(o.Echo)):] {
+		a.c.port.Echo(e)
+	}
+	if o.AuthTokenUser != "" {
+		a.c.secrets.SetTokenUser(o.AuthTokenUser)
+	}
+	if o.AuthToken != "" {
+		a.c.secrets.SetToken(o.AuthToken)
+		a.c.port.AuthToken(o.AuthToken)
+	}
+	a.applyVerb()
+	a.setTimers()
+	a.push.ccExit = o.CCExit
+	if o.DynamicTLSCrypt {
+		if err := a.session.EnableDynamicTLSCrypt(); err != nil {
+			a.c.log(1, "N", "TLS Error: %v", err)
+			a.end(engine.USR1, mgmt.ReasonTLSError)
+			return
+		}
+	}
+	cipher, err := a.chooseCipher()
+	if err != nil {
+		a.c.log(1, "N", "%v", err)
+		a.end(engine.USR1, mgmt.ReasonPushFailed)
+		return
+	}
+	a.key.ekm, a.key.cipher = o.KeyDerivationEKM, cipher
+	if err := a.startChannel(o.PeerID); err != nil {
+		a.c.log(1, "N", "%v", err)
+		a.end(engine.USR1, mgmt.ReasonPushFailed)
+		return
+	}
+	a.bringUp(digest, now)
+}
+
+// applyVerb takes over a pushed verb or mute.
+func (a *attempt) applyVerb() {
+	if a.opts.Verb != a.c.opts.Verb {
+		a.c.lg.SetVerb(a.opts.Verb)
+	}
+	if a.opts.Mute != a.c.opts.Mute {
+		a.c.lg.SetMute(a.opts.Mute)
+	}
+}
+
+// chooseCipher is the client's half of the cipher negotiation: the pushed one if it is in our list; else what the
+// server's options string tells; else the fallback.
+func (a *attempt) chooseCipher() (string, error) {
+	o := a.opts
+	if pushed := a.pushedCipher(); pushed != "" {
+		if !contains(o.DataCiphers, pushed) {
+			return "", fmt.Errorf("OPTIONS ERROR: failed to negotiate cipher with server.  Configure --data-ciphers-fallback if you want to connect to this server.") //nolint:staticcheck // stock's line
+		}
+		return pushed, nil
+	}
+	peer := occCipher(a.key.peerOptions)
+	switch {
+	case peer != "" && contains(o.DataCiphers, peer):
+		return peer, nil
+	case o.DataCiphersFallback != "":
+		return o.DataCiphersFallback, nil
+	default:
+		return "", fmt.Errorf("OPTIONS ERROR: failed to negotiate cipher with server.  Add the server's cipher ('%s') to --data-ciphers (currently '%s'), e.g. --data-ciphers %s:%s if you want to connect to this server.", peer, strings.Join(o.DataCiphers, ":"), strings.Join(o.DataCiphers, ":"), peer) //nolint:staticcheck // stock's line
+	}
+}
+
+func (a *attempt) pushedCipher() string {
+	cipher := ""
+	for _, option := range a.push.list.options {
+		if name, value, _ := strings.Cut(option, " "); name == "cipher" {
+			cipher = strings.TrimSpace(value)
+		}
+	}
+	return cipher
+}
+
+// occCipher is the cipher an options string names.
+func occCipher(options string) string {
+	for part := range strings.SplitSeq(options, ",") {
+		if c, ok := strings.CutPrefix(part, "cipher "); ok {
+			return c
+		}
+	}
+	return ""
+}
+
+// startChannel makes the data channel with the keys of key id 0.
+func (a *attempt) startChannel(peerID int) error {
+	o, p := a.opts, a.prof
+	params := data.Params{
+		Role: role(o), Cipher: a.key.cipher, Auth: o.Auth, PeerID: data.NoPeerID, V2: peerID >= 0,
+		Framing: framing(o.Framing), Decompress: o.AllowCompression == "asym" || o.AllowCompression == "yes",
+		ReplayWindow: o.ReplayWindow, ReplayTime: o.ReplayTime, NoReplay: o.NoReplay, TAP: o.DevType == config.DevTap,
+	}
+	if peerID >= 0 {
+		params.PeerID = uint32(peerID)
+	}
+	outer := data.Outer{IPv6: a.peer.Addr.Addr().Is6(), TCP: p.Proto.IsTCP(), SOCKS: p.SOCKSProxy != nil}
+	var err error
+	if params.Fragment, err = data.FragmentSizeOf(params, limit(p.Fragment, p.FragmentEncap, false), outer); err != nil {
+		return err
+	}
+	if params.MSSLimit, err = data.MSSLimitOf(params, limit(p.MSSFix, p.MSSFixEncap, p.MSSFixFixed), outer); err != nil {
+		return err
+	}
+	if a.channel, err = data.New(params); err != nil {
+		return err
+	}
+	a.usageAt = time.Now().Add(usageInterval)
+	return a.installKey(0)
+}
+
+func limit(bytes int, encap, fixed bool) data.Limit {
+	l := data.Limit{Bytes: bytes}
+	switch {
+	case fixed:
+		l.Mode = data.LimitFixed
+	case encap:
+		l.Mode = data.LimitMTU
+	}
+	return l
+}
+
+func framing(f config.Framing) data.Framing {
+	switch f {
+	case config.FramingLZO:
+		return data.FramingLZO
+	case config.FramingStub:
+		return data.FramingStub
+	case config.FramingLZ4:
+		return data.FramingLZ4
+	case config.FramingStubV2:
+		return data.FramingStubV2
+	case config.FramingLZ4v2:
+		return data.FramingLZ4V2
+	default:
+		return data.FramingNone
+	}
+}
+
+// bringUp opens the tunnel, or keeps the one of the connection before when nothing about it changed.
+func (a *attempt) bringUp(digest string, now time.Time) {
+	c := a.c
+	if t := c.tunnel; t != nil {
+		if t.digest == digest {
+			c.log(1, "I", "Preserving previous TUN/TAP instance: %s", t.device.Name())
+			a.publish(t)
+			a.complete(true)
+			return
+		}
+		c.log(1, "I", "NOTE: Pulled options changed on restart, will need to close and reopen TUN/TAP device.")
+	}
+	a.opening = true
+	a.publish(nil)
+	a.help(func(ctx context.Context) func() {
+		ok, err := a.openTunnel(ctx, digest)
+		return func() {
+			a.opening = false
+			if err != nil {
+				a.stopWith(fatal(err))
+				return
+			}
+			a.complete(ok)
+		}
+	})
+	_ = now
+}
+
+// openTunnel runs beside the owner, which leaves the client's tunnel alone meanwhile.
+func (a *attempt) openTunnel(ctx context.Context, digest string) (routesOK bool, err error) {
+	c := a.c
+	if c.tunnel != nil {
+		if err := c.closeTunnel(engine.Stop{Signal: engine.USR1}); err != nil {
+			return false, err
+		}
+		select {
+		case <-time.After(time.Second): // as stock does, for those who watch devices come and go
+		case <-ctx.Done():
+			return false, nil
+		}
+	}
+	t, err := a.newTunnel(digest)
+	if err != nil {
+		return false, err
+	}
+	c.tunnel = t
+	if err := t.open(ctx, "init"); err != nil {
+		return false, err
+	}
+	a.publish(t)
+	return t.routesUp(ctx), nil
+}
+
+// publish hands the data plane its snapshot.
+func (a *attempt) publish(t *tunnel) {
+	p := &path{link: a.link, peer: a.peer, channel: a.channel, traffic: &a.traffic, blockV6: a.opts.BlockIPv6, options: a.occ}
+	if t != nil {
+		p.device = t.device
+	}
+	a.c.path.Store(p)
+}
+
+// complete is the end of an initialisation: CONNECTED.
+func (a *attempt) complete(routesOK bool) {
+	c := a.c
+	if a.connected {
+		return
+	}
+	a.connected, a.since = true, time.Now()
+	a.inactive.since, a.inactive.next = a.since, a.since.Add(time.Second)
+	c.pauses.attempts = 0
+	c.remotes.stay = true
+	if !c.upCalled && c.deps.Up != nil {
+		c.upCalled = true
+		if err := c.deps.Up(); err != nil {
+			a.stopWith(fatal(err))
+			return
+		}
+	}
+	c.log(1, "I", "Initialization Sequence Completed")
+	s := mgmt.State{Name: mgmt.StateConnected, Detail: mgmt.DetailSuccess, Remote: a.peer.Addr, TunIPv4: c.tunnel.net.local4, TunIPv6: c.tunnel.net.local6}
+	if !routesOK {
+		s.Detail = mgmt.DetailRouteError
+	}
+	if a.stream() || a.prof.Local != "" {
+		s.Local = a.link.LocalAddr()
+	}
+	c.state(s)
+	a.describe()
+}
+
+// describe logs what was negotiated.
+func (a *attempt) describe() {
+	c, o := a.c, a.opts
+	cipher := fmt.Sprintf("cipher '%s'", a.key.cipher)
+	if suite, ok := data.Lookup(a.key.cipher); ok && suite.Mode != data.AEAD {
+		cipher += fmt.Sprintf(", auth '%s'", o.Auth)
+	}
+	line := "Data Channel: " + cipher
+	if a.channel.Params().V2 {
+		line += fmt.Sprintf(", peer-id: %d", a.channel.Params().PeerID)
+	}
+	if o.Framing != config.FramingNone {
+		line += fmt.Sprintf(", compression: '%s'", o.Framing)
+	}
+	c.log(2, "", "%s", line)
+	var timers []string
+	for _, t := range []struct {
+		name string
+		d    time.Duration
+	}{{"ping", o.Ping}, {"ping-exit", o.PingExit}, {"ping-restart", o.PingRestart}, {"inactive", o.Inactive}, {"session-timeout", o.SessionTimeout}} {
+		if t.d > 0 {
+			timers = append(timers, fmt.Sprintf("%s %d", t.name, int(t.d/time.Second)))
+		}
+	}
+	if len(timers) > 0 {
+		c.log(2, "", "Timers: %s", strings.Join(timers, ", "))
+	}
+	var protocol []string
+	if n := a.prof.ExplicitExitNotify; n > 0 {
+		protocol = append(protocol, fmt.Sprintf("explicit-exit-notify %d", n))
+	}
+	var flags []string
+	for _, f := range []struct {
+		on   bool
+		name string
+	}{{o.CCExit, "cc-exit"}, {o.KeyDerivationEKM, "tls-ekm"}, {o.DynamicTLSCrypt, "dyn-tls-crypt"}, {o.AEADEpoch, "aead-epoch"}} {
+		if f.on {
+			flags = append(flags, f.name)
+		}
+	}
+	if len(flags) > 0 {
+		protocol = append(protocol, "protocol-flags "+strings.Join(flags, " "))
+	}
+	if len(protocol) > 0 {
+		c.log(2, "", "Protocol options: %s", strings.Join(protocol, ", "))
+	}
+}
+
+// peerNegotiated goes on without a pull: what both key messages say decides.
+func (a *attempt) peerNegotiated() {
+	if err := a.negotiateAsPeers(); err != nil {
+		a.c.log(1, "N", "%v", err)
+		a.end(engine.USR1, mgmt.ReasonTLSError)
+		return
+	}
+	a.bringUp("", time.Now())
+}
+
+var _ = netip.Addr{}

@@ -1,0 +1,286 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// newAttempt makes the session that runs over an open link. Its first packet is queued.
+func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote netip.AddrPort) (*attempt, error) {
+	now := time.Now()
+	opts := c.opts.Clone()
+	prof2 := *prof
+	a := &attempt{
+		c: c, opts: opts, prof: &prof2, link: link, peer: transport.Peer{Addr: remote}, start: now,
+		control: make(chan controlPacket, controlQueue), broken: make(chan error, 1), wake: make(chan struct{}, 1),
+		results: make(chan func(), 1), done: make(chan struct{}),
+	}
+	if prof.HTTPProxy != nil || prof.SOCKSProxy != nil {
+		a.peer.Addr = link.RemoteAddr()
+	}
+	w, err := loadWrapping(opts, prof)
+	if err != nil {
+		return nil, err
+	}
+	a.occ = a.options()
+	occ := a.occ
+	if opts.DisableOCC {
+		occ = "V4"
+	}
+	reneg := opts.RenegSec
+	a.session, err = control.New(control.Config{
+		Role: role(opts), TLS: a.handshake(), Wrap: w.wrap, StaticKey: w.static, ResetOp: w.reset,
+		LocalOptions: occ, PeerInfo: a.announce(), PacketSize: packetSize(prof, remote),
+		TLSTimeout: opts.TLSTimeout, HandWindow: opts.HandWindow, TranWindow: opts.TranWindow, RenegAfter: reneg,
+		Wake: func() {
+			select {
+			case a.wake <- struct{}{}:
+			default:
+			}
+		},
+	}, now)
+	if err != nil {
+		return nil, fmt.Errorf("start session: %w", err)
+	}
+	a.setTimers()
+	if opts.Pull && prof.Proto.IsUDP() && a.ping.timeout == 0 {
+		a.ping.timeout = pingBeforePull
+	}
+	for _, name := range []string{"tls_", "X509_"} {
+		c.env.UnsetPrefix(name)
+	}
+	for _, name := range []string{"common_name", "trusted_ip", "trusted_ip6", "trusted_port", "untrusted_ip", "untrusted_ip6", "untrusted_port"} {
+		c.env.Unset(name)
+	}
+	a.exportAddress("untrusted")
+	return a, nil
+}
+
+// packetSize is the largest control packet as UDP payload or TCP frame: the option bounds the IP packet.
+func packetSize(prof *config.Connection, remote netip.AddrPort) int {
+	n := prof.MaxPacketSize
+	if n == 0 {
+		n = 1250
+	}
+	n -= 28
+	if remote.Addr().Is6() {
+		n -= 20
+	}
+	return n
+}
+
+// setTimers takes over what the options say about keepalives and limits; a server's options change it.
+func (a *attempt) setTimers() {
+	o := a.opts
+	a.ping.send = o.Ping
+	a.ping.timeout, a.ping.exits = o.PingRestart, false
+	if o.PingExit > 0 {
+		a.ping.timeout, a.ping.exits = o.PingExit, true
+	}
+	a.inactive.every, a.inactive.bytes = o.Inactive, uint64(max(o.InactiveBytes, 0))
+}
+
+// options composes our options compatibility string.
+func (a *attempt) options() string {
+	o, p := a.opts, a.prof
+	s := occ{
+		TAP: o.DevType == config.DevTap, TunMTU: p.TunMTU, Proto: a.link.Proto(), Framing: o.Framing != config.FramingNone,
+		Fragment: p.Fragment > 0, KeyDir: -1, Auth: o.Auth, Keysize: 128, TLSAuth: p.TLSAuth.Set(), Server: o.TLSServer,
+	}
+	if p.OCCMTU > 0 {
+		s.TunMTU = p.OCCMTU
+	}
+	if p.TLSAuth.Set() && p.KeyDirection != config.KeyBidirectional {
+		s.KeyDir = int(p.KeyDirection)
+	}
+	if o.CipherDefined && (!o.Pull || contains(o.DataCiphers, o.Cipher)) {
+		s.Cipher, s.ShowCipher = o.Cipher, true
+		if suite, ok := data.Lookup(o.Cipher); ok {
+			s.Keysize = suite.KeyBits()
+			if suite.Mode == data.AEAD {
+				s.Auth = "[null-digest]"
+			}
+		}
+	}
+	if !o.Pull && o.Ifconfig.Set() {
+		s.Ifconfig = o.Ifconfig.Remote.String() + " " + o.Ifconfig.Local.String()
+	}
+	return s.String()
+}
+
+// announce composes the peer info of our key message.
+func (a *attempt) announce() string {
+	o := a.opts
+	n := announcement{
+		Version: a.c.deps.Version, Platform: "linux", Pull: o.Pull, MaxMTU: max(a.prof.TunMTUMax, 1600), Ciphers: o.DataCiphers,
+		Framings: o.Framing != config.FramingNone || o.AllowCompression != "", Push: o.PushPeerInfo, Library: "Go crypto/tls",
+	}
+	if !o.Pull && len(o.DataCiphers) == 0 {
+		return ""
+	}
+	for _, e := range o.Env {
+		n.Env = append(n.Env, e.Name+"="+e.Value)
+	}
+	return n.info()
+}
+
+func contains(list []string, s string) bool {
+	for _, e := range list {
+		if strings.EqualFold(e, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// exportAddress sets the variables of the peer's address: untrusted from the start, trusted after authentication.
+func (a *attempt) exportAddress(prefix string) {
+	addr := a.peer.Addr
+	name := prefix + "_ip"
+	if addr.Addr().Is6() {
+		name += "6"
+	}
+	a.c.env.Set(name, addr.Addr().String())
+	a.c.env.Set(prefix+"_port", fmt.Sprint(addr.Port()))
+}
+
+// trustPeer marks the peer's address as authenticated.
+func (a *attempt) trustPeer() { a.exportAddress("trusted") }
+
+// addressChanged runs the ipchange script.
+func (a *attempt) addressChanged() {
+	if a.opts.IPChange == "" {
+		return
+	}
+	call := hooks.Call{
+		Tag: "--ipchange", Type: "ipchange", Command: strings.ReplaceAll(a.opts.IPChange, ",", " "),
+		Args: []string{strings.Replace(transport.AddrText(a.peer.Addr), ":"+fmt.Sprint(a.peer.Addr.Port()), " "+fmt.Sprint(a.peer.Addr.Port()), 1)},
+		Env:  a.c.env.Clone(),
+	}
+	a.help(func(ctx context.Context) func() {
+		if err := a.c.hooks.Run(ctx, call); err != nil {
+			a.c.log(1, "W", "%v", err)
+		}
+		return nil
+	})
+}
+
+// dialConfig translates a profile into what the transport wants.
+func (c *Client) dialConfig(ctx context.Context, prof *config.Connection, remote netip.AddrPort) (transport.DialConfig, error) {
+	o := c.opts
+	cfg := transport.DialConfig{
+		Remote: remote, Float: prof.Float,
+		Socket: transport.Socket{
+			SndBuf: o.SndBuf, RcvBuf: o.RcvBuf, Mark: uint32(o.Mark), BindDev: o.BindDev, NoDelay: o.TCPNoDelay,
+			V6Only: prof.BindIPv6Only, DisableOffload: o.DisableOffload,
+			Logf: func(verb int, format string, args ...any) { c.log(verb, "", format, args...) },
+		},
+		Stream: transport.Stream{SendWait: time.Second, MaxFrame: 65535},
+	}
+	switch prof.MTUDisc {
+	case "no":
+		cfg.MTUDisc = transport.MTUDiscNo
+	case "maybe":
+		cfg.MTUDisc = transport.MTUDiscMaybe
+	case "yes":
+		cfg.MTUDisc = transport.MTUDiscYes
+	}
+	if prof.Bind {
+		port, err := portNumber(ctx, prof.Proto, prof.LocalPort)
+		if err != nil {
+			return cfg, fmt.Errorf("local port %s: %w", prof.LocalPort, err)
+		}
+		addr := netip.IPv4Unspecified()
+		if remote.Addr().Is6() {
+			addr = netip.IPv6Unspecified()
+		}
+		if prof.Local != "" {
+			addrs, err := transport.Resolve(ctx, prof.Local, family(prof.Proto))
+			if err != nil {
+				return cfg, err
+			}
+			addr = addrs[0]
+		}
+		cfg.Local = netip.AddrPortFrom(addr, port)
+	}
+	if prof.HTTPProxy == nil && prof.SOCKSProxy == nil {
+		return cfg, nil
+	}
+	port, err := portNumber(ctx, prof.Proto, prof.RemotePort)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.TargetHost, cfg.TargetPort = prof.Remote, port
+	return cfg, c.proxies(ctx, prof, &cfg)
+}
+
+// proxies fills in the proxy of a profile, with its credentials.
+func (c *Client) proxies(ctx context.Context, prof *config.Connection, cfg *transport.DialConfig) error {
+	if p := prof.SOCKSProxy; p != nil {
+		cfg.SOCKS = &transport.SOCKSProxy{}
+		if p.AuthFile == "" {
+			return nil
+		}
+		user, pass, err := c.proxyCredentials(ctx, config.Source{Path: p.AuthFile}, mgmt.SecretSOCKSProxy)
+		cfg.SOCKS.Username, cfg.SOCKS.Password = user, pass
+		return err
+	}
+	p := prof.HTTPProxy
+	cfg.HTTP = &transport.HTTPProxy{Auth: transport.HTTPAuth(p.Auth), Version: p.Version, Agent: p.Agent}
+	for _, h := range p.Headers {
+		cfg.HTTP.Headers = append(cfg.HTTP.Headers, h[0]+": "+h[1])
+	}
+	switch {
+	case p.AuthAutoNCT:
+		cfg.HTTP.Auth = transport.HTTPAuthAutoNCT
+	case p.AuthAuto:
+		cfg.HTTP.Auth = transport.HTTPAuthAuto
+	}
+	src := p.UserPass
+	if !src.Set() && p.AuthFile != "" {
+		src = config.Source{Path: p.AuthFile}
+	}
+	if src.Set() {
+		user, pass, err := c.proxyCredentials(ctx, src, mgmt.SecretHTTPProxy)
+		if err != nil {
+			return err
+		}
+		cfg.HTTP.Username, cfg.HTTP.Password = user, pass
+	}
+	cfg.HTTP.Credentials = func(ctx context.Context) (string, string, error) {
+		return c.proxyCredentials(ctx, config.Source{}, mgmt.SecretHTTPProxy)
+	}
+	return nil
+}
+
+// proxyCredentials reads a file or block of two lines, or asks.
+func (c *Client) proxyCredentials(ctx context.Context, src config.Source, secret string) (string, string, error) {
+	if src.Set() && src.Path != "stdin" {
+		b, err := src.Load()
+		if err != nil {
+			return "", "", err
+		}
+		user, rest, _ := strings.Cut(string(b), "\n")
+		return strings.TrimRight(user, "\r"), firstLine([]byte(rest)), nil
+	}
+	if c.opts.ManagementQueryPasswords && c.port.Server != nil {
+		cred, err := c.port.AskUserPass(ctx, secret, nil)
+		return cred.Username, cred.Password, err
+	}
+	user, err := c.console(ctx, "Enter "+secret+" Username:", true)
+	if err != nil {
+		return "", "", err
+	}
+	pass, err := c.console(ctx, "Enter "+secret+" Password:", false)
+	return user, pass, err
+}

@@ -1,0 +1,120 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt/lexer"
+)
+
+// DefaultDeadline bounds a script that has no deadline of its own.
+const DefaultDeadline = 2 * time.Minute
+
+// NotAllowed is the hint logged when script-security forbids a script.
+const NotAllowed = "WARNING: External program may not be called unless '--script-security 2' or higher is enabled. See --help text or man page for detailed info."
+
+// ErrDisallowed is the cause of an Error when script-security forbids scripts.
+var ErrDisallowed = errors.New("disallowed by script-security setting")
+
+// ErrDeadline is the cause of an Error when the script took too long.
+var ErrDeadline = errors.New("external program took too long and was killed")
+
+// Error is a script that failed. Its text is the stock log line.
+type Error struct {
+	Tag  string // "--up/--down"
+	Code int    // exit status, -1 when it did not run or was killed
+	Err  error  // ErrDisallowed, ErrDeadline, or why it could not be started; nil for an exit status
+}
+
+func (e *Error) Error() string {
+	var what string
+	switch {
+	case e.Err == nil:
+		what = fmt.Sprintf("external program exited with error status: %d", e.Code)
+	case errors.Is(e.Err, ErrDisallowed), errors.Is(e.Err, ErrDeadline):
+		what = e.Err.Error()
+	default:
+		what = "could not execute external program"
+	}
+	return fmt.Sprintf("WARNING: Failed running command (%s): %s", e.Tag, what)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Runner starts scripts under the script-security level of a configuration.
+type Runner struct {
+	Security int           // script-security: below 2 nothing runs
+	Deadline time.Duration // for every script, DefaultDeadline when zero
+	Stdout   io.Writer     // where the output of scripts goes, the daemon's own when nil
+	Stderr   io.Writer
+	Logf     func(format string, args ...any) // told about a script that may not run; may be nil
+}
+
+// Call is one run of a script.
+type Call struct {
+	Tag     string   // how failures name it: "--route-up"
+	Type    string   // script_type
+	Command string   // as configured: a program and arguments, split like an option line
+	Args    []string // appended by the daemon
+	Env     *Env
+}
+
+// Line returns the command line for the log.
+func (c Call) Line() string { return strings.Join(append([]string{c.Command}, c.Args...), " ") }
+
+// Run starts the script and waits for it. It returns nil for exit status 0, else an *Error. The end of ctx kills
+// the script and everything in its process group.
+func (r *Runner) Run(ctx context.Context, c Call) error {
+	if r.Security < 2 {
+		if r.Logf != nil {
+			r.Logf("%s", NotAllowed)
+		}
+		return &Error{Tag: c.Tag, Code: -1, Err: ErrDisallowed}
+	}
+	argv, err := lexer.Split(c.Command, c.Tag)
+	if err != nil || len(argv) == 0 {
+		return &Error{Tag: c.Tag, Code: -1, Err: errors.Join(errors.New("bad command"), err)}
+	}
+	deadline := r.Deadline
+	if deadline == 0 {
+		deadline = DefaultDeadline
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, deadline, ErrDeadline)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], append(argv[1:], c.Args...)...)
+	cmd.Env = c.Env.With("script_type=" + c.Type).List()
+	cmd.Stdout, cmd.Stderr = r.Stdout, r.Stderr
+	if cmd.Stdout == nil {
+		cmd.Stdout = os.Stdout
+	}
+	if cmd.Stderr == nil {
+		cmd.Stderr = os.Stderr
+	}
+	// A group of its own: what the script started goes with it. Its children may keep our pipes open, so do not
+	// wait for them.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	err = cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil || errors.Is(err, exec.ErrWaitDelay):
+		return nil
+	case errors.Is(context.Cause(ctx), ErrDeadline):
+		return &Error{Tag: c.Tag, Code: -1, Err: ErrDeadline}
+	case ctx.Err() != nil:
+		return &Error{Tag: c.Tag, Code: -1, Err: ctx.Err()}
+	case errors.As(err, &exit) && exit.ExitCode() >= 0:
+		return &Error{Tag: c.Tag, Code: exit.ExitCode()}
+	default:
+		return &Error{Tag: c.Tag, Code: -1, Err: err}
+	}
+}
