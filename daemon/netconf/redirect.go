@@ -121,11 +121,11 @@ func planV4(ops []Op, in RedirectInput) []Op {
 	return ops
 }
 
-// hostRoute keeps one address reachable outside the tunnel. The gateway itself is named with its device, as the kernel
-// could not tell otherwise.
+// hostRoute keeps one address reachable outside the tunnel. An address of the gateway's own network, the gateway itself
+// above all, is named with the device, as stock does.
 func hostRoute(to netip.Addr, gw Gateway) Route {
 	r := Route{Dst: netip.PrefixFrom(to, to.BitLen()), Via: gw.Addr, Metric: NoMetric}
-	if gw.OnLink || to == gw.Addr {
+	if gw.OnLink || gw.Prefix.Contains(to) {
 		r.Dev = gw.Dev
 	}
 	return r

@@ -62,6 +62,7 @@ func TestPlanRedirect(t *testing.T) {
 	}{
 		{name: "def1", flags: Redirect{Def1: true}, want: []string{host, lower, upper}},
 		{name: "default route replaced", want: []string{host, "-0.0.0.0/0 via 10.99.0.1 metric 50", "+0.0.0.0/0 via 10.8.0.1"}},
+		{name: "def1, server in the LAN", flags: Redirect{Def1: true}, server: "10.99.0.7", want: []string{"+10.99.0.7/32 via 10.99.0.1 dev eth0", lower, upper}},
 		{name: "def1, server is the gateway", flags: Redirect{Def1: true}, server: "10.99.0.1", want: []string{"+10.99.0.1/32 via 10.99.0.1 dev eth0", lower, upper}},
 		{name: "local", flags: Redirect{Def1: true, Local: true}, want: []string{lower, upper}},
 		{name: "autolocal, not", flags: Redirect{Def1: true, AutoLocal: true}, want: []string{host, lower, upper}},
