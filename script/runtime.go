@@ -191,9 +191,11 @@ func (r *runtime) serve(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
+		drained := false
 		for range 256 { // then look at the timers
 			n, ok := r.sub.TryNext()
 			if !ok {
+				drained = true
 				break
 			}
 			r.dispatch(n)
@@ -215,6 +217,9 @@ func (r *runtime) serve(ctx context.Context) error {
 		if d := r.sub.Dropped(); d > r.dropped {
 			r.log.Warn("the script is too slow: events were dropped", "count", d-r.dropped)
 			r.dropped = d
+		}
+		if !drained {
+			continue // Ready tells of arrivals, not of what is still queued
 		}
 		timer.Reset(wait)
 		select {
