@@ -135,7 +135,7 @@ func arena(t *testing.T, s scenario) (client, server *daemontest.Namespace) {
 	return client, server
 }
 
-var linkLocal = regexp.MustCompile(`(?m)^.*fe80:.*\n(       valid_lft.*\n)?|^    link/ether.*\n`)
+var linkLocal = regexp.MustCompile(`(?m)^.*fe80:.*\n(       valid_lft.*\n)?|^    link/ether.*\n| tentative`)
 
 func look(t *testing.T, n *daemontest.Namespace, s scenario) (device, routes, routes6 string) {
 	dev := "tun0"

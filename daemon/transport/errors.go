@@ -78,8 +78,8 @@ func (e *BindError) Error() string {
 	return fmt.Sprintf("TCP/UDP: Socket bind failed on local address %s: %s", AddrText(e.Local), errnoOr(e.Err, " (errno=%d)"))
 }
 
-// Unwrap gives the cause.
-func (e *BindError) Unwrap() error { return e.Err }
+// Unwrap gives the cause, also as a *SocketError.
+func (e *BindError) Unwrap() []error { return causes("bind", e.Err) }
 
 // ConnectError says that a TCP connection could not be made. Its text is the log's.
 type ConnectError struct {
@@ -92,8 +92,17 @@ func (e *ConnectError) Error() string {
 	return fmt.Sprintf("TCP: connect to %s failed: %s", AddrText(e.Remote), errnoOr(e.Err, ""))
 }
 
-// Unwrap gives the cause.
-func (e *ConnectError) Unwrap() error { return e.Err }
+// Unwrap gives the cause, also as a *SocketError unless it was the time that ran out.
+func (e *ConnectError) Unwrap() []error { return causes("connect", e.Err) }
+
+// causes adds the common form to a system call's error.
+func causes(op string, err error) []error {
+	e := &SocketError{Op: op, FD: -1, Err: err}
+	if errors.As(err, &e.Errno) {
+		return []error{err, e}
+	}
+	return []error{err}
+}
 
 // errnoOr is the C library's text of the number inside err, followed by the number in the given form, or err's own text.
 func errnoOr(err error, form string) string {

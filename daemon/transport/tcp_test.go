@@ -2,11 +2,14 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -241,6 +244,17 @@ func TestTCPErrors(t *testing.T) {
 	_, err = DialTCP(t.Context(), DialConfig{Remote: addr})
 	if want := fmt.Sprintf("TCP: connect to [AF_INET]%v failed: Connection refused", addr); err == nil || err.Error() != want {
 		t.Errorf("connect: %v, want %s", err, want)
+	}
+	var sock *SocketError
+	if !errors.As(err, &sock) || sock.Op != "connect" || sock.Errno != syscall.ECONNREFUSED || Transient(err) {
+		t.Errorf("%v holds %+v", err, sock)
+	}
+	// Nobody answers at this address (reserved for documentation), or there is no route: the text has no Go in it.
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = DialTCP(ctx, DialConfig{Remote: netip.MustParseAddrPort("192.0.2.1:9")})
+	if err == nil || !strings.HasPrefix(err.Error(), "TCP: connect to [AF_INET]192.0.2.1:9 failed: ") || strings.Contains(err.Error(), "dial") {
+		t.Errorf("timeout: %v", err)
 	}
 }
 
