@@ -42,6 +42,8 @@ type Socket struct {
 
 	// Logf receives the few notices a socket has (buffer sizes, offload given up), verb first. nil discards.
 	Logf func(verb int, format string, args ...any)
+
+	reusePort bool // further links of a group
 }
 
 // Stream tunes a TCP link.

@@ -11,7 +11,7 @@
 // # Kinds
 //
 //	DialUDP    connected client socket (unconnected with Float), also through SOCKS5 UDP ASSOCIATE
-//	ListenUDP  unconnected socket for many peers, optionally multihomed
+//	ListenUDP  unconnected socket for many peers, optionally multihomed; ListenUDPGroup several on one port
 //	DialTCP    client stream, also through an HTTP CONNECT or SOCKS5 proxy
 //	ListenTCP  Accept gives one Link per client
 //

@@ -26,6 +26,11 @@ func (s *Socket) apply(network string, fd int) error {
 	if err := s.buffers(fd); err != nil {
 		return err
 	}
+	if s.reusePort {
+		if err := reusePort(fd); err != nil {
+			return err
+		}
+	}
 	if s.Mark != 0 {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(s.Mark)); err != nil {
 			return optionError("SO_MARK", err)
@@ -56,6 +61,14 @@ func (s *Socket) apply(network string, fd int) error {
 		} else if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TOS, s.TOS); err != nil {
 			return optionError("IP_TOS", err)
 		}
+	}
+	return nil
+}
+
+// reusePort lets further sockets of this user be bound to the same port.
+func reusePort(fd int) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+		return optionError("SO_REUSEPORT", err)
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ func (s *Socket) control(string, syscall.RawConn) error {
 	return nil
 }
 
+func reusePort(int) error { return errors.New("spreading peers over sockets needs Linux") }
+
 func probeOffload(int) (segment, receive bool) { return false, false }
 
 func setPacketInfo(int, bool) error { return errors.New("multihome needs Linux") }
