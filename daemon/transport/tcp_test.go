@@ -283,28 +283,6 @@ func TestListenFamilies(t *testing.T) {
 	}
 }
 
-func TestTCPAllocs(t *testing.T) {
-	c, s := tcpPair(t, Stream{QueueLimit: 1000}, Stream{})
-	pkts := packets(repeat(1200, 10)...)
-	b := NewBatch()
-	round := func() {
-		if err := c.Send(Peer{}, pkts); err != nil {
-			t.Fatal(err)
-		}
-		for n := 0; n < len(pkts); n += len(b.Packets) {
-			if err := s.Recv(b); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for range 10 {
-		round() // buffers grow to their size
-	}
-	if got := testing.AllocsPerRun(100, round); got != 0 {
-		t.Errorf("%v allocations per 10 packets", got)
-	}
-}
-
 func BenchmarkTCP(b *testing.B) {
 	c, s := tcpPair(b, Stream{QueueLimit: 1000}, Stream{})
 	pkts := packets(repeat(1400, 40)...)

@@ -348,33 +348,6 @@ func TestSocketOptions(t *testing.T) {
 	}
 }
 
-func TestUDPAllocs(t *testing.T) {
-	for _, plain := range []bool{false, true} {
-		client, server := udpPair(t, "127.0.0.1:0", Socket{DisableOffload: plain})
-		pkts := packets(repeat(1200, 10)...)
-		b := NewBatch()
-		got := testing.AllocsPerRun(100, func() {
-			if err := client.Send(Peer{}, pkts); err != nil {
-				t.Fatal(err)
-			}
-			for n := 0; n < len(pkts); n += len(b.Packets) {
-				if err := server.Recv(b); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := server.Send(b.Peer, pkts[:1]); err != nil {
-				t.Fatal(err)
-			}
-			if err := client.Recv(b); err != nil {
-				t.Fatal(err)
-			}
-		})
-		if got != 0 {
-			t.Errorf("plain=%v: %v allocations per round", plain, got)
-		}
-	}
-}
-
 func BenchmarkUDP(b *testing.B) {
 	for _, plain := range []bool{false, true} {
 		b.Run(fmt.Sprintf("plain=%v", plain), func(b *testing.B) {
