@@ -31,6 +31,11 @@ func (c *check) chain(certs []*x509.Certificate) ([]*x509.Certificate, error) {
 	if reason != "" {
 		return nil, c.fail(depth, path[depth], reason, err)
 	}
+	for depth, cert := range path[1:] {
+		if cert.Version >= 3 && (!cert.BasicConstraintsValid || !cert.IsCA) {
+			return nil, c.fail(depth+1, cert, "invalid CA certificate", err)
+		}
+	}
 	var invalid x509.CertificateInvalidError
 	if !errors.As(err, &invalid) {
 		return nil, c.fail(0, certs[0], err.Error(), err)
@@ -47,8 +52,6 @@ func (c *check) chain(certs []*x509.Certificate) ([]*x509.Certificate, error) {
 		return nil, c.fail(0, certs[0], "unsuitable certificate purpose", err)
 	case x509.TooManyIntermediates:
 		return nil, c.fail(len(path)-1, path[len(path)-1], "path length constraint exceeded", err)
-	case x509.NotAuthorizedToSign:
-		return nil, c.fail(min(1, len(path)-1), path[min(1, len(path)-1)], "invalid CA certificate", err)
 	default:
 		return nil, c.fail(0, certs[0], err.Error(), err)
 	}

@@ -72,6 +72,10 @@ func Build(o Options) (*Config, error) {
 		return nil, err
 	}
 	c := &Config{verifier: v}
+	if v.crls != nil {
+		// Read now what each handshake will look at again, so that the log tells at the start.
+		v.crls.current(func(_ int, format string, args ...any) { c.note(format, args...) })
+	}
 	if err := c.versions(&o); err != nil {
 		return nil, err
 	}

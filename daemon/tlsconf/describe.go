@@ -1,0 +1,110 @@
+package tlsconf
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"strings"
+)
+
+// Describe returns what stock logs of a finished handshake after "Control Channel: ":
+//
+//	TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384, peer certificate: 256 bits ECprime256v1, signature:
+//	ecdsa-with-SHA256, peer temporary key: 253 bits X25519
+func Describe(cs *tls.ConnectionState) string {
+	var b strings.Builder
+	version := strings.ReplaceAll(tls.VersionName(cs.Version), "TLS ", "TLSv")
+	fmt.Fprintf(&b, "%s, cipher %s %s", version, suiteVersion(cs.CipherSuite), SuiteName(cs.CipherSuite))
+	if len(cs.PeerCertificates) > 0 {
+		cert := cs.PeerCertificates[0]
+		fmt.Fprintf(&b, ", peer certificate: %s, signature: %s", keyName(cert.PublicKey), signatureName(cert.SignatureAlgorithm))
+	}
+	if g := groupName(cs.CurveID); g != "" {
+		b.WriteString(", peer temporary key: " + g)
+	}
+	return b.String()
+}
+
+// suiteVersion is the first version of TLS that had the suite, as OpenSSL says it.
+func suiteVersion(id uint16) string {
+	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		if s.ID != id {
+			continue
+		}
+		switch {
+		case len(s.SupportedVersions) == 1 && s.SupportedVersions[0] == tls.VersionTLS13:
+			return "TLSv1.3"
+		case len(s.SupportedVersions) == 1:
+			return "TLSv1.2"
+		case strings.HasPrefix(s.Name, "TLS_ECDHE"):
+			return "TLSv1.0"
+		}
+	}
+	return "SSLv3"
+}
+
+func keyName(key any) string {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("%d bits RSA", k.N.BitLen())
+	case *ecdsa.PublicKey:
+		p := k.Curve.Params()
+		return fmt.Sprintf("%d bits EC%s", p.BitSize, curveName(p.Name))
+	case ed25519.PublicKey:
+		return "256 bits ED25519"
+	default:
+		return "unknown key"
+	}
+}
+
+func curveName(name string) string {
+	switch name {
+	case "P-256":
+		return "prime256v1"
+	case "P-224", "P-384", "P-521":
+		return "secp" + strings.TrimPrefix(name, "P-") + "r1"
+	default:
+		return name
+	}
+}
+
+func groupName(id tls.CurveID) string {
+	switch id {
+	case 0:
+		return ""
+	case tls.X25519:
+		return "253 bits X25519"
+	case tls.CurveP256:
+		return "256 bits ECprime256v1"
+	case tls.CurveP384:
+		return "384 bits ECsecp384r1"
+	case tls.CurveP521:
+		return "521 bits ECsecp521r1"
+	default:
+		return id.String()
+	}
+}
+
+func signatureName(a x509.SignatureAlgorithm) string {
+	switch a {
+	case x509.SHA1WithRSA:
+		return "RSA-SHA1"
+	case x509.SHA256WithRSA:
+		return "RSA-SHA256"
+	case x509.SHA384WithRSA:
+		return "RSA-SHA384"
+	case x509.SHA512WithRSA:
+		return "RSA-SHA512"
+	case x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS:
+		return "RSASSA-PSS"
+	case x509.ECDSAWithSHA1, x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512:
+		return "ecdsa-with-" + strings.TrimPrefix(a.String(), "ECDSA-")
+	case x509.PureEd25519:
+		return "ED25519"
+	default:
+		return a.String()
+	}
+}
