@@ -50,15 +50,16 @@ type Verify struct {
 
 // verifier checks the certificates of peers. Immutable but for crls, which locks itself.
 type verifier struct {
-	v       Verify
-	roots   *x509.CertPool      // nil: no CA option
-	anchors []*x509.Certificate // self-signed ones of the CA options: where chains end
-	helpers []*x509.Certificate // the others: links on the way
-	profile profile
-	eku     *usage
-	usage   x509.ExtKeyUsage // what the peer's role calls for
-	crls    *crlStore        // nil: none
-	now     func() time.Time
+	v        Verify
+	optional bool                // a peer without certificate passes
+	roots    *x509.CertPool      // nil: no CA option
+	anchors  []*x509.Certificate // self-signed ones of the CA options: where chains end
+	helpers  []*x509.Certificate // the others: links on the way
+	profile  profile
+	eku      *usage
+	usage    x509.ExtKeyUsage // what the peer's role calls for
+	crls     *crlStore        // nil: none
+	now      func() time.Time
 }
 
 func newVerifier(o *Options) (*verifier, error) {
@@ -67,6 +68,7 @@ func newVerifier(o *Options) (*verifier, error) {
 		v.now = time.Now
 	}
 	if o.Server {
+		v.optional = o.ClientCert == OptionalCert
 		v.usage = x509.ExtKeyUsageClientAuth
 	}
 	var err error
@@ -173,6 +175,9 @@ type check struct {
 // verify checks the certificates of a peer, leaf first. It is safe for concurrent use.
 func (v *verifier) verify(raw [][]byte, h Hooks) error {
 	c := &check{v, h, v.now()}
+	if len(raw) == 0 && v.optional {
+		return nil
+	}
 	if len(raw) == 0 {
 		return c.fail(0, nil, "no peer certificate", nil)
 	}
