@@ -1,0 +1,106 @@
+// Package material turns options into what the channels work with: it reads the files that hold certificates and keys, and
+// says what a finished handshake and the certificates in it were.
+package material
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+)
+
+// TLSOptions reads the certificates and keys that o names. The error says which file.
+func TLSOptions(o *config.Options) (tlsconf.Options, error) {
+	t := tlsconf.Options{
+		Server: o.TLSServer, CAPath: o.CAPath,
+		VersionMin: o.TLSVersionMin, VersionMax: o.TLSVersionMax, VersionMinOrHighest: o.TLSVersionMinOrHighest,
+		Ciphers: o.TLSCipher, CipherSuites: o.TLSCiphersuites, Groups: o.TLSGroups, Profile: o.TLSCertProfile,
+		Verify: verify(o),
+	}
+	switch o.VerifyClientCert {
+	case "none":
+		t.ClientCert = tlsconf.NoCert
+	case "optional":
+		t.ClientCert = tlsconf.OptionalCert
+	}
+	for _, f := range []struct {
+		src config.Source
+		dst *[]byte
+	}{{o.CA, &t.CA}, {o.ExtraCerts, &t.ExtraCerts}, {o.Cert, &t.Cert}, {o.Key, &t.Key}, {o.PKCS12, &t.PKCS12}} {
+		if !f.src.Set() {
+			continue
+		}
+		b, err := f.src.Load()
+		if err != nil {
+			return t, err
+		}
+		*f.dst = b
+	}
+	if o.PKCS12.IsInline() {
+		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(string(t.PKCS12)), ""))
+		if err != nil {
+			return t, fmt.Errorf("pkcs12: %w", err)
+		}
+		t.PKCS12 = der
+	}
+	return t, nil
+}
+
+func verify(o *config.Options) tlsconf.Verify {
+	v := tlsconf.Verify{
+		RequireKU: o.RemoteCertKURequired, RemoteCertTLS: o.RemoteCertTLS, X509Name: o.VerifyX509Name,
+		UsernameFields: o.X509UsernameFields, Fingerprints: o.PeerFingerprint,
+	}
+	if o.RemoteCertTLS == "" {
+		v.EKU = o.RemoteCertEKU
+		for _, bits := range o.RemoteCertKU {
+			v.KU = append(v.KU, uint32(bits))
+		}
+	}
+	switch o.VerifyX509Type {
+	case "name":
+		v.X509NameType = tlsconf.FieldName
+	case "name-prefix":
+		v.X509NameType = tlsconf.FieldPrefix
+	}
+	if len(o.VerifyHash) > 0 {
+		v.Hash = o.VerifyHash[0]
+	}
+	switch {
+	case o.CRLDir:
+		v.CRLDir = o.CRL.Path
+	case o.CRL.IsInline():
+		v.CRL = o.CRL.Inline
+	default:
+		v.CRLFile = o.CRL.Path
+	}
+	return v
+}
+
+// StaticKey reads the static key of an option; the error names option and file.
+func StaticKey(option string, src config.Source) (*keys.StaticKey, error) {
+	text, err := src.Load()
+	if err != nil {
+		return nil, err
+	}
+	key, err := keys.ParseStaticKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s key %s: %w", option, src, err)
+	}
+	return key, nil
+}
+
+// Direction is the key direction of a profile.
+func Direction(d config.KeyDirection) keys.Direction {
+	switch d {
+	case config.KeyDirection0:
+		return keys.Direction0
+	case config.KeyDirection1:
+		return keys.Direction1
+	default:
+		return keys.Bidirectional
+	}
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"slices"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/daemon/wire"
+)
+
+// doorkeeper looks at packets from unknown addresses. It keeps nothing about any of them: a hard reset gets one answer
+// that carries a cookie as session id, and whoever returns the cookie is handed to the hub. Each link has its own; the
+// cookie secret and the rate limit are shared.
+//
+// Rule: wire notes, "Handshake as seen by a server" and "Security requirements".
+type doorkeeper struct {
+	proto   *ctrlwrap.Prototype
+	cookies *cookie.Jar
+	answers *ratelimit.Bucket // connect-freq-initial
+	force   bool              // tls-crypt-v2 force-cookie
+	stream  bool              // a TCP link: its address needs no proof
+	admit   func(newcomer)
+	note    func(from transport.Peer, err error)
+
+	out  []byte
+	body []byte
+	pkts [1][]byte
+}
+
+// newcomer is a client that has proved its address, with the packet that did it.
+type newcomer struct {
+	link  transport.Link
+	from  transport.Peer
+	first ctrlwrap.First // Body is not valid any more
+	// proved: own and peer are the session ids of the cookie round trip. Otherwise packet is the client's hard reset.
+	proved    bool
+	own, peer wire.SessionID
+	packet    []byte
+	// metadataGood: tls-crypt-v2-verify has accepted the client's key.
+	metadataGood bool
+}
+
+// minReset is the shortest complete hard reset.
+const minReset = 14
+
+// strange handles one control packet from an unknown address.
+func (d *doorkeeper) strange(l transport.Link, from transport.Peer, pkt []byte, now time.Time) {
+	// Cheap checks first: nothing here is authenticated.
+	op, keyID, err := wire.ParseHeader(pkt)
+	if err != nil || keyID != 0 || len(pkt) < minReset {
+		return
+	}
+	reset := op == wire.OpControlHardResetClientV2 || op == wire.OpControlHardResetClientV3
+	if !reset && op != wire.OpControlV1 && op != wire.OpAckV1 && op != wire.OpControlWKCV1 {
+		return
+	}
+	f, err := d.proto.Verify(pkt)
+	if err != nil {
+		d.note(from, err)
+		return
+	}
+	if f.Session.IsZero() {
+		return
+	}
+	var body wire.ControlBody
+	if err := body.Parse(f.Body, op); err != nil {
+		return
+	}
+	switch {
+	case reset && (d.stream || op == wire.OpControlHardResetClientV3 && !f.Early && !d.force):
+		// A stream has proved its address; a client of 2.5 cannot send its key again, so that state is needed now.
+		if body.MsgID == 0 && (d.stream || d.answers.Allow(now)) {
+			d.hand(newcomer{link: l, from: from, first: f, packet: slices.Clone(pkt)})
+		}
+	case reset:
+		if body.MsgID == 0 && (op != wire.OpControlHardResetClientV3 || f.Early) && d.answers.Allow(now) {
+			d.answer(l, from, &f, now)
+		}
+	case !d.stream:
+		d.returned(l, from, &f, &body, pkt, now)
+	}
+}
+
+// answer sends the one packet that a hard reset gets: our reset, with the cookie as session id and the ack inside.
+func (d *doorkeeper) answer(l transport.Link, from transport.Peer, f *ctrlwrap.First, now time.Time) {
+	own := d.cookies.Session(from.Addr, f.Session, now)
+	reply := wire.ControlBody{Acks: []uint32{0}, PeerSession: f.Session}
+	if f.Op == wire.OpControlHardResetClientV3 {
+		reply.Payload = keys.AppendEarlyFlags(nil, keys.EarlyResendWKc)
+	}
+	d.body = reply.Append(d.body[:0], wire.OpControlHardResetServerV2)
+	out, err := d.proto.Answer(d.out[:0], f, wire.OpControlHardResetServerV2, own, d.body, now)
+	if err != nil {
+		return
+	}
+	d.out = out
+	d.pkts[0] = out
+	_ = l.Send(from, d.pkts[:]) // lost like any datagram: the client asks again
+}
+
+// returned admits a client whose packet echoes a cookie of ours, acknowledges nothing but our reset and the first
+// message, and is one of the client's first two.
+func (d *doorkeeper) returned(l transport.Link, from transport.Peer, f *ctrlwrap.First, body *wire.ControlBody, pkt []byte, now time.Time) {
+	if len(body.Acks) == 0 || slices.Max(body.Acks) > 1 || f.Op != wire.OpAckV1 && body.MsgID > 1 {
+		return
+	}
+	if !d.cookies.Verify(from.Addr, f.Session, body.PeerSession, now) {
+		return
+	}
+	d.hand(newcomer{link: l, from: from, first: *f, proved: true, own: body.PeerSession, peer: f.Session, packet: slices.Clone(pkt)})
+}
+
+func (d *doorkeeper) hand(n newcomer) {
+	n.first.Body = nil
+	d.admit(n)
+}

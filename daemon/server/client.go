@@ -1,0 +1,378 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/server/pool"
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+)
+
+// phase is how far a client has come.
+//
+//	handshake ── key message, verdicts in ──► authorised ── hooks done, addresses found ──► established
+//	    │                                         │                                             │
+//	    └──────────────── refused, killed: message sent, gone after closeGrace ─────────────────┴──► gone
+type phase uint8
+
+const (
+	handshake phase = iota
+	authorised
+	established
+	gone
+)
+
+// hubSide is what the hub knows about a client. Only the hub touches it, but for awake.
+type hubSide struct {
+	phase     phase
+	since     time.Time // of the instance
+	closeAt   time.Time // when to remove it; zero: not
+	deadline  time.Time
+	heapIndex int // in deadlines, -1 outside
+	awake     atomic.Bool
+
+	session *control.Session
+	rival   *instance       // proves itself while this one goes on: a client that started anew from its address
+	rivalOf *instance       // the one a rival may take the place of
+	base    *keys.StaticKey // of dynamic tls-crypt
+	logins  [8]login        // by key id
+	lastKID uint64
+
+	// Locked at the first login.
+	commonName string
+	username   string
+	chain      [sha256.Size]byte // digest of the certificates
+	certVars   []string          // "name=value" of the certificates
+	info       peerInfo
+	occ        string
+	fromPort   []string // configuration lines that came with a client-auth command
+
+	tokenName  [12]byte // session of the auth-token
+	tokenStart time.Time
+	tokenSince time.Time // when the last one was made
+
+	// From the way to established on.
+	config    *config.ClientConfig
+	cipher    string
+	ekm       bool
+	leased    bool
+	lease     pool.Lease
+	virtual4  netip.Addr
+	local4    netip.Addr // our side of virtual4, or the netmask
+	virtual6  netip.Prefix
+	prefixes  []netip.Prefix // everything routed to the client
+	pushAsked bool
+	pushed    time.Time // last PUSH_REPLY
+	ccExit    bool
+	farewell  bool   // the client said that it goes
+	connected bool   // client-connect succeeded: client-disconnect is due
+	announced bool   // the management port was asked: DISCONNECT is due
+	mark      uint64 // tunnel bytes when inactive was looked at last
+	markAt    time.Time
+}
+
+// login is the authentication of one key.
+type login struct {
+	kid     uint64    // as the management port counts
+	pending int       // verdicts that are still out
+	limit   time.Time // when they are overdue
+	refused error
+	done    bool      // everybody accepted
+	ready   bool      // the key is active
+	started time.Time // of its negotiation
+}
+
+// newcomer makes an instance for a client that has proved its address.
+func (h *hub) newcomer(n newcomer, now time.Time) {
+	if at := h.table.byPeer(n.from); at != nil {
+		h.input(controlPacket{link: n.link, from: n.from, to: at, b: n.packet}, now)
+		return
+	}
+	switch {
+	case !h.leaving.IsZero():
+		h.logAt(n.from, 1, "", "MULTI: Connection attempt from %s ignored while server is shutting down", transport.AddrText(n.from.Addr))
+		return
+	case len(h.instances) >= h.set.MaxClients:
+		h.logAt(n.from, 1, "", "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
+		return
+	case n.proved && !h.creation.Allow(now):
+		h.logAt(n.from, 1, "", "Connection Attempt exceeded --connect-freq")
+		return
+	}
+	if set := h.set; set.TLSCryptV2Verify != "" && n.first.ClientKey != nil && !n.metadataGood {
+		h.beside(hookDeadline, func(ctx context.Context) func() {
+			if err := h.verifyMetadata(ctx, set, n.first.Metadata); err != nil {
+				h.limitedLog(realAddress(n.from.Addr), 1, "W", "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
+				return nil
+			}
+			n.metadataGood = true
+			return func() { h.newcomer(n, time.Now()) }
+		})
+		return
+	}
+	i, err := h.newInstance(n, now)
+	if err != nil {
+		h.logAt(n.from, 1, "N", "TLS Error: %v", err)
+		return
+	}
+	if !h.table.add(i) {
+		h.remove(i)
+		return
+	}
+	h.log(i, 4, "", "MULTI: multi_create_instance called")
+	h.input(controlPacket{link: n.link, from: n.from, to: i, b: n.packet}, now)
+}
+
+// newInstance makes an instance that the data plane does not see yet.
+func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
+	i := &instance{cid: h.nextCID, link: n.link}
+	i.since, i.markAt, i.heapIndex = now, now, -1
+	i.peer.Store(&n.from)
+	i.counts.lastIn.Store(now.Unix())
+	i.base = h.proto.StaticKey(&n.first)
+	cfg := h.sessionConfig(i, h.wrapper(&n))
+	var err error
+	if n.proved {
+		i.session, err = control.NewAccepted(cfg, n.own, n.peer, now)
+	} else {
+		i.session, err = control.New(cfg, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	h.nextCID++
+	h.instances[i.cid] = i
+	return i, nil
+}
+
+func (h *hub) wrapper(n *newcomer) ctrlwrap.Wrapper {
+	answered := uint32(0)
+	if n.proved {
+		answered = 1
+	}
+	return h.proto.New(&n.first, answered)
+}
+
+// sessionConfig is the configuration of a session of i.
+func (h *hub) sessionConfig(i *instance, w ctrlwrap.Wrapper) control.Config {
+	set := h.set
+	tls := set.tls.TLS(h.certHooks(i))
+	return control.Config{
+		Role: keys.Server, TLS: tls, Wrap: w, StaticKey: i.base,
+		LocalOptions: h.occ, PacketSize: set.controlSize(i.peer.Load().Addr.Addr().Is6()),
+		TLSTimeout: set.TLSTimeout, HandWindow: set.HandWindow, TranWindow: set.TranWindow,
+		RenegAfter: h.renegAfter(), Wake: h.waker(i),
+	}
+}
+
+// restart lets a known client that begins anew prove itself in a rival instance, and reports whether it may. The
+// instance it has goes on until the rival is authorised.
+//
+// Rule: wire notes, "Hard reset on a live session, failures".
+func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
+	if i.link.RemoteAddr().IsValid() {
+		return false // a stream has one session
+	}
+	f, err := h.proto.Verify(p.b)
+	if err != nil || f.Session == i.session.Peer() {
+		return false
+	}
+	if i.rival != nil {
+		if f.Session == i.rival.session.Peer() {
+			return false
+		}
+		h.remove(i.rival)
+	}
+	r, err := h.newInstance(newcomer{link: i.link, from: p.from, first: f}, now)
+	if err != nil {
+		return false
+	}
+	i.rival, r.rivalOf = r, i
+	if err := r.session.Input(p.b, now); err != nil {
+		h.remove(r)
+		return false
+	}
+	h.step(r, now)
+	return true
+}
+
+// supersede puts a rival that is authorised in the place of the instance it came from, and reports whether it may: it
+// has to be the same client.
+func (h *hub) supersede(r *instance) bool {
+	i := r.rivalOf
+	if i.phase >= authorised && (i.chain != r.chain || i.commonName != r.commonName) {
+		h.log(r, 1, "", "TLS Error: another client started a session at the address of '%s'", i.commonName)
+		return false
+	}
+	i.rival, r.rivalOf = nil, nil
+	h.remove(i)
+	return h.table.add(r)
+}
+
+// closeSession ends a session without waiting for a handshake or a hook of it.
+func (h *hub) closeSession(s *control.Session) { h.reaper.Go(s.Close) }
+
+// event handles what a session reports.
+func (h *hub) event(i *instance, e control.Event, now time.Time) {
+	switch e := e.(type) {
+	case control.InitialPacket:
+		sid := i.session.Peer().String()
+		h.log(i, 3, "", "TLS: Initial packet from %s, sid=%s %s", transport.AddrText(i.peer.Load().Addr), sid[:8], sid[8:])
+	case control.TLSUp:
+		h.tlsUp(i, e)
+	case control.KeyMessage:
+		h.keyMessage(i, e, now)
+	case control.Active:
+		h.keyActive(i, e, now)
+	case control.Text:
+		h.textFrom(i, e.Text, now)
+	case control.SoftReset:
+		i.logins[e.KeyID] = login{}
+		h.log(i, 3, "", "TLS: soft reset sec=%d/%d", int(now.Sub(i.since).Seconds()), int(h.set.RenegSec.Seconds()))
+	case control.Expired:
+		if ch := i.tunnel.Load(); ch != nil {
+			ch.DropKey(e.KeyID)
+		}
+	case control.Failed:
+		h.keyFailed(i, e, now)
+	}
+}
+
+// tlsUp notes who the peer is. The certificates are verified by now.
+func (h *hub) tlsUp(i *instance, e control.TLSUp) {
+	h.log(i, 2, "", "%s", material.Describe(&e.State))
+	certs := e.State.PeerCertificates
+	if e.KeyID != 0 {
+		if i.chain != chainDigest(certs) {
+			i.logins[e.KeyID].refused = errChain
+		}
+		return
+	}
+	i.chain = chainDigest(certs)
+	if len(certs) == 0 {
+		return
+	}
+	name, err := tlsconf.Username(certs[0], h.set.X509UsernameFields)
+	if err != nil || len(name) > maxCommonName {
+		i.logins[0].refused = errName
+		return
+	}
+	i.commonName = remap(name)
+	i.certVars = certificateVars(certs)
+}
+
+// maxCommonName is the longest common name, in bytes.
+const maxCommonName = 64
+
+// Reasons to refuse a client, for the log.
+var (
+	errChain = errors.New("certificate changed during the session")
+	errName  = errors.New("certificate without a usable common name")
+)
+
+// chainDigest identifies the certificates of a peer.
+func chainDigest(certs []*x509.Certificate) [sha256.Size]byte {
+	d := sha256.New()
+	for _, c := range certs {
+		d.Write(c.Raw)
+	}
+	return [sha256.Size]byte(d.Sum(nil))
+}
+
+// keyFailed is a negotiation that came to nothing.
+func (h *hub) keyFailed(i *instance, e control.Failed, now time.Time) {
+	var tlsErr *control.TLSError
+	switch {
+	case errors.Is(e.Err, control.ErrHandWindow):
+		h.log(i, 1, "N", "TLS Error: TLS key negotiation failed to occur within %d seconds (check your network connectivity)", int(h.set.HandWindow.Seconds()))
+	case errors.As(e.Err, &tlsErr):
+		h.log(i, 1, "N", "OpenSSL: error: %v", tlsErr.Err)
+		h.log(i, 1, "N", "TLS_ERROR: BIO read tls_read_plaintext error")
+		h.log(i, 1, "N", "TLS Error: TLS object -> incoming plaintext read error")
+	default:
+		h.log(i, 1, "N", "TLS Error: %v", e.Err)
+	}
+	h.log(i, 1, "N", "TLS Error: TLS handshake failed")
+	if !e.Dead {
+		return
+	}
+	h.flush(i, now)
+	h.end(i, "tls-error")
+}
+
+// end removes an instance with the log line of a restart.
+func (h *hub) end(i *instance, reason string) {
+	h.log(i, 3, "", "SIGUSR1[soft,%s] received, client-instance restarting", reason)
+	h.remove(i)
+}
+
+// remove takes an instance out of everything.
+func (h *hub) remove(i *instance) {
+	if i.phase == gone {
+		return
+	}
+	was := i.phase
+	i.phase = gone
+	i.tunnel.Store(nil)
+	h.due.set(i, time.Time{})
+	h.table.remove(i)
+	delete(h.instances, i.cid)
+	h.unname(i)
+	h.unroute(i)
+	if i.leased {
+		h.pool.Release(i.lease)
+	}
+	h.closeSession(i.session)
+	if i.rival != nil {
+		h.remove(i.rival)
+	}
+	if i.rivalOf != nil {
+		i.rivalOf.rival = nil
+	}
+	if i.link.RemoteAddr().IsValid() {
+		_ = i.link.Close() // a stream serves one client
+	}
+	h.departed(i, was)
+}
+
+// name enters an instance under its common name, unname takes it out.
+func (h *hub) name(i *instance) {
+	set := h.byName[i.commonName]
+	if set == nil {
+		set = make(map[*instance]struct{})
+		h.byName[i.commonName] = set
+	}
+	set[i] = struct{}{}
+}
+
+func (h *hub) unname(i *instance) {
+	set := h.byName[i.commonName]
+	delete(set, i)
+	if len(set) == 0 {
+		delete(h.byName, i.commonName)
+	}
+}
+
+// sameName returns the other instances of a common name, oldest first.
+func (h *hub) sameName(i *instance) []*instance {
+	var list []*instance
+	for o := range h.byName[i.commonName] {
+		if o != i {
+			list = append(list, o)
+		}
+	}
+	slices.SortFunc(list, func(a, b *instance) int { return int(a.cid) - int(b.cid) })
+	return list
+}

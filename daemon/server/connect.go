@@ -1,0 +1,427 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/material"
+)
+
+// The way of an accepted client to its tunnel:
+//
+//	authorise   older sessions of the name end           hub
+//	gather      ccd file, client-connect script          beside the hub
+//	address     fixed or from the pool                   hub
+//	learn       learn-address script                     beside the hub
+//	establish   cipher, keys, routes, push               hub
+
+// authorise begins the way of a client that everybody accepted.
+func (h *hub) authorise(i *instance, now time.Time) {
+	if i.rivalOf != nil && !h.supersede(i) {
+		h.remove(i)
+		return
+	}
+	i.phase = authorised
+	if i.commonName == "" {
+		i.commonName = "UNDEF"
+	}
+	if !h.set.DuplicateCN {
+		h.endOthers(i)
+	}
+	h.name(i)
+	set, env := h.set, h.env(i)
+	prefix := i.prefix()
+	extra := i.fromPort
+	h.beside(hookDeadline, func(ctx context.Context) func() {
+		cc, ran, err := h.gather(ctx, set, i.commonName, prefix, env, extra)
+		return func() { h.gathered(i, cc, ran, err, time.Now()) }
+	})
+}
+
+// endOthers ends the older sessions of a common name.
+func (h *hub) endOthers(i *instance) {
+	for _, o := range h.sameName(i) {
+		h.log(i, 3, "", "MULTI: new connection by client '%s' will cause previous active sessions by this client to be dropped.  Remember to use the --duplicate-cn option if you want multiple clients using the same certificate or username to concurrently connect.", i.commonName)
+		h.remove(o)
+	}
+}
+
+// gather collects the configuration of one client. It runs beside the hub. ran tells that client-connect succeeded.
+func (h *hub) gather(ctx context.Context, set *setup, cn, prefix string, env *hooks.Env, extra []string) (cc *config.ClientConfig, ran bool, err error) {
+	cc = set.NewClientConfig()
+	if set.ClientConfigDir != "" {
+		if err := h.readCCD(set, cc, cn, prefix); err != nil {
+			return nil, false, err
+		}
+	}
+	if set.ClientConnect != "" && !cc.Disable {
+		if err := h.connectScript(ctx, set, cc, prefix, env); err != nil {
+			return nil, false, err
+		}
+		ran = true
+	}
+	if len(extra) > 0 {
+		h.parse(set, cc, "[CONFIG-STRING]", prefix, []byte(strings.Join(extra, "\n")+"\n"))
+	}
+	return cc, ran, nil
+}
+
+// readCCD reads the file of the common name, else DEFAULT.
+func (h *hub) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) error {
+	names := []string{cn, "DEFAULT"}
+	if set.CCDExclusive {
+		names = names[:1]
+	}
+	for _, name := range names {
+		if name == "" || name == "." || name == ".." || strings.ContainsRune(name, '/') {
+			continue
+		}
+		path := filepath.Join(set.ClientConfigDir, name)
+		text, err := os.ReadFile(path)
+		switch {
+		case err == nil:
+			h.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", path)
+			h.parse(set, cc, path, prefix, text)
+			return nil
+		case !errors.Is(err, os.ErrNotExist):
+			h.logLine(prefix, 1, "W", "%v", err)
+		}
+	}
+	if set.CCDExclusive {
+		return &refusal{log: fmt.Sprintf("TLS Auth Error: --client-config-dir authentication failed for common name '%s' file='%s'", cn, filepath.Join(set.ClientConfigDir, cn))}
+	}
+	return nil
+}
+
+// parse applies client-specific lines; wrong ones are logged and skipped.
+func (h *hub) parse(set *setup, cc *config.ClientConfig, path, prefix string, text []byte) {
+	for _, e := range set.ParseClientConfig(cc, path, text) {
+		h.logLine(prefix, 1, "W", "%v", e)
+	}
+}
+
+// connectScript runs client-connect, deferred or not, and applies what it wrote.
+func (h *hub) connectScript(ctx context.Context, set *setup, cc *config.ClientConfig, prefix string, env *hooks.Env) error {
+	files, err := newExchange(set.TmpDir, "cc", "ccr")
+	if err != nil {
+		return &refusal{log: err.Error()}
+	}
+	defer files.remove()
+	env.Set("client_connect_config_file", files.path("cc"))
+	env.Set("client_connect_deferred_file", files.path("ccr"))
+	err = h.scripts.Run(ctx, hooks.Call{Tag: "--client-connect", Type: "client-connect", Command: set.ClientConnect, Args: []string{files.path("cc")}, Env: env})
+	if err != nil {
+		h.logLine(prefix, 1, "W", "%v", err)
+		return &refusal{log: "client-connect refused"}
+	}
+	if strings.HasPrefix(files.read("ccr"), "2") {
+		if err := files.awaitChange(ctx, "ccr", "2"); err != nil {
+			h.logLine(prefix, 1, "W", "MULTI: deferred --client-connect script returned CC_RET_FAILED")
+			return &refusal{log: "deferred client-connect refused"}
+		}
+	}
+	h.parse(set, cc, files.path("cc"), prefix, []byte(files.read("cc")))
+	return nil
+}
+
+// gathered goes on with the configuration of a client.
+func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error, now time.Time) {
+	if i.phase == gone {
+		return
+	}
+	i.connected = ran
+	if err == nil && cc.Disable {
+		err = &refusal{log: "MULTI: client has been rejected due to 'disable' directive"}
+	}
+	if err != nil {
+		h.reject(i, err, now)
+		return
+	}
+	i.config = cc
+	if err := h.address(i); err != nil {
+		h.log(i, 1, "", "MULTI: %v", err)
+	}
+	adds := h.prefixesOf(i)
+	if h.set.LearnAddress == "" {
+		h.establish(i, adds, now)
+		return
+	}
+	set, env, cn := h.set, h.env(i), i.commonName
+	prefix := i.prefix()
+	h.beside(hookDeadline, func(ctx context.Context) func() {
+		var learned []netip.Prefix
+		for _, p := range adds {
+			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"add", addressText(p), cn}, Env: env}
+			if err := h.scripts.Run(ctx, call); err != nil {
+				h.logLine(prefix, 1, "W", "%v", err)
+				h.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", addressText(p), prefix)
+				continue
+			}
+			learned = append(learned, p)
+		}
+		return func() { h.establish(i, learned, time.Now()) }
+	})
+}
+
+// reject turns away a client that was accepted but may not come in.
+func (h *hub) reject(i *instance, err error, now time.Time) {
+	h.log(i, 1, "", "%v", err)
+	i.logins[0].refused = err
+	h.turnAway(i, 0, now)
+	h.wakeAt(i, now)
+}
+
+// address finds the tunnel addresses of a client: those of its configuration, else a lease of the pool.
+func (h *hub) address(i *instance) error {
+	cc := i.config
+	if cc.Ifconfig.Set() {
+		i.virtual4, i.local4 = cc.Ifconfig.Local, cc.Ifconfig.Remote
+	}
+	if cc.IfconfigIPv6.Set() {
+		i.virtual6 = cc.IfconfigIPv6.Local
+	}
+	if i.virtual4.IsValid() || h.pool == nil {
+		return nil
+	}
+	lease, err := h.pool.Acquire(i.commonName)
+	if err != nil {
+		return err
+	}
+	i.leased, i.lease = true, lease
+	if lease.IPv4.IsValid() {
+		i.virtual4 = lease.IPv4
+		switch {
+		case h.set.tap() || h.set.Topology == config.TopologySubnet:
+			i.local4 = h.set.netmask()
+		case h.set.Topology == config.TopologyNet30:
+			i.local4 = lease.Local4
+		default:
+			i.local4 = h.set.Ifconfig.Local
+		}
+	}
+	if lease.IPv6.IsValid() && !i.virtual6.IsValid() {
+		i.virtual6 = netip.PrefixFrom(lease.IPv6, h.set.IfconfigIPv6.Local.Bits())
+	}
+	h.log(i, 1, "", "MULTI_sva: pool returned IPv4=%s, IPv6=%s", shown(lease.IPv4), shown(lease.IPv6))
+	return nil
+}
+
+func shown(a netip.Addr) string {
+	if !a.IsValid() {
+		return "(Not enabled)"
+	}
+	return a.String()
+}
+
+// prefixesOf is everything to route to a client: its own addresses first.
+func (h *hub) prefixesOf(i *instance) []netip.Prefix {
+	var all []netip.Prefix
+	if i.virtual4.IsValid() {
+		all = append(all, netip.PrefixFrom(i.virtual4, 32))
+	}
+	if i.virtual6.IsValid() {
+		all = append(all, netip.PrefixFrom(i.virtual6.Addr(), 128))
+	}
+	if h.set.tap() {
+		return all
+	}
+	all = append(all, i.config.Iroutes...)
+	all = append(all, i.config.IroutesIPv6...)
+	limit := h.set.MaxRoutesPerClient
+	if i.config.MaxRoutesPerClient > 0 {
+		limit = i.config.MaxRoutesPerClient
+	}
+	if limit > 0 && len(all) > limit {
+		h.log(i, 1, "", "MULTI ROUTE: route quota (%d) exceeded for %s (see --max-routes-per-client option)", limit, i.prefix())
+		all = all[:limit]
+	}
+	return all
+}
+
+// establish opens the tunnel of a client.
+func (h *hub) establish(i *instance, prefixes []netip.Prefix, now time.Time) {
+	if i.phase != authorised || !i.closeAt.IsZero() {
+		return
+	}
+	ciphers := h.set.DataCiphers
+	if len(i.config.DataCiphers) > 0 {
+		ciphers = i.config.DataCiphers
+	}
+	cipher, err := chooseCipher(ciphers, &i.info, i.occ, h.set.DataCiphersFallback)
+	if err != nil {
+		h.log(i, 1, "", "PUSH: No common cipher between server and client. Server data-ciphers: '%s', client supported ciphers '%s'", strings.Join(ciphers, ":"), i.info.Get("IV_CIPHERS"))
+		h.reject(i, &refusal{log: err.Error(), client: err.Error()}, now)
+		return
+	}
+	i.cipher, i.ekm = cipher, i.info.Has(protoTLSKeyExp)
+	if h.set.ForceTLSKeyMaterialExport && !i.ekm {
+		h.reject(i, &refusal{log: "client cannot derive keys by TLS exporter", client: "Keying Material Exporters required"}, now)
+		return
+	}
+	if err := h.openTunnel(i); err != nil {
+		h.reject(i, &refusal{log: err.Error()}, now)
+		return
+	}
+	if i.info.Has(protoDynTLSCrypt) && i.info.Has(protoCCExit) {
+		if err := i.session.EnableDynamicTLSCrypt(); err != nil {
+			h.log(i, 1, "N", "dynamic tls-crypt: %v", err)
+		}
+	}
+	h.route(i, prefixes, now)
+	i.phase = established
+	h.established++
+	i.markAt = now
+	h.port.ClientEstablished(h.clientEvent(i, h.env(i)))
+	if i.pushAsked || i.info.Has(protoRequestPush) {
+		h.push(i, now)
+	}
+	h.wakeAt(i, now)
+}
+
+// openTunnel makes the data channel of a client with the keys of its first key id.
+func (h *hub) openTunnel(i *instance) error {
+	outer := data.Outer{IPv6: i.peer.Load().Addr.Addr().Is6(), TCP: i.link.RemoteAddr().IsValid()}
+	v2 := i.info.Has(protoDataV2)
+	p := data.Params{
+		Role: keys.Server, Cipher: i.cipher, Auth: h.set.Auth, PeerID: data.NoPeerID, V2: v2, TAP: h.set.tap(),
+		Epoch:        i.info.Has(protoDataEpoch) && i.info.Has(protoCCExit) && i.ekm && isAEAD(i.cipher),
+		Framing:      h.framing(i),
+		Decompress:   h.set.AllowCompression == "asym" || h.set.AllowCompression == "yes",
+		ReplayWindow: h.set.ReplayWindow, ReplayTime: h.set.ReplayTime, NoReplay: h.set.NoReplay,
+	}
+	if v2 {
+		p.PeerID = i.slot
+	}
+	if err := material.SetLimits(&p, h.set.prof, outer); err != nil {
+		return err
+	}
+	ch, err := data.New(p)
+	if err != nil {
+		return err
+	}
+	block, err := i.session.KeyBlock(0, i.ekm)
+	if err != nil {
+		return fmt.Errorf("derive data keys: %w", err)
+	}
+	defer block.Wipe()
+	if err := ch.SetKey(0, block, i.logins[0].started.Add(h.verdictTime())); err != nil {
+		return err
+	}
+	i.tunnel.Store(ch)
+	auth := ""
+	if !isAEAD(i.cipher) {
+		auth = fmt.Sprintf(", auth '%s'", h.set.Auth)
+	}
+	h.log(i, 2, "", "Data Channel: cipher '%s'%s, peer-id: %d", i.cipher, auth, i.slot)
+	return nil
+}
+
+func isAEAD(cipher string) bool {
+	s, ok := data.Lookup(cipher)
+	return ok && s.Mode == data.AEAD
+}
+
+// route makes prefixes lead to a client and tells everybody.
+func (h *hub) route(i *instance, prefixes []netip.Prefix, now time.Time) {
+	own := slices.Clone(prefixes)
+	i.prefixes = own
+	i.owned.set.Store(&own)
+	for _, p := range prefixes {
+		mine := p.Addr() == i.virtual4 || p.Addr() == i.virtual6.Addr() && p.IsSingleIP()
+		if h.set.tap() {
+			continue // frames find their way by MAC address
+		}
+		if old, replaced := h.routes.Add(p, i, now.Unix()); replaced && old != i {
+			old.disown(p)
+		}
+		if !mine {
+			h.log(i, 3, "", "MULTI: internal route %s -> %s", addressText(p), i.prefix())
+		}
+		h.log(i, 3, "", "MULTI: Learn: %s -> %s", addressText(p), i.prefix())
+		if i.announced {
+			h.port.ClientAddress(i.cid, p, mine)
+		}
+	}
+	if i.virtual4.IsValid() {
+		h.log(i, 3, "", "MULTI: primary virtual IP for %s: %s", i.prefix(), i.virtual4)
+	}
+	if i.virtual6.IsValid() {
+		h.log(i, 3, "", "MULTI: primary virtual IPv6 for %s: %s", i.prefix(), i.virtual6.Addr())
+	}
+}
+
+// disown takes an address away that moved to another client.
+func (i *instance) disown(p netip.Prefix) {
+	left := slices.DeleteFunc(slices.Clone(*i.owned.set.Load()), func(q netip.Prefix) bool { return q == p })
+	i.owned.set.Store(&left)
+}
+
+// unroute takes a client's addresses out of the tables.
+func (h *hub) unroute(i *instance) {
+	var gone []string
+	for _, p := range i.prefixes {
+		if h.routes.Remove(p, i) {
+			gone = append(gone, addressText(p))
+		}
+	}
+	for _, s := range h.stations.Forget(func(s *station) bool { return s.Client == i }) {
+		gone = append(gone, macText(s.MAC))
+	}
+	if h.set.LearnAddress == "" || len(gone) == 0 {
+		return
+	}
+	set, env := h.set, h.env(i)
+	h.beside(hookDeadline, func(ctx context.Context) func() {
+		for _, a := range gone {
+			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"delete", a}, Env: env}
+			if err := h.scripts.Run(ctx, call); err != nil {
+				h.logLine("", 1, "W", "%v", err)
+			}
+		}
+		return nil
+	})
+}
+
+// addressText prints an address or subnet as scripts and logs see it.
+func addressText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// departed tells scripts and the port that a client is gone.
+func (h *hub) departed(i *instance, was phase) {
+	if was == established {
+		h.established--
+	}
+	env := h.env(i)
+	env.Set("bytes_received", number(i.counts.linkIn.Load()))
+	env.Set("bytes_sent", number(i.counts.linkOut.Load()))
+	env.Set("time_duration", number(uint64(time.Since(i.since).Seconds())))
+	if i.announced {
+		h.port.ClientDisconnect(h.clientEvent(i, env))
+	}
+	if !i.connected || h.set.ClientDisconnect == "" {
+		return
+	}
+	set := h.set
+	h.beside(hookDeadline, func(ctx context.Context) func() {
+		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Command: set.ClientDisconnect, Env: env}
+		if err := h.scripts.Run(ctx, call); err != nil {
+			h.logLine("", 1, "W", "%v", err)
+		}
+		return nil
+	})
+}

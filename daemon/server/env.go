@@ -1,0 +1,101 @@
+package server
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/material"
+)
+
+// prefix is how log lines name a client: address, and the common name in front once it is known.
+func (i *instance) prefix() string {
+	if i.phase == handshake || i.commonName == "" {
+		return i.addressText()
+	}
+	return i.commonName + "/" + i.addressText()
+}
+
+func (i *instance) addressText() string { return realAddress(i.peer.Load().Addr) }
+
+// realAddress is a client's outer address in logs and reports: IPv6 without port, as 2.6 prints it.
+func realAddress(a netip.AddrPort) string {
+	if a.Addr().Is6() && !a.Addr().Is4In6() {
+		return a.Addr().String()
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String()
+}
+
+// certificateVars are the script variables of a chain.
+func certificateVars(chain []*x509.Certificate) []string {
+	var vars []string
+	for depth := len(chain) - 1; depth >= 0; depth-- {
+		vars = append(vars, material.Vars(depth, chain[depth])...)
+	}
+	return vars
+}
+
+// env is the environment of scripts and notifications about a client. It is made when it is needed: kept for every
+// client it would be most of what a client costs.
+func (h *hub) env(i *instance) *hooks.Env {
+	e := h.deps.Env.Clone()
+	set := func(name, format string, args ...any) { e.Set(name, fmt.Sprintf(format, args...)) }
+	for _, v := range i.certVars {
+		name, value, _ := strings.Cut(v, "=")
+		e.Set(name, value)
+	}
+	for _, line := range i.info.Lines {
+		name, value, _ := strings.Cut(line, "=")
+		e.Set(name, value)
+	}
+	if i.commonName != "" {
+		e.Set("common_name", i.commonName)
+	}
+	if i.username != "" || h.set.needsCredentials() {
+		e.Set("username", i.username)
+	}
+	at := i.peer.Load().Addr
+	suffix := "ip"
+	if at.Addr().Is6() {
+		suffix = "ip6"
+	}
+	e.Set("untrusted_"+suffix, at.Addr().String())
+	set("untrusted_port", "%d", at.Port())
+	if i.phase != handshake {
+		e.Set("trusted_"+suffix, at.Addr().String())
+		set("trusted_port", "%d", at.Port())
+		e.Set("time_ascii", i.since.Format(statusTime))
+		set("time_unix", "%d", i.since.Unix())
+	}
+	if i.virtual4.IsValid() {
+		e.Set("ifconfig_pool_remote_ip", i.virtual4.String())
+		if i.local4.IsValid() {
+			name := "ifconfig_pool_local_ip"
+			if h.set.tap() || h.set.Topology == config.TopologySubnet {
+				name = "ifconfig_pool_netmask"
+			}
+			e.Set(name, i.local4.String())
+		}
+	}
+	if i.virtual6.IsValid() {
+		e.Set("ifconfig_pool_remote_ip6", i.virtual6.Addr().String())
+		e.Set("ifconfig_pool_local_ip6", h.set.IfconfigIPv6.Local.Addr().String())
+		set("ifconfig_pool_ip6_netbits", "%d", i.virtual6.Bits())
+	}
+	return e
+}
+
+// inOrder sorts instances by age.
+func inOrder(list []*instance) []*instance {
+	slices.SortFunc(list, func(a, b *instance) int {
+		if a.cid < b.cid {
+			return -1
+		}
+		return 1
+	})
+	return list
+}

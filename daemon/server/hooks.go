@@ -1,0 +1,124 @@
+package server
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+)
+
+// certHooks watch the certificate checks of a session. They run in the goroutine of the handshake, which may wait for
+// a script without holding anybody up.
+func (h *hub) certHooks(i *instance) tlsconf.Hooks {
+	prefix := i.addressText()
+	hk := tlsconf.Hooks{Step: func(s tlsconf.Step) {
+		if s.Line == "" {
+			return
+		}
+		flag := ""
+		if s.Err != nil {
+			flag = "N"
+		}
+		h.logLine(prefix, s.Verb, flag, "%s", s.Line)
+	}}
+	set := h.set
+	if set.TLSVerify == "" {
+		return hk
+	}
+	env := h.deps.Env.Clone()
+	hk.Cert = func(depth int, cert *x509.Certificate, subject string) error {
+		for _, v := range material.Vars(depth, cert) {
+			name, value, _ := strings.Cut(v, "=")
+			env.Set(name, value)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), hookDeadline)
+		defer cancel()
+		call := hooks.Call{
+			Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(set.TLSVerify, ",", " "),
+			Args: []string{fmt.Sprint(depth), subject}, Env: env,
+		}
+		if err := h.scripts.Run(ctx, call); err != nil {
+			h.logLine(prefix, 1, "N", "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
+			return err
+		}
+		h.logLine(prefix, 2, "", "VERIFY SCRIPT OK: depth=%d, %s", depth, subject)
+		return nil
+	}
+	return hk
+}
+
+// verifyMetadata asks tls-crypt-v2-verify about the metadata of a client's key. It runs beside the hub.
+func (h *hub) verifyMetadata(ctx context.Context, set *setup, metadata []byte) error {
+	if len(metadata) == 0 {
+		return &refusal{log: "client key without metadata"}
+	}
+	files, err := newExchange(set.TmpDir, "tls_crypt_v2_metadata")
+	if err != nil {
+		return err
+	}
+	defer files.remove()
+	if err := os.WriteFile(files.path("tls_crypt_v2_metadata"), metadata[1:], 0o600); err != nil {
+		return err
+	}
+	env := h.deps.Env.With(fmt.Sprintf("metadata_type=%d", metadata[0]), "metadata_file="+files.path("tls_crypt_v2_metadata"))
+	return h.scripts.Run(ctx, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
+}
+
+// response hands on a client's answer to a challenge.
+func (h *hub) response(i *instance, text string) {
+	env := h.env(i)
+	h.port.ClientCRResponse(h.clientEvent(i, env), text)
+	if h.set.ClientCRResponse == "" {
+		return
+	}
+	set := h.set
+	h.beside(hookDeadline, func(ctx context.Context) func() {
+		files, err := newExchange(set.TmpDir, "cr")
+		if err == nil {
+			defer files.remove()
+			err = os.WriteFile(files.path("cr"), []byte(text), 0o600)
+		}
+		if err == nil {
+			err = h.scripts.Run(ctx, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env})
+		}
+		if err == nil {
+			return nil
+		}
+		h.logLine("", 1, "W", "%v", err)
+		return func() { h.refuse(i, 0, &refusal{log: "challenge response refused"}, time.Now()) }
+	})
+}
+
+// learnedStation tells of a MAC address that was seen behind a client for the first time.
+func (h *hub) learnedStation(i *instance, mac forward.MAC) {
+	if i.phase != established {
+		return
+	}
+	h.log(i, 3, "", "MULTI: Learn: %s -> %s", macText(mac), i.prefix())
+	if h.set.LearnAddress == "" {
+		return
+	}
+	set, env, cn := h.set, h.env(i), i.commonName
+	h.beside(hookDeadline, func(ctx context.Context) func() {
+		call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"add", macText(mac), cn}, Env: env}
+		if err := h.scripts.Run(ctx, call); err == nil {
+			return nil
+		}
+		return func() {
+			h.log(i, 1, "", "MULTI: Learn FAILED: %s -> %s", macText(mac), i.prefix())
+			h.stations.Forget(func(s *station) bool { return s.MAC == mac })
+		}
+	})
+}
+
+// macText prints a MAC address with its VLAN, as scripts and logs see it.
+func macText(m forward.MAC) string {
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x@0", m[0], m[1], m[2], m[3], m[4], m[5])
+}

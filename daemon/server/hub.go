@@ -1,0 +1,311 @@
+package server
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/server/pool"
+)
+
+// Queues of the hub. What does not fit is dropped: peers repeat control packets.
+const (
+	packetQueue = 4096
+	callQueue   = 1024
+)
+
+// hub owns the control plane: every instance, the pool, the routes. Its methods run on one goroutine, that of run.
+type hub struct {
+	*Server
+	set         *setup
+	plane       *plane
+	proto       *ctrlwrap.Prototype
+	occ         string // of our key messages
+	pool        *pool.Pool
+	table       *table
+	routes      *forward.Table[*instance]
+	stations    *forward.Stations[*instance]
+	cookies     *cookie.Jar
+	answers     *ratelimit.Bucket // connect-freq-initial
+	creation    *ratelimit.Bucket // connect-freq
+	limiter     limiter
+	streams     streams
+	hooks       sync.WaitGroup
+	gone        chan struct{} // closed when the hub does not work any more
+	established int
+	swept       struct{ pool, status, stale time.Time }
+	instances   map[uint64]*instance // by cid
+	byName      map[string]map[*instance]struct{}
+	due         deadlines
+	nextCID     uint64
+	leaving     time.Time // shutting down; newcomers are ignored
+	out         [1][]byte
+
+	packets chan controlPacket
+	arrive  chan newcomer
+	calls   chan func()
+	woken   struct {
+		sync.Mutex
+		list []*instance // sessions whose handshake got somewhere
+		poke chan struct{}
+	}
+	reaper sync.WaitGroup // sessions that are being closed
+}
+
+// run works until ctx ends.
+func (h *hub) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	sweep := time.NewTicker(time.Second)
+	defer sweep.Stop()
+	defer h.reaper.Wait()
+	for {
+		if at, ok := h.due.first(); ok {
+			timer.Reset(max(time.Until(at), 0))
+		} else {
+			timer.Reset(time.Hour)
+		}
+		select {
+		case p := <-h.packets:
+			h.input(p, time.Now())
+		case n := <-h.arrive:
+			h.newcomer(n, time.Now())
+		case f := <-h.calls:
+			f()
+		case <-h.woken.poke:
+			h.wake(time.Now())
+		case <-timer.C:
+			h.expire(time.Now())
+		case <-sweep.C:
+			h.sweep(time.Now())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// call runs f on the hub and waits until it has, or until ctx ends or the hub is gone; it reports whether f ran.
+func (h *hub) call(ctx context.Context, f func()) bool {
+	done := make(chan struct{})
+	select {
+	case h.calls <- func() { f(); close(done) }:
+	case <-ctx.Done():
+		return false
+	case <-h.gone:
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-h.gone:
+		return false
+	}
+}
+
+// post has the hub run f soon. It is for goroutines that work for the hub, such as hooks.
+func (h *hub) post(f func()) {
+	select {
+	case h.calls <- f:
+	case <-h.gone:
+	}
+}
+
+// input hands a control packet to its session.
+func (h *hub) input(p controlPacket, now time.Time) {
+	i := p.to
+	if i == nil || i.phase == gone {
+		return
+	}
+	if p.from != *i.peer.Load() {
+		return // control packets never move a client
+	}
+	err := i.session.Input(p.b, now)
+	if err != nil && i.rival != nil {
+		if i.rival.session.Input(p.b, now) == nil {
+			h.step(i.rival, now)
+			return
+		}
+	}
+	if err != nil {
+		if !h.restart(i, p, now) {
+			h.badControl(i, err)
+		}
+		return
+	}
+	i.counts.lastIn.Store(now.Unix())
+	h.step(i, now)
+}
+
+// wake steps the sessions whose handshakes got somewhere.
+func (h *hub) wake(now time.Time) {
+	h.woken.Lock()
+	list := h.woken.list
+	h.woken.list = nil
+	h.woken.Unlock()
+	for _, i := range list {
+		i.awake.Store(false)
+		h.step(i, now)
+	}
+}
+
+// waker is what a session of i calls when TLS got somewhere. It may be called from any goroutine.
+func (h *hub) waker(i *instance) func() {
+	return func() {
+		if !i.awake.CompareAndSwap(false, true) {
+			return
+		}
+		h.woken.Lock()
+		h.woken.list = append(h.woken.list, i)
+		h.woken.Unlock()
+		select {
+		case h.woken.poke <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// expire steps the instances whose deadline has come.
+func (h *hub) expire(now time.Time) {
+	for {
+		at, ok := h.due.first()
+		if !ok || at.After(now) {
+			return
+		}
+		i := h.due[0]
+		if !i.closeAt.IsZero() && !i.closeAt.After(now) {
+			if i.farewell {
+				h.finish(i, "delayed-exit")
+			} else {
+				h.remove(i)
+			}
+			continue
+		}
+		h.step(i, now)
+	}
+}
+
+// step moves the session of an instance until it has nothing more to say: what it wants to send, what happened, when
+// to come back.
+func (h *hub) step(i *instance, now time.Time) {
+	for i.phase != gone {
+		at := i.session.Step(now)
+		h.flush(i, now)
+		e, ok := i.session.Event()
+		if !ok {
+			h.due.set(i, earlier(at, i.closeAt))
+			return
+		}
+		for ok && i.phase != gone {
+			h.event(i, e, now)
+			e, ok = i.session.Event()
+		}
+	}
+}
+
+// flush sends what the session has ready.
+func (h *hub) flush(i *instance, now time.Time) {
+	for {
+		pkt, ok := i.session.Next()
+		if !ok {
+			return
+		}
+		h.out[0] = pkt
+		if err := i.link.Send(*i.peer.Load(), h.out[:]); err != nil {
+			h.plane.notice(err)
+		}
+		h.total.Out.Add(uint64(len(pkt)))
+		i.sent(len(pkt), now)
+	}
+}
+
+// text sends a text message and logs it.
+func (h *hub) text(i *instance, msg string, now time.Time) {
+	status := 1
+	if err := i.session.SendText(msg); err != nil {
+		status = 0
+	}
+	h.log(i, 3, "", "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), msg, status)
+	h.flush(i, now)
+	h.wakeAt(i, now) // Step finds the next retransmission
+}
+
+// wakeAt has an instance stepped at a time, or earlier when it wants that anyway.
+func (h *hub) wakeAt(i *instance, at time.Time) {
+	if i.phase != gone && (i.heapIndex < 0 || at.Before(i.deadline)) {
+		h.due.set(i, at)
+	}
+}
+
+// closeLater ends an instance after the grace that lets the peer fetch our last message.
+func (h *hub) closeLater(i *instance, now time.Time) {
+	if i.closeAt.IsZero() {
+		i.closeAt = now.Add(closeGrace)
+		h.wakeAt(i, now)
+	}
+}
+
+// closeGrace is how long an instance stays after AUTH_FAILED, EXIT or a kill.
+const closeGrace = 5 * time.Second
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// deadlines is a heap of instances by the time they want to be stepped.
+type deadlines []*instance
+
+func (d deadlines) Len() int           { return len(d) }
+func (d deadlines) Less(a, b int) bool { return d[a].deadline.Before(d[b].deadline) }
+func (d deadlines) Swap(a, b int) {
+	d[a], d[b] = d[b], d[a]
+	d[a].heapIndex, d[b].heapIndex = a, b
+}
+
+// Push implements heap.Interface.
+func (d *deadlines) Push(x any) {
+	i := x.(*instance)
+	i.heapIndex = len(*d)
+	*d = append(*d, i)
+}
+
+// Pop implements heap.Interface.
+func (d *deadlines) Pop() any {
+	old := *d
+	i := old[len(old)-1]
+	old[len(old)-1] = nil
+	*d = old[:len(old)-1]
+	i.heapIndex = -1
+	return i
+}
+
+// set enters, moves or, with the zero time, takes out an instance.
+func (d *deadlines) set(i *instance, at time.Time) {
+	switch {
+	case at.IsZero() && i.heapIndex >= 0:
+		heap.Remove(d, i.heapIndex)
+	case at.IsZero():
+	case i.heapIndex >= 0:
+		i.deadline = at
+		heap.Fix(d, i.heapIndex)
+	default:
+		i.deadline = at
+		heap.Push(d, i)
+	}
+}
+
+func (d deadlines) first() (time.Time, bool) {
+	if len(d) == 0 {
+		return time.Time{}, false
+	}
+	return d[0].deadline, true
+}

@@ -1,0 +1,246 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/daemon/tun"
+	"github.com/moongate-vpn/moongate/daemon/wire"
+)
+
+// inbound moves packets from one link to the device, to other clients, and control packets to the hub. It runs on a
+// goroutine of its own until the link is closed or breaks.
+type inbound struct {
+	*plane
+	link transport.Link
+	// strange handles a control packet from an address without an instance.
+	strange func(l transport.Link, from transport.Peer, pkt []byte, now time.Time)
+
+	device [][]byte // for the device, with head room
+	relay  sender   // for other clients
+}
+
+// controlPacket is a control packet on its way to the hub.
+type controlPacket struct {
+	link transport.Link
+	from transport.Peer
+	to   *instance // nil: the hub looks for it
+	b    []byte
+}
+
+// run returns nil when the link was closed on our side.
+func (in *inbound) run() error {
+	b := transport.NewBatch()
+	in.device = make([][]byte, 0, transport.MaxPackets)
+	in.relay.plane = in.plane
+	for {
+		if err := in.link.Recv(b); err != nil {
+			switch {
+			case transport.Transient(err):
+				in.notice(err)
+				continue
+			case errors.Is(err, net.ErrClosed):
+				return nil
+			}
+			return err
+		}
+		in.batch(b)
+	}
+}
+
+// batch handles the packets of one peer.
+func (in *inbound) batch(b *transport.Batch) {
+	now := time.Now()
+	at := in.table.byPeer(b.Peer)
+	in.device = in.device[:0]
+	for _, pkt := range b.Packets {
+		in.total.In.Add(uint64(len(pkt)))
+		op, _, err := wire.ParseHeader(pkt)
+		switch {
+		case err != nil:
+		case op.IsControl():
+			in.control(at, b.Peer, pkt, now)
+		default:
+			if i := in.find(op, pkt, at); i != nil {
+				in.open(i, b.Peer, pkt, now)
+			}
+		}
+	}
+	in.flush(now)
+}
+
+// control passes a control packet on. The hub may be busy: the peer repeats what is dropped.
+func (in *inbound) control(at *instance, from transport.Peer, pkt []byte, now time.Time) {
+	if at == nil {
+		in.strange(in.link, from, pkt, now)
+		return
+	}
+	in.toHub(controlPacket{link: in.link, from: from, to: at, b: slices.Clone(pkt)})
+}
+
+// find is the instance of a data packet: by the peer-id it carries, else by its address.
+func (in *inbound) find(op wire.Opcode, pkt []byte, at *instance) *instance {
+	if op != wire.OpDataV2 {
+		return at
+	}
+	hdr, _, err := wire.ParseDataHeader(pkt)
+	switch {
+	case err != nil:
+		return nil
+	case hdr.PeerID == wire.NoPeerID:
+		return at
+	default:
+		return in.table.bySlot(hdr.PeerID)
+	}
+}
+
+// open opens one data packet in place and routes its payload.
+func (in *inbound) open(i *instance, from transport.Peer, pkt []byte, now time.Time) {
+	ch := i.tunnel.Load()
+	if ch == nil || i.link != in.link && !sameKind(i.link, in.link) {
+		return
+	}
+	size := len(pkt)
+	i.open.Lock()
+	payload, kind, err := ch.Open(pkt, now)
+	i.open.Unlock()
+	if err != nil {
+		i.counts.failed.Add(1)
+		in.bad(i, err)
+		return
+	}
+	i.counts.linkIn.Add(uint64(size))
+	i.counts.lastIn.Store(now.Unix())
+	if *i.peer.Load() != from {
+		in.floated(i, from)
+	}
+	switch kind {
+	case data.Packet:
+		if len(payload) > 0 {
+			i.counts.tunIn.Add(uint64(len(payload)))
+			in.route(i, pkt, payload, now)
+		}
+	case data.OCC:
+		in.occ(i, payload)
+	case data.Exit:
+		in.exit(i)
+	}
+}
+
+// route sends a payload where it belongs: to the device, or under client-to-client to other clients.
+func (in *inbound) route(i *instance, pkt, payload []byte, now time.Time) {
+	if in.tap {
+		in.routeFrame(i, pkt, payload, now)
+		return
+	}
+	src, dst, ok := forward.Addresses(payload)
+	if !ok {
+		return
+	}
+	if !i.owned.has(src) {
+		i.counts.badSource.Add(1)
+		if !src.IsLinkLocalUnicast() {
+			in.badSource(i, src)
+		}
+		return
+	}
+	if !in.clientToClient {
+		in.toDevice(pkt, payload)
+		return
+	}
+	if forward.IsMulticast(dst) {
+		in.toAll(i, payload, now)
+		in.toDevice(pkt, payload)
+		return
+	}
+	r := in.routes.Read()
+	to, ok := r.Lookup(dst, now.Unix())
+	r.Done()
+	if ok {
+		if to != i {
+			in.relay.add(to, payload, now)
+		}
+		return
+	}
+	in.toDevice(pkt, payload)
+}
+
+// routeFrame is route for Ethernet frames: it learns where the sender is.
+func (in *inbound) routeFrame(i *instance, pkt, frame []byte, now time.Time) {
+	dst, src, ok := forward.Frame(frame)
+	if !ok || src.IsGroup() {
+		return
+	}
+	learned, full := in.stations.Learn(src, i, in.maxStations, now.Unix())
+	switch {
+	case full:
+		in.quota(i)
+		return
+	case learned:
+		in.learned(i, src)
+	}
+	if !in.clientToClient {
+		in.toDevice(pkt, frame)
+		return
+	}
+	if dst.IsGroup() {
+		in.toAll(i, frame, now)
+		in.toDevice(pkt, frame)
+		return
+	}
+	if to, ok := in.stations.Lookup(dst, now.Unix()); ok {
+		if to != i {
+			in.relay.add(to, frame, now)
+		}
+		return
+	}
+	in.toDevice(pkt, frame)
+}
+
+// toAll copies a payload to every other client.
+func (in *inbound) toAll(from *instance, payload []byte, now time.Time) {
+	for n := range in.table.slots {
+		if to := in.table.slots[n].Load(); to != nil && to != from && to.tunnel.Load() != nil {
+			in.relay.add(to, payload, now)
+		}
+	}
+}
+
+// toDevice queues a payload for the device.
+func (in *inbound) toDevice(pkt, payload []byte) {
+	in.device = append(in.device, withHeadroom(pkt, payload))
+}
+
+// flush writes what the batch brought.
+func (in *inbound) flush(now time.Time) {
+	in.relay.flush(now)
+	if len(in.device) == 0 {
+		return
+	}
+	if _, err := in.dev.Write(in.device, tun.Offset); err != nil && !errors.Is(err, os.ErrClosed) {
+		in.notice(err)
+	}
+}
+
+// sameKind reports whether a client of one link may send through the other: the sockets of a UDP server are one link
+// to it, a TCP connection is its own.
+func sameKind(a, b transport.Link) bool {
+	return !a.RemoteAddr().IsValid() && !b.RemoteAddr().IsValid()
+}
+
+// withHeadroom returns payload with tun.Offset writable bytes in front of it. The header and tag of the packet it was
+// opened in are room enough in all but odd cases (cipher none, decompressed packets), which are copied.
+func withHeadroom(pkt, payload []byte) []byte {
+	if off := cap(pkt) - cap(payload); off >= tun.Offset && off < len(pkt) && &pkt[off] == &payload[0] {
+		return pkt[off-tun.Offset : off+len(payload)]
+	}
+	b := make([]byte, tun.Offset+len(payload))
+	copy(b[tun.Offset:], payload)
+	return b
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+)
+
+// instance is one client. The hub owns it, except for what stands in the first group.
+type instance struct {
+	// For the data plane: set once, or published by atomics.
+	cid    uint64 // counts the clients of the server
+	slot   uint32 // index in the table of instances, and the peer-id the client is told
+	link   transport.Link
+	peer   atomic.Pointer[transport.Peer] // moves when the client floats
+	tunnel atomic.Pointer[data.Channel]   // nil until the client is authorised
+	open   sync.Mutex                     // one packet is opened at a time, also while two sockets have some
+	counts counts
+	owned  owned // addresses the client may send from
+
+	hubSide
+}
+
+// counts is the traffic of one instance. Times are Unix seconds: reports and keepalive need no more.
+type counts struct {
+	linkIn, linkOut   atomic.Uint64 // bytes on the link
+	tunIn, tunOut     atomic.Uint64 // payload bytes, pings excluded
+	lastIn, lastOut   atomic.Int64  // last authenticated packet received, last packet sent
+	badSource, failed atomic.Uint64 // packets dropped: foreign source address, not authentic
+}
+
+// owned is the set of addresses behind one client.
+type owned struct {
+	set atomic.Pointer[[]netip.Prefix] // immutable, replaced by the hub
+}
+
+// has reports whether a client may send from a. The usual client has two addresses, so a list beats a map.
+func (o *owned) has(a netip.Addr) bool {
+	set := o.set.Load()
+	if set == nil {
+		return false
+	}
+	for _, p := range *set {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// table finds the instance of a link packet: by peer-id, or by address. The hub writes, the data plane reads.
+type table struct {
+	slots []atomic.Pointer[instance]
+	mu    sync.RWMutex // guards peers
+	peers map[transport.Peer]*instance
+}
+
+func newTable(maxClients int) *table {
+	return &table{slots: make([]atomic.Pointer[instance], maxClients), peers: make(map[transport.Peer]*instance)}
+}
+
+// bySlot is the instance with a peer-id, or nil.
+func (t *table) bySlot(id uint32) *instance {
+	if id >= uint32(len(t.slots)) {
+		return nil
+	}
+	return t.slots[id].Load()
+}
+
+// byPeer is the instance at an address, or nil.
+func (t *table) byPeer(p transport.Peer) *instance {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.peers[p]
+}
+
+// add enters an instance in the lowest free slot and reports whether there was one.
+func (t *table) add(i *instance) bool {
+	for n := range t.slots {
+		if t.slots[n].Load() == nil {
+			i.slot = uint32(n)
+			t.slots[n].Store(i)
+			t.mu.Lock()
+			t.peers[*i.peer.Load()] = i
+			t.mu.Unlock()
+			return true
+		}
+	}
+	return false
+}
+
+// move changes the address of an instance.
+func (t *table) move(i *instance, to transport.Peer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if from := *i.peer.Load(); t.peers[from] == i {
+		delete(t.peers, from)
+	}
+	i.peer.Store(&to)
+	t.peers[to] = i
+}
+
+func (t *table) remove(i *instance) {
+	t.slots[i.slot].CompareAndSwap(i, nil)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if at := *i.peer.Load(); t.peers[at] == i {
+		delete(t.peers, at)
+	}
+}
+
+// sent notes packets that went to the client.
+func (i *instance) sent(bytes int, now time.Time) {
+	i.counts.linkOut.Add(uint64(bytes))
+	i.counts.lastOut.Store(now.Unix())
+}

@@ -1,0 +1,322 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// refusal is why a client is turned away.
+type refusal struct {
+	log    string // for our log
+	client string // what the client reads after AUTH_FAILED, may be empty
+}
+
+func (r *refusal) Error() string { return r.log }
+
+// keyMessage is a client's key message: it is checked who the client is, by everybody who has a say, all at once.
+func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
+	l := &i.logins[e.KeyID]
+	i.lastKID++
+	l.kid = i.lastKID
+	user, pass := remap(e.Message.Username), remap(e.Message.Password)
+	if e.KeyID == 0 {
+		i.occ = e.Message.Options
+		i.info = parsePeerInfo(e.Message.PeerInfo)
+		for _, line := range i.info.Lines {
+			h.log(i, 1, "", "peer info: %s", line)
+		}
+		i.username = user
+	} else if user != i.username {
+		l.refused = &refusal{log: "user name changed during the session"}
+	}
+	if l.refused != nil {
+		h.refuse(i, e.KeyID, l.refused, now)
+		return
+	}
+	state := ""
+	if h.set.AuthGenToken && keys.IsToken(pass) {
+		var err error
+		if state, err = h.checkToken(i, user, pass, now); !h.set.AuthTokenExternal {
+			h.verdict(i, e.KeyID, l.kid, err, now)
+			return
+		}
+	}
+	if !h.set.needsCredentials() {
+		h.verdict(i, e.KeyID, l.kid, nil, now)
+		return
+	}
+	if user == "" && pass == "" && !h.set.AuthUserPassOptional {
+		h.log(i, 1, "", "TLS Error: Auth Username/Password was not provided by peer")
+		h.log(i, 1, "N", "TLS Error: TLS handshake failed")
+		h.end(i, "tls-error")
+		return
+	}
+	h.ask(i, e.KeyID, pass, state, now)
+}
+
+// ask puts the question to the script and to the management port.
+func (h *hub) ask(i *instance, keyID uint8, pass, state string, now time.Time) {
+	l := &i.logins[keyID]
+	l.limit = now.Add(h.verdictTime())
+	env := h.env(i)
+	env.Set("password", pass)
+	if h.set.AuthGenToken {
+		if state == "" {
+			state = "Initial"
+			h.startToken(i, now)
+		}
+		env.Set("session_id", h.tokenNameText(i))
+		env.Set("session_state", state)
+	}
+	if h.set.ManagementClientAuth {
+		l.pending++
+		i.announced = true
+		ev := h.clientEvent(i, env)
+		ev.KID = l.kid
+		if i.phase == established {
+			h.port.ClientReauth(ev)
+		} else {
+			h.port.ClientConnect(ev)
+		}
+	}
+	if h.set.AuthUserPassVerify != "" {
+		l.pending++
+		h.verifyScript(i, keyID, l.kid, i.username, pass, env)
+	}
+	h.wakeAt(i, l.limit)
+}
+
+// verdictTime is how long a client may wait for the verdicts about it.
+func (h *hub) verdictTime() time.Duration {
+	t := h.set.HandWindow
+	if r := h.set.RenegSec / 2; r > 0 {
+		t = min(t, r)
+	}
+	return t
+}
+
+// verifyScript runs auth-user-pass-verify beside the hub. A script that defers (exit status 2) goes on by its control
+// file until the client's time is over.
+func (h *hub) verifyScript(i *instance, keyID uint8, kid uint64, user, pass string, env *hooks.Env) {
+	set, limit := h.set, h.verdictTime()
+	h.beside(limit, func(ctx context.Context) func() {
+		err := h.authScript(ctx, set, i, user, pass, env)
+		return func() { h.verdict(i, keyID, kid, err, time.Now()) }
+	})
+}
+
+// authScript runs the script with its exchange files and returns nil when it accepts.
+func (h *hub) authScript(ctx context.Context, set *setup, i *instance, user, pass string, env *hooks.Env) error {
+	files, err := newExchange(set.TmpDir, "acf", "apf", "afr")
+	if err != nil {
+		return &refusal{log: err.Error()}
+	}
+	defer files.remove()
+	env.Set("auth_control_file", files.path("acf"))
+	env.Set("auth_pending_file", files.path("apf"))
+	env.Set("auth_failed_reason_file", files.path("afr"))
+	call := hooks.Call{Tag: "--auth-user-pass-verify", Type: "user-pass-verify", Command: set.AuthUserPassVerify, Env: env}
+	if set.AuthViaFile {
+		env.Unset("password")
+		f, err := newExchange(set.TmpDir, "up")
+		if err != nil {
+			return &refusal{log: err.Error()}
+		}
+		defer f.remove()
+		if err := os.WriteFile(f.path("up"), []byte(user+"\n"+pass+"\n"), 0o600); err != nil {
+			return &refusal{log: err.Error()}
+		}
+		call.Args = []string{f.path("up")}
+	} else if set.ScriptSecurity < 3 {
+		env.Unset("password")
+	}
+	err = h.scripts.Run(ctx, call)
+	var failed *hooks.Error
+	if errors.As(err, &failed) && failed.Code == 2 {
+		h.log(i, 2, "", "TLS: Username/Password authentication deferred for username '%s' ", user)
+		h.post(func() { h.pendingFromFile(i, files.read("apf")) })
+		err = files.await(ctx, "acf")
+	}
+	if err == nil {
+		return nil
+	}
+	if failed != nil && failed.Code != 2 {
+		h.log(i, 1, "W", "%v", failed)
+	}
+	return &refusal{log: "auth-user-pass-verify refused", client: strings.TrimRight(files.read("afr"), "\r\n")}
+}
+
+// pendingFromFile tells the client about a further step that a deferring script asked for: seconds, method, text.
+func (h *hub) pendingFromFile(i *instance, text string) {
+	f := strings.SplitN(strings.TrimRight(text, "\r\n"), "\n", 3)
+	if len(f) < 3 || i.phase == gone {
+		return
+	}
+	secs, err := strconv.Atoi(strings.TrimSpace(f[0]))
+	if err != nil || secs <= 0 {
+		return
+	}
+	h.pending(i, i.lastKID, f[2], time.Duration(secs)*time.Second, time.Now())
+}
+
+// verdict is one answer about a key: nil accepts. All that were asked have to accept.
+func (h *hub) verdict(i *instance, keyID uint8, kid uint64, err error, now time.Time) {
+	l := &i.logins[keyID]
+	if i.phase == gone || l.kid != kid || l.done || l.refused != nil {
+		return
+	}
+	if err != nil {
+		h.refuse(i, keyID, err, now)
+		return
+	}
+	if l.pending > 0 {
+		l.pending--
+	}
+	if l.pending > 0 {
+		return
+	}
+	l.done = true
+	if h.set.needsCredentials() && i.username != "" {
+		tail := ""
+		if h.set.UsernameAsCommonName {
+			tail = "[CN SET]"
+		}
+		h.log(i, 2, "", "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, tail)
+	}
+	if h.set.UsernameAsCommonName && keyID == 0 && i.username != "" {
+		if len(i.username) > maxCommonName {
+			l.done = false
+			h.refuse(i, keyID, &refusal{log: "user name is too long for a common name"}, now)
+			return
+		}
+		i.commonName = i.username
+	}
+	if l.ready {
+		h.admitted(i, keyID, now)
+	}
+	h.wakeAt(i, now)
+}
+
+// refuse turns a key down: the client is told once texts flow, and is gone soon after.
+func (h *hub) refuse(i *instance, keyID uint8, err error, now time.Time) {
+	l := &i.logins[keyID]
+	l.refused = err
+	h.log(i, 1, "", "TLS Auth Error: Auth Username/Password verification failed for peer")
+	h.log(i, 3, "", "refused: %v", err)
+	if l.ready {
+		h.turnAway(i, keyID, now)
+	}
+	h.wakeAt(i, now)
+}
+
+// turnAway sends AUTH_FAILED with the reason of the refusal.
+func (h *hub) turnAway(i *instance, keyID uint8, now time.Time) {
+	msg := "AUTH_FAILED"
+	var r *refusal
+	if errors.As(i.logins[keyID].refused, &r) && r.client != "" && (!strings.HasPrefix(r.client, "TEMP") || i.info.Has(protoAuthTemp)) {
+		msg += "," + remap(r.client)
+	}
+	h.text(i, msg, now)
+	i.tunnel.Store(nil)
+	h.closeLater(i, now)
+}
+
+// keyActive is a key whose negotiation is complete.
+func (h *hub) keyActive(i *instance, e control.Active, now time.Time) {
+	l := &i.logins[e.KeyID]
+	l.ready, l.started = true, e.Started
+	if e.KeyID == 0 {
+		h.answers.Credit()
+		h.log(i, 1, "I", "[%s] Peer Connection Initiated with %s", i.commonName, transport.AddrText(i.peer.Load().Addr))
+	}
+	switch {
+	case l.refused != nil:
+		h.turnAway(i, e.KeyID, now)
+	case l.done:
+		h.admitted(i, e.KeyID, now)
+	}
+}
+
+// admitted is a key that is active and accepted.
+func (h *hub) admitted(i *instance, keyID uint8, now time.Time) {
+	if keyID == 0 {
+		h.authorise(i, now)
+		return
+	}
+	if err := h.installKey(i, keyID); err != nil {
+		h.log(i, 1, "N", "TLS Error: %v", err)
+		return
+	}
+	if h.set.AuthGenToken && i.tokenStart != (time.Time{}) {
+		h.text(i, "PUSH_REPLY,auth-token "+h.newToken(i, now), now)
+	}
+}
+
+// installKey gives the data channel the keys of a key id.
+func (h *hub) installKey(i *instance, keyID uint8) error {
+	ch := i.tunnel.Load()
+	if ch == nil {
+		return nil
+	}
+	block, err := i.session.KeyBlock(keyID, i.ekm)
+	if err != nil {
+		return fmt.Errorf("derive data keys: %w", err)
+	}
+	defer block.Wipe()
+	return ch.SetKey(keyID, block, i.logins[keyID].started.Add(h.verdictTime()))
+}
+
+// pending tells a client that a further step is on, and gives it time for that.
+func (h *hub) pending(i *instance, kid uint64, extra string, timeout time.Duration, now time.Time) bool {
+	if len(extra) > maxExtra {
+		return false
+	}
+	for k := range i.logins {
+		l := &i.logins[k]
+		if l.kid != kid || kid == 0 {
+			continue
+		}
+		most := max(h.set.RenegSec/2, h.set.HandWindow)
+		timeout = min(timeout, most-now.Sub(i.since))
+		l.limit = now.Add(timeout)
+		msg := "AUTH_PENDING"
+		if i.info.Has(protoAuthPending) {
+			msg = fmt.Sprintf("AUTH_PENDING,timeout %d", int(timeout.Seconds()))
+		}
+		h.text(i, msg, now)
+		h.text(i, "INFO_PRE,"+extra, now)
+		return true
+	}
+	return false
+}
+
+// maxExtra is the longest text of a pending step, in bytes.
+const maxExtra = 1000
+
+// overdue refuses the keys whose verdicts did not come in time.
+func (h *hub) overdue(i *instance, now time.Time) {
+	for k := range i.logins {
+		l := &i.logins[k]
+		if l.pending > 0 && l.refused == nil && !l.limit.IsZero() && now.After(l.limit) {
+			h.refuse(i, uint8(k), &refusal{log: "no decision in time", client: "authentication timed out"}, now)
+		}
+	}
+}
+
+// clientEvent is what the management port tells about a client.
+func (h *hub) clientEvent(i *instance, env *hooks.Env) server.ClientEvent {
+	list := env.Newest()
+	list = append([]string{"n_clients=" + strconv.Itoa(h.established)}, list...)
+	return server.ClientEvent{CID: i.cid, KID: i.lastKID, Env: list, PeerInfo: i.info.Lines}
+}

@@ -1,0 +1,216 @@
+package server
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// callLimit bounds a management command's wait for the hub, which never takes long.
+const callLimit = 5 * time.Second
+
+// do runs f on the hub and waits for it.
+func (s *Server) do(f func(h *hub)) bool {
+	h := s.live.Load()
+	if h == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	return h.call(ctx, func() { f(h) })
+}
+
+// Status implements the status command. The report is rendered outside of the hub.
+func (s *Server) Status(version int) ([]string, bool) {
+	if version == 0 {
+		version = s.opts.Load().StatusVersion
+	}
+	if version < 1 || version > 3 {
+		return nil, false
+	}
+	snap := s.snapshot()
+	var b strings.Builder
+	_ = snap.write(&b, version) // a strings.Builder does not fail
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n"), true
+}
+
+// snapshot takes what a report needs.
+func (s *Server) snapshot() snapshot {
+	snap := snapshot{title: s.deps.Title, now: time.Now()}
+	s.do(func(h *hub) {
+		list := make([]*instance, 0, len(h.instances))
+		for _, i := range h.instances {
+			list = append(list, i)
+		}
+		for _, i := range inOrder(list) {
+			snap.clients = append(snap.clients, i.row())
+		}
+		for _, r := range h.routes.All() {
+			snap.routes = append(snap.routes, routeRow{addressText(r.Prefix), r.Client.commonName, r.Client.addressText(), time.Unix(r.LastRef(), 0)})
+		}
+		for _, st := range h.stations.All() {
+			snap.routes = append(snap.routes, routeRow{macText(st.MAC), st.Client.commonName, st.Client.addressText(), time.Unix(st.LastRef(), 0)})
+		}
+	})
+	return snap
+}
+
+// row is the instance in a report.
+func (i *instance) row() clientRow {
+	r := clientRow{
+		commonName: i.commonName, real: i.addressText(), received: i.counts.linkIn.Load(), sent: i.counts.linkOut.Load(),
+		since: i.since, username: i.username, cid: i.cid, peerID: i.slot, cipher: i.cipher,
+	}
+	if i.phase == handshake {
+		r.commonName = ""
+	}
+	if r.cipher == "" {
+		r.cipher = "BF-CBC" // what stock shows before the choice
+	}
+	if i.virtual4.IsValid() {
+		r.virtual4 = i.virtual4.String()
+	}
+	if i.virtual6.IsValid() {
+		r.virtual6 = i.virtual6.Addr().String()
+	}
+	return r
+}
+
+// Clients counts the clients that finished connecting.
+func (s *Server) Clients() (n int) {
+	s.do(func(h *hub) { n = h.established })
+	return n
+}
+
+// KillName removes the clients of a common name at once.
+func (s *Server) KillName(commonName string) (n int) {
+	s.do(func(h *hub) {
+		var list []*instance
+		for i := range h.byName[commonName] {
+			list = append(list, i)
+		}
+		n = len(list)
+		for _, i := range inOrder(list) {
+			h.remove(i)
+		}
+	})
+	return n
+}
+
+// KillAddr removes the clients at a real address at once.
+func (s *Server) KillAddr(real netip.AddrPort) (n int) {
+	s.do(func(h *hub) {
+		var list []*instance
+		for _, i := range h.instances {
+			at := i.peer.Load().Addr
+			if at.Addr().Unmap() == real.Addr().Unmap() && at.Port() == real.Port() {
+				list = append(list, i)
+			}
+		}
+		n = len(list)
+		for _, i := range inOrder(list) {
+			h.remove(i)
+		}
+	})
+	return n
+}
+
+// ClientAuth admits a key.
+func (s *Server) ClientAuth(cid, kid uint64, config []string) (ok bool) {
+	s.do(func(h *hub) {
+		i := h.instances[cid]
+		if i == nil {
+			return
+		}
+		if kid == 0 {
+			ok = true // unused key slots count as key 0: harmless, and what stock answers
+			return
+		}
+		for k := range i.logins {
+			if i.logins[k].kid != kid {
+				continue
+			}
+			ok = true
+			if i.phase == handshake {
+				i.fromPort = config
+			}
+			if i.logins[k].pending > 0 {
+				h.verdict(i, uint8(k), kid, nil, time.Now())
+			}
+			return
+		}
+	})
+	return ok
+}
+
+// ClientDeny refuses a key.
+func (s *Server) ClientDeny(cid, kid uint64, reason, clientReason string) (ok bool) {
+	s.do(func(h *hub) {
+		i := h.instances[cid]
+		if i == nil {
+			return
+		}
+		for k := range i.logins {
+			if i.logins[k].kid != kid || kid == 0 {
+				continue
+			}
+			ok = true
+			if i.logins[k].refused == nil {
+				h.log(i, 3, "", "MULTI: connection rejected: %s, CLI:%s", reason, clientReason)
+				h.refuse(i, uint8(k), &refusal{log: reason, client: clientReason}, time.Now())
+			}
+			return
+		}
+	})
+	return ok
+}
+
+// ClientPending announces a further step to a client.
+func (s *Server) ClientPending(cid, kid uint64, extra string, timeout time.Duration) (ok bool) {
+	s.do(func(h *hub) {
+		if i := h.instances[cid]; i != nil {
+			ok = h.pending(i, kid, extra, timeout, time.Now())
+		}
+	})
+	return ok
+}
+
+// ClientKill sends a message to a client and removes it a little later.
+func (s *Server) ClientKill(cid uint64, message string) (ok bool) {
+	s.do(func(h *hub) {
+		i := h.instances[cid]
+		if i == nil {
+			return
+		}
+		ok = true
+		if message == "" {
+			message = "RESTART"
+		}
+		now := time.Now()
+		h.text(i, message, now)
+		h.closeLater(i, now)
+	})
+	return ok
+}
+
+// Traffic implements bytecount for every established client.
+func (s *Server) Traffic(f func(cid uint64, count mgmt.ByteCount)) {
+	type count struct {
+		cid uint64
+		n   mgmt.ByteCount
+	}
+	var all []count
+	s.do(func(h *hub) {
+		for _, i := range h.instances {
+			if i.phase == established {
+				all = append(all, count{i.cid, mgmt.ByteCount{In: i.counts.linkIn.Load(), Out: i.counts.linkOut.Load()}})
+			}
+		}
+	})
+	for _, c := range all {
+		f(c.cid, c.n)
+	}
+}

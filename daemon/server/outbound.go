@@ -1,0 +1,223 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/daemon/tun"
+)
+
+// maxTunPacket is the largest packet of a device, in bytes. A larger MTU is refused when the device is opened.
+const maxTunPacket = 9216
+
+// sealQueue is how many batches may wait for one sealing worker before the reader of the device waits for it.
+const sealQueue = 4
+
+// train is a batch read from the device, on its way through the workers. It goes back to the free list when the last of
+// them is done with it.
+type train struct {
+	bufs  [][]byte
+	sizes []int
+	to    []*instance // nil: nothing to send to one client
+	all   []bool      // for everybody
+	n     int
+	users atomic.Int32
+	free  chan<- *train
+}
+
+func (t *train) done() {
+	if t.users.Add(-1) == 0 {
+		clear(t.to)
+		t.free <- t
+	}
+}
+
+// outbound reads the device, finds the client of each packet, and deals the batches to sealing workers.
+type outbound struct {
+	*plane
+	workers []chan *train // closed by run
+	free    chan *train
+	relay   sender // for packets to everybody
+}
+
+// newOutbound makes an outbound with n workers; each runs seal on a goroutine of its own.
+func newOutbound(p *plane, n int) *outbound {
+	o := &outbound{plane: p, workers: make([]chan *train, n)}
+	trains := n*sealQueue + 1
+	o.free = make(chan *train, trains)
+	size := p.dev.BatchSize()
+	for range trains {
+		t := &train{bufs: make([][]byte, size), sizes: make([]int, size), to: make([]*instance, size), all: make([]bool, size), free: o.free}
+		for i := range t.bufs {
+			t.bufs[i] = make([]byte, tun.Offset+p.maxPacket)
+		}
+		o.free <- t
+	}
+	for w := range o.workers {
+		o.workers[w] = make(chan *train, sealQueue)
+	}
+	o.relay = sender{plane: p}
+	return o
+}
+
+// run reads until the device is closed, which is nil, or breaks.
+func (o *outbound) run() error {
+	defer func() {
+		for _, w := range o.workers {
+			close(w)
+		}
+	}()
+	for {
+		t := <-o.free
+		n, err := o.dev.Read(t.bufs, t.sizes, tun.Offset)
+		t.n = n
+		if n > 0 {
+			o.deal(t)
+		}
+		if err != nil {
+			if errors.Is(err, os.ErrClosed) || errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		if n == 0 {
+			o.free <- t
+		}
+	}
+}
+
+// deal finds the receivers of a batch and hands it to the workers.
+func (o *outbound) deal(t *train) {
+	now := time.Now()
+	var mine uint64 // workers that have something to do
+	var routes forward.Reader[*instance]
+	if !o.tap {
+		routes = o.routes.Read()
+	}
+	everybody := false
+	for i := range t.n {
+		to, all := o.receiver(routes, t.packet(i), now.Unix())
+		t.to[i], t.all[i] = to, all
+		everybody = everybody || all
+		if to != nil {
+			mine |= 1 << (int(to.slot) % len(o.workers))
+		}
+	}
+	if !o.tap {
+		routes.Done()
+	}
+	if everybody {
+		o.broadcast(t, now)
+	}
+	t.users.Store(1)
+	for w := range o.workers {
+		if mine&(1<<w) != 0 {
+			t.users.Add(1)
+			o.workers[w] <- t
+		}
+	}
+	t.done()
+}
+
+// receiver is the client of a packet, or all of them.
+func (o *outbound) receiver(routes forward.Reader[*instance], pkt []byte, now int64) (to *instance, all bool) {
+	if o.tap {
+		dst, _, ok := forward.Frame(pkt)
+		if !ok {
+			return nil, false
+		}
+		if to, known := o.stations.Lookup(dst, now); known && !dst.IsGroup() {
+			return to, false
+		}
+		return nil, true
+	}
+	_, dst, ok := forward.Addresses(pkt)
+	if !ok {
+		return nil, false
+	}
+	if forward.IsMulticast(dst) {
+		return nil, true
+	}
+	to, _ = routes.Lookup(dst, now)
+	return to, false
+}
+
+// broadcast sends the packets of a batch that are for everybody.
+func (o *outbound) broadcast(t *train, now time.Time) {
+	for i := range t.n {
+		if !t.all[i] {
+			continue
+		}
+		for s := range o.table.slots {
+			if to := o.table.slots[s].Load(); to != nil && to.tunnel.Load() != nil {
+				o.relay.add(to, t.packet(i), now)
+			}
+		}
+	}
+	o.relay.flush(now)
+}
+
+func (t *train) packet(i int) []byte { return t.bufs[i][tun.Offset : tun.Offset+t.sizes[i]] }
+
+// seal is worker w: it seals and sends what is for its clients, all packets of one client in a row.
+func (o *outbound) seal(w int) {
+	s := sender{plane: o.plane}
+	for t := range o.workers[w] {
+		now := time.Now()
+		for i := range t.n {
+			to := t.to[i]
+			if to == nil || int(to.slot)%len(o.workers) != w {
+				continue
+			}
+			s.add(to, t.packet(i), now)
+		}
+		s.flush(now)
+		t.done()
+	}
+}
+
+// sender collects payloads for one client in a row, seals them behind each other and sends them together. It belongs
+// to one goroutine; payloads must stay as they are until flush.
+type sender struct {
+	*plane
+	to       *instance
+	payloads [][]byte
+	sealed   data.Batch
+}
+
+// add queues a payload for a client; what waits for another one is sent first.
+func (s *sender) add(to *instance, payload []byte, now time.Time) {
+	if to != s.to || len(s.payloads) >= transport.MaxPackets {
+		s.flush(now)
+		s.to = to
+	}
+	s.payloads = append(s.payloads, payload)
+}
+
+// flush seals and sends what waits.
+func (s *sender) flush(now time.Time) {
+	if len(s.payloads) == 0 {
+		return
+	}
+	to := s.to
+	if ch := to.tunnel.Load(); ch != nil && ch.SealBatch(&s.sealed, s.payloads, now) == nil && len(s.sealed.Packets) > 0 {
+		if err := to.link.Send(*to.peer.Load(), s.sealed.Packets); err != nil && !errors.Is(err, net.ErrClosed) {
+			s.notice(err)
+		}
+		bytes := 0
+		for _, p := range s.payloads {
+			bytes += len(p)
+		}
+		to.counts.tunOut.Add(uint64(bytes))
+		to.sent(s.sealed.Bytes(), now)
+		s.total.Out.Add(uint64(s.sealed.Bytes()))
+	}
+	s.to, s.payloads = nil, s.payloads[:0]
+}

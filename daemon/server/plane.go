@@ -1,0 +1,95 @@
+package server
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/daemon/tun"
+)
+
+// station is where a MAC address was seen last.
+type station = forward.Station[*instance]
+
+// plane is what the goroutines of the data plane share. It does not change while they run.
+type plane struct {
+	dev            tun.Device
+	tap            bool
+	clientToClient bool
+	maxPacket      int // of the device, bytes
+	maxStations    int // MAC addresses of one client
+	table          *table
+	routes         *forward.Table[*instance]
+	stations       *forward.Stations[*instance]
+	total          *engine.Totals
+	hub            *hub
+}
+
+// toHub passes a control packet on, or drops it when the hub has enough.
+func (p *plane) toHub(c controlPacket) {
+	select {
+	case p.hub.packets <- c:
+	default:
+	}
+}
+
+// admit passes a newcomer on, or drops it.
+func (p *plane) admit(n newcomer) {
+	select {
+	case p.hub.arrive <- n:
+	default:
+	}
+}
+
+// tell has the hub run f if it has room; the data plane never waits for it.
+func (p *plane) tell(f func()) {
+	select {
+	case p.hub.calls <- f:
+	default:
+	}
+}
+
+// notice logs a passing error of a link or of the device.
+func (p *plane) notice(err error) { p.hub.limitedLog("", 1, "N", "%v", err) }
+
+// bad logs a data packet that did not open.
+func (p *plane) bad(i *instance, err error) {
+	p.hub.limitedLog(i.addressText(), 1, "", "Authenticate/Decrypt packet error: %v", err)
+}
+
+// badSource logs a packet from an address that is not the client's.
+func (p *plane) badSource(i *instance, src netip.Addr) {
+	p.hub.limitedLog(i.addressText(), 4, "", "MULTI: bad source address from client [%s], packet dropped", src)
+}
+
+// quota logs that a client has too many stations.
+func (p *plane) quota(i *instance) {
+	p.hub.limitedLog(i.addressText(), 1, "", "MULTI ROUTE: route quota (%d) exceeded (see --max-routes-per-client option)", p.maxStations)
+}
+
+// floated asks the hub to move a client that sent an authentic packet from another address.
+func (p *plane) floated(i *instance, to transport.Peer) {
+	p.tell(func() { p.hub.float(i, to) })
+}
+
+// learned tells the hub of a new station.
+func (p *plane) learned(i *instance, mac forward.MAC) {
+	p.tell(func() { p.hub.learnedStation(i, mac) })
+}
+
+// exit is a client's farewell in the data channel.
+func (p *plane) exit(i *instance) {
+	p.tell(func() {
+		if i.phase != gone {
+			p.hub.finish(i, "remote-exit")
+		}
+	})
+}
+
+// occ answers a question in the data channel.
+func (p *plane) occ(i *instance, msg []byte) {
+	question := append([]byte(nil), msg...)
+	p.tell(func() { p.hub.answerOCC(i, question, time.Now()) })
+}

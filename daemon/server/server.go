@@ -1,0 +1,373 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/server/pool"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/daemon/tun"
+	"github.com/moongate-vpn/moongate/daemon/tunnel"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// Port is what a server tells the management port. *server.Server is one; without a management port use NoPort.
+type Port interface {
+	State(mgmt.State)
+	Notify(kind, text string)
+	UpDown(up bool, env []string)
+	ClientConnect(server.ClientEvent)
+	ClientReauth(server.ClientEvent)
+	ClientEstablished(server.ClientEvent)
+	ClientDisconnect(server.ClientEvent)
+	ClientCRResponse(e server.ClientEvent, response string)
+	ClientAddress(cid uint64, p netip.Prefix, own bool)
+}
+
+// Deps is what a server is made of.
+type Deps struct {
+	Options *config.Options
+	Log     *logging.Logger
+	Port    Port
+	Signals *engine.Signals
+	Hooks   *hooks.Runner
+	Env     *hooks.Env
+	Totals  *engine.Totals
+	Net     netconf.Net
+	// StateDir remembers routes over a kill, "" for none.
+	StateDir string
+	// Title heads status reports.
+	Title string
+	// Passphrase opens an encrypted private key.
+	Passphrase func() (string, error)
+	// Up is called after each complete initialisation, before CONNECTED: the moment to give up privileges. An error is
+	// fatal.
+	Up func() error
+	// Hold waits for the management port's release before a restart; nil goes on at once.
+	Hold func(ctx context.Context, pause time.Duration) error
+}
+
+// Server is the engine. It implements engine.Engine and the management port's ServerController.
+type Server struct {
+	deps    Deps
+	port    Port
+	scripts *hooks.Runner
+	total   *engine.Totals
+	opts    atomic.Pointer[config.Options]
+	live    atomic.Pointer[hub] // nil while no clients are served
+	slots   chan struct{}       // hooks that may run at once
+}
+
+// New prepares a server. Nothing is opened before Run.
+func New(d Deps) *Server {
+	s := &Server{deps: d, port: d.Port, scripts: d.Hooks, total: d.Totals, slots: make(chan struct{}, hooksAtOnce)}
+	s.opts.Store(d.Options)
+	return s
+}
+
+// restartPause is the time between the end of an instance and the next on SIGUSR1.
+const restartPause = time.Second
+
+// Run serves clients until a signal other than SIGUSR1. See engine.Engine.
+func (s *Server) Run(ctx context.Context) engine.Stop {
+	for {
+		stop := s.serve(ctx)
+		if stop.Err != nil {
+			return stop
+		}
+		s.logLine("", 1, "I", "%s", stop.Line("process"))
+		name := mgmt.StateReconnecting
+		if stop.Signal >= engine.TERM {
+			name = mgmt.StateExiting
+		}
+		s.port.State(mgmt.State{Name: name, Detail: stop.StateReason()})
+		if stop.Signal != engine.USR1 {
+			return stop
+		}
+		if next, ok := s.pause(ctx); !ok {
+			return next
+		}
+	}
+}
+
+// pause waits before a restart, for the management port's release or a moment.
+func (s *Server) pause(ctx context.Context) (engine.Stop, bool) {
+	ctx, cancel := s.deps.Signals.Context(ctx)
+	defer cancel()
+	if s.deps.Hold != nil {
+		if s.deps.Hold(ctx, restartPause) == nil {
+			return engine.Stop{}, true
+		}
+	} else {
+		s.logLine("", 3, "", "Restart pause, %d second(s)", int(restartPause/time.Second))
+		timer := time.NewTimer(restartPause)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return engine.Stop{}, true
+		case <-ctx.Done():
+		}
+	}
+	stop, ok := s.deps.Signals.Take()
+	if !ok {
+		stop = engine.Stop{Signal: engine.TERM}
+	}
+	if stop.Reason == "" {
+		stop.Reason = mgmt.ReasonInitInstance
+	}
+	return stop, false
+}
+
+func fatal(err error) engine.Stop {
+	return engine.Stop{Signal: engine.TERM, Source: engine.Soft, Err: err}
+}
+
+// serve is one instance of the server: device up, sockets, clients, everything down.
+func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
+	set, err := load(s.opts.Load(), s.deps.Passphrase)
+	if err != nil {
+		return fatal(err)
+	}
+	for _, n := range set.tls.Notes() {
+		s.logLine("", 1, "W", "%s", n)
+	}
+	tn, err := tunnel.Plan(ctx, tunnel.Config{
+		Options: set.Options, Profile: set.prof, Net: s.deps.Net, StateDir: s.deps.StateDir, Env: s.deps.Env, Hooks: s.scripts,
+		Log: func(verb int, flag, format string, args ...any) { s.logLine("", verb, flag, format, args...) }, State: s.port.State, UpDown: s.port.UpDown,
+	})
+	if err != nil {
+		return fatal(err)
+	}
+	var planes sync.WaitGroup // data plane goroutines that end with the device
+	defer func() {
+		if err := tn.Close(stop, planes.Wait); err != nil && stop.Err == nil {
+			stop = fatal(err)
+		}
+	}()
+	if err := tn.Open(ctx, "init"); err != nil {
+		return fatal(err)
+	}
+	tn.RoutesUp(ctx)
+	socks, err := s.listen(set)
+	if err != nil {
+		return fatal(err)
+	}
+	defer socks.close()
+	h, err := s.newHub(set, tn.Device())
+	if err != nil {
+		return fatal(err)
+	}
+	if s.deps.Up != nil {
+		if err := s.deps.Up(); err != nil {
+			return fatal(err)
+		}
+	}
+	v4, v6 := tn.Addresses()
+	s.logLine("", 1, "I", "Initialization Sequence Completed")
+	s.port.State(mgmt.State{Name: mgmt.StateConnected, Detail: mgmt.DetailSuccess, TunIPv4: v4, TunIPv6: v6})
+	return s.work(ctx, h, socks, &planes)
+}
+
+// newHub makes the control plane of an instance.
+func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
+	h := &hub{
+		Server: s, set: set, proto: ctrlwrap.NewPrototype(set.wrap), occ: set.occ(), instances: make(map[uint64]*instance),
+		byName: make(map[string]map[*instance]struct{}), table: newTable(set.MaxClients), routes: new(forward.Table[*instance]),
+		stations: new(forward.Stations[*instance]), packets: make(chan controlPacket, packetQueue),
+		arrive: make(chan newcomer, packetQueue), calls: make(chan func(), callQueue), gone: make(chan struct{}),
+		answers: ratelimit.New(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
+	}
+	h.woken.poke = make(chan struct{}, 1)
+	var err error
+	if h.cookies, err = cookie.New(rand.Reader, set.HandWindow); err != nil {
+		return nil, err
+	}
+	if set.AuthGenToken && set.token == nil {
+		s.logLine("", 1, "I", "Using random OpenVPN auth-token server key.")
+		if set.token, err = keys.GenerateTokenKey(rand.Reader); err != nil {
+			return nil, err
+		}
+	}
+	if err := h.openPool(); err != nil {
+		return nil, err
+	}
+	h.plane = &plane{
+		dev: dev, tap: set.tap(), clientToClient: set.ClientToClient, maxPacket: max(set.prof.TunMTU+64, 2048), maxStations: max(set.MaxRoutesPerClient, 1),
+		table: h.table, routes: h.routes, stations: h.stations, total: s.total, hub: h,
+	}
+	if h.plane.maxPacket > maxTunPacket {
+		return nil, fmt.Errorf("tun-mtu %d is larger than %d", set.prof.TunMTU, maxTunPacket-64)
+	}
+	return h, nil
+}
+
+// openPool makes the pool and reads its file.
+func (h *hub) openPool() error {
+	cfg, ok := h.set.poolConfig()
+	if !ok {
+		return nil
+	}
+	p, err := pool.New(cfg)
+	if err != nil {
+		return err
+	}
+	h.pool = p
+	if cfg.Start.IsValid() {
+		h.logLine("", 3, "", "IFCONFIG POOL IPv4: base=%s size=%d", cfg.Start, p.Size())
+	}
+	if cfg.Base6.IsValid() {
+		h.logLine("", 3, "", "IFCONFIG POOL IPv6: base=%s size=%d netbits=%d", cfg.Base6.Addr(), p.Size(), cfg.Base6.Bits())
+	}
+	if h.set.PoolPersist == "" {
+		return nil
+	}
+	h.logLine("", 3, "", "IFCONFIG POOL LIST")
+	f, err := os.Open(h.set.PoolPersist)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return p.Load(f, h.set.PoolPersistInterval == 0, func(line, reason string) {
+		h.logLine("", 1, "W", "ifconfig_pool_read(), in='%s': %s", line, reason)
+	})
+}
+
+// storePool writes the pool's file.
+func (h *hub) storePool() {
+	if h.pool == nil || h.set.PoolPersist == "" || h.set.PoolPersistInterval == 0 {
+		return
+	}
+	f, err := os.OpenFile(h.set.PoolPersist, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err == nil {
+		err = errors.Join(h.pool.Store(f), f.Close())
+	}
+	if err != nil {
+		h.logLine("", 1, "W", "write %s: %v", h.set.PoolPersist, err)
+	}
+}
+
+// sockets is where a server listens: several UDP sockets on one port, or a TCP listener.
+type sockets struct {
+	udp []transport.Link
+	tcp *transport.Listener
+}
+
+func (s *sockets) close() {
+	for _, l := range s.udp {
+		_ = l.Close()
+	}
+	if s.tcp != nil {
+		_ = s.tcp.Close()
+	}
+}
+
+// listen binds the server's port.
+func (s *Server) listen(set *setup) (*sockets, error) {
+	local, err := localAddress(set)
+	if err != nil {
+		return nil, err
+	}
+	cfg := transport.ListenConfig{
+		Local: local, Multihome: set.Multihome,
+		Socket: transport.Socket{
+			SndBuf: set.SndBuf, RcvBuf: set.RcvBuf, Mark: uint32(set.Mark), BindDev: set.BindDev, NoDelay: set.TCPNoDelay,
+			V6Only: set.prof.BindIPv6Only, DisableOffload: set.DisableOffload,
+			Logf: func(verb int, format string, args ...any) { s.logLine("", verb, "", format, args...) },
+		},
+		Stream: transport.Stream{QueueLimit: set.TCPQueueLimit},
+	}
+	switch set.prof.Proto.Family() {
+	case 4:
+		cfg.Family = transport.FamilyIPv4
+	case 6:
+		cfg.Family = transport.FamilyIPv6
+	default:
+		if !local.Addr().IsValid() {
+			s.logLine("", 1, "", "Could not determine IPv4/IPv6 protocol. Using AF_INET")
+		}
+	}
+	socks := &sockets{}
+	if set.prof.Proto.IsTCP() {
+		if socks.tcp, err = transport.ListenTCP(cfg); err != nil {
+			return nil, err
+		}
+		s.logLine("", 1, "I", "Listening for incoming TCP connection on %s", transport.AddrText(socks.tcp.Addr()))
+		return socks, nil
+	}
+	if socks.udp, err = transport.ListenUDPGroup(cfg, runtime.GOMAXPROCS(0)); err != nil {
+		return nil, err
+	}
+	l := socks.udp[0]
+	s.logLine("", 1, "I", "%s link local (bound): %s", l.Proto(), transport.AddrText(l.LocalAddr()))
+	s.logLine("", 1, "I", "%s link remote: [AF_UNSPEC]", l.Proto())
+	return socks, nil
+}
+
+// localAddress is where to listen; an invalid address is any.
+func localAddress(set *setup) (netip.AddrPort, error) {
+	network := "udp"
+	if set.prof.Proto.IsTCP() {
+		network = "tcp"
+	}
+	port, err := strconv.ParseUint(set.prof.LocalPort, 10, 16)
+	if err != nil {
+		n, err := net.LookupPort(network, set.prof.LocalPort)
+		if err != nil {
+			return netip.AddrPort{}, fmt.Errorf("port %s: %w", set.prof.LocalPort, err)
+		}
+		port = uint64(n)
+	}
+	if set.prof.Local == "" {
+		return netip.AddrPortFrom(netip.Addr{}, uint16(port)), nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	addrs, err := transport.Resolve(ctx, set.prof.Local, transport.FamilyAny)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("local %s: %w", set.prof.Local, err)
+	}
+	return netip.AddrPortFrom(addrs[0], uint16(port)), nil
+}
+
+// renegAfter draws the age at which a key of ours is renewed.
+func (h *hub) renegAfter() time.Duration {
+	lo, hi := h.set.RenegSecMin, h.set.RenegSec
+	if hi <= 0 || lo >= hi {
+		return hi
+	}
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(hi-lo)))
+	if err != nil {
+		return hi
+	}
+	return lo + time.Duration(n.Int64())
+}
+
+// Forget implements engine.Engine: a server keeps no passwords.
+func (s *Server) Forget() {}
+
+var _ engine.Engine = (*Server)(nil)

@@ -1,0 +1,156 @@
+package server
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/server/pool"
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+)
+
+// setup is a configuration with everything its files hold. It is immutable: a reload makes another one.
+type setup struct {
+	*config.Options
+	prof  *config.Connection // where and how we listen
+	tls   *tlsconf.Config
+	wrap  ctrlwrap.Server
+	token *keys.TokenKey // auth-gen-token
+}
+
+// load reads keys and certificates.
+func load(o *config.Options, passphrase func() (string, error)) (*setup, error) {
+	s := &setup{Options: o, prof: &o.Connections[0]}
+	var err error
+	if s.tls, err = loadTLS(o, passphrase); err != nil {
+		return nil, err
+	}
+	if err := s.loadWrap(); err != nil {
+		return nil, err
+	}
+	if o.AuthGenToken && o.AuthTokenSecret.Set() {
+		text, err := o.AuthTokenSecret.Load()
+		if err != nil {
+			return nil, err
+		}
+		if s.token, err = keys.ParseTokenKey(text); err != nil {
+			return nil, fmt.Errorf("auth-gen-token-secret %s: %w", o.AuthTokenSecret, err)
+		}
+	}
+	return s, nil
+}
+
+func loadTLS(o *config.Options, passphrase func() (string, error)) (*tlsconf.Config, error) {
+	t, err := material.TLSOptions(o)
+	if err != nil {
+		return nil, err
+	}
+	t.Passphrase = passphrase
+	return tlsconf.Build(t)
+}
+
+func (s *setup) loadWrap() error {
+	if src := s.prof.TLSAuth; src.Set() {
+		key, err := material.StaticKey("tls-auth", src)
+		if err != nil {
+			return err
+		}
+		s.wrap.TLSAuthKey = key
+		s.wrap.Direction = material.Direction(s.prof.KeyDirection)
+		if s.wrap.Digest, err = keys.ParseDigest(s.Auth); err != nil {
+			return fmt.Errorf("auth %s: %w", s.Auth, err)
+		}
+	}
+	if src := s.prof.TLSCrypt; src.Set() {
+		key, err := material.StaticKey("tls-crypt", src)
+		if err != nil {
+			return err
+		}
+		s.wrap.TLSCrypt = key
+	}
+	if src := s.prof.TLSCryptV2; src.Set() {
+		text, err := src.Load()
+		if err != nil {
+			return err
+		}
+		if s.wrap.WrapKey, err = keys.ParseWrapKey(text); err != nil {
+			return fmt.Errorf("tls-crypt-v2 server key %s: %w", src, err)
+		}
+	}
+	return nil
+}
+
+// tap reports whether clients send Ethernet frames.
+func (s *setup) tap() bool { return s.DevType == config.DevTap }
+
+// poolConfig is the range of addresses for clients, false when there is none.
+func (s *setup) poolConfig() (pool.Config, bool) {
+	c := pool.Config{DuplicateCN: s.DuplicateCN, Base6: s.IfconfigIPv6Pool.Local}
+	if s.IfconfigPool.Set() {
+		c.Start, c.End = s.IfconfigPool.Start, s.IfconfigPool.End
+		c.Net30 = !s.tap() && s.Topology == config.TopologyNet30
+	}
+	return c, c.Start.IsValid() || c.Base6.IsValid()
+}
+
+// netmask is the mask that clients of a subnet are told.
+func (s *setup) netmask() netip.Addr {
+	if s.IfconfigPool.Netmask.IsValid() {
+		return s.IfconfigPool.Netmask
+	}
+	return s.Ifconfig.Remote
+}
+
+// needsCredentials reports whether somebody looks at user names and passwords.
+func (s *setup) needsCredentials() bool { return s.AuthUserPassVerify != "" || s.ManagementClientAuth }
+
+// occ is the options string of our key messages. Peers only compare it for warnings.
+//
+// Rule: wire notes, "Options string (OCC)".
+func (s *setup) occ() string {
+	dev, mtu := "tun", s.prof.TunMTU
+	if s.tap() {
+		dev = "tap"
+	}
+	proto, link := "UDPv4", mtu+41
+	if s.prof.Proto.IsTCP() {
+		proto, link = "TCPv4_SERVER", mtu+43
+	}
+	parts := []string{"V4", "dev-type " + dev, fmt.Sprintf("link-mtu %d", link), fmt.Sprintf("tun-mtu %d", mtu), "proto " + proto}
+	if s.Framing != config.FramingNone && s.Framing != config.FramingMigrate {
+		parts = append(parts, "comp-lzo")
+	}
+	if s.wrap.TLSAuthKey != nil {
+		switch s.prof.KeyDirection {
+		case config.KeyDirection0:
+			parts = append(parts, "keydir 0")
+		case config.KeyDirection1:
+			parts = append(parts, "keydir 1")
+		}
+	}
+	parts = append(parts, "auth "+strings.ToUpper(s.Auth), "keysize 128")
+	if s.wrap.TLSAuthKey != nil {
+		parts = append(parts, "tls-auth")
+	}
+	return strings.Join(append(parts, "key-method 2", "tls-server"), ",")
+}
+
+// controlSize is the largest control packet as UDP payload or TCP frame, in bytes.
+func (s *setup) controlSize(v6 bool) int {
+	outer := 28
+	if v6 {
+		outer = 48
+	}
+	return max(s.prof.MaxPacketSize, 154) - outer
+}
+
+// Deadlines of hooks, and how many may run at once.
+const (
+	hookDeadline = 30 * time.Second
+	hooksAtOnce  = 64
+)

@@ -1,0 +1,172 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// pushAgain is how long after a PUSH_REPLY further requests are ignored: they were sent before it arrived.
+const pushAgain = 30 * time.Second
+
+// textFrom handles a text message of a client.
+func (h *hub) textFrom(i *instance, msg string, now time.Time) {
+	name, arg, _ := strings.Cut(msg, ",")
+	switch name {
+	case "PUSH_REQUEST":
+		h.log(i, 3, "", "PUSH: Received control message: 'PUSH_REQUEST'")
+		i.pushAsked = true
+		if i.phase == established && now.Sub(i.pushed) >= pushAgain {
+			h.push(i, now)
+		}
+	case "EXIT":
+		h.log(i, 1, "I", "CC-EEN exit message received by peer")
+		h.exited(i, now)
+	case "CR_RESPONSE":
+		h.response(i, arg)
+	default:
+		h.log(i, 1, "W", "WARNING: Received unknown control message: %s", msg)
+	}
+}
+
+// exited is the farewell of a client. The instance stays a little, so that late packets do not open a new one.
+func (h *hub) exited(i *instance, now time.Time) {
+	if !i.closeAt.IsZero() {
+		return
+	}
+	h.port.Notify(mgmt.NotifyRemoteExit, "EXIT")
+	h.log(i, 3, "", "Delayed exit in %d seconds", int(closeGrace/time.Second))
+	i.farewell = true
+	h.closeLater(i, now)
+}
+
+// push sends the options of a client.
+func (h *hub) push(i *instance, now time.Time) {
+	messages, err := pushReply(h.pushList(i, now))
+	if err != nil {
+		h.log(i, 1, "N", "%v", err)
+		return
+	}
+	for _, m := range messages {
+		h.text(i, m, now)
+	}
+	i.pushed = now
+}
+
+// pushList is everything a client is told: what it inherits and what its configuration adds, then what follows from
+// its addresses and abilities.
+//
+// Rule: options notes, "What a server sends".
+func (h *hub) pushList(i *instance, now time.Time) []string {
+	cc := i.config
+	list := slices.DeleteFunc(slices.Clone(cc.Push), func(o string) bool { return h.ownRoute(i, o) })
+	if i.virtual6.IsValid() && !cc.NoPushIfconfigIPv6 {
+		gw := h.set.IfconfigIPv6.Local.Addr()
+		if cc.IfconfigIPv6.Remote.IsValid() {
+			gw = cc.IfconfigIPv6.Remote
+		}
+		list = append(list, fmt.Sprintf("ifconfig-ipv6 %s %s", i.virtual6, gw))
+	}
+	if i.virtual4.IsValid() && i.local4.IsValid() && !cc.NoPushIfconfig {
+		list = append(list, fmt.Sprintf("ifconfig %s %s", i.virtual4, i.local4))
+	}
+	ch := i.tunnel.Load()
+	if i.info.Has(protoDataV2) {
+		list = append(list, fmt.Sprintf("peer-id %d", i.slot))
+	}
+	if h.set.AuthGenToken && i.username != "" {
+		h.startToken(i, now)
+		list = append(list, "auth-token "+h.newToken(i, now))
+	}
+	if i.info.Negotiates() {
+		list = append(list, "cipher "+i.cipher)
+	}
+	var flags []string
+	if i.info.Has(protoCCExit) {
+		flags = append(flags, "cc-exit")
+		i.ccExit = true
+	}
+	if i.ekm {
+		flags = append(flags, "tls-ekm")
+	}
+	if i.info.Has(protoDynTLSCrypt) && i.ccExit {
+		flags = append(flags, "dyn-tls-crypt")
+	}
+	if ch != nil && ch.Params().Epoch {
+		flags = append(flags, "aead-epoch")
+	}
+	switch {
+	case i.ccExit:
+		list = append(list, "protocol-flags "+strings.Join(flags, " "))
+	case i.ekm:
+		list = append(list, "key-derivation tls-ekm")
+	}
+	if i.info.Get("IV_MTU") != "" {
+		list = append(list, fmt.Sprintf("tun-mtu %d", h.set.prof.TunMTU))
+	}
+	if h.set.Framing == config.FramingMigrate {
+		switch h.framing(i) {
+		case data.FramingStubV2:
+			list = append(list, "compress stub-v2")
+		case data.FramingLZO:
+			list = append(list, "comp-lzo no")
+		}
+	}
+	return list
+}
+
+// ownRoute reports whether a pushed option is a route to a subnet behind the client itself.
+func (h *hub) ownRoute(i *instance, option string) bool {
+	rest, ok := strings.CutPrefix(option, "route ")
+	if !ok {
+		return false
+	}
+	f := strings.Fields(rest)
+	for _, p := range i.config.Iroutes {
+		if len(f) > 0 && f[0] == p.Addr().String() && (len(f) == 1 && p.Bits() == 32 || len(f) > 1 && f[1] == maskText(p.Bits())) {
+			h.log(i, 3, "", "REMOVE PUSH ROUTE: '%s'", option)
+			return true
+		}
+	}
+	return false
+}
+
+func maskText(bits int) string {
+	m := ^uint32(0) << (32 - bits)
+	if bits == 0 {
+		m = 0
+	}
+	return fmt.Sprintf("%d.%d.%d.%d", m>>24, m>>16&255, m>>8&255, m&255)
+}
+
+// framing is the compression framing of a client's packets.
+func (h *hub) framing(i *instance) data.Framing {
+	switch h.set.Framing {
+	case config.FramingLZO:
+		return data.FramingLZO
+	case config.FramingLZ4:
+		return data.FramingLZ4
+	case config.FramingLZ4v2:
+		return data.FramingLZ4V2
+	case config.FramingStub:
+		return data.FramingStub
+	case config.FramingStubV2:
+		return data.FramingStubV2
+	case config.FramingMigrate:
+		switch {
+		case !strings.Contains(i.occ, "comp-lzo"):
+			return data.FramingNone
+		case i.info.Get("IV_COMP_STUBv2") == "1":
+			return data.FramingStubV2
+		default:
+			return data.FramingLZO
+		}
+	default:
+		return data.FramingNone
+	}
+}

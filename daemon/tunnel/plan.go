@@ -1,0 +1,352 @@
+package tunnel
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/daemon/tun"
+)
+
+// Plan works out what the options ask of the device and the routes, and looks up the ways out of this host. Nothing is
+// changed yet.
+func Plan(ctx context.Context, cfg Config) (*Tunnel, error) {
+	o := cfg.Options
+	t := &Tunnel{cfg: cfg, ctx: ctx}
+	t.journal = netconf.NewJournal(cfg.Net, journalPath(cfg.StateDir), t.netlog)
+	t.net = network{
+		device: tun.Config{
+			Name: o.Dev, Type: devType(o.DevType), DisableOffload: o.DisableOffload, TxQueueLen: o.TxQueueLen, Node: o.DevNode,
+		},
+		mtu: cfg.Profile.TunMTU, noExec: o.IfconfigNoexec, noRoutes: o.RouteNoexec, server: cfg.Server,
+		up: o.Up, down: o.Down, routeUp: o.RouteUp, routeDown: o.RoutePreDown, downPre: o.DownPre,
+		upDown: o.ManagementUpDown,
+		redirect: netconf.Redirect{
+			Enabled: o.Redirect.Enabled, Private: o.Redirect.Enabled && !o.Redirect.Gateway, Local: o.Redirect.Local,
+			AutoLocal: o.Redirect.AutoLocal, Def1: o.Redirect.Def1, BypassDHCP: o.Redirect.BypassDHCP,
+			BypassDNS: o.Redirect.BypassDNS, BlockLocal: o.Redirect.BlockLocal, IPv6: o.Redirect.IPv6, NoIPv4: o.Redirect.NoIPv4,
+		},
+	}
+	if o.RouteDelayDefined {
+		t.net.delay = o.RouteDelay
+	}
+	if o.LLAddr != "" {
+		mac, err := net.ParseMAC(o.LLAddr)
+		if err != nil {
+			return nil, fmt.Errorf("lladdr %s: %w", o.LLAddr, err)
+		}
+		t.net.lladdr = mac
+	}
+	if err := t.addresses(); err != nil {
+		return nil, err
+	}
+	t.wantsRoutes6 = len(o.RoutesIPv6) > 0
+	t.gateways()
+	t.routes()
+	t.deviceVars()
+	return t, nil
+}
+
+func devType(d config.DevType) tun.Type {
+	switch d {
+	case config.DevTap:
+		return tun.TAP
+	case config.DevNull:
+		return tun.Null
+	default:
+		return tun.TUN
+	}
+}
+
+// journalPath is the file in which routes outlive a killed process; empty without a folder for it.
+func journalPath(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, fmt.Sprintf("moongate-%d.journal", os.Getpid()))
+}
+
+// addresses works out the tunnel addresses: with tap and topology subnet the second one of ifconfig is a netmask.
+func (t *Tunnel) addresses() error {
+	o, n := t.cfg.Options, &t.net
+	if o.Ifconfig.Set() {
+		local, err := t.address(o.Ifconfig.Local, o.Ifconfig.LocalName)
+		if err != nil {
+			return err
+		}
+		remote, err := t.address(o.Ifconfig.Remote, o.Ifconfig.RemoteName)
+		if err != nil {
+			return err
+		}
+		n.local4, n.local, n.remote = local, local.String(), remote.String()
+		if o.DevType == config.DevTap || o.Topology == config.TopologySubnet {
+			bits, err := maskBits(remote)
+			if err != nil {
+				return err
+			}
+			n.addrs = append(n.addrs, netconf.Addr{Prefix: netip.PrefixFrom(local, bits)})
+		} else {
+			n.addrs = append(n.addrs, netconf.Addr{Prefix: netip.PrefixFrom(local, 32), Peer: remote})
+			n.vpn4 = remote
+		}
+	}
+	if o.RouteGateway != "" {
+		gw, err := t.address(netip.Addr{}, o.RouteGateway)
+		if err != nil {
+			return err
+		}
+		n.vpn4 = gw
+	}
+	if o.IfconfigIPv6.Set() {
+		n.local6 = o.IfconfigIPv6.Local.Addr()
+		n.addrs = append(n.addrs, netconf.Addr{Prefix: o.IfconfigIPv6.Local})
+	}
+	return nil
+}
+
+// address returns addr, or looks name up when only that is given.
+func (t *Tunnel) address(addr netip.Addr, name string) (netip.Addr, error) {
+	if addr.IsValid() || name == "" {
+		return addr, nil
+	}
+	addrs, err := transport.Resolve(t.ctx, name, transport.FamilyIPv4)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("resolve %s: %w", name, err)
+	}
+	return addrs[0], nil
+}
+
+// maskBits is the length of a netmask. A mask with holes is an error.
+func maskBits(mask netip.Addr) (int, error) {
+	if !mask.Is4() {
+		return 0, fmt.Errorf("netmask %s is no IPv4 mask", mask)
+	}
+	m := mask.As4()
+	ones, bits := net.IPv4Mask(m[0], m[1], m[2], m[3]).Size()
+	if bits == 0 {
+		return 0, fmt.Errorf("netmask %s has holes", mask)
+	}
+	return ones, nil
+}
+
+// routes works out the routes and their variables. What cannot be worked out is logged and left out.
+func (t *Tunnel) routes() {
+	o, n := t.cfg.Options, &t.net
+	netGateway := "0.0.0.0"
+	if t.gw4.Addr.IsValid() {
+		netGateway = t.gw4.Addr.String()
+	}
+	set := func(format string, args ...any) { n.routeVars = append(n.routeVars, fmt.Sprintf(format, args...)) }
+	set("route_net_gateway=%s", netGateway)
+	if n.vpn4.IsValid() {
+		set("route_vpn_gateway=%s", n.vpn4)
+	}
+	if t.gw6.Addr.IsValid() {
+		set("net_gateway_ipv6=%s", t.gw6.Addr)
+	}
+	k := 0
+	for _, r := range o.Routes {
+		for _, route := range t.route4(r) {
+			k++
+			bits := net.CIDRMask(route.Dst.Bits(), 32)
+			set("route_network_%d=%s", k, route.Dst.Addr())
+			set("route_netmask_%d=%s", k, net.IP(bits))
+			set("route_gateway_%d=%s", k, route.Via)
+			if route.Metric >= 0 {
+				set("route_metric_%d=%d", k, route.Metric)
+			}
+			n.routes = append(n.routes, route)
+		}
+	}
+	for i, r := range o.RoutesIPv6 {
+		route, ok := t.route6(r)
+		if !ok {
+			continue
+		}
+		set("route_ipv6_network_%d=%s", i+1, r.Network)
+		if o.IfconfigIPv6.Remote.IsValid() || r.Gateway != "" {
+			gw := r.Gateway
+			if gw == "" || gw == "default" {
+				gw = o.IfconfigIPv6.Remote.String()
+			}
+			set("route_ipv6_gateway_%d=%s", i+1, gw)
+		}
+		if route.Metric >= 0 {
+			set("route_ipv6_metric_%d=%d", i+1, route.Metric)
+		}
+		n.routes6 = append(n.routes6, route)
+	}
+	if len(n.routes6) > 0 && !o.IfconfigIPv6.Set() {
+		t.cfg.Log(1, "W", "WARNING: OpenVPN was configured to add an IPv6 route. However, no IPv6 has been configured for %s, therefore the route installation may fail or may not work as expected.", o.Dev)
+	}
+}
+
+// route4 is a route option as routes: several when its network is a name with several addresses.
+func (t *Tunnel) route4(r config.Route) []netconf.Route {
+	bad := func(what string) []netconf.Route {
+		t.cfg.Log(1, "W", "OpenVPN ROUTE: failed to parse/resolve route for host/network: %s", what)
+		return nil
+	}
+	bits := 32
+	if r.Netmask != "" && r.Netmask != "default" {
+		mask, err := netip.ParseAddr(r.Netmask)
+		if err != nil {
+			return bad(r.Network)
+		}
+		if bits, err = maskBits(mask); err != nil {
+			return bad(r.Network)
+		}
+	}
+	gateway := t.net.vpn4
+	if r.Gateway != "" && r.Gateway != "default" {
+		addrs := t.special(r.Gateway)
+		if len(addrs) == 0 {
+			return bad(r.Network)
+		}
+		gateway = addrs[0]
+	}
+	if !gateway.IsValid() {
+		t.cfg.Log(1, "W", "OpenVPN ROUTE: OpenVPN needs a gateway parameter for a --route option and no default was specified by either --route-gateway or --ifconfig options")
+		return bad(r.Network)
+	}
+	networks := t.special(r.Network)
+	if len(networks) == 0 {
+		return bad(r.Network)
+	}
+	var out []netconf.Route
+	for _, network := range networks {
+		out = append(out, netconf.Route{Dst: netip.PrefixFrom(network, bits), Via: gateway, Metric: t.metric(r.Metric), Table: t.table(r.Table)})
+	}
+	return out
+}
+
+func (t *Tunnel) metric(own int) int {
+	switch {
+	case own >= 0:
+		return own
+	case t.cfg.Options.RouteMetric > 0:
+		return t.cfg.Options.RouteMetric
+	default:
+		return netconf.NoMetric
+	}
+}
+
+func (t *Tunnel) table(own int) int {
+	if own > 0 {
+		return own
+	}
+	return t.cfg.Options.RouteTable
+}
+
+// special resolves an address, a keyword or a host name of a route option.
+func (t *Tunnel) special(word string) []netip.Addr {
+	one := func(addr netip.Addr) []netip.Addr {
+		if !addr.IsValid() {
+			return nil
+		}
+		return []netip.Addr{addr}
+	}
+	switch word {
+	case "vpn_gateway":
+		return one(t.net.vpn4)
+	case "net_gateway":
+		return one(t.gw4.Addr)
+	case "remote_host":
+		return one(t.cfg.Server)
+	}
+	if addr, err := netip.ParseAddr(word); err == nil {
+		return one(addr)
+	}
+	addrs, err := transport.Resolve(t.ctx, word, transport.FamilyIPv4)
+	if err != nil {
+		return nil
+	}
+	return addrs
+}
+
+// route6 is an IPv6 route: through the device itself, with a gateway only on tap or when one is named.
+func (t *Tunnel) route6(r config.RouteIPv6) (netconf.Route, bool) {
+	route := netconf.Route{Dst: r.Network.Masked(), Metric: t.metric(r.Metric), Table: t.table(r.Table)}
+	gateway := r.Gateway
+	if (gateway == "" || gateway == "default") && t.cfg.Options.DevType == config.DevTap {
+		gateway = t.cfg.Options.RouteIPv6Gateway
+	}
+	switch gateway {
+	case "", "default":
+		return route, true
+	case "net_gateway_ipv6", "net_gateway":
+		if !t.gw6.Addr.IsValid() {
+			return route, false
+		}
+		route.Via, route.Dev = t.gw6.Addr, t.gw6.Dev
+		return route, true
+	}
+	addr, err := netip.ParseAddr(gateway)
+	if err != nil {
+		return route, false
+	}
+	if t.cfg.Options.DevType == config.DevTap || r.Gateway != "" {
+		route.Via = addr
+	}
+	return route, true
+}
+
+// deviceVars are the variables of the device, its addresses and the resolvers.
+func (t *Tunnel) deviceVars() {
+	o, n := t.cfg.Options, &t.net
+	set := func(format string, args ...any) { n.vars = append(n.vars, fmt.Sprintf(format, args...)) }
+	set("dev_type=%s", o.DevType)
+	set("tun_mtu=%d", n.mtu)
+	if n.local4.IsValid() {
+		set("ifconfig_local=%s", n.local)
+		if o.DevType == config.DevTap || o.Topology == config.TopologySubnet {
+			set("ifconfig_netmask=%s", n.remote)
+		} else {
+			set("ifconfig_remote=%s", n.remote)
+		}
+	}
+	if n.local6.IsValid() {
+		set("ifconfig_ipv6_local=%s", n.local6)
+		set("ifconfig_ipv6_netbits=%d", o.IfconfigIPv6.Local.Bits())
+		if o.IfconfigIPv6.Remote.IsValid() {
+			set("ifconfig_ipv6_remote=%s", o.IfconfigIPv6.Remote)
+		}
+	}
+	for i, f := range o.ForeignOptions {
+		set("foreign_option_%d=%s", i+1, f)
+	}
+	for i, d := range o.DNSSearchDomains {
+		set("dns_search_domain_%d=%s", i+1, d)
+	}
+	for s, server := range o.DNSServers {
+		for i, addr := range server.Addresses {
+			set("dns_server_%d_address_%d=%s", s+1, i+1, addr.Addr)
+			if addr.Port != 0 {
+				set("dns_server_%d_port_%d=%d", s+1, i+1, addr.Port)
+			}
+		}
+		for i, d := range server.ResolveDomains {
+			set("dns_server_%d_resolve_domain_%d=%s", s+1, i+1, d)
+		}
+		for _, v := range []struct{ name, value string }{{"dnssec", server.DNSSEC}, {"transport", server.Transport}, {"sni", server.SNI}} {
+			if v.value != "" {
+				set("dns_server_%d_%s=%s", s+1, v.name, v.value)
+			}
+		}
+	}
+}
+
+// netlog passes lines of the network configuration on.
+func (t *Tunnel) netlog(verb int, format string, args ...any) {
+	flag := ""
+	if verb <= 1 {
+		flag = "I"
+	}
+	t.cfg.Log(verb, flag, format, args...)
+}

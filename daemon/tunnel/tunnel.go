@@ -1,0 +1,298 @@
+// Package tunnel brings a tunnel device up and down as the options say: addresses, routes and the scripts on the way, in
+// stock's order, and everything undone at the end.
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/daemon/tun"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// network is what the options say about the tunnel device and its surroundings, pulled ones included.
+type network struct {
+	device    tun.Config
+	mtu       int
+	lladdr    net.HardwareAddr
+	noExec    bool // ifconfig-noexec: only export variables
+	addrs     []netconf.Addr
+	local4    netip.Addr
+	local6    netip.Addr
+	local     string // script arguments: own address, and the peer's or the netmask
+	remote    string
+	vpn4      netip.Addr // gateway of routes into the tunnel
+	routes    []netconf.Route
+	routes6   []netconf.Route
+	redirect  netconf.Redirect
+	noRoutes  bool // route-noexec
+	delay     time.Duration
+	server    netip.Addr
+	vars      []string // "name=value" of the device
+	routeVars []string // of the routes
+	up, down  string   // script commands, empty for none
+	routeUp   string
+	routeDown string
+	downPre   bool
+	upDown    bool // tell the management port
+}
+
+// Config is what a tunnel is made of. All fields but Server, StateDir and UpDown are needed.
+type Config struct {
+	Options *config.Options
+	Profile *config.Connection
+	// Server is the outer address of the server, for helper routes; invalid on a server.
+	Server netip.Addr
+	Net    netconf.Net
+	// StateDir is where a file remembers routes that would outlive a killed process; "" keeps none.
+	StateDir string
+	Env      *hooks.Env
+	Hooks    *hooks.Runner
+	Log      func(verb int, flag, format string, args ...any)
+	State    func(mgmt.State)
+	UpDown   func(up bool, env []string)
+}
+
+// Tunnel is a device with its addresses and routes. Its methods are called one at a time.
+type Tunnel struct {
+	cfg          Config
+	ctx          context.Context // of name lookups while planning
+	net          network
+	device       tun.Device
+	journal      *netconf.Journal
+	wantsRoutes6 bool
+	upRan        bool
+	routed       bool
+	gw4          netconf.Gateway
+	gw6          netconf.Gateway
+}
+
+// Device is the open device, nil before Open.
+func (t *Tunnel) Device() tun.Device { return t.device }
+
+// Addresses are our own in the tunnel; either may be invalid.
+func (t *Tunnel) Addresses() (v4, v6 netip.Addr) { return t.net.local4, t.net.local6 }
+
+// HasRoutes reports whether RoutesUp has an IPv4 route to add.
+func (t *Tunnel) HasRoutes() bool { return len(t.net.routes) > 0 }
+
+// gateways looks up how this host reaches the world, before the tunnel changes it.
+func (t *Tunnel) gateways() {
+	var err error
+	if t.gw4, err = t.journal.DefaultGateway(netip.IPv4Unspecified()); err != nil && !errors.Is(err, netconf.ErrNoGateway) {
+		t.cfg.Log(1, "W", "route lookup: %v", err)
+	}
+	if t.wantsRoutes6 || t.net.redirect.IPv6 {
+		t.gw6, _ = t.journal.DefaultGateway(netip.IPv6Unspecified())
+	}
+}
+
+// Open opens the device, gives it its addresses and runs the up script; context is "init" or "restart". What was done so far is undone by Close, also
+// after an error.
+func (t *Tunnel) Open(ctx context.Context, script string) error {
+	dev, err := tun.Open(t.net.device)
+	if err != nil {
+		return fmt.Errorf("%w", err)
+	}
+	t.device = dev
+	if t.net.device.Type != tun.Null {
+		t.cfg.Log(1, "I", "TUN/TAP device %s opened", dev.Name())
+	}
+	t.cfg.Env.Set("dev", dev.Name())
+	setVars(t.cfg.Env, t.net.vars)
+	t.cfg.Env.Set("script_context", script)
+	t.cfg.State(mgmt.State{Name: mgmt.StateAssignIP, TunIPv4: t.net.local4, TunIPv6: t.net.local6})
+	if !t.net.noExec && t.net.device.Type != tun.Null {
+		if err := t.configure(); err != nil {
+			return err
+		}
+	}
+	setVars(t.cfg.Env, t.net.routeVars)
+	return t.runUp(ctx, script)
+}
+
+// configure sets MTU and addresses. For IPv4 and IPv6 alike the device is set up first, as stock does it.
+func (t *Tunnel) configure() error {
+	name := t.device.Name()
+	if len(t.net.lladdr) > 0 {
+		if err := t.journal.SetMAC(name, t.net.lladdr); err != nil {
+			return fmt.Errorf("set MAC address of %s: %w", name, err)
+		}
+	}
+	done := map[bool]bool{}
+	for _, a := range t.net.addrs {
+		if six := a.Prefix.Addr().Is6(); !done[six] {
+			done[six] = true
+			if err := t.journal.SetMTU(name, t.net.mtu); err != nil {
+				return fmt.Errorf("set MTU of %s: %w", name, err)
+			}
+			if err := t.journal.SetUp(name); err != nil {
+				return fmt.Errorf("set %s up: %w", name, err)
+			}
+		}
+		if err := t.journal.AddAddr(name, a); err != nil && !errors.Is(err, netconf.ErrExists) {
+			return fmt.Errorf("add address to %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// args are what up, down and route-pre-down scripts get.
+func (t *Tunnel) args(context string) []string {
+	return []string{t.device.Name(), fmt.Sprint(t.net.mtu), "0", t.net.local, t.net.remote, context}
+}
+
+func (t *Tunnel) runUp(ctx context.Context, script string) error {
+	t.upRan = true
+	if t.net.up == "" {
+		return nil
+	}
+	call := hooks.Call{Tag: "--up/--down", Type: "up", Command: t.net.up, Args: t.args(script), Env: t.cfg.Env}
+	t.cfg.Log(1, "", "%s", call.Line())
+	return t.cfg.Hooks.Run(ctx, call)
+}
+
+// RoutesUp adds the routes and runs route-up. A route that cannot be added is logged and passed over; the result is
+// false then.
+func (t *Tunnel) RoutesUp(ctx context.Context) bool {
+	if t.net.delay > 0 {
+		select {
+		case <-time.After(t.net.delay):
+		case <-ctx.Done():
+			return true
+		}
+	}
+	t.routed = true
+	ok := true
+	if !t.net.noRoutes && t.net.device.Type != tun.Null {
+		ok = t.addRoutes()
+	}
+	redirected := "0"
+	if t.net.redirect.Enabled {
+		redirected = "1"
+	}
+	t.cfg.Env.Set("redirect_gateway", redirected)
+	if t.net.routeUp != "" {
+		call := hooks.Call{Tag: "--route-up", Type: "route-up", Command: t.net.routeUp, Env: t.cfg.Env}
+		if err := t.cfg.Hooks.Run(ctx, call); err != nil {
+			t.cfg.Log(1, "W", "%v", err)
+		}
+	}
+	if t.net.upDown {
+		t.cfg.UpDown(true, t.cfg.Env.Newest())
+	}
+	return ok
+}
+
+func (t *Tunnel) addRoutes() bool {
+	ok := true
+	if t.net.redirect.Enabled {
+		covered := make([]netip.Prefix, 0, len(t.net.routes6))
+		for _, r := range t.net.routes6 {
+			covered = append(covered, r.Dst)
+		}
+		t.journal.Apply(netconf.PlanRedirect(netconf.RedirectInput{
+			Flags: t.net.redirect, Server: t.net.server, Gateway4: t.gw4, Gateway6: t.gw6, VPN4: t.net.vpn4,
+			Dev: t.device.Name(), ServerOnLink: t.onLink(), Routes6: covered,
+		}))
+	}
+	if len(t.net.routes) > 0 {
+		t.cfg.State(mgmt.State{Name: mgmt.StateAddRoutes})
+	}
+	for _, r := range t.net.routes {
+		if err := t.journal.AddRoute(r); err != nil && !errors.Is(err, netconf.ErrExists) {
+			ok = false
+		}
+	}
+	for _, r := range t.net.routes6 {
+		if r.Dev == "" {
+			r.Dev = t.device.Name()
+		}
+		if err := t.journal.AddRoute(r); err != nil && !errors.Is(err, netconf.ErrExists) {
+			ok = false
+		}
+	}
+	return ok
+}
+
+// onLink reports whether the server is in a network of this host.
+func (t *Tunnel) onLink() bool {
+	if !t.net.redirect.AutoLocal || !t.net.server.IsValid() {
+		return false
+	}
+	gw, err := t.journal.DefaultGateway(t.net.server)
+	local := err == nil && gw.OnLink
+	not := "NOT "
+	if local {
+		not = ""
+	}
+	t.cfg.Log(3, "", "ROUTE remote_host is %sLOCAL", not)
+	return local
+}
+
+// Close undoes everything in stock's order and runs the scripts of the way down. drained is called once the device is
+// closed, to wait for whoever reads it. An error comes from the down script, which is fatal.
+func (t *Tunnel) Close(why engine.Stop, drained func()) error {
+	if t.device == nil {
+		return nil
+	}
+	// What is on its way down is not interrupted by the signal that started it: only deadlines end it.
+	ctx := context.Background()
+	t.cfg.Env.Set("signal", why.Env())
+	if t.routed && t.net.routeDown != "" {
+		call := hooks.Call{Tag: "--route-pre-down", Type: "route-pre-down", Command: t.net.routeDown, Args: t.args("init"), Env: t.cfg.Env}
+		t.cfg.Log(1, "", "%s", call.Line())
+		if err := t.cfg.Hooks.Run(ctx, call); err != nil {
+			t.cfg.Log(1, "W", "%v", err)
+		}
+	}
+	t.journal.UndoRoutes()
+	var err error
+	if t.net.downPre {
+		err = t.runDown(ctx)
+	}
+	if t.net.device.Type != tun.Null {
+		t.cfg.Log(2, "", "Closing TUN/TAP interface")
+	}
+	t.journal.UndoAddrs()
+	t.device.Close()
+	drained()
+	if !t.net.downPre {
+		err = errors.Join(err, t.runDown(ctx))
+	}
+	if t.net.upDown && t.routed {
+		t.cfg.UpDown(false, t.cfg.Env.Newest())
+	}
+	for _, v := range t.net.routeVars {
+		name, _, _ := strings.Cut(v, "=")
+		t.cfg.Env.Unset(name)
+	}
+	t.cfg.Env.Unset("signal")
+	return err
+}
+
+func (t *Tunnel) runDown(ctx context.Context) error {
+	if t.net.down == "" || !t.upRan {
+		return nil
+	}
+	call := hooks.Call{Tag: "--up/--down", Type: "down", Command: t.net.down, Args: t.args("init"), Env: t.cfg.Env}
+	t.cfg.Log(1, "", "%s", call.Line())
+	return t.cfg.Hooks.Run(ctx, call)
+}
+
+// setVars sets "name=value" pairs.
+func setVars(env *hooks.Env, pairs []string) {
+	for _, p := range pairs {
+		name, value, _ := strings.Cut(p, "=")
+		env.Set(name, value)
+	}
+}
