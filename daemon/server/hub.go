@@ -38,7 +38,7 @@ type hub struct {
 	hooks       sync.WaitGroup
 	gone        chan struct{} // closed when the hub does not work any more
 	established int
-	swept       struct{ pool, status, stale time.Time }
+	swept       struct{ pool, stale time.Time }
 	instances   map[uint64]*instance // by cid
 	byName      map[string]map[*instance]struct{}
 	due         deadlines

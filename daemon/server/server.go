@@ -65,8 +65,9 @@ type Deps struct {
 	// Up is called after each complete initialisation, before CONNECTED: the moment to give up privileges. An error is
 	// fatal.
 	Up func() error
-	// Hold waits for the management port's release before a restart; nil goes on at once.
-	Hold func(ctx context.Context, pause time.Duration) error
+	// Hold waits for the management port's release before a restart, when its hold flag is set, and reports whether
+	// it was. May be nil.
+	Hold func(ctx context.Context, pause time.Duration) (held bool, err error)
 }
 
 // Server is the engine. It implements engine.Engine and the management port's ServerController.
@@ -116,19 +117,16 @@ func (s *Server) Run(ctx context.Context) engine.Stop {
 func (s *Server) pause(ctx context.Context) (engine.Stop, bool) {
 	ctx, cancel := s.deps.Signals.Context(ctx)
 	defer cancel()
+	held, err := false, error(nil)
 	if s.deps.Hold != nil {
-		if s.deps.Hold(ctx, restartPause) == nil {
-			return engine.Stop{}, true
-		}
-	} else {
+		held, err = s.deps.Hold(ctx, restartPause)
+	}
+	if !held {
 		s.logLine("", 3, "", "Restart pause, %d second(s)", int(restartPause/time.Second))
-		timer := time.NewTimer(restartPause)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			return engine.Stop{}, true
-		case <-ctx.Done():
-		}
+		err = sleep(ctx, restartPause)
+	}
+	if err == nil {
+		return engine.Stop{}, true
 	}
 	stop, ok := s.deps.Signals.Take()
 	if !ok {
@@ -138,6 +136,18 @@ func (s *Server) pause(ctx context.Context) (engine.Stop, bool) {
 		stop.Reason = mgmt.ReasonInitInstance
 	}
 	return stop, false
+}
+
+// sleep waits, or returns why it was cut short.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func fatal(err error) engine.Stop {

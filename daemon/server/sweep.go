@@ -1,10 +1,6 @@
 package server
 
-import (
-	"io"
-	"os"
-	"time"
-)
+import "time"
 
 // sweep looks at every instance once a second: keepalives, silence, limits of keys, verdicts that do not come.
 func (h *hub) sweep(now time.Time) {
@@ -115,13 +111,8 @@ func (h *hub) keyLimits(i *instance, now time.Time) {
 	}
 }
 
-// lastSweep does what is due every now and then: status file, pool file, old stations.
+// lastSweep does what is due every now and then: pool file, old stations.
 func (h *hub) lastSweep(now time.Time) {
-	if h.set.Status != "" && h.set.StatusInterval > 0 && now.Sub(h.swept.status) >= h.set.StatusInterval {
-		h.swept.status = now
-		set := h.set
-		h.hooks.Go(func() { h.writeStatus(set) })
-	}
 	if h.set.PoolPersistInterval > 0 && now.Sub(h.swept.pool) >= h.set.PoolPersistInterval {
 		h.swept.pool = now
 		h.storePool()
@@ -129,23 +120,5 @@ func (h *hub) lastSweep(now time.Time) {
 	if age := h.set.StaleRoutesAge; age > 0 && now.Sub(h.swept.stale) >= h.set.StaleRoutesInterval {
 		h.swept.stale = now
 		h.stations.Forget(func(s *station) bool { return now.Unix()-s.LastRef() > int64(age.Seconds()) })
-	}
-}
-
-// writeStatus rewrites the status file in place, as stock does: readers may hold it open.
-func (s *Server) writeStatus(set *setup) {
-	snap := s.snapshot()
-	f, err := os.OpenFile(set.Status, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		s.logLine("", 1, "W", "status file: %v", err)
-		return
-	}
-	defer f.Close()
-	if err := snap.write(f, set.StatusVersion); err != nil {
-		s.logLine("", 1, "W", "status file: %v", err)
-		return
-	}
-	if n, err := f.Seek(0, io.SeekCurrent); err == nil {
-		_ = f.Truncate(n)
 	}
 }

@@ -1,0 +1,91 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// newServer makes the engine of mode server, and what asks for the private key's passphrase before it starts.
+func (p *process) newServer(runner *hooks.Runner) (engine.Engine, func(context.Context) error) {
+	d := vpnserver.Deps{
+		Options: p.opts, Log: p.lg, Port: noPort{}, Signals: p.sig, Hooks: runner, Env: p.environment(), Totals: &p.totals,
+		Net: p.net, StateDir: p.stateDir, Title: Title(), Up: p.up, Passphrase: p.keyPassphrase,
+	}
+	if p.port != nil {
+		d.Port = p.port
+		d.Hold = func(ctx context.Context, pause time.Duration) (bool, error) {
+			if !p.port.HoldFlag() {
+				return false, nil
+			}
+			return true, p.port.Hold(ctx, pause)
+		}
+	}
+	return vpnserver.New(d), func(ctx context.Context) error {
+		if !p.opts.AskPass.Set() && !p.opts.AskPassAsk {
+			return nil
+		}
+		return p.askKeyPassphrase(ctx)
+	}
+}
+
+// passphraseTimeout bounds the wait for somebody who knows the passphrase, where no signal can end it.
+const passphraseTimeout = 5 * time.Minute
+
+// keyPassphrase is the passphrase of a server's private key; it asks when nobody has said it yet.
+func (p *process) keyPassphrase() (string, error) {
+	if pass, ok := p.secrets.Passphrase(); ok {
+		return pass, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), passphraseTimeout)
+	defer cancel()
+	ctx, stop := p.sig.Context(ctx)
+	defer stop()
+	if err := p.askKeyPassphrase(ctx); err != nil {
+		return "", err
+	}
+	pass, _ := p.secrets.Passphrase()
+	return pass, nil
+}
+
+// askKeyPassphrase gets the passphrase where askpass says, from the management port, or from the terminal.
+func (p *process) askKeyPassphrase(ctx context.Context) error {
+	var pass string
+	var err error
+	switch {
+	case p.opts.AskPass.Set() && p.opts.AskPass.Path != "stdin":
+		var b []byte
+		if b, err = p.opts.AskPass.Load(); err == nil {
+			pass, _, _ = strings.Cut(strings.ReplaceAll(string(b), "\r", ""), "\n")
+		}
+	case p.opts.ManagementQueryPasswords && p.port != nil:
+		pass, err = p.port.AskPassword(ctx, mgmt.SecretPrivateKey)
+	default:
+		pass, err = p.console(ctx, "Enter Private Key Password:", false)
+	}
+	if err != nil {
+		return err
+	}
+	p.secrets.SetPassphrase(pass)
+	return nil
+}
+
+// noPort is the port of a server without a management interface.
+type noPort struct{}
+
+func (noPort) State(mgmt.State)                            {}
+func (noPort) Notify(string, string)                       {}
+func (noPort) UpDown(bool, []string)                       {}
+func (noPort) ClientConnect(server.ClientEvent)            {}
+func (noPort) ClientReauth(server.ClientEvent)             {}
+func (noPort) ClientEstablished(server.ClientEvent)        {}
+func (noPort) ClientDisconnect(server.ClientEvent)         {}
+func (noPort) ClientCRResponse(server.ClientEvent, string) {}
+func (noPort) ClientAddress(uint64, netip.Prefix, bool)    {}
