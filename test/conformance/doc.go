@@ -1,0 +1,61 @@
+// Package conformance plays the same conversations with the stock daemon and with ours, and compares what the management
+// port says, line by line and in order.
+//
+// # A scenario
+//
+// One file of testdata is one scenario: its story as comments, what it needs, and the steps of whoever sits at the port.
+// Files for the daemons follow behind "-- name --" lines; daemon.conf and peer.conf are appended to the base
+// configuration the head names.
+//
+//	# What this shows, and why it matters.
+//	daemon: client
+//	peer: server
+//
+//	attach
+//	C: state on
+//	C: hold release
+//	wait: >STATE:<time>,CONNECTED
+//	C: quit
+//	end
+//	-- daemon.conf --
+//	management-hold
+//
+// Head lines:
+//
+//	daemon: alone|client|server   base configuration; alone has no peer and no device
+//	peer: client|server           a stock daemon at the other end, in a network namespace of its own; repeat for more
+//	listen: unix|tcp|tcp6|dial    where the port is; unix is the default, dial is management-client
+//	password: TEXT                of the port
+//
+// Steps; a digit behind attach, detach, end, C, R and wait names the connection, 1 is the default:
+//
+//	start              the daemon, which the first attach does otherwise
+//	start peer [N]     and stop peer [N]
+//	attach             connects
+//	C: LINE            sends a line; several may follow each other without waiting
+//	R: "BYTES"         sends bytes, a Go string
+//	wait: TEXT         takes lines up to one that begins with TEXT, after masking
+//	end                takes lines until the daemon closes the connection
+//	detach             closes the connection
+//	poll: CMD => TEXT  repeats a command until its answer contains TEXT; none of it is compared
+//	file: NAME         sends the lines of a file
+//	sign: WORD         answers the last PK_SIGN or RSA_SIGN with the command WORD and a signature by client.key
+//	log: TEXT          waits for TEXT in the daemon's log
+//	signal: NAME       sends the process a signal
+//	exit               waits for the end of the process and takes its status
+//	P: LINE            sends a line to the peer's port, after which "pwait: TEXT" waits there
+//
+// Nothing sleeps: a step waits for a line, or for nothing.
+//
+// # What is compared
+//
+// All lines a connection received, line ends included. Masked is what differs from run to run or by nature: times, process
+// ids, counters, product titles, ports the kernel picks, signatures; rows of tables whose order is that of a hash are
+// sorted. See masks.
+//
+// # Deliberate differences
+//
+// Where we mean to differ, the scenario says so in a "-- differs ROW --" section: the exact lines, "-" stock's and "+"
+// ours, hunk by hunk. ROW is the name of a row in the table of docs/management.md, which has the reason. A difference
+// that does not appear any more is as wrong as one that is not declared.
+package conformance

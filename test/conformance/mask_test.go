@@ -1,0 +1,112 @@
+package conformance
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// masks replace what differs from run to run, or between two programs by nature.
+var masks = []struct {
+	re *regexp.Regexp
+	to string
+}{
+	{regexp.MustCompile(`^(>(?:STATE|LOG|ECHO):|)\d{9,10},`), "$1<time>,"},
+	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b`), "<date>"},
+	{regexp.MustCompile(`<date>([,\t])\d{9,10}`), "<date>$1<time>"},
+	{regexp.MustCompile(`\bpid=\d+`), "pid=<pid>"},
+	{regexp.MustCompile(`^(OpenVPN Version: |Management Interface for |TITLE[,\t]).+`), "$1<title>"},
+	{regexp.MustCompile(`(Client connected from \[AF_INET6?\][^ ]*:)\d+`), "$1<port>"},
+	{regexp.MustCompile(`^(>(?:UPDOWN|CLIENT):ENV,(?:daemon_pid|daemon_start_time|time_unix|time_ascii|time_duration|bytes_sent|bytes_received|session_id)=).*`), "$1<n>"},
+	{regexp.MustCompile(`^(>BYTECOUNT:|>BYTECOUNT_CLI:\d+,)\d+,\d+$`), "$1<n>,<n>"},
+	{regexp.MustCompile(`bytesin=\d+,bytesout=\d+`), "bytesin=<n>,bytesout=<n>"},
+	{regexp.MustCompile(`^((?:TUN/TAP|TCP/UDP|Auth) (?:read|write) bytes,)\d+`), "$1<n>"},
+	{regexp.MustCompile(`(Max bcast/mcast queue length[,\t])\d+`), "$1<n>"},
+	{regexp.MustCompile(`^(CLIENT_LIST(?:[,\t][^,\t]*){4}[,\t])\d+([,\t])\d+`), "$1<n>$2<n>"},
+	{regexp.MustCompile(`^([^,>]+,\d+\.\d+\.\d+\.\d+:\d+,)\d+,\d+,<date>`), "$1<n>,<n>,<date>"},
+	{regexp.MustCompile(`^(>(?:PK|RSA)_SIGN:)[A-Za-z0-9+/=]+`), "$1<data>"},
+	{regexp.MustCompile(`(Auth-Token:)\S+`), "$1<token>"},
+	{regexp.MustCompile(`^\[(\d+)\] .+`), "[$1] <filler>"},
+}
+
+// mask prepares a line for comparison.
+func mask(line string) string {
+	for _, m := range masks {
+		line = m.re.ReplaceAllString(line, m.to)
+	}
+	return line
+}
+
+// commandHelp is a line of the help command. Everyone words their own.
+var commandHelp = regexp.MustCompile(`^[a-z][-a-z0-9]* ?[^:]* +: `)
+
+// settle sorts runs of lines whose order means nothing, and reduces help to its frame.
+func settle(lines []string) []string {
+	var out []string
+	help := false
+	for _, l := range lines {
+		switch {
+		case l == "Commands:":
+			help = true
+		case l == "END":
+			help = false
+		case help && (commandHelp.MatchString(l) || strings.HasPrefix(l, " ")):
+			continue
+		}
+		out = append(out, l)
+	}
+	for _, prefix := range []string{"ROUTING_TABLE", "CLIENT_LIST"} {
+		sortRuns(out, func(l string) bool {
+			return strings.HasPrefix(l, prefix+",") || strings.HasPrefix(l, prefix+"\t")
+		})
+	}
+	sortRuns(out, tableRow.MatchString)
+	return out
+}
+
+// tableRow is a row of the version 1 status tables.
+var tableRow = regexp.MustCompile(`^[^,>]+,[^,>]+,.*<date>$`)
+
+func sortRuns(lines []string, in func(string) bool) {
+	for i := 0; i < len(lines); i++ {
+		j := i
+		for j < len(lines) && in(lines[j]) {
+			j++
+		}
+		slices.Sort(lines[i:j])
+		i = max(i, j-1)
+	}
+}
+
+func TestMask(t *testing.T) {
+	for in, want := range map[string]string{
+		"1795409019,CONNECTING,,,,,,":               "<time>,CONNECTING,,,,,,",
+		">STATE:1795409081,WAIT,,,,,,":              ">STATE:<time>,WAIT,,,,,,",
+		"SUCCESS: pid=17425":                        "SUCCESS: pid=<pid>",
+		"SUCCESS: nclients=1,bytesin=5,bytesout=77": "SUCCESS: nclients=1,bytesin=<n>,bytesout=<n>",
+		">BYTECOUNT_CLI:3,10,20":                    ">BYTECOUNT_CLI:3,<n>,<n>",
+		">CLIENT:ENV,daemon_pid=7":                  ">CLIENT:ENV,daemon_pid=<n>",
+		">CLIENT:ENV,username=7":                    ">CLIENT:ENV,username=7",
+		"client1,10.99.0.2:4001,2870,2768,2026-11-23 04:47:31": "client1,10.99.0.2:4001,<n>,<n>,<date>",
+		"CLIENT_LIST\tc\t10.99.0.2:1\t10.8.0.2\t\t28\t27\t2026-11-23 04:47:31\t1795409251\ta\t0\t0\tAES-256-GCM": "CLIENT_LIST\tc\t10.99.0.2:1\t10.8.0.2\t\t<n>\t<n>\t<date>\t<time>\ta\t0\t0\tAES-256-GCM",
+		"0,10.99.0.1,1194,udp,enabled": "0,10.99.0.1,1194,udp,enabled",
+	} {
+		if got := mask(in); got != want {
+			t.Errorf("mask(%q)\n got %q\nwant %q", in, got, want)
+		}
+	}
+}
+
+func TestSettle(t *testing.T) {
+	in := []string{
+		"Commands:", "pid    : process", "       more of it", "END",
+		"ROUTING_TABLE,b", "ROUTING_TABLE,a", "END", "y", "x",
+	}
+	want := []string{"Commands:", "END", "ROUTING_TABLE,a", "ROUTING_TABLE,b", "END", "y", "x"}
+	if d := cmp.Diff(want, settle(in)); d != "" {
+		t.Error(d)
+	}
+}
