@@ -18,8 +18,10 @@ func errNoTerminal(prompt string) error {
 	return fmt.Errorf("neither stdin nor stderr are a tty device and you have neither a controlling tty nor systemd - can't ask for '%s'.  If you used --daemon, you need to use --askpass to make passphrase-protected keys work, and you can not use --auth-nocache.", prompt) //nolint:staticcheck // the line scripts know
 }
 
-// errExhausted ends a client that has tried often enough.
-var errExhausted = errors.New("connect-retry-max used up")
+// errExhausted is the error of a client that has tried often enough.
+func errExhausted(n int) error {
+	return fmt.Errorf("All connections have been connect-retry-max (%d) times unsuccessful, exiting", n) //nolint:staticcheck // the line scripts know
+}
 
 // AskPassphrase gets the private key's passphrase where askpass says, unless it is known. It is called at start.
 func (c *Client) AskPassphrase(ctx context.Context) error {
@@ -71,8 +73,8 @@ func (c *Client) AskCredentials(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.challenge != nil || user == "" || pass == "" {
-		if user, pass, err = c.askSomebody(ctx, user); err != nil {
+	if c.challenge != nil || user == "" || pass == "" || c.opts.StaticChallenge != "" {
+		if user, pass, err = c.askSomebody(ctx, user, pass); err != nil {
 			return err
 		}
 	}
@@ -107,7 +109,7 @@ func (c *Client) fileCredentials() (user, pass string, err error) {
 }
 
 // askSomebody asks the management port or the terminal, with the challenge of the moment.
-func (c *Client) askSomebody(ctx context.Context, user string) (string, string, error) {
+func (c *Client) askSomebody(ctx context.Context, user, pass string) (string, string, error) {
 	ch := c.challenge
 	c.challenge = nil
 	if c.opts.ManagementQueryPasswords && c.port.Server != nil {
@@ -132,7 +134,9 @@ func (c *Client) askSomebody(ctx context.Context, user string) (string, string, 
 			return "", "", err
 		}
 	}
-	pass, err := c.console(ctx, "Enter Auth Password:", false)
+	if pass == "" {
+		pass, err = c.console(ctx, "Enter Auth Password:", false)
+	}
 	if err != nil || c.opts.StaticChallenge == "" {
 		return user, pass, err
 	}

@@ -202,7 +202,7 @@ func (a *attempt) signalled(now time.Time) {
 	if !ok {
 		return
 	}
-	if stop.Source == engine.Hard && stop.Reason == "" && stop.Signal >= engine.TERM && a.connected && a.exit.left == 0 {
+	if stop.Source == engine.Hard && stop.Reason == "" && stop.Signal >= engine.TERM && a.connected && a.exit.until.IsZero() {
 		if n := a.prof.ExplicitExitNotify; n > 0 {
 			a.c.log(1, "", "%s received, sending exit notification to peer", stop.Signal)
 			a.exit.left, a.exit.next, a.exit.until = n, now, now.Add(time.Duration(n)*time.Second)
@@ -210,16 +210,13 @@ func (a *attempt) signalled(now time.Time) {
 			return
 		}
 	}
-	a.exit.left = 0
+	a.exit.until = time.Time{}
 	a.stop = &stop
 }
 
 // leaving sends exit notifications and reports whether the attempt has to stay for them.
 func (a *attempt) leaving(now time.Time) bool {
-	if a.exit.until.IsZero() || a.exit.left == 0 && a.push.ccExit && !now.Before(a.exit.until) {
-		return false
-	}
-	if !now.Before(a.exit.until) {
+	if a.exit.until.IsZero() || !now.Before(a.exit.until) {
 		return false
 	}
 	if a.exit.left > 0 && !now.Before(a.exit.next) {

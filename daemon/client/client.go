@@ -67,7 +67,7 @@ type Client struct {
 	remotes   remotes
 	pauses    pauses
 	tls       *tlsMaterial
-	tunnel    *tunnel
+	tunnel    *device
 	challenge *challenge
 	wasUp     bool // an attempt was CONNECTED in this process
 	upCalled  bool
@@ -118,8 +118,7 @@ func (c *Client) Run(ctx context.Context) engine.Stop {
 func (c *Client) beforeAttempt(ctx context.Context, first bool) (engine.Stop, bool) {
 	prof := c.profile()
 	if c.pauses.exhausted(c.opts.ConnectRetryMax, c.remotes.count) {
-		c.log(0, "F", "All connections have been connect-retry-max (%d) times unsuccessful, exiting", c.opts.ConnectRetryMax)
-		return fatal(errExhausted), false
+		return fatal(errExhausted(c.opts.ConnectRetryMax)), false
 	}
 	if first {
 		return engine.Stop{}, true
@@ -180,6 +179,10 @@ func (c *Client) after(stop engine.Stop) engine.Stop {
 	keep := stop.Signal == engine.USR1 && stop.Err == nil && c.tunnel != nil && c.tunnel.persist
 	if !keep {
 		if err := c.closeTunnel(stop); err != nil && stop.Err == nil {
+			stop = fatal(err)
+		}
+	} else if c.opts.UpRestart {
+		if err := c.tunnel.Restarted(context.Background(), false); err != nil {
 			stop = fatal(err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
@@ -28,7 +29,7 @@ func (a *attempt) event(e control.Event, now time.Time) {
 	case control.InitialPacket:
 		a.initialPacket()
 	case control.NeedCredentials:
-		a.needCredentials(e.KeyID)
+		a.needCredentials()
 	case control.TLSUp:
 		a.tlsUp(e)
 	case control.KeyMessage:
@@ -60,13 +61,12 @@ func (a *attempt) initialPacket() {
 }
 
 // needCredentials answers the session's wish for user name and password, now or when somebody has been asked.
-func (a *attempt) needCredentials(kid uint8) {
+func (a *attempt) needCredentials() {
 	if !a.opts.AuthUserPass.Enabled {
 		a.session.SetCredentials("", "")
 		return
 	}
-	if user, pass, ok := a.c.secrets.Credentials(); ok {
-		a.session.SetCredentials(user, pass)
+	if a.useCredentials() {
 		return
 	}
 	a.help(func(ctx context.Context) func() {
@@ -76,18 +76,27 @@ func (a *attempt) needCredentials(kid uint8) {
 				a.stopWith(fatal(err))
 				return
 			}
-			user, pass, _ := a.c.secrets.Credentials()
-			a.session.SetCredentials(user, pass)
-			if a.opts.AuthNocache && kid == 0 {
-				a.c.secrets.ForgetPassword()
-			}
+			a.useCredentials()
 		}
 	})
 }
 
+// useCredentials hands the known credentials to the session, false when there are none.
+func (a *attempt) useCredentials() bool {
+	user, pass, ok := a.c.secrets.Credentials()
+	if !ok {
+		return false
+	}
+	a.session.SetCredentials(user, pass)
+	if a.opts.AuthNocache {
+		a.c.secrets.ForgetPassword()
+	}
+	return true
+}
+
 // tlsUp is a finished TLS handshake.
 func (a *attempt) tlsUp(e control.TLSUp) {
-	a.c.log(2, "", "%s", describeTLS(e.State))
+	a.c.log(2, "", "%s", material.Describe(&e.State))
 	if e.KeyID != 0 {
 		return
 	}
@@ -169,7 +178,7 @@ func (a *attempt) text(msg string, now time.Time) {
 	kind, arg := parseText(msg)
 	switch kind {
 	case textPushReply:
-		a.pushReply(msg, arg, now)
+		a.pushReply(msg, arg)
 	case textAuthFailed:
 		a.authFailed(arg)
 	case textAuthPending:

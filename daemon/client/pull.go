@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 )
 
 // pushReply takes a part of the server's options. With the last one the data channel starts and the tunnel opens.
-func (a *attempt) pushReply(msg, arg string, now time.Time) {
+func (a *attempt) pushReply(msg, arg string) {
 	a.c.log(3, "", "PUSH: Received control message: '%s'", redact(msg))
 	if !a.opts.Pull {
 		return
@@ -50,7 +49,7 @@ func (a *attempt) pushReply(msg, arg string, now time.Time) {
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
 		return
 	}
-	a.imported(hex.EncodeToString(res.Digest[:]), now)
+	a.imported(hex.EncodeToString(res.Digest[:]))
 }
 
 // renewToken takes a fresh token, which a server sends beside a connection that is up.
@@ -65,7 +64,7 @@ func (a *attempt) renewToken(arg string) {
 }
 
 // imported goes on with the options that are now complete.
-func (a *attempt) imported(digest string, now time.Time) {
+func (a *attempt) imported(digest string) {
 	o := a.opts
 	for _, e := range o.Echo[min(len(a.c.opts.Echo), len(o.Echo)):] {
 		a.c.port.Echo(e)
@@ -99,7 +98,7 @@ func (a *attempt) imported(digest string, now time.Time) {
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
 		return
 	}
-	a.bringUp(digest, now)
+	a.bringUp(digest)
 }
 
 // applyVerb takes over a pushed verb or mute.
@@ -208,13 +207,21 @@ func framing(f config.Framing) data.Framing {
 }
 
 // bringUp opens the tunnel, or keeps the one of the connection before when nothing about it changed.
-func (a *attempt) bringUp(digest string, now time.Time) {
+func (a *attempt) bringUp(digest string) {
 	c := a.c
 	if t := c.tunnel; t != nil {
 		if t.digest == digest {
-			c.log(1, "I", "Preserving previous TUN/TAP instance: %s", t.device.Name())
+			c.log(1, "I", "Preserving previous TUN/TAP instance: %s", t.Device().Name())
 			a.publish(t)
-			a.complete(true)
+			if !a.opts.UpRestart {
+				a.complete(true)
+				return
+			}
+			a.opening = true
+			a.help(func(ctx context.Context) func() {
+				err := t.Restarted(ctx, true)
+				return func() { a.opened(true, err) }
+			})
 			return
 		}
 		c.log(1, "I", "NOTE: Pulled options changed on restart, will need to close and reopen TUN/TAP device.")
@@ -223,16 +230,18 @@ func (a *attempt) bringUp(digest string, now time.Time) {
 	a.publish(nil)
 	a.help(func(ctx context.Context) func() {
 		ok, err := a.openTunnel(ctx, digest)
-		return func() {
-			a.opening = false
-			if err != nil {
-				a.stopWith(fatal(err))
-				return
-			}
-			a.complete(ok)
-		}
+		return func() { a.opened(ok, err) }
 	})
-	_ = now
+}
+
+// opened is the end of what a helper did to the tunnel.
+func (a *attempt) opened(routesOK bool, err error) {
+	a.opening = false
+	if err != nil {
+		a.stopWith(fatal(err))
+		return
+	}
+	a.complete(routesOK)
 }
 
 // openTunnel runs beside the owner, which leaves the client's tunnel alone meanwhile.
@@ -248,23 +257,24 @@ func (a *attempt) openTunnel(ctx context.Context, digest string) (routesOK bool,
 			return false, nil
 		}
 	}
-	t, err := a.newTunnel(digest)
+	t, err := a.plan(ctx, digest)
 	if err != nil {
 		return false, err
 	}
 	c.tunnel = t
-	if err := t.open(ctx, "init"); err != nil {
+	if err := t.Open(ctx, "init"); err != nil {
 		return false, err
 	}
+	t.read(c)
 	a.publish(t)
-	return t.routesUp(ctx), nil
+	return t.RoutesUp(ctx), nil
 }
 
 // publish hands the data plane its snapshot.
-func (a *attempt) publish(t *tunnel) {
+func (a *attempt) publish(t *device) {
 	p := &path{link: a.link, peer: a.peer, channel: a.channel, traffic: &a.traffic, blockV6: a.opts.BlockIPv6, options: a.occ}
 	if t != nil {
-		p.device = t.device
+		p.device = t.Device()
 	}
 	a.c.path.Store(p)
 }
@@ -287,7 +297,8 @@ func (a *attempt) complete(routesOK bool) {
 		}
 	}
 	c.log(1, "I", "Initialization Sequence Completed")
-	s := mgmt.State{Name: mgmt.StateConnected, Detail: mgmt.DetailSuccess, Remote: a.peer.Addr, TunIPv4: c.tunnel.net.local4, TunIPv6: c.tunnel.net.local6}
+	s := mgmt.State{Name: mgmt.StateConnected, Detail: mgmt.DetailSuccess, Remote: a.peer.Addr}
+	s.TunIPv4, s.TunIPv6 = c.tunnel.Addresses()
 	if !routesOK {
 		s.Detail = mgmt.DetailRouteError
 	}
@@ -353,7 +364,5 @@ func (a *attempt) peerNegotiated() {
 		a.end(engine.USR1, mgmt.ReasonTLSError)
 		return
 	}
-	a.bringUp("", time.Now())
+	a.bringUp("")
 }
-
-var _ = netip.Addr{}

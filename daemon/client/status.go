@@ -2,8 +2,6 @@ package client
 
 import (
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -35,16 +33,6 @@ func (c *Client) logStatistics() {
 	for _, l := range lines {
 		c.log(1, "I", "%s", l)
 	}
-}
-
-// WriteStatus rewrites an open status file with the statistics.
-func (c *Client) WriteStatus(f *os.File) error {
-	lines, _ := c.Status(0)
-	text := strings.Join(lines, "\n") + "\n"
-	if _, err := f.WriteAt([]byte(text), 0); err != nil {
-		return err
-	}
-	return f.Truncate(int64(len(text)))
 }
 
 // CRResponse sends the answer to a CR_TEXT challenge, base64, to the server. It implements the management port's

@@ -2,24 +2,19 @@ package client
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -73,61 +68,12 @@ func (c *Client) waitForToken(ctx context.Context) error {
 }
 
 func (c *Client) tlsOptions(ctx context.Context) (*tlsconf.Options, error) {
-	g := c.opts
-	o := &tlsconf.Options{
-		Server: g.TLSServer, CAPath: g.CAPath,
-		VersionMin: g.TLSVersionMin, VersionMax: g.TLSVersionMax, VersionMinOrHighest: g.TLSVersionMinOrHighest,
-		Ciphers: g.TLSCipher, CipherSuites: g.TLSCiphersuites, Groups: g.TLSGroups, Profile: g.TLSCertProfile,
-		Passphrase: func() (string, error) { return c.passphrase(ctx) },
-		Verify: tlsconf.Verify{
-			RequireKU: g.RemoteCertKURequired, RemoteCertTLS: g.RemoteCertTLS, X509Name: g.VerifyX509Name,
-			UsernameFields: g.X509UsernameFields, Fingerprints: g.PeerFingerprint,
-		},
+	o, err := material.TLSOptions(c.opts)
+	if err != nil {
+		return nil, err
 	}
-	if g.RemoteCertTLS == "" {
-		o.Verify.EKU = g.RemoteCertEKU
-		for _, bits := range g.RemoteCertKU {
-			o.Verify.KU = append(o.Verify.KU, uint32(bits))
-		}
-	}
-	switch g.VerifyX509Type {
-	case "name":
-		o.Verify.X509NameType = tlsconf.FieldName
-	case "name-prefix":
-		o.Verify.X509NameType = tlsconf.FieldPrefix
-	}
-	if len(g.VerifyHash) > 0 {
-		o.Verify.Hash = g.VerifyHash[0]
-	}
-	switch {
-	case g.CRLDir:
-		o.Verify.CRLDir = g.CRL.Path
-	case g.CRL.IsInline():
-		o.Verify.CRL = g.CRL.Inline
-	default:
-		o.Verify.CRLFile = g.CRL.Path
-	}
-	for _, f := range []struct {
-		src config.Source
-		dst *[]byte
-	}{{g.CA, &o.CA}, {g.ExtraCerts, &o.ExtraCerts}, {g.Cert, &o.Cert}, {g.Key, &o.Key}, {g.PKCS12, &o.PKCS12}} {
-		if !f.src.Set() {
-			continue
-		}
-		b, err := f.src.Load()
-		if err != nil {
-			return nil, err
-		}
-		*f.dst = b
-	}
-	if g.PKCS12.IsInline() {
-		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(string(o.PKCS12)), ""))
-		if err != nil {
-			return nil, fmt.Errorf("pkcs12: %w", err)
-		}
-		o.PKCS12 = der
-	}
-	return o, c.external(ctx, o)
+	o.Passphrase = func() (string, error) { return c.passphrase(ctx) }
+	return &o, c.external(ctx, &o)
 }
 
 // external puts the management port in the place of a key, and of a certificate.
@@ -204,7 +150,7 @@ func (a *attempt) handshake() *tls.Config {
 // verifyStep logs one check of the peer's certificates and exports the certificate it was about.
 func (c *Client) verifyStep(s tlsconf.Step) {
 	if s.Cert != nil {
-		c.exportCert(s.Depth, s.Cert, s.Subject)
+		c.exportCert(s.Depth, s.Cert)
 	}
 	if s.Line != "" {
 		flag := ""
@@ -216,8 +162,9 @@ func (c *Client) verifyStep(s tlsconf.Step) {
 }
 
 // exportCert sets the script variables of a certificate.
-func (c *Client) exportCert(depth int, cert *x509.Certificate, subject string) {
-	for name, value := range certVars(depth, cert, subject) {
+func (c *Client) exportCert(depth int, cert *x509.Certificate) {
+	for _, v := range material.Vars(depth, cert) {
+		name, value, _ := strings.Cut(v, "=")
 		c.env.Set(name, value)
 	}
 	if depth == 0 {
@@ -236,7 +183,7 @@ func (c *Client) commonName(cert *x509.Certificate) string {
 
 // verifyScript runs the tls-verify script for one certificate.
 func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string) error {
-	a.c.exportCert(depth, cert, subject)
+	a.c.exportCert(depth, cert)
 	call := hooks.Call{
 		Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(a.opts.TLSVerify, ",", " "),
 		Args: []string{fmt.Sprint(depth), subject}, Env: a.c.env,
@@ -271,17 +218,13 @@ func loadWrapping(o *config.Options, prof *config.Connection) (wrapping, error) 
 		}
 		w.wrap, w.static, w.reset = ctrlwrap.NewTLSCryptV2Client(&ck.Key, ck.WKc), &ck.Key, wire.OpControlHardResetClientV3
 	case prof.TLSCrypt.Set(), prof.TLSAuth.Set():
-		src := prof.TLSCrypt
+		option, src := "tls-crypt", prof.TLSCrypt
 		if !src.Set() {
-			src = prof.TLSAuth
+			option, src = "tls-auth", prof.TLSAuth
 		}
-		b, err := src.Load()
+		key, err := material.StaticKey(option, src)
 		if err != nil {
 			return w, err
-		}
-		key, err := keys.ParseStaticKey(b)
-		if err != nil {
-			return w, fmt.Errorf("static key %s: %w", src, err)
 		}
 		w.static = key
 		if prof.TLSCrypt.Set() {
@@ -292,7 +235,7 @@ func loadWrapping(o *config.Options, prof *config.Connection) (wrapping, error) 
 		if err != nil {
 			return w, err
 		}
-		w.wrap = ctrlwrap.NewTLSAuth(key, direction(prof.KeyDirection), digest)
+		w.wrap = ctrlwrap.NewTLSAuth(key, material.Direction(prof.KeyDirection), digest)
 	}
 	return w, nil
 }
@@ -303,86 +246,3 @@ func role(o *config.Options) keys.Role {
 	}
 	return keys.Client
 }
-
-func direction(d config.KeyDirection) keys.Direction {
-	switch d {
-	case config.KeyDirection0:
-		return keys.Direction0
-	case config.KeyDirection1:
-		return keys.Direction1
-	default:
-		return keys.Bidirectional
-	}
-}
-
-// describeTLS is the log line about a finished handshake.
-//
-//	Control Channel: TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384, peer certificate: 256 bits ECprime256v1,
-//	signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519
-func describeTLS(s tls.ConnectionState) string {
-	version := map[uint16]string{tls.VersionTLS10: "TLSv1", tls.VersionTLS11: "TLSv1.1", tls.VersionTLS12: "TLSv1.2", tls.VersionTLS13: "TLSv1.3"}[s.Version]
-	suite := version
-	if s.Version != tls.VersionTLS13 {
-		suite = "TLSv1.2"
-	}
-	out := fmt.Sprintf("Control Channel: %s, cipher %s %s", version, suite, tlsconf.SuiteName(s.CipherSuite))
-	if len(s.PeerCertificates) > 0 {
-		cert := s.PeerCertificates[0]
-		out += fmt.Sprintf(", peer certificate: %s, signature: %s", keyText(cert), signatureText(cert.SignatureAlgorithm))
-	}
-	if group := map[tls.CurveID]string{
-		tls.X25519: "253 bits X25519", tls.CurveP256: "256 bits ECprime256v1", tls.CurveP384: "384 bits ECsecp384r1",
-		tls.CurveP521: "521 bits ECsecp521r1", tls.X25519MLKEM768: "X25519MLKEM768",
-	}[s.CurveID]; group != "" {
-		out += ", peer temporary key: " + group
-	}
-	return out
-}
-
-func keyText(cert *x509.Certificate) string {
-	switch k := cert.PublicKey.(type) {
-	case *rsa.PublicKey:
-		return fmt.Sprintf("%d bits RSA", k.N.BitLen())
-	case *ecdsa.PublicKey:
-		name := map[string]string{"P-256": "prime256v1", "P-384": "secp384r1", "P-521": "secp521r1"}[k.Params().Name]
-		return fmt.Sprintf("%d bits EC%s", k.Params().BitSize, name)
-	case ed25519.PublicKey:
-		return "256 bits ED25519"
-	default:
-		return "unknown key"
-	}
-}
-
-func signatureText(a x509.SignatureAlgorithm) string {
-	switch a {
-	case x509.SHA256WithRSA:
-		return "RSA-SHA256"
-	case x509.SHA384WithRSA:
-		return "RSA-SHA384"
-	case x509.SHA512WithRSA:
-		return "RSA-SHA512"
-	case x509.SHA1WithRSA:
-		return "RSA-SHA1"
-	case x509.ECDSAWithSHA256:
-		return "ecdsa-with-SHA256"
-	case x509.ECDSAWithSHA384:
-		return "ecdsa-with-SHA384"
-	case x509.ECDSAWithSHA512:
-		return "ecdsa-with-SHA512"
-	case x509.PureEd25519:
-		return "ED25519"
-	default:
-		return a.String()
-	}
-}
-
-// colonHex prints bytes as aa:bb:cc.
-func colonHex(b []byte) string {
-	parts := make([]string, len(b))
-	for i := range b {
-		parts[i] = hex.EncodeToString(b[i : i+1])
-	}
-	return strings.Join(parts, ":")
-}
-
-var _ = time.Second

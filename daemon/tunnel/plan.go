@@ -69,7 +69,7 @@ func journalPath(dir string) string {
 	if dir == "" {
 		return ""
 	}
-	return filepath.Join(dir, fmt.Sprintf("moongate-%d.journal", os.Getpid()))
+	return filepath.Join(dir, fmt.Sprintf("%d.routes.json", os.Getpid()))
 }
 
 // addresses works out the tunnel addresses: with tap and topology subnet the second one of ifconfig is a netmask.

@@ -239,6 +239,16 @@ func (t *Tunnel) onLink() bool {
 	return local
 }
 
+// Restarted runs the scripts of a device that is kept over a restart (up-restart): down when the connection went, up when
+// it is back.
+func (t *Tunnel) Restarted(ctx context.Context, up bool) error {
+	if up {
+		t.cfg.Env.Set("script_context", "restart")
+		return t.runUp(ctx, "restart")
+	}
+	return t.runDown(ctx, "restart")
+}
+
 // Close undoes everything in stock's order and runs the scripts of the way down. drained is called once the device is
 // closed, to wait for whoever reads it. An error comes from the down script, which is fatal.
 func (t *Tunnel) Close(why engine.Stop, drained func()) error {
@@ -258,7 +268,7 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 	t.journal.UndoRoutes()
 	var err error
 	if t.net.downPre {
-		err = t.runDown(ctx)
+		err = t.runDown(ctx, "init")
 	}
 	if t.net.device.Type != tun.Null {
 		t.cfg.Log(2, "", "Closing TUN/TAP interface")
@@ -267,7 +277,7 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 	t.device.Close()
 	drained()
 	if !t.net.downPre {
-		err = errors.Join(err, t.runDown(ctx))
+		err = errors.Join(err, t.runDown(ctx, "init"))
 	}
 	if t.net.upDown && t.routed {
 		t.cfg.UpDown(false, t.cfg.Env.Newest())
@@ -280,11 +290,11 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 	return err
 }
 
-func (t *Tunnel) runDown(ctx context.Context) error {
+func (t *Tunnel) runDown(ctx context.Context, script string) error {
 	if t.net.down == "" || !t.upRan {
 		return nil
 	}
-	call := hooks.Call{Tag: "--up/--down", Type: "down", Command: t.net.down, Args: t.args("init"), Env: t.cfg.Env}
+	call := hooks.Call{Tag: "--up/--down", Type: "down", Command: t.net.down, Args: t.args(script), Env: t.cfg.Env}
 	t.cfg.Log(1, "", "%s", call.Line())
 	return t.cfg.Hooks.Run(ctx, call)
 }

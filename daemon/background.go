@@ -1,0 +1,44 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// backgroundMark is set in the environment of the process in the background.
+const backgroundMark = "MOONGATE_BACKGROUND"
+
+// inBackground reports whether this process was started by toBackground. It clears the mark, so that no child of ours
+// believes it.
+func inBackground() bool {
+	marked := os.Getenv(backgroundMark) != ""
+	_ = os.Unsetenv(backgroundMark)
+	return marked
+}
+
+// toBackground runs the program once more with the same command line, in a session of its own with nothing on its
+// standard descriptors, and returns the exit status of the process in front. Go cannot fork; the options were checked
+// once already.
+func (p *process) toBackground() int {
+	exe, err := os.Executable()
+	if err != nil {
+		return p.fatal(err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return p.fatal(err)
+	}
+	defer null.Close()
+	cmd := &exec.Cmd{
+		Path: exe, Args: append(append([]string{p.env.Program}, p.env.Args0...), p.args...),
+		Env: append(os.Environ(), backgroundMark+"=1"), Stdin: null, Stdout: null, Stderr: null,
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := cmd.Start(); err != nil {
+		return p.fatal(fmt.Errorf("go to the background: %w", err))
+	}
+	_ = cmd.Process.Release()
+	return exitOK
+}

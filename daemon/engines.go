@@ -1,0 +1,55 @@
+package daemon
+
+import (
+	"context"
+
+	"github.com/moongate-vpn/moongate/daemon/client"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
+)
+
+// newEngine makes the engine that the options ask for, and what it wants to ask before it starts: passwords, while the
+// port still shows the start phase. prepare may be nil.
+func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.Context) error, err error) {
+	runner := &hooks.Runner{
+		Security: p.opts.ScriptSecurity, Stdout: p.env.Stdout, Stderr: p.env.Stderr,
+		Logf: func(format string, args ...any) { p.Log(1, "W", format, args...) },
+	}
+	if f := p.lg.File(); f != nil {
+		runner.Stdout, runner.Stderr = f, f
+	}
+	if p.opts.ModeServer {
+		e, prepare := p.newServer(runner)
+		return e, prepare, nil
+	}
+	c := client.New(client.Deps{
+		Options: p.opts, Log: engineLog{p}, Port: p.port, Signals: p.sig, Secrets: p.secrets, Hooks: runner,
+		Env: p.environment(), Totals: &p.totals, Net: p.net, Console: p.console, Version: compatible, Reread: reread,
+		StateDir: p.stateDir, Up: p.up,
+	})
+	return c, func(ctx context.Context) error {
+		if err := c.AskPassphrase(ctx); err != nil {
+			return err
+		}
+		return c.AskCredentials(ctx)
+	}, nil
+}
+
+// up is called by an engine when its first initialisation is complete.
+func (p *process) up() error {
+	if err := p.dropPrivileges(); err != nil {
+		return err
+	}
+	sdNotify("STATUS=Initialization Sequence Completed")
+	return nil
+}
+
+// engineLog is the log as engines see it. What a server pushes about verbosity ends with the connection's options.
+type engineLog struct{ p *process }
+
+func (l engineLog) Log(verb int, flag, format string, args ...any) {
+	l.p.lg.Msg(logging.At(verb).Class(flag), format, args...)
+}
+func (l engineLog) SetVerb(n int) { l.p.SetVerb(n) }
+func (l engineLog) SetMute(n int) { l.p.lg.SetMute(n) }

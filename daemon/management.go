@@ -1,0 +1,173 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os/user"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// connectTimeout bounds the call of management-client.
+const connectTimeout = 5 * time.Second
+
+// openPort opens the management port when the options or a script want one. It returns false when a program that
+// was to be called does not answer, which ends the daemon without an error.
+func (p *process) openPort(ctx context.Context) (bool, error) {
+	o := p.opts
+	if len(o.ManagementListen) == 0 && len(p.scripts()) == 0 {
+		return true, nil
+	}
+	p.port = server.New(server.Config{
+		Controller: p, Title: Title(), LogCache: o.ManagementLogCache, Hold: o.ManagementHold,
+		ForgetDisconnect: o.ManagementForgetDisconnect, SignalDisconnect: o.ManagementSignal,
+		Log: func(verb int, flag, text string) { p.lg.Print(verb, flag, text) },
+	})
+	cancel := p.lg.Subscribe(func(e logging.Entry) {
+		p.port.Log(mgmt.LogEntry{Time: e.Time, Flags: e.Flags, Text: e.Text})
+	})
+	context.AfterFunc(ctx, cancel)
+	for _, addr := range o.ManagementListen {
+		if addr.Host == "tunnel" {
+			continue // opened on the tunnel's address when that is up
+		}
+		access, err := p.access(ctx, addr)
+		if err != nil {
+			return false, err
+		}
+		if o.ManagementClient {
+			if !p.callManager(ctx, addr, access) {
+				return false, nil
+			}
+			continue
+		}
+		if err := p.listen(ctx, addr, access); err != nil {
+			return false, err
+		}
+	}
+	p.port.State(mgmt.State{Name: mgmt.StateConnecting})
+	for _, e := range o.Echo {
+		p.echo(e)
+	}
+	return true, nil
+}
+
+func (p *process) echo(text string) {
+	if p.port != nil {
+		p.port.Echo(text)
+	}
+}
+
+// listen opens one listener and serves it until the end.
+func (p *process) listen(ctx context.Context, addr config.ManagementAddr, access server.Access) error {
+	var ln net.Listener
+	var err error
+	if addr.Unix != "" {
+		if ln, err = server.ListenUnix(addr.Unix); err == nil {
+			p.Log(3, "", "MANAGEMENT: unix domain socket listening on %s", addr.Unix)
+		}
+	} else if ln, err = net.Listen("tcp", net.JoinHostPort(addr.Host, addr.Port)); err == nil {
+		p.Log(3, "", "MANAGEMENT: TCP Socket listening on %s", transport.AddrText(addrPort(ln.Addr())))
+	}
+	if err != nil {
+		return fmt.Errorf("MANAGEMENT: Socket bind failed on local address %s: %w", addrName(addr), err)
+	}
+	p.wg.Go(func() {
+		if err := p.port.Serve(ctx, ln, access); err != nil {
+			p.Log(1, "W", "MANAGEMENT: listener ended: %v", err)
+		}
+	})
+	return nil
+}
+
+// callManager connects to a program that waits for us (management-client). Its end is ours.
+func (p *process) callManager(ctx context.Context, addr config.ManagementAddr, access server.Access) bool {
+	network, target := "tcp", net.JoinHostPort(addr.Host, addr.Port)
+	if addr.Unix != "" {
+		network, target = "unix", addr.Unix
+	}
+	d := net.Dialer{Timeout: connectTimeout}
+	conn, err := d.DialContext(ctx, network, target)
+	if err != nil {
+		p.Log(1, "N", "MANAGEMENT: connect to %s failed: %v", addrName(addr), err)
+		return false
+	}
+	p.Log(3, "", "MANAGEMENT: Connected to management server at %s", addrName(addr))
+	p.wg.Go(func() {
+		_ = p.port.ServeConn(ctx, conn, access) // however it ended, it is over
+		if ctx.Err() == nil {
+			p.sig.Raise(engine.Stop{Signal: engine.TERM, Source: engine.Soft, Reason: mgmt.ReasonManagementExit})
+		}
+	})
+	return true
+}
+
+// access works out who may use a listener.
+func (p *process) access(ctx context.Context, addr config.ManagementAddr) (server.Access, error) {
+	a := server.Access{Role: mgmt.RoleAdmin}
+	switch {
+	case addr.Password.Path == "stdin":
+		pass, err := p.console(ctx, "Enter Management Password:", false)
+		if err != nil {
+			return a, err
+		}
+		a.Passwords = []server.Password{{Text: pass, Role: mgmt.RoleAdmin}}
+	case addr.Password.Set():
+		b, err := addr.Password.Load()
+		if err != nil {
+			return a, err
+		}
+		line, _, _ := strings.Cut(string(b), "\n")
+		a.Passwords = []server.Password{{Text: strings.TrimRight(line, "\r"), Role: mgmt.RoleAdmin}}
+	}
+	if addr.Unix == "" || p.opts.ManagementClientUser == "" && p.opts.ManagementClientGroup == "" {
+		return a, nil
+	}
+	uid, gid := -1, -1
+	if name := p.opts.ManagementClientUser; name != "" {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return a, fmt.Errorf("failed to find UID for user %s", name)
+		}
+		uid, _ = strconv.Atoi(u.Uid)
+	}
+	if name := p.opts.ManagementClientGroup; name != "" {
+		g, err := user.LookupGroup(name)
+		if err != nil {
+			return a, fmt.Errorf("failed to find GID for group %s", name)
+		}
+		gid, _ = strconv.Atoi(g.Gid)
+	}
+	a.Check = server.PeerCredentials(uid, gid)
+	return a, nil
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+func addrName(a config.ManagementAddr) string {
+	if a.Unix != "" {
+		return a.Unix
+	}
+	if ip, err := netip.ParseAddr(a.Host); err == nil {
+		if port, err := strconv.ParseUint(a.Port, 10, 16); err == nil {
+			return transport.AddrText(netip.AddrPortFrom(ip, uint16(port)))
+		}
+	}
+	return net.JoinHostPort(a.Host, a.Port)
+}

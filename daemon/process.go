@@ -1,0 +1,406 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/client"
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// process is what outlives engines: log, management port, secrets, counters, signals. It is the Controller of the port.
+type process struct {
+	args    []string
+	env     Env
+	lg      *logging.Logger
+	sig     *engine.Signals
+	secrets *client.Secrets
+	totals  engine.Totals
+	port    *server.Server // nil without a management port
+	net     netconf.Net
+	started time.Time
+	verb    atomic.Int32 // as set by the port: it may be above what the log knows
+
+	opts *config.Options // of the running or next engine; owned by run
+
+	mu      sync.Mutex // guards current
+	current engine.Engine
+
+	privileges *privileges
+	dropped    bool
+	pidFile    string
+	stateDir   string // see there
+	background bool   // this process is the one in the background
+	wg         sync.WaitGroup
+	cancel     context.CancelFunc // of everything in wg
+}
+
+// newProcess opens the log and prepares what does not need the options twice.
+func newProcess(args []string, opts *config.Options, env Env) (*process, error) {
+	lg, err := logging.New(logConfig(opts, env))
+	if err != nil {
+		return nil, err
+	}
+	p := &process{
+		args: args, env: env, opts: opts, lg: lg, sig: engine.NewSignals(), secrets: &client.Secrets{},
+		started: time.Now(), background: inBackground(),
+	}
+	p.verb.Store(int32(opts.Verb))
+	p.sig.Remap(remap(opts.RemapUSR1))
+	return p, nil
+}
+
+func remap(word string) engine.Signal {
+	s, _ := engine.ParseSignal(word)
+	return s
+}
+
+func (p *process) close() {
+	if p.port != nil {
+		p.port.Close()
+	}
+	if p.cancel != nil {
+		p.cancel()
+	}
+	p.wg.Wait()
+	if p.pidFile != "" {
+		_ = os.Remove(p.pidFile) // after a chroot it cannot be found, as with stock
+	}
+	p.lg.Close()
+}
+
+// run brings the daemon up and runs engines until the end.
+func (p *process) run(ctx context.Context) int {
+	ctx, p.cancel = context.WithCancel(ctx)
+	if !p.env.NoSignals {
+		p.catchSignals(ctx)
+	}
+	if err := p.early(); err != nil {
+		return p.fatal(err)
+	}
+	if p.opts.Daemon && !p.background && !sdNotify("READY=0") {
+		return p.toBackground()
+	}
+	if err := p.writePID(p.opts.PIDFile); err != nil {
+		return p.fatal(err)
+	}
+	net, err := netconf.New(func(verb int, format string, args ...any) { p.Log(verb, "", format, args...) })
+	if err != nil {
+		return p.fatal(err)
+	}
+	p.net = net
+	p.stateDir = stateDir()
+	if p.stateDir != "" {
+		netconf.Recover(p.net, p.stateDir, func(verb int, format string, args ...any) { p.Log(verb, "", format, args...) })
+	}
+	if p.privileges, err = lookupPrivileges(p.opts.User, p.opts.Group, p.opts.Chroot); err != nil {
+		return p.fatal(err)
+	}
+	ok, err := p.openPort(ctx)
+	if err != nil {
+		return p.fatal(err)
+	}
+	if !ok {
+		p.Log(1, "I", "%s", engine.Stop{Signal: engine.TERM, Source: engine.Soft, Reason: mgmt.ReasonConnectFailed}.Line("process"))
+		return exitOK
+	}
+	sdNotify(fmt.Sprintf("READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID=%d", os.Getpid()))
+	p.startScripts(ctx)
+	return p.loop(ctx)
+}
+
+// loop runs one engine after the other: each SIGHUP reads the options again.
+func (p *process) loop(ctx context.Context) int {
+	for reread := false; ; reread = true {
+		if reread {
+			opts, err := config.Parse(p.args, config.Env{Stdin: p.env.Stdin})
+			if err != nil {
+				return p.rereadFailed(err)
+			}
+			p.opts = opts
+			p.lg.SetVerb(opts.Verb)
+			p.lg.SetMute(opts.Mute)
+			p.verb.Store(int32(opts.Verb))
+			p.sig.Remap(remap(opts.RemapUSR1))
+			p.banner()
+			for _, e := range opts.Echo {
+				p.echo(e)
+			}
+		}
+		p.secrets.Configure(p.opts.AuthRetry)
+		e, stop, ok := p.startEngine(ctx, reread)
+		if ok {
+			stop = p.runEngine(ctx, e)
+		} else if stop.Err == nil {
+			p.ended(stop, reread)
+		}
+		switch {
+		case stop.Err != nil:
+			return p.fatal(stop.Err)
+		case stop.Signal != engine.HUP:
+			return exitOK
+		}
+	}
+}
+
+// startEngine waits in the hold, asks the startup passwords and makes the engine. It returns false with the reason
+// when a signal or an error came first.
+func (p *process) startEngine(ctx context.Context, reread bool) (engine.Engine, engine.Stop, bool) {
+	sctx, cancel := p.sig.Context(ctx)
+	defer cancel()
+	if p.port != nil {
+		if err := p.port.Hold(sctx, 0); err != nil {
+			return nil, p.interrupted(ctx), false
+		}
+	}
+	e, prepare, err := p.newEngine(reread)
+	if err == nil && prepare != nil {
+		err = prepare(sctx)
+	}
+	switch {
+	case err != nil && sctx.Err() != nil:
+		return nil, p.interrupted(ctx), false
+	case err != nil:
+		return nil, engine.Stop{Signal: engine.TERM, Err: err}, false
+	}
+	return e, engine.Stop{}, true
+}
+
+// interrupted is the stop for a signal during the start.
+func (p *process) interrupted(ctx context.Context) engine.Stop {
+	stop, ok := p.sig.Take()
+	if !ok || ctx.Err() != nil {
+		return engine.Stop{Signal: engine.TERM, Reason: mgmt.ReasonInitInstance}
+	}
+	if stop.Source == engine.Hard && stop.Reason == "" {
+		stop.Reason = mgmt.ReasonInitInstance
+		if stop.Signal == engine.USR1 {
+			stop.Signal, stop.Reason = engine.HUP, mgmt.ReasonUSR1ToHUP
+		}
+	}
+	return stop
+}
+
+// ended logs a stop that came before an engine ran. In the very first hold stock says nothing on the port.
+func (p *process) ended(stop engine.Stop, reread bool) {
+	p.Log(1, "I", "%s", stop.Line("process"))
+	if p.port == nil || !reread && stop.Signal >= engine.TERM {
+		return
+	}
+	name := mgmt.StateReconnecting
+	if stop.Signal >= engine.TERM {
+		name = mgmt.StateExiting
+	}
+	p.port.State(mgmt.State{Name: name, Detail: stop.StateReason()})
+}
+
+func (p *process) runEngine(ctx context.Context, e engine.Engine) engine.Stop {
+	p.setCurrent(e)
+	defer p.setCurrent(nil)
+	stopStatus, err := p.startStatus(e)
+	if err != nil {
+		return engine.Stop{Signal: engine.TERM, Err: err}
+	}
+	defer stopStatus()
+	return e.Run(ctx)
+}
+
+func (p *process) setCurrent(e engine.Engine) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.current = e
+}
+
+func (p *process) engine() engine.Engine {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.current
+}
+
+// early does what comes before everything else: the banner, warnings, the priority of the process.
+func (p *process) early() error {
+	p.banner()
+	if p.opts.Nice != 0 {
+		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, p.opts.Nice); err != nil {
+			p.Log(1, "W", "WARNING: nice %d failed: %v", p.opts.Nice, err)
+		} else {
+			p.Log(1, "I", "nice %d succeeded", p.opts.Nice)
+		}
+	}
+	if p.opts.Mlock {
+		if err := syscall.Mlockall(syscall.MCL_CURRENT | syscall.MCL_FUTURE); err != nil {
+			p.Log(1, "W", "WARNING: mlockall call failed: %v", err)
+		} else {
+			p.Log(1, "I", "mlockall call succeeded")
+		}
+	}
+	return nil
+}
+
+// banner logs what the options have to say, and who we are.
+func (p *process) banner() {
+	for _, n := range p.opts.Notes {
+		p.Log(n.Verb, n.Flag, "%s", n.Text)
+	}
+	p.Log(1, "I", "%s", Title())
+	p.Log(1, "I", "%s", libraries())
+}
+
+// fatal logs an error that ends the process, tells the port and returns the exit status.
+func (p *process) fatal(err error) int {
+	text := err.Error()
+	p.Log(0, "F", "%s", text)
+	p.Log(0, "F", "%s", exiting)
+	if p.port != nil {
+		p.port.Fatal(text)
+	}
+	sdNotify("STATUS=Failed to start up: " + text + "\nERRNO=1")
+	return exitError
+}
+
+func (p *process) rereadFailed(err error) int {
+	var oe *config.Error
+	if errors.As(err, &oe) {
+		for line := range errorLines(oe) {
+			p.Log(0, "F", "%s", line)
+		}
+		return exitError
+	}
+	p.Log(0, "F", "%v", err)
+	return exitError
+}
+
+// Log writes one line. It implements the logger of engines.
+func (p *process) Log(verb int, flag, format string, args ...any) {
+	p.lg.Msg(logging.At(verb).Class(flag), format, args...)
+}
+
+// catchSignals turns the signals of the process into pending ones.
+func (p *process) catchSignals(ctx context.Context) {
+	ch := make(chan os.Signal, 8)
+	signal.Notify(ch, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT)
+	signal.Ignore(syscall.SIGPIPE)
+	p.wg.Go(func() {
+		defer signal.Stop(ch)
+		for {
+			select {
+			case s := <-ch:
+				p.sig.Raise(engine.Stop{Signal: fromOS(s)})
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+func fromOS(s os.Signal) engine.Signal {
+	switch s {
+	case syscall.SIGHUP:
+		return engine.HUP
+	case syscall.SIGUSR1:
+		return engine.USR1
+	case syscall.SIGUSR2:
+		return engine.USR2
+	case syscall.SIGINT:
+		return engine.INT
+	default:
+		return engine.TERM
+	}
+}
+
+// writePID writes the number of the process to path, and remembers to remove it.
+func (p *process) writePID(path string) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil { //nolint:gosec // everybody may know
+		return fmt.Errorf("open pid file %s: %w", path, err)
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		abs = path
+	}
+	p.pidFile = abs
+	return nil
+}
+
+// dropPrivileges gives up what the options say, once.
+func (p *process) dropPrivileges() error {
+	if p.dropped || !p.privileges.wanted() {
+		return nil
+	}
+	p.dropped = true
+	return p.privileges.drop(func(format string, args ...any) { p.Log(1, "I", format, args...) })
+}
+
+// environment is the base of what scripts see.
+func (p *process) environment() *hooks.Env {
+	o, e := p.opts, hooks.NewEnv()
+	flag := map[bool]string{false: "0", true: "1"}
+	e.Set("config", o.Config)
+	e.Set("verb", strconv.Itoa(o.Verb))
+	e.Set("daemon", flag[o.Daemon])
+	e.Set("daemon_log_redirect", flag[o.Log != ""])
+	e.Set("daemon_start_time", strconv.FormatInt(p.started.Unix(), 10))
+	e.Set("daemon_pid", strconv.Itoa(os.Getpid()))
+	for i, c := range o.Connections {
+		set := func(name, value string) {
+			if value != "" {
+				e.Set(fmt.Sprintf("%s_%d", name, i+1), value)
+			}
+		}
+		set("proto", string(c.Proto))
+		set("remote", c.Remote)
+		if c.Remote != "" {
+			set("remote_port", c.RemotePort)
+		}
+		set("local", c.Local)
+		if c.Bind {
+			set("local_port", c.LocalPort)
+		}
+		if h := c.HTTPProxy; h != nil {
+			set("http_proxy_server", h.Host)
+			set("http_proxy_port", h.Port)
+		}
+		if s := c.SOCKSProxy; s != nil {
+			set("socks_proxy_server", s.Host)
+			set("socks_proxy_port", s.Port)
+		}
+	}
+	for _, v := range o.Env {
+		if !strings.HasPrefix(v.Name, "IV_") && !strings.HasPrefix(v.Name, "UV_") {
+			e.Set(v.Name, v.Value)
+		}
+	}
+	return e
+}
+
+// stateDir is the folder that notes what has to survive a kill, for the next process to find. Each network namespace has
+// its own: routes mean nothing in another. It is empty when there can be none.
+func stateDir() string {
+	var st syscall.Stat_t
+	if err := syscall.Stat("/proc/self/ns/net", &st); err != nil {
+		return ""
+	}
+	dir := fmt.Sprintf("/run/moongate/net-%d", st.Ino)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return ""
+	}
+	return dir
+}

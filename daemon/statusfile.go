@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/engine"
+)
+
+// startStatus opens the status file and keeps it up to date while an engine runs. The function it returns writes the
+// file a last time and closes it.
+func (p *process) startStatus(e engine.Engine) (stop func(), err error) {
+	path, every := p.opts.Status, p.opts.StatusInterval
+	if path == "" {
+		return func() {}, nil
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open status file %s: %w", path, err)
+	}
+	write := func() {
+		if err := writeStatus(f, e); err != nil {
+			p.Log(1, "W", "WARNING: status file %s: %v", path, err)
+		}
+	}
+	done := make(chan struct{})
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		if every <= 0 {
+			<-done
+			return
+		}
+		t := time.NewTicker(every)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				write()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-finished
+		write()
+		f.Close()
+	}, nil
+}
+
+// writeStatus rewrites the file in place and cuts it to its new length: readers that hold it open go on.
+func writeStatus(f *os.File, e engine.Engine) error {
+	lines, _ := e.Status(0)
+	text := strings.Join(lines, "\n") + "\n"
+	if _, err := f.WriteAt([]byte(text), 0); err != nil {
+		return err
+	}
+	return f.Truncate(int64(len(text)))
+}

@@ -1,0 +1,293 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/daemon/tun"
+)
+
+// runTool does what the command line asks for instead of a tunnel and returns the exit status.
+func runTool(_ context.Context, o *config.Options, env Env) int {
+	var err error
+	switch o.Tool.Name {
+	case "version":
+		fmt.Fprint(env.Stdout, versionText())
+	case "help":
+		fmt.Fprint(env.Stdout, usageText(env.Program))
+		return exitError
+	case "show-ciphers":
+		showCiphers(env.Stdout)
+	case "show-digests":
+		showDigests(env.Stdout)
+	case "show-tls":
+		showTLS(env.Stdout)
+	case "show-curves", "show-groups":
+		fmt.Fprintln(env.Stdout, "Available Elliptic curves/groups:")
+		for _, name := range []string{"X25519MLKEM768", "X25519", "prime256v1", "secp384r1", "secp521r1"} {
+			fmt.Fprintln(env.Stdout, name)
+		}
+	case "show-engines":
+		fmt.Fprintln(env.Stdout, "OpenSSL Crypto Engines\n\nNone: the cryptography is built in")
+	case "show-gateway":
+		err = showGateway(o, env.Stdout)
+	case "genkey":
+		err = genKey(o, env.Stdout)
+	case "mktun", "rmtun":
+		err = persistTun(o, env.Stdout)
+	case "test-crypto":
+		err = testCrypto(o, env.Stdout)
+	default:
+		err = fmt.Errorf("--%s is not available", o.Tool.Name)
+	}
+	if err != nil {
+		stamp(env.Stdout, err.Error())
+		stamp(env.Stdout, exiting)
+		return exitError
+	}
+	return exitOK
+}
+
+// stamp prints a line the way the log would.
+func stamp(w io.Writer, text string) {
+	fmt.Fprintln(w, time.Now().Format("2006-01-02 15:04:05"), text)
+}
+
+func showCiphers(w io.Writer) {
+	fmt.Fprint(w, "The following ciphers and cipher modes are available for the data channel.\nEach is shown with its default key size and block size.\n\n")
+	var strong, weak []string
+	for _, s := range data.Ciphers() {
+		if s.Mode == data.Plain {
+			continue
+		}
+		block := max(s.BlockSize, 1) * 8
+		if s.Mode == data.AEAD && strings.Contains(s.Name, "CHACHA") {
+			block = 8
+		}
+		line := fmt.Sprintf("%s  (%d bit key, %d bit block", s.Name, s.KeyBits(), block)
+		if s.Mode == data.AEAD {
+			line += ", TLS client/server mode only"
+		} else if s.Mode != data.CBC {
+			line += ", TLS client/server mode only"
+		}
+		line += ")"
+		if s.BlockSize == 8 {
+			weak = append(weak, line)
+		} else {
+			strong = append(strong, line)
+		}
+	}
+	slices.Sort(strong)
+	slices.Sort(weak)
+	for _, l := range strong {
+		fmt.Fprintln(w, l)
+	}
+	fmt.Fprint(w, "\nThe following ciphers have a block size of less than 128 bits, \nand are therefore deprecated.  Do not use unless you have to.\n\n")
+	for _, l := range weak {
+		fmt.Fprintln(w, l)
+	}
+	fmt.Fprintln(w)
+}
+
+func showDigests(w io.Writer) {
+	fmt.Fprint(w, "The following message digests are available for use with\nHMAC authentication of packets. The size of a digest follows its name.\n\n")
+	for _, d := range keys.Digests() {
+		fmt.Fprintf(w, "%s %d bit digest size\n", d.Name, d.Size*8)
+	}
+	fmt.Fprintln(w)
+}
+
+func showTLS(w io.Writer) {
+	fmt.Fprint(w, "Available TLS Ciphers, listed in order of preference:\n\nFor TLS 1.3 and newer (--tls-ciphersuites):\n\n")
+	var old []string
+	for _, s := range tls.CipherSuites() {
+		if slices.Contains(s.SupportedVersions, tls.VersionTLS13) {
+			fmt.Fprintln(w, s.Name)
+		} else {
+			old = append(old, strings.ReplaceAll(s.Name, "_", "-"))
+		}
+	}
+	fmt.Fprint(w, "\nFor TLS 1.2 and older (--tls-cipher):\n\n")
+	for _, n := range old {
+		fmt.Fprintln(w, n)
+	}
+	fmt.Fprintln(w)
+}
+
+func showGateway(o *config.Options, w io.Writer) error {
+	n, err := netconf.New(func(_ int, format string, args ...any) { stamp(w, fmt.Sprintf(format, args...)) })
+	if err != nil {
+		return err
+	}
+	towards := netip.IPv4Unspecified()
+	if len(o.Tool.Args) > 0 {
+		if towards, err = netip.ParseAddr(o.Tool.Args[0]); err != nil {
+			return err
+		}
+	}
+	_, _ = n.DefaultGateway(towards) // both outcomes are logged
+	return nil
+}
+
+// genKey makes a key: secret (also under the names tls-auth and tls-crypt), tls-crypt-v2-server, tls-crypt-v2-client or
+// auth-token. Without a file it goes to standard output.
+func genKey(o *config.Options, w io.Writer) error {
+	arg := func(i int) string {
+		if i < len(o.Tool.Args) {
+			return o.Tool.Args[i]
+		}
+		return ""
+	}
+	kind, file := arg(0), arg(1)
+	var text []byte
+	switch kind {
+	case "", "secret", "tls-auth", "tls-crypt":
+		k, err := keys.GenerateStaticKey(rand.Reader)
+		if err != nil {
+			return err
+		}
+		text = k.Format()
+	case "tls-crypt-v2-server":
+		k, err := keys.GenerateWrapKey(rand.Reader)
+		if err != nil {
+			return err
+		}
+		text = k.Format()
+	case "auth-token":
+		k, err := keys.GenerateTokenKey(rand.Reader)
+		if err != nil {
+			return err
+		}
+		text = k.Format()
+	case "tls-crypt-v2-client":
+		var err error
+		if text, err = clientKey(o, arg(2)); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("unknown key type %s", kind)
+	}
+	if file == "" {
+		_, err := w.Write(text)
+		return err
+	}
+	return os.WriteFile(file, text, 0o600)
+}
+
+// clientKey makes a tls-crypt-v2 client key under the server key of the options.
+func clientKey(o *config.Options, metadata string) ([]byte, error) {
+	if len(o.Connections) == 0 || !o.Connections[0].TLSCryptV2.Set() {
+		return nil, fmt.Errorf("--genkey tls-crypt-v2-client requires a server key to be set via --tls-crypt-v2 to create a client key")
+	}
+	b, err := o.Connections[0].TLSCryptV2.Load()
+	if err != nil {
+		return nil, err
+	}
+	wrap, err := keys.ParseWrapKey(b)
+	if err != nil {
+		return nil, err
+	}
+	meta := keys.TimeMetadata(time.Now())
+	if metadata != "" {
+		raw, err := base64.StdEncoding.DecodeString(metadata)
+		if err != nil {
+			return nil, fmt.Errorf("ERROR: failed to base64 decode provided metadata") //nolint:staticcheck // the line scripts know
+		}
+		if meta, err = keys.UserMetadata(raw); err != nil {
+			return nil, fmt.Errorf("ERROR: metadata too long (%d bytes, max 733 bytes)", len(raw)) //nolint:staticcheck // the line scripts know
+		}
+	}
+	kc, err := keys.GenerateStaticKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	wkc, err := wrap.Wrap(kc, meta)
+	if err != nil {
+		return nil, err
+	}
+	ck := keys.ClientKey{Key: *kc, WKc: wkc}
+	return ck.Format(), nil
+}
+
+// persistTun makes or removes a device that outlives its process.
+func persistTun(o *config.Options, w io.Writer) error {
+	cfg := tun.Config{Name: o.Dev, Node: o.DevNode, Persist: true}
+	if o.DevType == config.DevTap {
+		cfg.Type = tun.TAP
+	}
+	if o.Tool.Name == "rmtun" {
+		name, err := tun.RemovePersistent(cfg)
+		if err != nil {
+			return err
+		}
+		stamp(w, "TUN/TAP device "+name+" opened")
+		stamp(w, "Persist state set to: OFF")
+		return nil
+	}
+	who, err := lookupPrivileges(o.User, o.Group, "")
+	if err != nil {
+		return err
+	}
+	name, err := tun.CreatePersistent(cfg, who.uid, who.gid)
+	if err != nil {
+		return err
+	}
+	stamp(w, "TUN/TAP device "+name+" opened")
+	stamp(w, "Persist state set to: ON")
+	return nil
+}
+
+// testCrypto seals and opens packets of all sizes with the cipher of the options.
+func testCrypto(o *config.Options, w io.Writer) error {
+	cipher := o.Cipher
+	if cipher == "" {
+		cipher = "BF-CBC"
+	}
+	var block keys.Block
+	_, _ = rand.Read(block[:]) // never fails
+	end := func(role keys.Role) (*data.Channel, error) {
+		c, err := data.New(data.Params{Role: role, Cipher: cipher, Auth: o.Auth, V2: true, ReplayWindow: 64, ReplayTime: time.Minute})
+		if err != nil {
+			return nil, err
+		}
+		b := block
+		return c, c.SetKey(0, &b, time.Time{})
+	}
+	a, err := end(keys.Client)
+	if err != nil {
+		return err
+	}
+	b, err := end(keys.Server)
+	if err != nil {
+		return err
+	}
+	stamp(w, "Entering crypto self-test mode.")
+	payload := make([]byte, 1500)
+	_, _ = rand.Read(payload)
+	for n := 1; n <= len(payload); n++ {
+		now := time.Now()
+		sealed, err := a.Seal(nil, slices.Clone(payload[:n]), now)
+		if err != nil {
+			return fmt.Errorf("seal %d bytes: %w", n, err)
+		}
+		got, _, err := b.Open(sealed, now)
+		if err != nil || !slices.Equal(got, payload[:n]) {
+			return fmt.Errorf("open %d bytes: %w", n, err)
+		}
+	}
+	stamp(w, "crypto self-test mode SUCCEEDED.")
+	return nil
+}
