@@ -17,6 +17,7 @@ func (s *Session) progress(k *keyState, now time.Time) {
 	if k.stream == nil {
 		return
 	}
+	s.deliver(k) // what was held back when TLS had enough
 	finished, _, err := k.stream.state()
 	s.queue(k, now)
 	if !finished {

@@ -137,7 +137,7 @@ func (s *Session) deliver(k *keyState) {
 	if k.stream == nil {
 		return
 	}
-	for {
+	for !k.stream.full() {
 		m, ok := k.recv.Pop()
 		if !ok {
 			return

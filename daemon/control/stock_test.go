@@ -118,14 +118,14 @@ func TestClientAgainstStock(t *testing.T) {
 		t.Skip("talks to the stock daemon")
 	}
 	daemontest.RequireRoot(t)
-	ca, err := daemontest.NewCA("Lab CA")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, wrap := range []string{"plain", "tls-auth", "tls-crypt", "tls-crypt-v2"} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(wrap+"/"+tls.VersionName(version), func(t *testing.T) {
 				t.Parallel()
+				ca, err := daemontest.NewCA("Lab CA")
+				if err != nil {
+					t.Fatal(err)
+				}
 				dir := t.TempDir()
 				ns := daemontest.NewNamespace(t)
 				w := newWrapping(t, wrap, dir)
@@ -269,13 +269,13 @@ func TestServerAgainstStock(t *testing.T) {
 		t.Skip("talks to the stock daemon")
 	}
 	daemontest.RequireRoot(t)
-	ca, err := daemontest.NewCA("Lab CA")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, wrap := range []string{"plain", "tls-auth", "tls-crypt", "tls-crypt-v2"} {
 		t.Run(wrap, func(t *testing.T) {
 			t.Parallel()
+			ca, err := daemontest.NewCA("Lab CA")
+			if err != nil {
+				t.Fatal(err)
+			}
 			dir := t.TempDir()
 			ns := daemontest.NewNamespace(t)
 			w := newWrapping(t, wrap, dir)

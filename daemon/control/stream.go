@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// maxPending is how many bytes of the peer may wait for TLS. The longest handshake flight is shorter.
+const maxPending = 64 << 10
+
 // stream is one TLS connection over memory. The handshake runs in a goroutine and blocks in pipe.Read;
 // afterwards everything is done by the owner, and reads return errNoData instead of blocking.
 type stream struct {
@@ -58,6 +61,15 @@ func (s *stream) feed(b []byte) {
 		p.in = append(p.in, b...)
 		p.cond.Signal()
 	}
+}
+
+// full tells that TLS has enough to read. Messages then stay in the receive window, which stops the peer:
+// a stranger cannot make us store more while a handshake waits for a hook.
+func (s *stream) full() bool {
+	p := &s.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.in) >= maxPending
 }
 
 // take returns what is to be sent to the peer, and forgets it.
