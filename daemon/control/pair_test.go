@@ -23,15 +23,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // side is one end of a pair: a session with its inbound link and what happened to it.
 type side struct {
-	t       testing.TB
-	name    string
-	s       *control.Session
-	in      *daemontest.Lossy // towards this side
-	peer    *side
-	cookie  bool // a server that starts its session with NewAccepted
-	cfg     control.Config
-	proto   *ctrlwrap.Prototype
-	clientC wire.SessionID
+	t     testing.TB
+	name  string
+	s     *control.Session
+	in    *daemontest.Lossy // towards this side
+	peer  *side
+	cfg   control.Config
+	proto *ctrlwrap.Prototype
 
 	log     []string // events in short form
 	texts   []string

@@ -27,7 +27,6 @@ type stock struct {
 	s     *control.Session
 	conn  *net.UDPConn
 	peer  *net.UDPAddr // nil: connected, or not known yet
-	wake  chan struct{}
 	texts []string
 	seen  map[string]bool // events, "active 1"
 }

@@ -163,7 +163,7 @@ func TestKeyForms(t *testing.T) {
 	}
 	pkcs1 := x509.MarshalPKCS1PrivateKey(rsaKey)
 	traditional := func(cipher x509.PEMCipher) []byte {
-		//nolint:staticcheck // the form of old key files
+		//lint:ignore SA1019 the form of old key files
 		b, err := x509.EncryptPEMBlock(rand.Reader, "RSA PRIVATE KEY", pkcs1, []byte("secret"), cipher)
 		if err != nil {
 			t.Fatal(err)

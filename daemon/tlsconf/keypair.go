@@ -127,7 +127,7 @@ func ParseKey(text []byte, passphrase func() (string, error)) (crypto.PrivateKey
 
 func parseKeyBlock(block *pem.Block, passphrase func() (string, error)) (crypto.PrivateKey, error) {
 	der := block.Bytes
-	//nolint:staticcheck // Broken by design, and still what old key files hold.
+	//lint:ignore SA1019 Broken by design, and still what old key files hold.
 	old := x509.IsEncryptedPEMBlock(block)
 	if old || block.Type == "ENCRYPTED PRIVATE KEY" {
 		if passphrase == nil {
@@ -144,7 +144,7 @@ func parseKeyBlock(block *pem.Block, passphrase func() (string, error)) (crypto.
 			}
 			return key, nil
 		}
-		//nolint:staticcheck // see above
+		//lint:ignore SA1019 see above
 		if der, err = x509.DecryptPEMBlock(block, []byte(pass)); err != nil {
 			return nil, fmt.Errorf("%w (%w)", ErrPassphrase, err)
 		}

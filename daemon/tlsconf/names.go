@@ -97,6 +97,11 @@ func versionID(name string) (uint16, bool) {
 	return 0, false
 }
 
+// lineError is an error whose text is the line stock prints before it exits.
+type lineError string
+
+func (e lineError) Error() string { return string(e) }
+
 func (c *Config) versions(o *Options) error {
 	c.base.MinVersion = tls.VersionTLS12
 	if o.VersionMin != "" {
@@ -129,7 +134,7 @@ func (c *Config) suites(o *Options) error {
 	if o.Ciphers != "" {
 		ids := c.cipherList(o.Ciphers)
 		if len(ids) == 0 {
-			return fmt.Errorf("Failed to set restricted TLS cipher list: %s", o.Ciphers)
+			return lineError("Failed to set restricted TLS cipher list: " + o.Ciphers)
 		}
 		c.base.CipherSuites = ids
 	}
@@ -141,7 +146,7 @@ func (c *Config) suites(o *Options) error {
 			}
 		}
 		if known == 0 {
-			return fmt.Errorf("Failed to set restricted TLS 1.3 cipher list: %s", o.CipherSuites)
+			return lineError("Failed to set restricted TLS 1.3 cipher list: " + o.CipherSuites)
 		}
 		c.note("Note: tls-ciphersuites is ignored, the TLS library chooses among its three TLS 1.3 suites by itself")
 	}
@@ -160,12 +165,12 @@ func (c *Config) suites(o *Options) error {
 				continue
 			}
 			if !ok {
-				return fmt.Errorf("Failed to set allowed TLS group list: %s", o.Groups)
+				return lineError("Failed to set allowed TLS group list: " + o.Groups)
 			}
 			c.base.CurvePreferences = append(c.base.CurvePreferences, id)
 		}
 		if len(c.base.CurvePreferences) == 0 {
-			return fmt.Errorf("Failed to set allowed TLS group list: %s", o.Groups)
+			return lineError("Failed to set allowed TLS group list: " + o.Groups)
 		}
 	}
 	return nil
