@@ -1,0 +1,47 @@
+// Package attach holds "attach": the prompt, or raw lines from -c and from a pipe.
+package attach
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/lines"
+	"github.com/moongate-vpn/moongate/cmd/internal/repl"
+	"github.com/moongate-vpn/moongate/mgmt/client"
+)
+
+// NewCmd returns the command.
+func NewCmd(e *env.Env) *cobra.Command {
+	var cmds []string
+	var history string
+	cmd := &cobra.Command{
+		Use: "attach [ADDR]", Short: "Open a prompt on a management port",
+		Long: "Open a prompt with history and completion; notifications appear above the line being typed, and a password prompt of the daemon\n" +
+			"asks for it without showing it. With -c, or when standard input is not a terminal, raw management commands run without a\n" +
+			"prompt; the exit code is 1 if one of them was answered by an ERROR.",
+		Example: "  moongate attach\n  moongate attach /run/vpn.sock -c 'state' -c 'hold release'\n  echo status | moongate attach 127.0.0.1:7505",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				e.Addr = args[0]
+			}
+			return e.With(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				switch {
+				case len(cmds) > 0:
+					return lines.Run(ctx, e, c, strings.NewReader(strings.Join(cmds, "\n")+"\n"))
+				case !e.InTTY:
+					return lines.Run(ctx, e, c, e.In)
+				}
+				fmt.Fprintf(e.Out, "%s at %s; Tab completes, Ctrl-D leaves\n", env.Clean(c.Greeting()), e.Target())
+				return repl.Run(ctx, c, repl.Options{HistoryFile: history, Target: e.Target()})
+			})
+		},
+	}
+	cmd.Flags().StringArrayVarP(&cmds, "command", "c", nil, "run this command instead of the prompt (repeatable)")
+	cmd.Flags().StringVar(&history, "history", repl.DefaultHistory(e.Getenv), "history file of the prompt, empty for none")
+	return cmd
+}

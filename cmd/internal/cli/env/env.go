@@ -1,0 +1,223 @@
+// Package env is what every command gets: streams, the connection to a daemon, output formats, and the one place where kinds
+// of errors become exit codes.
+//
+// Data goes to Out, talk to Err. A command returns an error and prints none.
+package env
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt/client"
+)
+
+// Env is the world of one run of the program.
+type Env struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Getenv   func(string) string
+	InTTY    bool // In is a terminal
+	OutTTY   bool // Out is a terminal
+
+	// Daemon runs the daemon with its own command line and returns its exit status.
+	Daemon func(ctx context.Context, args []string) int
+	// CheckConfig reads a daemon's configuration file and returns its first mistake.
+	CheckConfig func(path string) error
+
+	// Set by the global flags.
+	Addr         string
+	PasswordFile string
+	Format       string        // "table", "json" or "raw"
+	JSON         bool          // --json
+	Timeout      time.Duration // of the dial, the greeting and each reply
+}
+
+// DefaultAddr is used without -a and MOONGATE_ADDR.
+const DefaultAddr = "127.0.0.1:7505"
+
+// Target is the management address to use.
+func (e *Env) Target() string {
+	if e.Addr != "" {
+		return e.Addr
+	}
+	if a := e.Getenv("MOONGATE_ADDR"); a != "" {
+		return a
+	}
+	return DefaultAddr
+}
+
+// ClientOptions are the options of a connection as the flags ask for them.
+func (e *Env) ClientOptions() client.Options {
+	o := client.Options{DialTimeout: e.Timeout, GreetingTimeout: e.Timeout, ReplyTimeout: e.Timeout}
+	file := e.PasswordFile
+	if file == "" {
+		file = e.Getenv("MOONGATE_PASSWORD_FILE")
+	}
+	if file != "" {
+		o.Password = func(context.Context) (string, error) { return FirstLine(file) }
+	}
+	return o
+}
+
+// FirstLine reads the first line of a file, without its end.
+func FirstLine(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	return strings.TrimSuffix(line, "\r"), nil
+}
+
+// Dial opens a session with the target.
+func (e *Env) Dial(ctx context.Context) (*client.Client, error) {
+	if _, err := client.ParseAddr(e.Target()); err != nil {
+		return nil, Usagef("%v", err)
+	}
+	return client.Dial(ctx, e.Target(), e.ClientOptions())
+}
+
+// With runs f on a session that is closed afterwards.
+func (e *Env) With(ctx context.Context, f func(ctx context.Context, c *client.Client) error) error {
+	c, err := e.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(ctx, c)
+}
+
+// Resolve settles the output format from -o and --json.
+func (e *Env) Resolve() error {
+	if e.JSON {
+		e.Format = "json"
+	}
+	switch e.Format {
+	case "":
+		e.Format = "table"
+	case "table", "json", "raw":
+	default:
+		return Usagef("output format %q: want table, json or raw", e.Format)
+	}
+	return nil
+}
+
+// WriteJSON prints one object on one line.
+func (e *Env) WriteJSON(v any) error {
+	enc := json.NewEncoder(e.Out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// WriteLines prints lines.
+func (e *Env) WriteLines(lines ...string) error {
+	for _, l := range lines {
+		if _, err := fmt.Fprintln(e.Out, Clean(l)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Clean replaces control characters, so that a daemon's text cannot steer the terminal. TAB stays.
+func Clean(s string) string {
+	if strings.IndexFunc(s, isControl) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if isControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+func isControl(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 }
+
+// Time is a time in JSON and tables: seconds, in UTC for machines.
+func Time(t time.Time) string {
+	if t.IsZero() || t.Unix() == 0 {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// Exit codes. Scripts depend on them: they never change.
+const (
+	CodeDone        = 0 // done
+	CodeDaemon      = 1 // the daemon answered ERROR, or a script failed
+	CodeUsage       = 2 // wrong usage
+	CodeUnreachable = 3 // could not reach or lost the daemon
+	CodeRefused     = 4 // password or role
+	CodeTimeout     = 5 // timed out
+	CodeCondition   = 6 // the asked-for condition does not hold
+)
+
+// UsageError is a mistake on the command line.
+type UsageError struct{ Text string }
+
+// Error is the text.
+func (e *UsageError) Error() string { return e.Text }
+
+// Usagef makes a UsageError.
+func Usagef(format string, args ...any) error { return &UsageError{fmt.Sprintf(format, args...)} }
+
+// ErrTimeout means that waiting took too long; ErrCondition that a condition does not hold.
+var (
+	ErrTimeout   = errors.New("timed out")
+	ErrCondition = errors.New("the condition does not hold")
+)
+
+// Exiter is an error that brings its own exit code.
+type Exiter interface{ ExitCode() int }
+
+// Code maps an error to an exit code.
+func Code(err error) int {
+	var usage *UsageError
+	var reply *client.ReplyError
+	var unreachable *client.UnreachableError
+	var exiter Exiter
+	switch {
+	case err == nil || errors.Is(err, context.Canceled):
+		return CodeDone
+	case errors.As(err, &exiter):
+		return exiter.ExitCode()
+	case errors.As(err, &usage), errors.Is(err, client.ErrLine):
+		return CodeUsage
+	case errors.Is(err, client.ErrPassword):
+		return CodeRefused
+	case errors.As(err, &reply):
+		if strings.Contains(reply.Text, "not permitted") || strings.Contains(reply.Text, "role") {
+			return CodeRefused
+		}
+		return CodeDaemon
+	case errors.Is(err, client.ErrNoGreeting), errors.Is(err, client.ErrTimeout), errors.Is(err, ErrTimeout),
+		errors.Is(err, context.DeadlineExceeded):
+		return CodeTimeout
+	case errors.Is(err, ErrCondition):
+		return CodeCondition
+	case errors.As(err, &unreachable), errors.Is(err, client.ErrLost), errors.Is(err, client.ErrNotManagement):
+		return CodeUnreachable
+	}
+	return CodeDaemon
+}
+
+// Hint says what to try, for errors where that is known.
+func Hint(err error) string {
+	var unreachable *client.UnreachableError
+	switch {
+	case errors.As(err, &unreachable):
+		return "is the daemon running with --management? choose its address with -a or MOONGATE_ADDR"
+	case errors.Is(err, client.ErrPassword):
+		return "the first line of --password-file must be the management password"
+	case errors.Is(err, client.ErrNoGreeting):
+		return "stock OpenVPN serves one program at a time"
+	}
+	return ""
+}

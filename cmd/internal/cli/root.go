@@ -1,0 +1,184 @@
+// Package cli is the command tree: one folder per command below it, and Main, where a run begins and an error becomes an exit code.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/attach"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/follow"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/history"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/lines"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/record"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/script"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/secret"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/simple"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/status"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/wait"
+)
+
+// Program is what main brings along.
+type Program struct {
+	Version     string
+	Daemon      func(ctx context.Context, args []string) int // nil in a build without the daemon
+	CheckConfig func(path string) error
+}
+
+// Main runs the program with the process's arguments and streams and returns the exit code.
+func Main(p Program, argv []string) int {
+	ctx := context.Background()
+	if p.Daemon != nil { // the daemon has its own command line and its own signals
+		if strings.TrimSuffix(filepath.Base(argv[0]), ".exe") == "openvpn" {
+			return p.Daemon(ctx, argv[1:])
+		}
+		if len(argv) > 1 && argv[1] == "daemon" && !onlyHelp(argv[2:]) {
+			return p.Daemon(ctx, argv[2:])
+		}
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	e := &env.Env{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Daemon: p.Daemon, CheckConfig: p.CheckConfig,
+		InTTY: term.IsTerminal(int(os.Stdin.Fd())), OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
+	}
+	return Run(ctx, e, p.Version, argv[1:])
+}
+
+// onlyHelp reports whether the arguments of "daemon" ask for our page about it.
+func onlyHelp(args []string) bool { return len(args) == 1 && (args[0] == "-h" || args[0] == "--help") }
+
+// Run runs one command and prints its error.
+func Run(ctx context.Context, e *env.Env, version string, args []string) int {
+	root := NewRoot(e, version)
+	root.SetArgs(args)
+	root.SetIn(e.In)
+	root.SetOut(e.Out)
+	root.SetErr(e.Err)
+	err := root.ExecuteContext(ctx)
+	code := env.Code(err)
+	var silent lines.Silent
+	if err != nil && !errors.As(err, &silent) && !errors.Is(err, context.Canceled) {
+		for _, l := range strings.Split(err.Error(), "\n") {
+			fmt.Fprintf(e.Err, "moongate: %s\n", env.Clean(l))
+		}
+		if hint := env.Hint(err); hint != "" {
+			fmt.Fprintf(e.Err, "moongate: hint: %s\n", hint)
+		}
+	}
+	return code
+}
+
+const long = `moongate makes OpenVPN programmable: a daemon in place of openvpn, and commands, a prompt and Lua
+scripts for any management port, moongate's or stock OpenVPN's.
+
+The port is chosen by -a or MOONGATE_ADDR: HOST:PORT, unix:/PATH, /PATH or tls://HOST:PORT.
+
+Exit codes: 0 done, 1 the daemon answered ERROR, 2 wrong usage, 3 daemon not reached or lost,
+4 refused, 5 timed out, 6 the asked-for condition does not hold.`
+
+// NewRoot builds the command tree.
+func NewRoot(e *env.Env, version string) *cobra.Command {
+	root := &cobra.Command{
+		Use: "moongate", Short: "OpenVPN, programmable", Long: long, Version: version,
+		SilenceErrors: true, SilenceUsage: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return env.Usagef("unknown command %q; moongate --help lists them", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if e.Timeout <= 0 {
+				return env.Usagef("--reply-timeout must be above 0")
+			}
+			return e.Resolve()
+		},
+	}
+	root.SetVersionTemplate("moongate {{.Version}}\n")
+	f := root.PersistentFlags()
+	f.StringVarP(&e.Addr, "addr", "a", "", "management `ADDRESS` (default MOONGATE_ADDR or "+env.DefaultAddr+")")
+	f.StringVar(&e.PasswordFile, "password-file", "", "`FILE` with the management password in its first line (default MOONGATE_PASSWORD_FILE)")
+	f.StringVarP(&e.Format, "output", "o", "table", "table, json or raw")
+	f.BoolVar(&e.JSON, "json", false, "same as -o json")
+	f.DurationVar(&e.Timeout, "reply-timeout", 5*time.Second, "longest wait for the connection, the greeting and each reply")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "raw"}, cobra.ShellCompDirectiveNoFileComp))
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return env.Usagef("%v", err) })
+
+	root.AddGroup(&cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "act", Title: "Act:"}, &cobra.Group{ID: "other", Title: "Prompt, scripts and the rest:"})
+	add := func(group string, cmds ...*cobra.Command) {
+		for _, c := range cmds {
+			c.GroupID = group
+			wrapArgs(c)
+			root.AddCommand(c)
+		}
+	}
+	add("look", status.NewCmds(e)...)
+	add("look", history.NewCmds(e)...)
+	add("look", follow.NewCmds(e)...)
+	add("act", simple.NewCmds(e)...)
+	add("act", secret.NewCmds(e)...)
+	add("act", lines.NewCmd(e))
+	add("look", wait.NewCmd(e))
+	add("other", attach.NewCmd(e))
+	add("other", script.NewCmds(e)...)
+	add("other", record.NewCmds(e)...)
+	if e.Daemon != nil {
+		add("other", daemonCmd(e))
+	}
+	root.SetHelpCommandGroupID("other")
+	root.SetCompletionCommandGroupID("other")
+	return root
+}
+
+// daemonCmd is what help shows; Main hands the daemon its arguments before cobra sees them.
+func daemonCmd(e *env.Env) *cobra.Command {
+	return &cobra.Command{
+		Use: "daemon [FILE] [--any-openvpn-option …]", Short: "Run the VPN daemon, in place of openvpn",
+		Long:    "Run the VPN daemon with OpenVPN's own configuration files and command line. The same happens when this program is called openvpn.",
+		Example: "  moongate daemon --config client.conf --management 127.0.0.1 7505", DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if onlyHelp(args) {
+				return cmd.Help()
+			}
+			if code := e.Daemon(cmd.Context(), args); code != 0 {
+				return daemonExit(code)
+			}
+			return nil
+		},
+	}
+}
+
+// daemonExit is the daemon's own exit status; it said why itself.
+type daemonExit int
+
+// Error names the status.
+func (d daemonExit) Error() string { return fmt.Sprintf("the daemon ended with status %d", int(d)) }
+
+// ExitCode is the status.
+func (d daemonExit) ExitCode() int { return int(d) }
+
+// wrapArgs makes a wrong number of arguments a usage error with the synopsis.
+func wrapArgs(c *cobra.Command) {
+	check := c.Args
+	if check == nil {
+		return
+	}
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return env.Usagef("%v\nusage: %s", err, cmd.UseLine())
+		}
+		return nil
+	}
+}

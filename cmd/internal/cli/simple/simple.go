@@ -1,0 +1,137 @@
+// Package simple holds the commands that send one management line and print its one-line answer.
+package simple
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/client"
+)
+
+// Schema of the JSON answer: {"schema", "command", "text"}.
+const Schema = "moongate.reply/1"
+
+// command is a row of the table.
+type command struct {
+	use, short, long, example string
+	min, max                  int
+	words                     [][]string // completion by position
+	check                     func(args []string) error
+	strip                     string // prefix of the answer that a person need not see
+}
+
+func onOf(words ...string) func([]string) error {
+	return func(args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		for _, w := range words {
+			if args[0] == w {
+				return nil
+			}
+		}
+		return env.Usagef("%q: want one of %s", args[0], strings.Join(words, ", "))
+	}
+}
+
+func numeric(args []string) error {
+	if len(args) > 0 {
+		if _, err := strconv.Atoi(args[0]); err != nil {
+			return env.Usagef("%q is not a number", args[0])
+		}
+	}
+	return nil
+}
+
+var (
+	holdWords  = []string{"on", "off", "release"}
+	retryWords = []string{mgmt.AuthRetryNone, mgmt.AuthRetryInteract, mgmt.AuthRetryNoInteract}
+	table      = []command{
+		{use: "pid", short: "Print the daemon's process id", example: "  kill -USR2 $(moongate pid)", strip: "pid="},
+		{use: "hold [on|off|release]", short: "Show or set the hold flag, or let a held daemon start",
+			long:    "Without a word it prints whether the next start will hold (1) or not (0).",
+			example: "  moongate hold release", max: 1, words: [][]string{holdWords}, check: onOf(holdWords...), strip: "hold="},
+		{use: "signal NAME", short: "Make the daemon act as if it got a signal",
+			long:    "NAME is SIGHUP (read the configuration again), SIGUSR1 (reconnect), SIGUSR2 (statistics to the log), SIGTERM or SIGINT (exit). Without SIG in front it works too.",
+			example: "  moongate signal SIGUSR1\n  moongate signal term", min: 1, max: 1, words: [][]string{mgmt.Signals()}},
+		{use: "kill COMMON-NAME|ADDRESS:PORT", short: "Drop clients of a server at once",
+			example: "  moongate kill laptop-joe\n  moongate kill 192.0.2.7:51820", min: 1, max: 1},
+		{use: "verb [N]", short: "Show or set the verbosity of the log, 0 to 15", example: "  moongate verb 4", max: 1, check: numeric, strip: "verb="},
+		{use: "mute [N]", short: "Show or set after how many equal messages the log falls silent", example: "  moongate mute 10", max: 1, check: numeric, strip: "mute="},
+		{use: "auth-retry [none|interact|nointeract]", short: "Show or set what a failed authentication leads to",
+			example: "  moongate auth-retry interact", max: 1, words: [][]string{retryWords}, check: onOf(retryWords...), strip: "auth-retry="},
+		{use: "needok TYPE ok|cancel", short: "Answer a NEED-OK question", example: "  moongate needok token-insertion-request ok",
+			min: 2, max: 2, words: [][]string{nil, {"ok", "cancel"}}},
+		{use: "needstr TYPE TEXT", short: "Answer a NEED-STR question", example: "  moongate needstr pkcs11-id-request ID", min: 2, max: 2},
+		{use: "forget-passwords", short: "Make the daemon forget cached secrets", example: "  moongate forget-passwords"},
+		{use: "load-stats", short: "Print the number of clients and the bytes in total", example: "  moongate load-stats"},
+	}
+)
+
+// NewCmds returns the commands of this package.
+func NewCmds(e *env.Env) []*cobra.Command {
+	var all []*cobra.Command
+	for _, c := range table {
+		all = append(all, &cobra.Command{
+			Use: c.use, Short: c.short, Long: long(c), Example: c.example,
+			Args: cobra.RangeArgs(c.min, c.max),
+			ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+				if len(args) < len(c.words) {
+					return c.words[len(args)], cobra.ShellCompDirectiveNoFileComp
+				}
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			},
+			RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), e, c, args) },
+		})
+	}
+	return all
+}
+
+func long(c command) string {
+	if c.long == "" {
+		return c.short + "."
+	}
+	return c.short + ".\n\n" + c.long
+}
+
+func run(ctx context.Context, e *env.Env, c command, args []string) error {
+	if c.check != nil {
+		if err := c.check(args); err != nil {
+			return err
+		}
+	}
+	name, _, _ := strings.Cut(c.use, " ")
+	if name == "signal" {
+		args[0] = strings.ToUpper(args[0])
+		if !strings.HasPrefix(args[0], "SIG") {
+			args[0] = "SIG" + args[0]
+		}
+	}
+	return e.With(ctx, func(ctx context.Context, cl *client.Client) error {
+		r, err := cl.Cmd(ctx, client.Line(append([]string{name}, args...)...))
+		if err != nil {
+			return err
+		}
+		return Print(e, name, r, c.strip)
+	})
+}
+
+// Print shows a one-line answer: for people without the prefix, raw as it came.
+func Print(e *env.Env, name string, r client.Reply, strip string) error {
+	switch e.Format {
+	case "json":
+		return e.WriteJSON(struct {
+			Schema  string `json:"schema"`
+			Command string `json:"command"`
+			Text    string `json:"text"`
+		}{Schema, name, strings.TrimPrefix(r.Text(), strip)})
+	case "raw":
+		return e.WriteLines(r.Raw...)
+	}
+	return e.WriteLines(strings.TrimPrefix(r.Text(), strip))
+}

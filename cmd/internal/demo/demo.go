@@ -1,0 +1,245 @@
+// Package demo brings a whole tunnel up on one machine and takes it down again: two network namespaces, a throw-away
+// certificate authority, a server on one side, a client on the other, and a Lua hook that answers the password prompt.
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Options is what a run needs.
+type Options struct {
+	Out, Err io.Writer
+	// Program is the moongate binary that plays both ends and the commands.
+	Program string
+	// Prompt opens the prompt on the client's port at the end, on Stdin.
+	Prompt bool
+	Stdin  *os.File
+	Stdout *os.File
+	// Keep leaves the folder with certificates, configurations and logs behind.
+	Keep bool
+}
+
+const (
+	outerServer = "10.98.0.1"
+	outerClient = "10.98.0.2"
+	innerServer = "10.98.8.1"
+	upTimeout   = 30 * time.Second
+	stepTimeout = 20 * time.Second
+)
+
+// Run plays the demonstration. Whatever it made is gone when it returns, also on an error or the end of ctx.
+func Run(ctx context.Context, o Options) (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("the demonstration makes network namespaces: run it as root")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		return errors.New("the demonstration needs the ip command: install iproute2")
+	}
+	dir, err := os.MkdirTemp("", "moongate-demo-")
+	if err != nil {
+		return err
+	}
+	a := &arena{
+		Options: o, dir: dir,
+		server: "mgdemo-s" + strconv.Itoa(os.Getpid()), client: "mgdemo-c" + strconv.Itoa(os.Getpid()),
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	return a.play(ctx)
+}
+
+// arena is the stage: a folder, two namespaces, and the daemons that run in them.
+type arena struct {
+	Options
+	dir            string
+	server, client string // namespaces
+	daemons        []*exec.Cmd
+}
+
+// play is the demonstration, step by step.
+func (a *arena) play(ctx context.Context) error {
+	port := filepath.Join(a.dir, "client.sock")
+	steps := []struct {
+		say string
+		do  func(context.Context) error
+	}{
+		{"certificates and keys in " + a.dir, func(context.Context) error { return writeFiles(a.dir) }},
+		{"two network namespaces, joined by a cable: " + outerServer + " and " + outerClient, a.network},
+		{"the server", func(ctx context.Context) error {
+			return a.daemon(ctx, a.server, "server", "Initialization Sequence Completed")
+		}},
+		{"the client, held and without a password", func(ctx context.Context) error {
+			return a.daemon(ctx, a.client, "client", "Need hold release")
+		}},
+		{"a Lua script releases the hold and answers the password prompt", func(ctx context.Context) error {
+			return a.background(a.client, "hook", "run", filepath.Join(a.dir, "answer.lua"), "-a", port)
+		}},
+		{"moongate wait --state CONNECTED", func(ctx context.Context) error {
+			return a.moongate(ctx, "wait", "--state", "CONNECTED", "--timeout", upTimeout.String(), "-a", port)
+		}},
+		{"ping through the tunnel", func(ctx context.Context) error {
+			return a.run(ctx, a.client, "ping", "-c", "5", "-i", "0.2", innerServer)
+		}},
+		{"moongate status, asked of the client", func(ctx context.Context) error {
+			return a.moongate(ctx, "status", "-a", port)
+		}},
+		{"moongate clients, asked of the server", func(ctx context.Context) error {
+			return a.moongate(ctx, "clients", "-a", filepath.Join(a.dir, "server.sock"))
+		}},
+	}
+	for _, s := range steps {
+		fmt.Fprintf(a.Out, "\n== %s\n", s.say)
+		if err := s.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w\n%s", s.say, err, a.logs())
+		}
+	}
+	if !a.Prompt {
+		return nil
+	}
+	fmt.Fprintf(a.Out, "\n== moongate attach: try `state on`, `log 5`, `signal SIGUSR1`; Ctrl-D ends\n")
+	cmd := exec.CommandContext(ctx, a.Program, "attach", port)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.Stdin, a.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("prompt: %w", err)
+	}
+	return nil
+}
+
+// network makes the namespaces and the cable between them.
+func (a *arena) network(ctx context.Context) error {
+	for _, line := range []string{
+		"netns add " + a.server,
+		"netns add " + a.client,
+		"link add eth0 netns " + a.server + " type veth peer name eth0 netns " + a.client,
+		"-n " + a.server + " addr add " + outerServer + "/24 dev eth0",
+		"-n " + a.client + " addr add " + outerClient + "/24 dev eth0",
+		"-n " + a.server + " link set lo up",
+		"-n " + a.client + " link set lo up",
+		"-n " + a.server + " link set eth0 up",
+		"-n " + a.client + " link set eth0 up",
+	} {
+		if err := a.quiet(ctx, "ip", strings.Fields(line)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// daemon starts `moongate daemon NAME.conf` in a namespace and waits until its log says ready.
+func (a *arena) daemon(ctx context.Context, ns, name, ready string) error {
+	if err := a.background(ns, name, "daemon", "--cd", a.dir, "--config", name+".conf"); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	for {
+		log, err := os.ReadFile(a.log(name))
+		if err == nil && bytes.Contains(log, []byte(ready)) {
+			fmt.Fprintf(a.Out, "   up; its log is %s\n", a.log(name))
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the log does not say %q: %w", ready, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// background starts moongate in a namespace; its output goes to NAME.log.
+func (a *arena) background(ns, name string, args ...string) error {
+	f, err := os.Create(a.log(name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	cmd := exec.Command("ip", append([]string{"netns", "exec", ns, a.Program}, args...)...)
+	cmd.Stdout, cmd.Stderr = f, f
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	a.daemons = append(a.daemons, cmd)
+	return nil
+}
+
+// moongate runs a command of ours and shows it.
+func (a *arena) moongate(ctx context.Context, args ...string) error {
+	fmt.Fprintf(a.Out, "$ moongate %s\n", strings.Join(args, " "))
+	return a.run(ctx, a.client, a.Program, args...)
+}
+
+// run runs a program in a namespace and shows its output.
+func (a *arena) run(ctx context.Context, ns, program string, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, upTimeout+stepTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", ns, program}, args...)...)
+	cmd.Stdout, cmd.Stderr = a.Out, a.Err
+	return cmd.Run()
+}
+
+// quiet runs a program and shows its output only in the error.
+func (a *arena) quiet(ctx context.Context, program string, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, program, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", program, strings.Join(args, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+func (a *arena) log(name string) string { return filepath.Join(a.dir, name+".log") }
+
+// logs is the end of every log, for an error.
+func (a *arena) logs() string {
+	var b strings.Builder
+	for _, name := range []string{"server", "client", "hook"} {
+		log, err := os.ReadFile(a.log(name))
+		if err != nil {
+			continue
+		}
+		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+		fmt.Fprintf(&b, "-- %s.log\n%s\n", name, strings.Join(lines[max(0, len(lines)-15):], "\n"))
+	}
+	return b.String()
+}
+
+// close ends the daemons, the client first, and removes namespaces and files.
+func (a *arena) close() error {
+	for i := len(a.daemons) - 1; i >= 0; i-- {
+		cmd := a.daemons[i]
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		done := make(chan struct{})
+		go func() {
+			_ = cmd.Wait() // its status does not matter any more
+			close(done)
+		}()
+		select {
+		case <-done:
+		case <-time.After(5 * time.Second):
+			_ = cmd.Process.Kill()
+			<-done
+		}
+	}
+	var errs []error
+	ctx := context.Background()
+	for _, ns := range []string{a.client, a.server} {
+		if _, err := os.Stat("/run/netns/" + ns); err == nil {
+			errs = append(errs, a.quiet(ctx, "ip", "netns", "del", ns))
+		}
+	}
+	if a.Keep {
+		fmt.Fprintf(a.Out, "\n== everything is left in %s\n", a.dir)
+		return errors.Join(errs...)
+	}
+	return errors.Join(append(errs, os.RemoveAll(a.dir))...)
+}

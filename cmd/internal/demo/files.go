@@ -1,0 +1,93 @@
+package demo
+
+import (
+	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+)
+
+// The two ends. The server asks its management port who may come in; the script admit.lua knows one user.
+const serverConf = `# moongate demonstration: the server
+dev tun
+proto udp
+local 10.98.0.1
+port 1194
+server 10.98.8.0 255.255.255.0
+topology subnet
+keepalive 10 60
+ca ca.crt
+cert server.crt
+key server.key
+dh none
+tls-crypt tls-crypt.key
+management server.sock unix
+management-client-auth
+script admit.lua
+verb 3
+`
+
+const clientConf = `# moongate demonstration: the client
+client
+dev tun
+proto udp
+remote 10.98.0.1 1194
+nobind
+ca ca.crt
+cert client.crt
+key client.key
+tls-crypt tls-crypt.key
+remote-cert-tls server
+auth-user-pass
+management client.sock unix
+management-hold
+management-query-passwords
+verb 3
+`
+
+const answerLua = `-- Releases the hold and answers the password prompt.
+moongate.on("hold", function(ev)
+  moongate.hold_release()
+end)
+
+moongate.on("password.need", function(ev)
+  ev:answer("luna", "moonlight")
+end)
+`
+
+const admitLua = `-- Admits the one user it knows.
+moongate.on("client.connect", function(ev)
+  if ev.env.username == "luna" and ev.env.password == "moonlight" then
+    ev:admit()
+  else
+    ev:deny("bad credentials")
+  end
+end)
+`
+
+// writeFiles fills dir with certificates, configurations and scripts.
+func writeFiles(dir string) error {
+	ca, err := daemontest.NewCA("moongate demonstration")
+	if err != nil {
+		return err
+	}
+	server, err := ca.Issue(daemontest.Spec{Name: "server", Server: true})
+	if err != nil {
+		return err
+	}
+	client, err := ca.Issue(daemontest.Spec{Name: "client"})
+	if err != nil {
+		return err
+	}
+	return daemontest.WriteFiles(dir, map[string][]byte{
+		"ca.crt":        ca.PEM,
+		"server.crt":    server.CertPEM,
+		"server.key":    server.KeyPEM,
+		"client.crt":    client.CertPEM,
+		"client.key":    client.KeyPEM,
+		"tls-crypt.key": daemontest.StaticKey(),
+		"server.conf":   []byte(serverConf),
+		"client.conf":   []byte(clientConf),
+		"answer.lua":    []byte(strings.TrimLeft(answerLua, "\n")),
+		"admit.lua":     []byte(strings.TrimLeft(admitLua, "\n")),
+	})
+}
