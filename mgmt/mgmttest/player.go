@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -24,7 +25,8 @@ type Player struct {
 // end is the client's end of a seat.
 type end struct {
 	conn net.Conn
-	mu   sync.Mutex
+	send chan string // to the one goroutine that writes; never closed
+	mu   sync.Mutex  // guards got
 	got  []string
 }
 
@@ -84,8 +86,20 @@ func (p *Player) Daemon() *Daemon { return p.d }
 
 // Attach implements Port.
 func (p *Player) Attach(seat int) {
-	e := &end{conn: p.d.Pipe(p.access)}
+	e := &end{conn: p.d.Pipe(p.access), send: make(chan string, 64)}
 	p.seats[seat] = e
+	p.d.tasks.Go(func() {
+		for {
+			select {
+			case line := <-e.send:
+				if _, err := e.conn.Write([]byte(line + "\n")); err != nil {
+					return
+				}
+			case <-p.d.ctx.Done():
+				return
+			}
+		}
+	})
 	p.d.tasks.Go(func() {
 		var out wire.Output
 		buf := make([]byte, 1024)
@@ -114,14 +128,15 @@ func (p *Player) Detach(seat int) { p.seats[seat].conn.Close() }
 
 // Send implements Port.
 func (p *Player) Send(seat int, line string) {
-	p.d.tasks.Go(func() { _, _ = p.seats[seat].conn.Write([]byte(line + "\n")) })
+	p.seats[seat].send <- line
 }
 
 // Do implements Port.
 func (p *Player) Do(directive string) error { return p.d.Do(directive) }
 
-// Settle implements Port.
+// Settle implements Port. It lets the bubble's clock run a little, for the delay after a wrong password.
 func (p *Player) Settle(int) []Step {
+	time.Sleep(200 * time.Millisecond)
 	synctest.Wait()
 	var out []Step
 	for _, call := range p.d.Ctl.Calls() {
