@@ -1,0 +1,273 @@
+---@meta
+-- Types of what moongate scripts see, for the Lua language server. This file is not for running.
+error("type declarations are for the language server, they cannot be loaded")
+
+---@class moongate
+---@field args string[] arguments behind the script's name
+moongate = {}
+
+---Call fn for each event of this name, in the order of registration. A handler that returns false ends the row for this event.
+---state, log, echo and bytecount switch the daemon's stream on; interval is the seconds between byte counts.
+---@param event EventName
+---@param fn fun(ev: Event): boolean?
+---@param options? { interval: number }
+---@return { off: fun() } handle its off() ends the subscription
+function moongate.on(event, fn, options) end
+
+---Call fn once after so many seconds; fractions count.
+---@param seconds number
+---@param fn fun()
+---@return { stop: fun() } handle
+function moongate.after(seconds, fn) end
+
+---Call fn again and again. A slow run delays the next, two never overlap.
+---@param seconds number
+---@param fn fun()
+---@return { stop: fun() } handle
+function moongate.every(seconds, fn) end
+
+---Send a management command and wait for its reply. A table of words is quoted word by word. With block the lines follow up
+---to END (client-auth, pk-sig, rsa-sig, certificate).
+---@param command string|string[]
+---@param block? string[]
+---@return Reply? reply
+---@return string? err the daemon's text
+function moongate.send(command, block) end
+
+---The newest state.
+---@return StateTable? state
+---@return string? err
+function moongate.get_state() end
+
+---Clients of a server, counters of a client.
+---@return StatusTable? status
+---@return string? err
+function moongate.get_status() end
+
+---One word as the daemon's lexer reads it back.
+---@param word string
+---@return string
+function moongate.quote(word) end
+
+---Unix time with fractions.
+---@return number seconds
+function moongate.now() end
+
+---End the script at once. code becomes the exit code of moongate run.
+---@param code? integer 0 to 255, default 0
+function moongate.stop(code) end
+
+---@class Reply
+---@field text string what followed "SUCCESS: "
+---@field lines string[] lines of a list
+
+---@class StateTable
+---@field time integer
+---@field name string
+---@field detail string
+---@field tun_ipv4 string
+---@field tun_ipv6 string
+---@field remote_addr string
+---@field remote_port integer?
+---@field local_addr string
+---@field local_port integer?
+
+---@class StatusTable
+---@field server boolean
+---@field clients table[] common_name, real_address, virtual_address, virtual_ipv6, username, cipher, cid, bytes_received, bytes_sent, connected_since
+---@field counters table<string, number>
+
+---@alias EventName
+---| '"*"' every notification
+---| '"connected"' a session begins
+---| '"lost"' the session ended
+---| '"state"'
+---| '"log"'
+---| '"echo"'
+---| '"bytecount"'
+---| '"client.bytecount"'
+---| '"client.connect"'
+---| '"client.reauth"'
+---| '"client.address"'
+---| '"client.established"'
+---| '"client.disconnect"'
+---| '"client.cr_response"'
+---| '"password.need"'
+---| '"password.failed"'
+---| '"password.token"'
+---| '"needok"'
+---| '"needstr"'
+---| '"hold"'
+---| '"remote"'
+---| '"proxy"'
+---| '"certificate.need"'
+---| '"sign"'
+---| '"notify"'
+---| '"infomsg"'
+---| '"info"'
+---| '"fatal"'
+---| '"up"'
+---| '"down"'
+
+---Fields an event does not have are nil.
+---@class Event
+---@field event EventName
+---@field kind string the notification's own word: STATE, CLIENT, …
+---@field text string what followed the colon
+---@field env table<string, string> environment of client and up/down events
+---@field time integer state, log, echo
+---@field name string state
+---@field detail string state
+---@field tun_ipv4 string state
+---@field tun_ipv6 string state
+---@field remote_addr string state
+---@field remote_port integer? state
+---@field local_addr string state
+---@field local_port integer? state
+---@field flags string log
+---@field message string log, echo, needok, needstr, notify, infomsg, fatal, info
+---@field bytes_in number bytecount, client.bytecount
+---@field bytes_out number bytecount, client.bytecount
+---@field cid integer client events
+---@field kid integer client.connect, client.reauth, client.cr_response
+---@field username string client events
+---@field password string client.connect, client.reauth
+---@field common_name string client events
+---@field address string client.address
+---@field primary boolean client.address: the client's own address
+---@field response string client.cr_response, base64
+---@field type string password, needok, needstr, notify
+---@field wants_username boolean password.need
+---@field wants_password boolean password.need
+---@field challenge string? password.need: text of a static challenge
+---@field challenge_echo boolean password.need
+---@field challenge_concat boolean password.need: the response is appended to the password
+---@field reason string? password.failed
+---@field crv1 { echo: boolean, state_id: string, username: string, text: string }? password.failed: a dynamic challenge
+---@field token string password.token
+---@field seconds integer hold
+---@field host string remote, proxy
+---@field port integer remote
+---@field proto string remote, proxy
+---@field index integer proxy
+---@field hint string certificate.need
+---@field data string sign, base64
+---@field algorithm string? sign
+---@field severity string notify
+local Event = {}
+
+---Answer a prompt. password.need takes a table: response answers a static challenge, with state_id a dynamic one. needok and
+---needstr take the text.
+---@param answer { username?: string, password?: string, response?: string, state_id?: string }|string
+---@return Reply? reply
+---@return string? err
+function Event:answer(answer) end
+
+---Confirm a needok question.
+---@return Reply? reply
+---@return string? err
+function Event:ok() end
+
+---Decline a needok question.
+---@return Reply? reply
+---@return string? err
+function Event:cancel() end
+
+---Admit a client (client.connect, client.reauth), with directives of a per-client configuration.
+---@param directives? string[]
+---@return Reply? reply
+---@return string? err
+function Event:admit(directives) end
+
+---Refuse a client. reason goes to the daemon's log, client_reason to the client.
+---@param reason? string
+---@param options? { client_reason: string }
+---@return Reply? reply
+---@return string? err
+function Event:deny(reason, options) end
+
+---Tell a client that another step decides; a verdict must follow.
+---@param extra string
+---@param seconds integer
+---@return Reply? reply
+---@return string? err
+function Event:pending(extra, seconds) end
+
+---Let a held daemon start.
+---@return Reply? reply
+---@return string? err
+function Event:release() end
+
+---@class json
+---@field null userdata stands for null
+json = {}
+
+---@param value any tables with keys 1..n are arrays
+---@return string? text
+---@return string? err
+function json.encode(value) end
+
+---@param text string
+---@return any value
+---@return string? err
+function json.decode(text) end
+
+base64 = {}
+
+---@param bytes string
+---@return string
+function base64.encode(bytes) end
+
+---@param text string
+---@return string? bytes
+---@return string? err
+function base64.decode(text) end
+
+otp = {}
+
+---The one-time code of an authenticator app (RFC 6238).
+---@param secret string base32
+---@param options? { digits?: integer, period?: integer, algorithm?: "sha1"|"sha256"|"sha512", time?: number }
+---@return string? code
+---@return string? err
+function otp.totp(secret, options) end
+
+---A counter-based code (RFC 4226).
+---@param secret string base32
+---@param counter integer
+---@param options? { digits?: integer, algorithm?: string }
+---@return string? code
+---@return string? err
+function otp.hotp(secret, counter, options) end
+
+log = {}
+
+---@param message any
+---@param fields? table<string, any>
+function log.debug(message, fields) end
+
+---@param message any
+---@param fields? table<string, any>
+function log.info(message, fields) end
+
+---@param message any
+---@param fields? table<string, any>
+function log.warn(message, fields) end
+
+---@param message any
+---@param fields? table<string, any>
+function log.error(message, fields) end
+
+file = {}
+
+---The whole of a file below the script's folder, or below a folder opened with --read. At most 1 MiB.
+---@param name string
+---@return string? text
+---@return string? err
+function file.read(name) end
+
+---Its lines.
+---@param name string
+---@return string[]? lines
+---@return string? err
+function file.lines(name) end
