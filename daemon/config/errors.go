@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Program is the version in the message about unknown options.
+// programVersion is the version in the message about unknown options.
 const programVersion = "2.6.14"
 
 // Error is an option error. Its text is stock's line without the usage hint.
@@ -19,6 +19,9 @@ type Error struct {
 	// Fatal marks the few errors that stock logs as fatal errors instead of option errors: no prefix, no usage hint,
 	// "Exiting due to fatal error" after them.
 	Fatal bool
+
+	// Before are lines to print first: all files that cannot be read are listed.
+	Before []string
 
 	// Usage says that the usage hint follows the line.
 	Usage bool
@@ -45,4 +48,9 @@ var (
 
 func errorf(format string, args ...any) *Error {
 	return &Error{Text: fmt.Sprintf(format, args...), Usage: true}
+}
+
+// fatalf makes an error that is logged like any other fatal error.
+func fatalf(format string, args ...any) *Error {
+	return &Error{Text: fmt.Sprintf(format, args...), Fatal: true}
 }

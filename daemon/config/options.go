@@ -182,6 +182,8 @@ type DNSServer struct {
 	DNSSEC         string // "yes", "optional", "no" or empty
 	Transport      string // "plain", "DoT", "DoH" or empty
 	SNI            string
+
+	pulled bool
 }
 
 // Transport are the settings of the outer connection that all profiles share.
@@ -245,6 +247,8 @@ type Connection struct {
 	TLSCrypt              Source
 	TLSCryptV2            Source
 	TLSCryptV2ForceCookie bool // servers: answer nobody without a cookie round trip
+
+	set connSet
 }
 
 // HTTPProxy is an HTTP proxy for TCP.

@@ -1,5 +1,14 @@
 package config
 
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/moongate-vpn/moongate/mgmt/lexer"
+)
+
 // PushResult is what became of a pulled list.
 type PushResult struct {
 	// Notes are lines for the log, in order: filters, skipped options, the classes of what changed.
@@ -13,11 +22,131 @@ type PushResult struct {
 	Digest [32]byte
 }
 
+// ErrPulledDNS means that the pulled resolver settings are not usable.
+var ErrPulledDNS = errors.New("process-push-msg-failed")
+
 // ApplyPushed applies the options of a push reply, all parts together and without the word PUSH_REPLY, to o and to its
 // profile c. Both are the caller's copies for one connection: see Clone.
 //
-// Options that are wrong or not allowed are skipped with a note. An error means that the connection cannot go on
-// with what was pulled: a DNS server without address.
+// Options that are wrong or not allowed are skipped with a note. The error wraps ErrPulledDNS and means that the
+// connection cannot go on with what was pulled: a DNS server without address. The result is valid with an error, too.
 func (o *Options) ApplyPushed(c *Connection, list []string) (*PushResult, error) {
-	return &PushResult{}, nil
+	res := &PushResult{}
+	kept, ok := o.filterPushed(list, res)
+	if !ok {
+		return res, nil
+	}
+	before := o.Notes
+	o.Notes = nil
+	p := &parser{o: o, c: c, ctx: pushContext}
+	digest := sha256.New()
+	for i, entry := range kept {
+		words, err := lexer.Split(entry, fmt.Sprintf("%s:%d", pushList, i+1))
+		if err == nil && len(words) > 0 {
+			err = p.apply(Directive{Name: words[0], Params: words[1:], File: pushList, Line: i + 1})
+		}
+		if err != nil {
+			p.warn("%s", err.Error())
+		}
+		if shapesDevice(words) {
+			fmt.Fprintf(digest, "%s\n", entry)
+		}
+	}
+	digest.Sum(res.Digest[:0])
+	bad := o.translateDNS()
+	if bad != "" {
+		p.note(1, "N", "ERROR: %s", bad)
+	} else {
+		res.Changed = p.imported(c)
+	}
+	res.Notes = append(res.Notes, o.Notes...)
+	o.Notes = before
+	if bad != "" {
+		return res, fmt.Errorf("%w: %s", ErrPulledDNS, bad)
+	}
+	return res, nil
+}
+
+// filterPushed asks the pull filters about each option. It reports false when one was rejected.
+func (o *Options) filterPushed(list []string, res *PushResult) ([]string, bool) {
+	if len(o.PullFilters) == 0 {
+		return list, true
+	}
+	var kept []string
+	note := func(verb int, format, opt string) {
+		res.Notes = append(res.Notes, Note{verb, "", fmt.Sprintf(format, opt)})
+	}
+	for _, opt := range list {
+		switch o.pullFilter(opt) {
+		case "ignore":
+			note(3, "Pushed option removed by filter: '%s'", opt)
+		case "reject":
+			res.Notes = append(res.Notes, Note{1, "W", fmt.Sprintf("Pushed option rejected by filter: '%s'. Restarting.", opt)})
+			res.Rejected = opt
+			return nil, false
+		case "accept":
+			note(4, "Pushed option accepted by filter: '%s'", opt)
+			kept = append(kept, opt)
+		default:
+			kept = append(kept, opt)
+		}
+	}
+	return kept, true
+}
+
+// pullFilter returns the action of the first filter that knows the beginning of opt, or nothing.
+func (o *Options) pullFilter(opt string) string {
+	opt = strings.TrimLeft(opt, " \t")
+	for _, f := range o.PullFilters {
+		if strings.HasPrefix(opt, f.Prefix) {
+			return f.Action
+		}
+	}
+	return ""
+}
+
+// shapesDevice reports whether a pulled option may change the device or its routes. Those that differ at every
+// connection without doing so are left out.
+func shapesDevice(words []string) bool {
+	if len(words) == 0 {
+		return false
+	}
+	switch words[0] {
+	case "peer-id", "auth-token", "auth-token-user", "cipher", "push-continuation":
+		return false
+	}
+	return true
+}
+
+// imported names the classes of what was applied.
+func (p *parser) imported(c *Connection) []string {
+	var names []string
+	for _, x := range []struct {
+		class class
+		verb  int
+		text  string
+	}{
+		{classTimers, 7, "timers and/or timeouts modified"},
+		{classExitNotify, 7, "explicit notify parm(s) modified"},
+		{classCompression, 7, "compression parms modified"},
+		{classVerb, 3, "--verb and/or --mute level changed"},
+		{classShaper, 3, "traffic shaper enabled"},
+		{classSockBuf, 3, "--sndbuf/--rcvbuf options modified"},
+		{classSockFlags, 3, "--socket-flags option modified"},
+		{classPersist, 3, "--persist options modified"},
+		{classIfconfig, 3, "--ifconfig/up options modified"},
+		{classRoutes, 3, "route options modified"},
+		{classRouteExtras, 3, "route-related options modified"},
+		{classDNS, 3, "--ip-win32 and/or --dhcp-option options modified"},
+		{classEnv, 3, "environment modified"},
+		{classPeerID, 7, "peer-id set"},
+		{classCrypto, 7, "data channel crypto options modified"},
+		{classTunMTU, 3, fmt.Sprintf("tun-mtu set to %d", c.TunMTU)},
+	} {
+		if p.changed&x.class != 0 {
+			names = append(names, x.text)
+			p.note(x.verb, "", "OPTIONS IMPORT: %s", x.text)
+		}
+	}
+	return names
 }

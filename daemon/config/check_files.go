@@ -1,0 +1,182 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/moongate-vpn/moongate/mgmt/lexer"
+)
+
+// errnoText is the system's text for an error with its number, as log lines carry it.
+func errnoText(err error) string {
+	var no syscall.Errno
+	if errors.As(err, &no) {
+		return fmt.Sprintf("%s (errno=%d)", titled(no.Error()), int(no))
+	}
+	return err.Error()
+}
+
+// titled gives the system's texts the capital letter they have in C.
+func titled(s string) string {
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
+		return s
+	}
+	return string(s[0]-'a'+'A') + s[1:]
+}
+
+// access modes of access(2).
+const (
+	accessRead  = 4
+	accessWrite = 2
+	accessExec  = 1
+)
+
+// fileCheck is one file or folder that has to be usable.
+type fileCheck struct {
+	option  string // as the message shows it
+	source  Source
+	mode    uint32
+	private bool // warn when others may read it
+	chroot  bool // looked up inside of chroot
+	stdin   bool // the name stdin means standard input
+	parent  bool // the folder has to be there, the file may come later
+}
+
+// checkFiles looks at every file the configuration names. All that is wrong is told at once.
+func (p *parser) checkFiles() error {
+	if p.env.SkipFiles {
+		return nil
+	}
+	if err := p.checkScripts(); err != nil {
+		return err
+	}
+	o := p.o
+	checks := []fileCheck{
+		{option: "--dh", source: o.DH, mode: accessRead},
+		{option: "--ca", source: o.CA, mode: accessRead},
+		{option: "--capath", source: Source{Path: o.CAPath}, mode: accessRead, chroot: true},
+		{option: "--cert", source: o.Cert, mode: accessRead},
+		{option: "--extra-certs", source: o.ExtraCerts, mode: accessRead},
+		{option: "--key", source: o.Key, mode: accessRead, private: true},
+		{option: "--pkcs12", source: o.PKCS12, mode: accessRead, private: true},
+		{option: "--crl-verify", source: o.CRL, mode: accessRead, chroot: true},
+	}
+	if o.CRLDir {
+		checks[len(checks)-1] = fileCheck{option: "--crl-verify directory", source: o.CRL, mode: accessExec, chroot: true}
+	}
+	if o.DH.Path == "none" {
+		checks[0].source = Source{}
+	}
+	for _, c := range o.Connections {
+		checks = append(checks,
+			fileCheck{option: "--tls-auth", source: c.TLSAuth, mode: accessRead, private: true},
+			fileCheck{option: "--tls-crypt", source: c.TLSCrypt, mode: accessRead, private: true},
+			fileCheck{option: "--tls-crypt-v2", source: c.TLSCryptV2, mode: accessRead, private: true})
+	}
+	checks = append(checks,
+		fileCheck{option: "--secret", source: o.Secret, mode: accessRead, private: true},
+		fileCheck{option: "--askpass", source: o.AskPass, mode: accessRead, private: true, stdin: true},
+		fileCheck{option: "--auth-user-pass", source: o.AuthUserPass.Source, mode: accessRead, private: true, stdin: true})
+	for _, m := range o.ManagementListen {
+		checks = append(checks, fileCheck{option: "--management user/password file", source: m.Password, mode: accessRead, private: true, stdin: true})
+	}
+	checks = append(checks,
+		fileCheck{option: "--replay-persist", source: Source{Path: o.ReplayPersist}, mode: accessRead | accessWrite, parent: true},
+		fileCheck{option: "--writepid", source: Source{Path: o.PIDFile}, mode: accessWrite, parent: true},
+		fileCheck{option: "--status", source: Source{Path: o.Status}, mode: accessWrite, parent: true},
+		fileCheck{option: "--chroot directory", source: Source{Path: o.Chroot}, mode: accessExec},
+		fileCheck{option: "--tls-export-cert", source: Source{Path: o.TLSExportCert}, mode: accessExec | accessWrite, chroot: true},
+		fileCheck{option: "--client-config-dir", source: Source{Path: o.ClientConfigDir}, mode: accessExec, chroot: true})
+	if o.ModeServer {
+		checks = append(checks, fileCheck{option: "Temporary directory (--tmp-dir)", source: Source{Path: o.TmpDir}, mode: accessExec | accessWrite, chroot: true})
+	}
+	var wrong []string
+	seen := make(map[string]bool)
+	for _, c := range checks {
+		if line := p.checkFile(c); line != "" && !seen[line] {
+			seen[line] = true
+			wrong = append(wrong, "Options error: "+line)
+		}
+	}
+	if len(wrong) > 0 {
+		e := errorf("Please correct these errors.")
+		e.Before = wrong
+		return e
+	}
+	return nil
+}
+
+func (p *parser) checkFile(c fileCheck) string {
+	path := c.source.Path
+	if path == "" || c.source.IsInline() || c.stdin && path == "stdin" {
+		return ""
+	}
+	real := path
+	if c.chroot && p.o.Chroot != "" {
+		real = filepath.Join(p.o.Chroot, path)
+	}
+	err := error(nil)
+	if c.parent {
+		if err = access(filepath.Dir(real), accessExec); err == nil {
+			if err = access(real, c.mode); errors.Is(err, syscall.ENOENT) {
+				err = nil
+			}
+		}
+	} else {
+		err = access(real, c.mode)
+	}
+	if c.private {
+		fi, serr := os.Stat(real)
+		switch {
+		case serr != nil:
+			p.warn("WARNING: cannot stat file '%s': %s", path, errnoText(serr))
+		case fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0:
+			p.warn("WARNING: file '%s' is group or others accessible", path)
+		}
+	}
+	if err != nil {
+		return fmt.Sprintf("%s fails with '%s': %s", c.option, real, errnoText(err))
+	}
+	return ""
+}
+
+func access(path string, mode uint32) error { return syscall.Access(path, mode) }
+
+// checkScripts looks for the program of every command.
+func (p *parser) checkScripts() error {
+	o := p.o
+	for _, s := range []struct {
+		name, cmd string
+		chroot    bool
+	}{
+		{"--up", o.Up, false}, {"--down", o.Down, true}, {"--ipchange", o.IPChange, true}, {"--tls-verify", o.TLSVerify, true},
+		{"--auth-user-pass-verify", o.AuthUserPassVerify, true}, {"--client-connect", o.ClientConnect, true},
+		{"--client-disconnect", o.ClientDisconnect, true}, {"--client-crresponse", o.ClientCRResponse, true},
+		{"--learn-address", o.LearnAddress, true}, {"--route-up", o.RouteUp, false}, {"--route-pre-down", o.RoutePreDown, true},
+		{"--tls-crypt-v2-verify", o.TLSCryptV2Verify, true},
+	} {
+		if s.cmd == "" {
+			continue
+		}
+		argv, err := lexer.Split(s.cmd, s.name+" script")
+		if err != nil {
+			return &Error{Text: err.Error(), Usage: true}
+		}
+		if len(argv) == 0 {
+			return errorf("%s script path is empty", s.name)
+		}
+		path := argv[0]
+		if s.chroot && o.Chroot != "" {
+			path = filepath.Join(o.Chroot, path)
+		}
+		if err := access(path, accessExec); err != nil {
+			e := errorf("Please correct this error.")
+			e.Before = []string{fmt.Sprintf("Options error: %s script fails with '%s': %s", s.name, path, errnoText(err))}
+			return e
+		}
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// dataChannelCiphers are the names data-ciphers may hold, in OpenSSL's spelling.
+var dataChannelCiphers = []string{
+	"AES-256-GCM", "AES-192-GCM", "AES-128-GCM", "CHACHA20-POLY1305",
+	"AES-256-CBC", "AES-192-CBC", "AES-128-CBC", "AES-256-CFB", "AES-192-CFB", "AES-128-CFB",
+	"AES-256-OFB", "AES-192-OFB", "AES-128-OFB", "none",
+}
+
+// defaultCiphers is what DEFAULT in data-ciphers stands for.
+var defaultCiphers = []string{"AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"}
+
+// maxCipherList is the longest list that fits into what peers are told.
+const maxCipherList = 127
+
+// canonicalCipher finds a cipher by name, whatever the case of its letters.
+func canonicalCipher(name string) (string, bool) {
+	for _, c := range dataChannelCiphers {
+		if strings.EqualFold(c, name) {
+			return c, true
+		}
+	}
+	return name, false
+}
+
+// ciphers applies the rules of cipher, data-ciphers and data-ciphers-fallback.
+func (p *parser) ciphers() error {
+	o := p.o
+	given := o.DataCiphers != nil
+	if !given {
+		o.DataCiphers = defaultCiphers
+	}
+	list, err := p.cipherList(o.DataCiphers)
+	if err != nil {
+		return err
+	}
+	o.DataCiphers = list
+	if c, ok := canonicalCipher(o.Cipher); ok {
+		o.Cipher = c
+	}
+	if c, ok := canonicalCipher(o.DataCiphersFallback); ok {
+		o.DataCiphersFallback = c
+	}
+	old := o.CompatMode != Version{}
+	if old && o.CompatMode.before(2, 4, 0) && !o.CipherDefined {
+		o.Cipher = "BF-CBC"
+		if o.DataCiphersFallback == "" {
+			o.DataCiphersFallback = o.Cipher
+		}
+	}
+	negotiating := o.Pull || o.ModeServer
+	if !negotiating {
+		// Peers that do not pull use cipher where negotiation fails.
+		if o.Cipher == "" {
+			o.Cipher = "BF-CBC"
+		}
+		if o.DataCiphersFallback == "" {
+			o.DataCiphersFallback = o.Cipher
+		}
+		return nil
+	}
+	switch {
+	case o.Cipher == "":
+		if o.DataCiphersFallback == "" {
+			p.note(1, "", "Note: --cipher is not set. OpenVPN versions before 2.5 defaulted to BF-CBC as fallback when cipher negotiation failed in "+
+				"this case. If you need this fallback please add '--data-ciphers-fallback BF-CBC' to your configuration and/or add BF-CBC "+
+				"to --data-ciphers.")
+		}
+	case slices.Contains(o.DataCiphers, o.Cipher) || o.Cipher == o.DataCiphersFallback:
+	case old && o.CompatMode.before(2, 5, 0):
+		o.DataCiphers = append(slices.Clip(o.DataCiphers), o.Cipher)
+	default:
+		p.warn("DEPRECATED OPTION: --cipher set to '%s' but missing in --data-ciphers (%s). OpenVPN ignores --cipher for cipher "+
+			"negotiations. ", o.Cipher, strings.Join(o.DataCiphers, ":"))
+	}
+	return nil
+}
+
+// cipherList checks the names of data-ciphers: an unknown one with a question mark is left out, any other is fatal.
+func (p *parser) cipherList(names []string) ([]string, error) {
+	var list []string
+	bad := false
+	for _, name := range names {
+		if strings.EqualFold(name, "DEFAULT") {
+			list = append(list, defaultCiphers...)
+			continue
+		}
+		name, optional := strings.CutPrefix(name, "?")
+		c, ok := canonicalCipher(name)
+		switch {
+		case ok:
+			list = append(list, c)
+		case optional:
+			p.note(1, "", "Unsupported optional cipher in --data-ciphers: %s", name)
+		default:
+			p.warn("Unsupported cipher in --data-ciphers: %s", name)
+			bad = true
+		}
+	}
+	if bad || len(strings.Join(list, ":")) > maxCipherList || len(list) == 0 {
+		return nil, errorf("--data-ciphers list contains unsupported ciphers or is too long.")
+	}
+	return list, nil
+}
+
+func (v Version) before(major, minor, patch int) bool {
+	return slices.Compare([]int{v.Major, v.Minor, v.Patch}, []int{major, minor, patch}) < 0
+}
+
+// compatibility applies the remaining defaults that depend on compat-mode and on other options.
+func (p *parser) compatibility() error {
+	o := p.o
+	old := func(major, minor, patch int) bool {
+		return o.CompatMode != Version{} && o.CompatMode.before(major, minor, patch)
+	}
+	if o.TLSVersionMin == "" {
+		o.TLSVersionMin = "1.2"
+		if old(2, 3, 7) {
+			o.TLSVersionMin = "1.0"
+		}
+		if o.TLSVersionMax != "" && o.TLSVersionMax < o.TLSVersionMin {
+			o.TLSVersionMin = o.TLSVersionMax
+		}
+	} else if o.TLSVersionMax != "" && o.TLSVersionMin > o.TLSVersionMax {
+		return errorf("--tls-version-min bigger than --tls-version-max")
+	}
+	if old(2, 6, 0) && o.AllowCompression == "no" {
+		o.AllowCompression = "asym"
+	}
+	if o.Pull {
+		o.UpDelay = true
+	}
+	if o.RenegSecMin == 0 {
+		o.RenegSecMin = o.RenegSec * 9 / 10
+	}
+	if o.RenegSecMin > o.RenegSec {
+		o.RenegSecMin = o.RenegSec
+	}
+	if o.AuthGenToken && !o.state.tokenRenewal {
+		o.AuthTokenRenewal = o.RenegSec
+	}
+	return nil
+}

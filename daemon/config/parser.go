@@ -1,0 +1,159 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/moongate-vpn/moongate/mgmt/lexer"
+)
+
+// context is where a line comes from.
+type context uint8
+
+const (
+	mainContext context = iota // command line and files
+	connContext                // a connection block
+	pushContext                // a server's list
+	ccdContext                 // a client's file
+)
+
+// Names of what is not a file.
+const (
+	cmdLine     = "[CMD-LINE]"
+	pushList    = "[PUSH-OPTIONS]"
+	connOptions = "[CONNECTION-OPTIONS]"
+)
+
+// parser applies lines to Options.
+type parser struct {
+	o   *Options
+	c   *Connection   // where options of a profile go
+	cc  *ClientConfig // of ccdContext
+	ctx context
+	env Env
+
+	line    Directive // the one being applied
+	changed class     // classes of what was applied
+	depth   int       // files being read
+
+	// fail decides about an error in a line: nil goes on with the next one.
+	fail func(*Error) error
+}
+
+// source is the value of an option that takes a file or a block.
+func (p *parser) source(a []string) Source {
+	if p.line.Inline {
+		return Source{Inline: []byte(a[0])}
+	}
+	return Source{Path: a[0]}
+}
+
+// note and warn add a line for the log; the first of args may be used by the format as usual.
+func (p *parser) note(verb int, flag, format string, args ...any) {
+	p.o.Notes = append(p.o.Notes, Note{Verb: verb, Flag: flag, Text: sprintf(format, args)})
+}
+
+func (p *parser) warn(format string, args ...any) { p.note(1, "W", format, args...) }
+
+// sprintf leaves alone a text that has no verbs for its arguments.
+func sprintf(format string, args []any) string {
+	if !strings.Contains(format, "%") {
+		return format
+	}
+	return fmt.Sprintf(format, args...)
+}
+
+// apply applies one line. Errors know where they are.
+func (p *parser) apply(d Directive) error {
+	err := p.tryApply(d)
+	if e, ok := err.(*Error); ok { //nolint:errorlint // made by us, never wrapped
+		if e.File == "" {
+			e.File, e.Line, e.Option = d.File, d.Line, d.Name
+		}
+		return e
+	}
+	return err
+}
+
+func (p *parser) tryApply(d Directive) error {
+	tolerant := p.o.state.forwardCompatible || slices.Contains(p.o.state.ignoreUnknown, d.Name)
+	if d.Name == "setenv" && len(d.Params) > 0 && d.Params[0] == "opt" && p.ctx != pushContext {
+		tolerant = true
+		if len(d.Params) == 1 {
+			d.Name, d.Params = "setenv opt", nil
+		} else {
+			d.Name, d.Params = d.Params[1], d.Params[2:]
+		}
+	}
+	p.line = d
+	r := table()[d.Name]
+	if r == nil || len(d.Params) < r.min || len(d.Params) > r.max {
+		e := p.unrecognized()
+		if r != nil && len(d.Params) > r.max && scripts[d.Name] > 0 {
+			e = tooManyParams(d.Name)
+			tolerant = false
+		}
+		if tolerant {
+			p.warn("%s", e.Text)
+			return nil
+		}
+		return e
+	}
+	if d.Inline && r.where&inline == 0 {
+		return errorf("option '%s' is not expected to be inline (%s:%d)", d.Name, d.File, d.Line)
+	}
+	if !p.allowed(r) {
+		return errorf("option '%s' cannot be used in this context (%s)", d.Name, d.File)
+	}
+	if p.ctx == mainContext && r.where&inConn != 0 && len(p.o.state.blocks) > 0 {
+		p.warn("Option '%s' in %s:%d is ignored by previous <connection> blocks ", d.Name, d.File, d.Line)
+	}
+	if p.ctx == mainContext {
+		p.o.directives = append(p.o.directives, d)
+	}
+	p.changed |= r.class
+	return r.apply(p, d.Params)
+}
+
+// unrecognized is the one error for unknown names and for wrong numbers of parameters.
+func (p *parser) unrecognized() *Error {
+	return errorf("Unrecognized option or missing or extra parameter(s) in %s:%d: %s (%s)", p.line.File, p.line.Line, p.line.Name, programVersion)
+}
+
+func (p *parser) allowed(r *row) bool {
+	switch p.ctx {
+	case connContext:
+		return r.where&(inConn|anywhere) != 0
+	case pushContext:
+		return r.where&inPush != 0 || r.where&inRoutes != 0 && !p.o.RouteNopull
+	case ccdContext:
+		return r.where&inCCD != 0
+	default:
+		return r.where&inMain != 0
+	}
+}
+
+// scripts are options whose parameters beyond the one or two they have are most likely arguments without quotes.
+var scripts = map[string]int{
+	"up": 1, "down": 1, "route-up": 1, "route-pre-down": 1, "ipchange": 1, "tls-verify": 1,
+	"client-connect": 1, "client-disconnect": 1, "client-crresponse": 1, "learn-address": 1, "auth-user-pass-verify": 2,
+}
+
+func tooManyParams(name string) *Error {
+	plural := ""
+	if scripts[name] != 1 {
+		plural = "s"
+	}
+	return errorf("the --%s directive should have at most %d parameter%s.  To pass a list of arguments as one of the parameters, "+
+		"try enclosing them in double quotes (\"\").", name, scripts[name], plural)
+}
+
+// split runs the lexer over the line of a file.
+func (p *parser) split(text, file string, line int) ([]string, error) {
+	words, err := lexer.Split(text, fmt.Sprintf("%s:%d", file, line))
+	if err != nil {
+		return nil, &Error{File: file, Line: line, Text: err.Error(), Usage: true}
+	}
+	return words, nil
+}

@@ -1,0 +1,136 @@
+package config
+
+import "strings"
+
+// connection reads the body of a block into a profile that starts as a copy of the global values so far.
+func (p *parser) connection(a []string) error {
+	if !p.line.Inline {
+		return p.unrecognized()
+	}
+	c := p.o.state.ce
+	c.set.remotes = 0
+	outer := p.line
+	sub := &parser{o: p.o, c: &c, ctx: connContext, env: p.env, fail: p.fail}
+	c.set.wrap = false // until the block names a key itself
+	if err := sub.read(strings.NewReader(a[0]), connOptions); err != nil {
+		return err
+	}
+	p.line = outer
+	if c.set.remotes != 1 {
+		return errorf("Each 'connection' block must contain exactly one 'remote' directive")
+	}
+	p.o.state.blocks = append(p.o.state.blocks, c)
+	return nil
+}
+
+// profiles makes the final list of profiles.
+func (p *parser) profiles() error {
+	o := p.o
+	s := &o.state
+	list := s.blocks
+	for i := range list {
+		if c := &list[i]; !c.set.wrap {
+			c.TLSAuth, c.TLSCrypt, c.TLSCryptV2, c.KeyDirection = s.ce.TLSAuth, s.ce.TLSCrypt, s.ce.TLSCryptV2, s.ce.KeyDirection
+			c.TLSCryptV2ForceCookie = s.ce.TLSCryptV2ForceCookie
+		}
+	}
+	if len(list) == 0 {
+		for _, r := range s.remotes {
+			c := s.ce
+			c.use(r)
+			list = append(list, c)
+		}
+	}
+	if len(list) == 0 {
+		list = []Connection{s.ce}
+	}
+	force := o.ProtoForce.kind()
+	for _, c := range list {
+		if err := p.derive(&c); err != nil {
+			return err
+		}
+		if force != "" && c.Proto.kind() != force && !(force == ProtoTCP && c.Proto.IsTCPClient()) {
+			continue
+		}
+		o.Connections = append(o.Connections, c)
+		o.Float = o.Float || c.Float
+	}
+	if len(o.Connections) == 0 {
+		return errorf("No usable connection profiles are present")
+	}
+	return nil
+}
+
+// derive fills in what depends on other values.
+func (p *parser) derive(c *Connection) error {
+	o := p.o
+	if c.Proto.kind() == ProtoTCP {
+		switch {
+		case o.ModeServer:
+			c.Proto = c.Proto.with("server")
+		case o.state.client || o.Pull:
+			c.Proto = c.Proto.with("client")
+		default:
+			return errorf("--proto tcp is ambiguous in this context. Please specify --proto tcp-server or --proto tcp-client")
+		}
+	}
+	if err := checkBind(c); err != nil {
+		return err
+	}
+	if len(o.state.proxyOverride) > 0 && c.Proto.IsTCPClient() {
+		a := o.state.proxyOverride
+		c.HTTPProxy = &HTTPProxy{Host: a[0], Port: a[1], Version: "1.0", Auth: "none"}
+		if len(a) > 2 {
+			c.HTTPProxy.Auth, c.HTTPProxy.AuthFile = "basic", a[2]
+		}
+	}
+	if c.SOCKSProxy != nil && c.Proto.IsUDP() && c.Proto.Family() != 4 {
+		if c.Proto.Family() == 6 {
+			p.note(1, "", "NOTICE: --socks-proxy with UDP works over IPv4 only")
+		}
+		c.Proto = ProtoUDP4
+	}
+	bound := c.Local != "" || c.set.lport || c.set.bind
+	c.Bind = bound || !c.set.nobind && !c.Proto.IsTCPClient() && !o.Pull && !(c.SOCKSProxy != nil && c.Proto.IsUDP())
+
+	if o.DevType == DevTap && !c.set.tunMTUExtra {
+		c.TunMTUExtra = 32
+	}
+	if c.TunMTUMax == 0 {
+		c.TunMTUMax = 1600
+	}
+	c.TunMTUMax = max(c.TunMTUMax, c.TunMTU)
+	if !c.set.mssfix || c.set.mssfixDefault {
+		c.defaultMSSFix()
+	}
+	if c.ExplicitExitNotify > 0 && !c.Proto.IsUDP() {
+		p.note(1, "", "NOTICE: --explicit-exit-notify ignored for --proto tcp")
+		c.ExplicitExitNotify = 0
+	}
+	return nil
+}
+
+func (c *Connection) defaultMSSFix() {
+	switch {
+	case c.Fragment > 0:
+		c.MSSFix, c.MSSFixEncap = c.Fragment, c.FragmentEncap
+	case c.TunMTU == 1500:
+		c.MSSFix, c.MSSFixEncap = 1492, true
+	default:
+		c.MSSFix, c.MSSFixFixed = c.TunMTU, true
+	}
+}
+
+func checkBind(c *Connection) error {
+	switch {
+	case c.set.bind && c.set.nobind:
+		return errorf("--bind and --nobind can't be used together")
+	case c.Local != "" && c.set.nobind:
+		return errorf("--local and --nobind don't make sense when used together")
+	case c.set.lport && c.set.nobind:
+		return errorf("--lport and --nobind don't make sense when used together")
+	case c.Remote == "" && c.set.nobind:
+		return errorf("--nobind doesn't make sense unless used with --remote")
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package config
+
+import "sync"
+
+// where tells in which contexts an option may be written. Options for the command line and files may always appear
+// there; the other bits add contexts.
+type where uint16
+
+const (
+	inMain   where = 1 << iota // command line and files
+	inConn                     // connection blocks, and then a profile's own
+	inPush                     // accepted from a server
+	inRoutes                   // accepted from a server unless route-nopull
+	inCCD                      // files of clients
+	inline                     // may be a block
+	anywhere                   // no check at all, also in connection blocks
+
+	ccdOnly  = inCCD                   // only there
+	mainCCD  = inMain | inCCD          // main configuration and clients' files
+	mainPush = inMain | inPush         // y in the push column
+	mainAll  = inMain | inPush | inCCD // y in both
+	unruled  = inMain | inPush | inCCD | anywhere
+)
+
+// class groups pulled options by what they change.
+type class uint16
+
+const (
+	classTimers class = 1 << iota
+	classExitNotify
+	classCompression
+	classVerb
+	classShaper
+	classSockBuf
+	classSockFlags
+	classPersist
+	classIfconfig
+	classRoutes
+	classRouteExtras
+	classDNS
+	classEnv
+	classPeerID
+	classCrypto
+	classTunMTU
+)
+
+// row is one option. To add one, add a row to the table of its concern.
+type row struct {
+	name     string
+	min, max int // parameters, the name not counted
+	where    where
+	class    class
+	apply    func(p *parser, a []string) error
+}
+
+// many is the max of options that take as many parameters as a line holds.
+const many = 15
+
+var (
+	tableOnce sync.Once
+	tableRows map[string]*row // set once
+)
+
+// table finds options by name.
+func table() map[string]*row {
+	tableOnce.Do(func() { tableRows = buildTable() })
+	return tableRows
+}
+
+func buildTable() map[string]*row {
+	m := make(map[string]*row)
+	for _, rows := range [][]row{
+		generalRows(), scriptRows(), deviceRows(), routeRows(), connectionRows(), proxyRows(), serverRows(), clientRows(),
+		tlsRows(), certificateRows(), cryptoRows(), managementRows(), toolRows(), oddRows(),
+	} {
+		for _, r := range rows {
+			if m[r.name] != nil {
+				panic("option " + r.name + " has two rows")
+			}
+			m[r.name] = &r
+		}
+	}
+	return m
+}
+
+// The functions below make apply functions of the common kinds.
+
+func flag(f func(o *Options) *bool) func(*parser, []string) error {
+	return func(p *parser, _ []string) error {
+		*f(p.o) = true
+		return nil
+	}
+}
+
+func text(f func(o *Options) *string) func(*parser, []string) error {
+	return func(p *parser, a []string) error {
+		*f(p.o) = a[0]
+		return nil
+	}
+}
+
+func source(f func(o *Options) *Source) func(*parser, []string) error {
+	return func(p *parser, a []string) error {
+		*f(p.o) = p.source(a)
+		return nil
+	}
+}
+
+func ignored(*parser, []string) error { return nil }
+
+// connFlag and connSource are for options of a profile.
+
+func connFlag(f func(c *Connection) *bool) func(*parser, []string) error {
+	return func(p *parser, _ []string) error {
+		*f(p.c) = true
+		return nil
+	}
+}
+
+// warned is an option that has no effect: the log says so.
+func warned(format string) func(*parser, []string) error {
+	return func(p *parser, _ []string) error {
+		p.warn(format, p.line.Name)
+		return nil
+	}
+}
+
+// refused is an option whose absence could be dangerous.
+func refused(format string) func(*parser, []string) error {
+	return func(p *parser, _ []string) error { return errorf(format, p.line.Name) }
+}
