@@ -275,10 +275,8 @@ func (c *call) pushUpdate() {
 		return
 	}
 	all := c.cmd.Name == "push-update-broad"
-	options, cid := c.args[len(c.args)-1], uint64(0)
-	if all {
-		options = c.args[0]
-	} else {
+	options, cid := c.args[0], uint64(0)
+	if !all {
 		var ok bool
 		options = c.args[1]
 		if cid, ok = c.id(c.args[0], "CID"); !ok {
