@@ -12,6 +12,9 @@ import (
 // header is the first line of a recording.
 const header = "# moongate recording 1"
 
+// maxMillis is a hundred years, well within a time.Duration.
+const maxMillis = 100 * 366 * 24 * 3600 * 1000
+
 // line is one line of a recording.
 //
 //	MILLISECONDS < LINE    from the daemon
@@ -36,7 +39,7 @@ func read(r io.Reader) ([]line, error) {
 	sc.Buffer(nil, 1<<20)
 	var all []line
 	for n := 1; sc.Scan(); n++ {
-		t := sc.Text()
+		t := strings.TrimRight(sc.Text(), "\r")
 		if n == 1 && t != header {
 			return nil, fmt.Errorf("line 1: not a recording: want %q", header)
 		}
@@ -45,7 +48,7 @@ func read(r io.Reader) ([]line, error) {
 		}
 		ms, rest, ok := strings.Cut(t, " ")
 		at, err := strconv.ParseInt(ms, 10, 64)
-		if !ok || err != nil || at < 0 || len(rest) < 2 || rest[0] != '<' && rest[0] != '>' || rest[1] != ' ' {
+		if !ok || err != nil || at < 0 || at > maxMillis || len(rest) < 2 || rest[0] != '<' && rest[0] != '>' || rest[1] != ' ' {
 			return nil, fmt.Errorf("line %d: want MILLISECONDS < LINE or MILLISECONDS > LINE", n)
 		}
 		all = append(all, line{time.Duration(at) * time.Millisecond, rest[0] == '<', rest[2:]})

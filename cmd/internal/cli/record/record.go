@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -149,6 +150,32 @@ func replies(lines []line) map[string][]string {
 	return m
 }
 
+// history answers the forms of state, log and echo that were not recorded, such as "log on 20", from the whole history.
+func history(answers map[string][]string, cmd string) (answer []string, ok bool) {
+	words := strings.Fields(cmd)
+	if len(words) < 2 || len(words) > 3 {
+		return nil, false
+	}
+	all, ok := answers[words[0]+" all"]
+	if !ok || len(all) == 0 || words[0] != "state" && words[0] != "log" && words[0] != "echo" {
+		return nil, false
+	}
+	for _, w := range words[1:] {
+		n, err := strconv.Atoi(w)
+		switch {
+		case w == "on" || w == "off":
+			answer = append(answer, "SUCCESS: real-time "+words[0]+" notification set to "+strings.ToUpper(w))
+		case w == "all":
+			answer = append(answer, all...)
+		case err == nil && n > 0:
+			answer = append(answer, all[max(0, len(all)-1-n):]...)
+		default:
+			return nil, false
+		}
+	}
+	return answer, true
+}
+
 func (p *player) write(conn net.Conn, lines ...string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -175,6 +202,9 @@ func (p *player) serve(ctx context.Context, conn net.Conn) {
 			return
 		}
 		answer, ok := answers[client.Redact(cmd)]
+		if !ok {
+			answer, ok = history(answers, cmd)
+		}
 		if !ok {
 			answer = []string{"ERROR: '" + strings.ToValidUTF8(cmd, "?") + "' is not in this recording"}
 		}
