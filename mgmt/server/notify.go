@@ -15,7 +15,7 @@ func (s *Server) State(e mgmt.State) {
 	}
 	line := append(e.Append([]byte(">STATE:")), '\r', '\n')
 	if s.wanted(func(st *seat) bool { return st.state }) {
-		s.logf(3, mgmt.FlagDebug, "MANAGEMENT: "+string(line[:len(line)-2]))
+		s.logf(3, "", "MANAGEMENT: "+string(line[:len(line)-2]))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
