@@ -46,7 +46,7 @@ var ErrRefused = errors.New("management client refused")
 func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *attempts) error {
 	st := &seat{s: s, conn: conn, name: a.Name, out: newQueue(&s.cfg.Limits), role: mgmt.RoleAdmin}
 	if st.name == "" {
-		st.name = addrName(conn.RemoteAddr())
+		st.name = peerName(conn)
 	}
 	stop := context.AfterFunc(ctx, st.out.finish)
 	defer stop()
@@ -282,16 +282,16 @@ func (st *seat) reply(line string) {
 	st.out.push(reply, append([]byte(line), '\r', '\n'))
 }
 
-// addrName is how log lines name an address.
-func addrName(a net.Addr) string {
-	switch a := a.(type) {
+// peerName is how log lines name the other end; a unix socket's is the path it came through, as the peer has none.
+func peerName(conn net.Conn) string {
+	switch a := conn.RemoteAddr().(type) {
 	case *net.TCPAddr:
 		if a.IP.To4() != nil {
 			return "[AF_INET]" + a.String()
 		}
 		return "[AF_INET6]" + a.IP.String() + ":" + string(appendInt(nil, a.Port))
 	case *net.UnixAddr:
-		return "[AF_UNIX]" + a.Name
+		return conn.LocalAddr().String()
 	}
-	return a.String()
+	return conn.RemoteAddr().String()
 }
