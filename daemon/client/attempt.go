@@ -115,10 +115,12 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 	defer timer.Stop()
 	for {
 		now := time.Now()
-		deadline := a.session.Step(now)
-		a.events(now)
-		a.flush(now)
-		deadline = earliest(deadline, a.timers(now))
+		a.session.Step(now)
+		for a.events(now) {
+			a.session.Step(now) // what the engine answered has to leave too
+		}
+		deadline := a.timers(now)
+		deadline = earliest(deadline, a.session.Step(now))
 		a.flush(now)
 		if a.stop != nil && !a.leaving(now) {
 			return *a.stop

@@ -13,15 +13,17 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// events handles what the control session reports, in order.
-func (a *attempt) events(now time.Time) {
+// events handles what the control session reports, in order, and tells whether there was anything.
+func (a *attempt) events(now time.Time) (any bool) {
 	for a.stop == nil || !a.exit.until.IsZero() {
 		e, ok := a.session.Event()
 		if !ok {
-			return
+			break
 		}
+		any = true
 		a.event(e, now)
 	}
+	return any
 }
 
 func (a *attempt) event(e control.Event, now time.Time) {
