@@ -1,0 +1,209 @@
+package test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/client"
+)
+
+// asDaemon in the environment makes this test program the daemon, so that the tests run what they were built with.
+const asDaemon = "MOONGATE_TEST_DAEMON"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asDaemon) != "" {
+		os.Exit(daemon.Main(context.Background(), os.Args[1:], daemon.Env{}))
+	}
+	os.Exit(m.Run())
+}
+
+// lab is two hosts joined by a link, with keys and certificates for both in a folder.
+//
+//	server 10.99.0.1/24, fd99::1/64  ──eth0────eth0──  client 10.99.0.2/24, fd99::2/64
+//	   tunnel 10.8.0.1/24                                 tunnel 10.8.0.2/24 …
+type lab struct {
+	dir            string
+	ca             *daemontest.CA
+	server, client *daemontest.Namespace
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	daemontest.RequireRoot(t)
+	l := &lab{dir: t.TempDir()}
+	l.server, l.client = daemontest.NewPair(t)
+	var err error
+	if l.ca, err = daemontest.NewCA("Lab CA"); err != nil {
+		t.Fatal(err)
+	}
+	l.issue(t, "server", daemontest.Spec{Name: "server", Server: true})
+	l.issue(t, "client", daemontest.Spec{Name: "client1"})
+	l.write(t, "ca.crt", l.ca.PEM)
+	l.write(t, "ta.key", daemontest.StaticKey())
+	return l
+}
+
+// issue makes a certificate with its key, as files name.crt and name.key.
+func (l *lab) issue(t *testing.T, name string, s daemontest.Spec) *daemontest.Leaf {
+	t.Helper()
+	leaf, err := l.ca.Issue(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.write(t, name+".crt", leaf.CertPEM)
+	l.write(t, name+".key", leaf.KeyPEM)
+	return leaf
+}
+
+func (l *lab) write(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	path := l.file(name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func (l *lab) file(name string) string { return filepath.Join(l.dir, name) }
+
+// serverArgs are the options of a multi-client server.
+func (l *lab) serverArgs(extra ...string) []string {
+	return append([]string{
+		"--dev", "tun", "--server", "10.8.0.0", "255.255.255.0", "--topology", "subnet", "--dh", "none", "--verb", "3",
+		"--ca", l.file("ca.crt"), "--cert", l.file("server.crt"), "--key", l.file("server.key"), "--keepalive", "10", "60",
+	}, extra...)
+}
+
+// clientArgs are the options of a client of it.
+func (l *lab) clientArgs(extra ...string) []string {
+	args := []string{
+		"--client", "--dev", "tun", "--verb", "3", "--remote-cert-tls", "server",
+		"--ca", l.file("ca.crt"), "--cert", l.file("client.crt"), "--key", l.file("client.key"),
+	}
+	if !slices.Contains(extra, "--remote") {
+		args = append(args, "--remote", "10.99.0.1", "1194")
+	}
+	return append(args, extra...)
+}
+
+// stock starts the stock daemon.
+func stock(t *testing.T, n *daemontest.Namespace, args []string) *daemontest.Process {
+	t.Helper()
+	return n.Start(t, daemontest.RequireOpenVPN(t), args...)
+}
+
+// ours starts our daemon.
+func ours(t *testing.T, n *daemontest.Namespace, args []string) *daemontest.Process {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.Start(t, "env", append([]string{asDaemon + "=1", exe}, args...)...)
+}
+
+const (
+	up      = "Initialization Sequence Completed"
+	upLimit = 20 * time.Second
+)
+
+// stockServer starts a stock server and waits until it listens.
+func (l *lab) stockServer(t *testing.T, extra ...string) *daemontest.Process {
+	t.Helper()
+	p := stock(t, l.server, l.serverArgs(extra...))
+	p.WaitLine(t, up, upLimit)
+	return p
+}
+
+// ping sends count echo requests through the tunnel and fails when more than lost of them are not answered.
+func ping(t *testing.T, from *daemontest.Namespace, target string, count, lost int, interval string) {
+	t.Helper()
+	out, _ := from.TryRun("ping", "-n", "-c", fmt.Sprint(count), "-i", interval, "-W", "2", target)
+	m := regexp.MustCompile(`(\d+) received`).FindStringSubmatch(out)
+	got := 0
+	if m != nil {
+		_, _ = fmt.Sscan(m[1], &got)
+	}
+	if count-got > lost {
+		t.Errorf("%d of %d pings to %s were answered:\n%s", got, count, target, out)
+	}
+}
+
+// network is what addresses and routes a host has, without what the kernel does to a fresh link meanwhile.
+func network(t *testing.T, n *daemontest.Namespace) string {
+	t.Helper()
+	var keep []string
+	all := n.Run(t, "ip", "-o", "addr", "show", "scope", "global") + n.Run(t, "ip", "route") + n.Run(t, "ip", "-6", "route")
+	for line := range strings.SplitSeq(all, "\n") {
+		if !strings.Contains(line, "fe80::") {
+			keep = append(keep, strings.TrimSpace(line))
+		}
+	}
+	return strings.Join(keep, "\n")
+}
+
+// manage attaches to a management socket as soon as it is there.
+func manage(t *testing.T, path string) *client.Client {
+	t.Helper()
+	deadline := time.Now().Add(upLimit)
+	for {
+		c, err := client.Dial(t.Context(), "unix:"+path, client.Options{})
+		if err == nil {
+			t.Cleanup(func() { c.Close() })
+			return c
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("management socket %s: %v", path, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// do runs a management command and fails the test when it is refused.
+func do(t *testing.T, c *client.Client, words ...string) {
+	t.Helper()
+	if _, err := c.Do(t.Context(), words...); err != nil {
+		t.Fatalf("%s: %v", strings.Join(words, " "), err)
+	}
+}
+
+// states is the state history as "NAME" or "NAME,detail".
+func states(t *testing.T, c *client.Client) []string {
+	t.Helper()
+	list, err := c.States(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, s := range list {
+		out = append(out, stateText(s))
+	}
+	return out
+}
+
+func stateText(s mgmt.State) string {
+	if s.Detail == "" {
+		return s.Name
+	}
+	return s.Name + "," + s.Detail
+}
+
+// terminate ends a daemon and fails the test unless it exits with status 0.
+func terminate(t *testing.T, p *daemontest.Process) {
+	t.Helper()
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.Wait(t, 10*time.Second); code != 0 {
+		t.Errorf("exit status %d after SIGTERM\n%s", code, p.Log())
+	}
+}
