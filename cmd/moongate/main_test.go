@@ -20,9 +20,13 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
+// stockBinary is looked up before testscript puts our own openvpn in front of it.
+var stockBinary, _ = exec.LookPath("openvpn")
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"moongate": func() { os.Exit(cli.Main(program(), os.Args)) },
+		"openvpn":  func() { os.Exit(cli.Main(program(), os.Args)) }, // the name alone makes it the daemon
 	})
 }
 
@@ -44,6 +48,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TZ", "UTC")
 			return nil
 		},
+		Condition: func(cond string) (bool, error) { return cond == "stock" && stockBinary != "", nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fake": s.fake, "do": s.do, "stock": stock, "silent": silent, "code": code, "soon": soon,
 		},
@@ -82,13 +87,11 @@ func (s *scripts) do(ts *testscript.TestScript, _ bool, args []string) {
 
 // stock listens in a folder of its own: the path of a work folder can be too long for a socket.
 func stock(ts *testscript.TestScript, _ bool, args []string) {
-	bin, err := exec.LookPath("openvpn")
-	ts.Check(err)
 	dir, err := os.MkdirTemp("", "mg")
 	ts.Check(err)
 	ts.Defer(func() { os.RemoveAll(dir) })
 	sock := filepath.Join(dir, "m.sock")
-	cmd := exec.Command(bin, append([]string{"--dev", "null", "--management", sock, "unix", "--management-hold", "--verb", "3"}, args...)...)
+	cmd := exec.Command(stockBinary, append([]string{"--dev", "null", "--management", sock, "unix", "--management-hold", "--verb", "3"}, args...)...)
 	ts.Check(cmd.Start())
 	ts.Defer(func() {
 		cmd.Process.Kill()

@@ -20,36 +20,39 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/follow"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/history"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/lines"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/man"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/record"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/script"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/secret"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/simple"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/status"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/wait"
+	"github.com/moongate-vpn/moongate/cmd/internal/demo"
 )
 
 // Program is what main brings along.
 type Program struct {
-	Version     string
-	Daemon      func(ctx context.Context, args []string) int // nil in a build without the daemon
-	CheckConfig func(path string) error
+	Version string
+	// Daemon runs the daemon with OpenVPN's command line. args0 are the arguments in front of it, for a daemon that starts
+	// itself again.
+	Daemon      func(ctx context.Context, args, args0 []string) int
+	CheckConfig func(path string) error // reads a configuration file and returns its first mistake
 }
 
 // Main runs the program with the process's arguments and streams and returns the exit code.
 func Main(p Program, argv []string) int {
 	ctx := context.Background()
-	if p.Daemon != nil { // the daemon has its own command line and its own signals
-		if strings.TrimSuffix(filepath.Base(argv[0]), ".exe") == "openvpn" {
-			return p.Daemon(ctx, argv[1:])
-		}
-		if len(argv) > 1 && argv[1] == "daemon" && !onlyHelp(argv[2:]) {
-			return p.Daemon(ctx, argv[2:])
-		}
+	// the daemon has its own command line and its own signals
+	if strings.TrimSuffix(filepath.Base(argv[0]), ".exe") == "openvpn" {
+		return p.Daemon(ctx, argv[1:], nil)
+	}
+	if len(argv) > 1 && argv[1] == "daemon" && !onlyHelp(argv[2:]) {
+		return p.Daemon(ctx, argv[2:], argv[1:2])
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	e := &env.Env{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Daemon: p.Daemon, CheckConfig: p.CheckConfig,
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, CheckConfig: p.CheckConfig,
 		InTTY: term.IsTerminal(int(os.Stdin.Fd())), OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 	}
 	return Run(ctx, e, p.Version, argv[1:])
@@ -134,40 +137,44 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	add("other", attach.NewCmd(e))
 	add("other", script.NewCmds(e)...)
 	add("other", record.NewCmds(e)...)
-	if e.Daemon != nil {
-		add("other", daemonCmd(e))
-	}
+	add("other", daemonCmd(), demoCmd(e), man.NewCmd(e, root))
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	return root
 }
 
-// daemonCmd is what help shows; Main hands the daemon its arguments before cobra sees them.
-func daemonCmd(e *env.Env) *cobra.Command {
+// daemonCmd is the page about the daemon: Main hands the daemon its arguments before cobra sees them.
+func daemonCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "daemon [FILE] [--any-openvpn-option …]", Short: "Run the VPN daemon, in place of openvpn",
 		Long:    "Run the VPN daemon with OpenVPN's own configuration files and command line. The same happens when this program is called openvpn.",
-		Example: "  moongate daemon --config client.conf --management 127.0.0.1 7505", DisableFlagParsing: true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if onlyHelp(args) {
-				return cmd.Help()
-			}
-			if code := e.Daemon(cmd.Context(), args); code != 0 {
-				return daemonExit(code)
-			}
-			return nil
-		},
+		Example: "  moongate daemon client.conf\n  moongate daemon --config client.conf --management 127.0.0.1 7505", DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 }
 
-// daemonExit is the daemon's own exit status; it said why itself.
-type daemonExit int
-
-// Error names the status.
-func (d daemonExit) Error() string { return fmt.Sprintf("the daemon ended with status %d", int(d)) }
-
-// ExitCode is the status.
-func (d daemonExit) ExitCode() int { return int(d) }
+// demoCmd plays cmd/internal/demo with this binary.
+func demoCmd(e *env.Env) *cobra.Command {
+	var keep, noPrompt bool
+	cmd := &cobra.Command{
+		Use: "demo", Short: "Bring up a tunnel between two network namespaces, and take it down again",
+		Long: "Bring up a server and a client in two network namespaces, let a Lua hook answer the password prompt, ping through the tunnel.\n" +
+			"At a terminal the prompt opens on the client. It needs root and iproute2.",
+		Example: "  moongate demo\n  moongate demo --keep", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			program, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			return demo.Run(cmd.Context(), demo.Options{
+				Out: e.Out, Err: e.Err, Program: program, Prompt: e.InTTY && e.OutTTY && !noPrompt, Stdin: os.Stdin, Stdout: os.Stdout, Keep: keep,
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&keep, "keep", false, "leave the folder with certificates, configurations and logs behind")
+	cmd.Flags().BoolVar(&noPrompt, "no-prompt", false, "do not open the prompt at the end")
+	return cmd
+}
 
 // wrapArgs makes a wrong number of arguments a usage error with the synopsis.
 func wrapArgs(c *cobra.Command) {

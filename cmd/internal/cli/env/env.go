@@ -25,8 +25,6 @@ type Env struct {
 	InTTY    bool // In is a terminal
 	OutTTY   bool // Out is a terminal
 
-	// Daemon runs the daemon with its own command line and returns its exit status.
-	Daemon func(ctx context.Context, args []string) int
 	// CheckConfig reads a daemon's configuration file and returns its first mistake.
 	CheckConfig func(path string) error
 

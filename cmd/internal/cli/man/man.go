@@ -1,0 +1,113 @@
+// Package man holds "man": the help of every command as manual pages.
+package man
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+)
+
+// NewCmd returns the command; root is the tree whose pages it writes.
+func NewCmd(e *env.Env, root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "man DIR", Short: "Write the manual pages",
+		Long:    "Write a manual page for each command into DIR and print their names.",
+		Example: "  moongate man /usr/local/share/man/man1", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return err
+			}
+			return write(e, root, args[0])
+		},
+	}
+}
+
+func write(e *env.Env, c *cobra.Command, dir string) error {
+	name := filepath.Join(dir, strings.ReplaceAll(c.CommandPath(), " ", "-")+".1")
+	if err := os.WriteFile(name, []byte(Page(c)), 0o644); err != nil {
+		return err
+	}
+	if err := e.WriteLines(name); err != nil {
+		return err
+	}
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			if err := write(e, sub, dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Page is the manual page of one command.
+func Page(c *cobra.Command) string {
+	var b strings.Builder
+	dashed := strings.ReplaceAll(c.CommandPath(), " ", "-")
+	fmt.Fprintf(&b, ".TH %q \"1\" \"\" \"moongate\" \"\"\n.SH NAME\n%s \\- %s\n", strings.ToUpper(dashed), roff(dashed), roff(c.Short))
+	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B %s\n.SH DESCRIPTION\n", roff(c.UseLine()))
+	text := c.Long
+	if text == "" {
+		text = c.Short
+	}
+	b.WriteString(paragraphs(text))
+	flags(&b, "OPTIONS", c.NonInheritedFlags())
+	flags(&b, "GLOBAL OPTIONS", c.InheritedFlags())
+	if c.Example != "" {
+		fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", lines(c.Example))
+	}
+	b.WriteString(".SH SEE ALSO\n")
+	if c.HasParent() {
+		fmt.Fprintf(&b, ".BR %s (1)\n", roff(strings.ReplaceAll(c.Parent().CommandPath(), " ", "-")))
+	}
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			fmt.Fprintf(&b, ".BR %s (1)\n", roff(strings.ReplaceAll(sub.CommandPath(), " ", "-")))
+		}
+	}
+	return b.String()
+}
+
+func flags(b *strings.Builder, title string, set *pflag.FlagSet) {
+	if !set.HasAvailableFlags() {
+		return
+	}
+	fmt.Fprintf(b, ".SH %s\n", title)
+	set.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
+		names := "--" + f.Name
+		if f.Shorthand != "" {
+			names = "-" + f.Shorthand + ", " + names
+		}
+		arg, usage := pflag.UnquoteUsage(f)
+		fmt.Fprintf(b, ".TP\n.B %s\n%s\n", roff(strings.TrimSpace(names+" "+arg)), roff(usage))
+	})
+}
+
+// paragraphs turns blank lines into paragraph breaks.
+func paragraphs(s string) string { return strings.ReplaceAll(lines(s), "\n\n", "\n.PP\n") + "\n" }
+
+func lines(s string) string {
+	all := strings.Split(s, "\n")
+	for i, l := range all {
+		all[i] = roff(l)
+	}
+	return strings.Join(all, "\n")
+}
+
+// roff escapes what the formatter would read as its own.
+func roff(s string) string {
+	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
+	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
+		s = `\&` + s
+	}
+	return s
+}
