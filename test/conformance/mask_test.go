@@ -83,13 +83,13 @@ func sortRuns(lines []string, in func(string) bool) {
 
 func TestMask(t *testing.T) {
 	for in, want := range map[string]string{
-		"1795409019,CONNECTING,,,,,,":               "<time>,CONNECTING,,,,,,",
-		">STATE:1795409081,WAIT,,,,,,":              ">STATE:<time>,WAIT,,,,,,",
-		"SUCCESS: pid=17425":                        "SUCCESS: pid=<pid>",
-		"SUCCESS: nclients=1,bytesin=5,bytesout=77": "SUCCESS: nclients=1,bytesin=<n>,bytesout=<n>",
-		">BYTECOUNT_CLI:3,10,20":                    ">BYTECOUNT_CLI:3,<n>,<n>",
-		">CLIENT:ENV,daemon_pid=7":                  ">CLIENT:ENV,daemon_pid=<n>",
-		">CLIENT:ENV,username=7":                    ">CLIENT:ENV,username=7",
+		"1795409019,CONNECTING,,,,,,":                          "<time>,CONNECTING,,,,,,",
+		">STATE:1795409081,WAIT,,,,,,":                         ">STATE:<time>,WAIT,,,,,,",
+		"SUCCESS: pid=17425":                                   "SUCCESS: pid=<pid>",
+		"SUCCESS: nclients=1,bytesin=5,bytesout=77":            "SUCCESS: nclients=1,bytesin=<n>,bytesout=<n>",
+		">BYTECOUNT_CLI:3,10,20":                               ">BYTECOUNT_CLI:3,<n>,<n>",
+		">CLIENT:ENV,daemon_pid=7":                             ">CLIENT:ENV,daemon_pid=<n>",
+		">CLIENT:ENV,username=7":                               ">CLIENT:ENV,username=7",
 		"client1,10.99.0.2:4001,2870,2768,2026-11-23 04:47:31": "client1,10.99.0.2:4001,<n>,<n>,<date>",
 		"CLIENT_LIST\tc\t10.99.0.2:1\t10.8.0.2\t\t28\t27\t2026-11-23 04:47:31\t1795409251\ta\t0\t0\tAES-256-GCM": "CLIENT_LIST\tc\t10.99.0.2:1\t10.8.0.2\t\t<n>\t<n>\t<date>\t<time>\ta\t0\t0\tAES-256-GCM",
 		"0,10.99.0.1,1194,udp,enabled": "0,10.99.0.1,1194,udp,enabled",

@@ -1,3 +1,5 @@
+//go:build linux
+
 package conformance
 
 import (
@@ -11,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -129,6 +132,7 @@ func (p *player) attach(n int) error {
 				return err
 			}
 		}
+		_ = p.accept.(*net.UnixListener).SetDeadline(time.Now().Add(patience))
 		conn, err := p.accept.Accept()
 		if err != nil {
 			return err
