@@ -25,7 +25,7 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 	}
 	c := client.New(client.Deps{
 		Options: p.opts, Log: engineLog{p}, Port: p.port, Signals: p.sig, Secrets: p.secrets, Hooks: runner,
-		Env: p.environment(), Totals: &p.totals, Net: p.net, Console: p.console, Version: compatible, Reread: reread,
+		Env: p.environment(), Totals: &p.totals, Net: p.net, Console: p.console, Version: compatible, Reread: reread, QueryToken: p.opts.ManagementQueryToken,
 		StateDir: p.stateDir, Up: p.up,
 	})
 	return c, func(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -103,9 +104,11 @@ func parseFailed(err error, opts *config.Options, env Env) int {
 // errorLines are the lines of an option error: its text, and the hint about help or the usual end of a fatal one.
 func errorLines(e *config.Error) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
-		for line := range strings.SplitSeq(e.Error(), "\n") {
-			if !yield(line) {
-				return
+		for _, text := range append(slices.Clone(e.Before), e.Error()) {
+			for line := range strings.SplitSeq(text, "\n") {
+				if !yield(line) {
+					return
+				}
 			}
 		}
 		switch {

@@ -11,7 +11,7 @@ import (
 )
 
 // scripts are the Lua files the options name.
-func (p *process) scripts() []string { return nil }
+func (p *process) scripts() []string { return p.opts.LuaScripts }
 
 // startScripts runs each Lua file over a management connection of its own, inside the process. A script that fails is
 // logged with file and line, and the daemon goes on without it.
