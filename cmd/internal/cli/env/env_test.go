@@ -1,0 +1,62 @@
+package env
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/moongate-vpn/moongate/mgmt/client"
+)
+
+type exits int
+
+func (e exits) Error() string { return "x" }
+func (e exits) ExitCode() int { return int(e) }
+
+func TestCode(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{
+		{nil, CodeDone},
+		{context.Canceled, CodeDone},
+		{&client.ReplyError{Cmd: "kill", Text: "common name 'x' not found"}, CodeDaemon},
+		{Usagef("which?"), CodeUsage},
+		{client.ErrLine, CodeUsage},
+		{&client.UnreachableError{Addr: "x", Err: fmt.Errorf("refused")}, CodeUnreachable},
+		{client.ErrLost, CodeUnreachable},
+		{client.ErrNotManagement, CodeUnreachable},
+		{client.ErrPassword, CodeRefused},
+		{fmt.Errorf("%w: %w", client.ErrPassword, client.ErrLost), CodeRefused},
+		{client.ErrNoGreeting, CodeTimeout},
+		{client.ErrTimeout, CodeTimeout},
+		{ErrTimeout, CodeTimeout},
+		{context.DeadlineExceeded, CodeTimeout},
+		{ErrCondition, CodeCondition},
+		{exits(42), 42},
+	} {
+		if got := Code(fmt.Errorf("wrapped: %w", wrap(tt.err))); tt.err != nil && got != tt.want {
+			t.Errorf("%v: code %d, want %d", tt.err, got, tt.want)
+		}
+		if got := Code(tt.err); got != tt.want {
+			t.Errorf("%v: code %d, want %d", tt.err, got, tt.want)
+		}
+	}
+}
+
+func wrap(err error) error {
+	if err == nil {
+		return context.Canceled
+	}
+	return err
+}
+
+func TestCleanKeepsTextAndDropsEscapes(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain": "plain", "tab\there": "tab\there", "\x1b[2Jx": "\uFFFD[2Jx", "größe": "größe", "a\rb": "a\uFFFDb", "\u009b1m": "\uFFFD1m",
+	} {
+		if got := Clean(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
