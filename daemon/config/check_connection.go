@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // certificates applies the rules about dh and CA.
 func (p *parser) certificates() error {
@@ -8,6 +11,9 @@ func (p *parser) certificates() error {
 	if o.TLSClient && !o.TLSServer && o.DH.Set() {
 		p.warn("WARNING: Ignoring option 'dh' in tls-client mode, please only include this in your server configuration")
 		o.DH = Source{}
+	}
+	if o.TLSServer && !o.DH.Set() {
+		return errorf("You must define DH file (--dh)")
 	}
 	if (o.TLSClient || o.TLSServer) && !o.CA.Set() && o.CAPath == "" && !o.PKCS12.Set() && len(o.PeerFingerprint) > 0 {
 		p.note(1, "", "Using certificate fingerprint to verify peer (no CA option set). ")
@@ -19,12 +25,6 @@ func (p *parser) certificates() error {
 func (p *parser) checkConnections() error {
 	if p.o.Dev == "" {
 		return errorf("You must define TUN/TAP device (--dev)")
-	}
-	if p.o.DevType == "" {
-		return fatalf("I don't recognize device %s as a tun or tap device", p.o.Dev)
-	}
-	if p.o.DevType != DevTun && p.o.DevType != DevTap && p.o.DevType != DevNull {
-		return errorf("unknown --dev-type: %s", p.o.DevType)
 	}
 	for i := range p.o.Connections {
 		if err := p.checkConnection(&p.o.Connections[i]); err != nil {
@@ -59,7 +59,10 @@ func (p *parser) checkConnection(c *Connection) error {
 			return errorf("local and remote/netmask --ifconfig addresses must be different")
 		}
 	}
-	if len(mgmt.ManagementListen) == 0 && (mgmt.ManagementClient || mgmt.ManagementQueryPasswords || mgmt.ManagementQueryRemote ||
+	if err := checkBind(c); err != nil {
+		return err
+	}
+	if len(mgmt.ManagementListen) == 0 && len(mgmt.LuaScripts) == 0 && (mgmt.ManagementClient || mgmt.ManagementQueryPasswords || mgmt.ManagementQueryRemote ||
 		mgmt.ManagementQueryProxy || mgmt.ManagementHold || mgmt.ManagementSignal || mgmt.ManagementForgetDisconnect ||
 		mgmt.ManagementClientAuth || mgmt.ManagementExternalKey || mgmt.ManagementExternalCert != "" ||
 		mgmt.ManagementClientUser != "" || mgmt.ManagementClientGroup != "") {
@@ -87,7 +90,7 @@ func (p *parser) checkConnection(c *Connection) error {
 		return errorf("--socks-proxy can not be used in TCP Server mode")
 	case c.Proto.IsTCPServer() && len(o.state.remotes) > 1:
 		return errorf("TCP server mode allows at most one --remote address")
-	case o.NoReplay && o.state.replayWindow:
+	case o.NoReplay && (o.ReplayWindow != 64 || o.ReplayTime != 15*time.Second):
 		return errorf("--replay-window doesn't make sense when replay protection is disabled with --no-replay")
 	case count(o.TLSServer, o.TLSClient, o.Secret.Set()) > 1:
 		return errorf("specify only one of --tls-server, --tls-client, or --secret")
@@ -109,6 +112,16 @@ func count(conditions ...bool) int {
 		}
 	}
 	return n
+}
+
+// checkDevice refuses devices whose kind is not known.
+func (p *parser) checkDevice() error {
+	switch p.o.DevType {
+	case DevTun, DevTap, DevNull:
+		return nil
+	default:
+		return fatalf("I don't recognize device %s as a tun or tap device", p.o.Dev)
+	}
 }
 
 // checkCredentials holds the rules about keys and certificates.

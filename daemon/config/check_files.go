@@ -50,9 +50,6 @@ func (p *parser) checkFiles() error {
 	if p.env.SkipFiles {
 		return nil
 	}
-	if err := p.checkScripts(); err != nil {
-		return err
-	}
 	o := p.o
 	checks := []fileCheck{
 		{option: "--dh", source: o.DH, mode: accessRead},
@@ -69,6 +66,13 @@ func (p *parser) checkFiles() error {
 	}
 	if o.DH.Path == "none" {
 		checks[0].source = Source{}
+	}
+	if o.ManagementQueryToken { // somebody will be asked for what is not there
+		for i, c := range checks {
+			if c.option == "--cert" || c.option == "--key" || c.option == "--pkcs12" {
+				checks[i].source = Source{}
+			}
+		}
 	}
 	for _, c := range o.Connections {
 		checks = append(checks,
@@ -145,38 +149,28 @@ func (p *parser) checkFile(c fileCheck) string {
 
 func access(path string, mode uint32) error { return syscall.Access(path, mode) }
 
-// checkScripts looks for the program of every command.
-func (p *parser) checkScripts() error {
-	o := p.o
-	for _, s := range []struct {
-		name, cmd string
-		chroot    bool
-	}{
-		{"--up", o.Up, false}, {"--down", o.Down, true}, {"--ipchange", o.IPChange, true}, {"--tls-verify", o.TLSVerify, true},
-		{"--auth-user-pass-verify", o.AuthUserPassVerify, true}, {"--client-connect", o.ClientConnect, true},
-		{"--client-disconnect", o.ClientDisconnect, true}, {"--client-crresponse", o.ClientCRResponse, true},
-		{"--learn-address", o.LearnAddress, true}, {"--route-up", o.RouteUp, false}, {"--route-pre-down", o.RoutePreDown, true},
-		{"--tls-crypt-v2-verify", o.TLSCryptV2Verify, true},
-	} {
-		if s.cmd == "" {
-			continue
-		}
-		argv, err := lexer.Split(s.cmd, s.name+" script")
-		if err != nil {
-			return &Error{Text: err.Error(), Usage: true}
-		}
-		if len(argv) == 0 {
-			return errorf("%s script path is empty", s.name)
-		}
-		path := argv[0]
-		if s.chroot && o.Chroot != "" {
-			path = filepath.Join(o.Chroot, path)
-		}
-		if err := access(path, accessExec); err != nil {
-			e := errorf("Please correct this error.")
-			e.Before = []string{fmt.Sprintf("Options error: %s script fails with '%s': %s", s.name, path, errnoText(err))}
-			return e
-		}
+// checkScript looks for the program of a command as soon as the option is met. A chroot counts when it was set before
+// and the script runs after it.
+func (p *parser) checkScript(name, cmd string) error {
+	if p.env.SkipFiles {
+		return nil
+	}
+	option := "--" + name + " script"
+	argv, err := lexer.Split(cmd, option)
+	if err != nil {
+		return &Error{Text: err.Error(), Usage: true}
+	}
+	if len(argv) == 0 {
+		return errorf("%s path is empty", option)
+	}
+	path := argv[0]
+	if p.o.Chroot != "" && name != "up" && name != "route-up" {
+		path = filepath.Join(p.o.Chroot, path)
+	}
+	if err := access(path, accessExec); err != nil {
+		e := errorf("Please correct this error.")
+		e.Before = []string{fmt.Sprintf("Options error: %s fails with '%s': %s", option, path, errnoText(err))}
+		return e
 	}
 	return nil
 }

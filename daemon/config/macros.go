@@ -108,7 +108,7 @@ func (p *parser) expandServer() error {
 	case o.DevType != DevTun && o.DevType != DevTap:
 		return errorf("--server directive only makes sense with --dev tun or --dev tap")
 	case bits < 16:
-		return errorf("--server directive netmask allows for too many host addresses (subnet must be 255.255.0.0 or higher)")
+		return errorf("--server directive netmask allows for too many host addresses (subnet must be 255.255.0.0 (/16) or higher)")
 	}
 	o.ModeServer, o.TLSServer = true, true
 	network, mask := toUint(s.network), toUint(s.netmask)
@@ -117,7 +117,7 @@ func (p *parser) expandServer() error {
 	pool := IfconfigPool{}
 	if o.DevType == DevTun {
 		if bits > 29 {
-			return errorf("--server directive when used with --dev tun must define a subnet of 255.255.255.248 or lower")
+			return errorf("--server directive when used with --dev tun must define a subnet of 255.255.255.248 (/29) or lower")
 		}
 		if o.Topology == TopologySubnet {
 			o.Ifconfig = Ifconfig{Local: own, Remote: s.netmask}
@@ -148,7 +148,7 @@ func (p *parser) expandServer() error {
 		o.Push = append(o.Push, "topology "+string(o.Topology))
 	} else {
 		if bits > 30 {
-			return errorf("--server directive when used with --dev tap must define a subnet of 255.255.255.252 or lower")
+			return errorf("--server directive when used with --dev tap must define a subnet of 255.255.255.252 (/30) or lower")
 		}
 		o.Ifconfig = Ifconfig{Local: own, Remote: s.netmask}
 		pool = IfconfigPool{Start: fromUint(network + 2), End: fromUint(broadcast - 1), Netmask: s.netmask}
@@ -206,8 +206,8 @@ func (p *parser) expandBridge() error {
 
 func (p *parser) expandKeepalive() error {
 	o, k := p.o, p.o.state.keepalive
-	if k == nil {
-		return nil
+	if k == nil || *k == (keepalive{}) {
+		return nil // 0 0 is off
 	}
 	switch {
 	case k.ping <= 0 || k.timeout <= 0:

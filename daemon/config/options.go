@@ -412,6 +412,7 @@ type Management struct {
 	ManagementQueryPasswords   bool
 	ManagementQueryRemote      bool
 	ManagementQueryProxy       bool
+	ManagementQueryToken       bool // ask for a key file that is not there yet; an extension of ours
 	ManagementHold             bool
 	ManagementSignal           bool
 	ManagementForgetDisconnect bool
@@ -421,6 +422,8 @@ type Management struct {
 	ManagementExternalKeyFlags []string // nopadding pkcs1 pss digest; "pkcs1" when none was given
 	ManagementExternalCert     string   // hint; empty: off
 	ManagementLogCache         int      // lines, default 250
+
+	LuaScripts []string // Lua files run inside the daemon over a port of their own; an extension of ours
 }
 
 // ManagementAddr is one listener.

@@ -64,7 +64,7 @@ func (p *parser) argv(args []string) error {
 		for n < len(args) && n <= many && !strings.HasPrefix(args[n], "--") {
 			n++
 		}
-		d := Directive{Name: name, Params: args[1:n], File: cmdLine, Line: 1}
+		d := Directive{Name: name, Params: args[1:n:n], File: cmdLine, Line: 1}
 		args = args[n:]
 		if err := p.apply(d); err != nil {
 			return err
@@ -84,7 +84,7 @@ func (p *parser) finish() error {
 	for _, step := range []func(*parser) error{
 		(*parser).macros, (*parser).ciphers, (*parser).compatibility, (*parser).profiles, (*parser).certificates,
 		(*parser).checkConnections, (*parser).checkMode, (*parser).checkCredentials, (*parser).checkTLSOnly,
-		(*parser).warnings, (*parser).finishDNS, (*parser).checkFiles,
+		(*parser).warnings, (*parser).finishDNS, (*parser).checkFiles, (*parser).checkDevice,
 	} {
 		if err := step(p); err != nil {
 			return err

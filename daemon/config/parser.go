@@ -8,14 +8,14 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
-// context is where a line comes from.
-type context uint8
+// origin is where a line comes from.
+type origin uint8
 
 const (
-	mainContext context = iota // command line and files
-	connContext                // a connection block
-	pushContext                // a server's list
-	ccdContext                 // a client's file
+	mainContext origin = iota // command line and files
+	connContext               // a connection block
+	pushContext               // a server's list
+	ccdContext                // a client's file
 )
 
 // Names of what is not a file.
@@ -30,7 +30,7 @@ type parser struct {
 	o   *Options
 	c   *Connection   // where options of a profile go
 	cc  *ClientConfig // of ccdContext
-	ctx context
+	ctx origin
 	env Env
 
 	line    Directive // the one being applied

@@ -16,7 +16,7 @@ func (p *parser) connection(a []string) error {
 		return err
 	}
 	p.line = outer
-	if c.set.remotes != 1 {
+	if c.set.remotes == 0 {
 		return errorf("Each 'connection' block must contain exactly one 'remote' directive")
 	}
 	p.o.state.blocks = append(p.o.state.blocks, c)
@@ -56,7 +56,7 @@ func (p *parser) profiles() error {
 		o.Float = o.Float || c.Float
 	}
 	if len(o.Connections) == 0 {
-		return errorf("No usable connection profiles are present")
+		return fatalf("No usable connection profiles are present")
 	}
 	return nil
 }
@@ -73,9 +73,6 @@ func (p *parser) derive(c *Connection) error {
 		default:
 			return errorf("--proto tcp is ambiguous in this context. Please specify --proto tcp-server or --proto tcp-client")
 		}
-	}
-	if err := checkBind(c); err != nil {
-		return err
 	}
 	if len(o.state.proxyOverride) > 0 && c.Proto.IsTCPClient() {
 		a := o.state.proxyOverride
@@ -129,7 +126,7 @@ func checkBind(c *Connection) error {
 		return errorf("--local and --nobind don't make sense when used together")
 	case c.set.lport && c.set.nobind:
 		return errorf("--lport and --nobind don't make sense when used together")
-	case c.Remote == "" && c.set.nobind:
+	case c.Remote == "" && !c.Bind:
 		return errorf("--nobind doesn't make sense unless used with --remote")
 	}
 	return nil

@@ -24,7 +24,6 @@ type parseState struct {
 	tcpNodelay bool
 
 	pingRestartSet bool
-	replayWindow   bool
 	tokenRenewal   bool
 	vlanAccept     bool
 	vlanPVID       bool

@@ -82,7 +82,7 @@ func clientRows() []row {
 			}
 			return err
 		}},
-		{"key-derivation", 1, 1, mainPush, classCrypto, func(p *parser, a []string) error {
+		{"key-derivation", 1, many, mainPush, classCrypto, func(p *parser, a []string) error {
 			if a[0] != "tls-ekm" {
 				return errorf("Unknown key-derivation method %s", a[0])
 			}
@@ -125,7 +125,7 @@ func managementRows() []row {
 		}},
 		{"management-client-user", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementClientUser })},
 		{"management-client-group", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementClientGroup })},
-		{"management-external-key", 0, 4, inMain, 0, func(p *parser, a []string) error {
+		{"management-external-key", 0, many, inMain, 0, func(p *parser, a []string) error {
 			for _, f := range a {
 				if !slices.Contains([]string{"nopadding", "pkcs1", "pss", "digest"}, f) {
 					return errorf("Unknown management-external-key flag: %s", f)
@@ -135,6 +135,10 @@ func managementRows() []row {
 			if len(a) == 0 {
 				p.o.ManagementExternalKeyFlags = []string{"pkcs1"}
 			}
+			return nil
+		}},
+		{"script", 1, 1, inMain, 0, func(p *parser, a []string) error {
+			p.o.LuaScripts = append(p.o.LuaScripts, a[0])
 			return nil
 		}},
 		{"management-external-cert", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementExternalCert })},
@@ -152,6 +156,7 @@ func managementRows() []row {
 		"management-query-passwords":   func(o *Options) *bool { return &o.ManagementQueryPasswords },
 		"management-query-remote":      func(o *Options) *bool { return &o.ManagementQueryRemote },
 		"management-query-proxy":       func(o *Options) *bool { return &o.ManagementQueryProxy },
+		"management-query-token":       func(o *Options) *bool { return &o.ManagementQueryToken },
 		"management-hold":              func(o *Options) *bool { return &o.ManagementHold },
 		"management-signal":            func(o *Options) *bool { return &o.ManagementSignal },
 		"management-forget-disconnect": func(o *Options) *bool { return &o.ManagementForgetDisconnect },

@@ -68,7 +68,7 @@ func connectionRows() []row {
 		}},
 
 		{"tun-mtu", 1, 2, connRule | inPush, classTunMTU, (*parser).tunMTU},
-		{"tun-mtu-max", 1, 1, connRule, 0, func(p *parser, a []string) error {
+		{"tun-mtu-max", 1, many, connRule, 0, func(p *parser, a []string) error {
 			n, err := integer("tun-mtu-max", a[0], 0, maxMTU)
 			if err == nil && n < minMTU {
 				return errorf("--tun-mtu-max value '%s' is invalid", a[0])
@@ -114,8 +114,13 @@ func connectionRows() []row {
 			p.o.ResolvRetry, err = duration("resolv-retry", a[0])
 			return err
 		}},
-		{"preresolve", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.Preresolve })},
-		{"ip-remote-hint", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.IPRemoteHint })},
+		{"preresolve", 0, many, inMain, 0, flag(func(o *Options) *bool { return &o.Preresolve })},
+		{"ip-remote-hint", 0, many, inMain, 0, func(p *parser, a []string) error {
+			if len(a) > 0 {
+				p.o.IPRemoteHint = a[0]
+			}
+			return nil
+		}},
 		{"proto-force", 1, 1, inMain, 0, func(p *parser, a []string) error {
 			proto, ok := parseProto(a[0])
 			if !ok {
@@ -131,8 +136,8 @@ func connectionRows() []row {
 			p.o.Mark, err = integer("mark", a[0], 0, 1<<32-1)
 			return err
 		}},
-		{"bind-dev", 1, 1, mainAll, classSockFlags, text(func(o *Options) *string { return &o.BindDev })},
-		{"socket-flags", 1, many, mainAll, classSockFlags, func(p *parser, a []string) error {
+		{"bind-dev", 1, many, mainAll, classSockFlags, text(func(o *Options) *string { return &o.BindDev })},
+		{"socket-flags", 0, many, mainAll, classSockFlags, func(p *parser, a []string) error {
 			for _, f := range a {
 				if f != "TCP_NODELAY" {
 					return errorf("unknown socket flag: %s", f)

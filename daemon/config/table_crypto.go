@@ -34,7 +34,7 @@ func cryptoRows() []row {
 			if err != nil {
 				return err
 			}
-			p.o.ReplayWindow, p.o.state.replayWindow = n, true
+			p.o.ReplayWindow = n
 			if len(a) > 1 {
 				d, err := duration("replay-window", a[1])
 				if err != nil {

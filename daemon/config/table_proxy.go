@@ -15,13 +15,15 @@ func proxyRows() []row {
 			p.o.state.proxyOverride = slices.Clone(a)
 			return nil
 		}},
-		{"http-proxy-option", 2, 3, connRule, 0, func(p *parser, a []string) error {
+		{"http-proxy-option", 1, 3, connRule, 0, func(p *parser, a []string) error {
 			h := p.c.httpProxy()
 			switch {
 			case a[0] == "VERSION" && len(a) == 2:
 				h.Version = a[1]
 			case a[0] == "AGENT" && len(a) == 2:
 				h.Agent = a[1]
+			case len(a) < 2:
+				return errorf("Bad http-proxy-option or missing or extra parameter: '%s'", a[0])
 			case a[0] == "CUSTOM-HEADER" || a[0] == "EXT1" || a[0] == "EXT2":
 				if len(h.Headers) == 10 {
 					return errorf("Cannot use more than 10 http-proxy-option CUSTOM-HEADER : '%s'", a[1])
@@ -32,12 +34,12 @@ func proxyRows() []row {
 			}
 			return nil
 		}},
-		{"http-proxy-user-pass", 1, 1, inMain | inline, 0, func(p *parser, a []string) error {
+		{"http-proxy-user-pass", 1, many, inMain | inline, 0, func(p *parser, a []string) error {
 			p.c.httpProxy().UserPass = p.source(a)
 			return nil
 		}},
-		{"http-proxy-retry", 0, 0, connRule, 0, warned(proxyRetry)},
-		{"socks-proxy-retry", 0, 0, connRule, 0, warned(proxyRetry)},
+		{"http-proxy-retry", 0, many, connRule, 0, warned(proxyRetry)},
+		{"socks-proxy-retry", 0, many, connRule, 0, warned(proxyRetry)},
 		{"http-proxy-timeout", 1, 1, connRule, 0, warned("DEPRECATED OPTION: http-proxy-timeout: In OpenVPN 2.4 the timeout until a " +
 			"connection to a server is established is managed with a single timeout set by connect-timeout")},
 		{"socks-proxy", 1, 3, connRule, 0, func(p *parser, a []string) error {

@@ -5,16 +5,16 @@ import "strconv"
 // command makes an apply function for a script. A second line overrides the first and says so.
 func command(f func(o *Options) *string) func(*parser, []string) error {
 	return func(p *parser, a []string) error {
-		p.setCommand(f(p.o), p.line.Name, a[0])
-		return nil
+		return p.setCommand(f(p.o), p.line.Name, a[0])
 	}
 }
 
-func (p *parser) setCommand(to *string, name, cmd string) {
+func (p *parser) setCommand(to *string, name, cmd string) error {
 	if *to != "" {
 		p.warn("Multiple --%s scripts defined.  The previously configured script is overridden.", name)
 	}
 	*to = cmd
+	return p.checkScript(name, cmd)
 }
 
 // scriptRows are the external commands.
@@ -47,8 +47,7 @@ func scriptRows() []row {
 				return errorf("second parm to --auth-user-pass-verify must be 'via-env' or 'via-file'")
 			}
 			p.o.AuthViaFile = a[1] == "via-file"
-			p.setCommand(&p.o.AuthUserPassVerify, p.line.Name, a[0])
-			return nil
+			return p.setCommand(&p.o.AuthUserPassVerify, p.line.Name, a[0])
 		}},
 	}, timerRows()...)
 }
@@ -56,7 +55,7 @@ func scriptRows() []row {
 // toolRows are options that ask for something else than a tunnel.
 func toolRows() []row {
 	rows := []row{
-		{"genkey", 0, 4, inMain, 0, func(p *parser, a []string) error {
+		{"genkey", 0, 3, inMain, 0, func(p *parser, a []string) error {
 			if len(a) > 0 {
 				switch a[0] {
 				case "secret", "tls-auth", "tls-crypt", "tls-crypt-v2-server", "tls-crypt-v2-client", "auth-token":
@@ -107,11 +106,11 @@ func oddRows() []row {
 			}
 			return nil
 		}},
-		{"msg-channel", 1, 1, inMain, 0, refused("--%s is only supported on Windows")},
+		{"msg-channel", 1, many, inMain, 0, refused("--%s is only supported on Windows")},
 		{"plugin", 1, many, inMain, 0, refused("--%s: shared object plugins cannot be loaded; use a script or the management port instead")},
-		{"compat-names", 0, 1, inMain, 0, refused("--%s was removed in OpenVPN 2.5")},
-		{"no-name-remapping", 0, 0, inMain, 0, refused("--%s was removed in OpenVPN 2.5")},
-		{"mtu-dynamic", 0, 2, inMain, 0, refused("--%s has been replaced by --fragment")},
+		{"compat-names", 0, many, inMain, 0, refused("--%s was removed in OpenVPN 2.5. Update your configuration.")},
+		{"no-name-remapping", 0, many, inMain, 0, refused("--%s was removed in OpenVPN 2.5. Update your configuration.")},
+		{"mtu-dynamic", 0, many, inMain, 0, refused("--%s has been replaced by --fragment")},
 		{"client-cert-not-required", 0, 0, inMain, 0, func(*parser, []string) error {
 			return fatalf("REMOVED OPTION: --client-cert-not-required, use '--verify-client-cert none' instead")
 		}},

@@ -108,7 +108,7 @@ func serverRows() []row {
 			}
 			return nil
 		}},
-		{"auth-gen-token", 0, 3, inMain, 0, serverOption("--auth-gen-token", (*parser).authGenToken)},
+		{"auth-gen-token", 0, many, inMain, 0, serverOption("--auth-gen-token", (*parser).authGenToken)},
 		{"auth-gen-token-secret", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.AuthTokenSecret })},
 		{"auth-user-pass-optional", 0, 0, inMain, 0, serverOption("--auth-user-pass-optional",
 			flag(func(o *Options) *bool { return &o.AuthUserPassOptional }))},

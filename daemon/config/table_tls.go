@@ -84,7 +84,7 @@ func tlsRows() []row {
 		{"tran-window", 1, 1, inMain, 0, seconds(func(o *Options) *time.Duration { return &o.TranWindow })},
 		{"tls-exit", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.TLSExit })},
 		{"tls-export-cert", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.TLSExportCert })},
-		{"keying-material-exporter", 2, 2, inMain, 0, func(p *parser, a []string) error {
+		{"keying-material-exporter", 2, many, inMain, 0, func(p *parser, a []string) error {
 			if !strings.HasPrefix(a[0], "EXPORTER") {
 				return errorf("Keying material exporter label must begin with \"EXPORTER\"")
 			}

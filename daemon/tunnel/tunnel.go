@@ -87,12 +87,20 @@ func (t *Tunnel) HasRoutes() bool { return len(t.net.routes) > 0 }
 
 // gateways looks up how this host reaches the world, before the tunnel changes it.
 func (t *Tunnel) gateways() {
+	o := t.cfg.Options
+	if len(o.Routes) == 0 && len(o.RoutesIPv6) == 0 && !t.net.redirect.Enabled {
+		return
+	}
 	var err error
 	if t.gw4, err = t.journal.DefaultGateway(netip.IPv4Unspecified()); err != nil && !errors.Is(err, netconf.ErrNoGateway) {
 		t.cfg.Log(1, "W", "route lookup: %v", err)
 	}
 	if t.wantsRoutes6 || t.net.redirect.IPv6 {
-		t.gw6, _ = t.journal.DefaultGateway(netip.IPv6Unspecified())
+		towards := netip.IPv6Unspecified()
+		if t.net.server.Is6() {
+			towards = t.net.server
+		}
+		t.gw6, _ = t.journal.DefaultGateway(towards)
 	}
 }
 
@@ -195,7 +203,7 @@ func (t *Tunnel) RoutesUp(ctx context.Context) bool {
 
 func (t *Tunnel) addRoutes() bool {
 	ok := true
-	if t.net.redirect.Enabled {
+	if t.net.redirect.Enabled || len(t.net.routes6) > 0 {
 		covered := make([]netip.Prefix, 0, len(t.net.routes6))
 		for _, r := range t.net.routes6 {
 			covered = append(covered, r.Dst)
