@@ -147,8 +147,6 @@ func (p *parser) checkFile(c fileCheck) string {
 	return ""
 }
 
-func access(path string, mode uint32) error { return syscall.Access(path, mode) }
-
 // checkScript looks for the program of a command as soon as the option is met. A chroot counts when it was set before
 // and the script runs after it.
 func (p *parser) checkScript(name, cmd string) error {

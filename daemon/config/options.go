@@ -315,7 +315,7 @@ type Client struct {
 	Pull                  bool
 	PullFilters           []PullFilter
 	AuthUserPass          AuthUserPass
-	AuthRetry             string // "none" (default), "nointeract" or "interact"
+	AuthRetry             string // "none", "nointeract" or "interact"; empty when not given, which is "none" at start
 	AuthNocache           bool
 	AskPass               Source // private key passphrase; file, "stdin"
 	AskPassAsk            bool   // askpass without a file

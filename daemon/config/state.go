@@ -66,7 +66,6 @@ func defaults(getenv func(string) string) *Options {
 	o.ConnectFreqInitial = Rate{100, 10 * time.Second}
 	o.VerifyClientCert = "require"
 	o.VLANAccept, o.VLANPVID = "all", 1
-	o.AuthRetry = "none"
 	o.TLSCertProfile = "legacy"
 	o.TLSTimeout, o.RenegSec, o.RenegBytes = 2*time.Second, 3600*time.Second, -1
 	o.HandWindow, o.TranWindow = 60*time.Second, 3600*time.Second
