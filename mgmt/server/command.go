@@ -38,11 +38,12 @@ func (st *seat) execute(text string) bool {
 	}
 	params, err := lexer.Split(text, where)
 	if err != nil {
-		st.logCommand(text, "")
 		st.reply(wire.Error + err.Error())
+		st.logCommand(text, "") // behind the reply, as stock does
 		return true
 	}
 	if len(params) == 0 {
+		st.logCommand(text, "")
 		return true
 	}
 	st.logCommand(text, params[0])
