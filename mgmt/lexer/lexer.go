@@ -23,7 +23,7 @@ import (
 // Limits of a line.
 const (
 	MaxParams = 16  // further text is not looked at
-	MaxLen    = 256 // a parameter of more bytes is an error, see ErrorTooLong
+	MaxLen    = 256 // bytes of a parameter; more are an error, see ErrorTooLong
 )
 
 // Kind tells errors apart.
@@ -124,7 +124,7 @@ func Split(line, where string) ([]string, error) {
 			if i < len(line) {
 				buf = append(buf, c)
 			}
-			if len(buf) >= MaxLen {
+			if len(buf) > MaxLen {
 				return nil, &Error{Kind: ErrorTooLong, Where: where, Text: string(buf[:MaxLen-1])}
 			}
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestSplit(t *testing.T) {
-	long := strings.Repeat("a", 255)
+	long := strings.Repeat("a", 256)
 	for _, tt := range []struct {
 		name, in string
 		want     []string
@@ -55,7 +55,7 @@ func TestSplit(t *testing.T) {
 }
 
 func TestSplitErrors(t *testing.T) {
-	long := strings.Repeat("a", 256)
+	long := strings.Repeat("a", 257)
 	for _, tt := range []struct {
 		name, in string
 		kind     lexer.Kind
@@ -68,8 +68,8 @@ func TestSplitErrors(t *testing.T) {
 		{"double quote, backslash", `a "b\`, lexer.ErrorDoubleQuote, `Options error: No closing quotation (") in TCP:0`},
 		{"single quote", `a 'b`, lexer.ErrorSingleQuote, `Options error: No closing single quotation (') in TCP:0`},
 		{"residual", `pid\`, lexer.ErrorResidual, `Options error: Residual parse state (2) in TCP:0`},
-		{"too long", long, lexer.ErrorTooLong, `Options error: Parameter at TCP:0 is too long (256 chars max): ` + long[1:]},
-		{"too long in quotes", `"` + long + `"`, lexer.ErrorTooLong, `Options error: Parameter at TCP:0 is too long (256 chars max): ` + long[1:]},
+		{"too long", long, lexer.ErrorTooLong, `Options error: Parameter at TCP:0 is too long (256 chars max): ` + long[2:]},
+		{"too long in quotes", `"` + long + `"`, lexer.ErrorTooLong, `Options error: Parameter at TCP:0 is too long (256 chars max): ` + long[2:]},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := lexer.Split(tt.in, "TCP:0")
