@@ -90,7 +90,7 @@ func oddRows() []row {
 		{"gremlin", 1, 1, inMain, 0, warned("WARNING: --%s is ignored")},
 		{"route-method", 1, 1, mainPush, classRouteExtras, ignored},
 		{"iproute", 1, 1, inMain, 0, warned("WARNING: --%s is ignored: routes are set without external programs")},
-		{"max-routes", 0, 1, unruled, 0, warned("DEPRECATED OPTION: --max-routes option ignored.The number of routes is unlimited as of OpenVPN 2.4. ")},
+		{"max-routes", 0, 1, unruled, 0, warned("DEPRECATED OPTION: --max-routes option ignored.The number of routes is unlimited as of OpenVPN 2.4. This option will be removed in a future version, please remove it from your configuration.")},
 		{"hash-size", 2, 2, inMain, 0, func(p *parser, a []string) error {
 			for _, s := range a {
 				if n, err := strconv.Atoi(s); err != nil || n < 1 {
@@ -114,7 +114,7 @@ func oddRows() []row {
 		{"client-cert-not-required", 0, 0, inMain, 0, func(*parser, []string) error {
 			return fatalf("REMOVED OPTION: --client-cert-not-required, use '--verify-client-cert none' instead")
 		}},
-		{"prng", 1, 2, unruled, 0, warned("WARNING: --%s is ignored: random numbers come from the operating system")},
+		{"prng", 1, 2, unruled, 0, warned("NOTICE: --prng option ignored (the random numbers of the system are used)")},
 		{"engine", 0, 1, inMain, 0, warned("WARNING: --%s is ignored: OpenSSL is not used")},
 		{"providers", 1, many, unruled, 0, warned("WARNING: --%s is ignored: OpenSSL is not used")},
 		{"use-prediction-resistance", 0, 0, inMain, 0, warned("WARNING: --%s is ignored: mbed TLS is not used")},
