@@ -91,12 +91,11 @@ func (c *Client) log(verb int, flag, format string, args ...any) {
 
 func (c *Client) state(s mgmt.State) { c.port.State(s) }
 
+// CachingWarning is logged by the engine, once, when the first password is about to be kept; not at start.
+const CachingWarning = "WARNING: this configuration may cache passwords in memory -- use the auth-nocache option to prevent this"
+
 // warnCaching says once that passwords stay in memory.
-func (c *Client) warnCaching() {
-	c.caching.Do(func() {
-		c.log(1, "W", "WARNING: this configuration may cache passwords in memory -- use the auth-nocache option to prevent this")
-	})
-}
+func (c *Client) warnCaching() { c.caching.Do(func() { c.log(1, "W", CachingWarning) }) }
 
 // Run connects again and again until a signal other than SIGUSR1 ends it. See engine.Engine.
 func (c *Client) Run(ctx context.Context) engine.Stop {
