@@ -149,13 +149,15 @@ func (a *arena) writeConfigs() error {
 			return err
 		}
 		a.accept = ln
-		management += "\nmanagement-client"
 	}
 	if a.s.password != "" {
 		management += " password.txt"
 		if err := os.WriteFile(filepath.Join(a.dir, "password.txt"), []byte(a.s.password+"\n"), 0o600); err != nil {
 			return err
 		}
+	}
+	if a.accept != nil {
+		management += "\nmanagement-client"
 	}
 	if err := a.writeConfig("daemon.conf", a.s.daemon, management); err != nil {
 		return err

@@ -30,6 +30,7 @@ var masks = []struct {
 	{regexp.MustCompile(`^(>(?:PK|RSA)_SIGN:)[A-Za-z0-9+/=]+`), "$1<data>"},
 	{regexp.MustCompile(`(Auth-Token:)\S+`), "$1<token>"},
 	{regexp.MustCompile(`^\[(\d+)\] .+`), "[$1] <filler>"},
+	{regexp.MustCompile(`(MANAGEMENT: >(?:STATE|ECHO):)\d{9,10},`), "$1<time>,"},
 }
 
 // mask prepares a line for comparison.
@@ -39,9 +40,6 @@ func mask(line string) string {
 	}
 	return line
 }
-
-// commandHelp is a line of the help command. Everyone words their own.
-var commandHelp = regexp.MustCompile(`^[a-z][-a-z0-9]* ?[^:]* +: `)
 
 // settle sorts runs of lines whose order means nothing, and reduces help to its frame.
 func settle(lines []string) []string {
@@ -53,7 +51,7 @@ func settle(lines []string) []string {
 			help = true
 		case l == "END":
 			help = false
-		case help && (commandHelp.MatchString(l) || strings.HasPrefix(l, " ")):
+		case help && !strings.HasPrefix(l, ">"): // everyone words their own
 			continue
 		}
 		out = append(out, l)
