@@ -95,6 +95,13 @@ func parseFailed(err error, opts *config.Options, env Env) int {
 			return exitError
 		}
 	}
+	if opts != nil {
+		for _, n := range opts.Notes { // what was noticed before the error
+			if n.Verb <= opts.Verb && !opts.SuppressTimestamps {
+				stamp(out, n.Text)
+			}
+		}
+	}
 	for line := range errorLines(oe) {
 		fmt.Fprintln(out, line)
 	}

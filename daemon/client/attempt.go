@@ -99,7 +99,7 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 	a.ctx = ctx
 	in := &inbound{
 		link: a.link, path: &a.c.path, control: a.control, broken: a.broken, traffic: &a.traffic, total: &a.c.totals.In,
-		notice: a.noteError, bad: a.notePacket, exit: func() { a.post(func() { a.remoteExit("OCC") }) }, remote: a.peer, float: a.prof.Float,
+		notice: a.noteError, bad: a.notePacket, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
 	}
 	a.wg.Go(in.run)
 	defer func() {
@@ -176,6 +176,10 @@ func (a *attempt) input(p controlPacket) {
 		return
 	}
 	a.traffic.lastRecv.Store(now.UnixNano())
+	if !a.peer.Addr.IsValid() {
+		a.peer = p.from // whoever called first
+		a.exportAddress("untrusted")
+	}
 }
 
 // flush sends what the session has ready.

@@ -46,6 +46,13 @@ func (c *Client) prepare(ctx context.Context) (*attempt, engine.Stop) {
 			return nil, c.tlsFailed(ctx, err)
 		}
 	}
+	if prof.Remote == "" {
+		link, err := c.listen(ctx, prof)
+		if err != nil {
+			return nil, c.failedStep(ctx, err)
+		}
+		return c.begin(prof, link, link.RemoteAddr())
+	}
 	remote, err := c.resolve(ctx, prof)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -59,6 +66,11 @@ func (c *Client) prepare(ctx context.Context) (*attempt, engine.Stop) {
 	if link == nil {
 		return nil, stop
 	}
+	return c.begin(prof, link, remote)
+}
+
+// begin starts the session on an open link.
+func (c *Client) begin(prof *config.Connection, link transport.Link, remote netip.AddrPort) (*attempt, engine.Stop) {
 	a, err := c.newAttempt(prof, link, remote)
 	if err != nil {
 		link.Close()

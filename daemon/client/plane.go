@@ -49,8 +49,6 @@ type inbound struct {
 	exit    func()               // the peer leaves
 	traffic *traffic
 	total   *atomic.Uint64
-	float   bool
-	remote  transport.Peer
 
 	bufs [][]byte
 }

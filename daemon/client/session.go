@@ -62,7 +62,9 @@ func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote
 	for _, name := range []string{"common_name", "trusted_ip", "trusted_ip6", "trusted_port", "untrusted_ip", "untrusted_ip6", "untrusted_port"} {
 		c.env.Unset(name)
 	}
-	a.exportAddress("untrusted")
+	if a.peer.Addr.IsValid() {
+		a.exportAddress("untrusted")
+	}
 	return a, nil
 }
 
@@ -201,7 +203,7 @@ func (c *Client) dialConfig(ctx context.Context, prof *config.Connection, remote
 			return cfg, fmt.Errorf("local port %s: %w", prof.LocalPort, err)
 		}
 		addr := netip.IPv4Unspecified()
-		if remote.Addr().Is6() {
+		if remote.Addr().Is6() || prof.Proto.Family() == 6 {
 			addr = netip.IPv6Unspecified()
 		}
 		if prof.Local != "" {

@@ -32,7 +32,7 @@ func (a *attempt) timers(now time.Time) time.Time {
 		due(a.exit.until)
 		return next
 	}
-	if !a.heard && a.prof.ConnectTimeout > 0 && due(a.start.Add(a.prof.ConnectTimeout)) {
+	if !a.heard && !a.opts.TLSServer && a.prof.ConnectTimeout > 0 && due(a.start.Add(a.prof.ConnectTimeout)) {
 		a.c.log(1, "", "Server poll timeout, restarting")
 		a.end(engine.USR1, mgmt.ReasonServerPoll)
 		return now

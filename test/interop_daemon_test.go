@@ -1,0 +1,179 @@
+package test
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// In the background: pid file, log file, status file; all of it is there while the daemon runs, the pid file goes with it.
+func TestDaemonInTheBackground(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.stockServer(t)
+	pidFile, logFile, status := l.file("pid"), l.file("log"), l.file("status")
+	front := ours(t, l.client, l.clientArgs("--daemon", "moongate-test", "--log", logFile, "--writepid", pidFile, "--status", status, "1"))
+	if code := front.Wait(t, 10*time.Second); code != 0 {
+		t.Fatalf("the process in front ended with status %d\n%s", code, front.Log())
+	}
+	waitFor(t, "the tunnel", func() bool { return strings.Contains(read(logFile), up) })
+	pid, err := strconv.Atoi(strings.TrimSpace(read(pidFile)))
+	if err != nil {
+		t.Fatalf("pid file: %v", err)
+	}
+	ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+	waitFor(t, "the status file", func() bool { return strings.Contains(read(status), "END\n") })
+	lines := strings.Split(read(status), "\n")
+	if lines[0] != "OpenVPN STATISTICS" || !strings.HasPrefix(lines[2], "TUN/TAP read bytes,") {
+		t.Errorf("status file:\n%s", read(status))
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the end", func() bool { _, err := os.Stat(pidFile); return os.IsNotExist(err) })
+	if !strings.HasSuffix(strings.TrimSpace(read(logFile)), "SIGTERM[hard,] received, process exiting") {
+		t.Errorf("log ends in\n%s", read(logFile))
+	}
+}
+
+func read(path string) string {
+	b, _ := os.ReadFile(path) // not there yet is empty
+	return string(b)
+}
+
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(upLimit); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not come", what)
+		}
+	}
+}
+
+// A Lua script inside the daemon answers the password prompt; one with a mistake is reported and does no harm.
+func TestDaemonRunsScripts(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.passwordServer(t)
+	good := l.write(t, "good.lua", []byte(`moongate.on("password.need", function(ev)
+  ev:answer{ username = "user1", password = "good one" }
+end)
+`))
+	bad := l.write(t, "bad.lua", []byte("local x = \nthis is no Lua\n"))
+	c := ours(t, l.client, l.clientArgs("--auth-user-pass", "--management-query-passwords", "--script", good, "--script", bad))
+	c.WaitLine(t, up, upLimit)
+	c.WaitLine(t, "bad.lua", time.Second)
+	if log := c.Log(); !strings.Contains(log, bad+":2") && !strings.Contains(log, "line 2") && !strings.Contains(log, "line:2") {
+		t.Errorf("the log does not tell file and line of the mistake:\n%s", log)
+	}
+	ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+	terminate(t, c)
+}
+
+// A key file that is not there is asked for; once it is, the client goes on.
+func TestDaemonAsksForAMissingToken(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.stockServer(t)
+	key := read(l.file("client.key"))
+	if err := os.Remove(l.file("client.key")); err != nil {
+		t.Fatal(err)
+	}
+	sock := l.file("client.sock")
+	c := ours(t, l.client, l.clientArgs("--management", sock, "unix", "--management-query-token", "--auth-retry", "interact"))
+	m := manage(t, sock)
+	prompts := m.Subscribe(mgmt.KindNeedOK)
+	next := func() {
+		t.Helper()
+		n, err := prompts.Next(t.Context())
+		if err != nil || n.Text != "Need 'token-insertion-request' confirmation MSG:Please insert "+l.file("client.key")+" token" {
+			t.Fatalf("prompt %q %v", n.Text, err)
+		}
+	}
+	next()
+	do(t, m, "needok", "token-insertion-request", "ok") // but it is not
+	next()
+	do(t, m, "needok", "token-insertion-request", "cancel")
+	next()
+	if diff := cmp.Diff([]string{"CONNECTING", "RECONNECTING,private-key-password-failure"}, states(t, m)); diff != "" {
+		t.Errorf("states (-want +got):\n%s", diff)
+	}
+	l.write(t, "client.key", []byte(key))
+	do(t, m, "needok", "token-insertion-request", "ok")
+	c.WaitLine(t, up, upLimit)
+	terminate(t, c)
+}
+
+// The daemon ends in every hold and leaves nothing behind; options that are wrong are told like stock tells them.
+func TestDaemonEnds(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	sock := l.file("client.sock")
+	c := ours(t, l.client, l.clientArgs("--management", sock, "unix", "--management-hold"))
+	m := manage(t, sock)
+	do(t, m, "signal", "SIGTERM")
+	if code := c.Wait(t, 5*time.Second); code != 0 {
+		t.Errorf("SIGTERM in the first hold: exit status %d", code)
+	}
+	if _, err := os.Stat(sock); !os.IsNotExist(err) {
+		t.Errorf("the socket is still there: %v", err)
+	}
+	for _, args := range [][]string{{"--nonsense"}, l.clientArgs("--proto", "carrier-pigeon"), l.clientArgs("--ca", l.file("nothing.crt"))} {
+		theirs, mine := stock(t, l.client, args), ours(t, l.client, args)
+		if a, b := theirs.Wait(t, 5*time.Second), mine.Wait(t, 5*time.Second); a != b {
+			t.Errorf("%v: exit status %d, stock %d", args, b, a)
+		}
+		if diff := cmp.Diff(errorLines(theirs.Log()), errorLines(mine.Log())); diff != "" {
+			t.Errorf("%v (-stock +moongate):\n%s", args, diff)
+		}
+	}
+}
+
+// errorLines are the lines of a log without times, release numbers and the kernel offload that only stock knows.
+func errorLines(log string) []string {
+	var out []string
+	for line := range strings.SplitSeq(log, "\n") {
+		if strings.Contains(line, "ovpn-dco") {
+			continue
+		}
+		if len(line) > 20 && line[4] == '-' && line[13] == ':' {
+			line = line[20:]
+		}
+		out = append(out, strings.ReplaceAll(line, "2.6.3", "2.6.14"))
+	}
+	return out
+}
+
+// Two of ours as peers, without a server mode: nothing is pushed, both negotiate as equals, also with a stock peer.
+func TestPeersWithoutPull(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		server, client func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process
+	}{{"stock server", stock, ours}, {"stock client", ours, stock}, {"both ours", ours, ours}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			both := []string{"--dev", "tun", "--verb", "3", "--ca", l.file("ca.crt"), "--ping", "5", "--ping-restart", "30"}
+			s := tt.server(t, l.server, append([]string{
+				"--tls-server", "--dh", "none", "--cert", l.file("server.crt"), "--key", l.file("server.key"),
+				"--ifconfig", "10.8.0.1", "10.8.0.2",
+			}, both...))
+			c := tt.client(t, l.client, append([]string{
+				"--tls-client", "--remote", "10.99.0.1", "--cert", l.file("client.crt"), "--key", l.file("client.key"),
+				"--ifconfig", "10.8.0.2", "10.8.0.1",
+			}, both...))
+			c.WaitLine(t, up, upLimit)
+			s.WaitLine(t, up, upLimit)
+			ping(t, l.client, "10.8.0.1", 5, 0, "0.1")
+			terminate(t, c)
+		})
+	}
+}
