@@ -28,6 +28,8 @@ const (
 //	options str | username str | password str | peer info str
 //	str = u16 length | bytes | NUL, the length counting the NUL; an empty string is 0000 and nothing else
 //
+// An empty password behind a user name is 0001 00: peers take 0000 for credentials that are missing.
+//
 // Rule: wire-protocol notes, key-method-2 message.
 type Message struct {
 	PreMaster [48]byte // from the client only
@@ -79,9 +81,14 @@ func (m *Message) Append(dst []byte, sender Role) ([]byte, error) {
 	}
 	out = append(out, m.Random1[:]...)
 	out = append(out, m.Random2[:]...)
-	for _, f := range strs {
+	const password = 2 // in strs
+	for i, f := range strs {
 		if len(f.s)+1 > f.limit || indexNUL(f.s) >= 0 {
 			return dst, ErrMessageString
+		}
+		if i == password && f.s == "" && m.Username != "" {
+			out = append(out, 0, 1, 0)
+			continue
 		}
 		out = appendString(out, f.s)
 	}

@@ -131,6 +131,29 @@ func TestMessageRefused(t *testing.T) {
 	}
 }
 
+// An empty password counts as given only when it is a string of its own.
+func TestMessageEmptyPassword(t *testing.T) {
+	for _, c := range []struct {
+		m    Message
+		want string // behind the options string
+	}{
+		{Message{Username: "u"}, "\x00\x02u\x00\x00\x01\x00\x00\x00"},
+		{Message{}, "\x00\x00\x00\x00\x00\x00"},
+	} {
+		b, err := c.m.Append(nil, Server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(b[len(b)-len(c.want):]); got != c.want {
+			t.Errorf("username %q: %q, want %q", c.m.Username, got, c.want)
+		}
+		var back Message
+		if _, err := back.Parse(b, Server); err != nil || back.Username != c.m.Username || back.Password != "" {
+			t.Errorf("username %q comes back as %q, %q: %v", c.m.Username, back.Username, back.Password, err)
+		}
+	}
+}
+
 func TestFillAndWipe(t *testing.T) {
 	var m Message
 	if err := m.Fill(bytes.NewReader(bytes.Repeat([]byte{9}, 112)), Client); err != nil {
