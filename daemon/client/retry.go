@@ -17,18 +17,19 @@ const nointeractBase = 10 * time.Second
 
 // next returns the pause before the next attempt.
 //
-//	base · 2^(rounds−4) from the fifth unsuccessful round on, at most limit
+//	base · 2^(rounds−4) from the fifth unsuccessful round on
 //
 // Rounds are attempts divided by the number of profiles. A server's backoff request raises the result and is used up.
+// Whatever comes out, limit is the longest pause.
 func (p *pauses) next(base, limit time.Duration, profiles int) time.Duration {
-	d := base
+	d := min(base, limit)
 	if rounds := p.attempts / max(profiles, 1); rounds > slowAfter {
 		shift := min(rounds-slowAfter, 15)
-		d = min(base<<shift, limit)
+		d = base << shift
 	}
 	d = max(d, p.backoff)
 	p.backoff = 0
-	return d
+	return min(d, limit)
 }
 
 // exhausted reports whether limit rounds through the profiles were unsuccessful. A limit of 0 never ends.

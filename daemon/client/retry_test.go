@@ -20,6 +20,8 @@ func TestPauseDoublesAfterFourRounds(t *testing.T) {
 		{name: "capped", attempts: 40, profiles: 1, base: time.Second, limit: 300 * time.Second, want: 300 * time.Second},
 		{name: "two profiles", attempts: 9, profiles: 2, base: time.Second, limit: 300 * time.Second, want: time.Second},
 		{name: "server's backoff", attempts: 1, profiles: 1, base: time.Second, limit: 300 * time.Second, backoff: 4 * time.Second, want: 4 * time.Second},
+		{name: "backoff above the limit", attempts: 1, profiles: 1, base: time.Second, limit: 2 * time.Second, backoff: 7 * time.Second, want: 2 * time.Second},
+		{name: "base above the limit", attempts: 1, profiles: 1, base: nointeractBase, limit: 5 * time.Second, want: 5 * time.Second},
 		{name: "smaller backoff", attempts: 6, profiles: 1, base: 5 * time.Second, limit: 300 * time.Second, backoff: 4 * time.Second, want: 20 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
