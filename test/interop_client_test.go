@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
@@ -88,7 +89,7 @@ func v2Keys(t *testing.T, l *lab) {
 }
 
 func rsaServer(t *testing.T, l *lab) {
-	l.issue(t, "rsa", daemontest.Spec{Name: "server", Server: true, Key: daemontest.RSA})
+	l.issue(t, "rsa", pki.Spec{Name: "server", Server: true, Key: pki.RSA})
 }
 
 // ownTunnelAddress is the address of tun0.
@@ -139,7 +140,7 @@ func TestClientAsksTheManagementPort(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.passwordServer(t)
-	leaf := l.issue(t, "locked", daemontest.Spec{Name: "client1"})
+	leaf := l.issue(t, "locked", pki.Spec{Name: "client1"})
 	key, err := leaf.EncryptedKey("sesame")
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +275,7 @@ func TestClientFailsLikeStock(t *testing.T) {
 			l := newLab(t)
 			l.write(t, "login.key", []byte("user1\nbad one\n"))
 			l.write(t, "phrase.key", []byte("not sesame\n"))
-			l.write(t, "other-ta.key", daemontest.StaticKey())
+			l.write(t, "other-ta.key", pki.StaticKey())
 			l.lockedKey(t)
 			if tt.files != nil {
 				tt.files(t, l)
@@ -326,7 +327,7 @@ func TestClientFailsLikeStock(t *testing.T) {
 
 func (l *lab) lockedKey(t *testing.T) {
 	t.Helper()
-	leaf := l.issue(t, "locked", daemontest.Spec{Name: "client1"})
+	leaf := l.issue(t, "locked", pki.Spec{Name: "client1"})
 	key, err := leaf.EncryptedKey("sesame")
 	if err != nil {
 		t.Fatal(err)
@@ -335,11 +336,11 @@ func (l *lab) lockedKey(t *testing.T) {
 }
 
 func foreignServer(t *testing.T, l *lab) {
-	other, err := daemontest.NewCA("Other CA")
+	other, err := pki.NewCA("Other CA")
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := other.Issue(daemontest.Spec{Name: "server", Server: true})
+	leaf, err := other.Issue(pki.Spec{Name: "server", Server: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +351,7 @@ func foreignServer(t *testing.T, l *lab) {
 
 func expiredClient(t *testing.T, l *lab) {
 	past := time.Now().Add(-48 * time.Hour)
-	l.issue(t, "old", daemontest.Spec{Name: "client1", NotBefore: past, NotAfter: past.Add(time.Hour)})
+	l.issue(t, "old", pki.Spec{Name: "client1", NotBefore: past, NotAfter: past.Add(time.Hour)})
 }
 
 // expectInOrder fails unless lines that contain the texts are there in this order.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 //	   tunnel 10.8.0.1/24                                 tunnel 10.8.0.2/24 …
 type lab struct {
 	dir            string
-	ca             *daemontest.CA
+	ca             *pki.CA
 	server, client *daemontest.Namespace
 }
 
@@ -44,18 +45,18 @@ func newLab(t *testing.T) *lab {
 	l := &lab{dir: t.TempDir()}
 	l.server, l.client = daemontest.NewPair(t)
 	var err error
-	if l.ca, err = daemontest.NewCA("Lab CA"); err != nil {
+	if l.ca, err = pki.NewCA("Lab CA"); err != nil {
 		t.Fatal(err)
 	}
-	l.issue(t, "server", daemontest.Spec{Name: "server", Server: true})
-	l.issue(t, "client", daemontest.Spec{Name: "client1"})
+	l.issue(t, "server", pki.Spec{Name: "server", Server: true})
+	l.issue(t, "client", pki.Spec{Name: "client1"})
 	l.write(t, "ca.crt", l.ca.PEM)
-	l.write(t, "ta.key", daemontest.StaticKey())
+	l.write(t, "ta.key", pki.StaticKey())
 	return l
 }
 
 // issue makes a certificate with its key, as files name.crt and name.key.
-func (l *lab) issue(t *testing.T, name string, s daemontest.Spec) *daemontest.Leaf {
+func (l *lab) issue(t *testing.T, name string, s pki.Spec) *pki.Leaf {
 	t.Helper()
 	leaf, err := l.ca.Issue(s)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
-	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 )
 
@@ -30,7 +30,7 @@ func newQuick(tb testing.TB, static *keys.StaticKey) *quick {
 		default:
 		}
 	}
-	clientTLS, serverTLS := pki(tb, daemontest.ECDSA)
+	clientTLS, serverTLS := identities(tb, pki.ECDSA)
 	now := time.Now()
 	var err error
 	q.client, err = control.New(control.Config{

@@ -11,13 +11,14 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
 // Nobody answers: the reset is sent at 0, 2, 6, 14 and 30 s, and the hand-window ends it.
 func TestHandWindow(t *testing.T) {
-	pki(t, daemontest.ECDSA)
+	identities(t, pki.ECDSA)
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, settings{
 			weather: daemontest.Weather{Loss: 1},
@@ -56,7 +57,7 @@ func TestRefusedCertificate(t *testing.T) {
 		{"by server", nil, refuse},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			pki(t, daemontest.ECDSA)
+			identities(t, pki.ECDSA)
 			synctest.Test(t, func(t *testing.T) {
 				p := newPair(t, settings{wrap: "tls-crypt", weather: daemontest.Weather{Delay: time.Millisecond}, client: tt.client, server: tt.server})
 				p.until(10*time.Second, func() bool { return len(p.client.failed) > 0 && len(p.server.failed) > 0 })
@@ -76,7 +77,7 @@ func TestRefusedCertificate(t *testing.T) {
 
 // Closing during a handshake ends its goroutine; goleak watches at the end of all tests.
 func TestCloseDuringHandshake(t *testing.T) {
-	pki(t, daemontest.ECDSA)
+	identities(t, pki.ECDSA)
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, settings{weather: daemontest.Weather{Delay: time.Millisecond}})
 		p.until(time.Second, func() bool { return slices.Contains(p.client.ops, wire.OpControlV1) })
@@ -90,7 +91,7 @@ func TestCloseDuringHandshake(t *testing.T) {
 
 // What a session refuses, packet by packet, as a client that waits for its server.
 func TestRefusedPackets(t *testing.T) {
-	pki(t, daemontest.ECDSA)
+	identities(t, pki.ECDSA)
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, settings{})
 		own := p.client.s.Own()

@@ -8,13 +8,14 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
 // Anything at all arrives at a server without wrapping, before, during and after its handshake: it must not
 // crash, answer with floods, or keep more than it has window for.
 func FuzzInput(f *testing.F) {
-	pki(f, daemontest.ECDSA)
+	identities(f, pki.ECDSA)
 	reset := wire.ControlBody{}
 	f.Add([]byte{byte(len("x"))}, uint8(0))
 	f.Add(append([]byte{wire.Header(wire.OpControlHardResetClientV2, 0), 1, 2, 3, 4, 5, 6, 7, 8}, reset.Append(nil, wire.OpControlHardResetClientV2)...), uint8(0))
@@ -50,7 +51,7 @@ func FuzzInput(f *testing.F) {
 
 // A peer that floods TLS while a hook of the handshake blocks is stopped by the window.
 func TestFloodDuringHook(t *testing.T) {
-	pki(t, daemontest.ECDSA)
+	identities(t, pki.ECDSA)
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		p := newPair(t, settings{weather: daemontest.Weather{Delay: time.Millisecond}, server: func(c *control.Config) {

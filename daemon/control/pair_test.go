@@ -15,6 +15,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
@@ -198,26 +199,26 @@ type settings struct {
 	ekm     bool
 	user    string
 	pass    string
-	key     daemontest.KeyKind
+	key     pki.KeyKind
 }
 
-// pki is made once: keys take time.
-var pki = func() func(testing.TB, daemontest.KeyKind) (client, server *tls.Config) {
+// identities are made once: keys take time.
+var identities = func() func(testing.TB, pki.KeyKind) (client, server *tls.Config) {
 	type made struct{ client, server *tls.Config }
-	cache := map[daemontest.KeyKind]made{}
-	return func(t testing.TB, kind daemontest.KeyKind) (client, server *tls.Config) {
+	cache := map[pki.KeyKind]made{}
+	return func(t testing.TB, kind pki.KeyKind) (client, server *tls.Config) {
 		t.Helper()
 		if m, ok := cache[kind]; ok {
 			return m.client.Clone(), m.server.Clone()
 		}
-		ca, err := daemontest.NewCA("Lab CA")
+		ca, err := pki.NewCA("Lab CA")
 		if err != nil {
 			t.Fatal(err)
 		}
 		roots := x509.NewCertPool()
 		roots.AddCert(ca.Cert)
 		end := func(server bool) *tls.Config {
-			leaf, err := ca.Issue(daemontest.Spec{Name: map[bool]string{true: "server", false: "client1"}[server], Server: server, Key: kind})
+			leaf, err := ca.Issue(pki.Spec{Name: map[bool]string{true: "server", false: "client1"}[server], Server: server, Key: kind})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -257,7 +258,7 @@ func realTime() time.Time { return started }
 func newPair(t testing.TB, o settings) *pair {
 	t.Helper()
 	p := &pair{t: t, now: started}
-	clientTLS, serverTLS := pki(t, o.key)
+	clientTLS, serverTLS := identities(t, o.key)
 	static, err := keys.GenerateStaticKey(randReader{})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
@@ -19,7 +20,7 @@ func TestRenewals(t *testing.T) {
 		for _, dynamic := range []bool{false, true} {
 			for _, who := range []string{"client", "server", "both"} {
 				t.Run(fmt.Sprintf("%s/dynamic=%v/%s", wrap, dynamic, who), func(t *testing.T) {
-					pki(t, daemontest.ECDSA)
+					identities(t, pki.ECDSA)
 					synctest.Test(t, func(t *testing.T) {
 						p := newPair(t, settings{wrap: wrap, weather: storm, cookie: dynamic, ekm: dynamic, seed: uint64(len(wrap + who))})
 						p.connect()
@@ -69,7 +70,7 @@ func TestRenewals(t *testing.T) {
 // The lame duck lives until the tran-window is over, counted from the start of its renewal, or until the
 // next renewal.
 func TestLameDuck(t *testing.T) {
-	pki(t, daemontest.ECDSA)
+	identities(t, pki.ECDSA)
 	synctest.Test(t, func(t *testing.T) {
 		short := func(c *control.Config) { c.TranWindow = 100 * time.Second }
 		p := newPair(t, settings{wrap: "tls-crypt", weather: daemontest.Weather{Delay: time.Millisecond}, client: short, server: short})
@@ -107,7 +108,7 @@ func TestLameDuck(t *testing.T) {
 
 // RenegAfter renews by itself, and not before the key is in use.
 func TestRenewalByAge(t *testing.T) {
-	pki(t, daemontest.ECDSA)
+	identities(t, pki.ECDSA)
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, settings{
 			wrap: "tls-crypt", weather: daemontest.Weather{Delay: time.Millisecond},
@@ -130,7 +131,7 @@ func TestRenewalByAge(t *testing.T) {
 // A renewal that fails leaves the key before it in charge, texts included, and the next one gets the next
 // key id on both ends.
 func TestFailedRenewal(t *testing.T) {
-	pki(t, daemontest.ECDSA)
+	identities(t, pki.ECDSA)
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, settings{wrap: "tls-crypt", weather: daemontest.Weather{Delay: time.Millisecond}})
 		p.connect()
@@ -166,7 +167,7 @@ func TestFailedRenewal(t *testing.T) {
 
 // A peer's soft reset before our key is in use is refused: the peer sends it again.
 func TestEarlySoftReset(t *testing.T) {
-	pki(t, daemontest.ECDSA)
+	identities(t, pki.ECDSA)
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, settings{wrap: "tls-crypt", weather: daemontest.Weather{Delay: time.Millisecond}})
 		p.server.noKeys = true

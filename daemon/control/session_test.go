@@ -12,6 +12,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 )
 
 type randReader struct{}
@@ -22,10 +23,10 @@ func TestHandshake(t *testing.T) {
 	for _, wrap := range []string{"plain", "tls-auth", "tls-crypt", "tls-crypt-v2"} {
 		for _, cookie := range []bool{false, true} {
 			for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-				for _, kind := range []daemontest.KeyKind{daemontest.ECDSA, daemontest.RSA} {
+				for _, kind := range []pki.KeyKind{pki.ECDSA, pki.RSA} {
 					for _, ekm := range []bool{false, true} {
 						name := fmt.Sprintf("%s/cookie=%v/%s/key=%d/ekm=%v", wrap, cookie, tls.VersionName(version), kind, ekm)
-						pki(t, kind) // outside the bubble
+						identities(t, kind) // outside the bubble
 						t.Run(name, func(t *testing.T) {
 							synctest.Test(t, func(t *testing.T) {
 								p := newPair(t, settings{

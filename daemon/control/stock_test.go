@@ -16,6 +16,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/wire"
@@ -121,7 +122,7 @@ func TestClientAgainstStock(t *testing.T) {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(wrap+"/"+tls.VersionName(version), func(t *testing.T) {
 				t.Parallel()
-				ca, err := daemontest.NewCA("Lab CA")
+				ca, err := pki.NewCA("Lab CA")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -133,7 +134,7 @@ func TestClientAgainstStock(t *testing.T) {
 					"dev tun", "proto udp", "port 1194", "local 127.0.0.1", "server 10.8.0.0 255.255.255.0", "topology subnet",
 					"ca ca.crt", "cert own.crt", "key own.key", "dh none", "reneg-sec 3 3", "verb 3", w.server,
 				}, "\n")
-				if err := daemontest.WriteFiles(dir, map[string][]byte{"c.conf": []byte(config)}); err != nil {
+				if err := pki.WriteFiles(dir, map[string][]byte{"c.conf": []byte(config)}); err != nil {
 					t.Fatal(err)
 				}
 				srv := ns.Start(t, daemontest.RequireOpenVPN(t), "--cd", dir, "--config", "c.conf")
@@ -227,29 +228,29 @@ func newWrapping(t *testing.T, kind, dir string) wrapping {
 	default:
 		t.Fatalf("wrapping %q", kind)
 	}
-	if err := daemontest.WriteFiles(dir, files); err != nil {
+	if err := pki.WriteFiles(dir, files); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
 // writePKI writes the files of the stock daemon's end.
-func writePKI(t *testing.T, ca *daemontest.CA, dir string, server bool) {
+func writePKI(t *testing.T, ca *pki.CA, dir string, server bool) {
 	t.Helper()
-	leaf, err := ca.Issue(daemontest.Spec{Name: map[bool]string{true: "server", false: "client1"}[server], Server: server})
+	leaf, err := ca.Issue(pki.Spec{Name: map[bool]string{true: "server", false: "client1"}[server], Server: server})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = daemontest.WriteFiles(dir, map[string][]byte{"ca.crt": ca.PEM, "own.crt": leaf.CertPEM, "own.key": leaf.KeyPEM})
+	err = pki.WriteFiles(dir, map[string][]byte{"ca.crt": ca.PEM, "own.crt": leaf.CertPEM, "own.key": leaf.KeyPEM})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
 // issueTLS makes our end's configuration.
-func issueTLS(t *testing.T, ca *daemontest.CA, server bool, version uint16) *tls.Config {
+func issueTLS(t *testing.T, ca *pki.CA, server bool, version uint16) *tls.Config {
 	t.Helper()
-	leaf, err := ca.Issue(daemontest.Spec{Name: "own", Server: server})
+	leaf, err := ca.Issue(pki.Spec{Name: "own", Server: server})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +272,7 @@ func TestServerAgainstStock(t *testing.T) {
 	for _, wrap := range []string{"plain", "tls-auth", "tls-crypt", "tls-crypt-v2"} {
 		t.Run(wrap, func(t *testing.T) {
 			t.Parallel()
-			ca, err := daemontest.NewCA("Lab CA")
+			ca, err := pki.NewCA("Lab CA")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -308,7 +309,7 @@ func TestServerAgainstStock(t *testing.T) {
 				"dev tun", "proto udp", "remote 127.0.0.1 1194", "nobind", "client",
 				"ca ca.crt", "cert own.crt", "key own.key", "reneg-sec 3", "verb 3", "route-noexec", "ifconfig-noexec", w.client,
 			}, "\n")
-			if err := daemontest.WriteFiles(dir, map[string][]byte{"c.conf": []byte(config)}); err != nil {
+			if err := pki.WriteFiles(dir, map[string][]byte{"c.conf": []byte(config)}); err != nil {
 				t.Fatal(err)
 			}
 			client := ns.Start(t, daemontest.RequireOpenVPN(t), "--cd", dir, "--config", filepath.Join(dir, "c.conf"))

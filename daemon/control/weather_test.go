@@ -13,6 +13,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
@@ -25,9 +26,9 @@ func TestHandshakeInBadWeather(t *testing.T) {
 	for _, wrap := range []string{"plain", "tls-auth", "tls-crypt", "tls-crypt-v2"} {
 		for seed := range uint64(12) {
 			t.Run(fmt.Sprintf("%s/%d", wrap, seed), func(t *testing.T) {
-				pki(t, daemontest.RSA)
+				identities(t, pki.RSA)
 				synctest.Test(t, func(t *testing.T) {
-					p := newPair(t, settings{wrap: wrap, cookie: seed%2 == 0, weather: storm, seed: seed, key: daemontest.RSA, ekm: seed%3 == 0})
+					p := newPair(t, settings{wrap: wrap, cookie: seed%2 == 0, weather: storm, seed: seed, key: pki.RSA, ekm: seed%3 == 0})
 					p.connect()
 					p.sameBlocks(0)
 					// Texts in both directions, in order, all of them.
@@ -60,7 +61,7 @@ func TestMangledPackets(t *testing.T) {
 	for _, wrap := range []string{"tls-auth", "tls-crypt", "tls-crypt-v2"} {
 		for seed := range uint64(6) {
 			t.Run(fmt.Sprintf("%s/%d", wrap, seed), func(t *testing.T) {
-				pki(t, daemontest.ECDSA)
+				identities(t, pki.ECDSA)
 				synctest.Test(t, func(t *testing.T) {
 					w := storm
 					w.Mangle = 0.3
@@ -80,7 +81,7 @@ func TestMangledPackets(t *testing.T) {
 func TestHugeClientHello(t *testing.T) {
 	for _, wrap := range []string{"plain", "tls-crypt-v2"} {
 		t.Run(wrap, func(t *testing.T) {
-			pki(t, daemontest.ECDSA)
+			identities(t, pki.ECDSA)
 			synctest.Test(t, func(t *testing.T) {
 				var hello int
 				p := newPair(t, settings{
@@ -118,7 +119,7 @@ func TestHugeClientHello(t *testing.T) {
 
 // A text has to fit one record, and peers discard control characters.
 func TestTextLimits(t *testing.T) {
-	pki(t, daemontest.ECDSA)
+	identities(t, pki.ECDSA)
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, settings{weather: daemontest.Weather{Delay: time.Millisecond}})
 		// Before the key is active texts wait.

@@ -16,27 +16,27 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
 // lab is an authority with both ends' certificates.
 type lab struct {
-	ca             *daemontest.CA
-	client, server *daemontest.Leaf
+	ca             *pki.CA
+	client, server *pki.Leaf
 }
 
-func newLab(t *testing.T, kind daemontest.KeyKind) lab {
+func newLab(t *testing.T, kind pki.KeyKind) lab {
 	t.Helper()
-	ca, err := daemontest.NewCA("Lab CA")
+	ca, err := pki.NewCA("Lab CA")
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := lab{ca: ca}
-	if l.client, err = ca.Issue(daemontest.Spec{Name: "client1", Key: kind}); err != nil {
+	if l.client, err = ca.Issue(pki.Spec{Name: "client1", Key: kind}); err != nil {
 		t.Fatal(err)
 	}
-	if l.server, err = ca.Issue(daemontest.Spec{Name: "server", Server: true, Key: kind}); err != nil {
+	if l.server, err = ca.Issue(pki.Spec{Name: "server", Server: true, Key: kind}); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -81,19 +81,19 @@ func build(t *testing.T, o tlsconf.Options) *tls.Config {
 func TestHandshake(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
-		kind           daemontest.KeyKind
+		kind           pki.KeyKind
 		client, server tlsconf.Options
 		want           string // of Describe at the client; empty: no connection
 	}{
-		{"default", daemontest.ECDSA, tlsconf.Options{Groups: "X25519"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_128_GCM_SHA256, peer certificate: 256 bits ECprime256v1, signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519"},
-		{"1.2 by the client", daemontest.ECDSA, tlsconf.Options{VersionMax: "1.2", Groups: "prime256v1"}, tlsconf.Options{}, "TLSv1.2, cipher TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256, peer certificate: 256 bits ECprime256v1, signature: ecdsa-with-SHA256, peer temporary key: 256 bits ECprime256v1"},
-		{"cipher", daemontest.RSA, tlsconf.Options{VersionMax: "1.2", Groups: "secp384r1"}, tlsconf.Options{Ciphers: "TLS-ECDHE-RSA-WITH-AES-256-GCM-SHA384:nonsense"}, "TLSv1.2, cipher TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384, peer certificate: 2048 bits RSA, signature: ecdsa-with-SHA256, peer temporary key: 384 bits ECsecp384r1"},
-		{"old cipher", daemontest.RSA, tlsconf.Options{VersionMax: "1.2", Groups: "P-521", Ciphers: "ECDHE-RSA-AES256-SHA"}, tlsconf.Options{}, "TLSv1.2, cipher TLSv1.0 ECDHE-RSA-AES256-SHA, peer certificate: 2048 bits RSA, signature: ecdsa-with-SHA256, peer temporary key: 521 bits ECsecp521r1"},
-		{"ed25519", daemontest.Ed25519, tlsconf.Options{Groups: "X25519MLKEM768"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_128_GCM_SHA256, peer certificate: 256 bits ED25519, signature: ecdsa-with-SHA256, peer temporary key: X25519MLKEM768"},
-		{"no common version", daemontest.ECDSA, tlsconf.Options{VersionMin: "1.3"}, tlsconf.Options{VersionMax: "1.2"}, ""},
-		{"no common group", daemontest.ECDSA, tlsconf.Options{Groups: "X25519"}, tlsconf.Options{Groups: "secp384r1"}, ""},
-		{"preferred", daemontest.RSA, tlsconf.Options{Profile: "preferred", Groups: "X25519"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_128_GCM_SHA256, peer certificate: 2048 bits RSA, signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519"},
-		{"suiteb and RSA", daemontest.RSA, tlsconf.Options{Profile: "suiteb"}, tlsconf.Options{}, ""},
+		{"default", pki.ECDSA, tlsconf.Options{Groups: "X25519"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_128_GCM_SHA256, peer certificate: 256 bits ECprime256v1, signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519"},
+		{"1.2 by the client", pki.ECDSA, tlsconf.Options{VersionMax: "1.2", Groups: "prime256v1"}, tlsconf.Options{}, "TLSv1.2, cipher TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256, peer certificate: 256 bits ECprime256v1, signature: ecdsa-with-SHA256, peer temporary key: 256 bits ECprime256v1"},
+		{"cipher", pki.RSA, tlsconf.Options{VersionMax: "1.2", Groups: "secp384r1"}, tlsconf.Options{Ciphers: "TLS-ECDHE-RSA-WITH-AES-256-GCM-SHA384:nonsense"}, "TLSv1.2, cipher TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384, peer certificate: 2048 bits RSA, signature: ecdsa-with-SHA256, peer temporary key: 384 bits ECsecp384r1"},
+		{"old cipher", pki.RSA, tlsconf.Options{VersionMax: "1.2", Groups: "P-521", Ciphers: "ECDHE-RSA-AES256-SHA"}, tlsconf.Options{}, "TLSv1.2, cipher TLSv1.0 ECDHE-RSA-AES256-SHA, peer certificate: 2048 bits RSA, signature: ecdsa-with-SHA256, peer temporary key: 521 bits ECsecp521r1"},
+		{"ed25519", pki.Ed25519, tlsconf.Options{Groups: "X25519MLKEM768"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_128_GCM_SHA256, peer certificate: 256 bits ED25519, signature: ecdsa-with-SHA256, peer temporary key: X25519MLKEM768"},
+		{"no common version", pki.ECDSA, tlsconf.Options{VersionMin: "1.3"}, tlsconf.Options{VersionMax: "1.2"}, ""},
+		{"no common group", pki.ECDSA, tlsconf.Options{Groups: "X25519"}, tlsconf.Options{Groups: "secp384r1"}, ""},
+		{"preferred", pki.RSA, tlsconf.Options{Profile: "preferred", Groups: "X25519"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_128_GCM_SHA256, peer certificate: 2048 bits RSA, signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519"},
+		{"suiteb and RSA", pki.RSA, tlsconf.Options{Profile: "suiteb"}, tlsconf.Options{}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLab(t, tt.kind)
@@ -121,11 +121,11 @@ func TestHandshake(t *testing.T) {
 
 // verify-client-cert: who gets in without a certificate, and with a foreign one.
 func TestClientCertPolicy(t *testing.T) {
-	l, foreign := newLab(t, daemontest.ECDSA), newLab(t, daemontest.ECDSA)
+	l, foreign := newLab(t, pki.ECDSA), newLab(t, pki.ECDSA)
 	for _, tt := range []struct {
 		name    string
 		policy  tlsconf.ClientCert
-		cert    *daemontest.Leaf // nil: none
+		cert    *pki.Leaf // nil: none
 		ok      bool
 		visible bool
 	}{
@@ -156,7 +156,7 @@ func TestClientCertPolicy(t *testing.T) {
 
 // Private keys in every form a configuration may bring, with the right, a wrong and no passphrase.
 func TestKeyForms(t *testing.T) {
-	l := newLab(t, daemontest.RSA)
+	l := newLab(t, pki.RSA)
 	rsaKey, ok := l.client.Key.(*rsa.PrivateKey)
 	if !ok {
 		t.Fatal("not an RSA key")
@@ -235,7 +235,7 @@ func TestKeyForms(t *testing.T) {
 }
 
 func TestBuildErrors(t *testing.T) {
-	l, other := newLab(t, daemontest.ECDSA), newLab(t, daemontest.ECDSA)
+	l, other := newLab(t, pki.ECDSA), newLab(t, pki.ECDSA)
 	for _, tt := range []struct {
 		name   string
 		change func(*tlsconf.Options)
@@ -276,22 +276,22 @@ func TestBuildErrors(t *testing.T) {
 func TestExternal(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		kind    daemontest.KeyKind
+		kind    pki.KeyKind
 		ext     tlsconf.External
 		version string
 		want    string // algorithm; empty: no connection
 	}{
-		{"ecdsa", daemontest.ECDSA, tlsconf.External{}, "1.3", "ECDSA"},
-		{"ecdsa digest", daemontest.ECDSA, tlsconf.External{Digest: true}, "1.2", "ECDSA,hashalg=SHA256,data=message"},
-		{"ed25519", daemontest.Ed25519, tlsconf.External{}, "1.3", "ED25519"},
-		{"pss 1.3", daemontest.RSA, tlsconf.External{PSS: true}, "1.3", "RSA_PKCS1_PSS_PADDING,hashalg=SHA256,saltlen=digest"},
-		{"pss 1.2", daemontest.RSA, tlsconf.External{PSS: true}, "1.2", "RSA_PKCS1_PSS_PADDING,hashalg=SHA256,saltlen=digest"},
-		{"pss digest", daemontest.RSA, tlsconf.External{PSS: true, Digest: true}, "1.3", "RSA_PKCS1_PSS_PADDING,hashalg=SHA256,saltlen=digest,data=message"},
-		{"pkcs1", daemontest.RSA, tlsconf.External{PKCS1: true}, "1.2", "RSA_PKCS1_PADDING"},
-		{"pkcs1 digest", daemontest.RSA, tlsconf.External{PKCS1: true, Digest: true}, "1.2", "RSA_PKCS1_PADDING,hashalg=SHA256,data=message"},
-		{"pkcs1 cannot do 1.3", daemontest.RSA, tlsconf.External{PKCS1: true}, "1.3", ""},
-		{"nopadding", daemontest.RSA, tlsconf.External{NoPadding: true}, "1.2", "RSA_NO_PADDING"},
-		{"no flag", daemontest.RSA, tlsconf.External{}, "1.2", "RSA_PKCS1_PADDING"},
+		{"ecdsa", pki.ECDSA, tlsconf.External{}, "1.3", "ECDSA"},
+		{"ecdsa digest", pki.ECDSA, tlsconf.External{Digest: true}, "1.2", "ECDSA,hashalg=SHA256,data=message"},
+		{"ed25519", pki.Ed25519, tlsconf.External{}, "1.3", "ED25519"},
+		{"pss 1.3", pki.RSA, tlsconf.External{PSS: true}, "1.3", "RSA_PKCS1_PSS_PADDING,hashalg=SHA256,saltlen=digest"},
+		{"pss 1.2", pki.RSA, tlsconf.External{PSS: true}, "1.2", "RSA_PKCS1_PSS_PADDING,hashalg=SHA256,saltlen=digest"},
+		{"pss digest", pki.RSA, tlsconf.External{PSS: true, Digest: true}, "1.3", "RSA_PKCS1_PSS_PADDING,hashalg=SHA256,saltlen=digest,data=message"},
+		{"pkcs1", pki.RSA, tlsconf.External{PKCS1: true}, "1.2", "RSA_PKCS1_PADDING"},
+		{"pkcs1 digest", pki.RSA, tlsconf.External{PKCS1: true, Digest: true}, "1.2", "RSA_PKCS1_PADDING,hashalg=SHA256,data=message"},
+		{"pkcs1 cannot do 1.3", pki.RSA, tlsconf.External{PKCS1: true}, "1.3", ""},
+		{"nopadding", pki.RSA, tlsconf.External{NoPadding: true}, "1.2", "RSA_NO_PADDING"},
+		{"no flag", pki.RSA, tlsconf.External{}, "1.2", "RSA_PKCS1_PADDING"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLab(t, tt.kind)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 )
 
 // bases are the configurations that scenarios add to. The server is 10.99.0.1, clients are 10.99.0.2; real ports are fixed
@@ -53,16 +54,16 @@ var bases = map[string]string{
 
 // material is one authority for all scenarios and both daemons, so that digests and serials compare too.
 var material = sync.OnceValues(func() (map[string][]byte, error) {
-	ca, err := daemontest.NewCA("Test CA")
+	ca, err := pki.NewCA("Test CA")
 	if err != nil {
 		return nil, err
 	}
 	files := map[string][]byte{"ca.crt": ca.PEM}
-	for name, spec := range map[string]daemontest.Spec{
+	for name, spec := range map[string]pki.Spec{
 		"server": {Name: "server", Server: true},
 		"client": {Name: "client1"},
 		"other":  {Name: "client2"},
-		"rsa":    {Name: "client3", Key: daemontest.RSA},
+		"rsa":    {Name: "client3", Key: pki.RSA},
 	} {
 		leaf, err := ca.Issue(spec)
 		if err != nil {
@@ -114,7 +115,7 @@ func newArena(t *testing.T, s *scenario, program []string, stock string) *arena 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := daemontest.WriteFiles(dir, files); err != nil {
+	if err := pki.WriteFiles(dir, files); err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range s.files {

@@ -3,7 +3,7 @@ package demo
 import (
 	"strings"
 
-	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 )
 
 // The two ends. The server asks its management port who may come in; the script admit.lua knows one user.
@@ -66,25 +66,25 @@ end)
 
 // writeFiles fills dir with certificates, configurations and scripts.
 func writeFiles(dir string) error {
-	ca, err := daemontest.NewCA("moongate demonstration")
+	ca, err := pki.NewCA("moongate demonstration")
 	if err != nil {
 		return err
 	}
-	server, err := ca.Issue(daemontest.Spec{Name: "server", Server: true})
+	server, err := ca.Issue(pki.Spec{Name: "server", Server: true})
 	if err != nil {
 		return err
 	}
-	client, err := ca.Issue(daemontest.Spec{Name: "client"})
+	client, err := ca.Issue(pki.Spec{Name: "client"})
 	if err != nil {
 		return err
 	}
-	return daemontest.WriteFiles(dir, map[string][]byte{
+	return pki.WriteFiles(dir, map[string][]byte{
 		"ca.crt":        ca.PEM,
 		"server.crt":    server.CertPEM,
 		"server.key":    server.KeyPEM,
 		"client.crt":    client.CertPEM,
 		"client.key":    client.KeyPEM,
-		"tls-crypt.key": daemontest.StaticKey(),
+		"tls-crypt.key": pki.StaticKey(),
 		"server.conf":   []byte(serverConf),
 		"client.conf":   []byte(clientConf),
 		"answer.lua":    []byte(strings.TrimLeft(answerLua, "\n")),

@@ -1,4 +1,4 @@
-package daemontest_test
+package pki_test
 
 import (
 	"crypto/x509"
@@ -6,32 +6,32 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 )
 
 func TestIssuedCertificatesVerify(t *testing.T) {
-	ca, err := daemontest.NewCA("Lab CA")
+	ca, err := pki.NewCA("Lab CA")
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, err := daemontest.NewCA("Other CA")
+	foreign, err := pki.NewCA("Other CA")
 	if err != nil {
 		t.Fatal(err)
 	}
 	past := time.Now().Add(-48 * time.Hour)
 	for _, tt := range []struct {
 		name  string
-		spec  daemontest.Spec
-		by    *daemontest.CA
+		spec  pki.Spec
+		by    *pki.CA
 		usage x509.ExtKeyUsage
 		ok    bool
 	}{
-		{"client", daemontest.Spec{Name: "c"}, ca, x509.ExtKeyUsageClientAuth, true},
-		{"server rsa", daemontest.Spec{Name: "s", Server: true, Key: daemontest.RSA}, ca, x509.ExtKeyUsageServerAuth, true},
-		{"ed25519", daemontest.Spec{Name: "e", Key: daemontest.Ed25519}, ca, x509.ExtKeyUsageClientAuth, true},
-		{"client as server", daemontest.Spec{Name: "c"}, ca, x509.ExtKeyUsageServerAuth, false},
-		{"expired", daemontest.Spec{Name: "x", NotBefore: past, NotAfter: past.Add(time.Hour)}, ca, x509.ExtKeyUsageClientAuth, false},
-		{"foreign", daemontest.Spec{Name: "f"}, foreign, x509.ExtKeyUsageClientAuth, false},
+		{"client", pki.Spec{Name: "c"}, ca, x509.ExtKeyUsageClientAuth, true},
+		{"server rsa", pki.Spec{Name: "s", Server: true, Key: pki.RSA}, ca, x509.ExtKeyUsageServerAuth, true},
+		{"ed25519", pki.Spec{Name: "e", Key: pki.Ed25519}, ca, x509.ExtKeyUsageClientAuth, true},
+		{"client as server", pki.Spec{Name: "c"}, ca, x509.ExtKeyUsageServerAuth, false},
+		{"expired", pki.Spec{Name: "x", NotBefore: past, NotAfter: past.Add(time.Hour)}, ca, x509.ExtKeyUsageClientAuth, false},
+		{"foreign", pki.Spec{Name: "f"}, foreign, x509.ExtKeyUsageClientAuth, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			leaf, err := tt.by.Issue(tt.spec)
@@ -49,11 +49,11 @@ func TestIssuedCertificatesVerify(t *testing.T) {
 }
 
 func TestRevocationListNamesTheRevoked(t *testing.T) {
-	ca, err := daemontest.NewCA("Lab CA")
+	ca, err := pki.NewCA("Lab CA")
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := ca.Issue(daemontest.Spec{Name: "gone"})
+	leaf, err := ca.Issue(pki.Spec{Name: "gone"})
 	if err != nil {
 		t.Fatal(err)
 	}
