@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -29,6 +31,15 @@ type Env struct {
 	Args0 []string
 	// NoSignals leaves the signals of the process alone: only the context and the management port end the daemon.
 	NoSignals bool
+	// RunScript runs the Lua file at path over conn, a management connection, until it or ctx ends, and closes conn. Its
+	// error tells file and line first and may go on with a trace in further lines. nil: scripts are not available.
+	RunScript func(ctx context.Context, conn net.Conn, path string, out ScriptOutput) error
+}
+
+// ScriptOutput is where the words of a script go.
+type ScriptOutput struct {
+	Log   *slog.Logger
+	Print func(text string)
 }
 
 func (e Env) withDefaults() Env {

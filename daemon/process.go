@@ -42,6 +42,8 @@ type process struct {
 	mu      sync.Mutex // guards current
 	current engine.Engine
 
+	lua scriptHost
+
 	privileges *privileges
 	dropped    bool
 	pidFile    string
