@@ -107,7 +107,7 @@ func compare(t *testing.T, s *scenario, theirs, mine *arena) {
 		t.Errorf("ours: %v", gotErr)
 	}
 	if len(hunks) > 0 || gotErr != nil {
-		t.Logf("%s", mine.logs())
+		t.Logf("ours in full:\n%s\n%s", strings.Join(got, "\n"), mine.logs())
 	}
 }
 

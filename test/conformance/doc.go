@@ -35,6 +35,7 @@
 //	C: LINE            sends a line; several may follow each other without waiting
 //	R: "BYTES"         sends bytes, a Go string
 //	wait: TEXT         takes lines up to one that begins with TEXT, after masking
+//	either: TEXT       the same, or until the connection is closed or three seconds are over: where we mean to differ
 //	end                takes lines until the daemon closes the connection
 //	detach             closes the connection
 //	poll: CMD => TEXT  repeats a command until its answer contains TEXT; none of it is compared
@@ -45,7 +46,7 @@
 //	exit               waits for the end of the process and takes its status
 //	P: LINE            sends a line to the peer's port, after which "pwait: TEXT" waits there
 //
-// Nothing sleeps: a step waits for a line, or for nothing.
+// Nothing sleeps: a step waits for a line, or for nothing. "either" alone takes a silence for an answer.
 //
 // # What is compared
 //

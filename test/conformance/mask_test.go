@@ -17,6 +17,7 @@ var masks = []struct {
 	{regexp.MustCompile(`^(>(?:STATE|LOG|ECHO):|)\d{9,10},`), "$1<time>,"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b`), "<date>"},
 	{regexp.MustCompile(`<date>([,\t])\d{9,10}`), "<date>$1<time>"},
+	{regexp.MustCompile(`^((?:>STATE:)?<time>,CONNECTED,[^,]*,[^,]*,[^,]*,\d+,[^,]+,)\d+`), "$1<port>"},
 	{regexp.MustCompile(`\bpid=\d+`), "pid=<pid>"},
 	{regexp.MustCompile(`^(OpenVPN Version: |Management Interface for |TITLE[,\t]).+`), "$1<title>"},
 	{regexp.MustCompile(`(Client connected from \[AF_INET6?\][^ ]*:)\d+`), "$1<port>"},

@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,7 +73,11 @@ func (p *player) step(st step) error {
 			return errors.New("no such signal")
 		}
 		p.said = append(p.said, "<signal "+st.arg+">")
-		return p.procs["daemon"].cmd.Process.Signal(sig)
+		err := p.procs["daemon"].cmd.Process.Signal(sig)
+		if errors.Is(err, os.ErrProcessDone) {
+			err = nil // behind an either
+		}
+		return err
 	case "log":
 		return p.waitLog(st.arg)
 	case "P", "pwait":
@@ -88,9 +93,14 @@ func (p *player) step(st step) error {
 	case "R":
 		return p.send(st.n, s, st.arg, strconv.Quote(st.arg))
 	case "wait":
-		return p.wait(st.n, s, st.arg)
+		return p.wait(st.n, s, patience, st.arg)
+	case "either":
+		if err := p.wait(st.n, s, silence, st.arg, closed); !errors.Is(err, errSilence) {
+			return err
+		}
+		return nil
 	case "end":
-		return p.wait(st.n, s, closed)
+		return p.wait(st.n, s, patience, closed)
 	case "detach":
 		delete(p.sessions, st.n)
 		p.said = append(p.said, tag(st.n, "<detach>"))
@@ -164,20 +174,21 @@ func (p *player) send(n int, s *session, bytes, shown string) error {
 	return err
 }
 
-// wait takes lines up to one that begins with text, masked.
-func (p *player) wait(n int, s *session, text string) error {
-	limit := time.After(patience)
+// wait takes lines up to one that begins with one of texts, masked.
+func (p *player) wait(n int, s *session, limit time.Duration, texts ...string) error {
+	over := time.After(limit)
 	var taken []string
 	for {
-		line, err := s.next(limit)
+		line, err := s.next(over)
 		if err == nil {
 			p.remember(line)
 			line = mask(line)
 			taken = append(taken, tag(n, line))
 		}
-		if err != nil || line == closed || strings.HasPrefix(line, text) {
+		found := slices.ContainsFunc(texts, func(text string) bool { return strings.HasPrefix(line, text) })
+		if err != nil || line == closed || found {
 			p.said = append(p.said, settle(taken)...)
-			if err == nil && line == closed && text != closed {
+			if err == nil && !found {
 				err = errors.New("the daemon closed the connection")
 			}
 			return err

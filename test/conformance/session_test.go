@@ -13,6 +13,12 @@ import (
 // patience is how long a step waits. It is generous: only a failing scenario uses it up.
 const patience = 25 * time.Second
 
+// silence is how long "either" waits for what one of the two does not say.
+const silence = 3 * time.Second
+
+// errSilence is the end of patience.
+var errSilence = errors.New("nothing came")
+
 // question is the one output of the port without a line end.
 const question = "ENTER PASSWORD:"
 
@@ -96,6 +102,6 @@ func (s *session) next(limit <-chan time.Time) (string, error) {
 		}
 		return l, nil
 	case <-limit:
-		return "", errors.New("nothing came")
+		return "", errSilence
 	}
 }
