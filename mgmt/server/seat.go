@@ -25,6 +25,8 @@ type seat struct {
 	over atomic.Bool // aborted: what is left needs no goodbye
 	why  string      // of the abort
 
+	ending atomic.Bool // finish was called: its limit runs from the first time
+
 	// Guarded by Server.mu.
 	attached  bool
 	id        uint64
@@ -48,7 +50,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *at
 	if st.name == "" {
 		st.name = peerName(conn)
 	}
-	stop := context.AfterFunc(ctx, st.out.finish)
+	stop := context.AfterFunc(ctx, st.finish)
 	defer stop()
 	defer st.hangUp()
 	if a.Check != nil {
@@ -84,14 +86,17 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *at
 	var writer sync.WaitGroup
 	writer.Go(st.write)
 	defer writer.Wait()
-	defer st.out.finish()
+	defer st.finish()
 
 	rest, err := st.login(ctx, a, wrong)
 	if err != nil {
 		return err
 	}
 	leave()
-	conn.SetReadDeadline(time.Time{})
+	conn.SetDeadline(time.Time{})
+	if st.ending.Load() { // meanwhile
+		st.limitFlush()
+	}
 	if err := s.attach(st); err != nil {
 		return err
 	}
@@ -229,9 +234,6 @@ func (st *seat) write() {
 		if broken {
 			break
 		}
-		if closing {
-			st.conn.SetWriteDeadline(time.Now().Add(st.s.cfg.Limits.Flush))
-		}
 		b := st.out.take(buf, &took)
 		if len(b) == 0 {
 			if closing {
@@ -255,6 +257,17 @@ func (st *seat) write() {
 
 // past is a deadline that wakes blocked reads and writes.
 var past = time.Unix(1, 0)
+
+// finish ends the seat after what is queued for it was written. A write that blocks already, because nobody reads, is given
+// the flush limit too.
+func (st *seat) finish() {
+	st.out.finish()
+	if st.ending.CompareAndSwap(false, true) && !st.over.Load() {
+		st.limitFlush()
+	}
+}
+
+func (st *seat) limitFlush() { st.conn.SetWriteDeadline(time.Now().Add(st.s.cfg.Limits.Flush)) }
 
 // abort ends the seat without waiting for anything: both directions wake up with an error.
 func (st *seat) abort(why string) {

@@ -32,6 +32,9 @@ type Config struct {
 	ForgetDisconnect bool
 	SignalDisconnect bool
 
+	// OnState, if set, is called with each state after the seats were told, by the goroutine that told it and without locks.
+	OnState func(mgmt.State)
+
 	Limits Limits
 	Now    func() time.Time // default time.Now
 }
@@ -130,7 +133,7 @@ func (s *Server) Close() {
 		s.closed = true
 		close(s.done)
 		for _, st := range s.seats {
-			st.out.finish()
+			st.finish()
 		}
 	}
 	s.mu.Unlock()

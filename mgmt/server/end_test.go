@@ -1,0 +1,83 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// The time for the handshake does not bound what comes after it, in neither direction.
+func TestHandshakeLimitEnds(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{Limits: server.Limits{Handshake: 100 * time.Millisecond}})
+	conn := dial(t, "tcp", d.ListenTCP(server.Access{Passwords: []server.Password{{Text: "x"}}}))
+	fmt.Fprintf(conn, "x\n")
+	s := attach(t, conn)
+	time.Sleep(300 * time.Millisecond) // past the limit
+	s.send("pid")
+	s.until("SUCCESS: pid=")
+	d.InfoMsg("still here")
+	s.until(">INFOMSG:still here")
+}
+
+// deafSeat is a seat whose writer is stuck: it asked for more than its connection holds and reads nothing of it.
+func deafSeat(t *testing.T, d *mgmttest.Daemon, conn net.Conn) *seat {
+	t.Helper()
+	s := attach(t, conn)
+	s.send("log on")
+	s.until("SUCCESS")
+	for i := range 100_000 {
+		d.Log(mgmt.LogEntry{Text: fmt.Sprintf("line %d of what nobody reads, and long enough that buffers fill %064d", i, i)})
+	}
+	return s
+}
+
+// A seat that does not read holds up neither the end of its listener nor that of the server.
+func TestDeafSeatHoldsUpNoEnd(t *testing.T) {
+	for name, end := range map[string]func(d *mgmttest.Daemon, cancel context.CancelFunc){
+		"listener": func(_ *mgmttest.Daemon, cancel context.CancelFunc) { cancel() },
+		"server":   func(d *mgmttest.Daemon, _ context.CancelFunc) { d.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := mgmttest.NewDaemon(t, server.Config{Limits: server.Limits{Flush: 100 * time.Millisecond}})
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			served := make(chan error, 1)
+			go func() { served <- d.Serve(ctx, ln, server.Access{}) }()
+			deafSeat(t, d, dial(t, "tcp", ln.Addr().String()))
+			end(d, cancel)
+			select {
+			case err := <-served:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("Serve waits for a seat that does not read")
+			}
+		})
+	}
+}
+
+// A seat that says goodbye and leaves its output unread is gone soon, too.
+func TestDeafSeatQuits(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{Limits: server.Limits{Flush: 100 * time.Millisecond}})
+	s := deafSeat(t, d, dial(t, "tcp", d.ListenTCP(server.Access{})))
+	s.send("quit")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if all, _ := d.Seats(); all == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the seat is still attached")
+		}
+	}
+}
