@@ -66,9 +66,11 @@ type opener interface {
 
 // SetKey installs the keys of a negotiation as the primary; the former primary becomes the lame duck and an older one
 // is dropped. A slot with the same key-id is replaced. Packets are accepted under the key at once, and sent with it
-// from sendFrom on, or earlier when no other key qualifies. b is not kept.
+// from sendFrom on, or earlier when the peer uses it or no other key qualifies. b is not kept.
 //
-// Rule: wire-protocol notes, "which key to send with": the first of primary, lame duck whose time has come, else the primary.
+// Rule: wire-protocol notes, "which key to send with": the first of primary, lame duck whose time has come, else the
+// primary. That the peer sends with a key is as good as time: it has the key, and when it renews keys faster than we
+// expect, it drops the older one while we would still wait.
 func (c *Channel) SetKey(keyID uint8, b *keys.Block, sendFrom time.Time) error {
 	own, peer := c.p.Role, c.p.Role.Peer()
 	s, err := c.newSlot(keyID, material{b.Cipher(own), b.HMAC(own)}, material{b.Cipher(peer), b.HMAC(peer)})
@@ -110,7 +112,7 @@ func (c *Channel) sendSlot(now time.Time) *slot {
 	}
 	t := now.UnixNano()
 	for _, s := range slots {
-		if s.sendFrom <= t {
+		if s.sendFrom <= t || s.use.opened.Load() > 0 {
 			return s
 		}
 	}

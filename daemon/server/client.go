@@ -76,17 +76,20 @@ type hubSide struct {
 	pushAsked bool
 	pushed    time.Time // last PUSH_REPLY
 	ccExit    bool
-	farewell  bool   // the client said that it goes
-	connected bool   // client-connect succeeded: client-disconnect is due
-	announced bool   // the management port was asked: DISCONNECT is due
-	mark      uint64 // tunnel bytes when inactive was looked at last
+	farewell  bool           // the client said that it goes
+	connected bool           // client-connect succeeded: client-disconnect is due
+	announced bool           // the management port was asked: DISCONNECT is due
+	heir      *instance      // takes this one's place, and its addresses in learn-address
+	inherited []netip.Prefix // addresses that scripts know from the instance before
+	told      []netip.Prefix // addresses that scripts were told to be ours
+	mark      uint64         // tunnel bytes when inactive was looked at last
 	markAt    time.Time
 }
 
 // login is the authentication of one key.
 type login struct {
 	kid     uint64    // as the management port counts
-	pending int       // verdicts that are still out
+	pending judge     // verdicts that are still out
 	limit   time.Time // when they are overdue
 	refused error
 	done    bool      // everybody accepted
@@ -217,6 +220,7 @@ func (h *hub) supersede(r *instance) bool {
 		return false
 	}
 	i.rival, r.rivalOf = nil, nil
+	i.heir = r
 	h.remove(i)
 	return h.table.add(r)
 }

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +42,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 	set, env := h.set, h.env(i)
 	prefix := i.prefix()
 	extra := i.fromPort
-	h.beside(hookDeadline, func(ctx context.Context) func() {
+	h.inTurn(h.nameTurn(i), max(hookDeadline, h.verdictTime()), func(ctx context.Context) func() {
 		cc, ran, err := h.gather(ctx, set, i.commonName, prefix, env, extra)
 		return func() { h.gathered(i, cc, ran, err, time.Now()) }
 	})
@@ -53,6 +52,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 func (h *hub) endOthers(i *instance) {
 	for _, o := range h.sameName(i) {
 		h.log(i, 3, "", "MULTI: new connection by client '%s' will cause previous active sessions by this client to be dropped.  Remember to use the --duplicate-cn option if you want multiple clients using the same certificate or username to concurrently connect.", i.commonName)
+		o.heir = i
 		h.remove(o)
 	}
 }
@@ -120,19 +120,28 @@ func (h *hub) connectScript(ctx context.Context, set *setup, cc *config.ClientCo
 	defer files.remove()
 	env.Set("client_connect_config_file", files.path("cc"))
 	env.Set("client_connect_deferred_file", files.path("ccr"))
-	err = h.scripts.Run(ctx, hooks.Call{Tag: "--client-connect", Type: "client-connect", Command: set.ClientConnect, Args: []string{files.path("cc")}, Env: env})
+	err = h.script(ctx, hooks.Call{Tag: "--client-connect", Type: "client-connect", Command: set.ClientConnect, Args: []string{files.path("cc")}, Env: env})
 	if err != nil {
 		h.logLine(prefix, 1, "W", "%v", err)
-		return &refusal{log: "client-connect refused"}
+		return tooLate(ctx, "client-connect refused")
 	}
 	if strings.HasPrefix(files.read("ccr"), "2") {
 		if err := files.awaitChange(ctx, "ccr", "2"); err != nil {
 			h.logLine(prefix, 1, "W", "MULTI: deferred --client-connect script returned CC_RET_FAILED")
-			return &refusal{log: "deferred client-connect refused"}
+			return tooLate(ctx, "deferred client-connect refused")
 		}
 	}
 	h.parse(set, cc, files.path("cc"), prefix, []byte(files.read("cc")))
 	return nil
+}
+
+// tooLate is a refusal by a script; it says so when the script's time was over.
+func tooLate(ctx context.Context, text string) error {
+	r := &refusal{log: text}
+	if ctx.Err() != nil {
+		r.client = timedOut
+	}
+	return r
 }
 
 // gathered goes on with the configuration of a client.
@@ -152,26 +161,7 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 	if err := h.address(i); err != nil {
 		h.log(i, 1, "", "MULTI: %v", err)
 	}
-	adds := h.prefixesOf(i)
-	if h.set.LearnAddress == "" {
-		h.establish(i, adds, now)
-		return
-	}
-	set, env, cn := h.set, h.env(i), i.commonName
-	prefix := i.prefix()
-	h.beside(hookDeadline, func(ctx context.Context) func() {
-		var learned []netip.Prefix
-		for _, p := range adds {
-			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"add", addressText(p), cn}, Env: env}
-			if err := h.scripts.Run(ctx, call); err != nil {
-				h.logLine(prefix, 1, "W", "%v", err)
-				h.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", addressText(p), prefix)
-				continue
-			}
-			learned = append(learned, p)
-		}
-		return func() { h.establish(i, learned, time.Now()) }
-	})
+	h.learn(i, h.prefixesOf(i), now)
 }
 
 // reject turns away a client that was accepted but may not come in.
@@ -191,7 +181,11 @@ func (h *hub) address(i *instance) error {
 	if cc.IfconfigIPv6.Set() {
 		i.virtual6 = cc.IfconfigIPv6.Local
 	}
-	if i.virtual4.IsValid() || h.pool == nil {
+	if i.virtual4.IsValid() {
+		h.fixedAddress(i)
+		return nil
+	}
+	if h.pool == nil {
 		return nil
 	}
 	lease, err := h.pool.Acquire(i.commonName)
@@ -217,36 +211,35 @@ func (h *hub) address(i *instance) error {
 	return nil
 }
 
+// fixedAddress warns about what is odd with an address from ifconfig-push.
+func (h *hub) fixedAddress(i *instance) {
+	if c := h.set.PushConstraint; c.Set() && !within(i.virtual4, c.Network, c.Netmask) {
+		h.log(i, 1, "", "MULTI ERROR: primary virtual IP for %s (%s) violates tunnel network/netmask constraint (%s/%s)", i.prefix(), i.virtual4, c.Network, c.Netmask)
+	}
+	if h.set.IfconfigIPv6Pool.Set() && !i.virtual6.IsValid() {
+		h.log(i, 1, "W", "MULTI_sva: WARNING: if --ifconfig-push is used for IPv4, automatic IPv6 assignment from --ifconfig-ipv6-pool does not work.  Use --ifconfig-ipv6-push for IPv6 then.")
+	}
+}
+
+// within reports whether an IPv4 address is in a network.
+func within(a, network, mask netip.Addr) bool {
+	if !a.Is4() || !network.Is4() || !mask.Is4() {
+		return false
+	}
+	x, n, m := a.As4(), network.As4(), mask.As4()
+	for i := range x {
+		if x[i]&m[i] != n[i]&m[i] {
+			return false
+		}
+	}
+	return true
+}
+
 func shown(a netip.Addr) string {
 	if !a.IsValid() {
 		return "(Not enabled)"
 	}
 	return a.String()
-}
-
-// prefixesOf is everything to route to a client: its own addresses first.
-func (h *hub) prefixesOf(i *instance) []netip.Prefix {
-	var all []netip.Prefix
-	if i.virtual4.IsValid() {
-		all = append(all, netip.PrefixFrom(i.virtual4, 32))
-	}
-	if i.virtual6.IsValid() {
-		all = append(all, netip.PrefixFrom(i.virtual6.Addr(), 128))
-	}
-	if h.set.tap() {
-		return all
-	}
-	all = append(all, i.config.Iroutes...)
-	all = append(all, i.config.IroutesIPv6...)
-	limit := h.set.MaxRoutesPerClient
-	if i.config.MaxRoutesPerClient > 0 {
-		limit = i.config.MaxRoutesPerClient
-	}
-	if limit > 0 && len(all) > limit {
-		h.log(i, 1, "", "MULTI ROUTE: route quota (%d) exceeded for %s (see --max-routes-per-client option)", limit, i.prefix())
-		all = all[:limit]
-	}
-	return all
 }
 
 // establish opens the tunnel of a client.
@@ -332,75 +325,6 @@ func isAEAD(cipher string) bool {
 	return ok && s.Mode == data.AEAD
 }
 
-// route makes prefixes lead to a client and tells everybody.
-func (h *hub) route(i *instance, prefixes []netip.Prefix, now time.Time) {
-	own := slices.Clone(prefixes)
-	i.prefixes = own
-	i.owned.set.Store(&own)
-	for _, p := range prefixes {
-		mine := p.Addr() == i.virtual4 || p.Addr() == i.virtual6.Addr() && p.IsSingleIP()
-		if h.set.tap() {
-			continue // frames find their way by MAC address
-		}
-		if old, replaced := h.routes.Add(p, i, now.Unix()); replaced && old != i {
-			old.disown(p)
-		}
-		if !mine {
-			h.log(i, 3, "", "MULTI: internal route %s -> %s", addressText(p), i.prefix())
-		}
-		h.log(i, 3, "", "MULTI: Learn: %s -> %s", addressText(p), i.prefix())
-		if i.announced {
-			h.port.ClientAddress(i.cid, p, mine)
-		}
-	}
-	if i.virtual4.IsValid() {
-		h.log(i, 3, "", "MULTI: primary virtual IP for %s: %s", i.prefix(), i.virtual4)
-	}
-	if i.virtual6.IsValid() {
-		h.log(i, 3, "", "MULTI: primary virtual IPv6 for %s: %s", i.prefix(), i.virtual6.Addr())
-	}
-}
-
-// disown takes an address away that moved to another client.
-func (i *instance) disown(p netip.Prefix) {
-	left := slices.DeleteFunc(slices.Clone(*i.owned.set.Load()), func(q netip.Prefix) bool { return q == p })
-	i.owned.set.Store(&left)
-}
-
-// unroute takes a client's addresses out of the tables.
-func (h *hub) unroute(i *instance) {
-	var gone []string
-	for _, p := range i.prefixes {
-		if h.routes.Remove(p, i) {
-			gone = append(gone, addressText(p))
-		}
-	}
-	for _, s := range h.stations.Forget(func(s *station) bool { return s.Client == i }) {
-		gone = append(gone, macText(s.MAC))
-	}
-	if h.set.LearnAddress == "" || len(gone) == 0 {
-		return
-	}
-	set, env := h.set, h.env(i)
-	h.beside(hookDeadline, func(ctx context.Context) func() {
-		for _, a := range gone {
-			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"delete", a}, Env: env}
-			if err := h.scripts.Run(ctx, call); err != nil {
-				h.logLine("", 1, "W", "%v", err)
-			}
-		}
-		return nil
-	})
-}
-
-// addressText prints an address or subnet as scripts and logs see it.
-func addressText(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
-}
-
 // departed tells scripts and the port that a client is gone.
 func (h *hub) departed(i *instance, was phase) {
 	if was == established {
@@ -417,9 +341,9 @@ func (h *hub) departed(i *instance, was phase) {
 		return
 	}
 	set := h.set
-	h.beside(hookDeadline, func(ctx context.Context) func() {
+	h.inTurn(h.nameTurn(i), hookDeadline, func(ctx context.Context) func() {
 		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Command: set.ClientDisconnect, Env: env}
-		if err := h.scripts.Run(ctx, call); err != nil {
+		if err := h.script(ctx, call); err != nil {
 			h.logLine("", 1, "W", "%v", err)
 		}
 		return nil

@@ -44,7 +44,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 			Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(set.TLSVerify, ",", " "),
 			Args: []string{fmt.Sprint(depth), subject}, Env: env,
 		}
-		if err := h.scripts.Run(ctx, call); err != nil {
+		if err := h.script(ctx, call); err != nil {
 			h.logLine(prefix, 1, "N", "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
 			return err
 		}
@@ -68,7 +68,7 @@ func (h *hub) verifyMetadata(ctx context.Context, set *setup, metadata []byte) e
 		return err
 	}
 	env := h.deps.Env.With(fmt.Sprintf("metadata_type=%d", metadata[0]), "metadata_file="+files.path("tls_crypt_v2_metadata"))
-	return h.scripts.Run(ctx, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
+	return h.script(ctx, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
 }
 
 // response hands on a client's answer to a challenge.
@@ -86,7 +86,7 @@ func (h *hub) response(i *instance, text string) {
 			err = os.WriteFile(files.path("cr"), []byte(text), 0o600)
 		}
 		if err == nil {
-			err = h.scripts.Run(ctx, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env})
+			err = h.script(ctx, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env})
 		}
 		if err == nil {
 			return nil
@@ -108,7 +108,7 @@ func (h *hub) learnedStation(i *instance, mac forward.MAC) {
 	set, env, cn := h.set, h.env(i), i.commonName
 	h.beside(hookDeadline, func(ctx context.Context) func() {
 		call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"add", macText(mac), cn}, Env: env}
-		if err := h.scripts.Run(ctx, call); err == nil {
+		if err := h.script(ctx, call); err == nil {
 			return nil
 		}
 		return func() {

@@ -36,6 +36,7 @@ type hub struct {
 	limiter     limiter
 	streams     streams
 	hooks       sync.WaitGroup
+	turns       turns
 	gone        chan struct{} // closed when the hub does not work any more
 	established int
 	swept       struct{ pool, stale time.Time }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,14 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string { return r.log }
+
+// judge is somebody who has a say about a login; also a set of them.
+type judge uint8
+
+const (
+	judgePort   judge = 1 << iota // the management port
+	judgeScript                   // auth-user-pass-verify
+)
 
 // keyMessage is a client's key message: it is checked who the client is, by everybody who has a say, all at once.
 func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
@@ -48,12 +57,12 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 	if h.set.AuthGenToken && keys.IsToken(pass) {
 		var err error
 		if state, err = h.checkToken(i, user, pass, now); !h.set.AuthTokenExternal {
-			h.verdict(i, e.KeyID, l.kid, err, now)
+			h.verdict(i, e.KeyID, l.kid, 0, err, now)
 			return
 		}
 	}
 	if !h.set.needsCredentials() {
-		h.verdict(i, e.KeyID, l.kid, nil, now)
+		h.verdict(i, e.KeyID, l.kid, 0, nil, now)
 		return
 	}
 	if user == "" && pass == "" && !h.set.AuthUserPassOptional {
@@ -80,7 +89,7 @@ func (h *hub) ask(i *instance, keyID uint8, pass, state string, now time.Time) {
 		env.Set("session_state", state)
 	}
 	if h.set.ManagementClientAuth {
-		l.pending++
+		l.pending |= judgePort
 		i.announced = true
 		ev := h.clientEvent(i, env)
 		ev.KID = l.kid
@@ -91,7 +100,7 @@ func (h *hub) ask(i *instance, keyID uint8, pass, state string, now time.Time) {
 		}
 	}
 	if h.set.AuthUserPassVerify != "" {
-		l.pending++
+		l.pending |= judgeScript
 		h.verifyScript(i, keyID, l.kid, i.username, pass, env)
 	}
 	h.wakeAt(i, l.limit)
@@ -109,15 +118,15 @@ func (h *hub) verdictTime() time.Duration {
 // verifyScript runs auth-user-pass-verify beside the hub. A script that defers (exit status 2) goes on by its control
 // file until the client's time is over.
 func (h *hub) verifyScript(i *instance, keyID uint8, kid uint64, user, pass string, env *hooks.Env) {
-	set, limit := h.set, h.verdictTime()
+	set, limit, prefix := h.set, h.verdictTime(), i.prefix()
 	h.beside(limit, func(ctx context.Context) func() {
-		err := h.authScript(ctx, set, i, user, pass, env)
-		return func() { h.verdict(i, keyID, kid, err, time.Now()) }
+		err := h.authScript(ctx, set, i, prefix, keyID, kid, user, pass, env)
+		return func() { h.verdict(i, keyID, kid, judgeScript, err, time.Now()) }
 	})
 }
 
 // authScript runs the script with its exchange files and returns nil when it accepts.
-func (h *hub) authScript(ctx context.Context, set *setup, i *instance, user, pass string, env *hooks.Env) error {
+func (h *hub) authScript(ctx context.Context, set *setup, i *instance, prefix string, keyID uint8, kid uint64, user, pass string, env *hooks.Env) error {
 	files, err := newExchange(set.TmpDir, "acf", "apf", "afr")
 	if err != nil {
 		return &refusal{log: err.Error()}
@@ -141,37 +150,48 @@ func (h *hub) authScript(ctx context.Context, set *setup, i *instance, user, pas
 	} else if set.ScriptSecurity < 3 {
 		env.Unset("password")
 	}
-	err = h.scripts.Run(ctx, call)
+	err = h.script(ctx, call)
 	var failed *hooks.Error
 	if errors.As(err, &failed) && failed.Code == 2 {
-		h.log(i, 2, "", "TLS: Username/Password authentication deferred for username '%s' ", user)
-		h.post(func() { h.pendingFromFile(i, files.read("apf")) })
+		h.logLine(prefix, 2, "", "TLS: Username/Password authentication deferred for username '%s' ", user)
+		further := files.read("apf")
+		h.post(func() { h.pendingFromFile(i, keyID, kid, further) })
 		err = files.await(ctx, "acf")
 	}
 	if err == nil {
 		return nil
 	}
 	if failed != nil && failed.Code != 2 {
-		h.log(i, 1, "W", "%v", failed)
+		h.logLine(prefix, 1, "W", "%v", failed)
 	}
-	return &refusal{log: "auth-user-pass-verify refused", client: strings.TrimRight(files.read("afr"), "\r\n")}
+	why := strings.TrimRight(files.read("afr"), "\r\n")
+	if why == "" && ctx.Err() != nil {
+		why = timedOut
+	}
+	return &refusal{log: "auth-user-pass-verify refused", client: why}
 }
 
 // pendingFromFile tells the client about a further step that a deferring script asked for: seconds, method, text.
-func (h *hub) pendingFromFile(i *instance, text string) {
+func (h *hub) pendingFromFile(i *instance, keyID uint8, kid uint64, text string) {
 	f := strings.SplitN(strings.TrimRight(text, "\r\n"), "\n", 3)
-	if len(f) < 3 || i.phase == gone {
+	if len(f) < 3 || i.phase == gone || i.logins[keyID].kid != kid {
 		return
 	}
 	secs, err := strconv.Atoi(strings.TrimSpace(f[0]))
 	if err != nil || secs <= 0 {
 		return
 	}
-	h.pending(i, i.lastKID, f[2], time.Duration(secs)*time.Second, time.Now())
+	now := time.Now()
+	if method := strings.TrimSpace(f[1]); !slices.Contains(strings.Split(i.info.Get("IV_SSO"), ","), method) {
+		why := fmt.Sprintf("Authentication failed, required pending auth method '%s' not supported", method)
+		h.verdict(i, keyID, kid, judgeScript, &refusal{log: why, client: why}, now)
+		return
+	}
+	h.pending(i, kid, strings.TrimRight(f[2], "\r"), time.Duration(secs)*time.Second, now)
 }
 
-// verdict is one answer about a key: nil accepts. All that were asked have to accept.
-func (h *hub) verdict(i *instance, keyID uint8, kid uint64, err error, now time.Time) {
+// verdict is the answer of by about a key: nil accepts. All that were asked have to accept.
+func (h *hub) verdict(i *instance, keyID uint8, kid uint64, by judge, err error, now time.Time) {
 	l := &i.logins[keyID]
 	if i.phase == gone || l.kid != kid || l.done || l.refused != nil {
 		return
@@ -180,10 +200,7 @@ func (h *hub) verdict(i *instance, keyID uint8, kid uint64, err error, now time.
 		h.refuse(i, keyID, err, now)
 		return
 	}
-	if l.pending > 0 {
-		l.pending--
-	}
-	if l.pending > 0 {
+	if l.pending &^= by; l.pending != 0 {
 		return
 	}
 	l.done = true
@@ -304,12 +321,15 @@ func (h *hub) pending(i *instance, kid uint64, extra string, timeout time.Durati
 // maxExtra is the longest text of a pending step, in bytes.
 const maxExtra = 1000
 
+// timedOut is what a client reads when nobody decided about it.
+const timedOut = "authentication timed out"
+
 // overdue refuses the keys whose verdicts did not come in time.
 func (h *hub) overdue(i *instance, now time.Time) {
 	for k := range i.logins {
 		l := &i.logins[k]
-		if l.pending > 0 && l.refused == nil && !l.limit.IsZero() && now.After(l.limit) {
-			h.refuse(i, uint8(k), &refusal{log: "no decision in time", client: "authentication timed out"}, now)
+		if l.pending != 0 && l.refused == nil && !l.limit.IsZero() && now.After(l.limit) {
+			h.refuse(i, uint8(k), &refusal{log: "no decision in time", client: timedOut}, now)
 		}
 	}
 }

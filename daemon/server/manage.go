@@ -137,9 +137,7 @@ func (s *Server) ClientAuth(cid, kid uint64, config []string) (ok bool) {
 			if i.phase == handshake {
 				i.fromPort = config
 			}
-			if i.logins[k].pending > 0 {
-				h.verdict(i, uint8(k), kid, nil, time.Now())
-			}
+			h.verdict(i, uint8(k), kid, judgePort, nil, time.Now())
 			return
 		}
 	})

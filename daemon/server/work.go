@@ -225,20 +225,3 @@ func (h *hub) shutdown() {
 	h.reaper.Wait()
 	h.storePool()
 }
-
-// beside runs work on a goroutine of its own, at most hooksAtOnce at a time, and what it returns on the hub. Work ends
-// with its context; waiting for a free place counts.
-func (h *hub) beside(limit time.Duration, work func(ctx context.Context) func()) {
-	h.hooks.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		defer cancel()
-		select {
-		case h.slots <- struct{}{}:
-			defer func() { <-h.slots }()
-		case <-ctx.Done():
-		}
-		if f := work(ctx); f != nil {
-			h.post(f)
-		}
-	})
-}

@@ -88,6 +88,21 @@ func (t *Table[C]) Remove(prefix netip.Prefix, client C) bool {
 	return false
 }
 
+// Owner returns the client that exactly this prefix leads to, the zero C when there is none.
+func (t *Table[C]) Owner(prefix netip.Prefix) (client C) {
+	prefix = prefix.Masked()
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	r := t.subnets[prefix]
+	if prefix.IsSingleIP() {
+		r = t.hosts[prefix.Addr()]
+	}
+	if r != nil {
+		client = r.Client
+	}
+	return client
+}
+
 // All returns the routes, host routes first, each group in the order of the addresses.
 func (t *Table[C]) All() []*Route[C] {
 	t.mu.RLock()

@@ -1,0 +1,71 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+)
+
+// turns keep the hooks about one thing in order: a client's disconnect script ends before the connect script of its
+// next session begins, an address is deleted before somebody else adds it. Hooks about different things run at once.
+// It maps a name to the end of the last hook that concerns it; the hub owns it.
+type turns map[string]chan struct{}
+
+// nameTurn is what connect and disconnect scripts of one client have in common.
+func (h *hub) nameTurn(i *instance) []string {
+	if h.set.DuplicateCN {
+		return []string{"cid " + number(i.cid)}
+	}
+	return []string{"name " + i.commonName}
+}
+
+// beside runs work on a goroutine of its own and what it returns on the hub. Work gets a context that ends after limit.
+func (h *hub) beside(limit time.Duration, work func(ctx context.Context) func()) {
+	h.inTurn(nil, limit, work)
+}
+
+// inTurn is beside for work that waits for all earlier work about the same things.
+func (h *hub) inTurn(about []string, limit time.Duration, work func(ctx context.Context) func()) {
+	done := make(chan struct{})
+	var before []chan struct{}
+	for _, name := range about {
+		if last := h.turns[name]; last != nil {
+			before = append(before, last)
+		}
+		h.turns[name] = done
+	}
+	h.hooks.Go(func() {
+		for _, last := range before {
+			<-last
+		}
+		ctx, cancel := context.WithTimeoutCause(context.Background(), limit, hooks.ErrDeadline)
+		defer cancel()
+		f := work(ctx)
+		close(done)
+		if f == nil && len(about) == 0 {
+			return
+		}
+		h.post(func() {
+			for _, name := range about {
+				if h.turns[name] == done {
+					delete(h.turns, name)
+				}
+			}
+			if f != nil {
+				f()
+			}
+		})
+	})
+}
+
+// script runs a script, at most hooksAtOnce at a time. Waiting for a free place counts against ctx.
+func (h *hub) script(ctx context.Context, c hooks.Call) error {
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-ctx.Done():
+		return &hooks.Error{Tag: c.Tag, Code: -1, Err: context.Cause(ctx)}
+	}
+	return h.scripts.Run(ctx, c)
+}
