@@ -10,7 +10,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,6 +28,8 @@ type Options struct {
 	Prompt bool
 	Stdin  *os.File
 	Stdout *os.File
+	// Bold sets what the demonstration says off from what the commands print.
+	Bold bool
 	// Keep leaves the folder with certificates, configurations and logs behind.
 	Keep bool
 }
@@ -38,7 +42,8 @@ const (
 	stepTimeout = 20 * time.Second
 )
 
-// Run plays the demonstration. Whatever it made is gone when it returns, also on an error or the end of ctx.
+// Run plays the demonstration. Whatever it made is gone when it returns, also on an error or the end of ctx; what a run
+// that was killed has left is cleaned up by the next one.
 func Run(ctx context.Context, o Options) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("the demonstration makes network namespaces: run it as root")
@@ -46,15 +51,22 @@ func Run(ctx context.Context, o Options) (err error) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		return errors.New("the demonstration needs the ip command: install iproute2")
 	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal is gone
+	defer stop()
+	sweep(ctx)
 	dir, err := os.MkdirTemp("", "moongate-demo-")
 	if err != nil {
 		return err
 	}
-	a := &arena{
-		Options: o, dir: dir,
-		server: "mgdemo-s" + strconv.Itoa(os.Getpid()), client: "mgdemo-c" + strconv.Itoa(os.Getpid()),
-	}
-	defer func() { err = errors.Join(err, a.close()) }()
+	pid := strconv.Itoa(os.Getpid())
+	a := &arena{Options: o, dir: dir, server: prefix + "s" + pid, client: prefix + "c" + pid}
+	defer func() {
+		if ctx.Err() != nil {
+			fmt.Fprintln(o.Err, "\ninterrupted, cleaning up")
+			err = ctx.Err()
+		}
+		err = errors.Join(err, a.close())
+	}()
 	return a.play(ctx)
 }
 
@@ -66,53 +78,105 @@ type arena struct {
 	daemons        []*exec.Cmd
 }
 
-// play is the demonstration, step by step.
-func (a *arena) play(ctx context.Context) error {
+// step is one scene: what is said, what is shown of a file, what is done.
+type step struct {
+	say  string
+	show string
+	do   func(context.Context) error
+}
+
+// steps is the demonstration.
+func (a *arena) steps() []step {
 	port := filepath.Join(a.dir, "client.sock")
-	steps := []struct {
-		say string
-		do  func(context.Context) error
-	}{
-		{"certificates and keys in " + a.dir, func(context.Context) error { return writeFiles(a.dir) }},
-		{"two network namespaces, joined by a cable: " + outerServer + " and " + outerClient, a.network},
-		{"the server", func(ctx context.Context) error {
+	return []step{
+		{"Certificates, keys and configurations, made on the spot", "", func(context.Context) error { return writeFiles(a.dir) }},
+		{"Two network namespaces, joined by a cable: " + outerServer + " and " + outerClient, "", a.network},
+		{"The server starts. A Lua script inside it decides who may come in", admitLua, func(ctx context.Context) error {
 			return a.daemon(ctx, a.server, "server", "Initialization Sequence Completed")
 		}},
-		{"the client, held and without a password", func(ctx context.Context) error {
+		{"The client starts. It is held, and has no password", "", func(ctx context.Context) error {
 			return a.daemon(ctx, a.client, "client", "Need hold release")
 		}},
-		{"a Lua script releases the hold and answers the password prompt", func(ctx context.Context) error {
-			return a.background(a.client, "hook", "run", filepath.Join(a.dir, "answer.lua"), "-a", port)
+		{"Another script lets it go and answers the password prompt", answerLua, func(ctx context.Context) error {
+			if err := a.background(a.client, "answer", "run", filepath.Join(a.dir, "answer.lua"), "-a", port); err != nil {
+				return err
+			}
+			if err := a.moongate(ctx, "wait", "--state", "CONNECTED", "--timeout", upTimeout.String(), "-a", port); err != nil {
+				return err
+			}
+			a.quote("client", "asked for", "answer")
+			a.quote("server", "may come in", "server")
+			return nil
 		}},
-		{"moongate wait --state CONNECTED", func(ctx context.Context) error {
-			return a.moongate(ctx, "wait", "--state", "CONNECTED", "--timeout", upTimeout.String(), "-a", port)
+		{"Ping through the tunnel", "", func(ctx context.Context) error {
+			return a.run(ctx, a.client, "ping", "-c", "3", "-i", "0.2", innerServer)
 		}},
-		{"ping through the tunnel", func(ctx context.Context) error {
-			return a.run(ctx, a.client, "ping", "-c", "5", "-i", "0.2", innerServer)
-		}},
-		{"moongate status, asked of the client", func(ctx context.Context) error {
+		{"What the client has to say", "", func(ctx context.Context) error {
 			return a.moongate(ctx, "status", "-a", port)
 		}},
-		{"moongate clients, asked of the server", func(ctx context.Context) error {
+		{"And the server", "", func(ctx context.Context) error {
 			return a.moongate(ctx, "clients", "-a", filepath.Join(a.dir, "server.sock"))
 		}},
 	}
-	for _, s := range steps {
-		fmt.Fprintf(a.Out, "\n== %s\n", s.say)
+}
+
+// play goes through the steps, and opens the prompt at the end.
+func (a *arena) play(ctx context.Context) error {
+	steps := a.steps()
+	for i, s := range steps {
+		a.say("[%d/%d] %s", i+1, len(steps), s.say)
+		if s.show != "" {
+			fmt.Fprintln(a.Out)
+			for line := range strings.SplitSeq(strings.TrimRight(s.show, "\n"), "\n") {
+				fmt.Fprintln(a.Out, strings.TrimRight("    "+line, " "))
+			}
+			fmt.Fprintln(a.Out)
+		}
 		if err := s.do(ctx); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			return fmt.Errorf("%s: %w\n%s", s.say, err, a.logs())
 		}
 	}
-	if !a.Prompt {
-		return nil
+	if a.Prompt {
+		a.say("The prompt, on the client: try `status`, `log 5`, `signal SIGUSR1`; Ctrl-D ends the demonstration")
+		cmd := exec.CommandContext(ctx, a.Program, "attach", filepath.Join(a.dir, "client.sock"))
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = a.Stdin, a.Stdout, os.Stderr
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it restores the terminal
+		cmd.WaitDelay = 2 * time.Second
+		if err := cmd.Run(); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("prompt: %w", err)
+		}
 	}
-	fmt.Fprintf(a.Out, "\n== moongate attach: try `state on`, `log 5`, `signal SIGUSR1`; Ctrl-D ends\n")
-	cmd := exec.CommandContext(ctx, a.Program, "attach", port)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.Stdin, a.Stdout, os.Stderr
-	if err := cmd.Run(); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("prompt: %w", err)
+	if ctx.Err() == nil {
+		a.say("Done. Both daemons, the namespaces and the files are taken away again")
 	}
 	return nil
+}
+
+// say prints a line of ours.
+func (a *arena) say(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	if a.Bold {
+		line = "\x1b[1m" + line + "\x1b[0m"
+	}
+	fmt.Fprintf(a.Out, "\n%s\n", line)
+}
+
+// quote prints the last line of a log that contains text.
+func (a *arena) quote(who, text, log string) {
+	b, err := os.ReadFile(a.log(log))
+	if err != nil {
+		return
+	}
+	lines := strings.Split(string(b), "\n")
+	for _, l := range slices.Backward(lines) {
+		if strings.Contains(l, text) {
+			fmt.Fprintf(a.Out, "    %s: %s\n", who, strings.TrimSpace(l))
+			return
+		}
+	}
 }
 
 // network makes the namespaces and the cable between them.
@@ -145,7 +209,7 @@ func (a *arena) daemon(ctx context.Context, ns, name, ready string) error {
 	for {
 		log, err := os.ReadFile(a.log(name))
 		if err == nil && bytes.Contains(log, []byte(ready)) {
-			fmt.Fprintf(a.Out, "   up; its log is %s\n", a.log(name))
+			fmt.Fprintf(a.Out, "    %s is up, its log is %s\n", name, a.log(name))
 			return nil
 		}
 		select {
@@ -165,6 +229,7 @@ func (a *arena) background(ns, name string, args ...string) error {
 	defer f.Close()
 	cmd := exec.Command("ip", append([]string{"netns", "exec", ns, a.Program}, args...)...)
 	cmd.Stdout, cmd.Stderr = f, f
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours: we end them in order
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -202,7 +267,7 @@ func (a *arena) log(name string) string { return filepath.Join(a.dir, name+".log
 // logs is the end of every log, for an error.
 func (a *arena) logs() string {
 	var b strings.Builder
-	for _, name := range []string{"server", "client", "hook"} {
+	for _, name := range []string{"server", "client", "answer"} {
 		log, err := os.ReadFile(a.log(name))
 		if err != nil {
 			continue
@@ -215,8 +280,7 @@ func (a *arena) logs() string {
 
 // close ends the daemons, the client first, and removes namespaces and files.
 func (a *arena) close() error {
-	for i := len(a.daemons) - 1; i >= 0; i-- {
-		cmd := a.daemons[i]
+	for _, cmd := range slices.Backward(a.daemons) {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		done := make(chan struct{})
 		go func() {
@@ -238,7 +302,7 @@ func (a *arena) close() error {
 		}
 	}
 	if a.Keep {
-		fmt.Fprintf(a.Out, "\n== everything is left in %s\n", a.dir)
+		fmt.Fprintf(a.Out, "Certificates, configurations and logs are left in %s\n", a.dir)
 		return errors.Join(errs...)
 	}
 	return errors.Join(append(errs, os.RemoveAll(a.dir))...)

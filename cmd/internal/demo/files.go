@@ -1,10 +1,6 @@
 package demo
 
-import (
-	"strings"
-
-	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
-)
+import "github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 
 // The two ends. The server asks its management port who may come in; the script admit.lua knows one user.
 const serverConf = `# moongate demonstration: the server
@@ -20,6 +16,7 @@ cert server.crt
 key server.key
 dh none
 tls-crypt tls-crypt.key
+username-as-common-name
 management server.sock unix
 management-client-auth
 script admit.lua
@@ -38,28 +35,31 @@ key client.key
 tls-crypt tls-crypt.key
 remote-cert-tls server
 auth-user-pass
+auth-nocache
 management client.sock unix
 management-hold
 management-query-passwords
 verb 3
 `
 
-const answerLua = `-- Releases the hold and answers the password prompt.
+const answerLua = `-- moongate run answer.lua, on the client's management port
 moongate.on("hold", function(ev)
-  moongate.hold_release()
+  ev:release()
 end)
 
 moongate.on("password.need", function(ev)
-  ev:answer("luna", "moonlight")
+  print("asked for " .. ev.type .. ", answered as luna")
+  ev:answer{ username = "luna", password = "moonlight" }
 end)
 `
 
-const admitLua = `-- Admits the one user it knows.
+const admitLua = `-- script admit.lua, inside the server
 moongate.on("client.connect", function(ev)
-  if ev.env.username == "luna" and ev.env.password == "moonlight" then
+  if ev.username == "luna" and ev.password == "moonlight" then
+    print("luna may come in")
     ev:admit()
   else
-    ev:deny("bad credentials")
+    ev:deny("wrong name or password")
   end
 end)
 `
@@ -87,7 +87,7 @@ func writeFiles(dir string) error {
 		"tls-crypt.key": pki.StaticKey(),
 		"server.conf":   []byte(serverConf),
 		"client.conf":   []byte(clientConf),
-		"answer.lua":    []byte(strings.TrimLeft(answerLua, "\n")),
-		"admit.lua":     []byte(strings.TrimLeft(admitLua, "\n")),
+		"answer.lua":    []byte(answerLua),
+		"admit.lua":     []byte(admitLua),
 	})
 }
