@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
+	"github.com/moongate-vpn/moongate/script"
 )
 
 // asDaemon in the environment makes this test program the daemon, so that the tests run what they were built with.
@@ -24,9 +26,13 @@ const asDaemon = "MOONGATE_TEST_DAEMON"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asDaemon) != "" {
-		os.Exit(daemon.Main(context.Background(), os.Args[1:], daemon.Env{}))
+		os.Exit(daemon.Main(context.Background(), os.Args[1:], daemon.Env{RunScript: runScript}))
 	}
 	os.Exit(m.Run())
+}
+
+func runScript(ctx context.Context, conn net.Conn, path string, out daemon.ScriptOutput) error {
+	return script.Run(ctx, conn, path, script.Options{Log: out.Log, Print: out.Print})
 }
 
 // lab is two hosts joined by a link, with keys and certificates for both in a folder.
