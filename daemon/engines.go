@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 
 	"github.com/moongate-vpn/moongate/daemon/client"
 	"github.com/moongate-vpn/moongate/daemon/engine"
@@ -23,10 +24,13 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 		e, prepare := p.newServer(runner)
 		return e, prepare, nil
 	}
+	if p.opts.Secret.Set() {
+		return nil, nil, errStaticKey
+	}
 	c := client.New(client.Deps{
 		Options: p.opts, Log: engineLog{p}, Port: p.port, Signals: p.sig, Secrets: p.secrets, Hooks: runner,
 		Env: p.environment(), Totals: &p.totals, Net: p.net, Console: p.console, Version: compatible, Reread: reread, QueryToken: p.opts.ManagementQueryToken,
-		StateDir: p.stateDir, Up: p.up,
+		StateDir: p.stateDir, Up: p.up, Tunnel: p.tunnelPort,
 	})
 	return c, func(ctx context.Context) error {
 		if err := c.AskPassphrase(ctx); err != nil {
@@ -53,3 +57,6 @@ func (l engineLog) Log(verb int, flag, format string, args ...any) {
 }
 func (l engineLog) SetVerb(n int) { l.p.SetVerb(n) }
 func (l engineLog) SetMute(n int) { l.p.lg.SetMute(n) }
+
+// errStaticKey refuses a mode without forward secrecy that OpenVPN is giving up as well.
+var errStaticKey = errors.New("--secret: static key mode is not supported; use TLS, with --peer-fingerprint for a setup as small")

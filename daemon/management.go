@@ -39,7 +39,7 @@ func (p *process) openPort(ctx context.Context) (bool, error) {
 	context.AfterFunc(ctx, cancel)
 	for _, addr := range o.ManagementListen {
 		if addr.Host == "tunnel" {
-			continue // opened on the tunnel's address when that is up
+			continue // see tunnelPort
 		}
 		access, err := p.access(ctx, addr)
 		if err != nil {
@@ -88,6 +88,33 @@ func (p *process) listen(ctx context.Context, addr config.ManagementAddr, access
 		}
 	})
 	return nil
+}
+
+// tunnelPort listens on the tunnel's own address while the tunnel is up (management tunnel); the zero address ends it,
+// with the sessions it brought. Stock picks a port of its own; ours is the configured one.
+func (p *process) tunnelPort(own netip.Addr) {
+	if p.tunnelDown != nil {
+		p.tunnelDown()
+		p.tunnelDown = nil
+	}
+	if !own.IsValid() {
+		return
+	}
+	ctx, cancel := context.WithCancel(p.ctx)
+	p.tunnelDown = cancel
+	for _, addr := range p.opts.ManagementListen {
+		if addr.Host != "tunnel" {
+			continue
+		}
+		access, err := p.access(ctx, addr)
+		addr.Host = own.String()
+		if err == nil {
+			err = p.listen(ctx, addr, access)
+		}
+		if err != nil {
+			p.Log(1, "N", "%v", err)
+		}
+	}
 }
 
 // callManager connects to a program that waits for us (management-client). Its end is ours.

@@ -50,7 +50,9 @@ type process struct {
 	stateDir   string // see there
 	background bool   // this process is the one in the background
 	wg         sync.WaitGroup
-	cancel     context.CancelFunc // of everything in wg
+	ctx        context.Context    // of everything in wg
+	cancel     context.CancelFunc // ends ctx
+	tunnelDown func()             // closes the listeners on the tunnel's address, nil without any
 }
 
 // newProcess opens the log and prepares what does not need the options twice.
@@ -90,6 +92,7 @@ func (p *process) close() {
 // run brings the daemon up and runs engines until the end.
 func (p *process) run(ctx context.Context) int {
 	ctx, p.cancel = context.WithCancel(ctx)
+	p.ctx = ctx
 	if !p.env.NoSignals {
 		p.catchSignals(ctx)
 	}

@@ -112,6 +112,20 @@ func TestDaemonAsksForAMissingToken(t *testing.T) {
 	terminate(t, c)
 }
 
+// A port on the tunnel's own address is there while the tunnel is.
+func TestDaemonListensInTheTunnel(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.stockServer(t)
+	c := ours(t, l.client, l.clientArgs("--management", "tunnel", "7505"))
+	c.WaitLine(t, "MANAGEMENT: TCP Socket listening on [AF_INET]10.8.0.2:7505", upLimit)
+	waitFor(t, "the greeting", func() bool {
+		greeting, _ := l.server.TryRun("bash", "-c", "exec 3<>/dev/tcp/10.8.0.2/7505 && timeout 1 head -n 1 <&3")
+		return strings.Contains(greeting, ">INFO:OpenVPN Management Interface Version 5")
+	})
+	terminate(t, c)
+}
+
 // The daemon ends in every hold and leaves nothing behind; options that are wrong are told like stock tells them.
 func TestDaemonEnds(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,9 @@ type Deps struct {
 	QueryToken bool
 	// Reread says that this instance follows a SIGHUP: its first attempt comes after a pause.
 	Reread bool
+	// Tunnel is told the IPv4 address of each tunnel that is up, and the zero address before it goes: the management
+	// port may listen on it. May be nil.
+	Tunnel func(netip.Addr)
 	// Up is called after the first complete initialisation of the process, before CONNECTED: the moment to give
 	// up privileges. An error is fatal.
 	Up func() error
@@ -69,7 +73,6 @@ type Client struct {
 	tls       *tlsMaterial
 	tunnel    *device
 	challenge *challenge
-	wasUp     bool // an attempt was CONNECTED in this process
 	upCalled  bool
 
 	caching sync.Once
@@ -209,6 +212,9 @@ func (c *Client) closeTunnel(stop engine.Stop) error {
 	}
 	c.tunnel = nil
 	c.path.Store(nil)
+	if c.deps.Tunnel != nil {
+		c.deps.Tunnel(netip.Addr{})
+	}
 	return t.close(stop)
 }
 

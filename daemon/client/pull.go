@@ -289,6 +289,9 @@ func (a *attempt) complete(routesOK bool) {
 	a.inactive.since, a.inactive.next = a.since, a.since.Add(time.Second)
 	c.pauses.attempts = 0
 	c.remotes.stay = true
+	if own, _ := c.tunnel.Addresses(); c.deps.Tunnel != nil && own.IsValid() {
+		c.deps.Tunnel(own)
+	}
 	if !c.upCalled && c.deps.Up != nil {
 		c.upCalled = true
 		if err := c.deps.Up(); err != nil {
