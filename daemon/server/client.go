@@ -90,11 +90,19 @@ type hubSide struct {
 type login struct {
 	kid     uint64    // as the management port counts
 	pending judge     // verdicts that are still out
+	stop    func()    // ends the script that is asked, may be nil
 	limit   time.Time // when they are overdue
 	refused error
 	done    bool      // everybody accepted
 	ready   bool      // the key is active
 	started time.Time // of its negotiation
+}
+
+// end stops the script that is asked about a login; its answer does not matter any more.
+func (l *login) end() {
+	if l.stop != nil {
+		l.stop()
+	}
 }
 
 // newcomer makes an instance for a client that has proved its address.
@@ -243,6 +251,7 @@ func (h *hub) event(i *instance, e control.Event, now time.Time) {
 	case control.Text:
 		h.textFrom(i, e.Text, now)
 	case control.SoftReset:
+		i.logins[e.KeyID].end()
 		i.logins[e.KeyID] = login{}
 		h.log(i, 3, "", "TLS: soft reset sec=%d/%d", int(now.Sub(i.since).Seconds()), int(h.set.RenegSec.Seconds()))
 	case control.Expired:
@@ -335,6 +344,9 @@ func (h *hub) remove(i *instance) {
 	delete(h.instances, i.cid)
 	h.unname(i)
 	h.unroute(i)
+	for k := range i.logins {
+		i.logins[k].end()
+	}
 	if i.leased {
 		h.pool.Release(i.lease)
 	}

@@ -57,7 +57,8 @@ func (h *hub) endOthers(i *instance) {
 	}
 }
 
-// gather collects the configuration of one client. It runs beside the hub. ran tells that client-connect succeeded.
+// gather collects the configuration of one client. It runs beside the hub. ran tells that client-connect
+// succeeded, or that there is none.
 func (h *hub) gather(ctx context.Context, set *setup, cn, prefix string, env *hooks.Env, extra []string) (cc *config.ClientConfig, ran bool, err error) {
 	cc = set.NewClientConfig()
 	if set.ClientConfigDir != "" {
@@ -69,8 +70,8 @@ func (h *hub) gather(ctx context.Context, set *setup, cn, prefix string, env *ho
 		if err := h.connectScript(ctx, set, cc, prefix, env); err != nil {
 			return nil, false, err
 		}
-		ran = true
 	}
+	ran = !cc.Disable // a client-disconnect script without client-connect counts as well
 	if len(extra) > 0 {
 		h.parse(set, cc, "[CONFIG-STRING]", prefix, []byte(strings.Join(extra, "\n")+"\n"))
 	}
@@ -146,10 +147,11 @@ func tooLate(ctx context.Context, text string) error {
 
 // gathered goes on with the configuration of a client.
 func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error, now time.Time) {
+	i.connected = ran
 	if i.phase == gone {
+		h.disconnectScript(i, h.env(i)) // it went while the connect script ran
 		return
 	}
-	i.connected = ran
 	if err == nil && cc.Disable {
 		err = &refusal{log: "MULTI: client has been rejected due to 'disable' directive"}
 	}
@@ -337,6 +339,11 @@ func (h *hub) departed(i *instance, was phase) {
 	if i.announced {
 		h.port.ClientDisconnect(h.clientEvent(i, env))
 	}
+	h.disconnectScript(i, env)
+}
+
+// disconnectScript runs client-disconnect for a client whose connect script succeeded.
+func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 	if !i.connected || h.set.ClientDisconnect == "" {
 		return
 	}

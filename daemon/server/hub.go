@@ -36,6 +36,8 @@ type hub struct {
 	limiter     limiter
 	streams     streams
 	hooks       sync.WaitGroup
+	hooksCtx    context.Context // of all hooks; ended by stopHooks
+	stopHooks   context.CancelFunc
 	turns       turns
 	gone        chan struct{} // closed when the hub does not work any more
 	established int

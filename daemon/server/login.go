@@ -119,7 +119,7 @@ func (h *hub) verdictTime() time.Duration {
 // file until the client's time is over.
 func (h *hub) verifyScript(i *instance, keyID uint8, kid uint64, user, pass string, env *hooks.Env) {
 	set, limit, prefix := h.set, h.verdictTime(), i.prefix()
-	h.beside(limit, func(ctx context.Context) func() {
+	i.logins[keyID].stop = h.beside(limit, func(ctx context.Context) func() {
 		err := h.authScript(ctx, set, i, prefix, keyID, kid, user, pass, env)
 		return func() { h.verdict(i, keyID, kid, judgeScript, err, time.Now()) }
 	})
@@ -161,11 +161,11 @@ func (h *hub) authScript(ctx context.Context, set *setup, i *instance, prefix st
 	if err == nil {
 		return nil
 	}
-	if failed != nil && failed.Code != 2 {
+	if failed != nil && failed.Code != 2 && !errors.Is(ctx.Err(), context.Canceled) {
 		h.logLine(prefix, 1, "W", "%v", failed)
 	}
 	why := strings.TrimRight(files.read("afr"), "\r\n")
-	if why == "" && ctx.Err() != nil {
+	if why == "" && errors.Is(context.Cause(ctx), hooks.ErrDeadline) {
 		why = timedOut
 	}
 	return &refusal{log: "auth-user-pass-verify refused", client: why}
@@ -229,6 +229,7 @@ func (h *hub) verdict(i *instance, keyID uint8, kid uint64, by judge, err error,
 func (h *hub) refuse(i *instance, keyID uint8, err error, now time.Time) {
 	l := &i.logins[keyID]
 	l.refused = err
+	l.end()
 	h.log(i, 1, "", "TLS Auth Error: Auth Username/Password verification failed for peer")
 	h.log(i, 3, "", "refused: %v", err)
 	if l.ready {

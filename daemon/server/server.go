@@ -210,6 +210,7 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 		answers: ratelimit.New(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
 	}
 	h.woken.poke = make(chan struct{}, 1)
+	h.hooksCtx, h.stopHooks = context.WithCancel(context.Background())
 	var err error
 	if h.cookies, err = cookie.New(rand.Reader, set.HandWindow); err != nil {
 		return nil, err

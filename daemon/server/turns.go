@@ -20,13 +20,14 @@ func (h *hub) nameTurn(i *instance) []string {
 	return []string{"name " + i.commonName}
 }
 
-// beside runs work on a goroutine of its own and what it returns on the hub. Work gets a context that ends after limit.
-func (h *hub) beside(limit time.Duration, work func(ctx context.Context) func()) {
-	h.inTurn(nil, limit, work)
+// beside runs work on a goroutine of its own and what it returns on the hub. Work gets a context that ends after limit,
+// with the cause hooks.ErrDeadline, or when the returned function is called because the work is of no use any more.
+func (h *hub) beside(limit time.Duration, work func(ctx context.Context) func()) context.CancelFunc {
+	return h.inTurn(nil, limit, work)
 }
 
 // inTurn is beside for work that waits for all earlier work about the same things.
-func (h *hub) inTurn(about []string, limit time.Duration, work func(ctx context.Context) func()) {
+func (h *hub) inTurn(about []string, limit time.Duration, work func(ctx context.Context) func()) context.CancelFunc {
 	done := make(chan struct{})
 	var before []chan struct{}
 	for _, name := range about {
@@ -35,11 +36,13 @@ func (h *hub) inTurn(about []string, limit time.Duration, work func(ctx context.
 		}
 		h.turns[name] = done
 	}
+	ctx, stop := context.WithCancel(h.hooksCtx)
 	h.hooks.Go(func() {
+		defer stop()
 		for _, last := range before {
 			<-last
 		}
-		ctx, cancel := context.WithTimeoutCause(context.Background(), limit, hooks.ErrDeadline)
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, hooks.ErrDeadline)
 		defer cancel()
 		f := work(ctx)
 		close(done)
@@ -57,7 +60,19 @@ func (h *hub) inTurn(about []string, limit time.Duration, work func(ctx context.
 			}
 		})
 	})
+	return stop
 }
+
+// endHooks waits for the hooks that are left when the hub is gone, and kills those that take long.
+func (h *hub) endHooks() {
+	impatient := time.AfterFunc(lastHooks, h.stopHooks)
+	h.hooks.Wait()
+	impatient.Stop()
+	h.stopHooks()
+}
+
+// lastHooks is how long a server waits for its last scripts.
+const lastHooks = 5 * time.Second
 
 // script runs a script, at most hooksAtOnce at a time. Waiting for a free place counts against ctx.
 func (h *hub) script(ctx context.Context, c hooks.Call) error {

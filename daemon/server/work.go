@@ -54,7 +54,7 @@ func (s *Server) work(ctx context.Context, h *hub, socks *sockets, planes *sync.
 	h.shutdown()
 	socks.close()
 	wg.Wait()
-	h.hooks.Wait()
+	h.endHooks()
 	return stop
 }
 
