@@ -313,6 +313,7 @@ func (h *hub) openTunnel(i *instance) error {
 	if err := ch.SetKey(0, block, i.logins[0].started.Add(h.verdictTime())); err != nil {
 		return err
 	}
+	h.setPort(i)
 	i.tunnel.Store(ch)
 	auth := ""
 	if !isAEAD(i.cipher) {

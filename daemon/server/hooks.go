@@ -10,7 +10,6 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/material"
-	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
@@ -94,31 +93,4 @@ func (h *hub) response(i *instance, text string) {
 		h.logLine("", 1, "W", "%v", err)
 		return func() { h.refuse(i, 0, &refusal{log: "challenge response refused"}, time.Now()) }
 	})
-}
-
-// learnedStation tells of a MAC address that was seen behind a client for the first time.
-func (h *hub) learnedStation(i *instance, mac forward.MAC) {
-	if i.phase != established {
-		return
-	}
-	h.log(i, 3, "", "MULTI: Learn: %s -> %s", macText(mac), i.prefix())
-	if h.set.LearnAddress == "" {
-		return
-	}
-	set, env, cn := h.set, h.env(i), i.commonName
-	h.beside(hookDeadline, func(ctx context.Context) func() {
-		call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"add", macText(mac), cn}, Env: env}
-		if err := h.script(ctx, call); err == nil {
-			return nil
-		}
-		return func() {
-			h.log(i, 1, "", "MULTI: Learn FAILED: %s -> %s", macText(mac), i.prefix())
-			h.stations.Forget(func(s *station) bool { return s.MAC == mac })
-		}
-	})
-}
-
-// macText prints a MAC address with its VLAN, as scripts and logs see it.
-func macText(m forward.MAC) string {
-	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x@0", m[0], m[1], m[2], m[3], m[4], m[5])
 }

@@ -171,47 +171,6 @@ func (in *inbound) route(i *instance, pkt, payload []byte, now time.Time) {
 	in.toDevice(pkt, payload)
 }
 
-// routeFrame is route for Ethernet frames: it learns where the sender is.
-func (in *inbound) routeFrame(i *instance, pkt, frame []byte, now time.Time) {
-	dst, src, ok := forward.Frame(frame)
-	if !ok || src.IsGroup() {
-		return
-	}
-	learned, full := in.stations.Learn(src, i, in.maxStations, now.Unix())
-	switch {
-	case full:
-		in.quota(i)
-		return
-	case learned:
-		in.learned(i, src)
-	}
-	if !in.clientToClient {
-		in.toDevice(pkt, frame)
-		return
-	}
-	if dst.IsGroup() {
-		in.toAll(i, frame, now)
-		in.toDevice(pkt, frame)
-		return
-	}
-	if to, ok := in.stations.Lookup(dst, now.Unix()); ok {
-		if to != i {
-			in.relay.add(to, frame, now)
-		}
-		return
-	}
-	in.toDevice(pkt, frame)
-}
-
-// toAll copies a payload to every other client.
-func (in *inbound) toAll(from *instance, payload []byte, now time.Time) {
-	for n := range in.table.slots {
-		if to := in.table.slots[n].Load(); to != nil && to != from && to.tunnel.Load() != nil {
-			in.relay.add(to, payload, now)
-		}
-	}
-}
-
 // toDevice queues a payload for the device.
 func (in *inbound) toDevice(pkt, payload []byte) {
 	in.device = append(in.device, withHeadroom(pkt, payload))

@@ -22,6 +22,10 @@ type instance struct {
 	counts counts
 	owned  owned // addresses the client may send from
 
+	// Set before tunnel is, for frames.
+	vlan        uint16 // 0 without vlan-tagging
+	maxStations int
+
 	hubSide
 }
 

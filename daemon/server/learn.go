@@ -9,20 +9,21 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 )
 
-// prefixesOf is everything to route to a client: its own addresses first.
+// prefixesOf is everything to route to a client: its own addresses first. Frames find their way by hardware address, so
+// that a client of a tap server has none.
 func (h *hub) prefixesOf(i *instance) []netip.Prefix {
+	if h.set.tap() {
+		if len(i.config.Iroutes)+len(i.config.IroutesIPv6) > 0 {
+			h.log(i, 1, "", "MULTI: --iroute options rejected for %s -- iroute only works with tun-style tunnels", i.prefix())
+		}
+		return nil
+	}
 	var all []netip.Prefix
 	if i.virtual4.IsValid() {
 		all = append(all, netip.PrefixFrom(i.virtual4, 32))
 	}
 	if i.virtual6.IsValid() {
 		all = append(all, netip.PrefixFrom(i.virtual6.Addr(), 128))
-	}
-	if h.set.tap() {
-		if len(i.config.Iroutes)+len(i.config.IroutesIPv6) > 0 {
-			h.log(i, 1, "", "MULTI: --iroute options rejected for %s -- iroute only works with tun-style tunnels", i.prefix())
-		}
-		return all
 	}
 	all = append(all, i.config.Iroutes...)
 	all = append(all, i.config.IroutesIPv6...)
@@ -113,9 +114,6 @@ func (h *hub) route(i *instance, prefixes []netip.Prefix, now time.Time) {
 	i.owned.set.Store(&own)
 	for _, p := range prefixes {
 		mine := p.Addr() == i.virtual4 || p.Addr() == i.virtual6.Addr() && p.IsSingleIP()
-		if h.set.tap() {
-			continue // frames find their way by MAC address
-		}
 		if old, replaced := h.routes.Add(p, i, now.Unix()); replaced && old != i {
 			old.disown(p)
 		}
@@ -126,6 +124,9 @@ func (h *hub) route(i *instance, prefixes []netip.Prefix, now time.Time) {
 		if i.announced {
 			h.port.ClientAddress(i.cid, p, mine)
 		}
+	}
+	if h.set.tap() {
+		return
 	}
 	if i.virtual4.IsValid() {
 		h.log(i, 3, "", "MULTI: primary virtual IP for %s: %s", i.prefix(), i.virtual4)
@@ -159,16 +160,7 @@ func (h *hub) unroute(i *instance) {
 	} else {
 		h.forget(i, lost)
 	}
-	if h.set.LearnAddress == "" || len(stations) == 0 {
-		return
-	}
-	set, env := h.set, h.env(i)
-	h.beside(hookDeadline, func(ctx context.Context) func() {
-		for _, s := range stations {
-			h.deleteAddress(ctx, set, env, macText(s.MAC))
-		}
-		return nil
-	})
+	h.forgetStations(stations)
 }
 
 // addressText prints an address or subnet as scripts and logs see it.

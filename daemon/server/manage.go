@@ -52,7 +52,7 @@ func (s *Server) snapshot() snapshot {
 			snap.routes = append(snap.routes, routeRow{addressText(r.Prefix), r.Client.commonName, r.Client.addressText(), time.Unix(r.LastRef(), 0)})
 		}
 		for _, st := range h.stations.All() {
-			snap.routes = append(snap.routes, routeRow{macText(st.MAC), st.Client.commonName, st.Client.addressText(), time.Unix(st.LastRef(), 0)})
+			snap.routes = append(snap.routes, routeRow{st.Addr.String(), st.Client.commonName, st.Client.addressText(), time.Unix(st.LastRef(), 0)})
 		}
 	})
 	return snap

@@ -27,6 +27,7 @@ type train struct {
 	sizes []int
 	to    []*instance // nil: nothing to send to one client
 	all   []bool      // for everybody
+	vlan  []uint16    // of a frame
 	n     int
 	users atomic.Int32
 	free  chan<- *train
@@ -54,7 +55,7 @@ func newOutbound(p *plane, n int) *outbound {
 	o.free = make(chan *train, trains)
 	size := p.dev.BatchSize()
 	for range trains {
-		t := &train{bufs: make([][]byte, size), sizes: make([]int, size), to: make([]*instance, size), all: make([]bool, size), free: o.free}
+		t := &train{bufs: make([][]byte, size), sizes: make([]int, size), to: make([]*instance, size), all: make([]bool, size), vlan: make([]uint16, size), free: o.free}
 		for i := range t.bufs {
 			t.bufs[i] = make([]byte, tun.Offset+p.maxPacket)
 		}
@@ -103,7 +104,13 @@ func (o *outbound) deal(t *train) {
 	}
 	everybody := false
 	for i := range t.n {
-		to, all := o.receiver(routes, t.packet(i), now.Unix())
+		var to *instance
+		var all bool
+		if o.tap {
+			to, all = o.station(t, i, now.Unix())
+		} else {
+			to, all = o.receiver(routes, t.packet(i), now.Unix())
+		}
 		t.to[i], t.all[i] = to, all
 		everybody = everybody || all
 		if to != nil {
@@ -128,16 +135,6 @@ func (o *outbound) deal(t *train) {
 
 // receiver is the client of a packet, or all of them.
 func (o *outbound) receiver(routes forward.Reader[*instance], pkt []byte, now int64) (to *instance, all bool) {
-	if o.tap {
-		dst, _, ok := forward.Frame(pkt)
-		if !ok {
-			return nil, false
-		}
-		if to, known := o.stations.Lookup(dst, now); known && !dst.IsGroup() {
-			return to, false
-		}
-		return nil, true
-	}
 	_, dst, ok := forward.Addresses(pkt)
 	if !ok {
 		return nil, false
@@ -156,7 +153,7 @@ func (o *outbound) broadcast(t *train, now time.Time) {
 			continue
 		}
 		for s := range o.table.slots {
-			if to := o.table.slots[s].Load(); to != nil && to.tunnel.Load() != nil {
+			if to := o.table.slots[s].Load(); to != nil && to.tunnel.Load() != nil && to.vlan == t.vlan[i] {
 				o.relay.add(to, t.packet(i), now)
 			}
 		}

@@ -18,8 +18,8 @@ type plane struct {
 	dev            tun.Device
 	tap            bool
 	clientToClient bool
-	maxPacket      int // of the device, bytes
-	maxStations    int // MAC addresses of one client
+	vlans          *vlans // nil without vlan-tagging
+	maxPacket      int    // of the device, bytes
 	table          *table
 	routes         *forward.Table[*instance]
 	stations       *forward.Stations[*instance]
@@ -66,7 +66,7 @@ func (p *plane) badSource(i *instance, src netip.Addr) {
 
 // quota logs that a client has too many stations.
 func (p *plane) quota(i *instance) {
-	p.hub.limitedLog(i.addressText(), 1, "", "MULTI ROUTE: route quota (%d) exceeded (see --max-routes-per-client option)", p.maxStations)
+	p.hub.limitedLog(i.addressText(), 1, "", "MULTI ROUTE: route quota (%d) exceeded for %s (see --max-routes-per-client option)", i.maxStations, i.addressText())
 }
 
 // floated asks the hub to move a client that sent an authentic packet from another address.
@@ -75,8 +75,8 @@ func (p *plane) floated(i *instance, to transport.Peer) {
 }
 
 // learned tells the hub of a new station.
-func (p *plane) learned(i *instance, mac forward.MAC) {
-	p.tell(func() { p.hub.learnedStation(i, mac) })
+func (p *plane) learned(i *instance, at forward.EtherAddr, known bool) {
+	p.tell(func() { p.hub.learnedStation(i, at, known) })
 }
 
 // exit is a client's farewell in the data channel.

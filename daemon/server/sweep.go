@@ -119,6 +119,6 @@ func (h *hub) lastSweep(now time.Time) {
 	}
 	if age := h.set.StaleRoutesAge; age > 0 && now.Sub(h.swept.stale) >= h.set.StaleRoutesInterval {
 		h.swept.stale = now
-		h.stations.Forget(func(s *station) bool { return now.Unix()-s.LastRef() > int64(age.Seconds()) })
+		h.stale(age, now)
 	}
 }

@@ -103,26 +103,32 @@ func TestModel(t *testing.T) {
 
 func TestStations(t *testing.T) {
 	var s Stations[string]
-	m := func(n byte) MAC { return MAC{2, 0, 0, 0, 0, n} }
-	if learned, _ := s.Learn(m(1), "a", 2, 1); !learned {
-		t.Error("first frame not learned")
-	}
-	if learned, _ := s.Learn(m(1), "a", 2, 2); learned {
-		t.Error("learned twice")
-	}
-	s.Learn(m(2), "a", 2, 2)
-	if _, full := s.Learn(m(3), "a", 2, 2); !full {
-		t.Error("limit not kept")
-	}
-	if learned, _ := s.Learn(m(1), "b", 2, 3); !learned {
-		t.Error("station did not move")
+	m := func(n byte) EtherAddr { return EtherAddr{MAC{2, 0, 0, 0, 0, n}, 0} }
+	for _, tt := range []struct {
+		addr   EtherAddr
+		client string
+		want   Learned
+	}{
+		{m(1), "a", Added},
+		{m(1), "a", Known},
+		{m(2), "a", Added},
+		{m(3), "a", Full},
+		{m(1), "b", Moved},
+		{EtherAddr{m(1).MAC, 7}, "b", Added}, // another VLAN, another station
+	} {
+		if got := s.Learn(tt.addr, tt.client, 2, 3); got != tt.want {
+			t.Errorf("%s of %s: %d, want %d", tt.addr, tt.client, got, tt.want)
+		}
 	}
 	if c, ok := s.Lookup(m(1), 4); c != "b" || !ok {
 		t.Errorf("station is at %q", c)
 	}
 	gone := s.Forget(func(e *Station[string]) bool { return e.Client == "a" })
-	if len(gone) != 1 || gone[0].MAC != m(2) || len(s.All()) != 1 {
+	if len(gone) != 1 || gone[0].Addr != m(2) || len(s.All()) != 2 {
 		t.Errorf("forgot %v, left %v", gone, s.All())
+	}
+	if got := (EtherAddr{MAC{0xf6, 0x35, 0xd5, 0x18, 0xb6, 0xa8}, 4}).String(); got != "f6:35:d5:18:b6:a8@4" {
+		t.Error(got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 )
@@ -11,6 +12,18 @@ type MAC [6]byte
 // IsGroup reports whether frames to m go to everybody: broadcast and multicast.
 func (m MAC) IsGroup() bool { return m[0]&1 != 0 }
 
+// EtherAddr is a MAC address in a VLAN, 0 where there are none.
+type EtherAddr struct {
+	MAC  MAC
+	VLAN uint16
+}
+
+// String prints the address as scripts and logs see it, "02:00:00:00:00:01@0".
+func (a EtherAddr) String() string {
+	m := a.MAC
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x@%d", m[0], m[1], m[2], m[3], m[4], m[5], a.VLAN)
+}
+
 // Frame returns the addresses of an Ethernet frame, or ok false when it is too short to have them.
 func Frame(frame []byte) (dst, src MAC, ok bool) {
 	if len(frame) < 14 {
@@ -19,9 +32,9 @@ func Frame(frame []byte) (dst, src MAC, ok bool) {
 	return MAC(frame[0:6]), MAC(frame[6:12]), true
 }
 
-// Station is where a MAC address was seen last.
+// Station is where an address was seen last.
 type Station[C comparable] struct {
-	MAC     MAC
+	Addr    EtherAddr
 	Client  C
 	lastRef atomic.Int64
 }
@@ -33,42 +46,55 @@ func (s *Station[C]) LastRef() int64 { return s.lastRef.Load() }
 // concurrent use; the zero value is empty and ready.
 type Stations[C comparable] struct {
 	mu  sync.RWMutex // guards both maps
-	tab map[MAC]*Station[C]
+	tab map[EtherAddr]*Station[C]
 	n   map[C]int // stations of a client
 }
 
-// Learn notes that frames from mac come from client. A station moves to whoever sent last. It returns learned
-// true when the table changed, and full true, with nothing learned, when client has limit stations already.
-func (s *Stations[C]) Learn(mac MAC, client C, limit int, now int64) (learned, full bool) {
+// Learned is what came of a frame's sender.
+type Learned uint8
+
+// Results of Learn.
+const (
+	Known Learned = iota // it was there before
+	Added
+	Moved // from another client
+	Full  // the client has as many stations as it may have: nothing was learned
+)
+
+// Learn notes that frames from addr come from client, which may have limit stations. A station moves to whoever sent
+// last.
+func (s *Stations[C]) Learn(addr EtherAddr, client C, limit int, now int64) Learned {
 	s.mu.RLock()
-	e, ok := s.tab[mac]
+	e, ok := s.tab[addr]
 	s.mu.RUnlock()
 	if ok && e.Client == client {
 		e.touch(now)
-		return false, false
+		return Known
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.n[client] >= limit {
-		return false, true
+		return Full
 	}
 	if s.tab == nil {
-		s.tab, s.n = make(map[MAC]*Station[C]), make(map[C]int)
+		s.tab, s.n = make(map[EtherAddr]*Station[C]), make(map[C]int)
 	}
-	if was, ok := s.tab[mac]; ok {
+	result := Added
+	if was, ok := s.tab[addr]; ok {
 		s.drop(was)
+		result = Moved
 	}
-	e = &Station[C]{MAC: mac, Client: client}
+	e = &Station[C]{Addr: addr, Client: client}
 	e.lastRef.Store(now)
-	s.tab[mac] = e
+	s.tab[addr] = e
 	s.n[client]++
-	return true, false
+	return result
 }
 
-// Lookup finds the client behind mac.
-func (s *Stations[C]) Lookup(mac MAC, now int64) (client C, ok bool) {
+// Lookup finds the client behind addr.
+func (s *Stations[C]) Lookup(addr EtherAddr, now int64) (client C, ok bool) {
 	s.mu.RLock()
-	e, ok := s.tab[mac]
+	e, ok := s.tab[addr]
 	s.mu.RUnlock()
 	if !ok {
 		return client, false
@@ -104,7 +130,7 @@ func (s *Stations[C]) All() []*Station[C] {
 
 // drop removes e. The caller holds mu.
 func (s *Stations[C]) drop(e *Station[C]) {
-	delete(s.tab, e.MAC)
+	delete(s.tab, e.Addr)
 	if s.n[e.Client]--; s.n[e.Client] == 0 {
 		delete(s.n, e.Client)
 	}

@@ -1,0 +1,167 @@
+package server
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/tun"
+)
+
+// routeFrame is route for Ethernet frames: it learns where the sender is.
+func (in *inbound) routeFrame(i *instance, pkt, frame []byte, now time.Time) {
+	dst, src, ok := forward.Frame(frame)
+	if !ok || src.IsGroup() {
+		return
+	}
+	if in.vlans != nil && vlanOf(frame) != 0 {
+		return // clients are access ports
+	}
+	at := forward.EtherAddr{MAC: src, VLAN: i.vlan}
+	switch in.stations.Learn(at, i, i.maxStations, now.Unix()) {
+	case forward.Full:
+		in.quota(i)
+		return
+	case forward.Added:
+		in.learned(i, at, false)
+	case forward.Moved:
+		in.learned(i, at, true)
+	}
+	if !in.clientToClient {
+		in.frameToDevice(i, pkt, frame)
+		return
+	}
+	if dst.IsGroup() {
+		in.toAll(i, frame, now)
+		in.frameToDevice(i, pkt, frame)
+		return
+	}
+	if to, ok := in.stations.Lookup(forward.EtherAddr{MAC: dst, VLAN: i.vlan}, now.Unix()); ok {
+		if to != i {
+			in.relay.add(to, frame, now)
+		}
+		return
+	}
+	in.frameToDevice(i, pkt, frame)
+}
+
+// toAll copies a payload to every other client, frames to those of the same VLAN.
+func (in *inbound) toAll(from *instance, payload []byte, now time.Time) {
+	for n := range in.table.slots {
+		if to := in.table.slots[n].Load(); to != nil && to != from && to.tunnel.Load() != nil && to.vlan == from.vlan {
+			in.relay.add(to, payload, now)
+		}
+	}
+}
+
+// frameToDevice queues a frame for the device, with the tag of the client's VLAN where the device wants one.
+func (in *inbound) frameToDevice(i *instance, pkt, frame []byte) {
+	if in.vlans == nil || in.vlans.bare(i.vlan) {
+		in.toDevice(pkt, frame)
+		return
+	}
+	in.device = append(in.device, tagged(frame, i.vlan))
+}
+
+// station is the client of frame i of a batch, or all of its VLAN. It takes the tag off.
+func (o *outbound) station(t *train, i int, now int64) (to *instance, all bool) {
+	frame := t.packet(i)
+	dst, _, ok := forward.Frame(frame)
+	if !ok {
+		return nil, false
+	}
+	t.vlan[i] = 0
+	if o.vlans != nil {
+		vlan, ok := o.vlans.admit(frame)
+		if !ok {
+			return nil, false
+		}
+		t.vlan[i] = vlan
+		if vlanOf(frame) != 0 {
+			copy(frame[vlanTagAt:], frame[vlanTagAt+vlanTagSize:])
+			t.sizes[i] -= vlanTagSize
+		}
+	}
+	if to, known := o.stations.Lookup(forward.EtherAddr{MAC: dst, VLAN: t.vlan[i]}, now); known && !dst.IsGroup() {
+		return to, false
+	}
+	return nil, true
+}
+
+// vlans makes a switch of the server (vlan-tagging): the device is a port that may carry several VLANs, every client is
+// an access port of one. Frames go between ports of the same VLAN only.
+//
+//	from the device   untagged  → VLAN of vlan-pvid, unless vlan-accept is tagged
+//	                  tagged    → VLAN of the tag, unless vlan-accept is untagged
+//	to the device     tagged with the client's VLAN, untagged in that of vlan-pvid
+//	from a client     untagged only
+//	to a client       untagged
+//
+// Frames with a tag of VLAN 0 carry a priority only and count as untagged.
+type vlans struct {
+	accept string // "tagged", "untagged" or "all"
+	pvid   uint16 // of untagged frames of the device
+}
+
+// newVLANs is nil without vlan-tagging.
+func newVLANs(o *config.Options) *vlans {
+	if !o.VLANTagging {
+		return nil
+	}
+	return &vlans{o.VLANAccept, uint16(o.VLANPVID)}
+}
+
+// admit is the VLAN of a frame from the device, false when the device's port does not take it.
+func (v *vlans) admit(frame []byte) (uint16, bool) {
+	if vlan := vlanOf(frame); vlan != 0 {
+		return vlan, v.accept != "untagged"
+	}
+	return v.pvid, v.accept != "tagged"
+}
+
+// bare reports that frames of a VLAN go to the device without a tag.
+func (v *vlans) bare(vlan uint16) bool { return vlan == v.pvid }
+
+// setPort sets the limits of a client's frames.
+func (h *hub) setPort(i *instance) {
+	i.maxStations = h.set.MaxRoutesPerClient
+	if i.config.MaxRoutesPerClient > 0 {
+		i.maxStations = i.config.MaxRoutesPerClient
+	}
+	i.maxStations = max(i.maxStations, 1)
+	if h.set.VLANTagging {
+		i.vlan = uint16(i.config.VLANPVID)
+	}
+}
+
+// A VLAN tag follows the addresses: 0x8100 | priority 3 bits, drop flag, VLAN 12 bits.
+//
+// Rule: IEEE 802.1Q.
+const (
+	vlanTagAt   = 12
+	vlanTagSize = 4
+	vlanType    = 0x8100
+)
+
+// vlanOf is the VLAN of a frame's tag, 0 without one.
+func vlanOf(frame []byte) uint16 {
+	if len(frame) < vlanTagAt+vlanTagSize || binary.BigEndian.Uint16(frame[vlanTagAt:]) != vlanType {
+		return 0
+	}
+	return binary.BigEndian.Uint16(frame[vlanTagAt+2:]) & 0xfff
+}
+
+// tagged returns a copy of a frame with a tag, and head room for the device. A priority stays.
+func tagged(frame []byte, vlan uint16) []byte {
+	if len(frame) >= vlanTagAt+vlanTagSize && binary.BigEndian.Uint16(frame[vlanTagAt:]) == vlanType {
+		b := append(make([]byte, tun.Offset, tun.Offset+len(frame)), frame...)
+		tci := binary.BigEndian.Uint16(frame[vlanTagAt+2:])
+		binary.BigEndian.PutUint16(b[tun.Offset+vlanTagAt+2:], tci&^0xfff|vlan)
+		return b
+	}
+	b := append(make([]byte, tun.Offset, tun.Offset+len(frame)+vlanTagSize), frame[:vlanTagAt]...)
+	b = binary.BigEndian.AppendUint16(b, vlanType)
+	b = binary.BigEndian.AppendUint16(b, vlan)
+	return append(b, frame[vlanTagAt:]...)
+}

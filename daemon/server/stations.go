@@ -1,0 +1,64 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
+)
+
+// learnedStation tells of a MAC address that was seen behind a client for the first time. known says that it was behind
+// another client before.
+func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
+	if i.phase != established {
+		return
+	}
+	h.log(i, 3, "", "MULTI: Learn: %s -> %s", at, i.prefix())
+	if h.set.LearnAddress == "" {
+		return
+	}
+	op := "add"
+	if known {
+		op = "update"
+	}
+	set, env, cn, prefix := h.set, h.env(i), i.commonName, i.prefix()
+	h.inTurn(stationTurns(at), hookDeadline, func(ctx context.Context) func() {
+		call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, at.String(), cn}, Env: env}
+		err := h.script(ctx, call)
+		if err == nil {
+			return nil
+		}
+		h.logLine(prefix, 1, "W", "%v", err)
+		h.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", at, prefix)
+		return func() { h.stations.Forget(func(s *station) bool { return s.Addr == at && s.Client == i }) }
+	})
+}
+
+// forgetStations has learn-address delete stations that are in the table no more.
+func (h *hub) forgetStations(gone []*station) {
+	if h.set.LearnAddress == "" {
+		return
+	}
+	for _, s := range gone {
+		set, env := h.set, h.env(s.Client)
+		h.inTurn(stationTurns(s.Addr), hookDeadline, func(ctx context.Context) func() {
+			h.deleteAddress(ctx, set, env, s.Addr.String())
+			return nil
+		})
+	}
+}
+
+// stale forgets the stations nobody has heard of for longer than age.
+//
+// Rule: options notes, "stale-routes-check": addresses that clients were given stay.
+func (h *hub) stale(age time.Duration, now time.Time) {
+	gone := h.stations.Forget(func(s *station) bool { return now.Unix()-s.LastRef() >= int64(age.Seconds()) })
+	for _, s := range gone {
+		h.logLine("", 7, "", "MULTI: Deleting stale route for address '%s'", s.Addr)
+	}
+	h.forgetStations(gone)
+}
+
+// stationTurns are the turns of a station.
+func stationTurns(a forward.EtherAddr) []string { return []string{"address " + a.String()} }
