@@ -168,7 +168,10 @@ func TestTCPSlowPeer(t *testing.T) {
 	if s.Stats().Dropped.Load() == 0 {
 		t.Error("nothing was dropped")
 	}
-	if n := len(s.pending); n > 16*(60000+prefixLen) {
+	s.mu.Lock()
+	n := len(s.pending)
+	s.mu.Unlock()
+	if n > 16*(60000+prefixLen) {
 		t.Errorf("queue holds %d bytes", n)
 	}
 	start = time.Now()
