@@ -73,6 +73,7 @@ type Client struct {
 	tls       *tlsMaterial
 	tunnel    *device
 	challenge *challenge
+	proxyAuth server.Credentials // for the HTTP proxy of this attempt, empty when not known yet
 	upCalled  bool
 
 	caching sync.Once

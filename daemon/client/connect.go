@@ -41,6 +41,9 @@ func (c *Client) prepare(ctx context.Context) (*attempt, engine.Stop) {
 	if err != nil {
 		return nil, c.failedStep(ctx, err)
 	}
+	if err := c.proxyLogin(ctx, prof); err != nil {
+		return nil, c.failedStep(ctx, err)
+	}
 	if c.tls == nil {
 		if c.tls, err = c.loadTLS(ctx, prof); err != nil {
 			return nil, c.tlsFailed(ctx, err)
@@ -117,33 +120,6 @@ func (c *Client) askProfile(ctx context.Context) (*config.Connection, error) {
 			c.remotes.forget()
 		}
 		return &prof, nil
-	}
-}
-
-func (c *Client) askProxy(ctx context.Context, prof *config.Connection) error {
-	answer, err := c.port.AskProxy(ctx, c.remotes.current+1, prof.Proto.IsTCP(), prof.Remote)
-	if err != nil {
-		return err
-	}
-	prof.HTTPProxy, prof.SOCKSProxy = nil, nil
-	switch answer.Kind {
-	case server.ProxyHTTP:
-		prof.HTTPProxy = &config.HTTPProxy{Host: answer.Host, Port: answer.Port, AuthAuto: true, AuthAutoNCT: answer.NoCleartext}
-	case server.ProxySOCKS:
-		prof.SOCKSProxy = &config.SOCKSProxy{Host: answer.Host, Port: answer.Port}
-	}
-	return nil
-}
-
-// hop is what a socket connects to: the server, or the proxy in front of it.
-func hop(prof *config.Connection) (host, port string) {
-	switch {
-	case prof.HTTPProxy != nil:
-		return prof.HTTPProxy.Host, prof.HTTPProxy.Port
-	case prof.SOCKSProxy != nil:
-		return prof.SOCKSProxy.Host, prof.SOCKSProxy.Port
-	default:
-		return prof.Remote, prof.RemotePort
 	}
 }
 
@@ -240,18 +216,10 @@ func (c *Client) dial(ctx context.Context, prof *config.Connection, remote netip
 		c.logLink(prof, link, remote)
 		return link, engine.Stop{}
 	}
-	c.log(1, "I", "Attempting to establish TCP connection with %s", transport.AddrText(remote))
-	c.state(mgmt.State{Name: mgmt.StateTCPConnect})
-	dctx, cancel := ctx, context.CancelFunc(func() {})
-	if prof.ConnectTimeout > 0 {
-		dctx, cancel = context.WithTimeout(ctx, prof.ConnectTimeout)
-	}
-	defer cancel()
-	link, err := transport.DialTCP(dctx, cfg)
+	link, err := transport.DialTCP(ctx, cfg)
 	if err != nil {
 		return nil, c.dialFailed(ctx, prof, remote, err)
 	}
-	c.log(1, "I", "TCP connection established with %s", transport.AddrText(remote))
 	c.logLink(prof, link, remote)
 	return link, engine.Stop{}
 }
@@ -278,13 +246,17 @@ func (c *Client) dialFailed(ctx context.Context, prof *config.Connection, remote
 		return c.interrupted(ctx)
 	}
 	var sock *transport.SocketError
+	var connect *transport.ConnectError
+	var ask *askError
 	switch {
 	case errors.As(err, &sock) && sock.Op == "bind":
 		return fatal(err)
 	case errors.As(err, &sock) && sock.Op == "connect":
 		c.log(1, "N", "TCP: connect to %s failed: %s", transport.AddrText(remote), transport.ErrnoText(sock.Errno))
-	case errors.Is(err, context.DeadlineExceeded):
-		c.log(1, "N", "TCP: connect to %s failed: Connection timed out", transport.AddrText(remote))
+	case errors.As(err, &connect):
+		c.log(1, "N", "%v", err)
+	case errors.As(err, &ask):
+		return fatal(err)
 	case prof.HTTPProxy != nil:
 		c.log(1, "N", "%v", err)
 		return c.soft(engine.Soft, mgmt.ReasonHTTPProxy)

@@ -187,7 +187,12 @@ func (c *Client) dialConfig(ctx context.Context, prof *config.Connection, remote
 			V6Only: prof.BindIPv6Only, DisableOffload: o.DisableOffload,
 			Logf: func(verb int, format string, args ...any) { c.log(verb, "", format, args...) },
 		},
-		Stream: transport.Stream{SendWait: time.Second, MaxFrame: 65535},
+		Stream: transport.Stream{SendWait: time.Second, MaxFrame: 65535}, Timeout: prof.ConnectTimeout,
+		Connecting: func() {
+			c.log(1, "I", "Attempting to establish TCP connection with %s", transport.AddrText(remote))
+			c.state(mgmt.State{Name: mgmt.StateTCPConnect})
+		},
+		Connected: func() { c.log(1, "I", "TCP connection established with %s", transport.AddrText(remote)) },
 	}
 	switch prof.MTUDisc {
 	case "no":
@@ -223,66 +228,6 @@ func (c *Client) dialConfig(ctx context.Context, prof *config.Connection, remote
 		return cfg, err
 	}
 	cfg.TargetHost, cfg.TargetPort = prof.Remote, port
-	return cfg, c.proxies(ctx, prof, &cfg)
-}
-
-// proxies fills in the proxy of a profile, with its credentials.
-func (c *Client) proxies(ctx context.Context, prof *config.Connection, cfg *transport.DialConfig) error {
-	if p := prof.SOCKSProxy; p != nil {
-		cfg.SOCKS = &transport.SOCKSProxy{}
-		if p.AuthFile == "" {
-			return nil
-		}
-		user, pass, err := c.proxyCredentials(ctx, config.Source{Path: p.AuthFile}, mgmt.SecretSOCKSProxy)
-		cfg.SOCKS.Username, cfg.SOCKS.Password = user, pass
-		return err
-	}
-	p := prof.HTTPProxy
-	cfg.HTTP = &transport.HTTPProxy{Auth: transport.HTTPAuth(p.Auth), Version: p.Version, Agent: p.Agent}
-	for _, h := range p.Headers {
-		cfg.HTTP.Headers = append(cfg.HTTP.Headers, h[0]+": "+h[1])
-	}
-	switch {
-	case p.AuthAutoNCT:
-		cfg.HTTP.Auth = transport.HTTPAuthAutoNCT
-	case p.AuthAuto:
-		cfg.HTTP.Auth = transport.HTTPAuthAuto
-	}
-	src := p.UserPass
-	if !src.Set() && p.AuthFile != "" {
-		src = config.Source{Path: p.AuthFile}
-	}
-	if src.Set() {
-		user, pass, err := c.proxyCredentials(ctx, src, mgmt.SecretHTTPProxy)
-		if err != nil {
-			return err
-		}
-		cfg.HTTP.Username, cfg.HTTP.Password = user, pass
-	}
-	cfg.HTTP.Credentials = func(ctx context.Context) (string, string, error) {
-		return c.proxyCredentials(ctx, config.Source{}, mgmt.SecretHTTPProxy)
-	}
-	return nil
-}
-
-// proxyCredentials reads a file or block of two lines, or asks.
-func (c *Client) proxyCredentials(ctx context.Context, src config.Source, secret string) (string, string, error) {
-	if src.Set() && src.Path != "stdin" {
-		b, err := src.Load()
-		if err != nil {
-			return "", "", err
-		}
-		user, rest, _ := strings.Cut(string(b), "\n")
-		return strings.TrimRight(user, "\r"), firstLine([]byte(rest)), nil
-	}
-	if c.opts.ManagementQueryPasswords && c.port.Server != nil {
-		cred, err := c.port.AskUserPass(ctx, secret, nil)
-		return cred.Username, cred.Password, err
-	}
-	user, err := c.console(ctx, "Enter "+secret+" Username:", true)
-	if err != nil {
-		return "", "", err
-	}
-	pass, err := c.console(ctx, "Enter "+secret+" Password:", false)
-	return user, pass, err
+	c.proxies(prof, &cfg)
+	return cfg, nil
 }

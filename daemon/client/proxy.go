@@ -1,0 +1,146 @@
+package client
+
+import (
+	"context"
+	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// askProxy lets the management port choose the proxy of an attempt.
+func (c *Client) askProxy(ctx context.Context, prof *config.Connection) error {
+	answer, err := c.port.AskProxy(ctx, c.remotes.current+1, prof.Proto.IsTCP(), prof.Remote)
+	if err != nil {
+		return err
+	}
+	prof.HTTPProxy, prof.SOCKSProxy = nil, nil
+	switch answer.Kind {
+	case server.ProxyHTTP:
+		prof.HTTPProxy = &config.HTTPProxy{Host: answer.Host, Port: answer.Port, AuthAuto: true, AuthAutoNCT: answer.NoCleartext}
+	case server.ProxySOCKS:
+		prof.SOCKSProxy = &config.SOCKSProxy{Host: answer.Host, Port: answer.Port}
+	}
+	return nil
+}
+
+// hop is what a socket connects to: the server, or the proxy in front of it.
+func hop(prof *config.Connection) (host, port string) {
+	switch {
+	case prof.HTTPProxy != nil:
+		return prof.HTTPProxy.Host, prof.HTTPProxy.Port
+	case prof.SOCKSProxy != nil:
+		return prof.SOCKSProxy.Host, prof.SOCKSProxy.Port
+	default:
+		return prof.Remote, prof.RemotePort
+	}
+}
+
+// proxyLogin gets the credentials for an HTTP proxy that are known to be needed: those of a file or block, and those that
+// somebody has to give when the method is configured. Others are asked for once the proxy wants them.
+func (c *Client) proxyLogin(ctx context.Context, prof *config.Connection) error {
+	c.proxyAuth = server.Credentials{}
+	p := prof.HTTPProxy
+	if p == nil {
+		return nil
+	}
+	var err error
+	switch src := httpSource(p); {
+	case fromFile(src):
+		c.proxyAuth, err = loadProxyLogin(src)
+	case !p.AuthAuto && (p.Auth == string(transport.HTTPAuthBasic) || p.Auth == string(transport.HTTPAuthDigest)):
+		c.proxyAuth, err = c.askProxyLogin(ctx, mgmt.SecretHTTPProxy)
+	}
+	return err
+}
+
+// httpSource is where credentials for an HTTP proxy come from; the zero source asks.
+func httpSource(p *config.HTTPProxy) config.Source {
+	if !p.UserPass.Set() && p.AuthFile != "" {
+		return config.Source{Path: p.AuthFile}
+	}
+	return p.UserPass
+}
+
+func fromFile(src config.Source) bool { return src.Set() && src.Path != "stdin" }
+
+// proxies fills in the proxy of a profile.
+func (c *Client) proxies(prof *config.Connection, cfg *transport.DialConfig) {
+	if p := prof.SOCKSProxy; p != nil {
+		cfg.SOCKS = &transport.SOCKSProxy{}
+		if src := (config.Source{Path: p.AuthFile}); p.AuthFile != "" {
+			cfg.SOCKS.Credentials = func(ctx context.Context) (string, string, error) {
+				if fromFile(src) {
+					cred, err := loadProxyLogin(src)
+					return cred.Username, cred.Password, asking(err)
+				}
+				cred, err := c.askProxyLogin(ctx, mgmt.SecretSOCKSProxy)
+				return cred.Username, cred.Password, asking(err)
+			}
+		}
+		return
+	}
+	p := prof.HTTPProxy
+	cfg.HTTP = &transport.HTTPProxy{
+		Auth: transport.HTTPAuth(p.Auth), Version: p.Version, Agent: p.Agent,
+		Username: c.proxyAuth.Username, Password: c.proxyAuth.Password,
+	}
+	for _, h := range p.Headers {
+		cfg.HTTP.Headers = append(cfg.HTTP.Headers, strings.TrimSuffix(h[0]+": "+h[1], ": "))
+	}
+	switch {
+	case p.AuthAutoNCT:
+		cfg.HTTP.Auth = transport.HTTPAuthAutoNCT
+	case p.AuthAuto:
+		cfg.HTTP.Auth = transport.HTTPAuthAuto
+	}
+	if fromFile(httpSource(p)) {
+		return // a file says the same again
+	}
+	cfg.HTTP.Credentials = func(ctx context.Context, refused bool) (string, string, error) {
+		if refused {
+			c.log(1, "W", "Note: previous '%s' credentials failed", mgmt.SecretHTTPProxy)
+			c.port.PasswordFailed(mgmt.SecretHTTPProxy, "previous auth credentials failed")
+		}
+		cred, err := c.askProxyLogin(ctx, mgmt.SecretHTTPProxy)
+		return cred.Username, cred.Password, asking(err)
+	}
+}
+
+// askError is credentials that could not be had, while a link was being opened.
+type askError struct{ error }
+
+// Unwrap gives the reason.
+func (e *askError) Unwrap() error { return e.error }
+
+func asking(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &askError{err}
+}
+
+// loadProxyLogin reads a file or block of two lines.
+func loadProxyLogin(src config.Source) (server.Credentials, error) {
+	b, err := src.Load()
+	if err != nil {
+		return server.Credentials{}, err
+	}
+	user, rest, _ := strings.Cut(string(b), "\n")
+	return server.Credentials{Username: strings.TrimRight(user, "\r"), Password: firstLine([]byte(rest))}, nil
+}
+
+// askProxyLogin asks the management port or the terminal.
+func (c *Client) askProxyLogin(ctx context.Context, secret string) (server.Credentials, error) {
+	if c.opts.ManagementQueryPasswords && c.port.Server != nil {
+		return c.port.AskUserPass(ctx, secret, nil)
+	}
+	user, err := c.console(ctx, "Enter "+secret+" Username:", true)
+	if err != nil {
+		return server.Credentials{}, err
+	}
+	pass, err := c.console(ctx, "Enter "+secret+" Password:", false)
+	return server.Credentials{Username: user, Password: pass}, err
+}
