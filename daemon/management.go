@@ -2,12 +2,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os/user"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -82,6 +82,13 @@ func (p *process) listen(ctx context.Context, addr config.ManagementAddr, access
 	if err != nil {
 		return fmt.Errorf("MANAGEMENT: Socket bind failed on local address %s: %w", addrName(addr), err)
 	}
+	if addr.Cert.Set() {
+		cfg, err := protection(addr)
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		ln = server.ListenTLS(ln, cfg)
+	}
 	p.wg.Go(func() {
 		if err := p.port.Serve(ctx, ln, access); err != nil {
 			p.Log(1, "W", "MANAGEMENT: listener ended: %v", err)
@@ -141,21 +148,13 @@ func (p *process) callManager(ctx context.Context, addr config.ManagementAddr, a
 
 // access works out who may use a listener.
 func (p *process) access(ctx context.Context, addr config.ManagementAddr) (server.Access, error) {
-	a := server.Access{Role: mgmt.RoleAdmin}
-	switch {
-	case addr.Password.Path == "stdin":
-		pass, err := p.console(ctx, "Enter Management Password:", false)
-		if err != nil {
-			return a, err
-		}
-		a.Passwords = []server.Password{{Text: pass, Role: mgmt.RoleAdmin}}
-	case addr.Password.Set():
-		b, err := addr.Password.Load()
-		if err != nil {
-			return a, err
-		}
-		line, _, _ := strings.Cut(string(b), "\n")
-		a.Passwords = []server.Password{{Text: strings.TrimRight(line, "\r"), Role: mgmt.RoleAdmin}}
+	a := server.Access{Role: addr.Role}
+	if a.Role == 0 {
+		a.Role = mgmt.RoleAdmin
+	}
+	var err error
+	if a.Passwords, err = p.passwords(ctx, addr, a.Role); err != nil {
+		return a, err
 	}
 	if addr.Unix == "" || p.opts.ManagementClientUser == "" && p.opts.ManagementClientGroup == "" {
 		return a, nil

@@ -37,7 +37,7 @@ func (p *parser) checkConnections() error {
 func (p *parser) checkConnection(c *Connection) error {
 	o := p.o
 	tcpClient := c.Proto.IsTCPClient()
-	mgmt := o.Management
+	port := &o.Management
 	switch {
 	case o.LLAddr != "" && o.DevType != DevTap:
 		return errorf("--lladdr can only be used in --dev tap mode")
@@ -62,14 +62,14 @@ func (p *parser) checkConnection(c *Connection) error {
 	if err := checkBind(c); err != nil {
 		return err
 	}
-	if len(mgmt.ManagementListen) == 0 && len(mgmt.LuaScripts) == 0 && (mgmt.ManagementClient || mgmt.ManagementQueryPasswords || mgmt.ManagementQueryRemote ||
-		mgmt.ManagementQueryProxy || mgmt.ManagementHold || mgmt.ManagementSignal || mgmt.ManagementForgetDisconnect ||
-		mgmt.ManagementClientAuth || mgmt.ManagementExternalKey || mgmt.ManagementExternalCert != "" ||
-		mgmt.ManagementClientUser != "" || mgmt.ManagementClientGroup != "") {
+	if len(port.ManagementListen) == 0 && len(port.LuaScripts) == 0 && (port.ManagementClient || port.ManagementQueryPasswords || port.ManagementQueryRemote ||
+		port.ManagementQueryProxy || port.ManagementHold || port.ManagementSignal || port.ManagementForgetDisconnect ||
+		port.ManagementClientAuth || port.ManagementExternalKey || port.ManagementExternalCert != "" ||
+		port.ManagementClientUser != "" || port.ManagementClientGroup != "") {
 		return errorf("--management is not specified, however one or more options which modify the behavior of --management were specified")
 	}
-	if mgmt.ManagementClientUser != "" || mgmt.ManagementClientGroup != "" {
-		for _, l := range mgmt.ManagementListen {
+	if port.ManagementClientUser != "" || port.ManagementClientGroup != "" {
+		for _, l := range port.ManagementListen {
 			if l.Unix == "" {
 				return errorf("--management-client-(user|group) can only be used on unix domain sockets")
 			}

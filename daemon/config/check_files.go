@@ -84,9 +84,7 @@ func (p *parser) checkFiles() error {
 		fileCheck{option: "--secret", source: o.Secret, mode: accessRead, private: true},
 		fileCheck{option: "--askpass", source: o.AskPass, mode: accessRead, private: true, stdin: true},
 		fileCheck{option: "--auth-user-pass", source: o.AuthUserPass.Source, mode: accessRead, private: true, stdin: true})
-	for _, m := range o.ManagementListen {
-		checks = append(checks, fileCheck{option: "--management user/password file", source: m.Password, mode: accessRead, private: true, stdin: true})
-	}
+	checks = append(checks, o.protectionFiles()...)
 	checks = append(checks,
 		fileCheck{option: "--replay-persist", source: Source{Path: o.ReplayPersist}, mode: accessRead | accessWrite, parent: true},
 		fileCheck{option: "--writepid", source: Source{Path: o.PIDFile}, mode: accessWrite, parent: true},

@@ -182,7 +182,7 @@ func (p *parser) warnings() error {
 		p.warn("WARNING: this configuration may cache passwords in memory -- use the auth-nocache option to prevent this")
 	}
 	for _, m := range o.ManagementListen {
-		if m.Unix == "" && !m.Password.Set() {
+		if m.Unix == "" && m.open() {
 			p.warn("WARNING: Using --management on a TCP port WITHOUT passwords is STRONGLY discouraged and considered insecure")
 			break
 		}

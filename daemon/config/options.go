@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // Options is a complete configuration after macros, derived values and checks. Its groups are embedded, so that every
@@ -431,6 +433,17 @@ type ManagementAddr struct {
 	Host, Port string // Host "tunnel" listens on the tunnel address
 	Unix       string // path of a socket; Host and Port are empty
 	Password   Source // first line; Path "stdin" asks
+
+	Cert, Key     Source    // PEM files; TLS when set
+	ClientCA      Source    // PEM file; only clients with a certificate of it are let in
+	Role          mgmt.Role // of those who give Password, or of everybody without passwords; 0 is admin
+	RolePasswords []RolePassword
+}
+
+// RolePassword is a further password of a listener; its first line counts.
+type RolePassword struct {
+	Role   mgmt.Role
+	Source Source
 }
 
 // Pulled is what only a server tells.

@@ -44,7 +44,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Dial connects to addr (see ParseAddr) and reads the greeting. Errors: *UnreachableError, ErrNoGreeting, ErrPassword,
+// Dial connects to addr (see ParseAddr) and reads the greeting. Errors: *UnreachableError, ErrNoGreeting, ErrPassword, ErrCertificate,
 // ErrNotManagement, ErrLost.
 func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 	a, err := ParseAddr(addr)
@@ -71,6 +71,9 @@ func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if certificateRefused(err) {
+			return nil, fmt.Errorf("%s: %w: %v", a, ErrCertificate, err)
+		}
 		return nil, &UnreachableError{Addr: a.String(), Err: plainDialError(err)}
 	}
 	c, err := New(ctx, conn, o)
@@ -78,6 +81,12 @@ func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 		return nil, fmt.Errorf("%s: %w", a, err)
 	}
 	return c, nil
+}
+
+// certificateRefused reports whether err is a TLS alert of the other end. With TLS 1.3 it comes at the first read.
+func certificateRefused(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 // plainDialError drops the "dial tcp 1.2.3.4:5:" in front, which repeats the address.
@@ -126,6 +135,8 @@ func (c *Client) greet(ctx context.Context) error {
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return fmt.Errorf("%w within %v: another program holds the port?", ErrNoGreeting, c.o.GreetingTimeout)
+		case err != nil && certificateRefused(err):
+			return fmt.Errorf("%w: %v", ErrCertificate, err)
 		case err != nil && asked:
 			return fmt.Errorf("%w: %w", ErrPassword, ErrLost)
 		case err != nil && errors.Is(err, bufio.ErrBufferFull):

@@ -10,6 +10,8 @@ var (
 	ErrNoGreeting = errors.New("no greeting")
 	// ErrPassword means that the port refused the password, or asks for one and none was given.
 	ErrPassword = errors.New("password refused")
+	// ErrCertificate means that the port refused our TLS certificate, or wants one and none was given.
+	ErrCertificate = errors.New("certificate refused")
 	// ErrNotManagement means that what answered does not speak the management protocol.
 	ErrNotManagement = errors.New("not a management port")
 	// ErrLost means that the connection ended, or was closed, before the reply was complete.

@@ -10,6 +10,36 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
+// A port that wants a certificate of ours, and gets none.
+func TestTLSCertificateRefused(t *testing.T) {
+	web := httptest.NewTLSServer(nil) // for its certificate
+	defer web.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(web.Certificate())
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+			Certificates: web.TLS.Certificates, ClientAuth: tls.RequireAnyClientCert, MaxVersion: version,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if conn, err := ln.Accept(); err == nil {
+				_ = conn.(*tls.Conn).HandshakeContext(t.Context()) // it fails
+				conn.Close()
+			}
+		}()
+		_, err = client.Dial(t.Context(), "tls://"+ln.Addr().String(), client.Options{TLS: &tls.Config{RootCAs: pool}})
+		if !errors.Is(err, client.ErrCertificate) {
+			t.Errorf("version %x: %v, want ErrCertificate", version, err)
+		}
+		ln.Close()
+		<-done
+	}
+}
+
 func TestTLS(t *testing.T) {
 	web := httptest.NewTLSServer(nil) // for its certificate
 	defer web.Close()

@@ -77,6 +77,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *at
 	conn.SetDeadline(time.Now().Add(s.cfg.Limits.Handshake))
 	if t, ok := conn.(*tls.Conn); ok {
 		if err := t.HandshakeContext(ctx); err != nil {
+			s.logf(1, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" refused: "+err.Error())
 			return errors.Join(ErrRefused, err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -57,6 +58,7 @@ type Spec struct {
 	Key       KeyKind   //
 	NotBefore time.Time // an hour ago
 	NotAfter  time.Time // in a year
+	IP        net.IP    // subject alternative name, for hosts that are called by address
 	NoUsage   bool      // leave out key usage and extended key usage
 }
 
@@ -106,6 +108,9 @@ func (c *CA) Issue(s Spec) (*Leaf, error) {
 		NotBefore:             s.NotBefore,
 		NotAfter:              s.NotAfter,
 		BasicConstraintsValid: true,
+	}
+	if s.IP != nil {
+		tmpl.IPAddresses = []net.IP{s.IP}
 	}
 	if !s.NoUsage {
 		tmpl.KeyUsage = x509.KeyUsageDigitalSignature

@@ -31,6 +31,8 @@ type Env struct {
 	// Set by the global flags.
 	Addr         string
 	PasswordFile string
+	CA           string        // file of authorities for tls:// addresses; empty: those of the system
+	Cert, Key    string        // files of the certificate to show, with its key
 	Format       string        // "table", "json" or "raw"
 	JSON         bool          // --json
 	Timeout      time.Duration // of the dial, the greeting and each reply
@@ -51,7 +53,7 @@ func (e *Env) Target() string {
 }
 
 // ClientOptions are the options of a connection as the flags ask for them.
-func (e *Env) ClientOptions() client.Options {
+func (e *Env) ClientOptions() (client.Options, error) {
 	o := client.Options{DialTimeout: e.Timeout, GreetingTimeout: e.Timeout, ReplyTimeout: e.Timeout}
 	file := e.PasswordFile
 	if file == "" {
@@ -60,7 +62,9 @@ func (e *Env) ClientOptions() client.Options {
 	if file != "" {
 		o.Password = func(context.Context) (string, error) { return FirstLine(file) }
 	}
-	return o
+	var err error
+	o.TLS, err = e.TLS()
+	return o, err
 }
 
 // FirstLine reads the first line of a file, without its end.
@@ -78,7 +82,11 @@ func (e *Env) Dial(ctx context.Context) (*client.Client, error) {
 	if _, err := client.ParseAddr(e.Target()); err != nil {
 		return nil, Usagef("%v", err)
 	}
-	return client.Dial(ctx, e.Target(), e.ClientOptions())
+	o, err := e.ClientOptions()
+	if err != nil {
+		return nil, err
+	}
+	return client.Dial(ctx, e.Target(), o)
 }
 
 // With runs f on a session that is closed afterwards.
@@ -188,7 +196,7 @@ func Code(err error) int {
 		return exiter.ExitCode()
 	case errors.As(err, &usage), errors.Is(err, client.ErrLine):
 		return CodeUsage
-	case errors.Is(err, client.ErrPassword):
+	case errors.Is(err, client.ErrPassword), errors.Is(err, client.ErrCertificate):
 		return CodeRefused
 	case errors.As(err, &reply):
 		if strings.Contains(reply.Text, "not permitted") || strings.Contains(reply.Text, "role") {
@@ -214,6 +222,8 @@ func Hint(err error) string {
 		return "is the daemon running with --management? choose its address with -a or MOONGATE_ADDR"
 	case errors.Is(err, client.ErrPassword):
 		return "the first line of --password-file must be the management password"
+	case errors.Is(err, client.ErrCertificate):
+		return "show a certificate that the daemon's management-tls accepts with --cert and --key"
 	case errors.Is(err, client.ErrNoGreeting):
 		return "stock OpenVPN serves one program at a time"
 	}

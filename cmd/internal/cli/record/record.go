@@ -54,6 +54,10 @@ var asked = []string{"version", "pid", "state all", "state", "log all", "echo al
 	"state on", "echo on", "log on", "bytecount 1"}
 
 func runRecord(ctx context.Context, e *env.Env, path string, d time.Duration) error {
+	o, err := e.ClientOptions()
+	if err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -63,7 +67,6 @@ func runRecord(ctx context.Context, e *env.Env, path string, d time.Duration) er
 	defer w.Flush()
 	fmt.Fprintln(w, header)
 	begin := time.Now()
-	o := e.ClientOptions()
 	o.Trace = func(fromDaemon bool, text string) { fmt.Fprintln(w, line{time.Since(begin), fromDaemon, text}) }
 	c, err := client.Dial(ctx, e.Target(), o)
 	if err != nil {

@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// passwords are those of a listener, each with its role: the one behind management, then those of management-role.
+func (p *process) passwords(ctx context.Context, addr config.ManagementAddr, role mgmt.Role) ([]server.Password, error) {
+	var list []server.Password
+	switch {
+	case addr.Password.Path == "stdin":
+		pass, err := p.console(ctx, "Enter Management Password:", false)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, server.Password{Text: pass, Role: role})
+	case addr.Password.Set():
+		pass, err := firstLine(addr.Password)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, server.Password{Text: pass, Role: role})
+	}
+	for _, r := range addr.RolePasswords {
+		pass, err := firstLine(r.Source)
+		if err != nil {
+			return nil, err
+		}
+		if pass == "" {
+			return nil, fmt.Errorf("management-role %s: %s holds no password", r.Role, r.Source)
+		}
+		list = append(list, server.Password{Text: pass, Role: r.Role})
+	}
+	return list, nil
+}
+
+func firstLine(src config.Source) (string, error) {
+	b, err := src.Load()
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	return strings.TrimRight(line, "\r"), nil
+}
+
+// protection is the TLS of a listener (management-tls).
+func protection(addr config.ManagementAddr) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(addr.Cert.Path, addr.Key.Path)
+	if err != nil {
+		return nil, fmt.Errorf("management-tls: %w", err)
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	if !addr.ClientCA.Set() {
+		return cfg, nil
+	}
+	pem, err := addr.ClientCA.Load()
+	if err != nil {
+		return nil, fmt.Errorf("management-tls: %w", err)
+	}
+	cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("management-tls: %s holds no certificate", addr.ClientCA)
+	}
+	return cfg, nil
+}
