@@ -5,7 +5,8 @@ import "time"
 // Batch is a run of sealed packets in one slab, each right behind the last, so that neighbours of equal size can
 // leave as one segmented datagram without a copy. One goroutine owns it; it is reused from run to run.
 type Batch struct {
-	// Packets are slices of the slab, valid until the next Reset or Plan.
+	// Packets are slices of the slab, valid until the next Reset or Plan. Their capacity reaches over their successors,
+	// by which a link sees that they are adjacent.
 	Packets [][]byte
 
 	slab []byte

@@ -326,6 +326,9 @@ func TestBatch(t *testing.T) {
 				if &pkt[0] != &batches[i].slab[at] {
 					t.Fatal("packets are not adjacent")
 				}
+				if left := len(batches[i].slab) - at; cap(pkt) < left {
+					t.Fatalf("packet at %d: capacity %d does not reach over the %d bytes of its successors", at, cap(pkt), left)
+				}
 				at += len(pkt)
 			}
 			for j, r := range b.OpenBatch(nil, batches[i].Packets, testNow) {

@@ -140,7 +140,7 @@ func (b *Batch) Seal() {
 		case 1:
 			b.slab = c.sealOne(b.slab, payload, p.s.send, id)
 			if len(b.slab) > start {
-				b.Packets = append(b.Packets, b.slab[start:len(b.slab):len(b.slab)])
+				b.Packets = append(b.Packets, b.slab[start:len(b.slab)])
 			}
 			id++
 		default:
@@ -161,7 +161,7 @@ func (b *Batch) sealParts(c *Channel, s sealer, payload []byte, n int, id uint64
 		start := len(b.slab)
 		b.slab = c.sealFragment(b.slab, fragmentHeader(seq, i, n, size), part, s, id)
 		if len(b.slab) > start {
-			b.Packets = append(b.Packets, b.slab[start:len(b.slab):len(b.slab)])
+			b.Packets = append(b.Packets, b.slab[start:len(b.slab)])
 		}
 		id++
 	}

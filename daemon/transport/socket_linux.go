@@ -3,6 +3,7 @@ package transport
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -23,9 +24,7 @@ func (s *Socket) control(network string, raw syscall.RawConn) error {
 
 func (s *Socket) apply(network string, fd int) error {
 	v6 := network[len(network)-1] == '6'
-	if err := s.buffers(fd); err != nil {
-		return err
-	}
+	s.buffers(network, fd)
 	if s.reusePort {
 		if err := reusePort(fd); err != nil {
 			return err
@@ -77,21 +76,30 @@ func optionError(name string, err error) error {
 	return &net.OpError{Op: "setsockopt " + name, Err: err}
 }
 
+// udpRcvBuf is the receive buffer of a datagram socket, in bytes, unless the configuration names one. The kernel's
+// default holds three trains of 64 KB, so that a reader that is away for half a millisecond loses one.
+const udpRcvBuf = 2 << 20
+
 // buffers sets the buffer sizes and says what came of it.
-func (s *Socket) buffers(fd int) error {
+func (s *Socket) buffers(network string, fd int) {
 	size := func(opt int) int {
 		n, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, opt)
 		return n
 	}
 	r, w := size(unix.SO_RCVBUF), size(unix.SO_SNDBUF)
-	if s.RcvBuf > 0 {
+	switch {
+	case s.RcvBuf > 0:
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, s.RcvBuf) // the kernel clamps; the line below tells
+	case strings.HasPrefix(network, "udp") && r < udpRcvBuf:
+		// Past the system's limit where we may, else up to it.
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, udpRcvBuf) != nil {
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, udpRcvBuf)
+		}
 	}
 	if s.SndBuf > 0 {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, s.SndBuf)
 	}
 	s.logf(3, "Socket Buffers: R=[%d->%d] S=[%d->%d]", r, size(unix.SO_RCVBUF), w, size(unix.SO_SNDBUF))
-	return nil
 }
 
 // probeOffload asks the kernel for UDP receive offload and whether it knows segmented sends.
