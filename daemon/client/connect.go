@@ -213,6 +213,9 @@ func (c *Client) dial(ctx context.Context, prof *config.Connection, remote netip
 		if err != nil {
 			return nil, c.dialFailed(ctx, prof, remote, err)
 		}
+		if cfg.SOCKS != nil {
+			remote = link.RemoteAddr() // the server: the proxy wraps what is for it
+		}
 		c.logLink(prof, link, remote)
 		return link, engine.Stop{}
 	}

@@ -29,7 +29,7 @@ const (
 
 // Socket holds the socket options shared by all kinds of links. The zero value changes nothing.
 type Socket struct {
-	SndBuf, RcvBuf int    // bytes; 0 keeps the kernel's
+	SndBuf, RcvBuf int    // bytes; 0 keeps the kernel's, but datagrams are received into 2 MB at least
 	Mark           uint32 // SO_MARK; 0 = none
 	BindDev        string // SO_BINDTODEVICE
 	MTUDisc        MTUDisc
@@ -72,6 +72,12 @@ type DialConfig struct {
 	SOCKS      *SOCKSProxy
 	TargetHost string
 	TargetPort uint16
+
+	// Timeout bounds each TCP connection and each exchange with a proxy, not the time somebody takes to give credentials.
+	// 0 waits for as long as the context lasts.
+	Timeout time.Duration
+	// Connecting and Connected are called before and after each TCP connection, of which a proxy may take several. nil: not.
+	Connecting, Connected func()
 }
 
 // ListenConfig describes a server socket.
@@ -106,11 +112,14 @@ type HTTPProxy struct {
 	Version            string   // of the request line; "" means 1.0
 	Agent              string   // User-Agent; "" sends none
 	Headers            []string // extra "Name: value" lines
-	// Credentials is asked when the proxy wants a password and Username is empty. nil fails.
-	Credentials func(ctx context.Context) (user, pass string, err error)
+	// Credentials is asked when the proxy wants a password and Username is empty, and again with refused set when the proxy
+	// did not like what it got and Auth leaves the method to us. nil fails.
+	Credentials func(ctx context.Context, refused bool) (user, pass string, err error)
 }
 
-// SOCKSProxy describes a SOCKS5 proxy. An empty Username offers no authentication only.
+// SOCKSProxy describes a SOCKS5 proxy. With neither Username nor Credentials only "no authentication" is offered.
 type SOCKSProxy struct {
 	Username, Password string
+	// Credentials is asked when the proxy wants a password and Username is empty.
+	Credentials func(ctx context.Context) (user, pass string, err error)
 }

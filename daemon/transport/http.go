@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,29 +26,35 @@ func httpErrorf(auth bool, format string, args ...any) error {
 // after 407. The bytes returned are the server's, read together with the end of the answer.
 func dialHTTP(ctx context.Context, cfg *DialConfig) (*net.TCPConn, []byte, error) {
 	p := *cfg.HTTP
-	target := net.JoinHostPort(cfg.TargetHost, strconv.Itoa(int(cfg.TargetPort)))
 	if p.Auth == HTTPAuthNTLM || p.Auth == HTTPAuthNTLM2 {
-		return nil, nil, httpErrorf(false, "authentication method %s is not supported, use basic or digest", p.Auth)
+		return nil, nil, httpErrorf(false, "HTTP proxy: authentication method %s is not supported, use basic or digest", p.Auth)
 	}
-	authorization := ""
+	port := strconv.Itoa(int(cfg.TargetPort))
+	target := net.JoinHostPort(cfg.TargetHost, port)
+	ch := challenge{method: methodNone}
 	if p.Auth == HTTPAuthBasic {
-		if err := p.credentials(ctx); err != nil {
-			return nil, nil, err
-		}
-		authorization = p.basic()
+		ch.method = methodBasic // known without asking the proxy
 	}
-	for try := 0; ; try++ {
+	for refused := false; ; {
 		conn, err := dialConn(ctx, cfg)
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := p.credentials(ctx, ch, refused); err != nil {
+			_ = conn.Close()
+			return nil, nil, err
+		}
 		br := bufio.NewReaderSize(conn, maxProxyAnswer)
 		ans, err := withContext(ctx, conn, func() (proxyAnswer, error) {
-			if _, err := conn.Write(p.request(target, authorization)); err != nil {
+			_ = conn.SetDeadline(cfg.deadline()) // fails only on a connection that is gone: what follows tells
+			if _, err := conn.Write(p.request(cfg, target, ch)); err != nil {
 				return proxyAnswer{}, fmt.Errorf("send to HTTP proxy: %w", err)
 			}
 			return readProxyAnswer(br)
 		})
+		if err == nil {
+			cfg.logf(2, "HTTP proxy returned: '%s'", ans.line)
+		}
 		if err == nil && ans.code == 200 {
 			carry, _ := br.Peek(br.Buffered())
 			return conn, append([]byte(nil), carry...), nil
@@ -57,26 +64,29 @@ func dialHTTP(ctx context.Context, cfg *DialConfig) (*net.TCPConn, []byte, error
 		case err != nil:
 			return nil, nil, err
 		case ans.code != 407:
-			return nil, nil, httpErrorf(false, "returned: '%s'", ans.line)
-		case try > 0 || authorization != "" || p.Auth == HTTPAuthNone || p.Auth == "":
-			return nil, nil, httpErrorf(true, "returned: '%s'", ans.line)
+			return nil, nil, httpErrorf(ans.code == 401, "HTTP proxy returned bad status: '%s'", ans.line)
 		}
-		if authorization, err = p.answer(ctx, ans, target); err != nil {
+		cfg.logf(2, "Proxy requires authentication")
+		if refused = ch.method != methodNone; refused && (p.Credentials == nil || p.Auth != HTTPAuthAuto && p.Auth != HTTPAuthAutoNCT) {
+			return nil, nil, httpErrorf(true, "HTTP proxy: user name or password refused")
+		}
+		if ch, err = p.choose(ans); err != nil {
 			return nil, nil, err
 		}
+		cfg.logf(2, "PROXY AUTH %s: 'Proxy-Authenticate: %s'", ch.method, ch.text)
 	}
 }
 
-// credentials asks for user name and password unless they are known.
-func (p *HTTPProxy) credentials(ctx context.Context) error {
-	if p.Username != "" {
+// credentials asks for user name and password when they are needed and not known, or were refused.
+func (p *HTTPProxy) credentials(ctx context.Context, ch challenge, refused bool) error {
+	if ch.method == methodNone || p.Username != "" && !refused {
 		return nil
 	}
 	if p.Credentials == nil {
-		return httpErrorf(true, "wants a user name and password, and none is configured")
+		return httpErrorf(true, "HTTP proxy wants a user name and password, and none is configured")
 	}
 	var err error
-	p.Username, p.Password, err = p.Credentials(ctx)
+	p.Username, p.Password, err = p.Credentials(ctx, refused)
 	return err
 }
 
@@ -84,33 +94,37 @@ func (p *HTTPProxy) basic() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(p.Username+":"+p.Password))
 }
 
-// request is the CONNECT request.
-func (p *HTTPProxy) request(target, authorization string) []byte {
+// request is the CONNECT request. It is logged, but for what the credentials went into.
+func (p *HTTPProxy) request(cfg *DialConfig, target string, ch challenge) []byte {
 	version := p.Version
 	if version == "" {
 		version = "1.0"
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "CONNECT %s HTTP/%s\r\n", target, version)
-	hasHost := false
-	for _, h := range p.Headers {
+	lines := []string{fmt.Sprintf("CONNECT %s HTTP/%s", target, version)}
+	if !slices.ContainsFunc(p.Headers, func(h string) bool {
 		name, _, _ := strings.Cut(h, ":")
-		hasHost = hasHost || strings.EqualFold(strings.TrimSpace(name), "Host")
-	}
-	if !hasHost {
-		fmt.Fprintf(&b, "Host: %s\r\n", target)
+		return strings.EqualFold(strings.TrimSpace(name), "Host")
+	}) {
+		lines = append(lines, "Host: "+cfg.TargetHost)
 	}
 	for _, h := range p.Headers {
-		fmt.Fprintf(&b, "%s\r\n", strings.NewReplacer("\r", "", "\n", "").Replace(h))
+		lines = append(lines, strings.NewReplacer("\r", "", "\n", "").Replace(h))
 	}
 	if p.Agent != "" {
-		fmt.Fprintf(&b, "User-Agent: %s\r\n", p.Agent)
+		lines = append(lines, "User-Agent: "+p.Agent)
 	}
-	if authorization != "" {
-		fmt.Fprintf(&b, "Proxy-Authorization: %s\r\n", authorization)
+	for _, l := range lines {
+		cfg.logf(2, "Send to HTTP proxy: '%s'", l)
 	}
-	b.WriteString("\r\n")
-	return []byte(b.String())
+	switch ch.method {
+	case methodBasic:
+		cfg.logf(2, "Attempting Basic Proxy-Authorization")
+		lines = append(lines, "Proxy-Authorization: "+p.basic())
+	case methodDigest:
+		cfg.logf(2, "Attempting Digest Proxy-Authorization")
+		lines = append(lines, "Proxy-Authorization: "+p.digest(ch.params, target, rand.Text()))
+	}
+	return []byte(strings.Join(lines, "\r\n") + "\r\n\r\n")
 }
 
 // proxyAnswer is the header of an answer.
@@ -126,13 +140,13 @@ func readProxyAnswer(br *bufio.Reader) (proxyAnswer, error) {
 	for total := 0; ; {
 		raw, err := br.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			return a, httpErrorf(false, "answer has an endless line")
+			return a, httpErrorf(false, "HTTP proxy: answer has an endless line")
 		}
 		if err != nil {
 			return a, fmt.Errorf("read from HTTP proxy: %w", err)
 		}
 		if total += len(raw); total > maxProxyAnswer {
-			return a, httpErrorf(false, "answer is too long")
+			return a, httpErrorf(false, "HTTP proxy: answer is too long")
 		}
 		line := strings.TrimRight(string(raw), "\r\n")
 		switch {
@@ -140,7 +154,7 @@ func readProxyAnswer(br *bufio.Reader) (proxyAnswer, error) {
 			a.line = line
 			var major, minor int
 			if _, err := fmt.Sscanf(line, "HTTP/%d.%d %d", &major, &minor, &a.code); err != nil {
-				return a, httpErrorf(false, "answer is not HTTP: %.60q", line)
+				return a, httpErrorf(false, "HTTP proxy: answer is not HTTP: %.60q", line)
 			}
 		case line == "":
 			return a, nil
@@ -153,39 +167,50 @@ func readProxyAnswer(br *bufio.Reader) (proxyAnswer, error) {
 	}
 }
 
-// answer chooses a method among those the proxy offers and we may use; digest before basic.
-func (p *HTTPProxy) answer(ctx context.Context, a proxyAnswer, target string) (string, error) {
-	var basic, ntlm bool
-	var digest map[string]string
+// challenge is the method the next request uses, with what the proxy said about it.
+type challenge struct {
+	method string // methodNone, methodBasic, methodDigest
+	text   string // of the header
+	params map[string]string
+}
+
+// Methods, as the log calls them.
+const (
+	methodNone   = ""
+	methodBasic  = "BASIC"
+	methodDigest = "DIGEST"
+)
+
+// choose takes a method among those the proxy offers and we may use; digest before basic.
+func (p *HTTPProxy) choose(a proxyAnswer) (challenge, error) {
+	var basic, digest challenge
+	var ntlm bool
 	for _, c := range a.challenges {
 		method, rest, _ := strings.Cut(c, " ")
 		switch strings.ToLower(method) {
 		case "basic":
-			basic = true
+			basic = challenge{method: methodBasic, text: c}
 		case "ntlm", "negotiate":
 			ntlm = true
 		case "digest":
 			params := parseChallenge(rest)
 			if alg := params["algorithm"]; alg == "" || strings.EqualFold(alg, "MD5") || strings.EqualFold(alg, "MD5-sess") {
-				digest = params
+				digest = challenge{method: methodDigest, text: c, params: params}
 			}
 		}
 	}
+	auto := p.Auth == HTTPAuthAuto || p.Auth == HTTPAuthAutoNCT
 	switch {
-	case digest != nil && p.Auth != HTTPAuthBasic:
-		if err := p.credentials(ctx); err != nil {
-			return "", err
-		}
-		return p.digest(digest, target, rand.Text()), nil
-	case basic && p.Auth == HTTPAuthAuto:
-		if err := p.credentials(ctx); err != nil {
-			return "", err
-		}
-		return p.basic(), nil
-	case ntlm:
-		return "", httpErrorf(false, "offers only NTLM authentication, which is not supported; allow basic or digest on the proxy")
+	case digest.method != "" && (auto || p.Auth == HTTPAuthDigest):
+		return digest, nil
+	case basic.method != "" && p.Auth == HTTPAuthAuto:
+		return basic, nil
+	case basic.method != "" && p.Auth == HTTPAuthAutoNCT:
+		return challenge{}, httpErrorf(false, "HTTP proxy: support for basic auth and other cleartext proxy auth methods is disabled")
+	case ntlm && auto:
+		return challenge{}, httpErrorf(false, "HTTP proxy offers only NTLM authentication, which is not supported; allow basic or digest on the proxy")
 	}
-	return "", httpErrorf(false, "offers no usable authentication method for %q", p.Auth)
+	return challenge{}, httpErrorf(!auto, "HTTP proxy: no support for proxy authentication method")
 }
 
 // digest answers a challenge. Rule: RFC 2617, section 3.2.2.

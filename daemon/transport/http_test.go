@@ -75,7 +75,13 @@ func TestHTTPProxy(t *testing.T) {
 		ntlm      = "HTTP/1.0 407 Auth\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate\r\n\r\n"
 		basicSent = "Proxy-Authorization: Basic dTpw\r\n"
 	)
-	ask := func(context.Context) (string, string, error) { return "u", "p", nil }
+	ask := func(context.Context, bool) (string, string, error) { return "u", "p", nil }
+	askTwice := func(_ context.Context, refused bool) (string, string, error) {
+		if !refused {
+			return "u", "wrong", nil
+		}
+		return "u", "p", nil
+	}
 	tests := []struct {
 		name    string
 		proxy   HTTPProxy
@@ -85,23 +91,25 @@ func TestHTTPProxy(t *testing.T) {
 		err     string
 		again   bool // the error asks for credentials
 	}{
-		{name: "no auth", answers: []string{ok}, want: "CONNECT vpn.example:1194 HTTP/1.0\r\nHost: vpn.example:1194\r\n\r\n"},
+		{name: "no auth", answers: []string{ok}, want: "CONNECT vpn.example:1194 HTTP/1.0\r\nHost: vpn.example\r\n\r\n"},
 		{
 			name: "headers", proxy: HTTPProxy{Version: "1.1", Agent: "me", Headers: []string{"Host: other", "X-A: b"}}, answers: []string{ok},
 			want: "CONNECT vpn.example:1194 HTTP/1.1\r\nHost: other\r\nX-A: b\r\nUser-Agent: me\r\n\r\n",
 		},
 		{name: "basic at once", proxy: HTTPProxy{Auth: HTTPAuthBasic, Username: "u", Password: "p"}, answers: []string{ok}, want: basicSent},
 		{name: "basic asked", proxy: HTTPProxy{Auth: HTTPAuthBasic, Credentials: ask}, answers: []string{ok}, want: basicSent},
-		{name: "basic refused", proxy: HTTPProxy{Auth: HTTPAuthBasic, Username: "u", Password: "p"}, answers: []string{basic}, err: "HTTP proxy: returned: 'HTTP/1.0 407 Auth'", again: true},
+		{name: "basic refused", proxy: HTTPProxy{Auth: HTTPAuthBasic, Username: "u", Password: "p"}, answers: []string{basic}, err: "HTTP proxy: user name or password refused", again: true},
 		{name: "auto takes digest", proxy: HTTPProxy{Auth: HTTPAuthAuto, Credentials: ask}, answers: []string{digest, ok}, want: `Proxy-Authorization: Digest username="u", realm="r, x", nonce="abc", uri="vpn.example:1194", qop=auth, nc=00000001, cnonce=`},
 		{name: "auto falls to basic", proxy: HTTPProxy{Auth: HTTPAuthAuto, Credentials: ask}, answers: []string{basic, ok}, want: basicSent},
-		{name: "no clear text", proxy: HTTPProxy{Auth: HTTPAuthAutoNCT, Credentials: ask}, answers: []string{basic}, err: "HTTP proxy: offers no usable"},
+		{name: "no clear text", proxy: HTTPProxy{Auth: HTTPAuthAutoNCT, Credentials: ask}, answers: []string{basic}, err: "HTTP proxy: support for basic auth"},
+		{name: "auto asks again", proxy: HTTPProxy{Auth: HTTPAuthAuto, Credentials: askTwice}, answers: []string{basic, basic, ok}, want: basicSent},
+		{name: "auto refused", proxy: HTTPProxy{Auth: HTTPAuthAuto, Username: "u", Password: "p"}, answers: []string{basic, basic}, err: "HTTP proxy: user name or password refused", again: true},
 		{name: "digest", proxy: HTTPProxy{Auth: HTTPAuthDigest, Username: "u", Password: "p"}, answers: []string{digest, ok}, want: `opaque="o"`, not: "Basic"},
-		{name: "none but wanted", answers: []string{basic}, err: "HTTP proxy: returned", again: true},
-		{name: "nobody to ask", proxy: HTTPProxy{Auth: HTTPAuthAuto}, answers: []string{digest}, err: "HTTP proxy: wants a user name and password", again: true},
+		{name: "none but wanted", answers: []string{basic}, err: "HTTP proxy: no support for", again: true},
+		{name: "nobody to ask", proxy: HTTPProxy{Auth: HTTPAuthAuto}, answers: []string{digest}, err: "HTTP proxy wants a user name and password", again: true},
 		{name: "ntlm configured", proxy: HTTPProxy{Auth: HTTPAuthNTLM2}, answers: []string{ok}, err: "HTTP proxy: authentication method ntlm2 is not supported, use basic or digest"},
-		{name: "ntlm offered", proxy: HTTPProxy{Auth: HTTPAuthAuto}, answers: []string{ntlm}, err: "HTTP proxy: offers only NTLM"},
-		{name: "forbidden", answers: []string{"HTTP/1.0 403 No\r\n\r\n"}, err: "HTTP proxy: returned: 'HTTP/1.0 403 No'"},
+		{name: "ntlm offered", proxy: HTTPProxy{Auth: HTTPAuthAuto}, answers: []string{ntlm}, err: "HTTP proxy offers only NTLM"},
+		{name: "forbidden", answers: []string{"HTTP/1.0 403 No\r\n\r\n"}, err: "HTTP proxy returned bad status: 'HTTP/1.0 403 No'"},
 		{name: "not HTTP", answers: []string{"SSH-2.0\r\n\r\n"}, err: "HTTP proxy: answer is not HTTP"},
 		{name: "cut off", answers: []string{"HTTP/1.0 200 OK\r\n"}, err: "read from HTTP proxy: EOF"},
 		{name: "too long", answers: []string{"HTTP/1.0 200 OK\r\n" + strings.Repeat("A: b\r\n", 5000)}, err: "HTTP proxy: answer is too long"},

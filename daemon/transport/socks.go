@@ -31,11 +31,46 @@ type ProxyError struct {
 	Auth bool // the credentials were refused, or there are none: ask again
 }
 
-// Error tells the proxy's reason.
-func (e *ProxyError) Error() string { return e.Kind + " proxy: " + e.Text }
+// Error is the log's line.
+func (e *ProxyError) Error() string { return e.Text }
 
-func socksErrorf(format string, args ...any) error {
-	return &ProxyError{Kind: "SOCKS", Text: fmt.Sprintf(format, args...)}
+func socksErrorf(auth bool, format string, args ...any) error {
+	return &ProxyError{Kind: "SOCKS", Text: fmt.Sprintf(format, args...), Auth: auth}
+}
+
+// dialSOCKS connects to the proxy, runs the dialogue and returns the address the proxy bound.
+func dialSOCKS(ctx context.Context, cfg *DialConfig, command byte, host string, port uint16) (*net.TCPConn, netip.AddrPort, error) {
+	conn, err := dialConn(ctx, cfg)
+	if err != nil {
+		return nil, netip.AddrPort{}, err
+	}
+	p := *cfg.SOCKS
+	ask := func() error {
+		_ = conn.SetDeadline(time.Time{})
+		var err error
+		if p.Username, p.Password, err = p.Credentials(ctx); err != nil {
+			return err
+		}
+		_ = conn.SetDeadline(cfg.deadline())
+		return ctx.Err() // its end may have met the deadline that was just replaced
+	}
+	bound, err := withContext(ctx, conn, func() (netip.AddrPort, error) {
+		_ = conn.SetDeadline(cfg.deadline()) // fails only on a connection that is gone: what follows tells
+		return p.request(conn, ask, command, host, port)
+	})
+	if err != nil {
+		_ = conn.Close()
+		return nil, netip.AddrPort{}, err
+	}
+	return conn, bound, nil
+}
+
+// deadline is when an exchange that starts now has to be over, the zero time for never.
+func (c *DialConfig) deadline() time.Time {
+	if c.Timeout <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(c.Timeout)
 }
 
 // socksReplies are the reply codes of RFC 1928, section 6.
@@ -44,9 +79,10 @@ var socksReplies = [...]string{
 	"host unreachable", "connection refused", "TTL expired", "command not supported", "address type not supported",
 }
 
-// request runs the whole dialogue on a fresh connection and returns the address the proxy bound.
-func (p *SOCKSProxy) request(c io.ReadWriter, command byte, host string, port uint16) (netip.AddrPort, error) {
-	if err := p.authenticate(c); err != nil {
+// request runs the whole dialogue on a fresh connection and returns the address the proxy bound. ask fills in the
+// credentials when there are none and Credentials may be asked.
+func (p *SOCKSProxy) request(c io.ReadWriter, ask func() error, command byte, host string, port uint16) (netip.AddrPort, error) {
+	if err := p.authenticate(c, ask); err != nil {
 		return netip.AddrPort{}, err
 	}
 	msg := []byte{socksVersion, command, 0}
@@ -54,7 +90,7 @@ func (p *SOCKSProxy) request(c io.ReadWriter, command byte, host string, port ui
 		msg = appendSOCKSAddr(msg, a)
 	} else {
 		if len(host) == 0 || len(host) > 255 {
-			return netip.AddrPort{}, socksErrorf("host name of %d bytes", len(host))
+			return netip.AddrPort{}, socksErrorf(false, "SOCKS proxy: host name of %d bytes", len(host))
 		}
 		msg = append(msg, socksDomain, byte(len(host)))
 		msg = append(msg, host...)
@@ -68,25 +104,22 @@ func (p *SOCKSProxy) request(c io.ReadWriter, command byte, host string, port ui
 		return netip.AddrPort{}, fmt.Errorf("read from SOCKS proxy: %w", err)
 	}
 	if head[0] != socksVersion {
-		return netip.AddrPort{}, socksErrorf("answer is not SOCKS version 5")
+		return netip.AddrPort{}, socksErrorf(false, "recv_socks_reply: Socks proxy returned bad reply (not SOCKS version 5)")
 	}
 	if head[1] != 0 {
 		text := fmt.Sprintf("reply code %d", head[1])
 		if int(head[1]) < len(socksReplies) {
 			text = socksReplies[head[1]]
 		}
-		return netip.AddrPort{}, socksErrorf("%s", text)
+		return netip.AddrPort{}, socksErrorf(false, "recv_socks_reply: Socks proxy returned bad reply (%s)", text)
 	}
 	return readSOCKSAddr(c)
 }
 
-// authenticate offers what we have and does what the proxy chose.
-func (p *SOCKSProxy) authenticate(c io.ReadWriter) error {
+// authenticate offers what we have or can ask for, and does what the proxy chose.
+func (p *SOCKSProxy) authenticate(c io.ReadWriter, ask func() error) error {
 	hello := []byte{socksVersion, 1, socksNoAuth}
-	if p.Username != "" {
-		if len(p.Username) > 255 || len(p.Password) > 255 {
-			return socksErrorf("user name or password longer than 255 bytes")
-		}
+	if p.Username != "" || p.Credentials != nil {
 		hello = []byte{socksVersion, 2, socksNoAuth, socksUserPass}
 	}
 	if _, err := c.Write(hello); err != nil {
@@ -98,13 +131,19 @@ func (p *SOCKSProxy) authenticate(c io.ReadWriter) error {
 	}
 	switch {
 	case answer[0] != socksVersion:
-		return socksErrorf("answer is not SOCKS version 5")
+		return socksErrorf(false, "socks_handshake: Socks proxy returned bad status (not SOCKS version 5)")
 	case answer[1] == socksNoAuth:
 		return nil
-	case answer[1] == socksNone:
-		return &ProxyError{Kind: "SOCKS", Text: "no acceptable authentication method", Auth: true}
-	case answer[1] != socksUserPass || p.Username == "":
-		return socksErrorf("proxy chose authentication method %d, which was not offered", answer[1])
+	case answer[1] != socksUserPass || len(hello) == 3:
+		return socksErrorf(answer[1] == socksNone, "socks_handshake: Socks proxy returned unexpected auth (%d)", answer[1])
+	}
+	if p.Username == "" {
+		if err := ask(); err != nil {
+			return err
+		}
+	}
+	if len(p.Username) > 255 || len(p.Password) > 255 {
+		return socksErrorf(true, "SOCKS username and/or password exceeds 255 characters.  Authentication not possible.")
 	}
 	msg := append([]byte{1, byte(len(p.Username))}, p.Username...)
 	msg = append(append(msg, byte(len(p.Password))), p.Password...)
@@ -115,7 +154,7 @@ func (p *SOCKSProxy) authenticate(c io.ReadWriter) error {
 		return fmt.Errorf("read from SOCKS proxy: %w", err)
 	}
 	if answer[1] != 0 {
-		return &ProxyError{Kind: "SOCKS", Text: "user name or password refused", Auth: true}
+		return socksErrorf(true, "socks_username_password_auth: server refused the authentication")
 	}
 	return nil
 }
@@ -148,7 +187,7 @@ func readSOCKSAddr(r io.Reader) (netip.AddrPort, error) {
 		}
 		n = int(buf[0])
 	default:
-		return netip.AddrPort{}, socksErrorf("address type %d", typ)
+		return netip.AddrPort{}, socksErrorf(false, "recv_socks_reply: Socks proxy returned bad address type (%d)", typ)
 	}
 	if _, err := io.ReadFull(r, buf[:n+2]); err != nil {
 		return netip.AddrPort{}, fmt.Errorf("read from SOCKS proxy: %w", err)

@@ -30,27 +30,27 @@ func TestSOCKSConnect(t *testing.T) {
 			want: [][]byte{{5, 1, 0}, {5, 1, 0, 1, 1, 2, 3, 4, 4, 170}},
 		},
 		{
-			name: "name, password", host: "vpn", proxy: SOCKSProxy{"u", "pw"}, answers: [][]byte{{5, 2}, {1, 0}, named},
+			name: "name, password", host: "vpn", proxy: SOCKSProxy{Username: "u", Password: "pw"}, answers: [][]byte{{5, 2}, {1, 0}, named},
 			want: [][]byte{{5, 2, 0, 2}, append([]byte{1, 1}, "u\x02pw"...), append([]byte{5, 1, 0, 3, 3}, "vpn\x04\xaa"...)},
 		},
 		{
-			name: "v6, password not wanted", host: "::1", proxy: SOCKSProxy{"u", "pw"}, answers: [][]byte{{5, 0}, okReply},
+			name: "v6, password not wanted", host: "::1", proxy: SOCKSProxy{Username: "u", Password: "pw"}, answers: [][]byte{{5, 0}, okReply},
 			want: [][]byte{{5, 2, 0, 2}, append(append([]byte{5, 1, 0, 4}, netip.IPv6Loopback().AsSlice()...), 4, 170)},
 		},
-		{name: "password refused", host: "1.2.3.4", proxy: SOCKSProxy{"u", "pw"}, answers: [][]byte{{5, 2}, {1, 1}}, err: "SOCKS proxy: user name or password refused", again: true},
-		{name: "nothing acceptable", host: "1.2.3.4", answers: [][]byte{{5, 0xff}}, err: "SOCKS proxy: no acceptable authentication method", again: true},
-		{name: "not offered", host: "1.2.3.4", answers: [][]byte{{5, 2}}, err: "SOCKS proxy: proxy chose authentication method 2"},
-		{name: "version 4", host: "1.2.3.4", answers: [][]byte{{4, 0}}, err: "SOCKS proxy: answer is not SOCKS version 5"},
-		{name: "refused", host: "1.2.3.4", answers: [][]byte{{5, 0}, {5, 5, 0, 1}}, err: "SOCKS proxy: connection refused"},
-		{name: "odd code", host: "1.2.3.4", answers: [][]byte{{5, 0}, {5, 99, 0, 1}}, err: "SOCKS proxy: reply code 99"},
-		{name: "odd type", host: "1.2.3.4", answers: [][]byte{{5, 0}, {5, 0, 0, 9}}, err: "SOCKS proxy: address type 9"},
+		{name: "password refused", host: "1.2.3.4", proxy: SOCKSProxy{Username: "u", Password: "pw"}, answers: [][]byte{{5, 2}, {1, 1}}, err: "socks_username_password_auth: server refused the authentication", again: true},
+		{name: "nothing acceptable", host: "1.2.3.4", answers: [][]byte{{5, 0xff}}, err: "socks_handshake: Socks proxy returned unexpected auth (255)", again: true},
+		{name: "not offered", host: "1.2.3.4", answers: [][]byte{{5, 2}}, err: "socks_handshake: Socks proxy returned unexpected auth (2)"},
+		{name: "version 4", host: "1.2.3.4", answers: [][]byte{{4, 0}}, err: "socks_handshake: Socks proxy returned bad status (not SOCKS version 5)"},
+		{name: "refused", host: "1.2.3.4", answers: [][]byte{{5, 0}, {5, 5, 0, 1}}, err: "recv_socks_reply: Socks proxy returned bad reply (connection refused)"},
+		{name: "odd code", host: "1.2.3.4", answers: [][]byte{{5, 0}, {5, 99, 0, 1}}, err: "recv_socks_reply: Socks proxy returned bad reply (reply code 99)"},
+		{name: "odd type", host: "1.2.3.4", answers: [][]byte{{5, 0}, {5, 0, 0, 9}}, err: "recv_socks_reply: Socks proxy returned bad address type (9)"},
 		{name: "cut off", host: "1.2.3.4", answers: [][]byte{{5, 0}, {5, 0, 0, 1, 10}}, err: "read from SOCKS proxy: unexpected EOF"},
 		{name: "long name", host: strings.Repeat("x", 256), answers: [][]byte{{5, 0}}, err: "SOCKS proxy: host name of 256 bytes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			rw := &dialogue{answers: tt.answers}
-			_, err := tt.proxy.request(rw, socksConnect, tt.host, 1194)
+			_, err := tt.proxy.request(rw, nil, socksConnect, tt.host, 1194)
 			if tt.err != "" {
 				if err == nil || !strings.HasPrefix(err.Error(), tt.err) {
 					t.Fatalf("%v, want %s", err, tt.err)

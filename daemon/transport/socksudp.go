@@ -43,20 +43,18 @@ func dialSOCKSUDP(ctx context.Context, cfg DialConfig) (Link, error) {
 	}
 	stream := cfg
 	stream.Local = netip.AddrPort{}
-	control, err := dialConn(ctx, &stream)
-	if err != nil {
-		return nil, err
+	anywhere := netip.IPv4Unspecified()
+	if target.Is6() {
+		anywhere = netip.IPv6Unspecified()
 	}
-	relay, err := withContext(ctx, control, func() (netip.AddrPort, error) {
-		return cfg.SOCKS.request(control, socksAssociate, anyAddr(map[bool]string{true: "udp6"}[target.Is6()]).String(), 0)
-	})
+	control, relay, err := dialSOCKS(ctx, &stream, socksAssociate, anywhere.String(), 0)
 	if err != nil {
-		_ = control.Close()
 		return nil, err
 	}
 	if !relay.Addr().IsValid() || relay.Addr().IsUnspecified() {
 		relay = netip.AddrPortFrom(cfg.Remote.Addr(), relay.Port()) // the proxy means itself
 	}
+	cfg.logf(1, "SOCKS proxy wants us to send UDP to %s", AddrText(relay))
 	cfg.Remote, cfg.Float = relay, false
 	u, err := dialUDP(ctx, cfg)
 	if err != nil {

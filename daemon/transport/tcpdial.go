@@ -29,18 +29,8 @@ func dialStream(ctx context.Context, cfg *DialConfig) (*net.TCPConn, []byte, err
 	case cfg.HTTP != nil:
 		return dialHTTP(ctx, cfg)
 	case cfg.SOCKS != nil:
-		conn, err := dialConn(ctx, cfg)
-		if err != nil {
-			return nil, nil, err
-		}
-		_, err = withContext(ctx, conn, func() (netip.AddrPort, error) {
-			return cfg.SOCKS.request(conn, socksConnect, cfg.TargetHost, cfg.TargetPort)
-		})
-		if err != nil {
-			_ = conn.Close()
-			return nil, nil, err
-		}
-		return conn, nil, nil
+		conn, _, err := dialSOCKS(ctx, cfg, socksConnect, cfg.TargetHost, cfg.TargetPort)
+		return conn, nil, err
 	}
 	conn, err := dialConn(ctx, cfg)
 	return conn, nil, err
@@ -53,6 +43,7 @@ func dialConn(ctx context.Context, cfg *DialConfig) (*net.TCPConn, error) {
 		network = "tcp6"
 	}
 	d := net.Dialer{
+		Timeout:   cfg.Timeout,
 		KeepAlive: -1, // the tunnel has its own
 		Control:   func(network, _ string, raw syscall.RawConn) error { return cfg.control(network, raw) },
 	}
@@ -64,9 +55,15 @@ func dialConn(ctx context.Context, cfg *DialConfig) (*net.TCPConn, error) {
 		d.LocalAddr = net.TCPAddrFromAddrPort(local)
 	}
 	d.SetMultipathTCP(false)
+	if cfg.Connecting != nil {
+		cfg.Connecting()
+	}
 	c, err := d.DialContext(ctx, network, cfg.Remote.String())
 	switch {
 	case err == nil:
+		if cfg.Connected != nil {
+			cfg.Connected()
+		}
 		return c.(*net.TCPConn), nil
 	case isBind(err):
 		return nil, &BindError{Local: local, Err: err}
