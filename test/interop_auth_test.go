@@ -48,11 +48,12 @@ func (d *desk) login() (cid, kid string, env map[string]string) {
 	}
 }
 
-// front is our client with its management port.
+// front is our client with its management port, which shows the first prompt.
 type front struct {
 	t      *testing.T
 	m      *client.Client
 	events *client.Subscription
+	prompt string
 }
 
 func (l *lab) front(t *testing.T, extra ...string) *front {
@@ -60,8 +61,9 @@ func (l *lab) front(t *testing.T, extra ...string) *front {
 	sock := l.file("client.sock")
 	ours(t, l.client, l.clientArgs(append([]string{"--management", sock, "unix", "--management-query-passwords", "--auth-user-pass", "--auth-retry", "interact"}, extra...)...))
 	m := manage(t, sock)
-	f := &front{t, m, m.Subscribe(mgmt.KindPassword, mgmt.KindState, mgmt.KindInfoMsg, mgmt.KindNotify)}
+	f := &front{t: t, m: m, events: m.Subscribe(mgmt.KindPassword, mgmt.KindState, mgmt.KindInfoMsg, mgmt.KindNotify)}
 	do(t, m, "state", "on")
+	f.prompt = f.want(mgmt.KindPassword, "Need 'Auth' username/password")
 	return f
 }
 
@@ -138,7 +140,9 @@ func TestClientWaitsForPendingAuthentication(t *testing.T) {
 	l := newLab(t)
 	d := l.desk(t)
 	f := l.front(t, "--setenv", "IV_SSO", "webauth,crtext", "--static-challenge", "PIN, please", "1")
-	f.want(mgmt.KindPassword, "Need 'Auth' username/password SC:1,PIN, please")
+	if want := "Need 'Auth' username/password SC:1,PIN, please"; f.prompt != want {
+		t.Errorf("prompt %q, want %q", f.prompt, want)
+	}
 	f.login("foo", "SCRV1:YmFy:MTIz")
 	cid, kid, env := d.login()
 	if env["IV_SSO"] != "webauth,crtext" || env["password"] != "SCRV1:YmFy:MTIz" {
