@@ -66,8 +66,11 @@ func (p *process) Client() server.ClientController {
 	return c
 }
 
-// Server is the running server, nil when there is none.
+// Server is the running server, nil when there is none, as in any hold of one.
 func (p *process) Server() server.ServerController {
-	s, _ := p.engine().(server.ServerController)
+	s, ok := p.engine().(server.ServerController)
+	if w, is := s.(interface{ Serving() bool }); !ok || is && !w.Serving() {
+		return nil
+	}
 	return s
 }

@@ -338,7 +338,7 @@ func (h *hub) departed(i *instance, was phase) {
 	env.Set("bytes_sent", number(i.counts.linkOut.Load()))
 	env.Set("time_duration", number(uint64(time.Since(i.since).Seconds())))
 	if i.announced {
-		h.port.ClientDisconnect(h.clientEvent(i, env))
+		h.port.ClientDisconnect(server.ClientEvent{CID: i.cid, KID: i.lastKID, Env: env.Newest(), PeerInfo: i.info.Lines})
 	}
 	h.disconnectScript(i, env)
 }

@@ -23,6 +23,9 @@ func (s *Server) do(f func(h *hub)) bool {
 	return h.call(ctx, func() { f(h) })
 }
 
+// Serving tells whether clients are served: not before the start is over, and not in a hold.
+func (s *Server) Serving() bool { return s.live.Load() != nil }
+
 // Status implements the status command. The report is rendered outside of the hub.
 func (s *Server) Status(version int) ([]string, bool) {
 	if version == 0 {
@@ -63,9 +66,6 @@ func (i *instance) row() clientRow {
 	r := clientRow{
 		commonName: i.commonName, real: i.addressText(), received: i.counts.linkIn.Load(), sent: i.counts.linkOut.Load(),
 		since: i.since, username: i.username, cid: i.cid, peerID: i.slot, cipher: i.cipher,
-	}
-	if i.phase == handshake {
-		r.commonName = ""
 	}
 	if r.cipher == "" {
 		r.cipher = "BF-CBC" // what stock shows before the choice

@@ -287,6 +287,7 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 	if !t.net.downPre {
 		err = errors.Join(err, t.runDown(ctx, "init"))
 	}
+	t.cfg.Env.Unset("signal") // for scripts only
 	if t.net.upDown && t.routed {
 		t.cfg.UpDown(false, t.cfg.Env.Newest())
 	}
@@ -294,7 +295,6 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 		name, _, _ := strings.Cut(v, "=")
 		t.cfg.Env.Unset(name)
 	}
-	t.cfg.Env.Unset("signal")
 	return err
 }
 
