@@ -17,6 +17,7 @@ import (
 
 var (
 	stockOnly  = flag.Bool("stock", false, "play with the stock daemon alone")
+	prebuilt   = flag.String("program", "", "test this moongate instead of building one")
 	transcript = flag.Bool("transcript", false, "print what the stock daemon said")
 )
 
@@ -47,6 +48,9 @@ var built struct {
 // ours builds the program that is tested.
 func ours(t *testing.T) string {
 	t.Helper()
+	if *prebuilt != "" {
+		return *prebuilt
+	}
 	built.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "moongate"); built.err != nil {
 			return

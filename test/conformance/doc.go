@@ -44,15 +44,17 @@
 //	log: TEXT          waits for TEXT in the daemon's log
 //	signal: NAME       sends the process a signal
 //	exit               waits for the end of the process and takes its status
-//	P: LINE            sends a line to the peer's port, after which "pwait: TEXT" waits there
+//	P: LINE            sends a line to the peer's port, after which "pwait: TEXT" waits there; "ppoll" is its poll
+//
+// A running stock daemon drops replies it has not sent when quit comes: wait for the last one before.
 //
 // Nothing sleeps: a step waits for a line, or for nothing. "either" alone takes a silence for an answer.
 //
 // # What is compared
 //
 // All lines a connection received, line ends included. Masked is what differs from run to run or by nature: times, process
-// ids, counters, product titles, ports the kernel picks, signatures; rows of tables whose order is that of a hash are
-// sorted. See masks.
+// ids, counters, product titles, ports the kernel picks, signatures. Sorted are the rows of tables and the variables of a block: the order
+// of the former is that of a hash, that of the latter of how they were set. See masks and settle.
 //
 // # Deliberate differences
 //

@@ -80,7 +80,7 @@ func (p *player) step(st step) error {
 		return err
 	case "log":
 		return p.waitLog(st.arg)
-	case "P", "pwait":
+	case "P", "pwait", "ppoll":
 		return p.peerStep(st)
 	}
 	s := p.sessions[st.n]
@@ -204,6 +204,13 @@ func (p *player) remember(line string) {
 
 // poll asks until the answer is the wanted one. Notifications that come meanwhile stay in the transcript.
 func (p *player) poll(n int, s *session, arg string) error {
+	return p.pollOn(s, arg, func(line string) {
+		p.remember(line)
+		p.said = append(p.said, tag(n, mask(line)))
+	})
+}
+
+func (p *player) pollOn(s *session, arg string, notification func(string)) error {
 	cmd, want, ok := strings.Cut(arg, " => ")
 	if !ok {
 		return errors.New("poll needs CMD => TEXT")
@@ -222,8 +229,7 @@ func (p *player) poll(n int, s *session, arg string) error {
 				return errors.New("the daemon closed the connection")
 			}
 			if strings.HasPrefix(line, ">") {
-				p.remember(line)
-				p.said = append(p.said, tag(n, mask(line)))
+				notification(line)
 				continue
 			}
 			found = found || strings.Contains(line, want)
@@ -310,6 +316,9 @@ func (p *player) peerStep(st step) error {
 			return err
 		}
 		p.peer = s
+	}
+	if st.verb == "ppoll" {
+		return p.pollOn(p.peer, st.arg, func(string) {})
 	}
 	if st.verb == "P" {
 		_, err := p.peer.conn.Write([]byte(st.arg + "\n"))

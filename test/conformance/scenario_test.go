@@ -40,11 +40,11 @@ type difference struct {
 }
 
 // stepForm is a verb with its number and, behind a colon, its argument.
-var stepForm = regexp.MustCompile(`^(start peer|stop peer|start|attach|detach|end|exit|C|R|wait|either|poll|file|sign|log|signal|P|pwait)(?: ?(\d+))?(?::(?: (.*))?)?$`)
+var stepForm = regexp.MustCompile(`^(start peer|stop peer|start|attach|detach|end|exit|C|R|wait|either|poll|file|sign|log|signal|P|pwait|ppoll)(?: ?(\d+))?(?::(?: (.*))?)?$`)
 
 // withArgument are the verbs that need one.
 var withArgument = map[string]bool{
-	"C": true, "R": true, "wait": true, "either": true, "poll": true, "file": true, "sign": true, "log": true, "signal": true, "P": true, "pwait": true,
+	"C": true, "R": true, "wait": true, "either": true, "poll": true, "file": true, "sign": true, "log": true, "signal": true, "P": true, "pwait": true, "ppoll": true,
 }
 
 // parseScenario reads a file.
