@@ -71,7 +71,12 @@ func (h *hub) learn(i *instance, prefixes []netip.Prefix, now time.Time) {
 			}
 			learned = append(learned, p)
 		}
-		return func() { h.establish(i, learned, time.Now()) }
+		return func() {
+			if i.phase != gone {
+				i.told = learned
+			}
+			h.establish(i, learned, time.Now())
+		}
 	})
 	h.forget(i, i.inherited) // what the session before had and this one has not
 	i.inherited = nil
