@@ -24,16 +24,26 @@ func (c *call) decide(name string, k clientKey, act func() bool) {
 		return
 	}
 	s.decided[k] = c.seat
+	c.gated = true
 	s.mu.Unlock()
 	ok := act()
-	if !ok && by == nil {
-		s.mu.Lock()
-		if s.decided[k] == c.seat {
-			delete(s.decided, k)
-		}
-		s.mu.Unlock()
-	}
 	c.result(ok, name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !ok && by == nil && s.decided[k] == c.seat {
+		delete(s.decided, k)
+	}
+	s.ungate(c.seat)
+}
+
+// ungate tells a seat what happened while its decision was executed. The reply comes first that way, however quick the
+// engine is. The lock is held.
+func (s *Server) ungate(st *seat) {
+	held := st.held
+	st.gated, st.held = false, nil
+	for _, h := range held {
+		s.push(st, h.class, h.lines...)
+	}
 }
 
 // key reads CID and KID from the first two parameters.

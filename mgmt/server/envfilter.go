@@ -2,15 +2,20 @@ package server
 
 import "strings"
 
-// filters is the number of levels that differ.
-const filters = 4
+// filters is the number of levels that differ: 0 to 3, and negative ones.
+const filters = 5
 
-// filterLevel maps what env-filter was given: a negative level prints what 1 does, 3 and more print nothing.
+const (
+	levelNothing  = 3 // and more: no variables
+	levelNegative = 4 // the variables of level 1 without the peer info
+)
+
+// filterLevel maps what env-filter was given.
 func filterLevel(n int) int {
 	if n < 0 {
-		return 1
+		return levelNegative
 	}
-	return min(n, filters-1)
+	return min(n, levelNothing)
 }
 
 // filtered are the variables that levels 1 and 2 let through, besides tls_serial_*, and X509_* on level 1.
@@ -30,7 +35,9 @@ func filterEnv(env, peerInfo []string, level int, secrets bool) []string {
 		return env
 	}
 	var out []string
-	if level > 0 {
+	if level == levelNegative {
+		level = 1
+	} else if level > 0 {
 		out = append(out, peerInfo...)
 	}
 	for _, e := range env {

@@ -39,6 +39,14 @@ type seat struct {
 	signWord  string        // of the last signature request shown: pk-sign or rsa-sign
 	every     time.Duration // bytecount interval, 0 for none
 	next      time.Time     // of the next byte count
+	gated     bool          // a decision of this seat is being executed: what is told to it waits in held
+	held      []heldLines
+}
+
+// heldLines are lines that wait for the reply to a decision.
+type heldLines struct {
+	class class
+	lines [][]byte
 }
 
 // ErrRefused is what a session ends with when its client was not let in.
