@@ -1,8 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,41 +42,46 @@ func (s *Server) Status(version int) ([]string, bool) {
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n"), true
 }
 
-// snapshot takes what a report needs.
+// snapshot takes what a report needs. The hub copies values and does nothing else: with many clients, sorting and
+// formatting take longer than a handshake should wait.
 func (s *Server) snapshot() snapshot {
 	snap := snapshot{title: s.deps.Title, now: time.Now()}
 	s.do(func(h *hub) {
-		list := make([]*instance, 0, len(h.instances))
+		snap.clients = make([]clientRow, 0, len(h.instances))
 		for _, i := range h.instances {
-			list = append(list, i)
-		}
-		for _, i := range inOrder(list) {
 			snap.clients = append(snap.clients, i.row())
 		}
-		for _, r := range h.routes.All() {
-			snap.routes = append(snap.routes, routeRow{addressText(r.Prefix), r.Client.commonName, r.Client.addressText(), time.Unix(r.LastRef(), 0)})
+		routes, stations := h.routes.All(), h.stations.All()
+		snap.routes = make([]routeRow, 0, len(routes)+len(stations))
+		for _, r := range routes {
+			snap.routes = append(snap.routes, routeRow{virtual: r.Prefix, commonName: r.Client.commonName, real: r.Client.peer.Load().Addr, lastRef: time.Unix(r.LastRef(), 0)})
 		}
-		for _, st := range h.stations.All() {
-			snap.routes = append(snap.routes, routeRow{st.Addr.String(), st.Client.commonName, st.Client.addressText(), time.Unix(st.LastRef(), 0)})
+		for _, st := range stations {
+			snap.routes = append(snap.routes, routeRow{station: st.Addr.String(), commonName: st.Client.commonName, real: st.Client.peer.Load().Addr, lastRef: time.Unix(st.LastRef(), 0)})
 		}
 	})
+	snap.order = make([]*clientRow, len(snap.clients))
+	for i := range snap.clients {
+		snap.order[i] = &snap.clients[i]
+	}
+	slices.SortFunc(snap.order, func(a, b *clientRow) int { return cmp.Compare(a.cid, b.cid) })
 	return snap
 }
 
 // row is the instance in a report.
 func (i *instance) row() clientRow {
 	r := clientRow{
-		commonName: i.commonName, real: i.addressText(), received: i.counts.linkIn.Load(), sent: i.counts.linkOut.Load(),
-		since: i.since, username: i.username, cid: i.cid, peerID: i.slot, cipher: i.cipher,
+		commonName: i.commonName, real: i.peer.Load().Addr, received: i.counts.linkIn.Load(), sent: i.counts.linkOut.Load(),
+		since: i.since, username: i.username, cid: i.cid, peerID: i.slot, cipher: i.cipher, virtual4: i.virtual4,
+	}
+	if i.phase == handshake {
+		r.commonName = ""
 	}
 	if r.cipher == "" {
 		r.cipher = "BF-CBC" // what stock shows before the choice
 	}
-	if i.virtual4.IsValid() {
-		r.virtual4 = i.virtual4.String()
-	}
 	if i.virtual6.IsValid() {
-		r.virtual6 = i.virtual6.Addr().String()
+		r.virtual6 = i.virtual6.Addr()
 	}
 	return r
 }

@@ -1,27 +1,32 @@
 package server
 
 import (
-	"bufio"
 	"io"
+	"net/netip"
 	"strconv"
 	"time"
 )
 
-// clientRow is a client as `status` shows it.
+// clientRow is a client as `status` shows it, in values that cost nothing to copy: the hub copies, others format.
 type clientRow struct {
-	commonName, real, virtual4, virtual6 string
-	received, sent                       uint64 // bytes on the link
-	since                                time.Time
-	username                             string
-	cid                                  uint64
-	peerID                               uint32
-	cipher                               string
+	commonName         string
+	real               netip.AddrPort
+	virtual4, virtual6 netip.Addr // invalid: none
+	received, sent     uint64     // bytes on the link
+	since              time.Time
+	username           string
+	cid                uint64
+	peerID             uint32
+	cipher             string
 }
 
 // routeRow is an address that leads to a client as `status` shows it.
 type routeRow struct {
-	virtual, commonName, real string
-	lastRef                   time.Time
+	virtual    netip.Prefix
+	station    string // of a MAC address, instead of virtual
+	commonName string
+	real       netip.AddrPort
+	lastRef    time.Time
 }
 
 // snapshot is everything a status report needs, taken at one moment.
@@ -29,6 +34,7 @@ type snapshot struct {
 	title    string
 	now      time.Time
 	clients  []clientRow
+	order    []*clientRow // the clients by age
 	routes   []routeRow
 	maxQueue int // longest broadcast queue so far, packets
 }
@@ -36,11 +42,17 @@ type snapshot struct {
 // statusTime is the layout of times in reports, local time.
 const statusTime = "2006-01-02 15:04:05"
 
+// Bytes a row takes at most in the usual case, to make room for a report at once.
+const (
+	clientRoom = 160
+	routeRoom  = 112
+)
+
 // write renders the report in layout 1, 2 or 3, with a final END line. Lines end in LF.
 //
 // Rule: management notes, "status output"; options notes, "status file".
 func (s *snapshot) write(w io.Writer, version int) error {
-	b := report{Writer: bufio.NewWriterSize(w, 64<<10), sep: ','}
+	b := report{b: make([]byte, 0, 1024+clientRoom*len(s.clients)+routeRoom*len(s.routes)), sep: ','}
 	switch version {
 	case 2:
 		s.tabular(&b)
@@ -51,22 +63,27 @@ func (s *snapshot) write(w io.Writer, version int) error {
 		s.plain(&b)
 	}
 	b.row("END")
-	return b.Flush()
+	_, err := w.Write(b.b)
+	return err
 }
 
 func (s *snapshot) plain(b *report) {
 	b.row("OpenVPN CLIENT LIST")
 	b.row("Updated", s.now.Format(statusTime))
 	b.row("Common Name", "Real Address", "Bytes Received", "Bytes Sent", "Connected Since")
-	for i := range s.clients {
-		c := &s.clients[i]
-		b.row(undef(c.commonName), c.real, number(c.received), number(c.sent), c.since.Format(statusTime))
+	for _, c := range s.order {
+		b.text(undef(c.commonName))
+		b.real(c.real)
+		b.number(c.received)
+		b.number(c.sent)
+		b.time(c.since)
+		b.end()
 	}
 	b.row("ROUTING TABLE")
 	b.row("Virtual Address", "Common Name", "Real Address", "Last Ref")
 	for i := range s.routes {
-		r := &s.routes[i]
-		b.row(r.virtual, undef(r.commonName), r.real, r.lastRef.Format(statusTime))
+		b.route(&s.routes[i])
+		b.end()
 	}
 	b.row("GLOBAL STATS")
 	b.row("Max bcast/mcast queue length", strconv.Itoa(s.maxQueue))
@@ -74,37 +91,98 @@ func (s *snapshot) plain(b *report) {
 
 func (s *snapshot) tabular(b *report) {
 	b.row("TITLE", s.title)
-	b.row("TIME", s.now.Format(statusTime), number(uint64(s.now.Unix())))
+	b.row("TIME", s.now.Format(statusTime), strconv.FormatInt(s.now.Unix(), 10))
 	b.row("HEADER", "CLIENT_LIST", "Common Name", "Real Address", "Virtual Address", "Virtual IPv6 Address", "Bytes Received", "Bytes Sent",
 		"Connected Since", "Connected Since (time_t)", "Username", "Client ID", "Peer ID", "Data Channel Cipher")
-	for i := range s.clients {
-		c := &s.clients[i]
-		b.row("CLIENT_LIST", undef(c.commonName), c.real, c.virtual4, c.virtual6, number(c.received), number(c.sent),
-			c.since.Format(statusTime), number(uint64(c.since.Unix())), undef(c.username), number(c.cid), number(uint64(c.peerID)), c.cipher)
+	for _, c := range s.order {
+		b.text("CLIENT_LIST")
+		b.text(undef(c.commonName))
+		b.real(c.real)
+		b.addr(c.virtual4)
+		b.addr(c.virtual6)
+		b.number(c.received)
+		b.number(c.sent)
+		b.time(c.since)
+		b.number(uint64(c.since.Unix()))
+		b.text(undef(c.username))
+		b.number(c.cid)
+		b.number(uint64(c.peerID))
+		b.text(c.cipher)
+		b.end()
 	}
 	b.row("HEADER", "ROUTING_TABLE", "Virtual Address", "Common Name", "Real Address", "Last Ref", "Last Ref (time_t)")
 	for i := range s.routes {
-		r := &s.routes[i]
-		b.row("ROUTING_TABLE", r.virtual, undef(r.commonName), r.real, r.lastRef.Format(statusTime), number(uint64(r.lastRef.Unix())))
+		b.text("ROUTING_TABLE")
+		b.route(&s.routes[i])
+		b.number(uint64(s.routes[i].lastRef.Unix()))
+		b.end()
 	}
 	b.row("GLOBAL_STATS", "Max bcast/mcast queue length", strconv.Itoa(s.maxQueue))
 	b.row("GLOBAL_STATS", "dco_enabled", "0")
 }
 
-// report writes rows; errors wait in the bufio.Writer for Flush.
+// report collects rows. Each field is written with a separator behind it, the last of which end replaces.
 type report struct {
-	*bufio.Writer
+	b   []byte
 	sep byte
+
+	second int64 // of stamp
+	stamp  [len(statusTime)]byte
 }
 
 func (b *report) row(fields ...string) {
-	for i, f := range fields {
-		if i > 0 {
-			b.WriteByte(b.sep)
-		}
-		b.WriteString(f)
+	for _, f := range fields {
+		b.text(f)
 	}
-	b.WriteByte('\n')
+	b.end()
+}
+
+func (b *report) end() { b.b[len(b.b)-1] = '\n' }
+
+func (b *report) text(s string) { b.b = append(append(b.b, s...), b.sep) }
+
+func (b *report) number(n uint64) { b.b = append(strconv.AppendUint(b.b, n, 10), b.sep) }
+
+// addr writes an address, nothing for an invalid one.
+func (b *report) addr(a netip.Addr) {
+	if a.IsValid() {
+		b.b = a.AppendTo(b.b)
+	}
+	b.b = append(b.b, b.sep)
+}
+
+// real writes an outer address as realAddress has it.
+func (b *report) real(a netip.AddrPort) {
+	if ip := a.Addr(); ip.Is6() && !ip.Is4In6() {
+		b.b = ip.AppendTo(b.b)
+	} else if ip.IsValid() {
+		b.b = netip.AddrPortFrom(ip.Unmap(), a.Port()).AppendTo(b.b)
+	}
+	b.b = append(b.b, b.sep)
+}
+
+// route writes the fields that all layouts have.
+func (b *report) route(r *routeRow) {
+	switch {
+	case r.station != "":
+		b.text(r.station)
+	case r.virtual.IsSingleIP():
+		b.addr(r.virtual.Addr())
+	default:
+		b.b = append(r.virtual.AppendTo(b.b), b.sep)
+	}
+	b.text(undef(r.commonName))
+	b.real(r.real)
+	b.time(r.lastRef)
+}
+
+// time writes a time. Many rows share a second, and formatting is most of the work of a row.
+func (b *report) time(t time.Time) {
+	if s := t.Unix(); s != b.second || b.stamp[0] == 0 {
+		b.second = s
+		t.AppendFormat(b.stamp[:0], statusTime)
+	}
+	b.b = append(append(b.b, b.stamp[:]...), b.sep)
 }
 
 // undef is what reports show for a name that is not known yet.

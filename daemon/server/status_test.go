@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -15,11 +16,12 @@ func TestStatusLayouts(t *testing.T) {
 	s := snapshot{
 		title: "OpenVPN 2.6.14 x", now: at, maxQueue: 1,
 		clients: []clientRow{
-			{commonName: "client1", real: "10.99.0.2:58533", virtual4: "10.8.0.2", virtual6: "fd00:8::1000", received: 2771, sent: 2998, since: at.Add(-time.Minute), username: "user1", cipher: "AES-256-GCM"},
-			{real: "10.99.0.3:1", cid: 1, peerID: 1, since: at, cipher: "BF-CBC"},
+			{commonName: "client1", real: netip.MustParseAddrPort("10.99.0.2:58533"), virtual4: netip.MustParseAddr("10.8.0.2"), virtual6: netip.MustParseAddr("fd00:8::1000"), received: 2771, sent: 2998, since: at.Add(-time.Minute), username: "user1", cipher: "AES-256-GCM"},
+			{real: netip.MustParseAddrPort("10.99.0.3:1"), cid: 1, peerID: 1, since: at, cipher: "BF-CBC"},
 		},
-		routes: []routeRow{{"10.8.0.2", "client1", "10.99.0.2:58533", at}},
+		routes: []routeRow{{virtual: netip.MustParsePrefix("10.8.0.2/32"), commonName: "client1", real: netip.MustParseAddrPort("10.99.0.2:58533"), lastRef: at}},
 	}
+	s.order = []*clientRow{&s.clients[0], &s.clients[1]}
 	unix := func(t time.Time) string { return fmt.Sprint(t.Unix()) }
 	v2 := strings.Join([]string{
 		"TITLE,OpenVPN 2.6.14 x",
@@ -58,10 +60,12 @@ func TestStatusLayouts(t *testing.T) {
 }
 
 func BenchmarkStatus10000Clients(b *testing.B) {
-	s := snapshot{now: time.Now(), clients: make([]clientRow, 10000), routes: make([]routeRow, 10000)}
+	s := snapshot{now: time.Now(), clients: make([]clientRow, 10000), routes: make([]routeRow, 10000), order: make([]*clientRow, 10000)}
+	real, virtual := netip.MustParseAddrPort("192.0.2.1:1194"), netip.MustParseAddr("10.8.0.1")
 	for i := range s.clients {
-		s.clients[i] = clientRow{commonName: "client", real: "192.0.2.1:1194", virtual4: "10.8.0.1", since: s.now, cipher: "AES-256-GCM"}
-		s.routes[i] = routeRow{"10.8.0.1", "client", "192.0.2.1:1194", s.now}
+		s.clients[i] = clientRow{commonName: "client", real: real, virtual4: virtual, since: s.now, cipher: "AES-256-GCM"}
+		s.order[i] = &s.clients[i]
+		s.routes[i] = routeRow{virtual: netip.PrefixFrom(virtual, 32), commonName: "client", real: real, lastRef: s.now}
 	}
 	for b.Loop() {
 		if err := s.write(io.Discard, 3); err != nil {

@@ -1,0 +1,8 @@
+//go:build race
+
+package server
+
+import "time"
+
+// statusBudget allows for the race detector.
+const statusBudget = 400 * time.Millisecond

@@ -1,0 +1,8 @@
+//go:build !race
+
+package server
+
+import "time"
+
+// statusBudget is the time a report may take.
+const statusBudget = 20 * time.Millisecond
