@@ -90,7 +90,8 @@ func (q *queue) tell() {
 	q.bytes[droppable] += len(b)
 }
 
-// take copies whole items to buf[:0] until it has grown to about its capacity, and counts what it took for wrote.
+// take copies whole items to buf[:0] until it is about full, and counts what it took for wrote. An item that is larger than
+// buf is returned as it is: it may be shared, and must only be read.
 func (q *queue) take(buf []byte, took *[classes]int) []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -104,10 +105,14 @@ func (q *queue) take(buf []byte, took *[classes]int) []byte {
 	buf = buf[:0]
 	for q.head < len(q.items) {
 		it := &q.items[q.head]
-		if len(buf) > 0 && len(buf)+len(it.b) > cap(buf) {
-			break
+		if len(buf)+len(it.b) > cap(buf) {
+			if len(buf) > 0 {
+				break
+			}
+			buf = it.b
+		} else {
+			buf = append(buf, it.b...)
 		}
-		buf = append(buf, it.b...)
 		took[it.c] += len(it.b)
 		it.b = nil
 		q.head++

@@ -255,9 +255,6 @@ func (st *seat) write() {
 			st.out.fail()
 			break
 		}
-		if cap(b) <= 64<<10 {
-			buf = b
-		}
 		st.out.wrote(&took)
 	}
 	// Wakes a blocked read: the session is over, whoever ended it.
