@@ -59,9 +59,10 @@ type hubSide struct {
 	occ        string
 	fromPort   []string // configuration lines that came with a client-auth command
 
-	tokenName  [12]byte // session of the auth-token
-	tokenStart time.Time
-	tokenSince time.Time // when the last one was made
+	tokenName    [12]byte // session of the auth-token
+	tokenStart   time.Time
+	sessionState string    // of the token, for scripts
+	tokenSince   time.Time // when the last one was made
 
 	// From the way to established on.
 	config    *config.ClientConfig

@@ -58,6 +58,10 @@ func (h *hub) env(i *instance) *hooks.Env {
 	if i.username != "" || h.set.needsCredentials() {
 		e.Set("username", i.username)
 	}
+	if h.set.AuthGenToken && i.sessionState != "" {
+		e.Set("session_id", h.tokenNameText(i))
+		e.Set("session_state", i.sessionState)
+	}
 	at := i.peer.Load().Addr
 	suffix := "ip"
 	if at.Addr().Is6() {

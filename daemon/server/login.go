@@ -78,16 +78,15 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 func (h *hub) ask(i *instance, keyID uint8, pass, state string, now time.Time) {
 	l := &i.logins[keyID]
 	l.limit = now.Add(h.verdictTime())
-	env := h.env(i)
-	env.Set("password", pass)
 	if h.set.AuthGenToken {
 		if state == "" {
 			state = "Initial"
 			h.startToken(i, now)
 		}
-		env.Set("session_id", h.tokenNameText(i))
-		env.Set("session_state", state)
+		i.sessionState = state
 	}
+	env := h.env(i)
+	env.Set("password", pass)
 	if h.set.ManagementClientAuth {
 		l.pending |= judgePort
 		i.announced = true
