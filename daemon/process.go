@@ -375,9 +375,7 @@ func (p *process) environment() *hooks.Env {
 		}
 		set("proto", string(c.Proto))
 		set("remote", c.Remote)
-		if c.Remote != "" {
-			set("remote_port", c.RemotePort)
-		}
+		set("remote_port", c.RemotePort)
 		set("local", c.Local)
 		if c.Bind {
 			set("local_port", c.LocalPort)

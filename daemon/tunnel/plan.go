@@ -143,9 +143,11 @@ func (t *Tunnel) routes() {
 		netGateway = t.gw4.Addr.String()
 	}
 	set := func(format string, args ...any) { n.routeVars = append(n.routeVars, fmt.Sprintf(format, args...)) }
-	set("route_net_gateway=%s", netGateway)
-	if n.vpn4.IsValid() {
-		set("route_vpn_gateway=%s", n.vpn4)
+	if len(o.Routes) > 0 || n.redirect.Enabled {
+		set("route_net_gateway=%s", netGateway)
+		if n.vpn4.IsValid() {
+			set("route_vpn_gateway=%s", n.vpn4)
+		}
 	}
 	if t.gw6.Addr.IsValid() {
 		set("net_gateway_ipv6=%s", t.gw6.Addr)
