@@ -17,7 +17,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
-	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
 // phase is how far a client has come.
@@ -114,7 +113,7 @@ func (h *hub) newcomer(n newcomer, now time.Time) {
 	}
 	switch {
 	case !h.leaving.IsZero():
-		h.logAt(n.from, 1, "", "MULTI: Connection attempt from %s ignored while server is shutting down", transport.AddrText(n.from.Addr))
+		h.logAt(n.from, 1, "", "MULTI: Connection attempt from %s ignored while server is shutting down", h.set.fullAddress(n.from))
 		return
 	case len(h.instances) >= h.set.MaxClients:
 		h.logAt(n.from, 1, "", "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
@@ -242,7 +241,7 @@ func (h *hub) event(i *instance, e control.Event, now time.Time) {
 	switch e := e.(type) {
 	case control.InitialPacket:
 		sid := i.session.Peer().String()
-		h.log(i, 3, "", "TLS: Initial packet from %s, sid=%s %s", transport.AddrText(i.peer.Load().Addr), sid[:8], sid[8:])
+		h.log(i, 3, "", "TLS: Initial packet from %s, sid=%s %s", h.set.fullAddress(*i.peer.Load()), sid[:8], sid[8:])
 	case control.TLSUp:
 		h.tlsUp(i, e)
 	case control.KeyMessage:

@@ -72,7 +72,7 @@ func (h *hub) limitedLog(prefix string, verb int, flag, format string, args ...a
 
 // badControl counts a control packet that a session refused.
 func (h *hub) badControl(i *instance, err error) {
-	h.limitedLog(i.prefix(), 1, "", "TLS Error: %v from %s", err, transport.AddrText(i.peer.Load().Addr))
+	h.limitedLog(i.prefix(), 1, "", "TLS Error: %v from %s", err, h.set.fullAddress(*i.peer.Load()))
 	if i.link.RemoteAddr().IsValid() {
 		h.end(i, "tls-error") // a stream that makes no sense is of no use any more
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
-	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
@@ -255,7 +254,7 @@ func (h *hub) keyActive(i *instance, e control.Active, now time.Time) {
 	l.ready, l.started = true, e.Started
 	if e.KeyID == 0 {
 		h.answers.Credit()
-		h.log(i, 1, "I", "[%s] Peer Connection Initiated with %s", i.commonName, transport.AddrText(i.peer.Load().Addr))
+		h.log(i, 1, "I", "[%s] Peer Connection Initiated with %s", i.commonName, h.set.fullAddress(*i.peer.Load()))
 	}
 	switch {
 	case l.refused != nil:

@@ -317,22 +317,30 @@ func (s *Server) listen(set *setup) (*sockets, error) {
 		cfg.Family = transport.FamilyIPv4
 	case 6:
 		cfg.Family = transport.FamilyIPv6
-	default:
-		if !local.Addr().IsValid() {
-			s.logLine("", 1, "", "Could not determine IPv4/IPv6 protocol. Using AF_INET")
-		}
 	}
+	switch set.prof.MTUDisc {
+	case "no":
+		cfg.MTUDisc = transport.MTUDiscNo
+	case "maybe":
+		cfg.MTUDisc = transport.MTUDiscMaybe
+	case "yes":
+		cfg.MTUDisc = transport.MTUDiscYes
+	}
+	set.listensV6 = listensOnV6(set, local)
+	s.announceSocket(set)
 	socks := &sockets{}
 	if set.prof.Proto.IsTCP() {
 		if socks.tcp, err = transport.ListenTCP(cfg); err != nil {
 			return nil, err
 		}
+		s.announceV6(set)
 		s.logLine("", 1, "I", "Listening for incoming TCP connection on %s", transport.AddrText(socks.tcp.Addr()))
 		return socks, nil
 	}
 	if socks.udp, err = transport.ListenUDPGroup(cfg, runtime.GOMAXPROCS(0)); err != nil {
 		return nil, err
 	}
+	s.announceV6(set)
 	l := socks.udp[0]
 	s.logLine("", 1, "I", "%s link local (bound): %s", l.Proto(), transport.AddrText(l.LocalAddr()))
 	s.logLine("", 1, "I", "%s link remote: [AF_UNSPEC]", l.Proto())

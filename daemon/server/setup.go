@@ -21,11 +21,15 @@ type setup struct {
 	tls   *tlsconf.Config
 	wrap  ctrlwrap.Server
 	token *keys.TokenKey // auth-gen-token
+
+	listensV6 bool // the socket is one for IPv6
 }
 
 // load reads keys and certificates.
 func load(o *config.Options, passphrase func() (string, error)) (*setup, error) {
 	s := &setup{Options: o, prof: &o.Connections[0]}
+	own, _ := netip.ParseAddr(s.prof.Local) // a name is known when the socket is opened
+	s.listensV6 = listensOnV6(s, netip.AddrPortFrom(own, 0))
 	var err error
 	if s.tls, err = loadTLS(o, passphrase); err != nil {
 		return nil, err

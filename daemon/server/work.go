@@ -125,10 +125,10 @@ func (h *hub) stranger(from transport.Peer, err error) {
 	switch {
 	case h.set.wrap.TLSCrypt != nil || h.set.wrap.WrapKey != nil:
 		h.limitedLog(text, 1, "", "tls-crypt unwrap error: %v", err)
-		h.limitedLog(text, 1, "", "TLS Error: tls-crypt unwrapping failed from %s", transport.AddrText(from.Addr))
+		h.limitedLog(text, 1, "", "TLS Error: tls-crypt unwrapping failed from %s", h.set.fullAddress(from))
 	case h.set.wrap.TLSAuthKey != nil:
 		h.limitedLog(text, 1, "", "Authenticate/Decrypt packet error: packet HMAC authentication failed")
-		h.limitedLog(text, 1, "", "TLS Error: incoming packet authentication failed from %s", transport.AddrText(from.Addr))
+		h.limitedLog(text, 1, "", "TLS Error: incoming packet authentication failed from %s", h.set.fullAddress(from))
 	}
 }
 
@@ -151,7 +151,7 @@ func (h *hub) acceptStreams(ln *transport.Listener, wg *sync.WaitGroup) error {
 			}
 			continue
 		}
-		h.logLine("", 1, "I", "TCP connection established with %s", transport.AddrText(l.RemoteAddr()))
+		h.logLine("", 1, "I", "TCP connection established with %s", h.set.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
 		h.streams.add(l)
 		wg.Go(func() {
 			defer h.streams.remove(l)

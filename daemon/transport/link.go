@@ -24,6 +24,9 @@ type Peer struct {
 	Addr    netip.AddrPort
 	Local   netip.Addr // valid on a multihomed socket only
 	IfIndex int        // 0 unless multihomed
+
+	// TOS is the type of service of packets sent to the peer, 0 for the socket's own. Recv leaves it alone.
+	TOS uint8
 }
 
 // Batch is the receive side of a link. It is reused from call to call; one goroutine owns it.

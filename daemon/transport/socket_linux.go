@@ -39,6 +39,7 @@ func (s *Socket) apply(network string, fd int) error {
 		if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, s.BindDev); err != nil {
 			return optionError("SO_BINDTODEVICE", err)
 		}
+		s.logf(1, "Using bind-dev %s", s.BindDev)
 	}
 	if s.MTUDisc != MTUDiscDefault {
 		mode := [...]int{MTUDiscNo: unix.IP_PMTUDISC_DONT, MTUDiscMaybe: unix.IP_PMTUDISC_WANT, MTUDiscYes: unix.IP_PMTUDISC_DO}[s.MTUDisc]
@@ -155,13 +156,22 @@ func parseControl(oob []byte, p *Peer) (segment int) {
 	return segment
 }
 
-// appendControl builds the control messages of one send: the segment size unless 0, the source address of a multihomed peer.
+// appendControl builds the control messages of one send: the segment size unless 0, the type of service, the source address of a multihomed peer.
 // v6 tells the family of the socket. dst has room.
 func appendControl(dst []byte, segment int, p Peer, v6 bool) []byte {
 	if segment > 0 {
 		var data []byte
 		dst, data = appendCmsg(dst, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)
 		*(*uint16)(unsafe.Pointer(&data[0])) = uint16(segment)
+	}
+	if p.TOS != 0 {
+		level, typ := int32(unix.IPPROTO_IP), int32(unix.IP_TOS)
+		if v6 && !p.Addr.Addr().Is4() {
+			level, typ = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
+		}
+		var data []byte
+		dst, data = appendCmsg(dst, level, typ, 4)
+		*(*int32)(unsafe.Pointer(&data[0])) = int32(p.TOS)
 	}
 	if !p.Local.IsValid() {
 		return dst

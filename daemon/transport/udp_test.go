@@ -326,28 +326,6 @@ func TestUDPErrors(t *testing.T) {
 	}
 }
 
-func TestSocketOptions(t *testing.T) {
-	var lines []string
-	s := Socket{
-		SndBuf: 50000, RcvBuf: 60000, MTUDisc: MTUDiscYes, TOS: 0x10,
-		Logf: func(_ int, format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) },
-	}
-	if os.Geteuid() == 0 {
-		s.Mark, s.BindDev = 77, "lo"
-	}
-	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
-		lines = nil
-		l, err := ListenUDP(ListenConfig{Local: netip.MustParseAddrPort(addr), Socket: s})
-		if err != nil {
-			t.Fatal(err)
-		}
-		closeLater(t, l)
-		if len(lines) != 1 || !strings.HasSuffix(lines[0], "->100000]") || !strings.Contains(lines[0], "->120000] S=[") {
-			t.Errorf("%s: log %q, want the buffer sizes (the kernel doubles them)", addr, lines)
-		}
-	}
-}
-
 func BenchmarkUDP(b *testing.B) {
 	for _, plain := range []bool{false, true} {
 		b.Run(fmt.Sprintf("plain=%v", plain), func(b *testing.B) {

@@ -1,0 +1,68 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/moongate-vpn/moongate/daemon/transport"
+)
+
+// fullAddress is an outer address with its family as the log has it. On an IPv6 socket IPv4 peers are mapped addresses,
+// and those of a multihomed server tell where they came in:
+//
+//	[AF_INET]10.99.0.2:45921
+//	[AF_INET6]::ffff:10.99.0.2:45921
+//	[AF_INET]10.99.0.2:57524 (via [AF_INET]10.99.0.1%eth0)
+//	[AF_INET6]::ffff:10.99.0.2:42311 (via ::ffff:10.99.0.1%eth0)
+func (s *setup) fullAddress(p transport.Peer) string {
+	text := transport.AddrText(p.Addr)
+	if s.listensV6 && p.Addr.Addr().Is4() {
+		text = "[AF_INET6]::ffff:" + p.Addr.Addr().String() + ":" + strconv.Itoa(int(p.Addr.Port()))
+	}
+	if !p.Local.IsValid() {
+		return text
+	}
+	via := p.Local.String()
+	switch {
+	case s.listensV6 && p.Local.Is4():
+		via = "::ffff:" + via
+	case p.Local.Is4():
+		via = "[AF_INET]" + via
+	}
+	if ifi, err := net.InterfaceByIndex(p.IfIndex); err == nil {
+		via += "%" + ifi.Name
+	}
+	return text + " (via " + via + ")"
+}
+
+// listensOnV6 reports whether the socket of a server is one for IPv6.
+func listensOnV6(set *setup, local netip.AddrPort) bool {
+	if local.Addr().IsValid() {
+		return local.Addr().Unmap().Is6()
+	}
+	return set.prof.Proto.Family() == 6
+}
+
+// announceSocket logs what kind of socket a server listens on.
+func (s *Server) announceSocket(set *setup) {
+	family := ""
+	if set.listensV6 {
+		family = "6"
+	}
+	if set.prof.Proto.Family() == 0 {
+		s.logLine("", 1, "", "Could not determine IPv4/IPv6 protocol. Using AF_INET%s", family)
+	}
+}
+
+// announceV6 logs whether an IPv6 socket takes IPv4 as well.
+func (s *Server) announceV6(set *setup) {
+	if !set.listensV6 {
+		return
+	}
+	only := 0
+	if set.prof.BindIPv6Only {
+		only = 1
+	}
+	s.logLine("", 1, "", "setsockopt(IPV6_V6ONLY=%d)", only)
+}
