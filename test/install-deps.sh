@@ -10,6 +10,10 @@ want openvpn openvpn
 want ip iproute2
 want ping iputils-ping
 want iperf3 iperf3
+want tinyproxy tinyproxy-bin
+want microsocks microsocks
+want danted dante-server
+want openssl openssl
 
 [ -n "$need" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
