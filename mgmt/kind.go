@@ -66,12 +66,14 @@ func HasBlock(kind, text string) bool {
 	return false
 }
 
-// Types of NOTIFY notifications. LostLines is ours: how many lines a seat lost because it did not read.
+// Types of NOTIFY notifications. The last two are ours: how many lines a seat lost because it did not read, and that
+// another seat has answered a prompt, "KIND,type".
 const (
 	NotifyReset      = "server-pushed-connection-reset"
 	NotifyHalt       = "server-pushed-halt"
 	NotifyRemoteExit = "remote-exit"
 	NotifyLostLines  = "lost-lines"
+	NotifyAnswered   = "prompt-answered"
 )
 
 // Types of secrets in PASSWORD prompts. The type of a PKCS#11 PIN is "<label> token".

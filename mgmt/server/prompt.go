@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/wire"
 )
 
 // ErrClosed ends prompts when the server is closed.
@@ -23,6 +24,14 @@ const (
 	askCertificate
 	askSign
 )
+
+// notification is the kind of the line that shows a prompt.
+func (k promptKind) notification() string {
+	return [...]string{
+		askHold: mgmt.KindHold, askSecret: mgmt.KindPassword, askOK: mgmt.KindNeedOK, askString: mgmt.KindNeedStr,
+		askRemote: mgmt.KindRemote, askProxy: mgmt.KindProxy, askCertificate: mgmt.KindNeedCertificate, askSign: mgmt.KindPKSign,
+	}[k]
+}
 
 // prompt is a question that waits for an answer. It is guarded by Server.mu until done is closed.
 type prompt struct {
@@ -122,11 +131,13 @@ func (s *Server) pending(kind promptKind) *prompt {
 	return nil
 }
 
-// settle answers p for a seat. The lock is held.
+// settle answers p for a seat, and tells the others. The lock is held.
 func (s *Server) settle(p *prompt, st *seat, answer any) {
 	p.answer = answer
 	s.drop(p)
 	s.answered[answeredKey{p.kind, p.typ}] = st
+	line := wire.AppendLine(nil, mgmt.KindNotify, "info,"+mgmt.NotifyAnswered+","+p.kind.notification()+","+p.typ)
+	s.fanout(essential, line, func(other *seat) bool { return other != st })
 	close(p.done)
 }
 

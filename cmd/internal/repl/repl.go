@@ -234,6 +234,11 @@ func (s *session) show(b *strings.Builder, n client.Notification) {
 	for _, l := range client.NotificationLines(n) {
 		b.WriteString(env.Clean(client.Redact(l)) + "\n")
 	}
+	if rest, ok := strings.CutPrefix(n.Text, "info,"+mgmt.NotifyAnswered+","); ok && n.Kind == mgmt.KindNotify {
+		kind, typ, _ := strings.Cut(rest, ",")
+		s.forget(kind, typ)
+		return
+	}
 	q, ok := readQuestion(n)
 	if !ok {
 		return
@@ -292,12 +297,16 @@ func (s *session) question() (question, bool) {
 	return question{}, false
 }
 
-// answered forgets the questions a command answered.
+// answered forgets the question a command answered.
 func (s *session) answered(command, typ string) {
 	kind, ok := map[string]string{"password": mgmt.KindPassword, "needok": mgmt.KindNeedOK, "needstr": mgmt.KindNeedStr}[command]
-	if !ok {
-		return
+	if ok {
+		s.forget(kind, typ)
 	}
+}
+
+// forget drops a question that somebody answered.
+func (s *session) forget(kind, typ string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var left []question
