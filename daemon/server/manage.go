@@ -74,9 +74,6 @@ func (i *instance) row() clientRow {
 		commonName: i.commonName, real: i.peer.Load().Addr, received: i.counts.linkIn.Load(), sent: i.counts.linkOut.Load(),
 		since: i.since, username: i.username, cid: i.cid, peerID: i.slot, cipher: i.cipher, virtual4: i.virtual4,
 	}
-	if i.phase == handshake {
-		r.commonName = ""
-	}
 	if r.cipher == "" {
 		r.cipher = "BF-CBC" // what stock shows before the choice
 	}
