@@ -29,7 +29,7 @@ var masks = []struct {
 	{regexp.MustCompile(`^(CLIENT_LIST(?:[,\t][^,\t]*){4}[,\t])\d+([,\t])\d+`), "$1<n>$2<n>"},
 	{regexp.MustCompile(`^([^,>]+,\d+\.\d+\.\d+\.\d+:\d+,)\d+,\d+,<date>`), "$1<n>,<n>,<date>"},
 	{regexp.MustCompile(`^(>(?:PK|RSA)_SIGN:)[A-Za-z0-9+/=]+`), "$1<data>"},
-	{regexp.MustCompile(`(Auth-Token:)\S+`), "$1<token>"},
+	{regexp.MustCompile(`(Auth-Token:|password=SESS_ID_AT_)\S+`), "$1<token>"},
 	{regexp.MustCompile(`^\[(\d+)\] .+`), "[$1] <filler>"},
 	{regexp.MustCompile(`(MANAGEMENT: >(?:STATE|ECHO):)\d{9,10},`), "$1<time>,"},
 }
