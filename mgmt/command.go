@@ -72,6 +72,7 @@ var (
 		{Name: "push-update-broad", Args: "<options>", Help: "change pushed options of all clients", Min: 1, Role: RoleAdmin, Since: 6},
 		{Name: "push-update-cid", Args: "<CID> <options>", Help: "change pushed options of one client", Min: 2, Role: RoleAdmin, Since: 6},
 		{Name: "quit", Help: "end this session", Role: RoleObserve},
+		{Name: "reload", Args: "[full]", Help: "read the configuration again and apply what can be; full restarts", Words: [][]string{{"full"}}, Role: RoleAdmin},
 		{Name: "remote", Args: "ACCEPT|SKIP [<n>]|MOD <host> <port>", Help: "answer REMOTE", Min: 1, AtLeast: true, Words: [][]string{{"ACCEPT", "MOD", "SKIP"}}, Role: RoleOperate},
 		{Name: "remote-entry-count", Help: "number of configured remotes", Role: RoleObserve},
 		{Name: "remote-entry-get", Args: "<i> [<j>]|all", Help: "configured remotes from i up to before j", Min: 1, AtLeast: true, Words: [][]string{{"all"}}, Role: RoleObserve},

@@ -80,6 +80,7 @@ type General struct {
 
 	Env             []EnvVar // setenv and setenv-safe in order, later ones win
 	Echo            []string // echo and parameter: texts for the management port, in order
+	ReloadCompat    bool     // SIGHUP restarts a server instead of reloading it; an extension of ours
 	RemapUSR1       string   // "SIGHUP", "SIGTERM" or empty
 	CompatMode      Version  // zero: none
 	DisableOCC      bool     // no options compatibility string

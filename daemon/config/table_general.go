@@ -15,6 +15,7 @@ func generalRows() []row {
 		{"version", 0, 0, inMain, 0, func(*parser, []string) error { return ErrVersion }},
 		{"config", 1, 1, mainCCD, 0, (*parser).config},
 		{"cd", 1, 1, inMain, 0, (*parser).cd},
+		{"reload-compat", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.ReloadCompat })},
 		{"setenv", 1, 2, inMain | anywhere, 0, (*parser).setenv},
 		{"setenv-safe", 1, 2, mainPush, classEnv, func(p *parser, a []string) error {
 			p.addEnv("OPENVPN_"+a[0], append(a, "")[1])

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net/netip"
@@ -179,9 +180,9 @@ func (h *hub) wrapper(n *newcomer) ctrlwrap.Wrapper {
 // sessionConfig is the configuration of a session of i.
 func (h *hub) sessionConfig(i *instance, w ctrlwrap.Wrapper) control.Config {
 	set := h.set
-	tls := set.tls.TLS(h.certHooks(i))
+	current := func() *tls.Config { return h.set.tls.TLS(h.certHooks(i)) } // on the hub: a reload shows at the next handshake
 	return control.Config{
-		Role: keys.Server, TLS: tls, Wrap: w, StaticKey: i.base,
+		Role: keys.Server, TLS: current(), Renew: current, Wrap: w, StaticKey: i.base,
 		LocalOptions: h.occ, PacketSize: set.controlSize(i.peer.Load().Addr.Addr().Is6()),
 		TLSTimeout: set.TLSTimeout, HandWindow: set.HandWindow, TranWindow: set.TranWindow,
 		RenegAfter: h.renegAfter(), Wake: h.waker(i),

@@ -76,6 +76,7 @@ func (h *hub) gather(ctx context.Context, set *setup, cn, prefix string, env *ho
 	if len(extra) > 0 {
 		h.parse(set, cc, "[CONFIG-STRING]", prefix, []byte(strings.Join(extra, "\n")+"\n"))
 	}
+	pinTimers(cc, set)
 	return cc, ran, nil
 }
 

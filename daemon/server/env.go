@@ -42,7 +42,7 @@ func certificateVars(chain []*x509.Certificate) []string {
 // env is the environment of scripts and notifications about a client. It is made when it is needed: kept for every
 // client it would be most of what a client costs.
 func (h *hub) env(i *instance) *hooks.Env {
-	e := h.deps.Env.Clone()
+	e := h.baseEnv().Clone()
 	set := func(name, format string, args ...any) { e.Set(name, fmt.Sprintf(format, args...)) }
 	for _, v := range i.certVars {
 		name, value, _ := strings.Cut(v, "=")

@@ -48,8 +48,9 @@ func (in *inbound) routeFrame(i *instance, pkt, frame []byte, now time.Time) {
 
 // toAll copies a payload to every other client, frames to those of the same VLAN.
 func (in *inbound) toAll(from *instance, payload []byte, now time.Time) {
-	for n := range in.table.slots {
-		if to := in.table.slots[n].Load(); to != nil && to != from && to.tunnel.Load() != nil && to.vlan == from.vlan {
+	slots := in.table.all()
+	for n := range slots {
+		if to := slots[n].Load(); to != nil && to != from && to.tunnel.Load() != nil && to.vlan == from.vlan {
 			in.relay.add(to, payload, now)
 		}
 	}

@@ -31,7 +31,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 	if set.TLSVerify == "" {
 		return hk
 	}
-	env := h.deps.Env.Clone()
+	env := h.baseEnv().Clone()
 	hk.Cert = func(depth int, cert *x509.Certificate, subject string) error {
 		for _, v := range material.Vars(depth, cert) {
 			name, value, _ := strings.Cut(v, "=")
@@ -66,7 +66,7 @@ func (h *hub) verifyMetadata(ctx context.Context, set *setup, metadata []byte) e
 	if err := os.WriteFile(files.path("tls_crypt_v2_metadata"), metadata[1:], 0o600); err != nil {
 		return err
 	}
-	env := h.deps.Env.With(fmt.Sprintf("metadata_type=%d", metadata[0]), "metadata_file="+files.path("tls_crypt_v2_metadata"))
+	env := h.baseEnv().With(fmt.Sprintf("metadata_type=%d", metadata[0]), "metadata_file="+files.path("tls_crypt_v2_metadata"))
 	return h.script(ctx, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
 }
 

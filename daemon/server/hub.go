@@ -22,7 +22,8 @@ const (
 // hub owns the control plane: every instance, the pool, the routes. Its methods run on one goroutine, that of run.
 type hub struct {
 	*Server
-	set         *setup
+	set         *setup // in force; a reload replaces it
+	boot        *setup // of the start: what a reload cannot change, for other goroutines
 	plane       *plane
 	proto       *ctrlwrap.Prototype
 	occ         string // of our key messages

@@ -58,21 +58,24 @@ func (o *owned) has(a netip.Addr) bool {
 
 // table finds the instance of a link packet: by peer-id, or by address. The hub writes, the data plane reads.
 type table struct {
-	slots []atomic.Pointer[instance]
-	mu    sync.RWMutex // guards peers
+	slots atomic.Pointer[[]atomic.Pointer[instance]] // replaced by a larger one; see grow
+	mu    sync.RWMutex                               // guards peers
 	peers map[transport.Peer]*instance
 }
 
 func newTable(maxClients int) *table {
-	return &table{slots: make([]atomic.Pointer[instance], maxClients), peers: make(map[transport.Peer]*instance)}
+	t := &table{peers: make(map[transport.Peer]*instance)}
+	t.grow(maxClients)
+	return t
 }
 
 // bySlot is the instance with a peer-id, or nil.
 func (t *table) bySlot(id uint32) *instance {
-	if id >= uint32(len(t.slots)) {
+	slots := t.all()
+	if id >= uint32(len(slots)) {
 		return nil
 	}
-	return t.slots[id].Load()
+	return slots[id].Load()
 }
 
 // byPeer is the instance at an address, or nil.
@@ -84,10 +87,11 @@ func (t *table) byPeer(p transport.Peer) *instance {
 
 // add enters an instance in the lowest free slot and reports whether there was one.
 func (t *table) add(i *instance) bool {
-	for n := range t.slots {
-		if t.slots[n].Load() == nil {
+	slots := t.all()
+	for n := range slots {
+		if slots[n].Load() == nil {
 			i.slot = uint32(n)
-			t.slots[n].Store(i)
+			slots[n].Store(i)
 			t.mu.Lock()
 			t.peers[*i.peer.Load()] = i
 			t.mu.Unlock()
@@ -109,7 +113,7 @@ func (t *table) move(i *instance, to transport.Peer) {
 }
 
 func (t *table) remove(i *instance) {
-	t.slots[i.slot].CompareAndSwap(i, nil)
+	t.all()[i.slot].CompareAndSwap(i, nil)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if at := *i.peer.Load(); t.peers[at] == i {

@@ -152,8 +152,9 @@ func (o *outbound) broadcast(t *train, now time.Time) {
 		if !t.all[i] {
 			continue
 		}
-		for s := range o.table.slots {
-			if to := o.table.slots[s].Load(); to != nil && to.tunnel.Load() != nil && to.vlan == t.vlan[i] {
+		slots := o.table.all()
+		for s := range slots {
+			if to := slots[s].Load(); to != nil && to.tunnel.Load() != nil && to.vlan == t.vlan[i] {
 				o.relay.add(to, t.packet(i), now)
 			}
 		}

@@ -77,14 +77,16 @@ type Server struct {
 	scripts *hooks.Runner
 	total   *engine.Totals
 	opts    atomic.Pointer[config.Options]
-	live    atomic.Pointer[hub] // nil while no clients are served
-	slots   chan struct{}       // hooks that may run at once
+	env     atomic.Pointer[hooks.Env] // the base of what scripts see
+	live    atomic.Pointer[hub]       // nil while no clients are served
+	slots   chan struct{}             // hooks that may run at once
 }
 
 // New prepares a server. Nothing is opened before Run.
 func New(d Deps) *Server {
 	s := &Server{deps: d, port: d.Port, scripts: d.Hooks, total: d.Totals, slots: make(chan struct{}, hooksAtOnce)}
 	s.opts.Store(d.Options)
+	s.env.Store(d.Env)
 	return s
 }
 
@@ -203,7 +205,7 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 // newHub makes the control plane of an instance.
 func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	h := &hub{
-		Server: s, set: set, proto: ctrlwrap.NewPrototype(set.wrap), occ: set.occ(), instances: make(map[uint64]*instance), turns: make(turns),
+		Server: s, set: set, boot: set, proto: ctrlwrap.NewPrototype(set.wrap), occ: set.occ(), instances: make(map[uint64]*instance), turns: make(turns),
 		byName: make(map[string]map[*instance]struct{}), table: newTable(set.MaxClients), routes: new(forward.Table[*instance]),
 		stations: new(forward.Stations[*instance]), packets: make(chan controlPacket, packetQueue),
 		arrive: make(chan newcomer, packetQueue), calls: make(chan func(), callQueue), gone: make(chan struct{}),

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -20,7 +21,8 @@ type setup struct {
 	prof  *config.Connection // where and how we listen
 	tls   *tlsconf.Config
 	wrap  ctrlwrap.Server
-	token *keys.TokenKey // auth-gen-token
+	token *keys.TokenKey               // auth-gen-token
+	files map[string][sha256.Size]byte // what the files held, by option
 
 	listensV6 bool // the socket is one for IPv6
 }
@@ -46,6 +48,7 @@ func load(o *config.Options, passphrase func() (string, error)) (*setup, error) 
 			return nil, fmt.Errorf("auth-gen-token-secret %s: %w", o.AuthTokenSecret, err)
 		}
 	}
+	s.files = fingerprints(o)
 	return s, nil
 }
 

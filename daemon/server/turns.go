@@ -82,5 +82,7 @@ func (h *hub) script(ctx context.Context, c hooks.Call) error {
 	case <-ctx.Done():
 		return &hooks.Error{Tag: c.Tag, Code: -1, Err: context.Cause(ctx)}
 	}
-	return h.scripts.Run(ctx, c)
+	r := *h.scripts
+	r.Security = h.opts.Load().ScriptSecurity
+	return r.Run(ctx, c)
 }

@@ -68,7 +68,7 @@ func (s *Server) wait(ctx context.Context, h *hub, broken <-chan error) engine.S
 			if !ok {
 				continue
 			}
-			if h.set.prof.ExplicitExitNotify > 0 && stop.Signal >= engine.TERM && h.set.prof.Proto.IsUDP() {
+			if s.exitNotify() > 0 && stop.Signal >= engine.TERM && h.boot.prof.Proto.IsUDP() {
 				s.farewell(ctx, h)
 			}
 			return stop
@@ -92,7 +92,7 @@ const exitPause = 2 * time.Second
 // farewell tells the clients that the server goes: to come back, or to try the next one.
 func (s *Server) farewell(ctx context.Context, h *hub) {
 	msg := "RESTART"
-	if h.set.prof.ExplicitExitNotify == 2 {
+	if s.exitNotify() == 2 {
 		msg = "RESTART,[N]"
 	}
 	h.call(ctx, func() {
@@ -113,7 +113,7 @@ func (s *Server) farewell(ctx context.Context, h *hub) {
 // inbound makes the receiver of a link, with a doorkeeper of its own.
 func (h *hub) inbound(l transport.Link, stream bool) *inbound {
 	d := &doorkeeper{
-		proto: ctrlwrap.NewPrototype(h.set.wrap), cookies: h.cookies, answers: h.answers, force: h.set.prof.TLSCryptV2ForceCookie,
+		proto: ctrlwrap.NewPrototype(h.boot.wrap), cookies: h.cookies, answers: h.answers, force: h.boot.prof.TLSCryptV2ForceCookie,
 		stream: stream, admit: h.plane.admit, note: h.stranger,
 	}
 	return &inbound{plane: h.plane, link: l, strange: d.strange}
@@ -123,10 +123,10 @@ func (h *hub) inbound(l transport.Link, stream bool) *inbound {
 func (h *hub) stranger(from transport.Peer, err error) {
 	text := realAddress(from.Addr)
 	switch {
-	case h.set.wrap.TLSCrypt != nil || h.set.wrap.WrapKey != nil:
+	case h.boot.wrap.TLSCrypt != nil || h.boot.wrap.WrapKey != nil:
 		h.limitedLog(text, 1, "", "tls-crypt unwrap error: %v", err)
 		h.limitedLog(text, 1, "", "TLS Error: tls-crypt unwrapping failed from %s", h.set.fullAddress(from))
-	case h.set.wrap.TLSAuthKey != nil:
+	case h.boot.wrap.TLSAuthKey != nil:
 		h.limitedLog(text, 1, "", "Authenticate/Decrypt packet error: packet HMAC authentication failed")
 		h.limitedLog(text, 1, "", "TLS Error: incoming packet authentication failed from %s", h.set.fullAddress(from))
 	}

@@ -44,6 +44,7 @@ func init() {
 		"proxy":               (*call).proxy,
 		"push-update-broad":   (*call).pushUpdate,
 		"push-update-cid":     (*call).pushUpdate,
+		"reload":              (*call).reload,
 		"remote":              (*call).remote,
 		"remote-entry-count":  (*call).remoteCount,
 		"remote-entry-get":    (*call).remoteGet,

@@ -1,0 +1,201 @@
+package server
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"sync/atomic"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// effects tells what a running server can do about a changed option. What is not in the table needs a restart: it is
+// about sockets, the device, the process, or would leave server and connected clients with different ideas.
+var effects = func() map[string]mgmt.Outcome {
+	m := make(map[string]mgmt.Outcome)
+	for outcome, options := range map[mgmt.Outcome][]string{
+		mgmt.OutcomeApplied: {
+			// Every handshake takes the newest, renewals of connected clients too.
+			"ca", "capath", "cert", "key", "extra-certs", "pkcs12", "dh", "crl-verify", "verify-client-cert", "client-cert-not-required",
+			"tls-version-min", "tls-version-max", "tls-cipher", "tls-ciphersuites", "tls-groups", "ecdh-curve", "tls-cert-profile",
+			"remote-cert-tls", "remote-cert-ku", "remote-cert-eku", "ns-cert-type", "verify-x509-name", "verify-hash", "peer-fingerprint",
+			// Every run of a script takes the newest.
+			"script-security", "tls-verify", "tls-crypt-v2-verify", "auth-user-pass-verify", "client-connect", "client-disconnect",
+			"client-crresponse", "learn-address", "tmp-dir", "setenv", "setenv-safe",
+			// Looked up when they matter.
+			"management-client-auth", "auth-user-pass-optional", "auth-gen-token-secret", "reneg-bytes", "reneg-pkts", "inactive",
+			"session-timeout", "max-clients", "connect-freq", "stale-routes-check", "explicit-exit-notify", "status-version",
+		},
+		mgmt.OutcomeReconnect: {
+			"push", "push-remove", "push-reset", "client-config-dir", "ccd-exclusive", "ifconfig-push-constraint", "keepalive", "ping",
+			"ping-restart", "data-ciphers", "ncp-ciphers", "data-ciphers-fallback", "cipher", "force-tls-key-material-export", "reneg-sec",
+			"hand-window", "tran-window", "tls-timeout", "max-routes-per-client", "username-as-common-name", "x509-username-field",
+			"replay-window", "mssfix",
+		},
+	} {
+		for _, o := range options {
+			m[o] = outcome
+		}
+	}
+	return m
+}()
+
+// Effect is what Apply can do about an option that differs between the options in force and next.
+func Effect(option string, inForce, next *config.Options) mgmt.Outcome {
+	if option == "ifconfig-pool" {
+		was, is := inForce.IfconfigPool, next.IfconfigPool
+		if was.Set() && was.Start == is.Start && was.Netmask == is.Netmask && was.End.Compare(is.End) <= 0 {
+			return mgmt.OutcomeApplied // more addresses at the end
+		}
+	}
+	if outcome := effects[option]; outcome != "" {
+		return outcome
+	}
+	return mgmt.OutcomeRestart
+}
+
+// ErrNotServing means that there is no running instance to change.
+var ErrNotServing = errors.New("the server is not running")
+
+// Apply puts o in force. It must not differ from the options in force where Effect asks for a restart. env is the new base
+// of what scripts see. All files are read again; the report tells about those whose content changed. On an error nothing
+// was changed. No session ends by it.
+func (s *Server) Apply(o *config.Options, env *hooks.Env) ([]mgmt.Reloaded, error) {
+	set, err := load(o, s.deps.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	var files []mgmt.Reloaded
+	if !s.do(func(h *hub) { files, err = h.adopt(set) }) {
+		return nil, ErrNotServing
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range set.tls.Notes() {
+		s.logLine("", 1, "W", "%s", n)
+	}
+	s.opts.Store(o)
+	s.env.Store(env)
+	return files, nil
+}
+
+// adopt makes set the one in force.
+func (h *hub) adopt(set *setup) ([]mgmt.Reloaded, error) {
+	old := h.set
+	set.wrap = h.boot.wrap // the doorkeepers have it too
+	if set.AuthGenToken && set.token == nil {
+		if set.token = old.token; set.token == nil {
+			var err error
+			if set.token, err = keys.GenerateTokenKey(rand.Reader); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if cfg, ok := set.poolConfig(); ok && h.pool != nil && set.IfconfigPool != old.IfconfigPool {
+		if err := h.pool.Grow(cfg); err != nil {
+			return nil, err
+		}
+	}
+	h.table.grow(set.MaxClients)
+	if set.ConnectFreq != old.ConnectFreq {
+		h.creation = ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per)
+	}
+	h.set = set
+	return changedFiles(old.files, set.files), nil
+}
+
+// wrapping are the options whose files the doorkeepers hold: new content needs a restart.
+var wrapping = []string{"tls-auth", "tls-crypt", "tls-crypt-v2"}
+
+// changedFiles reports the options whose files hold something else now.
+func changedFiles(before, after map[string][sha256.Size]byte) []mgmt.Reloaded {
+	var list []mgmt.Reloaded
+	for option, sum := range after {
+		was, known := before[option]
+		if !known || was == sum {
+			continue
+		}
+		outcome := mgmt.OutcomeApplied
+		if slices.Contains(wrapping, option) {
+			outcome = mgmt.OutcomeRestart
+			after[option] = was // what is in force
+		}
+		list = append(list, mgmt.Reloaded{Option: option, Outcome: outcome})
+	}
+	slices.SortFunc(list, func(a, b mgmt.Reloaded) int {
+		if a.Option < b.Option {
+			return -1
+		}
+		return 1
+	})
+	return list
+}
+
+// fingerprints are digests of the files that options name. A file that cannot be read has none.
+func fingerprints(o *config.Options) map[string][sha256.Size]byte {
+	prof := &o.Connections[0]
+	m := make(map[string][sha256.Size]byte)
+	for option, src := range map[string]config.Source{
+		"ca": o.CA, "cert": o.Cert, "key": o.Key, "extra-certs": o.ExtraCerts, "pkcs12": o.PKCS12,
+		"auth-gen-token-secret": o.AuthTokenSecret, "tls-auth": prof.TLSAuth, "tls-crypt": prof.TLSCrypt, "tls-crypt-v2": prof.TLSCryptV2,
+		"crl-verify": crlFile(o),
+	} {
+		if !src.Set() || src.IsInline() {
+			continue
+		}
+		if b, err := src.Load(); err == nil {
+			m[option] = sha256.Sum256(b)
+		}
+	}
+	return m
+}
+
+// crlFile is the revocation list, when it is one file.
+func crlFile(o *config.Options) config.Source {
+	if o.CRLDir {
+		return config.Source{}
+	}
+	return o.CRL
+}
+
+// exitNotify is explicit-exit-notify as it is in force.
+func (s *Server) exitNotify() int { return s.opts.Load().Connections[0].ExplicitExitNotify }
+
+// baseEnv is what scripts see of the configuration.
+func (s *Server) baseEnv() *hooks.Env { return s.env.Load() }
+
+// pinTimers gives a client the timers it is told: a reload that changes keepalive is for newcomers, whose pings follow it.
+func pinTimers(cc *config.ClientConfig, set *setup) {
+	if cc.Ping == 0 {
+		cc.Ping = set.Ping
+	}
+	if cc.PingRestart == 0 {
+		cc.PingRestart = set.PingRestart
+	}
+}
+
+// all are the slots of the table.
+func (t *table) all() []atomic.Pointer[instance] { return *t.slots.Load() }
+
+// grow makes room for n instances. Only the hub writes slots, so that nothing is lost between the copy and its
+// publication.
+func (t *table) grow(n int) {
+	var old []atomic.Pointer[instance]
+	if p := t.slots.Load(); p != nil {
+		old = *p
+	}
+	if n <= len(old) {
+		return
+	}
+	slots := make([]atomic.Pointer[instance], n)
+	for i := range old {
+		slots[i].Store(old[i].Load())
+	}
+	t.slots.Store(&slots)
+}
