@@ -168,8 +168,10 @@ type outbound struct {
 	device tun.Device
 	path   *atomic.Pointer[path]
 	total  *atomic.Uint64
-	failed func(error) // the device broke
-	notice func(error) // a transient error of the link
+	// passTOS gives packets of the link the type of service of what they carry.
+	passTOS bool
+	failed  func(error) // the device broke
+	notice  func(error) // a transient error of the link
 }
 
 func (o *outbound) run() {
@@ -215,16 +217,31 @@ func (o *outbound) send(sealed *data.Batch, payloads, bufs [][]byte, sizes []int
 		payloads = append(payloads, payload)
 	}
 	p.traffic.tunRead.Add(uint64(read))
-	if err := p.channel.SealBatch(sealed, payloads, now); err != nil || len(sealed.Packets) == 0 {
+	if !o.passTOS {
+		o.transmit(p, p.peer, sealed, payloads, now)
 		return payloads
 	}
-	if err := p.link.Send(p.peer, sealed.Packets); err != nil && !errors.Is(err, net.ErrClosed) {
+	for rest := payloads; len(rest) > 0; {
+		peer := p.peer
+		var n int
+		n, peer.TOS = transport.TOSRun(rest)
+		o.transmit(p, peer, sealed, rest[:n], now)
+		rest = rest[n:]
+	}
+	return payloads
+}
+
+// transmit seals payloads and passes them to the link.
+func (o *outbound) transmit(p *path, peer transport.Peer, sealed *data.Batch, payloads [][]byte, now time.Time) {
+	if err := p.channel.SealBatch(sealed, payloads, now); err != nil || len(sealed.Packets) == 0 {
+		return
+	}
+	if err := p.link.Send(peer, sealed.Packets); err != nil && !errors.Is(err, net.ErrClosed) {
 		o.notice(err)
 	}
 	p.traffic.linkWrite.Add(uint64(sealed.Bytes()))
 	o.total.Add(uint64(sealed.Bytes()))
 	p.traffic.lastSent.Store(now.UnixNano())
-	return payloads
 }
 
 // unreachable answers an IPv6 packet with "no route to destination" (block-ipv6).

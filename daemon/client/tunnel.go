@@ -31,7 +31,7 @@ func (a *attempt) plan(ctx context.Context, digest string) (*device, error) {
 
 // read starts the reader, which lives until the device is closed.
 func (d *device) read(c *Client) {
-	o := &outbound{device: d.Device(), path: &c.path, total: &c.totals.Out, notice: c.linkNotice, failed: c.deviceFailed}
+	o := &outbound{device: d.Device(), path: &c.path, total: &c.totals.Out, notice: c.linkNotice, passTOS: c.opts.PassTOS && !d.Device().TAP(), failed: c.deviceFailed}
 	d.wg.Go(o.run)
 }
 

@@ -186,15 +186,20 @@ func (o *outbound) seal(w int) {
 type sender struct {
 	*plane
 	to       *instance
+	tos      uint8 // of the payloads, with passtos
 	payloads [][]byte
 	sealed   data.Batch
 }
 
 // add queues a payload for a client; what waits for another one is sent first.
 func (s *sender) add(to *instance, payload []byte, now time.Time) {
-	if to != s.to || len(s.payloads) >= transport.MaxPackets {
+	tos := uint8(0)
+	if s.passTOS {
+		tos = transport.TOSOf(payload)
+	}
+	if to != s.to || tos != s.tos || len(s.payloads) >= transport.MaxPackets {
 		s.flush(now)
-		s.to = to
+		s.to, s.tos = to, tos
 	}
 	s.payloads = append(s.payloads, payload)
 }
@@ -206,7 +211,9 @@ func (s *sender) flush(now time.Time) {
 	}
 	to := s.to
 	if ch := to.tunnel.Load(); ch != nil && ch.SealBatch(&s.sealed, s.payloads, now) == nil && len(s.sealed.Packets) > 0 {
-		if err := to.link.Send(*to.peer.Load(), s.sealed.Packets); err != nil && !errors.Is(err, net.ErrClosed) {
+		peer := *to.peer.Load()
+		peer.TOS = s.tos
+		if err := to.link.Send(peer, s.sealed.Packets); err != nil && !errors.Is(err, net.ErrClosed) {
 			s.notice(err)
 		}
 		bytes := 0

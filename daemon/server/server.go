@@ -227,7 +227,7 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 		return nil, err
 	}
 	h.plane = &plane{
-		dev: dev, tap: set.tap(), clientToClient: set.ClientToClient, maxPacket: max(set.prof.TunMTU+64, 2048), vlans: newVLANs(set.Options),
+		dev: dev, tap: set.tap(), clientToClient: set.ClientToClient, passTOS: set.PassTOS && !set.tap() && set.prof.Proto.IsUDP(), maxPacket: max(set.prof.TunMTU+64, 2048), vlans: newVLANs(set.Options),
 		table: h.table, routes: h.routes, stations: h.stations, total: s.total, hub: h,
 	}
 	if h.plane.maxPacket > maxTunPacket {
