@@ -1,0 +1,134 @@
+//go:build !race
+
+package server
+
+import (
+	"bytes"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/daemon/tun"
+)
+
+// taken is a link that tells how many packets are sent.
+type taken struct {
+	transport.Link
+	packets chan int
+}
+
+func (l *taken) Send(_ transport.Peer, pkts [][]byte) error {
+	l.packets <- len(pkts)
+	return nil
+}
+
+// sink is a device that counts what is written.
+type sink struct {
+	tun.Device
+	packets int
+}
+
+func (s *sink) BatchSize() int { return tun.MaxBatch }
+
+func (s *sink) Write(bufs [][]byte, _ int) (int, error) {
+	s.packets += len(bufs)
+	return len(bufs), nil
+}
+
+// TestPlaneAllocs: the whole way of a packet costs no memory: from the device over a sealing worker to the link, and from
+// the link to the device. The race detector empties pools at random, so it is not for this test.
+func TestPlaneAllocs(t *testing.T) {
+	now := time.Now()
+	block, err := keys.NewBlock(bytes.Repeat([]byte("moongate"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	channel := func(role keys.Role) *data.Channel {
+		c, err := data.New(data.Params{Role: role, Cipher: "AES-256-GCM", V2: true, ReplayWindow: 64, MSSLimit: 1400})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.SetKey(0, block, now); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	addr, from := netip.MustParseAddr("10.8.0.2"), transport.Peer{Addr: netip.MustParseAddrPort("10.99.0.2:1194")}
+	link, device := &taken{packets: make(chan int, 1)}, &sink{}
+	p := &plane{dev: device, maxPacket: 1500, table: newTable(4), routes: new(forward.Table[*instance]), total: &engine.Totals{}}
+	client := &instance{link: link}
+	client.peer.Store(&from)
+	client.tunnel.Store(channel(keys.Server))
+	client.owned.set.Store(&[]netip.Prefix{netip.PrefixFrom(addr, 32)})
+	if !p.table.add(client) {
+		t.Fatal("no slot")
+	}
+	p.routes.Add(netip.PrefixFrom(addr, 32), client, now.Unix())
+
+	const train, size, runs = 40, 1400, 50
+	packet := func(buf []byte, src, dst netip.Addr) {
+		buf[0] = 0x45
+		copy(buf[12:], src.AsSlice())
+		copy(buf[16:], dst.AsSlice())
+	}
+	far := netip.MustParseAddr("10.8.0.1")
+
+	t.Run("outbound", func(t *testing.T) {
+		o := newOutbound(p, 2)
+		done := make(chan struct{})
+		for w := range o.workers {
+			go func() {
+				o.seal(w)
+				done <- struct{}{}
+			}()
+		}
+		sent := 0
+		allocs := testing.AllocsPerRun(runs, func() {
+			tr := <-o.free
+			for i := range train {
+				packet(tr.bufs[i][tun.Offset:], far, addr)
+				tr.sizes[i] = size
+			}
+			tr.n = train
+			o.deal(tr)
+			sent += <-link.packets
+		})
+		for _, w := range o.workers {
+			close(w)
+			<-done
+		}
+		if allocs != 0 || sent != (runs+1)*train {
+			t.Errorf("%v allocations for a train of %d packets, %d of %d packets sent", allocs, train, sent, (runs+1)*train)
+		}
+	})
+	t.Run("inbound", func(t *testing.T) {
+		in := &inbound{plane: p, link: link}
+		in.relay.plane = p
+		peer := channel(keys.Client)
+		payloads := make([][]byte, train)
+		for i := range payloads {
+			payloads[i] = make([]byte, size)
+			packet(payloads[i], addr, far)
+		}
+		var sealed data.Batch
+		batch := transport.Batch{Peer: from}
+		allocs := testing.AllocsPerRun(runs, func() {
+			if err := peer.SealBatch(&sealed, payloads, now); err != nil {
+				t.Fatal(err)
+			}
+			batch.Packets = batch.Packets[:0]
+			for _, pkt := range sealed.Packets {
+				batch.Packets = append(batch.Packets, pkt[:len(pkt):len(pkt)]) // as a link gives them
+			}
+			in.batch(&batch)
+		})
+		if want := (runs + 1) * train; allocs != 0 || device.packets != want {
+			t.Errorf("%v allocations for a train of %d packets, %d of %d packets written", allocs, train, device.packets, want)
+		}
+	})
+}
