@@ -119,6 +119,10 @@ func (c *Config) server(o *Options, pair *tls.Certificate) {
 
 func (c *Config) client(pair *tls.Certificate) {
 	c.base.InsecureSkipVerify = true // verified by us: no host names in a VPN
+	if b := &c.base; pair != nil && onlyPKCS1(pair) && b.MinVersion < tls.VersionTLS13 && (b.MaxVersion == 0 || b.MaxVersion > tls.VersionTLS12) {
+		b.MaxVersion = tls.VersionTLS12
+		c.note("external key: TLS 1.3 is not offered, as it needs management-external-key pss or nopadding")
+	}
 	// Always our certificate, whatever authorities the server names, as stock does.
 	c.base.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		if pair == nil {

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -278,7 +279,7 @@ func TestExternal(t *testing.T) {
 		name    string
 		kind    pki.KeyKind
 		ext     tlsconf.External
-		version string
+		version string // empty: 1.2 and 1.3
 		want    string // algorithm; empty: no connection
 	}{
 		{"ecdsa", pki.ECDSA, tlsconf.External{}, "1.3", "ECDSA"},
@@ -291,7 +292,9 @@ func TestExternal(t *testing.T) {
 		{"pkcs1 digest", pki.RSA, tlsconf.External{PKCS1: true, Digest: true}, "1.2", "RSA_PKCS1_PADDING,hashalg=SHA256,data=message"},
 		{"pkcs1 cannot do 1.3", pki.RSA, tlsconf.External{PKCS1: true}, "1.3", ""},
 		{"nopadding", pki.RSA, tlsconf.External{NoPadding: true}, "1.2", "RSA_NO_PADDING"},
+		{"nopadding 1.3", pki.RSA, tlsconf.External{NoPadding: true}, "1.3", "RSA_NO_PADDING"},
 		{"no flag", pki.RSA, tlsconf.External{}, "1.2", "RSA_PKCS1_PADDING"},
+		{"any version", pki.RSA, tlsconf.External{PKCS1: true}, "", "RSA_PKCS1_PADDING"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLab(t, tt.kind)
@@ -334,12 +337,12 @@ func token(key crypto.Signer, r tlsconf.SignRequest) ([]byte, error) {
 		return key.Sign(rand.Reader, data, crypto.SHA256)
 	case r.Algorithm == "RSA_PKCS1_PADDING":
 		return rsa.SignPKCS1v15(nil, key.(*rsa.PrivateKey), 0, data) // a DigestInfo is signed as it is
-	default: // RSA_NO_PADDING: the block holds a DigestInfo after 00 01 ff … ff 00
-		_, info, ok := strings.Cut(string(data[2:]), "\x00")
-		if !ok || data[0] != 0 || data[1] != 1 {
-			return nil, errors.New("not a padded block")
+	default: // RSA_NO_PADDING: the bare operation
+		k := key.(*rsa.PrivateKey)
+		if len(data) != k.Size() {
+			return nil, errors.New("not a block")
 		}
-		return rsa.SignPKCS1v15(nil, key.(*rsa.PrivateKey), 0, []byte(info))
+		return new(big.Int).Exp(new(big.Int).SetBytes(data), k.D, k.N).FillBytes(make([]byte, k.Size())), nil
 	}
 }
 

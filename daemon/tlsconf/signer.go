@@ -6,8 +6,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,14 +18,14 @@ import (
 
 // External is a private key held elsewhere, as behind the management interface.
 //
-// RSA keys need one of the padding words; with PSS alone TLS 1.2 peers that know only PKCS#1 are refused,
-// and without it TLS 1.3 is impossible.
+// RSA keys need one of the padding words. With PSS alone TLS 1.2 peers that know only PKCS#1 are refused. TLS 1.3 needs
+// PSS or NoPadding; without either it is not offered.
 type External struct {
 	// Sign returns an RSA signature or a DER ECDSA or Ed25519 signature. It runs in the goroutine of the
 	// handshake and may block; whoever ends the session has to end the call.
 	Sign func(SignRequest) ([]byte, error)
 
-	NoPadding bool // flag nopadding: we pad for PKCS#1 and send the block
+	NoPadding bool // flag nopadding: we pad, for PKCS#1 or PSS, and send the block
 	PKCS1     bool // flag pkcs1: the other side pads, we send a DigestInfo
 	PSS       bool // flag pss: the other side does PSS, we send the digest
 	Digest    bool // flag digest: the other side hashes, we send the message
@@ -46,7 +48,7 @@ func (e *External) signer(cert *x509.Certificate) (crypto.Signer, []tls.Signatur
 	var schemes []tls.SignatureScheme
 	switch cert.PublicKey.(type) {
 	case *rsa.PublicKey:
-		if e.PSS {
+		if e.PSS || e.padsPSS() {
 			schemes = append(schemes, tls.PSSWithSHA256, tls.PSSWithSHA384, tls.PSSWithSHA512)
 		}
 		if e.PKCS1 || e.NoPadding || !e.PSS {
@@ -62,6 +64,20 @@ func (e *External) signer(cert *x509.Certificate) (crypto.Signer, []tls.Signatur
 	return base, schemes, nil
 }
 
+// padsPSS reports whether we do the padding of PSS, which stock leaves to the other side or does without: only where the
+// other side signs bare blocks.
+func (e *External) padsPSS() bool { return e.NoPadding && !e.PSS && !e.Digest }
+
+// onlyPKCS1 reports whether a certificate can sign nothing TLS 1.3 takes.
+func onlyPKCS1(pair *tls.Certificate) bool {
+	for _, s := range pair.SupportedSignatureAlgorithms {
+		if s != tls.PKCS1WithSHA256 && s != tls.PKCS1WithSHA384 && s != tls.PKCS1WithSHA512 {
+			return false
+		}
+	}
+	return len(pair.SupportedSignatureAlgorithms) > 0
+}
+
 // externalSigner hands digests to the callback.
 type externalSigner struct {
 	pub crypto.PublicKey
@@ -70,7 +86,7 @@ type externalSigner struct {
 
 func (s externalSigner) Public() crypto.PublicKey { return s.pub }
 
-func (s externalSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+func (s externalSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	switch pub := s.pub.(type) {
 	case ed25519.PublicKey:
 		return s.ext.Sign(SignRequest{Algorithm: "ED25519", Data: digest})
@@ -78,7 +94,14 @@ func (s externalSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts)
 		return s.ext.Sign(SignRequest{Algorithm: "ECDSA", Data: digest})
 	case *rsa.PublicKey:
 		if _, ok := opts.(*rsa.PSSOptions); ok {
-			return s.ext.Sign(SignRequest{Algorithm: pssName(opts.HashFunc()), Data: digest})
+			if !s.ext.padsPSS() {
+				return s.ext.Sign(SignRequest{Algorithm: pssName(opts.HashFunc()), Data: digest})
+			}
+			block, err := padPSS(random, opts.HashFunc(), digest, pub.N.BitLen())
+			if err != nil {
+				return nil, err
+			}
+			return s.ext.Sign(SignRequest{Algorithm: "RSA_NO_PADDING", Data: block})
 		}
 		info, err := digestInfo(opts.HashFunc(), digest)
 		if err != nil {
@@ -154,5 +177,42 @@ func padPKCS1(info []byte, size int) ([]byte, error) {
 	block := bytes.Repeat([]byte{0xff}, size)
 	block[0], block[1], block[size-len(info)-1] = 0, 1, 0
 	copy(block[size-len(info):], info)
+	return block, nil
+}
+
+// padPSS returns the encoded message of PSS with a salt as long as the hash, for a modulus of bits.
+// Rule: RFC 8017, section 9.1.1.
+func padPSS(random io.Reader, h crypto.Hash, digest []byte, bits int) ([]byte, error) {
+	n, size := h.Size(), (bits+6)/8 // of bits-1
+	if size < 2*n+2 {
+		return nil, rsa.ErrMessageTooLong
+	}
+	salt := make([]byte, n)
+	if _, err := io.ReadFull(random, salt); err != nil {
+		return nil, err
+	}
+	hash := h.New()
+	hash.Write(make([]byte, 8))
+	hash.Write(digest)
+	hash.Write(salt)
+	sum := hash.Sum(nil)
+
+	block := make([]byte, size)
+	db := block[:size-n-1]
+	db[len(db)-n-1] = 1
+	copy(db[len(db)-n:], salt)
+	mask := db
+	for i := uint32(0); len(mask) > 0; i++ {
+		hash.Reset()
+		hash.Write(sum)
+		hash.Write(binary.BigEndian.AppendUint32(nil, i))
+		mask = mask[subtle.XORBytes(mask, mask, hash.Sum(nil)):]
+	}
+	db[0] &= 0xff >> (8*size - (bits - 1))
+	copy(block[len(db):], sum)
+	block[size-1] = 0xbc
+	if full := (bits + 7) / 8; full > size {
+		block = append(make([]byte, full-size), block...)
+	}
 	return block, nil
 }
