@@ -24,6 +24,7 @@ const (
 	ReasonDisconnect       = "management-disconnect"
 	ReasonManagementExit   = "management-exit"
 	ReasonConnectFailed    = "management-connect-failed"
+	ReasonPortShare        = "port-share-redirect" // another protocol, handed on
 	ReasonResolve          = "Could not determine IPv4/IPv6 protocol"
 	ReasonHTTPProxy        = "HTTP proxy error"
 	ReasonSOCKS            = "socks-error"

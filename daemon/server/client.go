@@ -164,6 +164,9 @@ func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	if i.link.RemoteAddr().IsValid() {
+		_ = i.link.SetReadDeadline(time.Time{}) // the session has deadlines of its own
+	}
 	h.nextCID++
 	h.instances[i.cid] = i
 	return i, nil

@@ -337,6 +337,12 @@ func (s *Server) listen(set *setup) (*sockets, error) {
 		}
 		s.announceV6(set)
 		s.logLine("", 1, "I", "Listening for incoming TCP connection on %s", transport.AddrText(socks.tcp.Addr()))
+		proto := "TCPv4_SERVER"
+		if set.listensV6 {
+			proto = "TCPv6_SERVER"
+		}
+		s.logLine("", 1, "I", "%s link local (bound): %s", proto, transport.AddrText(socks.tcp.Addr()))
+		s.logLine("", 1, "I", "%s link remote: [AF_UNSPEC]", proto)
 		return socks, nil
 	}
 	if socks.udp, err = transport.ListenUDPGroup(cfg, runtime.GOMAXPROCS(0)); err != nil {

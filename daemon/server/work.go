@@ -38,7 +38,7 @@ func (s *Server) work(ctx context.Context, h *hub, socks *sockets, planes *sync.
 		wg.Go(func() { report(h.inbound(l, false).run()) })
 	}
 	if socks.tcp != nil {
-		wg.Go(func() { report(h.acceptStreams(socks.tcp, &wg)) })
+		wg.Go(func() { report(h.acceptStreams(ctx, socks.tcp, &wg)) })
 	}
 	hubDone := make(chan struct{})
 	wg.Go(func() {
@@ -136,7 +136,12 @@ func (h *hub) stranger(from transport.Peer, err error) {
 const streamGreeting = 60 * time.Second
 
 // acceptStreams takes TCP connections and gives each a receiver.
-func (h *hub) acceptStreams(ln *transport.Listener, wg *sync.WaitGroup) error {
+func (h *hub) acceptStreams(ctx context.Context, ln *transport.Listener, wg *sync.WaitGroup) error {
+	other := newShare(h.boot, func(verb int, flag, format string, args ...any) { h.limitedLog("", verb, flag, format, args...) })
+	if other != nil {
+		h.logLine("", 1, "I", "PORT SHARE PROXY: proxy starting")
+		defer h.logLine("", 1, "I", "PORT SHARE PROXY: proxy exiting")
+	}
 	for {
 		l, err := ln.Accept()
 		if err != nil {
@@ -152,11 +157,16 @@ func (h *hub) acceptStreams(ln *transport.Listener, wg *sync.WaitGroup) error {
 			continue
 		}
 		h.logLine("", 1, "I", "TCP connection established with %s", h.set.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
+		h.logLine("", 1, "I", "%s link local: (not bound)", l.Proto())
+		h.logLine("", 1, "I", "%s link remote: %s", l.Proto(), h.set.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
 		h.streams.add(l)
 		wg.Go(func() {
 			defer h.streams.remove(l)
 			defer l.Close()
-			_ = l.SetReadDeadline(time.Now().Add(streamGreeting))
+			_ = l.SetReadDeadline(time.Now().Add(streamGreeting)) // until there is an instance
+			if other != nil && other.redirected(ctx, l) {
+				return
+			}
 			err := h.inbound(l, true).run()
 			h.streamEnded(l, err)
 		})

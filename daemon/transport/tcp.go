@@ -94,6 +94,19 @@ func (l *TCPLink) Recv(b *Batch) error {
 	}
 }
 
+// Peek waits for the first n bytes of the stream and returns them; Recv will return them again. Errors are Recv's.
+func (l *TCPLink) Peek(n int) ([]byte, error) {
+	for len(l.carry) < n {
+		b := make([]byte, n-len(l.carry))
+		k, err := l.conn.Read(b)
+		l.carry = append(l.carry, b[:k]...)
+		if err != nil && len(l.carry) < n {
+			return l.carry, l.readError(err)
+		}
+	}
+	return l.carry[:n], nil
+}
+
 func (l *TCPLink) readError(err error) error {
 	select {
 	case <-l.closed:
@@ -218,8 +231,8 @@ func (l *TCPLink) write() {
 	}
 }
 
-// Detach ends framing and gives the connection away, with the bytes read but not returned by Recv. It is for a first Recv
-// that failed with ErrFrame, before any Send: then these are all bytes the client sent.
+// Detach ends framing and gives the connection away, with the bytes read but not returned by Recv. It is for a Peek at
+// another protocol, or a first Recv that failed with ErrFrame, before any Send: then these are all bytes the client sent.
 func (l *TCPLink) Detach() (net.Conn, []byte) {
 	l.stop()
 	<-l.done
