@@ -45,8 +45,8 @@ func await(t *testing.T, what string, limit time.Duration, ok func() bool) {
 	}
 }
 
-// content is the content of a file, "" when there is none yet.
-func content(path string) string {
+// fileText is the content of a file, "" when there is none yet.
+func fileText(path string) string {
 	b, _ := os.ReadFile(path)
 	return string(b)
 }
@@ -226,7 +226,7 @@ sleep 0.05`)
 		"learn-address add 10.9.0.0/24 client1 cn=client1 ip=" + at + addr + rest +
 		"client-disconnect  cn=client1 ip=" + at + addr + strings.Replace(rest, "sent=", "sent=some", 1) +
 		"learn-address delete 10.8.0.2 cn=client1 ip=" + at + addr + rest
-	if diff := cmp.Diff(want, content(calls)); diff != "" {
+	if diff := cmp.Diff(want, fileText(calls)); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }
@@ -244,7 +244,7 @@ func TestServerRemembersAddresses(t *testing.T) {
 	}
 	terminate(t, c)
 	terminate(t, s)
-	if got := content(l.file("pool.txt")); !strings.Contains(got, "client1,10.8.0.9,\n") || !strings.Contains(got, "other,10.8.0.2,\n") {
+	if got := fileText(l.file("pool.txt")); !strings.Contains(got, "client1,10.8.0.9,\n") || !strings.Contains(got, "other,10.8.0.2,\n") {
 		t.Errorf("the file holds\n%s", got)
 	}
 }

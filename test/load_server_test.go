@@ -79,7 +79,7 @@ func (l *lab) crowd(t *testing.T, server *daemontest.Process, clients int) cost 
 // used is the processor time and the resident memory of a process so far.
 func used(t *testing.T, pid int) (cpu time.Duration, rss int) {
 	t.Helper()
-	stat := content(fmt.Sprintf("/proc/%d/stat", pid))
+	stat := fileText(fmt.Sprintf("/proc/%d/stat", pid))
 	f := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 	if len(f) < 22 {
 		t.Fatalf("process %d: %q", pid, stat)
