@@ -36,6 +36,8 @@ const (
 	maxFirstFrame = 4096
 	// shareDialTime bounds the connection to the other server.
 	shareDialTime = 10 * time.Second
+	// shareLinger is how long one direction may go on after the other has ended.
+	shareLinger = 5 * time.Minute
 )
 
 // speaksOpenVPN reports whether the first bytes of a connection can be those of a client: a hard reset with key id 0, of
@@ -95,6 +97,7 @@ func pipe(to, from *net.TCPConn) {
 		_ = from.CloseRead()
 	}
 	_ = to.CloseWrite()
+	_ = to.SetReadDeadline(time.Now().Add(shareLinger))
 }
 
 // note makes the file that tells the other server, by the address it sees, where a connection came from. The result
