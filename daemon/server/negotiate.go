@@ -41,13 +41,13 @@ type peerInfo struct {
 	values map[string]string
 }
 
-// parsePeerInfo keeps the well-formed lines of s. Names are [A-Za-z_][A-Za-z0-9_]*, values printable; anything
-// else is left out, since the lines go into the environment of scripts.
+// parsePeerInfo keeps the well-formed lines of s. Names are IV_ or UV_ and letters, digits, '_', values printable;
+// anything else is left out, since the lines go into the environment of scripts: no PATH, no LD_PRELOAD.
 func parsePeerInfo(s string) peerInfo {
 	p := peerInfo{values: make(map[string]string)}
 	for line := range strings.SplitSeq(s, "\n") {
 		name, value, ok := strings.Cut(line, "=")
-		if !ok || len(line) > maxPeerInfoLine || len(p.Lines) >= maxPeerInfoLines || !isEnvName(name) || !isPrintable(value) {
+		if !ok || len(line) > maxPeerInfoLine || len(p.Lines) >= maxPeerInfoLines || !isPeerInfoName(name) || !isPrintable(value) {
 			continue
 		}
 		p.Lines = append(p.Lines, line)
@@ -111,14 +111,15 @@ func occCipher(occ string) string {
 	return ""
 }
 
-func isEnvName(s string) bool {
-	if s == "" {
+// isPeerInfoName reports whether a client may set a variable of this name.
+func isPeerInfoName(s string) bool {
+	if !strings.HasPrefix(s, "IV_") && !strings.HasPrefix(s, "UV_") {
 		return false
 	}
 	for i := range len(s) {
 		c := s[i]
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
-		if !letter && (i == 0 || c < '0' || c > '9') {
+		if !letter && (c < '0' || c > '9') {
 			return false
 		}
 	}

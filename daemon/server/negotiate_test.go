@@ -108,3 +108,11 @@ func FuzzPeerInfo(f *testing.F) {
 		}
 	})
 }
+
+// What a client tells about itself reaches scripts as variables: it must not choose any others.
+func TestPeerInfoNames(t *testing.T) {
+	p := parsePeerInfo("IV_VER=2.6\nUV_TEAM=a b\nPATH=/evil\nLD_PRELOAD=x\nIV_\x01=2\nIV_A=\x1b[31m\nIV-B=1\n=\n==\nIV_\n\nUV_=1\niv_c=1\n")
+	if diff := cmp.Diff([]string{"IV_VER=2.6", "UV_TEAM=a b", "UV_=1"}, p.Lines); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
