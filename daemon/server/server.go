@@ -94,7 +94,12 @@ func New(d Deps) *Server {
 const restartPause = time.Second
 
 // Run serves clients until a signal other than SIGUSR1. See engine.Engine.
-func (s *Server) Run(ctx context.Context) engine.Stop {
+func (s *Server) Run(ctx context.Context) (stop engine.Stop) {
+	defer func() {
+		if err := s.drop(stop); err != nil && stop.Err == nil {
+			stop = fatal(err)
+		}
+	}()
 	for {
 		stop := s.serve(ctx)
 		if stop.Err != nil {
@@ -158,30 +163,22 @@ func fatal(err error) engine.Stop {
 
 // serve is one instance of the server: device up, sockets, clients, everything down.
 func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
-	set, err := load(s.opts.Load(), s.deps.Passphrase)
+	set, err := s.material()
 	if err != nil {
 		return fatal(err)
 	}
 	for _, n := range set.tls.Notes() {
 		s.logLine("", 1, "W", "%s", n)
 	}
-	tn, err := tunnel.Plan(ctx, tunnel.Config{
-		Options: set.Options, Profile: set.prof, Net: s.deps.Net, StateDir: s.deps.StateDir, Env: s.deps.Env, Hooks: s.scripts,
-		Log: func(verb int, flag, format string, args ...any) { s.logLine("", verb, flag, format, args...) }, State: s.port.State, UpDown: s.port.UpDown,
-	})
-	if err != nil {
-		return fatal(err)
-	}
-	var planes sync.WaitGroup // data plane goroutines that end with the device
+	tn, err := s.bringUp(ctx, set)
 	defer func() {
-		if err := tn.Close(stop, planes.Wait); err != nil && stop.Err == nil {
+		if err := s.takeDown(tn, stop); err != nil && stop.Err == nil {
 			stop = fatal(err)
 		}
 	}()
-	if err := tn.Open(ctx, "init"); err != nil {
+	if err != nil {
 		return fatal(err)
 	}
-	tn.RoutesUp(ctx)
 	socks, err := s.listen(set)
 	if err != nil {
 		return fatal(err)
@@ -197,9 +194,10 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 		}
 	}
 	v4, v6 := tn.Addresses()
+	s.live.Store(h) // who hears of CONNECTED may ask at once; work takes it back
 	s.logLine("", 1, "I", "Initialization Sequence Completed")
 	s.port.State(mgmt.State{Name: mgmt.StateConnected, Detail: mgmt.DetailSuccess, TunIPv4: v4, TunIPv6: v6})
-	return s.work(ctx, h, socks, &planes)
+	return s.work(ctx, h, socks, &tn.planes)
 }
 
 // newHub makes the control plane of an instance.
@@ -234,54 +232,6 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 		return nil, fmt.Errorf("tun-mtu %d is larger than %d", set.prof.TunMTU, maxTunPacket-64)
 	}
 	return h, nil
-}
-
-// openPool makes the pool and reads its file.
-func (h *hub) openPool() error {
-	cfg, ok := h.set.poolConfig()
-	if !ok {
-		return nil
-	}
-	p, err := pool.New(cfg)
-	if err != nil {
-		return err
-	}
-	h.pool = p
-	if cfg.Start.IsValid() {
-		h.logLine("", 3, "", "IFCONFIG POOL IPv4: base=%s size=%d", cfg.Start, p.Size())
-	}
-	if cfg.Base6.IsValid() {
-		h.logLine("", 3, "", "IFCONFIG POOL IPv6: base=%s size=%d netbits=%d", cfg.Base6.Addr(), p.Size(), cfg.Base6.Bits())
-	}
-	if h.set.PoolPersist == "" {
-		return nil
-	}
-	h.logLine("", 3, "", "IFCONFIG POOL LIST")
-	f, err := os.Open(h.set.PoolPersist)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return p.Load(f, h.set.PoolPersistInterval == 0, func(line, reason string) {
-		h.logLine("", 1, "W", "ifconfig_pool_read(), in='%s': %s", line, reason)
-	})
-}
-
-// storePool writes the pool's file.
-func (h *hub) storePool() {
-	if h.pool == nil || h.set.PoolPersist == "" || h.set.PoolPersistInterval == 0 {
-		return
-	}
-	f, err := os.OpenFile(h.set.PoolPersist, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err == nil {
-		err = errors.Join(h.pool.Store(f), f.Close())
-	}
-	if err != nil {
-		h.logLine("", 1, "W", "write %s: %v", h.set.PoolPersist, err)
-	}
 }
 
 // sockets is where a server listens: several UDP sockets on one port, or a TCP listener.

@@ -45,7 +45,6 @@ func (s *Server) work(ctx context.Context, h *hub, socks *sockets, planes *sync.
 		defer close(hubDone)
 		h.run(ctx)
 	})
-	s.live.Store(h)
 	stop := s.wait(ctx, h, broken)
 	s.live.Store(nil)
 	cancel()
