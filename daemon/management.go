@@ -7,7 +7,10 @@ import (
 	"net"
 	"net/netip"
 	"os/user"
+	"slices"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -17,6 +20,10 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
+
+// portSignal is logged when a signal, wherever it came from, or a program that does not answer ends the daemon before
+// anything began.
+const portSignal = "Signal received from management interface, exiting"
 
 // connectTimeout bounds the call of management-client.
 const connectTimeout = 5 * time.Second
@@ -29,7 +36,7 @@ func (p *process) openPort(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	p.port = server.New(server.Config{
-		Controller: p, Title: Title(), LogCache: o.ManagementLogCache, Hold: o.ManagementHold,
+		Controller: p, Title: Title(), LogCache: o.ManagementLogCache, Hold: o.ManagementHold && !onlyTunnel(o),
 		ForgetDisconnect: o.ManagementForgetDisconnect, SignalDisconnect: o.ManagementSignal,
 		Log: func(verb int, flag, text string) { p.lg.Print(verb, flag, text) },
 	})
@@ -38,12 +45,13 @@ func (p *process) openPort(ctx context.Context) (bool, error) {
 	})
 	context.AfterFunc(ctx, cancel)
 	for _, addr := range o.ManagementListen {
-		if addr.Host == "tunnel" {
-			continue // see tunnelPort
-		}
 		access, err := p.access(ctx, addr)
 		if err != nil {
 			return false, err
+		}
+		if addr.Host == "tunnel" {
+			p.tunnelListeners = append(p.tunnelListeners, tunnelListener{addr, access})
+			continue
 		}
 		if o.ManagementClient {
 			if !p.callManager(ctx, addr, access) {
@@ -55,7 +63,9 @@ func (p *process) openPort(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	p.port.State(mgmt.State{Name: mgmt.StateConnecting})
+	if !onlyTunnel(o) {
+		p.port.State(mgmt.State{Name: mgmt.StateConnecting})
+	}
 	for _, e := range o.Echo {
 		p.echo(e)
 	}
@@ -80,7 +90,10 @@ func (p *process) listen(ctx context.Context, addr config.ManagementAddr, access
 		p.Log(3, "", "MANAGEMENT: TCP Socket listening on %s", transport.AddrText(addrPort(ln.Addr())))
 	}
 	if err != nil {
-		return fmt.Errorf("MANAGEMENT: Socket bind failed on local address %s: %w", addrName(addr), err)
+		if addr.Unix != "" {
+			return fmt.Errorf("MANAGEMENT: Socket bind[3] failed on unix domain socket %s: %w", addr.Unix, systemError(err))
+		}
+		return fmt.Errorf("MANAGEMENT: Socket bind failed on local address %s: %w", addrName(addr), systemError(err))
 	}
 	if addr.Cert.Set() {
 		cfg, err := protection(addr)
@@ -97,9 +110,19 @@ func (p *process) listen(ctx context.Context, addr config.ManagementAddr, access
 	return nil
 }
 
-// tunnelPort listens on the tunnel's own address while the tunnel is up (management tunnel); the zero address ends it,
-// with the sessions it brought. Stock picks a port of its own; ours is the configured one.
+// tunnelListener is a port that is open while the tunnel is up (management tunnel).
+type tunnelListener struct {
+	addr   config.ManagementAddr
+	access server.Access
+}
+
+// tunnelPort listens on the tunnel's own address while the tunnel is up; the zero address ends it, with the sessions it
+// brought. A tunnel that is kept over a restart keeps it. Stock picks a port of its own; ours is the configured one.
 func (p *process) tunnelPort(own netip.Addr) {
+	if own == p.tunnelAddr {
+		return
+	}
+	p.tunnelAddr = own
 	if p.tunnelDown != nil {
 		p.tunnelDown()
 		p.tunnelDown = nil
@@ -109,19 +132,29 @@ func (p *process) tunnelPort(own netip.Addr) {
 	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	p.tunnelDown = cancel
-	for _, addr := range p.opts.ManagementListen {
-		if addr.Host != "tunnel" {
-			continue
-		}
-		access, err := p.access(ctx, addr)
-		addr.Host = own.String()
-		if err == nil {
-			err = p.listen(ctx, addr, access)
-		}
-		if err != nil {
+	for _, l := range p.tunnelListeners {
+		l.addr.Host = own.String()
+		if err := p.listen(ctx, l.addr, l.access); err != nil {
 			p.Log(1, "N", "%v", err)
 		}
 	}
+}
+
+// serverPort is the management port of a server. The port inside the tunnel follows the states: the device comes up before
+// CONNECTED and is gone before the next state.
+type serverPort struct {
+	*server.Server
+	p *process
+}
+
+// State implements the engine's port.
+func (s serverPort) State(e mgmt.State) {
+	if e.Name == mgmt.StateConnected {
+		s.p.tunnelPort(e.TunIPv4)
+	} else if e.Name == mgmt.StateReconnecting || e.Name == mgmt.StateExiting {
+		s.p.tunnelPort(netip.Addr{})
+	}
+	s.Server.State(e)
 }
 
 // callManager connects to a program that waits for us (management-client). Its end is ours.
@@ -133,13 +166,19 @@ func (p *process) callManager(ctx context.Context, addr config.ManagementAddr, a
 	d := net.Dialer{Timeout: connectTimeout}
 	conn, err := d.DialContext(ctx, network, target)
 	if err != nil {
-		p.Log(1, "N", "MANAGEMENT: connect to %s failed: %v", addrName(addr), err)
+		name := addrName(addr)
+		if addr.Unix != "" {
+			name = "unix socket " + name
+		}
+		p.Log(1, "N", "MANAGEMENT: connect to %s failed: %v", name, systemError(err))
 		return false
 	}
 	p.Log(3, "", "MANAGEMENT: Connected to management server at %s", addrName(addr))
+	access.Dialed = true
 	p.wg.Go(func() {
 		_ = p.port.ServeConn(ctx, conn, access) // however it ended, it is over
 		if ctx.Err() == nil {
+			p.Log(3, "", "MANAGEMENT: Triggering management exit")
 			p.sig.Raise(engine.Stop{Signal: engine.TERM, Source: engine.Soft, Reason: mgmt.ReasonManagementExit})
 		}
 	})
@@ -176,6 +215,24 @@ func (p *process) access(ctx context.Context, addr config.ManagementAddr) (serve
 	}
 	a.Check = server.PeerCredentials(uid, gid)
 	return a, nil
+}
+
+// onlyTunnel reports whether the management port is there while the tunnel is, and never else: no hold can be released
+// through it, and stock does not hold either.
+func onlyTunnel(o *config.Options) bool {
+	return len(o.LuaScripts) == 0 && len(o.ManagementListen) > 0 && !slices.ContainsFunc(o.ManagementListen, func(a config.ManagementAddr) bool {
+		return a.Host != "tunnel"
+	})
+}
+
+// systemError is the error of a system call in stock's words, without the operation: "Address already in use (errno=98)".
+func systemError(err error) error {
+	var no syscall.Errno
+	if !errors.As(err, &no) {
+		return err
+	}
+	text := no.Error()
+	return fmt.Errorf("%s%s (errno=%d)", strings.ToUpper(text[:1]), text[1:], int(no))
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

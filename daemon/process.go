@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -52,7 +53,13 @@ type process struct {
 	wg         sync.WaitGroup
 	ctx        context.Context    // of everything in wg
 	cancel     context.CancelFunc // ends ctx
-	tunnelDown func()             // closes the listeners on the tunnel's address, nil without any
+
+	inFirstHold bool // a signal ended the hold before the first engine
+
+	// The port inside the tunnel, used by the engine's goroutine.
+	tunnelListeners []tunnelListener
+	tunnelAddr      netip.Addr // where they listen, invalid while they do not
+	tunnelDown      func()     // closes them, nil without any
 }
 
 // newProcess opens the log and prepares what does not need the options twice.
@@ -122,7 +129,7 @@ func (p *process) run(ctx context.Context) int {
 		return p.fatal(err)
 	}
 	if !ok {
-		p.Log(1, "I", "%s", engine.Stop{Signal: engine.TERM, Source: engine.Soft, Reason: mgmt.ReasonConnectFailed}.Line("process"))
+		p.Log(1, "I", "%s", portSignal)
 		return exitOK
 	}
 	sdNotify(fmt.Sprintf("READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID=%d", os.Getpid()))
@@ -171,6 +178,7 @@ func (p *process) startEngine(ctx context.Context, reread bool) (engine.Engine, 
 	defer cancel()
 	if p.port != nil {
 		if err := p.port.Hold(sctx, 0); err != nil {
+			p.inFirstHold = !reread
 			return nil, p.interrupted(ctx), false
 		}
 	}
@@ -204,6 +212,10 @@ func (p *process) interrupted(ctx context.Context) engine.Stop {
 
 // ended logs a stop that came before an engine ran. In the very first hold stock says nothing on the port.
 func (p *process) ended(stop engine.Stop, reread bool) {
+	if p.inFirstHold && stop.Signal >= engine.TERM {
+		p.Log(1, "I", "%s", portSignal)
+		return
+	}
 	p.Log(1, "I", "%s", stop.Line("process"))
 	if p.port == nil || !reread && stop.Signal >= engine.TERM {
 		return

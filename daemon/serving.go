@@ -20,7 +20,7 @@ func (p *process) newServer(runner *hooks.Runner) (engine.Engine, func(context.C
 		Net: p.net, StateDir: p.stateDir, Title: Title(), Up: p.up, Passphrase: p.keyPassphrase,
 	}
 	if p.port != nil {
-		d.Port = p.port
+		d.Port = serverPort{p.port, p}
 		d.Hold = func(ctx context.Context, pause time.Duration) (bool, error) {
 			if !p.port.HoldFlag() {
 				return false, nil

@@ -19,12 +19,9 @@ func (s *Server) State(e mgmt.State) {
 		s.logf(3, "", "MANAGEMENT: "+string(line[:len(line)-2]))
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.states.add(line[len(">STATE:"):])
 	s.fanout(essential, line, func(st *seat) bool { return st.state })
-	s.mu.Unlock()
-	if s.cfg.OnState != nil {
-		s.cfg.OnState(e)
-	}
 }
 
 // Log adds to the log history and tells the seats that want to know. A zero time becomes now. It must not be called with

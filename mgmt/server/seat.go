@@ -89,8 +89,10 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *at
 			return errors.Join(ErrRefused, err)
 		}
 	}
-	s.logf(1, "", "MANAGEMENT: Client connected from "+st.name)
-	defer s.logf(1, "", "MANAGEMENT: Client disconnected")
+	if !a.Dialed {
+		s.logf(1, "", "MANAGEMENT: Client connected from "+st.name)
+	}
+	defer s.logLeft()
 
 	var writer sync.WaitGroup
 	writer.Go(st.write)
@@ -112,6 +114,16 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *at
 	defer s.detach(st)
 	st.read(rest)
 	return nil
+}
+
+// logLeft logs the end of a session, unless it is ours.
+func (s *Server) logLeft() {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if !closed {
+		s.logf(1, "", "MANAGEMENT: Client disconnected")
+	}
 }
 
 // enter counts a stranger in.

@@ -32,9 +32,6 @@ type Config struct {
 	ForgetDisconnect bool
 	SignalDisconnect bool
 
-	// OnState, if set, is called with each state after the seats were told, by the goroutine that told it and without locks.
-	OnState func(mgmt.State)
-
 	Limits Limits
 	Now    func() time.Time // default time.Now
 }
@@ -184,6 +181,8 @@ type Access struct {
 	Passwords []Password
 	// Check refuses a connection before a byte is sent, by its error, which is logged. PeerCredentials makes one.
 	Check func(net.Conn) error
+	// Dialed tells that we called the other end, and logged that.
+	Dialed bool
 	// Name is what the log calls the other end; default is its address.
 	Name string
 }
