@@ -155,6 +155,11 @@ func (h *hub) acceptStreams(ctx context.Context, ln *transport.Listener, wg *syn
 			}
 			continue
 		}
+		if !h.streams.room(2*h.boot.MaxClients + spareStreams) {
+			h.limitedLog("", 1, "", "TCP connection from %s refused: there are too many", h.set.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
+			_ = l.Close()
+			continue
+		}
 		h.logLine("", 1, "I", "TCP connection established with %s", h.set.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
 		h.logLine("", 1, "I", "%s link local: (not bound)", l.Proto())
 		h.logLine("", 1, "I", "%s link remote: %s", l.Proto(), h.set.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
@@ -196,6 +201,16 @@ func (h *hub) streamEnded(l transport.Link, err error) {
 type streams struct {
 	mu   sync.Mutex // guards open
 	open map[transport.Link]struct{}
+}
+
+// spareStreams are connections beyond twice max-clients: who has one but is not a client yet is let go after streamGreeting.
+const spareStreams = 64
+
+// room reports whether there are fewer than limit.
+func (s *streams) room(limit int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open) < limit
 }
 
 func (s *streams) add(l transport.Link) {
