@@ -32,7 +32,7 @@ const connectTimeout = 5 * time.Second
 // was to be called does not answer, which ends the daemon without an error.
 func (p *process) openPort(ctx context.Context) (bool, error) {
 	o := p.opts
-	if len(o.ManagementListen) == 0 && len(p.scripts()) == 0 {
+	if len(o.ManagementListen) == 0 && len(scripts(o)) == 0 {
 		return true, nil
 	}
 	p.port = server.New(server.Config{

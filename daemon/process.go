@@ -43,7 +43,8 @@ type process struct {
 	mu      sync.Mutex // guards current
 	current engine.Engine
 
-	lua scriptHost
+	lua     scriptHost
+	reloads reloading
 
 	privileges *privileges
 	dropped    bool
@@ -133,7 +134,7 @@ func (p *process) run(ctx context.Context) int {
 		return exitOK
 	}
 	sdNotify(fmt.Sprintf("READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID=%d", os.Getpid()))
-	p.startScripts(ctx)
+	p.startScripts(ctx, scripts(p.opts))
 	return p.loop(ctx)
 }
 
@@ -321,6 +322,10 @@ func (p *process) catchSignals(ctx context.Context) {
 		for {
 			select {
 			case s := <-ch:
+				if s == syscall.SIGHUP {
+					p.wg.Go(p.hangUp)
+					continue
+				}
 				p.sig.Raise(engine.Stop{Signal: fromOS(s)})
 			case <-ctx.Done():
 				return
@@ -370,8 +375,10 @@ func (p *process) dropPrivileges() error {
 }
 
 // environment is the base of what scripts see.
-func (p *process) environment() *hooks.Env {
-	o, e := p.opts, hooks.NewEnv()
+func (p *process) environment() *hooks.Env { return p.environmentOf(p.opts) }
+
+func (p *process) environmentOf(o *config.Options) *hooks.Env {
+	e := hooks.NewEnv()
 	flag := map[bool]string{false: "0", true: "1"}
 	e.Set("config", o.Config)
 	e.Set("verb", strconv.Itoa(o.Verb))

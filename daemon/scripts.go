@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -29,9 +30,9 @@ type runningScript struct {
 }
 
 // scripts are the Lua files the options name, without repetitions.
-func (p *process) scripts() []string {
+func scripts(o *config.Options) []string {
 	var list []string
-	for _, path := range p.opts.LuaScripts {
+	for _, path := range o.LuaScripts {
 		if !slices.Contains(list, path) {
 			list = append(list, path)
 		}
@@ -39,14 +40,13 @@ func (p *process) scripts() []string {
 	return list
 }
 
-// startScripts brings the running scripts in line with the options: new and changed files start, those that are not
+// startScripts brings the running scripts in line with those that are wanted: new and changed files start, those that are not
 // named any more end. Scripts end with ctx. A changed script attaches before its predecessor leaves, so that there is
 // always somebody to answer.
-func (p *process) startScripts(ctx context.Context) {
+func (p *process) startScripts(ctx context.Context, want []string) {
 	h := &p.lua
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	want := p.scripts()
 	if len(want) > 0 && p.env.RunScript == nil {
 		p.Log(1, "W", "WARNING: this build runs no scripts: %s", strings.Join(want, ", "))
 		return

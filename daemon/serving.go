@@ -15,6 +15,9 @@ import (
 
 // newServer makes the engine of mode server, and what asks for the private key's passphrase before it starts.
 func (p *process) newServer(runner *hooks.Runner) (engine.Engine, func(context.Context) error) {
+	p.reloads.mu.Lock()
+	p.reloads.inForce = p.opts
+	p.reloads.mu.Unlock()
 	d := vpnserver.Deps{
 		Options: p.opts, Log: p.lg, Port: noPort{}, Signals: p.sig, Hooks: runner, Env: p.environment(), Totals: &p.totals,
 		Net: p.net, StateDir: p.stateDir, Title: Title(), Up: p.up, Passphrase: p.keyPassphrase,

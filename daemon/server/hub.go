@@ -206,8 +206,11 @@ func (h *hub) step(i *instance, now time.Time) {
 			h.due.set(i, earlier(at, i.closeAt))
 			return
 		}
-		for ok && i.phase != gone {
+		for ok {
 			h.event(i, e, now)
+			if i.phase == gone {
+				return // the session is being closed elsewhere
+			}
 			e, ok = i.session.Event()
 		}
 	}

@@ -1,0 +1,168 @@
+package daemon
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// A reload of a server:
+//
+//	read everything ─► what differs? ─► merge: changed lines where a running server can take them, the old ones elsewhere
+//	               ─► engine: files and setup in force ─► process: log, scripts, port ─► report
+//
+// Nothing is changed before the last step that can fail.
+var _ server.Reloader = (*process)(nil)
+
+// reloading is the state of reloads.
+type reloading struct {
+	mu      sync.Mutex      // one reload at a time; guards inForce
+	inForce *config.Options // of the running server
+}
+
+// processEffects are the options that the process itself takes while it runs.
+var processEffects = []string{"verb", "mute", "script", "echo", "parameter", "remap-usr1", "management-log-cache", "reload-compat", "ignore-unknown-option"}
+
+// errNotReloaded is the cause of a reload that has to be a restart.
+var errNotReloaded = errors.New("no server is running")
+
+// Reload implements server.Reloader.
+func (p *process) Reload() ([]mgmt.Reloaded, error) {
+	r := &p.reloads
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	srv, ok := p.engine().(*vpnserver.Server)
+	if !ok {
+		return nil, errNotReloaded
+	}
+	old := r.inForce
+	next, err := config.Parse(p.args, config.Env{Stdin: p.env.Stdin})
+	if err != nil {
+		return nil, describe(err)
+	}
+	report := p.compare(old, next)
+	merged, err := config.Merge(old, next, func(option string) bool {
+		i := slices.IndexFunc(report, func(c mgmt.Reloaded) bool { return c.Option == option })
+		return i >= 0 && report[i].Outcome == mgmt.OutcomeRestart
+	})
+	if err != nil { // what could be applied needs something that cannot
+		for i := range report {
+			report[i].Outcome = mgmt.OutcomeRestart
+		}
+		merged = old
+	}
+	files, err := srv.Apply(merged, p.environmentOf(merged))
+	if err != nil {
+		return nil, err
+	}
+	r.inForce = merged
+	for _, f := range files {
+		if !slices.ContainsFunc(report, func(c mgmt.Reloaded) bool { return c.Option == f.Option }) {
+			report = append(report, f)
+		}
+	}
+	slices.SortFunc(report, func(a, b mgmt.Reloaded) int { return cmp.Compare(a.Option, b.Option) })
+	p.adopt(old, merged)
+	p.tellReload(report)
+	return report, nil
+}
+
+// compare lists the options that differ, with what can be done about them.
+func (p *process) compare(inForce, next *config.Options) []mgmt.Reloaded {
+	var report []mgmt.Reloaded
+	for _, c := range config.Diff(inForce, next) {
+		outcome := vpnserver.Effect(c.Option, inForce, next)
+		if slices.Contains(processEffects, c.Option) {
+			outcome = mgmt.OutcomeApplied
+			if c.Option == "script" && p.port == nil {
+				outcome = mgmt.OutcomeRestart // scripts speak to a port, and there is none
+			}
+		}
+		report = append(report, mgmt.Reloaded{Option: c.Option, Outcome: outcome})
+	}
+	return report
+}
+
+// adopt is the part of a reload that is about the process. What the management port was told in the meantime stays unless
+// the option changed.
+func (p *process) adopt(old, o *config.Options) {
+	if o.Verb != old.Verb {
+		p.SetVerb(o.Verb)
+	}
+	if o.Mute != old.Mute {
+		p.SetMute(o.Mute)
+	}
+	if o.RemapUSR1 != old.RemapUSR1 {
+		p.sig.Remap(remap(o.RemapUSR1))
+	}
+	if p.port == nil {
+		return
+	}
+	if o.ManagementLogCache != old.ManagementLogCache {
+		p.port.SetLogCache(o.ManagementLogCache)
+	}
+	if !slices.Equal(o.Echo, old.Echo) {
+		for _, e := range o.Echo {
+			p.echo(e)
+		}
+	}
+	p.startScripts(p.ctx, scripts(o))
+}
+
+// tellReload logs what a reload did.
+func (p *process) tellReload(report []mgmt.Reloaded) {
+	if len(report) == 0 {
+		p.Log(1, "I", "Reload: nothing changed")
+	}
+	for _, c := range report {
+		switch c.Outcome {
+		case mgmt.OutcomeApplied:
+			p.Log(1, "I", "Reload: %s applied", c.Option)
+		case mgmt.OutcomeReconnect:
+			p.Log(1, "I", "Reload: %s applied to new connections", c.Option)
+		default:
+			p.Log(1, "W", "Reload: %s needs a restart to take effect", c.Option)
+		}
+	}
+}
+
+// hangUp is what SIGHUP does: it reloads a running server, and restarts everything else, as stock does.
+func (p *process) hangUp() {
+	p.reloads.mu.Lock()
+	o := p.reloads.inForce
+	p.reloads.mu.Unlock()
+	if _, ok := p.engine().(*vpnserver.Server); !ok || o == nil || o.ReloadCompat {
+		p.sig.Raise(engine.Stop{Signal: engine.HUP})
+		return
+	}
+	sdNotify("RELOADING=1")
+	switch _, err := p.Reload(); {
+	case errors.Is(err, vpnserver.ErrNotServing):
+		p.sig.Raise(engine.Stop{Signal: engine.HUP}) // between two instances
+	case err != nil:
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			p.Log(1, "N", "Reload: %s", line)
+		}
+		p.Log(1, "W", "Reload failed, nothing was changed")
+	}
+	sdNotify(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()))
+}
+
+// describe is the text of an option error, with all that belongs to it.
+func describe(err error) error {
+	var oe *config.Error
+	if !errors.As(err, &oe) {
+		return err
+	}
+	return errors.New(strings.Join(append(slices.Clone(oe.Before), oe.Error()), "\n"))
+}

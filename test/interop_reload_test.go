@@ -1,0 +1,184 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/mgmt/client"
+)
+
+// reloadLab is a server of ours with a configuration file that is changed while a stock client is connected.
+type reloadLab struct {
+	*lab
+	server *daemontest.Process
+	port   *client.Client
+}
+
+// configure writes the server's file: what every variant has, and lines of its own.
+func (l *lab) configure(t *testing.T, lines ...string) string {
+	t.Helper()
+	base := []string{
+		"dev tun", "mode server", "tls-server", "ifconfig 10.8.0.1 255.255.255.0", "ifconfig-pool 10.8.0.2 10.8.0.9", "topology subnet",
+		`push "topology subnet"`, `push "route-gateway 10.8.0.1"`, "dh none", "verb 3", "keepalive 1 20",
+		"ca " + l.file("ca.crt"), "cert " + l.file("server.crt"), "key " + l.file("server.key"), "crl-verify " + l.file("crl.pem"),
+		"management " + l.file("server.sock") + " unix", "duplicate-cn",
+	}
+	return l.write(t, "server.conf", []byte(strings.Join(append(base, lines...), "\n")+"\n"))
+}
+
+// revocations writes the authority's list.
+func (l *lab) revocations(t *testing.T) {
+	t.Helper()
+	crl, err := l.ca.CRL(time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.write(t, "crl.pem", crl)
+}
+
+func newReloadLab(t *testing.T, lines ...string) *reloadLab {
+	t.Helper()
+	l := newLab(t)
+	l.revocations(t)
+	p := ours(t, l.server, []string{"--config", l.configure(t, lines...)})
+	p.WaitLine(t, up, upLimit)
+	return &reloadLab{l, p, manage(t, l.file("server.sock"))}
+}
+
+// reload asks for one and returns its report.
+func (l *reloadLab) reload(t *testing.T) []string {
+	t.Helper()
+	r, err := l.port.Cmd(t.Context(), "reload")
+	if err != nil {
+		t.Fatalf("reload: %v\n%s", err, l.server.Log())
+	}
+	return r.Body()
+}
+
+// A stock client stays connected through reloads that change what newcomers are told and show; nobody is kicked, and no
+// packet is lost.
+func TestReloadKeepsClients(t *testing.T) {
+	t.Parallel()
+	l := newReloadLab(t, `push "route 10.1.0.0 255.255.0.0"`, "max-clients 1")
+	old := stock(t, l.client, l.clientArgs())
+	old.WaitLine(t, up, upLimit)
+	address := ownTunnelAddress(t, l.client)
+
+	pings := make(chan string, 1)
+	go func() {
+		out, _ := l.client.TryRun("ping", "-n", "-c", "60", "-i", "0.1", "-W", "2", "10.8.0.1")
+		pings <- out
+	}()
+	if diff := cmp.Diff([]string(nil), l.reload(t)); diff != "" {
+		t.Errorf("a reload without changes (-want +got):\n%s", diff)
+	}
+
+	revoked := l.issue(t, "gone", pki.Spec{Name: "gone"})
+	l.ca.Revoke(revoked)
+	l.revocations(t)
+	l.issue(t, "server", pki.Spec{Name: "server-renewed", Server: true})
+	hook := l.write(t, "hook.sh", []byte("#!/bin/sh\necho \"$common_name\" >> "+l.file("hooked")+"\n"))
+	if err := os.Chmod(hook, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	script := l.write(t, "hello.lua", []byte("print('hello from ' .. 'Lua')\nmoongate.every(60, function() end)\n"))
+	l.configure(t, `push "route 10.2.0.0 255.255.0.0"`, "max-clients 5", "ifconfig-pool 10.8.0.2 10.8.0.99", "verb 4", "script-security 2",
+		"client-connect "+hook, "script "+script, "proto tcp-server", "keepalive 1 15")
+	want := []string{
+		"cert,applied", "client-connect,applied", "crl-verify,applied", "ifconfig-pool,applied", "keepalive,reconnect", "key,applied",
+		"max-clients,applied", "proto,restart", "push,reconnect", "script,applied", "script-security,applied", "verb,applied",
+	}
+	if diff := cmp.Diff(want, l.reload(t)); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	l.server.WaitLine(t, "hello from Lua", upLimit)
+
+	l.issue(t, "client", pki.Spec{Name: "newcomer"})
+	newcomer := ours(t, l.client, l.clientArgs("--dev", "tun1", "--verb", "4"))
+	newcomer.WaitLine(t, up, upLimit)
+	if log := newcomer.Log(); !strings.Contains(log, "route 10.2.0.0 255.255.0.0") || strings.Contains(log, "route 10.1.0.0") || !strings.Contains(log, "ping-restart 15") {
+		t.Errorf("the newcomer was not told the new options:\n%s", log)
+	}
+	if log := newcomer.Log(); !strings.Contains(log, "server-renewed") {
+		t.Errorf("the newcomer does not see the new certificate:\n%s", log)
+	}
+	if got := strings.TrimSpace(read(l.file("hooked"))); got != "newcomer" {
+		t.Errorf("client-connect ran for %q", got)
+	}
+
+	l.write(t, "client.crt", revoked.CertPEM)
+	l.write(t, "client.key", revoked.KeyPEM)
+	refused := ours(t, l.client, l.clientArgs("--dev", "tun2"))
+	l.server.WaitLine(t, "certificate revoked", upLimit)
+	refused.Stop(t)
+
+	if out := <-pings; !strings.Contains(out, "60 received") {
+		t.Errorf("pings were lost:\n%s", out)
+	}
+	if now := ownTunnelAddress(t, l.client); now != address {
+		t.Errorf("the client had %s and has %s", address, now)
+	}
+	if log := old.Log(); strings.Contains(log, "SIGUSR1") || strings.Count(log, up) != 1 {
+		t.Errorf("the stock client had to connect again:\n%s", log)
+	}
+	if diff := cmp.Diff([]string{"proto,restart"}, l.reload(t)); diff != "" {
+		t.Errorf("what is still due (-want +got):\n%s", diff)
+	}
+	terminate(t, newcomer)
+	terminate(t, old)
+	terminate(t, l.server)
+}
+
+// A mistake in the file changes nothing; SIGHUP reloads, and with reload-compat and for "reload full" restarts.
+func TestReloadErrorsAndRestarts(t *testing.T) {
+	t.Parallel()
+	l := newReloadLab(t, "max-clients 3")
+	c := stock(t, l.client, l.clientArgs())
+	c.WaitLine(t, up, upLimit)
+
+	path := l.configure(t, "max-clients 4", "no-such-option 1")
+	_, err := l.port.Cmd(t.Context(), "reload")
+	if want := fmt.Sprintf("%s:%d", path, strings.Count(read(path), "\n")); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "nothing was changed") {
+		t.Errorf("error %v, want one that tells %s", err, want)
+	}
+	key := read(l.file("server.key"))
+	l.configure(t, "max-clients 4")
+	l.write(t, "server.key", []byte("no key at all\n"))
+	if _, err := l.port.Cmd(t.Context(), "reload"); err == nil {
+		t.Error("a broken key was accepted")
+	}
+	l.write(t, "server.key", []byte(key))
+	if _, err := l.port.Cmd(t.Context(), "reload twice"); err == nil {
+		t.Error("reload twice was accepted")
+	}
+
+	l.server.Signal(t, syscall.SIGHUP)
+	l.server.WaitLine(t, "Reload: max-clients applied", upLimit)
+	ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+	l.configure(t, "max-clients 4", "reload-compat")
+	if diff := cmp.Diff([]string{"reload-compat,applied"}, l.reload(t)); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	if strings.Contains(l.server.Log(), "restarting") {
+		t.Errorf("the server restarted:\n%s", l.server.Log())
+	}
+	from := l.server.Lines()
+	l.server.Signal(t, syscall.SIGHUP)
+	l.server.WaitLineAfter(t, from, "SIGHUP[hard,] received, process restarting", upLimit)
+	l.server.WaitLineAfter(t, from, up, upLimit)
+
+	from = l.server.Lines()
+	do(t, l.port, "reload", "full")
+	l.server.WaitLineAfter(t, from, "SIGHUP[hard,] received, process restarting", upLimit)
+	l.server.WaitLineAfter(t, from, up, upLimit)
+	c.Stop(t)
+	terminate(t, l.server)
+}
