@@ -3,15 +3,12 @@ package server
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,10 +22,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
-	"github.com/moongate-vpn/moongate/daemon/server/pool"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/tun"
-	"github.com/moongate-vpn/moongate/daemon/tunnel"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -80,6 +75,7 @@ type Server struct {
 	env     atomic.Pointer[hooks.Env] // the base of what scripts see
 	live    atomic.Pointer[hub]       // nil while no clients are served
 	slots   chan struct{}             // hooks that may run at once
+	carried carried                   // over SIGUSR1
 }
 
 // New prepares a server. Nothing is opened before Run.

@@ -1,0 +1,129 @@
+package server
+
+import (
+	"context"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/tun"
+	"github.com/moongate-vpn/moongate/daemon/tunnel"
+)
+
+// carried is what outlives an instance of the server on SIGUSR1. Run owns it.
+type carried struct {
+	set    *setup      // persist-key
+	tunnel *openTunnel // persist-tun
+	pool   poolFile
+}
+
+// openTunnel is a device with its addresses and routes.
+type openTunnel struct {
+	*tunnel.Tunnel
+	planes  sync.WaitGroup // data plane goroutines, which end with the device
+	reading sync.Mutex     // held by whoever reads a device that is kept
+	view    *view          // of the instance that uses a kept device, nil without persist-tun
+}
+
+// material is the configuration with what its files hold: those of the instance before, under persist-key.
+func (s *Server) material() (*setup, error) {
+	o := s.opts.Load()
+	if set := s.carried.set; set != nil && set.Options == o {
+		return set, nil
+	}
+	set, err := load(o, s.deps.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	if o.PersistKey {
+		s.carried.set = set
+	}
+	return set, nil
+}
+
+// bringUp opens the tunnel, or takes the one of the instance before.
+func (s *Server) bringUp(ctx context.Context, set *setup) (*openTunnel, error) {
+	if t := s.carried.tunnel; t != nil {
+		s.carried.tunnel = nil
+		s.logLine("", 1, "I", "Preserving previous TUN/TAP instance: %s", t.Tunnel.Device().Name())
+		t.view = &view{Device: t.Tunnel.Device(), reading: &t.reading}
+		if set.UpRestart {
+			return t, t.Restarted(ctx, true)
+		}
+		return t, nil
+	}
+	tn, err := tunnel.Plan(ctx, tunnel.Config{
+		Options: set.Options, Profile: set.prof, Net: s.deps.Net, StateDir: s.deps.StateDir, Env: s.deps.Env, Hooks: s.scripts,
+		Log: func(verb int, flag, format string, args ...any) { s.logLine("", verb, flag, format, args...) }, State: s.port.State, UpDown: s.port.UpDown,
+	})
+	if err != nil {
+		return nil, err
+	}
+	t := &openTunnel{Tunnel: tn}
+	if err := tn.Open(ctx, "init"); err != nil {
+		return t, err
+	}
+	tn.RoutesUp(ctx)
+	if set.PersistTun {
+		t.view = &view{Device: tn.Device(), reading: &t.reading}
+	}
+	return t, nil
+}
+
+// Device is the device as the instance may use it.
+func (t *openTunnel) Device() tun.Device {
+	if t.view != nil {
+		return t.view
+	}
+	return t.Tunnel.Device()
+}
+
+// takeDown ends an instance's use of the tunnel: it is closed, or kept for the next instance.
+func (s *Server) takeDown(t *openTunnel, why engine.Stop) error {
+	if t == nil {
+		return nil
+	}
+	if t.view != nil && why.Signal == engine.USR1 && why.Err == nil {
+		t.view.ended.Store(true)
+		s.carried.tunnel = t
+		if s.opts.Load().UpRestart {
+			return t.Restarted(context.Background(), false)
+		}
+		return nil
+	}
+	return t.Close(why, t.planes.Wait)
+}
+
+// drop gives up what is kept, at the end of the server.
+func (s *Server) drop(why engine.Stop) error {
+	s.carried.pool.close()
+	t := s.carried.tunnel
+	s.carried = carried{}
+	if t == nil {
+		return nil
+	}
+	return t.Close(why, t.planes.Wait)
+}
+
+// view is a device that outlives the instance it is for. A reader of an instance that has ended learns it with the next
+// packets, which are lost, as everything was between the two.
+type view struct {
+	tun.Device
+	reading *sync.Mutex // one reader at a time: the one before may still wait for its last packets
+	ended   atomic.Bool
+}
+
+// Read implements tun.Device.
+func (v *view) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
+	v.reading.Lock()
+	defer v.reading.Unlock()
+	if v.ended.Load() {
+		return 0, os.ErrClosed
+	}
+	n, err := v.Device.Read(bufs, sizes, offset)
+	if v.ended.Load() {
+		return 0, os.ErrClosed
+	}
+	return n, err
+}

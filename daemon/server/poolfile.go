@@ -1,0 +1,96 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/moongate-vpn/moongate/daemon/server/pool"
+)
+
+// poolFile is the file of ifconfig-pool-persist. It stays open: after the user has changed it could not be opened again.
+// Only the goroutine of the instance touches it.
+type poolFile struct {
+	path string
+	f    *os.File
+}
+
+// open opens the file for reading, and for writing unless it is read-only. A file that is read-only may be missing.
+func (p *poolFile) open(path string, readOnly bool) error {
+	if p.f != nil && p.path == path {
+		return nil
+	}
+	p.close()
+	flags := os.O_RDWR | os.O_CREATE
+	if readOnly {
+		flags = os.O_RDONLY
+	}
+	f, err := os.OpenFile(path, flags, 0o600)
+	if readOnly && errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.path, p.f = path, f
+	return nil
+}
+
+func (p *poolFile) close() {
+	if p.f != nil {
+		_ = p.f.Close()
+		p.f = nil
+	}
+}
+
+// openPool makes the pool and reads its file.
+func (h *hub) openPool() error {
+	cfg, ok := h.set.poolConfig()
+	if !ok {
+		return nil
+	}
+	p, err := pool.New(cfg)
+	if err != nil {
+		return err
+	}
+	h.pool = p
+	if cfg.Start.IsValid() {
+		h.logLine("", 3, "", "IFCONFIG POOL IPv4: base=%s size=%d", cfg.Start, p.Size())
+	}
+	if cfg.Base6.IsValid() {
+		h.logLine("", 3, "", "IFCONFIG POOL IPv6: base=%s size=%d netbits=%d", cfg.Base6.Addr(), p.Size(), cfg.Base6.Bits())
+	}
+	if h.set.PoolPersist == "" {
+		return nil
+	}
+	h.logLine("", 3, "", "IFCONFIG POOL LIST")
+	readOnly := h.set.PoolPersistInterval == 0
+	if err := h.carried.pool.open(h.set.PoolPersist, readOnly); err != nil || h.carried.pool.f == nil {
+		return err
+	}
+	if _, err := h.carried.pool.f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return p.Load(h.carried.pool.f, readOnly, func(line, reason string) {
+		h.logLine("", 1, "W", "ifconfig_pool_read(), in='%s': %s", line, reason)
+	})
+}
+
+// storePool writes the pool's file in place.
+func (h *hub) storePool() {
+	if h.pool == nil || h.carried.pool.f == nil || h.set.PoolPersistInterval == 0 {
+		return
+	}
+	var b bytes.Buffer
+	err := h.pool.Store(&b)
+	if err == nil {
+		_, err = h.carried.pool.f.WriteAt(b.Bytes(), 0)
+	}
+	if err == nil {
+		err = h.carried.pool.f.Truncate(int64(b.Len()))
+	}
+	if err != nil {
+		h.logLine("", 1, "W", "write %s: %v", h.set.PoolPersist, err)
+	}
+}
