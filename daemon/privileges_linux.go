@@ -59,15 +59,16 @@ func (p *privileges) drop(logf func(format string, args ...any)) error {
 		logf("chroot to '%s' and cd to '/' succeeded", p.chroot)
 	}
 	keep := p.uid > 0
+	var keepErr error
 	if keep {
-		keep = allThreads(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1, 0) == nil
+		keepErr = allThreads(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1, 0)
 	}
 	if p.gid >= 0 {
 		if err := syscall.Setgid(p.gid); err != nil {
 			return fmt.Errorf("setgid('%s') failed: %w", p.group, err)
 		}
 		logf("GID set to %s", p.group)
-		if err := syscall.Setgroups([]int{p.gid}); err != nil {
+		if err := syscall.Setgroups(nil); err != nil {
 			return fmt.Errorf("setgroups('%s') failed: %w", p.group, err)
 		}
 	}
@@ -78,8 +79,11 @@ func (p *privileges) drop(logf func(format string, args ...any)) error {
 		logf("UID set to %s", p.user)
 	}
 	if keep {
-		if err := onlyNetAdmin(); err != nil {
-			logf("WARNING: could not retain CAP_NET_ADMIN: %v", err)
+		if keepErr == nil {
+			keepErr = onlyNetAdmin()
+		}
+		if keepErr != nil {
+			logf("WARNING: could not retain CAP_NET_ADMIN: %v", keepErr)
 		} else {
 			logf("Capabilities retained: CAP_NET_ADMIN")
 		}

@@ -18,7 +18,7 @@ type plane struct {
 	dev            tun.Device
 	tap            bool
 	clientToClient bool
-	passTOS        bool // packets to clients take the type of service of what they carry
+	passTOS        bool   // packets to clients take the type of service of what they carry
 	vlans          *vlans // nil without vlan-tagging
 	maxPacket      int    // of the device, bytes
 	table          *table
