@@ -59,13 +59,16 @@ var material = sync.OnceValues(func() (map[string][]byte, error) {
 		return nil, err
 	}
 	files := map[string][]byte{"ca.crt": ca.PEM}
-	for name, spec := range map[string]pki.Spec{
-		"server": {Name: "server", Server: true},
-		"client": {Name: "client1"},
-		"other":  {Name: "client2"},
-		"rsa":    {Name: "client3", Key: pki.RSA},
+	for _, one := range []struct {
+		name string
+		spec daemontest.Spec
+	}{ // in this order: serial numbers stand in scenarios
+		{"server", daemontest.Spec{Name: "server", Server: true}},
+		{"client", daemontest.Spec{Name: "client1"}},
+		{"rsa", daemontest.Spec{Name: "client3", Key: daemontest.RSA}},
 	} {
-		leaf, err := ca.Issue(spec)
+		name := one.name
+		leaf, err := ca.Issue(one.spec)
 		if err != nil {
 			return nil, err
 		}

@@ -183,11 +183,13 @@ func (p *player) wait(n int, s *session, limit time.Duration, texts ...string) e
 		if err == nil {
 			p.remember(line)
 			line = mask(line)
-			taken = append(taken, tag(n, line))
+			taken = append(taken, line)
 		}
 		found := slices.ContainsFunc(texts, func(text string) bool { return strings.HasPrefix(line, text) })
 		if err != nil || line == closed || found {
-			p.said = append(p.said, settle(taken)...)
+			for _, l := range settle(steady(taken)) {
+				p.said = append(p.said, tag(n, l))
+			}
 			if err == nil && !found {
 				err = errors.New("the daemon closed the connection")
 			}
