@@ -47,7 +47,7 @@ type process struct {
 	reloads reloading
 
 	privileges *privileges
-	dropped    bool
+	dropped    atomic.Bool
 	pidFile    string
 	stateDir   string // see there
 	background bool   // this process is the one in the background
@@ -367,10 +367,10 @@ func (p *process) writePID(path string) error {
 
 // dropPrivileges gives up what the options say, once.
 func (p *process) dropPrivileges() error {
-	if p.dropped || !p.privileges.wanted() {
+	if p.dropped.Load() || !p.privileges.wanted() {
 		return nil
 	}
-	p.dropped = true
+	p.dropped.Store(true)
 	return p.privileges.drop(func(format string, args ...any) { p.Log(1, "I", format, args...) })
 }
 

@@ -46,7 +46,7 @@ func (p *process) Reload() ([]mgmt.Reloaded, error) {
 		return nil, errNotReloaded
 	}
 	old := r.inForce
-	next, err := config.Parse(p.args, config.Env{Stdin: p.env.Stdin})
+	next, err := config.Parse(p.args, config.Env{Stdin: p.env.Stdin, Restricted: p.dropped.Load()})
 	if err != nil {
 		return nil, describe(err)
 	}

@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -135,6 +136,47 @@ func TestReloadKeepsClients(t *testing.T) {
 	terminate(t, newcomer)
 	terminate(t, old)
 	terminate(t, l.server)
+}
+
+// A server that gave up its rights reloads with the keys it has read before.
+func TestReloadWithoutRights(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.revocations(t)
+	for _, open := range []string{l.dir, filepath.Dir(l.dir)} { // a user without rights reaches the files that are not secret
+		if err := os.Chmod(open, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rights := []string{"user nobody", "group nogroup", "persist-key", "persist-tun", "tls-crypt " + l.file("ta.key")}
+	readable := func(names ...string) {
+		for _, name := range names {
+			if err := os.Chmod(l.file(name), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	path := l.configure(t, rights...)
+	readable("server.conf", "crl.pem", "ca.crt", "server.crt")
+	p := ours(t, l.server, []string{"--config", path})
+	p.WaitLine(t, up, upLimit)
+	r := &reloadLab{l, p, manage(t, l.file("server.sock"))}
+	l.configure(t, append(rights, `push "route 10.2.0.0 255.255.0.0"`)...)
+	if diff := cmp.Diff([]string{"push,reconnect"}, r.reload(t)); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	for range 2 {
+		c := stock(t, l.client, l.clientArgs("--tls-crypt", l.file("ta.key")))
+		c.WaitLine(t, up, upLimit)
+		if !strings.Contains(c.Log(), "route 10.2.0.0 255.255.0.0") {
+			t.Errorf("the client was not told the new options:\n%s", c.Log())
+		}
+		terminate(t, c)
+		from := p.Lines()
+		p.Signal(t, syscall.SIGUSR1) // and the next instance has what the reload brought
+		p.WaitLineAfter(t, from, up, upLimit)
+	}
+	terminate(t, p)
 }
 
 // A mistake in the file changes nothing; SIGHUP reloads, and with reload-compat and for "reload full" restarts.

@@ -14,6 +14,10 @@ type Env struct {
 
 	// SkipFiles leaves out the checks of files, scripts and folders, and the change of directory that cd asks for.
 	SkipFiles bool
+
+	// Restricted lets files pass that cannot be reached for want of rights: a daemon that gave its rights up has read
+	// them before.
+	Restricted bool
 }
 
 // Directive is one option as read.

@@ -32,7 +32,10 @@ func (s *Server) material() (*setup, error) {
 	if set := s.carried.set; set != nil && set.Options == o {
 		return set, nil
 	}
-	set, err := load(o, s.deps.Passphrase)
+	if a := s.applied.Load(); a != nil && a.options == o && o.PersistKey {
+		return a.set, nil
+	}
+	set, err := load(s.kept.remember(o), s.deps.Passphrase)
 	if err != nil {
 		return nil, err
 	}

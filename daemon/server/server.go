@@ -76,6 +76,8 @@ type Server struct {
 	live    atomic.Pointer[hub]       // nil while no clients are served
 	slots   chan struct{}             // hooks that may run at once
 	carried carried                   // over SIGUSR1
+	kept    keptFiles                 // persist-key, for reloads
+	applied atomic.Pointer[applied]   // the newest reload
 }
 
 // New prepares a server. Nothing is opened before Run.
