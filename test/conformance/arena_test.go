@@ -61,11 +61,11 @@ var material = sync.OnceValues(func() (map[string][]byte, error) {
 	files := map[string][]byte{"ca.crt": ca.PEM}
 	for _, one := range []struct {
 		name string
-		spec daemontest.Spec
+		spec pki.Spec
 	}{ // in this order: serial numbers stand in scenarios
-		{"server", daemontest.Spec{Name: "server", Server: true}},
-		{"client", daemontest.Spec{Name: "client1"}},
-		{"rsa", daemontest.Spec{Name: "client3", Key: daemontest.RSA}},
+		{"server", pki.Spec{Name: "server", Server: true}},
+		{"client", pki.Spec{Name: "client1"}},
+		{"rsa", pki.Spec{Name: "client3", Key: pki.RSA}},
 	} {
 		name := one.name
 		leaf, err := ca.Issue(one.spec)
