@@ -13,7 +13,8 @@ import (
 )
 
 // doorkeeper looks at packets from unknown addresses. It keeps nothing about any of them: a hard reset gets one answer
-// that carries a cookie as session id, and whoever returns the cookie is handed to the hub. Each link has its own; the
+// that carries a cookie as session id, and whoever returns the cookie is handed to the hub. What such a client sends
+// before the hub has made its instance, the rest of a long first flight, goes after it. Each link has its own; the
 // cookie secret and the rate limit are shared.
 //
 // Rule: wire notes, "Handshake as seen by a server" and "Security requirements".
@@ -26,10 +27,17 @@ type doorkeeper struct {
 	admit   func(newcomer)
 	note    func(from transport.Peer, err error)
 
+	// recent are the addresses admitted last, a ring.
+	recent [recentClients]transport.Peer
+	next   int
+
 	out  []byte
 	body []byte
 	pkts [1][]byte
 }
+
+// recentClients is how many clients may be between the doorkeeper and the hub without losing packets.
+const recentClients = 64
 
 // newcomer is a client that has proved its address, with the packet that did it.
 type newcomer struct {
@@ -40,6 +48,8 @@ type newcomer struct {
 	proved    bool
 	own, peer wire.SessionID
 	packet    []byte
+	// follows: the packet belongs to a client that was admitted shortly before.
+	follows bool
 	// metadataGood: tls-crypt-v2-verify has accepted the client's key.
 	metadataGood bool
 }
@@ -80,8 +90,9 @@ func (d *doorkeeper) strange(l transport.Link, from transport.Peer, pkt []byte, 
 		if body.MsgID == 0 && (op != wire.OpControlHardResetClientV3 || f.Early) && d.answers.Allow(now) {
 			d.answer(l, from, &f, now)
 		}
-	case !d.stream:
-		d.returned(l, from, &f, &body, pkt, now)
+	case d.stream:
+	case !d.returned(l, from, &f, &body, pkt, now) && slices.Contains(d.recent[:], from):
+		d.hand(newcomer{link: l, from: from, follows: true, packet: slices.Clone(pkt)})
 	}
 }
 
@@ -103,15 +114,20 @@ func (d *doorkeeper) answer(l transport.Link, from transport.Peer, f *ctrlwrap.F
 }
 
 // returned admits a client whose packet echoes a cookie of ours, acknowledges nothing but our reset and the first
-// message, and is one of the client's first two.
-func (d *doorkeeper) returned(l transport.Link, from transport.Peer, f *ctrlwrap.First, body *wire.ControlBody, pkt []byte, now time.Time) {
+// message, and is one of the client's first two. It reports whether it did.
+func (d *doorkeeper) returned(l transport.Link, from transport.Peer, f *ctrlwrap.First, body *wire.ControlBody, pkt []byte, now time.Time) bool {
 	if len(body.Acks) == 0 || slices.Max(body.Acks) > 1 || f.Op != wire.OpAckV1 && body.MsgID > 1 {
-		return
+		return false
 	}
 	if !d.cookies.Verify(from.Addr, f.Session, body.PeerSession, now) {
-		return
+		return false
+	}
+	if !slices.Contains(d.recent[:], from) {
+		d.recent[d.next] = from
+		d.next = (d.next + 1) % recentClients
 	}
 	d.hand(newcomer{link: l, from: from, first: *f, proved: true, own: body.PeerSession, peer: f.Session, packet: slices.Clone(pkt)})
+	return true
 }
 
 func (d *doorkeeper) hand(n newcomer) {

@@ -154,6 +154,27 @@ func TestDoorkeeperAdmits(t *testing.T) {
 	}
 }
 
+// The rest of a first flight follows its beginning, from the same address alone.
+func TestDoorkeeperLetsTheRestFollow(t *testing.T) {
+	d := newDoor(t, ctrlwrap.Server{}, ctrlwrap.NewPlain())
+	_, own := d.knock(t, wire.OpControlHardResetClientV2)
+	second := d.packet(t, wire.OpControlV1, 0, clientSession, wire.ControlBody{MsgID: 2, Payload: []byte("rest")})
+	d.strange(d.wall, d.at, second, d.now)
+	if len(d.admitted) != 0 {
+		t.Fatal("a second message was let in before the first")
+	}
+	d.strange(d.wall, d.at, d.packet(t, wire.OpControlV1, 0, clientSession, wire.ControlBody{Acks: []uint32{0}, PeerSession: own, MsgID: 1}), d.now)
+	d.strange(d.wall, d.at, second, d.now)
+	if len(d.admitted) != 2 || d.admitted[0].follows || !d.admitted[1].follows || !bytes.Equal(d.admitted[1].packet, second) {
+		t.Fatalf("admitted %+v", d.admitted)
+	}
+	elsewhere := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.9:4000")}
+	d.strange(d.wall, elsewhere, second, d.now)
+	if len(d.admitted) != 2 {
+		t.Error("another address followed")
+	}
+}
+
 // Repeated resets get the same cookie, until the rate is used up.
 func TestDoorkeeperAnswersAlike(t *testing.T) {
 	d := newDoor(t, ctrlwrap.Server{}, ctrlwrap.NewPlain())

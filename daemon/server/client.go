@@ -113,6 +113,8 @@ func (h *hub) newcomer(n newcomer, now time.Time) {
 		return
 	}
 	switch {
+	case n.follows: // its client was not let in
+		return
 	case !h.leaving.IsZero():
 		h.logAt(n.from, 1, "", "MULTI: Connection attempt from %s ignored while server is shutting down", h.set.fullAddress(n.from))
 		return
