@@ -85,6 +85,10 @@ func shapeOf(params []string, version int) shape {
 			}
 			s.parts = append(s.parts, p)
 		}
+	case "reload":
+		if s.parts = []part{partList}; len(args) > 0 {
+			s.parts = []part{partStatus}
+		}
 	case "pkcs11-id-count":
 		s.parts, s.expect = []part{partSpecial}, ">PKCS11ID-COUNT:"
 	case "pkcs11-id-get":

@@ -46,6 +46,7 @@ type Controller struct {
 	remotes   []server.Remote
 	peers     []Peer
 	status    []string
+	reload    reload
 	calls     []string
 	after     func(call string) // told of each call, without the lock
 }

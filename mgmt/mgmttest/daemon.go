@@ -2,6 +2,7 @@ package mgmttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -110,6 +111,7 @@ func (d *Daemon) ListenUnix(a server.Access) string {
 //	peer CID KID CN ADDR:PORT [pending]                     remap SIGNAL       wait SECONDS
 //	client connect|reauth|established|disconnect|cr_response CID KID [TEXT] [NAME=VALUE…] [peer:NAME=VALUE…]
 //	client address CID PREFIX own|route
+//	changed OPTION OUTCOME (adds to the report of reload)   reload-error TEXT
 //
 // The asking ones return at once; their answer is recorded as a call, "answer …".
 func (d *Daemon) Do(line string) error {
@@ -167,6 +169,10 @@ func (d *Daemon) Do(line string) error {
 		}
 		p := Peer{CID: num(1), KID: num(2), CommonName: arg(3), Real: real, Pending: arg(5) == "pending"}
 		d.Ctl.set(func() { d.Ctl.peers = append(d.Ctl.peers, p) })
+	case "changed":
+		d.Ctl.SetReload(append(d.Ctl.changes(), mgmt.Reloaded{Option: arg(1), Outcome: mgmt.Outcome(arg(2))}), nil)
+	case "reload-error":
+		d.Ctl.SetReload(nil, errors.New(arg(1)))
 	case "client":
 		return d.client(words[1:])
 	case "wait":

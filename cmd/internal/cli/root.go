@@ -22,6 +22,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/lines"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/man"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/record"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/reload"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/script"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/secret"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/simple"
@@ -135,6 +136,7 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	add("look", follow.NewCmds(e)...)
 	add("act", simple.NewCmds(e)...)
 	add("act", secret.NewCmds(e)...)
+	add("act", reload.NewCmd(e))
 	add("act", lines.NewCmd(e))
 	add("look", wait.NewCmd(e))
 	add("other", attach.NewCmd(e))

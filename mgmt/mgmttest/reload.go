@@ -1,0 +1,28 @@
+package mgmttest
+
+import "github.com/moongate-vpn/moongate/mgmt"
+
+// reload is what the next reloads answer.
+type reload struct {
+	changes []mgmt.Reloaded
+	err     error
+}
+
+// SetReload sets what a reload reports, or its error.
+func (c *Controller) SetReload(changes []mgmt.Reloaded, err error) {
+	c.set(func() { c.reload = reload{changes, err} })
+}
+
+// Reload implements server.Reloader.
+func (c *Controller) Reload() ([]mgmt.Reloaded, error) {
+	c.Record("Reload")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reload.changes, c.reload.err
+}
+
+func (c *Controller) changes() []mgmt.Reloaded {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reload.changes
+}
