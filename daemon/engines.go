@@ -27,10 +27,14 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 	if p.opts.Secret.Set() {
 		return nil, nil, errStaticKey
 	}
+	cards, err := p.openTokens()
+	if err != nil {
+		return nil, nil, err
+	}
 	c := client.New(client.Deps{
 		Options: p.opts, Log: engineLog{p}, Port: p.port, Signals: p.sig, Secrets: p.secrets, Hooks: runner,
 		Env: p.environment(), Totals: &p.totals, Net: p.net, Console: p.console, Version: compatible, Reread: reread, QueryToken: p.opts.ManagementQueryToken,
-		StateDir: p.stateDir, Up: p.up, Tunnel: p.tunnelPort,
+		StateDir: p.stateDir, Up: p.up, Tunnel: p.tunnelPort, Tokens: cards,
 	})
 	return c, func(ctx context.Context) error {
 		if err := c.AskPassphrase(ctx); err != nil {

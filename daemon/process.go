@@ -43,6 +43,7 @@ type process struct {
 	mu      sync.Mutex // guards current
 	current engine.Engine
 
+	tokens  tokenStore
 	lua     scriptHost
 	reloads reloading
 

@@ -44,6 +44,8 @@ func runTool(_ context.Context, o *config.Options, env Env) int {
 		fmt.Fprintln(env.Stdout, "OpenSSL Crypto Engines\n\nNone: the cryptography is built in")
 	case "show-gateway":
 		err = showGateway(o, env.Stdout)
+	case "show-pkcs11-ids":
+		err = showTokens(o, env.Stdout)
 	case "genkey":
 		err = genKey(o, env.Stdout)
 	case "mktun", "rmtun":

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/tokens"
 )
 
 // Version is the release of moongate, set by the linker.
@@ -16,7 +18,11 @@ const compatible = "2.6.14"
 // Title is the product string of the banner, the version command and server status. Tools read its second word as a
 // version, and brackets as features.
 func Title() string {
-	return fmt.Sprintf("OpenVPN %s %s [SSL (Go)] [LZO] [LZ4] [MH/PKTINFO] [AEAD] moongate %s", compatible, target(), Version)
+	cards := ""
+	if tokens.Supported {
+		cards = "[PKCS11] "
+	}
+	return fmt.Sprintf("OpenVPN %s %s [SSL (Go)] [LZO] [LZ4] %s[MH/PKTINFO] [AEAD] moongate %s", compatible, target(), cards, Version)
 }
 
 func target() string {
@@ -34,12 +40,16 @@ func libraries() string {
 // versionText is what --version prints.
 func versionText() string {
 	var b strings.Builder
+	cards := "no"
+	if tokens.Supported {
+		cards = "yes"
+	}
 	fmt.Fprintln(&b, Title())
 	fmt.Fprintln(&b, libraries())
 	fmt.Fprintln(&b, "DCO version: N/A")
 	fmt.Fprintln(&b, "moongate "+Version+", a virtual private network daemon with a programmable management port")
 	fmt.Fprintln(&b, "Copyright (C) 2026 the moongate authors, MIT licence")
-	fmt.Fprintln(&b, "Compile time defines: enable_async_push=no enable_comp_stub=no enable_crypto_ofb_cfb=yes enable_dco=no enable_debug=yes enable_fragment=yes enable_iproute2=no enable_lz4=yes enable_lzo=yes enable_management=yes enable_pkcs11=no enable_plugins=no enable_port_share=yes enable_selinux=no enable_small=no enable_systemd=yes with_crypto_library=go")
+	fmt.Fprintln(&b, "Compile time defines: enable_async_push=no enable_comp_stub=no enable_crypto_ofb_cfb=yes enable_dco=no enable_debug=yes enable_fragment=yes enable_iproute2=no enable_lz4=yes enable_lzo=yes enable_management=yes enable_pkcs11="+cards+" enable_plugins=no enable_port_share=yes enable_selinux=no enable_small=no enable_systemd=yes with_crypto_library=go")
 	if info, ok := debug.ReadBuildInfo(); ok {
 		fmt.Fprintln(&b, "Built with "+info.GoVersion)
 	}

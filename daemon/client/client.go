@@ -11,6 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/daemon/tokens"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -42,6 +43,8 @@ type Deps struct {
 	Version string
 	// QueryToken asks the management port for a key file that is not there (management-query-token).
 	QueryToken bool
+	// Tokens holds keys on smart cards, nil without any.
+	Tokens *tokens.Store
 	// Reread says that this instance follows a SIGHUP: its first attempt comes after a pause.
 	Reread bool
 	// Tunnel is told the IPv4 address of each tunnel that is up, and the zero address before it goes: the management

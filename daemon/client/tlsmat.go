@@ -73,7 +73,10 @@ func (c *Client) tlsOptions(ctx context.Context) (*tlsconf.Options, error) {
 		return nil, err
 	}
 	o.Passphrase = func() (string, error) { return c.passphrase(ctx) }
-	return &o, c.external(ctx, &o)
+	if err := c.external(ctx, &o); err != nil {
+		return nil, err
+	}
+	return &o, c.tokenKey(ctx, &o)
 }
 
 // external puts the management port in the place of a key, and of a certificate.

@@ -130,6 +130,9 @@ func (p *parser) checkCredentials() error {
 	if !o.TLSClient && !o.TLSServer {
 		return nil
 	}
+	if len(o.PKCS11.Providers) > 0 || o.PKCS11.Set() {
+		return p.checkPKCS11()
+	}
 	if o.PKCS12.Set() {
 		for _, x := range []struct {
 			set  bool

@@ -345,6 +345,7 @@ type TLS struct {
 	Cert, Key              Source
 	ExtraCerts             Source
 	PKCS12                 Source // a file holds DER, a block base64
+	PKCS11                 PKCS11
 	DH                     Source // Path "none": no file
 	CRL                    Source
 	CRLDir                 bool   // CRL.Path is a folder of serial numbers

@@ -71,7 +71,7 @@ func buildTable() map[string]*row {
 	m := make(map[string]*row)
 	for _, rows := range [][]row{
 		generalRows(), scriptRows(), deviceRows(), routeRows(), connectionRows(), proxyRows(), serverRows(), clientRows(),
-		tlsRows(), certificateRows(), cryptoRows(), managementRows(), protectionRows(), toolRows(), oddRows(),
+		tlsRows(), certificateRows(), cryptoRows(), managementRows(), protectionRows(), toolRows(), pkcs11Rows(), oddRows(),
 	} {
 		for _, r := range rows {
 			if m[r.name] != nil {

@@ -123,11 +123,5 @@ func oddRows() []row {
 		{"single-session", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.SingleSession })},
 		{"comp-noadapt", 0, 0, mainAll, classCompression, ignored},
 	}
-	for name, max := range map[string]int{
-		"pkcs11-providers": many, "pkcs11-id": 1, "pkcs11-id-management": 0, "pkcs11-pin-cache": 1, "pkcs11-private-mode": many,
-		"pkcs11-protected-authentication": many, "pkcs11-cert-private": many, "show-pkcs11-ids": 2,
-	} {
-		rows = append(rows, row{name, 0, max, inMain, 0, refused("--%s: smart cards are not supported; use --management-external-key instead")})
-	}
 	return rows
 }
