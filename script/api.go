@@ -1,7 +1,6 @@
 package script
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -329,12 +328,11 @@ func (r *runtime) answer(L *lua.LState, ev *lib.Event) int {
 	password, response := o.String("password", ""), o.String("response", "")
 	switch id := o.String("state_id", ""); {
 	case id != "":
-		password = "CRV1::" + id + "::" + response
+		password = mgmt.DynamicChallenge{State: id}.Answer(response)
 	case ev.Field(L, "challenge_concat") == lua.LTrue:
 		password += response
 	case ev.Field(L, "challenge") != lua.LNil:
-		enc := base64.StdEncoding.EncodeToString
-		password = "SCRV1:" + enc([]byte(password)) + ":" + enc([]byte(response))
+		password = mgmt.StaticResponse(password, response)
 	}
 	if ev.Field(L, "wants_username") == lua.LTrue {
 		user := o.String("username", "")

@@ -52,10 +52,10 @@ type pending struct {
 }
 
 const (
-	maxBacklog = 256     // notifications kept for the first subscription
-	maxLine    = 1 << 20 // bytes; stock's longest line is 10 KiB
-	maxReply   = 1 << 20 // lines
-	maxCommand = 1023    // bytes; stock drops the head of a longer line and executes its tail
+	maxBacklog = 256           // notifications kept for the first subscription
+	maxLine    = 1 << 20       // bytes; stock's longest line is 10 KiB
+	maxReply   = 1 << 20       // lines
+	maxCommand = wire.MaxInput // bytes; stock drops the head of a longer line and executes its tail
 )
 
 func newClient(conn net.Conn, o Options) *Client {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
@@ -31,9 +32,6 @@ type shape struct {
 var listCommands = map[string]bool{
 	"help": true, "status": true, "net": true, "remote-entry-count": true, "remote-entry-get": true,
 }
-
-// blockCommands collect lines up to END before they answer.
-var blockCommands = map[string]bool{"client-auth": true, "pk-sig": true, "rsa-sig": true, "certificate": true}
 
 // IsBlock reports whether line starts a block that ends with a line END.
 func IsBlock(line string) bool {
@@ -96,27 +94,21 @@ func shapeOf(params []string, version int) shape {
 	case "push-update-broad", "push-update-cid":
 		s.parts = []part{partUpdate}
 	default:
+		// A word in no table is read as partAny; of the table, whatever is no list ends in SUCCESS: or ERROR:.
+		cmd := mgmt.Lookup(s.word)
 		switch {
-		case blockCommands[s.word]:
+		case cmd != nil && cmd.Block:
 			s.parts = []part{partStatus}
 			s.block = s.word != "client-auth" || len(args) >= 2 // without its ids it answers at once
 		case listCommands[s.word]:
 			s.parts = []part{partList}
-		case knownStatus[s.word]:
+		case cmd != nil:
 			s.parts = []part{partStatus}
 		default:
 			s.parts = []part{partAny}
 		}
 	}
 	return s
-}
-
-// knownStatus are the commands that always end in one SUCCESS: or ERROR: line. A word in no table is read as partAny.
-var knownStatus = map[string]bool{
-	"auth-retry": true, "bytecount": true, "client-auth-nt": true, "client-deny": true, "client-kill": true,
-	"client-pending-auth": true, "cr-response": true, "env-filter": true, "forget-passwords": true, "hold": true,
-	"kill": true, "load-stats": true, "mute": true, "needok": true, "needstr": true, "nclients": true,
-	"password": true, "pid": true, "proxy": true, "remote": true, "signal": true, "username": true, "verb": true,
 }
 
 // done reports whether line ends part p; first tells whether it is the part's first line.

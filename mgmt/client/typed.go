@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
@@ -174,12 +173,4 @@ func (c *Client) ClientDeny(ctx context.Context, cid, kid uint64, reason, client
 	}
 	_, err := c.Do(ctx, words...)
 	return err
-}
-
-// StaticChallenge joins a password and the response to a static challenge into what "password" takes.
-//
-//	SCRV1:BASE64 PASSWORD:BASE64 RESPONSE
-func StaticChallenge(password, response string) string {
-	enc := base64.StdEncoding.EncodeToString
-	return "SCRV1:" + enc([]byte(password)) + ":" + enc([]byte(response))
 }

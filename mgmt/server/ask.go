@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -20,18 +19,14 @@ func (s *Server) Hold(ctx context.Context, pause time.Duration) error {
 	if !s.HoldFlag() {
 		return nil
 	}
-	line := wire.AppendLine(nil, mgmt.KindHold, "Waiting for hold release:"+strconv.Itoa(int(pause/time.Second)))
+	line := wire.AppendLine(nil, mgmt.KindHold, string(mgmt.AppendHold(nil, pause)))
 	return s.ask(ctx, &prompt{kind: askHold, line: fixed(line), need: mgmt.RoleOperate}, "Need hold release from management interface, waiting...")
 }
 
 func fixed(line []byte) func(*seat) []byte { return func(*seat) []byte { return line } }
 
 // Challenge is a static challenge shown with a username/password prompt.
-type Challenge struct {
-	Text   string
-	Echo   bool // show the response while typed
-	Concat bool // the password is password and response concatenated, not SCRV1
-}
+type Challenge = mgmt.StaticChallenge
 
 // Credentials are the answer to AskUserPass.
 type Credentials struct{ Username, Password string }
@@ -45,38 +40,32 @@ func (c Credentials) String() string { return fmt.Sprintf("%q with password", c.
 // AskUserPass asks for a user name and a password, mgmt.SecretAuth or one of the proxies'. An empty password is an answer,
 // an empty user name is not. challenge is nil without a static challenge.
 func (s *Server) AskUserPass(ctx context.Context, secret string, challenge *Challenge) (Credentials, error) {
-	text := "Need '" + secret + "' username/password"
-	if challenge != nil {
-		flags := 0
-		if challenge.Echo {
-			flags |= 1
-		}
-		if challenge.Concat {
-			flags |= 2
-		}
-		text += " SC:" + strconv.Itoa(flags) + "," + challenge.Text
-	}
-	return s.askSecret(ctx, secret, text, true, true)
+	return s.askSecret(ctx, mgmt.Need{Type: secret, Username: true, Password: true, Challenge: challenge})
 }
 
 // AskPassword asks for a password alone, mgmt.SecretPrivateKey for one.
 func (s *Server) AskPassword(ctx context.Context, secret string) (string, error) {
-	c, err := s.askSecret(ctx, secret, "Need '"+secret+"' password", false, true)
+	c, err := s.askSecret(ctx, mgmt.Need{Type: secret, Password: true})
 	return c.Password, err
 }
 
-func (s *Server) askSecret(ctx context.Context, secret, text string, user, pass bool) (Credentials, error) {
-	p := &prompt{kind: askSecret, typ: secret, user: user, pass: pass, need: mgmt.RoleAuth, line: fixed(wire.AppendLine(nil, mgmt.KindPassword, text))}
+func (s *Server) askSecret(ctx context.Context, n mgmt.Need) (Credentials, error) {
+	line := wire.AppendLine(nil, mgmt.KindPassword, string(n.Append(nil)))
+	p := &prompt{kind: askSecret, typ: n.Type, user: n.Username, pass: n.Password, need: mgmt.RoleAuth, line: fixed(line)}
 	if err := s.ask(ctx, p, "Need password(s) from management interface, waiting..."); err != nil {
 		return Credentials{}, err
 	}
 	return p.answer.(Credentials), nil
 }
 
+func question(kind, typ, msg string) func(*seat) []byte {
+	return fixed(wire.AppendLine(nil, kind, string(mgmt.Question{Type: typ, Text: msg}.Append(nil, kind))))
+}
+
 // NeedOK asks for a confirmation.
 func (s *Server) NeedOK(ctx context.Context, typ, msg string) (bool, error) {
-	p := &prompt{kind: askOK, typ: typ, need: mgmt.RoleAuth, line: fixed(wire.AppendLine(nil, mgmt.KindNeedOK, "Need '"+typ+"' confirmation MSG:"+msg))}
-	if err := s.ask(ctx, p, "Need OK from management interface, waiting..."); err != nil {
+	p := &prompt{kind: askOK, typ: typ, need: mgmt.RoleAuth, line: question(mgmt.KindNeedOK, typ, msg)}
+	if err := s.ask(ctx, p, "Need password(s) from management interface, waiting..."); err != nil {
 		return false, err
 	}
 	return p.answer.(bool), nil
@@ -84,8 +73,8 @@ func (s *Server) NeedOK(ctx context.Context, typ, msg string) (bool, error) {
 
 // NeedStr asks for a text, which is not empty.
 func (s *Server) NeedStr(ctx context.Context, typ, msg string) (string, error) {
-	p := &prompt{kind: askString, typ: typ, need: mgmt.RoleAuth, line: fixed(wire.AppendLine(nil, mgmt.KindNeedStr, "Need '"+typ+"' string MSG:"+msg))}
-	if err := s.ask(ctx, p, "Need string from management interface, waiting..."); err != nil {
+	p := &prompt{kind: askString, typ: typ, need: mgmt.RoleAuth, line: question(mgmt.KindNeedStr, typ, msg)}
+	if err := s.ask(ctx, p, "Need password(s) from management interface, waiting..."); err != nil {
 		return "", err
 	}
 	return p.answer.(string), nil
@@ -110,7 +99,8 @@ type RemoteAnswer struct {
 
 // AskRemote asks whether to use a connection entry (management-query-remote).
 func (s *Server) AskRemote(ctx context.Context, r Remote) (RemoteAnswer, error) {
-	p := &prompt{kind: askRemote, need: mgmt.RoleOperate, line: fixed(wire.AppendLine(nil, mgmt.KindRemote, r.Host+","+r.Port+","+r.Proto))}
+	text := mgmt.RemoteEntry{Host: r.Host, Port: r.Port, Proto: r.Proto}.Append(nil)
+	p := &prompt{kind: askRemote, need: mgmt.RoleOperate, line: fixed(wire.AppendLine(nil, mgmt.KindRemote, string(text)))}
 	if err := s.ask(ctx, p, "Need remote from management interface, waiting..."); err != nil {
 		return RemoteAnswer{}, err
 	}
@@ -137,12 +127,8 @@ type ProxyAnswer struct {
 // AskProxy asks for the proxy of connection entry number index, from 1 (management-query-proxy). Only TCP entries may use
 // an HTTP proxy.
 func (s *Server) AskProxy(ctx context.Context, index int, tcp bool, host string) (ProxyAnswer, error) {
-	proto := "UDP"
-	if tcp {
-		proto = "TCP"
-	}
-	text := strconv.Itoa(index) + "," + proto + "," + host
-	p := &prompt{kind: askProxy, tcp: tcp, need: mgmt.RoleOperate, line: fixed(wire.AppendLine(nil, mgmt.KindProxy, text))}
+	text := mgmt.ProxyQuestion{Index: index, TCP: tcp, Host: host}.Append(nil)
+	p := &prompt{kind: askProxy, tcp: tcp, need: mgmt.RoleOperate, line: fixed(wire.AppendLine(nil, mgmt.KindProxy, string(text)))}
 	if err := s.ask(ctx, p, "Need proxy from management interface, waiting..."); err != nil {
 		return ProxyAnswer{}, err
 	}

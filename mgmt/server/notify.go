@@ -68,16 +68,12 @@ func (s *Server) Fatal(text string) {
 //
 //	>PASSWORD:Verification Failed: 'Auth' ['reason']
 func (s *Server) PasswordFailed(secret, reason string) {
-	text := "Verification Failed: '" + secret + "'"
-	if reason != "" {
-		text += " ['" + reason + "']"
-	}
-	s.tell(mgmt.KindPassword, text)
+	s.tell(mgmt.KindPassword, string(mgmt.Failed{Type: secret, Reason: reason}.Append(nil)))
 }
 
 // AuthToken hands on a token that the server pushed, to seats that may answer prompts.
 func (s *Server) AuthToken(token string) {
-	line := wire.AppendLine(nil, mgmt.KindPassword, "Auth-Token:"+token)
+	line := wire.AppendLine(nil, mgmt.KindPassword, string(mgmt.AppendAuthToken(nil, token)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fanout(essential, line, func(st *seat) bool { return st.role.May(mgmt.RoleAuth) })

@@ -1,7 +1,6 @@
 package lib
 
 import (
-	"encoding/base64"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -61,11 +60,11 @@ func EventName(n wire.Notification) string {
 	case mgmt.KindUpDown:
 		return strings.ToLower(n.Text)
 	case mgmt.KindPassword:
-		switch {
-		case strings.HasPrefix(n.Text, "Need "):
-			return "password.need"
-		case strings.HasPrefix(n.Text, "Auth-Token:"):
+		if _, ok := mgmt.ParseAuthToken(n.Text); ok {
 			return "password.token"
+		}
+		if _, err := mgmt.ParseNeed(n.Text); err == nil {
+			return "password.need"
 		}
 		return "password.failed"
 	}
@@ -101,9 +100,9 @@ func (e *Event) Field(L *lua.LState, name string) lua.LValue {
 	case mgmt.KindByteCountClient:
 		return pick(e.Note.Text, 3, name, "cid", "bytes_in", "bytes_out")
 	case mgmt.KindRemote:
-		return pick(e.Note.Text, 3, name, "host", "port", "proto")
+		return remoteField(e.Note.Text, name)
 	case mgmt.KindProxy:
-		return pick(e.Note.Text, 3, name, "index", "proto", "host")
+		return proxyField(e.Note.Text, name)
 	case mgmt.KindNotify:
 		return pick(e.Note.Text, 3, name, "severity", "type", "message")
 	case mgmt.KindInfoMsg, mgmt.KindFatal, mgmt.KindInfo:
@@ -113,8 +112,8 @@ func (e *Event) Field(L *lua.LState, name string) lua.LValue {
 	case mgmt.KindPKSign, mgmt.KindRSASign:
 		return pick(e.Note.Text, 2, name, "data", "algorithm")
 	case mgmt.KindHold:
-		if name == "seconds" {
-			return number(e.Note.Text[strings.LastIndexByte(e.Note.Text, ':')+1:])
+		if wait, err := mgmt.ParseHold(e.Note.Text); name == "seconds" && err == nil {
+			return lua.LNumber(wait.Seconds())
 		}
 	case mgmt.KindNeedOK, mgmt.KindNeedStr:
 		return needField(e.Note.Text, name)
@@ -172,70 +171,96 @@ func number(s string) lua.LValue {
 	return lua.LNumber(n)
 }
 
-// quoted returns what stands between the first pair of single quotes that the rest of the grammar allows: up to the last
-// quote followed by one of ends.
-func quoted(s string, ends ...string) (inner, rest string) {
-	_, s, ok := strings.Cut(s, "'")
-	if !ok {
-		return "", s
+func remoteField(text, name string) lua.LValue {
+	r, err := mgmt.ParseRemote(text)
+	if err != nil {
+		return lua.LNil
 	}
-	for _, e := range ends {
-		if i := strings.Index(s, "'"+e); i >= 0 {
-			return s[:i], s[i+1:]
-		}
-	}
-	inner, rest, _ = strings.Cut(s, "'")
-	return inner, rest
-}
-
-// needField reads "Need 'TYPE' confirmation MSG:TEXT".
-func needField(text, name string) lua.LValue {
-	typ, rest := quoted(text, " confirmation MSG:", " string MSG:", " input MSG:")
 	switch name {
-	case "type":
-		return lua.LString(typ)
-	case "message":
-		_, msg, _ := strings.Cut(rest, "MSG:")
-		return lua.LString(msg)
+	case "host":
+		return lua.LString(r.Host)
+	case "port":
+		return number(r.Port)
+	case "proto":
+		return lua.LString(r.Proto)
 	}
 	return lua.LNil
 }
 
-// passwordField reads the forms of PASSWORD.
-//
-//	Need 'TYPE' username/password[ SC:FLAGS,TEXT]
-//	Need 'TYPE' password
-//	Verification Failed: 'TYPE'[ ['REASON']]
-//	Auth-Token:TOKEN
+func proxyField(text, name string) lua.LValue {
+	p, err := mgmt.ParseProxy(text)
+	if err != nil {
+		return lua.LNil
+	}
+	switch name {
+	case "index":
+		return lua.LNumber(p.Index)
+	case "proto":
+		if p.TCP {
+			return lua.LString("TCP")
+		}
+		return lua.LString("UDP")
+	case "host":
+		return lua.LString(p.Host)
+	}
+	return lua.LNil
+}
+
+// needField reads NEED-OK and NEED-STR.
+func needField(text, name string) lua.LValue {
+	q, err := mgmt.ParseQuestion(text)
+	switch {
+	case err != nil:
+	case name == "type":
+		return lua.LString(q.Type)
+	case name == "message":
+		return lua.LString(q.Text)
+	}
+	return lua.LNil
+}
+
+// passwordField reads the forms of PASSWORD: a token, a prompt, a refusal.
 func passwordField(text, name string) lua.LValue {
-	if token, ok := strings.CutPrefix(text, "Auth-Token:"); ok {
+	if token, ok := mgmt.ParseAuthToken(text); ok {
 		if name == "token" {
 			return lua.LString(token)
 		}
 		return lua.LNil
 	}
-	typ, rest := quoted(text, " username", " password", " ['")
-	what, challenge, hasChallenge := strings.Cut(rest, " SC:")
-	flags, prompt, _ := strings.Cut(challenge, ",")
+	if n, err := mgmt.ParseNeed(text); err == nil {
+		return promptField(n, name)
+	}
+	f, err := mgmt.ParseFailed(text)
+	switch {
+	case err != nil:
+	case name == "type":
+		return lua.LString(f.Type)
+	case name == "reason" && f.Reason != "":
+		return lua.LString(f.Reason)
+	case name == "wants_username", name == "wants_password", name == "challenge_echo", name == "challenge_concat":
+		return lua.LFalse
+	}
+	return lua.LNil
+}
+
+// promptField is a field of a prompt for a secret.
+func promptField(n mgmt.Need, name string) lua.LValue {
+	c := n.Challenge
 	switch name {
 	case "type":
-		return lua.LString(typ)
+		return lua.LString(n.Type)
 	case "wants_username":
-		return lua.LBool(strings.HasPrefix(what, " username"))
+		return lua.LBool(n.Username)
 	case "wants_password":
-		return lua.LBool(strings.HasSuffix(what, "password"))
-	case "reason":
-		if r, ok := strings.CutPrefix(rest, " ['"); ok {
-			return lua.LString(strings.TrimSuffix(r, "']"))
-		}
+		return lua.LBool(n.Password)
 	case "challenge":
-		if hasChallenge {
-			return lua.LString(prompt)
+		if c != nil {
+			return lua.LString(c.Text)
 		}
 	case "challenge_echo":
-		return lua.LBool(hasChallenge && (flags == "1" || flags == "3"))
+		return lua.LBool(c != nil && c.Echo)
 	case "challenge_concat":
-		return lua.LBool(hasChallenge && (flags == "2" || flags == "3"))
+		return lua.LBool(c != nil && c.Concat)
 	}
 	return lua.LNil
 }
@@ -271,22 +296,19 @@ func clientField(n wire.Notification, name string) lua.LValue {
 }
 
 // crv1 reads a dynamic challenge in the reason of a failed verification.
-//
-//	CRV1:FLAGS:STATE ID:BASE64 USERNAME:TEXT
 func crv1(L *lua.LState, text string) lua.LValue {
-	reason, ok := passwordField(text, "reason").(lua.LString)
-	f := strings.SplitN(string(reason), ":", 5)
-	if !ok || len(f) < 5 || f[0] != "CRV1" {
-		return lua.LNil
-	}
-	user, err := base64.StdEncoding.DecodeString(f[3])
+	f, err := mgmt.ParseFailed(text)
 	if err != nil {
 		return lua.LNil
 	}
+	c, ok := mgmt.ParseDynamicChallenge(f.Reason)
+	if !ok {
+		return lua.LNil
+	}
 	t := L.NewTable()
-	t.RawSetString("echo", lua.LBool(strings.Contains(f[1], "E")))
-	t.RawSetString("state_id", lua.LString(f[2]))
-	t.RawSetString("username", lua.LString(user))
-	t.RawSetString("text", lua.LString(f[4]))
+	t.RawSetString("echo", lua.LBool(c.Echo))
+	t.RawSetString("state_id", lua.LString(c.State))
+	t.RawSetString("username", lua.LString(c.Username))
+	t.RawSetString("text", lua.LString(c.Text))
 	return t
 }

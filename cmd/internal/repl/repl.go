@@ -259,30 +259,24 @@ func (s *session) show(b *strings.Builder, n client.Notification) {
 // readQuestion reads a prompt that wants an answer with a type.
 func readQuestion(n client.Notification) (question, bool) {
 	q := question{kind: n.Kind}
-	var rest string
-	var ok bool
 	switch n.Kind {
-	case mgmt.KindPassword, mgmt.KindNeedOK, mgmt.KindNeedStr:
-		if rest, ok = strings.CutPrefix(n.Text, "Need '"); !ok {
-			return q, false
-		}
+	case mgmt.KindNeedOK, mgmt.KindNeedStr:
+		asked, err := mgmt.ParseQuestion(n.Text)
+		q.typ = asked.Type
+		return q, err == nil
+	case mgmt.KindPassword:
 	default:
 		return q, false
 	}
-	q.typ, rest, ok = strings.Cut(rest, "' ")
-	if n.Kind == mgmt.KindPassword {
-		what, challenge, has := strings.Cut(rest, " SC:")
-		q.username = strings.HasPrefix(what, "username")
-		if has {
-			var flags string
-			flags, q.challenge, _ = strings.Cut(challenge, ",")
-			q.hidden = flags != "1" && flags != "3"
-			if flags == "2" || flags == "3" {
-				q.challenge = "" // answered as part of the password
-			}
-		}
+	need, err := mgmt.ParseNeed(n.Text)
+	if err != nil {
+		return q, false
 	}
-	return q, ok
+	q.typ, q.username = need.Type, need.Username
+	if c := need.Challenge; c != nil && !c.Concat { // else answered as part of the password
+		q.challenge, q.hidden = c.Text, !c.Echo
+	}
+	return q, true
 }
 
 // question is the oldest open password prompt.
@@ -342,7 +336,7 @@ func (s *session) ask(ctx context.Context, q question) error {
 		if err != nil {
 			return err
 		}
-		password = client.StaticChallenge(password, response)
+		password = mgmt.StaticResponse(password, response)
 	}
 	if q.username {
 		if err := s.run(ctx, client.Line("username", q.typ, user)); err != nil {
