@@ -161,26 +161,57 @@ func TestCommandsWaitForReader(t *testing.T) {
 	wg.Wait()
 }
 
-// "log all" of 100,000 lines is served within the budget, over a real socket.
-func TestBigLogHistory(t *testing.T) {
+// logHistory is a daemon with 100,000 lines of log, full once around, and a seat on a real socket.
+func logHistory(t testing.TB) *seat {
+	t.Helper()
 	d := mgmttest.NewDaemon(t, server.Config{LogCache: 100_000})
 	for i := range 120_000 {
 		d.Log(mgmt.LogEntry{Flags: "I", Text: fmt.Sprintf("client%d/10.0.0.1:1194 something of usual length happened", i)})
 	}
 	s := attach(t, dial(t, "tcp", d.ListenTCP(server.Access{})))
-	best := time.Hour
-	for range 3 {
-		start := time.Now()
-		s.send("log all")
-		first, _ := s.until("")
-		if _, n := s.until("END"); n != 99_999 {
-			t.Fatalf("%d lines after %q", n, first)
+	s.conn.SetDeadline(time.Now().Add(5 * time.Minute))
+	return s
+}
+
+// logAll reads the whole history.
+func (s *seat) logAll() {
+	s.t.Helper()
+	s.send("log all")
+	for n := 0; ; n++ {
+		line, err := s.r.ReadSlice('\n')
+		if err != nil {
+			s.t.Fatal(err)
 		}
+		if string(line) == "END\r\n" {
+			if n != 100_000 {
+				s.t.Fatalf("%d lines", n)
+			}
+			return
+		}
+	}
+}
+
+// "log all" of 100,000 lines is served within the budget, over a real socket. The machine may be busy with other tests: one
+// clean run is looked for, for a while.
+func TestBigLogHistory(t *testing.T) {
+	s := logHistory(t)
+	best := time.Hour
+	for begun, n := time.Now(), 0; n < 5 || best > logBudget && time.Since(begun) < 10*time.Second; n++ {
+		start := time.Now()
+		s.logAll()
 		best = min(best, time.Since(start))
 	}
 	t.Logf("log all: %v", best)
-	if best > 2*time.Second { // 200 ms is the aim; this machine may be busy, and the race detector slow
-		t.Errorf("log all of 100,000 lines took %v", best)
+	if best > logBudget {
+		t.Errorf("log all of 100,000 lines took %v, want %v", best, logBudget)
+	}
+}
+
+func BenchmarkLogAll100000Lines(b *testing.B) {
+	s := logHistory(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.logAll()
 	}
 }
 
