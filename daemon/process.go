@@ -51,10 +51,12 @@ type process struct {
 	dropped    atomic.Bool
 	pidFile    string
 	stateDir   string // see there
-	background bool   // this process is the one in the background
-	wg         sync.WaitGroup
-	ctx        context.Context    // of everything in wg
-	cancel     context.CancelFunc // ends ctx
+	// scriptsAtOnce bounds the scripts of a server, 0 for no bound of ours.
+	scriptsAtOnce int
+	background    bool // this process is the one in the background
+	wg            sync.WaitGroup
+	ctx           context.Context    // of everything in wg
+	cancel        context.CancelFunc // ends ctx
 
 	inFirstHold bool // a signal ended the hold before the first engine
 
@@ -74,6 +76,7 @@ func newProcess(args []string, opts *config.Options, env Env) (*process, error) 
 		args: args, env: env, opts: opts, lg: lg, sig: engine.NewSignals(), secrets: &client.Secrets{},
 		started: time.Now(), background: inBackground(),
 	}
+	p.scriptsAtOnce = fitThreads(threadLimit())
 	p.verb.Store(int32(opts.Verb))
 	p.sig.Remap(remap(opts.RemapUSR1))
 	return p, nil
@@ -108,7 +111,8 @@ func (p *process) run(ctx context.Context) int {
 	if err := p.early(); err != nil {
 		return p.fatal(err)
 	}
-	if p.opts.Daemon && !p.background && !sdNotify("READY=0") {
+	supervised := sdNotify("READY=0")
+	if p.opts.Daemon && !p.background && !supervised {
 		return p.toBackground()
 	}
 	if err := p.writePID(p.opts.PIDFile); err != nil {
@@ -372,6 +376,7 @@ func (p *process) dropPrivileges() error {
 		return nil
 	}
 	p.dropped.Store(true)
+	p.handOver()
 	return p.privileges.drop(func(format string, args ...any) { p.Log(1, "I", format, args...) })
 }
 

@@ -3,12 +3,22 @@ package test
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 )
@@ -96,4 +106,253 @@ func TestPortShare(t *testing.T) {
 	terminate(t, c)
 	terminate(t, s)
 	s.WaitLine(t, "PORT SHARE PROXY: proxy exiting", time.Second)
+}
+
+// ids are the user, group, further groups and capabilities of all threads of a process, one line for each kind of thread.
+func ids(t *testing.T, pid int) string {
+	t.Helper()
+	kinds := map[string]bool{}
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(tasks) == 0 {
+		t.Fatal("no threads", err)
+	}
+	for _, path := range tasks {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread is gone
+		}
+		var f []string
+		for _, name := range []string{"Uid", "Gid", "Groups", "CapEff", "CapPrm"} {
+			m := regexp.MustCompile(`(?m)^` + name + `:[ \t]*(.*?)[ \t]*$`).FindSubmatch(b)
+			if m == nil {
+				t.Fatalf("no %s in %s", name, path)
+			}
+			f = append(f, name+" "+strings.Join(strings.Fields(string(m[1])), " "))
+		}
+		kinds[strings.Join(f, ", ")] = true
+	}
+	return strings.Join(slices.Sorted(maps.Keys(kinds)), "\n")
+}
+
+// program builds the real program under the name that makes it the daemon, and returns its path. Without cgo, as it is
+// released, it can change what belongs to each thread in all of them.
+func program(t *testing.T) string {
+	t.Helper()
+	daemontest.RequireRoot(t)
+	path := filepath.Join(t.TempDir(), "openvpn")
+	cmd := exec.Command("go", "build", "-o", path, "../cmd/moongate")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+// user and group: the rights are given up once the tunnel is up, in all threads, and a restart still works.
+func TestPrivileges(t *testing.T) {
+	path := program(t)
+	drop := []string{"--user", "nobody", "--group", "nogroup", "--persist-key"}
+	for _, persist := range []bool{false, true} {
+		t.Run(fmt.Sprintf("persist-tun=%v", persist), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			opts := slices.Clone(drop)
+			if persist {
+				opts = append(opts, "--persist-tun")
+			} else {
+				// The clone device as most systems have it: open to everybody.
+				node := l.file("tun")
+				if err := unix.Mknod(node, unix.S_IFCHR|0o666, int(unix.Mkdev(10, 200))); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chmod(node, 0o666); err != nil {
+					t.Fatal(err)
+				}
+				for _, dir := range []string{l.dir, filepath.Dir(l.dir)} {
+					if err := os.Chmod(dir, 0o711); err != nil { // or the user could not get there
+						t.Fatal(err)
+					}
+				}
+				opts = append(opts, "--dev-node", node)
+			}
+			want := ""
+			{ // what stock does
+				s := stock(t, l.server, l.serverArgs(opts...))
+				s.WaitLine(t, up, upLimit)
+				want = ids(t, s.PID())
+				s.Stop(t)
+			}
+			pool, status := l.file("pool"), l.file("status")
+			s := l.server.Start(t, path, l.serverArgs(append(opts, "--ifconfig-pool-persist", pool, "1", "--status", status, "1", "--keepalive", "1", "3", "--route", "10.55.0.0", "255.255.255.0", "10.8.0.2")...)...)
+			s.WaitLine(t, up, upLimit)
+			c := l.client.Start(t, path, l.clientArgs(append(opts, "--route", "10.66.0.0", "255.255.255.0")...)...)
+			c.WaitLine(t, up, upLimit)
+			ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+			for _, p := range []*daemontest.Process{s, c} {
+				if diff := cmp.Diff(want, ids(t, p.PID())); diff != "" {
+					t.Errorf("-stock +ours:\n%s", diff)
+				}
+				for _, line := range []string{"GID set to nogroup", "UID set to nobody", "Capabilities retained: CAP_NET_ADMIN"} {
+					p.WaitLine(t, line, time.Second)
+				}
+			}
+			for _, p := range []*daemontest.Process{s, c} {
+				from := p.Lines()
+				p.Signal(t, syscall.SIGUSR1)
+				p.WaitLineAfter(t, from, "SIGUSR1[hard,] received, process restarting", 5*time.Second)
+				p.WaitLineAfter(t, from, up, upLimit)
+				if p == s {
+					c.WaitLineAfter(t, c.Lines(), up, 3*upLimit) // it notices by itself
+				}
+				ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+				if kept := strings.Contains(p.Log(), "Preserving previous TUN/TAP instance: tun0"); kept != persist {
+					t.Errorf("kept the device: %v", kept)
+				}
+				if diff := cmp.Diff(want, ids(t, p.PID())); diff != "" {
+					t.Errorf("after the restart, -stock +ours:\n%s", diff)
+				}
+			}
+			content(t, pool, "client1,10.8.0.2,")
+			content(t, status, "client1,10.99.0.2:")
+			if routes := l.server.Run(t, "ip", "route") + l.client.Run(t, "ip", "route"); !strings.Contains(routes, "10.55.0.0/24") || !strings.Contains(routes, "10.66.0.0/24") {
+				t.Errorf("routes:\n%s", routes)
+			}
+			terminate(t, c)
+			terminate(t, s)
+			if routes := l.server.Run(t, "ip", "route") + l.client.Run(t, "ip", "route"); strings.Contains(routes, "10.55.0.0/24") || strings.Contains(routes, "10.66.0.0/24") {
+				t.Errorf("routes left:\n%s", routes)
+			}
+		})
+	}
+}
+
+// notifySocket is a service manager's socket. The result returns the messages so far.
+func notifySocket(t *testing.T, path string) (received func() []string) {
+	t.Helper()
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	var all []string
+	return func() []string {
+		_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		b := make([]byte, 4096)
+		for {
+			n, err := conn.Read(b)
+			if err != nil {
+				return all
+			}
+			all = append(all, string(b[:n]))
+		}
+	}
+}
+
+// What the service manager hears, beside stock: a daemon under it stays in front.
+func TestServiceManager(t *testing.T) {
+	path := program(t)
+	for _, mode := range []string{"front", "daemon"} {
+		t.Run(mode, func(t *testing.T) {
+			var want []string
+			for i, exe := range []string{daemontest.RequireOpenVPN(t), path} {
+				l := newLab(t)
+				received := notifySocket(t, l.file("notify"))
+				args := l.serverArgs("--log", l.file("log"), "--writepid", l.file("pid"))
+				if mode == "daemon" {
+					args = append(args, "--daemon", "ovpn-test", "--cd", l.dir)
+				}
+				t.Setenv("NOTIFY_SOCKET", l.file("notify"))
+				p := l.server.Start(t, exe, args...)
+				content(t, l.file("log"), up)
+				content(t, l.file("pid"), fmt.Sprintf("%d\n", p.PID()))
+				var got []string
+				eventually(t, 3*time.Second, func() string {
+					got = nil
+					for _, m := range received() {
+						got = append(got, strings.ReplaceAll(m, fmt.Sprint(p.PID()), "PID"))
+					}
+					if len(got) == 0 || !strings.Contains(got[len(got)-1], up) {
+						return fmt.Sprintf("messages %q", got)
+					}
+					return ""
+				})
+				if i == 0 {
+					want = got
+				} else if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("-stock +ours:\n%s", diff)
+				}
+				terminate(t, p)
+				if _, err := os.Stat(l.file("pid")); err == nil {
+					t.Error("the pid file is still there")
+				}
+			}
+		})
+	}
+}
+
+// In the background: the process in front ends with status 0, the other one logs to the file, gives up its rights in a
+// changed root, and ends by its pid file.
+func TestBackgroundWithoutRights(t *testing.T) {
+	t.Parallel()
+	path := program(t)
+	l := newLab(t)
+	jail := l.file("jail")
+	if err := os.MkdirAll(jail+"/tmp", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	front := l.server.Start(t, path, l.serverArgs("--daemon", "--log", l.file("log"), "--writepid", l.file("pid"),
+		"--user", "nobody", "--group", "nogroup", "--chroot", jail, "--persist-key", "--persist-tun")...)
+	if code := front.Wait(t, upLimit); code != 0 {
+		t.Fatalf("exit status %d\n%s", code, front.Log())
+	}
+	content(t, l.file("log"), up, "chroot to '"+jail+"' and cd to '/' succeeded", "GID set to nogroup", "UID set to nobody", "Capabilities retained: CAP_NET_ADMIN")
+	b, err := os.ReadFile(l.file("pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if root, err := os.Readlink(fmt.Sprintf("/proc/%d/root", pid)); err != nil || root != jail {
+		t.Errorf("root %q %v", root, err)
+	}
+	if got := ids(t, pid); !strings.HasPrefix(got, "Uid 65534 65534 65534 65534, Gid 65534 65534 65534 65534, Groups , ") || strings.Contains(got, "\n") {
+		t.Errorf("rights:\n%s", got)
+	}
+	c := stock(t, l.client, l.clientArgs())
+	c.WaitLine(t, up, upLimit)
+	ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+	if err := syscall.Kill(pid, syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	content(t, l.file("log"), "Preserving previous TUN/TAP instance: tun0")
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	content(t, l.file("log"), "SIGTERM[hard,] received, process exiting")
+}
+
+// A limit of ten tasks, as old units set it, is enough for a server with a client, scripts included.
+func TestFewThreads(t *testing.T) {
+	t.Parallel()
+	path := program(t)
+	l := newLab(t)
+	script, notes := l.learnScript(t)
+	s := l.server.Start(t, "prlimit", append([]string{"--nproc=10", path}, l.serverArgs("--script-security", "2", "--learn-address", script, "--client-connect", "/bin/true")...)...)
+	s.WaitLine(t, up, upLimit)
+	c := stock(t, l.client, l.clientArgs())
+	c.WaitLine(t, up, upLimit)
+	ping(t, l.client, "10.8.0.1", 20, 0, "0.01")
+	content(t, notes, "add 10.8.0.2 client1")
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d threads", len(tasks))
+	if len(tasks) > 9 {
+		t.Errorf("%d threads", len(tasks))
+	}
+	terminate(t, c)
+	terminate(t, s)
 }

@@ -115,7 +115,7 @@ func content(t *testing.T, path string, texts ...string) {
 }
 
 // learnScript writes a learn-address script that notes its arguments, and returns its path and that of the notes.
-func (l *lan) learnScript(t *testing.T) (script, notes string) {
+func (l *lab) learnScript(t *testing.T) (script, notes string) {
 	t.Helper()
 	notes = l.file("learned")
 	script = l.write(t, "learn.sh", []byte("#!/bin/sh\necho \"$@\" >> "+notes+"\n"))

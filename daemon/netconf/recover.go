@@ -33,27 +33,47 @@ func (j *Journal) save() {
 		return
 	}
 	if err := j.write(); err != nil {
-		j.logf(1, "WARNING: cannot write %s: %v", j.path, err)
+		verb := 1
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+			verb = 4 // after chroot there is nothing to be done about it
+		}
+		j.logf(verb, "WARNING: cannot write %s: %v", j.path, err)
 		j.path = "" // once is enough
 	}
 }
 
 func (j *Journal) write() error {
 	if len(j.ops) == 0 {
-		if err := os.Remove(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		err := os.Remove(j.path)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
-		return nil
 	}
 	data, err := json.Marshal(journalFile{PID: os.Getpid(), Start: processStart(os.Getpid()), Ops: j.ops})
 	if err != nil {
 		return err
 	}
 	tmp := j.path + ".tmp"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+	if err := os.WriteFile(tmp, data, 0o600); errors.Is(err, fs.ErrPermission) {
+		return os.WriteFile(j.path, data, 0o600) // the file is ours, the folder is not: see HandOver
+	} else if err != nil {
 		return err
 	}
 	return os.Rename(tmp, j.path)
+}
+
+// HandOver makes the journal at path writable for a user without rights to its folder, which then may be entered by
+// everybody. That user can do no more with it than the routes in it say, which its CAP_NET_ADMIN allows anyway.
+func HandOver(path string, uid, gid int) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Chown(uid, gid); err != nil {
+		return err
+	}
+	return os.Chmod(filepath.Dir(path), 0o711) //nolint:gosec // no listing, and every file is its owner's
 }
 
 // Recover undoes what journals of processes that no longer run left in dir, and removes their files.
@@ -65,6 +85,10 @@ func Recover(n Net, dir string, logf Logf) {
 	}
 	for _, path := range files {
 		f, err := readJournal(path)
+		if errors.Is(err, errNoRoutes) {
+			_ = os.Remove(path)
+			continue
+		}
 		if err != nil {
 			logf(1, "WARNING: cannot read %s: %v", path, err)
 			continue
@@ -80,17 +104,26 @@ func Recover(n Net, dir string, logf Logf) {
 	}
 }
 
+// errNoRoutes is a journal that was left behind with nothing to undo.
+var errNoRoutes = errors.New("no routes")
+
 func readJournal(path string) (journalFile, error) {
 	var f journalFile
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return f, err
 	}
+	if len(data) == 0 {
+		return f, errNoRoutes
+	}
 	if err := json.Unmarshal(data, &f); err != nil {
 		return f, err
 	}
 	if f.PID <= 0 {
 		return f, errors.New("no process number")
+	}
+	if len(f.Ops) == 0 && processStart(f.PID) != f.Start {
+		return f, errNoRoutes
 	}
 	for _, op := range f.Ops {
 		if !op.Route.Dst.IsValid() {

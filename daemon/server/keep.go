@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"sync"
@@ -22,8 +23,8 @@ type carried struct {
 type openTunnel struct {
 	*tunnel.Tunnel
 	planes  sync.WaitGroup // data plane goroutines, which end with the device
-	reading sync.Mutex     // held by whoever reads a device that is kept
-	view    *view          // of the instance that uses a kept device, nil without persist-tun
+	reading reading
+	view    *view // of the instance that uses a kept device, nil without persist-tun
 }
 
 // material is the configuration with what its files hold: those of the instance before, under persist-key.
@@ -109,11 +110,17 @@ func (s *Server) drop(why engine.Stop) error {
 	return t.Close(why, t.planes.Wait)
 }
 
+// reading passes a device that is kept from reader to reader.
+type reading struct {
+	sync.Mutex          // held by whoever reads
+	left       [][]byte // packets that came to a reader whose instance had ended
+}
+
 // view is a device that outlives the instance it is for. A reader of an instance that has ended learns it with the next
-// packets, which are lost, as everything was between the two.
+// packets, which it leaves for its successor.
 type view struct {
 	tun.Device
-	reading *sync.Mutex // one reader at a time: the one before may still wait for its last packets
+	reading *reading
 	ended   atomic.Bool
 }
 
@@ -124,8 +131,18 @@ func (v *view) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	if v.ended.Load() {
 		return 0, os.ErrClosed
 	}
+	if n := min(len(v.reading.left), len(bufs)); n > 0 {
+		for i, p := range v.reading.left[:n] {
+			sizes[i] = copy(bufs[i][offset:], p)
+		}
+		v.reading.left = v.reading.left[n:]
+		return n, nil
+	}
 	n, err := v.Device.Read(bufs, sizes, offset)
 	if v.ended.Load() {
+		for i := range n {
+			v.reading.left = append(v.reading.left, bytes.Clone(bufs[i][offset:offset+sizes[i]]))
+		}
 		return 0, os.ErrClosed
 	}
 	return n, err

@@ -55,6 +55,8 @@ type Deps struct {
 	StateDir string
 	// Title heads status reports.
 	Title string
+	// HooksAtOnce is how many scripts may run at once, 0 for the usual number.
+	HooksAtOnce int
 	// Passphrase opens an encrypted private key.
 	Passphrase func() (string, error)
 	// Up is called after each complete initialisation, before CONNECTED: the moment to give up privileges. An error is
@@ -82,7 +84,11 @@ type Server struct {
 
 // New prepares a server. Nothing is opened before Run.
 func New(d Deps) *Server {
-	s := &Server{deps: d, port: d.Port, scripts: d.Hooks, total: d.Totals, slots: make(chan struct{}, hooksAtOnce)}
+	atOnce := hooksAtOnce
+	if d.HooksAtOnce > 0 {
+		atOnce = d.HooksAtOnce
+	}
+	s := &Server{deps: d, port: d.Port, scripts: d.Hooks, total: d.Totals, slots: make(chan struct{}, atOnce)}
 	s.opts.Store(d.Options)
 	s.env.Store(d.Env)
 	return s

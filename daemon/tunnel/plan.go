@@ -19,7 +19,7 @@ import (
 func Plan(ctx context.Context, cfg Config) (*Tunnel, error) {
 	o := cfg.Options
 	t := &Tunnel{cfg: cfg, ctx: ctx}
-	t.journal = netconf.NewJournal(cfg.Net, journalPath(cfg.StateDir), t.netlog)
+	t.journal = netconf.NewJournal(cfg.Net, JournalPath(cfg.StateDir), t.netlog)
 	t.net = network{
 		device: tun.Config{
 			Name: o.Dev, Type: devType(o.DevType), DisableOffload: o.DisableOffload, TxQueueLen: o.TxQueueLen, Node: o.DevNode,
@@ -64,8 +64,8 @@ func devType(d config.DevType) tun.Type {
 	}
 }
 
-// journalPath is the file in which routes outlive a killed process; empty without a folder for it.
-func journalPath(dir string) string {
+// JournalPath is the file in which routes outlive a killed process; empty without a folder for it.
+func JournalPath(dir string) string {
 	if dir == "" {
 		return ""
 	}
