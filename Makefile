@@ -11,7 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
 .DEFAULT_GOAL := all
-.PHONY: all help build quick test race interop lint fmt fmt-check vet fuzz bench soak cover demo docs deps clean
+.PHONY: all help build build-pkcs11 quick test race interop lint fmt fmt-check vet fuzz bench soak cover demo docs deps clean
 
 all: build quick ## build and run the quick tests
 
@@ -21,6 +21,9 @@ help: ## list the targets
 build: ## bin/moongate, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(PKG)/daemon.Version=$(VERSION)' -o bin/moongate ./cmd/moongate
 
+build-pkcs11: ## bin/moongate with smart cards: needs cgo, loads shared objects
+	CGO_ENABLED=1 $(GO) build -tags pkcs11 -trimpath -ldflags '-s -w -X $(PKG)/daemon.Version=$(VERSION)' -o bin/moongate ./cmd/moongate
+
 quick: ## tests that need neither root nor the stock daemon
 	$(GO) test -short ./...
 
@@ -28,6 +31,8 @@ quick: ## tests that need neither root nor the stock daemon
 # namespaces, with the race detector. Installs what is missing first.
 test: deps build ## run everything (Debian, root)
 	$(GO) test -race -timeout 9m ./...
+	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./daemon/config ./daemon/tokens
+	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./test -run PKCS11
 
 race: ## the quick tests under the race detector
 	$(GO) test -race -short ./...

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -74,7 +73,7 @@ func showTokens(o *config.Options, w io.Writer) error {
 	for _, id := range s.Identities() {
 		dn, serial := "", ""
 		if cert, err := x509.ParseCertificate(id.Cert); err == nil {
-			dn, serial = tlsconf.Subject(cert), strings.ToUpper(fmt.Sprintf("%x", cert.SerialNumber))
+			dn, serial = tlsconf.Subject(cert), fmt.Sprintf("%X", cert.SerialNumber.Bytes())
 		}
 		fmt.Fprintf(w, "\nCertificate\n       DN:             %s\n       Serial:         %s\n       Serialized id:  %s\n", dn, serial, id.ID)
 	}

@@ -14,6 +14,8 @@ want tinyproxy tinyproxy-bin
 want microsocks microsocks
 want danted dante-server
 want openssl openssl
+want softhsm2-util softhsm2
+want pkcs11-tool opensc
 
 [ -n "$need" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -24,6 +24,8 @@ type Store struct {
 
 	mu     sync.Mutex // guards logins
 	logins map[string]login
+
+	use sync.RWMutex // held for reading while modules are used, for writing while they start again
 }
 
 // login is a token that got its PIN. Its session stays open: a token forgets when the last one is closed.
@@ -84,6 +86,8 @@ func (sl *slot) close() { _ = sl.CloseSession(sl.session) }
 
 // each opens every token and calls f until it returns false.
 func (s *Store) each(f func(sl *slot) bool) {
+	s.use.RLock()
+	defer s.use.RUnlock()
 	for _, m := range s.modules {
 		ids, err := m.GetSlotList(true)
 		if err != nil {
@@ -108,8 +112,36 @@ func (s *Store) each(f func(sl *slot) bool) {
 	}
 }
 
+// rescan starts the modules again, as some look for tokens only then, unless they are in use. It reports whether it did.
+func (s *Store) rescan() bool {
+	if !s.use.TryLock() {
+		return false
+	}
+	defer s.use.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.logins) > 0 {
+		return false
+	}
+	for _, m := range s.modules {
+		_ = m.Finalize() // what matters is whether it starts
+		if err := m.Initialize(); err != nil {
+			s.cfg.Log(1, "W", "PKCS#11: Cannot initialize provider again: %v", err)
+		}
+	}
+	return true
+}
+
 // find calls f with the token of id.
 func (s *Store) find(id ID, f func(sl *slot) error) error {
+	err := s.findNow(id, f)
+	if errors.Is(err, ErrNoToken) && s.rescan() {
+		err = s.findNow(id, f)
+	}
+	return err
+}
+
+func (s *Store) findNow(id ID, f func(sl *slot) error) error {
 	err := ErrNoToken
 	s.each(func(sl *slot) bool {
 		if !id.onToken(sl.info.ManufacturerID, sl.info.Model, sl.info.SerialNumber, sl.info.Label) {
