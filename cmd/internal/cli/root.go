@@ -164,7 +164,7 @@ func demoCmd(e *env.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Bring up a tunnel between two network namespaces, and take it down again",
 		Long: "Bring up a server and a client in two network namespaces, let a Lua hook answer the password prompt, ping through the tunnel.\n" +
-			"At a terminal the prompt opens on the client. It needs root and iproute2.",
+			"At a terminal the prompt opens on the client. It needs iproute2, and root where users may not make namespaces.",
 		Example: "  moongate demo\n  moongate demo --keep", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			program, err := os.Executable()

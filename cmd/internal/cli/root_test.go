@@ -14,6 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/follow"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/history"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/reload"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/simple"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/status"
 )
@@ -46,7 +47,7 @@ func TestSchemasAreDocumented(t *testing.T) {
 	}
 	want := []string{
 		status.StatusSchema, status.ClientsSchema, status.VersionSchema, history.StateSchema, history.LogSchema, history.EchoSchema,
-		follow.EventSchema, follow.ByteCountSchema, simple.Schema,
+		follow.EventSchema, follow.ByteCountSchema, simple.Schema, reload.Schema,
 	}
 	slices.Sort(listed)
 	slices.Sort(want)

@@ -45,14 +45,17 @@ const (
 // Run plays the demonstration. Whatever it made is gone when it returns, also on an error or the end of ctx; what a run
 // that was killed has left is cleaned up by the next one.
 func Run(ctx context.Context, o Options) (err error) {
-	if os.Geteuid() != 0 {
-		return errors.New("the demonstration makes network namespaces: run it as root")
-	}
 	if _, err := exec.LookPath("ip"); err != nil {
 		return errors.New("the demonstration needs the ip command: install iproute2")
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal is gone
 	defer stop()
+	if os.Geteuid() != 0 {
+		return borrowRoot(ctx, o)
+	}
+	if err := settle(); err != nil {
+		return err
+	}
 	sweep(ctx)
 	dir, err := os.MkdirTemp("", "moongate-demo-")
 	if err != nil {
