@@ -17,12 +17,14 @@ const (
 // errPushTooLong means that one option does not fit into a message.
 var errPushTooLong = errors.New("--push option is too long")
 
-// pushReply packs options into PUSH_REPLY messages, without the final NUL. A list that needs several messages
-// carries push-continuation 2 in all but the last, which carries 1.
+// pushReply packs options into PUSH_REPLY messages.
+func pushReply(options []string) ([]string, error) { return pushMessages("PUSH_REPLY", options) }
+
+// pushMessages packs options into messages that begin with head, without the final NUL. A list that needs several
+// messages carries push-continuation 2 in all but the last, which carries 1.
 //
 // Rule: wire notes, "PUSH_REQUEST / PUSH_REPLY".
-func pushReply(options []string) ([]string, error) {
-	const head = "PUSH_REPLY"
+func pushMessages(head string, options []string) ([]string, error) {
 	var messages []string
 	var b strings.Builder
 	b.WriteString(head)
