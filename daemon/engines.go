@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 
 	"github.com/moongate-vpn/moongate/daemon/client"
 	"github.com/moongate-vpn/moongate/daemon/engine"
@@ -23,9 +22,6 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 	if p.opts.ModeServer {
 		e, prepare := p.newServer(runner)
 		return e, prepare, nil
-	}
-	if p.opts.Secret.Set() {
-		return nil, nil, errStaticKey
 	}
 	cards, err := p.openTokens()
 	if err != nil {
@@ -61,6 +57,3 @@ func (l engineLog) Log(verb int, flag, format string, args ...any) {
 }
 func (l engineLog) SetVerb(n int) { l.p.SetVerb(n) }
 func (l engineLog) SetMute(n int) { l.p.lg.SetMute(n) }
-
-// errStaticKey refuses a mode without forward secrecy that OpenVPN is giving up as well.
-var errStaticKey = errors.New("--secret: static key mode is not supported; use TLS, with --peer-fingerprint for a setup as small")

@@ -98,6 +98,7 @@ type occ struct {
 	Ifconfig   string // "remote local" in setups without pull, else empty
 	IPv6       bool   // tun-ipv6 in setups without pull
 	Server     bool
+	Static     bool // static-key mode
 }
 
 // String composes the options compatibility string, which begins with "V4".
@@ -119,6 +120,9 @@ func (o occ) String() string {
 	add(o.KeyDir >= 0, fmt.Sprintf("keydir %d", o.KeyDir))
 	add(o.ShowCipher, "cipher "+o.Cipher)
 	parts = append(parts, "auth "+o.Auth, fmt.Sprintf("keysize %d", o.Keysize))
+	if o.Static {
+		return strings.Join(append(parts, "secret"), ",")
+	}
 	add(o.TLSAuth, "tls-auth")
 	role := "tls-client"
 	if o.Server {
@@ -137,6 +141,9 @@ func (o occ) tunMTU() int {
 // linkMTU is the size of the largest packet as old releases computed it: only ever compared for a warning.
 func (o occ) linkMTU() int {
 	n := o.tunMTU() + 1 // opcode
+	if o.Static {
+		n += 3 // none, but the packet id is longer
+	}
 	if o.Framing {
 		n++
 	}

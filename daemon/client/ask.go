@@ -73,7 +73,7 @@ func (c *Client) AskCredentials(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.challenge != nil || user == "" || pass == "" || c.opts.StaticChallenge != "" {
+	if c.challenge != nil || user == "" || pass == "" && !c.opts.AuthUserPass.UsernameOnly || c.opts.StaticChallenge != "" {
 		if user, pass, err = c.askSomebody(ctx, user, pass); err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func (c *Client) askSomebody(ctx context.Context, user, pass string) (string, st
 			return "", "", err
 		}
 	}
-	if pass == "" {
+	if pass == "" && !c.opts.AuthUserPass.UsernameOnly {
 		pass, err = c.console(ctx, "Enter Auth Password:", false)
 	}
 	if err != nil || c.opts.StaticChallenge == "" {

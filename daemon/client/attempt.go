@@ -68,6 +68,7 @@ type attempt struct {
 		next  time.Time
 		mark  uint64
 	}
+	filter  *filter
 	usageAt time.Time // of the next look at the newest key's use
 	since   time.Time // CONNECTED
 
@@ -99,14 +100,17 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 	a.ctx = ctx
 	in := &inbound{
 		link: a.link, path: &a.c.path, control: a.control, broken: a.broken, traffic: &a.traffic, total: &a.c.totals.In,
-		notice: a.noteError, bad: a.notePacket, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
+		notice: a.noteError, bad: a.notePacket,
+		heard: func(p transport.Peer) { a.post(func() { a.heardFrom(p) }) }, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
 	}
 	a.wg.Go(in.run)
 	defer func() {
 		a.c.path.Store(nil)
 		cancel()
 		a.link.Close()
-		a.session.Close()
+		if a.session != nil {
+			a.session.Close()
+		}
 		a.wg.Wait()
 		close(a.done)
 	}()
@@ -115,12 +119,12 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 	defer timer.Stop()
 	for {
 		now := time.Now()
-		a.session.Step(now)
+		a.step(now)
 		for a.events(now) {
-			a.session.Step(now) // what the engine answered has to leave too
+			a.step(now) // what the engine answered has to leave too
 		}
 		deadline := a.timers(now)
-		deadline = earliest(deadline, a.session.Step(now))
+		deadline = earliest(deadline, a.step(now))
 		a.flush(now)
 		if a.stop != nil && !a.leaving(now) {
 			return *a.stop
@@ -148,6 +152,14 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 	}
 }
 
+// step moves the control session on; static-key mode has none.
+func (a *attempt) step(now time.Time) time.Time {
+	if a.session == nil {
+		return time.Time{}
+	}
+	return a.session.Step(now)
+}
+
 // post hands f to the owner from another goroutine of the attempt.
 func (a *attempt) post(f func()) {
 	select {
@@ -167,7 +179,7 @@ func (a *attempt) help(work func(ctx context.Context) func()) {
 
 // input passes a control packet to the session.
 func (a *attempt) input(p controlPacket) {
-	if !a.prof.Float && p.from.Addr.IsValid() && p.from.Addr != a.peer.Addr && a.peer.Addr.IsValid() {
+	if !a.floats() && p.from.Addr.IsValid() && p.from.Addr != a.peer.Addr && a.peer.Addr.IsValid() {
 		return
 	}
 	now := time.Now()
@@ -184,7 +196,7 @@ func (a *attempt) input(p controlPacket) {
 
 // flush sends what the session has ready.
 func (a *attempt) flush(now time.Time) {
-	for {
+	for a.session != nil {
 		pkt, ok := a.session.Next()
 		if !ok {
 			return
@@ -194,6 +206,10 @@ func (a *attempt) flush(now time.Time) {
 }
 
 func (a *attempt) send(pkt []byte, now time.Time) {
+	if !a.peer.Addr.IsValid() { // nobody has called yet
+		a.traffic.lastSent.Store(now.UnixNano())
+		return
+	}
 	if err := a.link.Send(a.peer, [][]byte{pkt}); err != nil {
 		a.noteError(err)
 	}
@@ -252,7 +268,7 @@ func (a *attempt) sendText(msg string) bool {
 
 // name is the peer in log lines: its common name.
 func (a *attempt) name() string {
-	if a.serverCN == "" {
+	if a.serverCN == "" && a.session != nil {
 		return "UNDEF"
 	}
 	return a.serverCN

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -78,6 +79,9 @@ type Client struct {
 	challenge *challenge
 	proxyAuth server.Credentials // for the HTTP proxy of this attempt, empty when not known yet
 	upCalled  bool
+	early     bool                    // the tunnel is opened before the connection
+	routesOK  bool                    // of such a tunnel
+	names     map[string][]netip.Addr // looked up in advance (preresolve)
 
 	caching sync.Once
 }
@@ -87,6 +91,12 @@ func New(d Deps) *Client {
 	c := &Client{
 		opts: d.Options, lg: d.Log, port: port{d.Port}, sig: d.Signals, secrets: d.Secrets, hooks: d.Hooks,
 		env: d.Env, totals: d.Totals, deps: d,
+	}
+	if d.Options.RemoteRandom {
+		c.opts = d.Options.Clone()
+		rand.Shuffle(len(c.opts.Connections), func(i, j int) {
+			c.opts.Connections[i], c.opts.Connections[j] = c.opts.Connections[j], c.opts.Connections[i]
+		})
 	}
 	c.remotes.count = len(d.Options.Connections)
 	return c

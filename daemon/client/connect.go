@@ -44,10 +44,13 @@ func (c *Client) prepare(ctx context.Context) (*attempt, engine.Stop) {
 	if err := c.proxyLogin(ctx, prof); err != nil {
 		return nil, c.failedStep(ctx, err)
 	}
-	if c.tls == nil {
+	if c.tls == nil && !c.opts.Secret.Set() {
 		if c.tls, err = c.loadTLS(ctx, prof); err != nil {
 			return nil, c.tlsFailed(ctx, err)
 		}
+	}
+	if err := c.openFirst(ctx, prof); err != nil {
+		return nil, c.failedStep(ctx, err)
 	}
 	if prof.Remote == "" {
 		link, err := c.listen(ctx, prof)
@@ -79,7 +82,9 @@ func (c *Client) begin(prof *config.Connection, link transport.Link, remote neti
 		link.Close()
 		return nil, fatal(err)
 	}
-	c.state(mgmt.State{Name: mgmt.StateWait})
+	if a.session != nil {
+		c.state(mgmt.State{Name: mgmt.StateWait})
+	}
 	return a, engine.Stop{}
 }
 
@@ -138,6 +143,10 @@ func family(proto config.Proto) transport.Family {
 // tried for as long as resolv-retry says.
 func (c *Client) resolve(ctx context.Context, prof *config.Connection) (netip.AddrPort, error) {
 	host, service := hop(prof)
+	family := family(prof.Proto)
+	if c.opts.RemoteRandomHostname {
+		host = randomName(host)
+	}
 	port, err := portNumber(ctx, prof.Proto, service)
 	if err != nil {
 		return netip.AddrPort{}, err
@@ -145,12 +154,16 @@ func (c *Client) resolve(ctx context.Context, prof *config.Connection) (netip.Ad
 	if addr, ok := c.remotes.address(); ok {
 		return netip.AddrPortFrom(addr, port), nil
 	}
+	if addrs := c.known(ctx, host, family); len(addrs) > 0 {
+		c.remotes.resolved(addrs)
+		return netip.AddrPortFrom(addrs[0], port), nil
+	}
 	if _, err := netip.ParseAddr(host); err != nil {
 		c.state(mgmt.State{Name: mgmt.StateResolve})
 	}
 	started := time.Now()
 	for {
-		addrs, err := transport.Resolve(ctx, host, family(prof.Proto))
+		addrs, err := transport.Resolve(ctx, host, family)
 		if err == nil && len(addrs) > 0 {
 			c.remotes.resolved(addrs)
 			addr, _ := c.remotes.address()

@@ -15,7 +15,7 @@ import (
 
 // events handles what the control session reports, in order, and tells whether there was anything.
 func (a *attempt) events(now time.Time) (any bool) {
-	for a.stop == nil || !a.exit.until.IsZero() {
+	for a.session != nil && (a.stop == nil || !a.exit.until.IsZero()) {
 		e, ok := a.session.Event()
 		if !ok {
 			break
@@ -99,6 +99,7 @@ func (a *attempt) useCredentials() bool {
 // tlsUp is a finished TLS handshake.
 func (a *attempt) tlsUp(e control.TLSUp) {
 	a.c.log(2, "", "%s", material.Describe(&e.State))
+	a.exportKeyingMaterial(e)
 	if e.KeyID != 0 {
 		return
 	}

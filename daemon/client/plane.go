@@ -32,6 +32,8 @@ type path struct {
 	traffic *traffic
 	blockV6 bool
 	options string // ours, for in-band questions
+	static  bool   // packets have no opcode: all are data
+	filter  *filter
 }
 
 // controlQueue is how many control packets may wait for the owner. More are dropped; the peer sends them again.
@@ -47,6 +49,8 @@ type inbound struct {
 	notice  func(error)          // a transient error
 	bad     func(error)          // a data packet that did not open
 	exit    func()               // the peer leaves
+	heard   func(transport.Peer) // data that opened came from another address than data before
+	last    transport.Peer       // where it came from
 	traffic *traffic
 	total   *atomic.Uint64
 
@@ -84,6 +88,10 @@ func (in *inbound) batch(b *transport.Batch) {
 	in.bufs = in.bufs[:0]
 	for _, pkt := range b.Packets {
 		bytes += len(pkt)
+		if p != nil && p.static {
+			opened += in.open(p, pkt, now)
+			continue
+		}
 		op, _, err := wire.ParseHeader(pkt)
 		switch {
 		case err != nil:
@@ -101,6 +109,10 @@ func (in *inbound) batch(b *transport.Batch) {
 	if opened > 0 {
 		in.traffic.authRead.Add(uint64(opened))
 		in.traffic.lastRecv.Store(now.UnixNano())
+		if b.Peer != in.last {
+			in.last = b.Peer
+			in.heard(b.Peer)
+		}
 	}
 	if len(in.bufs) > 0 {
 		in.write(p)
@@ -121,6 +133,9 @@ func (in *inbound) open(p *path, pkt []byte, now time.Time) int {
 		in.occ(p, payload, now)
 	case data.Packet:
 		if p.device != nil && len(payload) > 0 {
+			if p.filter != nil {
+				p.filter.inbound(payload)
+			}
 			in.bufs = append(in.bufs, withHeadroom(pkt, payload))
 		}
 	}
@@ -202,7 +217,7 @@ const maxTunPacket = 65535
 // send seals the packets into one slab and passes them to the link. It returns payloads for reuse.
 func (o *outbound) send(sealed *data.Batch, payloads, bufs [][]byte, sizes []int) [][]byte {
 	p := o.path.Load()
-	if p == nil || p.channel == nil {
+	if p == nil || p.channel == nil || !p.peer.Addr.IsValid() {
 		return payloads
 	}
 	now := time.Now()
@@ -214,9 +229,16 @@ func (o *outbound) send(sealed *data.Batch, payloads, bufs [][]byte, sizes []int
 			o.unreachable(p, payload)
 			continue
 		}
+		if p.filter != nil && !p.filter.outbound(payload) {
+			continue
+		}
 		payloads = append(payloads, payload)
 	}
 	p.traffic.tunRead.Add(uint64(read))
+	if p.filter != nil && p.filter.rate > 0 {
+		o.shape(p, sealed, payloads)
+		return payloads
+	}
 	if !o.passTOS {
 		o.transmit(p, p.peer, sealed, payloads, now)
 		return payloads
@@ -229,6 +251,20 @@ func (o *outbound) send(sealed *data.Batch, payloads, bufs [][]byte, sizes []int
 		rest = rest[n:]
 	}
 	return payloads
+}
+
+// shape sends packets one by one, as fast as shaper allows.
+func (o *outbound) shape(p *path, sealed *data.Batch, payloads [][]byte) {
+	for i := range payloads {
+		peer := p.peer
+		if o.passTOS {
+			_, peer.TOS = transport.TOSRun(payloads[i : i+1])
+		}
+		if !p.filter.wait(len(payloads[i])+p.channel.Overhead(), p, o.path) {
+			return
+		}
+		o.transmit(p, peer, sealed, payloads[i:i+1], time.Now())
+	}
 }
 
 // transmit seals payloads and passes them to the link.

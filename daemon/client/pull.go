@@ -209,6 +209,12 @@ func framing(f config.Framing) data.Framing {
 // bringUp opens the tunnel, or keeps the one of the connection before when nothing about it changed.
 func (a *attempt) bringUp(digest string) {
 	c := a.c
+	a.filter = newFilter(a.opts, a.peer.Addr.Addr(), a.looped)
+	if c.early {
+		a.publish(c.tunnel)
+		a.complete(c.routesOK)
+		return
+	}
 	if t := c.tunnel; t != nil {
 		if t.digest == digest {
 			c.log(1, "I", "Preserving previous TUN/TAP instance: %s", t.Device().Name())
@@ -257,7 +263,7 @@ func (a *attempt) openTunnel(ctx context.Context, digest string) (routesOK bool,
 			return false, nil
 		}
 	}
-	t, err := a.plan(ctx, digest)
+	t, err := c.plan(ctx, a.opts, a.prof, a.peer.Addr.Addr(), digest)
 	if err != nil {
 		return false, err
 	}
@@ -273,6 +279,7 @@ func (a *attempt) openTunnel(ctx context.Context, digest string) (routesOK bool,
 // publish hands the data plane its snapshot.
 func (a *attempt) publish(t *device) {
 	p := &path{link: a.link, peer: a.peer, channel: a.channel, traffic: &a.traffic, blockV6: a.opts.BlockIPv6, options: a.occ}
+	p.static, p.filter = a.session == nil, a.filter
 	if t != nil {
 		p.device = t.Device()
 	}

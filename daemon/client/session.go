@@ -28,6 +28,9 @@ func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote
 	if prof.HTTPProxy != nil || prof.SOCKSProxy != nil {
 		a.peer.Addr = link.RemoteAddr()
 	}
+	if opts.Secret.Set() {
+		return a, a.startStatic()
+	}
 	w, err := loadWrapping(opts, prof)
 	if err != nil {
 		return nil, err
@@ -102,7 +105,8 @@ func (a *attempt) options() string {
 	if p.OCCMTU > 0 {
 		s.TunMTU = p.OCCMTU
 	}
-	if p.TLSAuth.Set() && p.KeyDirection != config.KeyBidirectional {
+	s.Static = o.Secret.Set()
+	if (p.TLSAuth.Set() || s.Static) && p.KeyDirection != config.KeyBidirectional {
 		s.KeyDir = int(p.KeyDirection)
 	}
 	if o.CipherDefined && (!o.Pull || contains(o.DataCiphers, o.Cipher)) {

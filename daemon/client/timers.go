@@ -32,7 +32,7 @@ func (a *attempt) timers(now time.Time) time.Time {
 		due(a.exit.until)
 		return next
 	}
-	if !a.heard && !a.opts.TLSServer && a.prof.ConnectTimeout > 0 && due(a.start.Add(a.prof.ConnectTimeout)) {
+	if !a.heard && a.session != nil && !a.opts.TLSServer && a.prof.ConnectTimeout > 0 && due(a.start.Add(a.prof.ConnectTimeout)) {
 		a.c.log(1, "", "Server poll timeout, restarting")
 		a.end(engine.USR1, mgmt.ReasonServerPoll)
 		return now
@@ -88,11 +88,11 @@ func (a *attempt) pingTimers(now time.Time, due func(time.Time) bool) {
 		return
 	}
 	if a.ping.exits {
-		a.c.log(1, "I", "[%s] Inactivity timeout (--ping-exit), exiting", a.name())
+		a.c.log(1, "I", "%sInactivity timeout (--ping-exit), exiting", a.prefix())
 		a.end(engine.TERM, mgmt.ReasonPingExit)
 		return
 	}
-	a.c.log(1, "I", "[%s] Inactivity timeout (--ping-restart), restarting", a.name())
+	a.c.log(1, "I", "%sInactivity timeout (--ping-restart), restarting", a.prefix())
 	a.end(engine.USR1, mgmt.ReasonPingRestart)
 }
 

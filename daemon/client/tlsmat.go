@@ -166,7 +166,7 @@ func (c *Client) verifyStep(s tlsconf.Step) {
 
 // exportCert sets the script variables of a certificate.
 func (c *Client) exportCert(depth int, cert *x509.Certificate) {
-	for _, v := range material.Vars(depth, cert) {
+	for _, v := range certVars(c.opts, depth, cert) {
 		name, value, _ := strings.Cut(v, "=")
 		c.env.Set(name, value)
 	}
@@ -187,6 +187,12 @@ func (c *Client) commonName(cert *x509.Certificate) string {
 // verifyScript runs the tls-verify script for one certificate.
 func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string) error {
 	a.c.exportCert(depth, cert)
+	remove, err := a.exportFile(cert)
+	if err != nil {
+		a.c.log(1, "N", "%v", err)
+		return err
+	}
+	defer remove()
 	call := hooks.Call{
 		Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(a.opts.TLSVerify, ",", " "),
 		Args: []string{fmt.Sprint(depth), subject}, Env: a.c.env,

@@ -2,9 +2,13 @@ package client
 
 import (
 	"context"
+	"net/netip"
 	"sync"
+	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/tunnel"
 )
 
@@ -17,16 +21,15 @@ type device struct {
 }
 
 // plan works out the tunnel of an attempt. Nothing is opened yet.
-func (a *attempt) plan(ctx context.Context, digest string) (*device, error) {
-	c := a.c
+func (c *Client) plan(ctx context.Context, o *config.Options, prof *config.Connection, server netip.Addr, digest string) (*device, error) {
 	t, err := tunnel.Plan(ctx, tunnel.Config{
-		Options: a.opts, Profile: a.prof, Server: a.peer.Addr.Addr(), Net: c.deps.Net, StateDir: c.deps.StateDir,
+		Options: o, Profile: prof, Server: server, Net: c.deps.Net, StateDir: c.deps.StateDir,
 		Env: c.env, Hooks: c.hooks, Log: c.log, State: c.state, UpDown: c.port.UpDown,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &device{Tunnel: t, digest: digest, persist: a.opts.PersistTun}, nil
+	return &device{Tunnel: t, digest: digest, persist: o.PersistTun}, nil
 }
 
 // read starts the reader, which lives until the device is closed.
@@ -37,3 +40,66 @@ func (d *device) read(c *Client) {
 
 // close takes the tunnel down and waits for the reader.
 func (d *device) close(why engine.Stop) error { return d.Close(why, d.wg.Wait) }
+
+// openFirst opens the tunnel before the connection, as peers that do not pull do it, unless up-delay makes them wait.
+func (c *Client) openFirst(ctx context.Context, prof *config.Connection) error {
+	c.early = !c.opts.Pull && !c.opts.UpDelay
+	if !c.early {
+		return nil
+	}
+	if t := c.tunnel; t != nil {
+		c.log(1, "I", "Preserving previous TUN/TAP instance: %s", t.Device().Name())
+		if c.opts.UpRestart {
+			return t.Restarted(ctx, true)
+		}
+		return nil
+	}
+	server, _ := netip.ParseAddr(prof.Remote) // names are looked up later; helper routes need the address
+	t, err := c.plan(ctx, c.opts, prof, server, "")
+	if err != nil {
+		return err
+	}
+	c.tunnel = t
+	if err := t.Open(ctx, "init"); err != nil {
+		return err
+	}
+	t.read(c)
+	c.routesOK = t.RoutesUp(ctx)
+	return nil
+}
+
+// floats reports whether the peer may change its address: with float, and by default without a remote. Any other socket is
+// connected and hears nobody else.
+func (a *attempt) floats() bool { return !a.stream() && (a.prof.Float || a.prof.Remote == "") }
+
+// heardFrom is the first authenticated data of the peer, or data from another address than before, which answers go to
+// from now on (float).
+func (a *attempt) heardFrom(from transport.Peer) {
+	if a.stop != nil {
+		return
+	}
+	first := !a.heard && a.session == nil
+	a.heard = true
+	if from.Addr.IsValid() && from.Addr != a.peer.Addr && a.floats() {
+		a.peer = from
+		if a.connected {
+			a.publish(a.c.tunnel)
+		}
+		if !first {
+			a.c.log(3, "", "[%s] Peer address changed to %s", a.name(), transport.AddrText(from.Addr))
+			a.trustPeer()
+			a.addressChanged()
+		}
+	}
+	if first {
+		a.staticHeard()
+	}
+}
+
+// looped says, at most once a second, that a packet for the server itself came out of the tunnel. Safe for any goroutine.
+func (a *attempt) looped() {
+	if a.told.CompareAndSwap(false, true) {
+		a.c.log(4, "", "Recursive routing detected, drop tun packet to %s", transport.AddrText(a.peer.Addr))
+		time.AfterFunc(time.Second, func() { a.told.Store(false) })
+	}
+}
