@@ -43,14 +43,28 @@ func (t *train) done() {
 // outbound reads the device, finds the client of each packet, and deals the batches to sealing workers.
 type outbound struct {
 	*plane
-	workers []chan *train // closed by run
+	workers []worker
 	free    chan *train
-	relay   sender // for packets to everybody
+	own     sender // for what the reader sends itself
 }
+
+// worker seals for the clients whose slots fall to it, in the order of its queue.
+type worker struct {
+	queue   chan *train  // closed by run
+	pending atomic.Int32 // trains queued or being sealed; only the reader adds
+}
+
+// maxWorkers is how many workers deal can tell apart.
+const maxWorkers = 64
+
+// handOff is from how many packets on a batch is given to a worker that has nothing to do. Sealing fewer takes no longer
+// than waking it.
+const handOff = 8
 
 // newOutbound makes an outbound with n workers; each runs seal on a goroutine of its own.
 func newOutbound(p *plane, n int) *outbound {
-	o := &outbound{plane: p, workers: make([]chan *train, n)}
+	n = min(n, maxWorkers)
+	o := &outbound{plane: p, workers: make([]worker, n)}
 	trains := n*sealQueue + 1
 	o.free = make(chan *train, trains)
 	size := p.dev.BatchSize()
@@ -62,17 +76,17 @@ func newOutbound(p *plane, n int) *outbound {
 		o.free <- t
 	}
 	for w := range o.workers {
-		o.workers[w] = make(chan *train, sealQueue)
+		o.workers[w].queue = make(chan *train, sealQueue)
 	}
-	o.relay = sender{plane: p}
+	o.own = sender{plane: p}
 	return o
 }
 
 // run reads until the device is closed, which is nil, or breaks.
 func (o *outbound) run() error {
 	defer func() {
-		for _, w := range o.workers {
-			close(w)
+		for w := range o.workers {
+			close(o.workers[w].queue)
 		}
 	}()
 	for {
@@ -125,10 +139,16 @@ func (o *outbound) deal(t *train) {
 	}
 	t.users.Store(1)
 	for w := range o.workers {
-		if mine&(1<<w) != 0 {
-			t.users.Add(1)
-			o.workers[w] <- t
+		if mine&(1<<w) == 0 {
+			continue
 		}
+		if t.n < handOff && o.workers[w].pending.Load() == 0 {
+			o.sealFor(w, t, &o.own, now) // nothing of its clients waits, so nothing is overtaken
+			continue
+		}
+		t.users.Add(1)
+		o.workers[w].pending.Add(1)
+		o.workers[w].queue <- t
 	}
 	t.done()
 }
@@ -155,30 +175,33 @@ func (o *outbound) broadcast(t *train, now time.Time) {
 		slots := o.table.all()
 		for s := range slots {
 			if to := slots[s].Load(); to != nil && to.tunnel.Load() != nil && to.vlan == t.vlan[i] {
-				o.relay.add(to, t.packet(i), now)
+				o.own.add(to, t.packet(i), now)
 			}
 		}
 	}
-	o.relay.flush(now)
+	o.own.flush(now)
 }
 
 func (t *train) packet(i int) []byte { return t.bufs[i][tun.Offset : tun.Offset+t.sizes[i]] }
 
-// seal is worker w: it seals and sends what is for its clients, all packets of one client in a row.
+// seal is worker w.
 func (o *outbound) seal(w int) {
 	s := sender{plane: o.plane}
-	for t := range o.workers[w] {
-		now := time.Now()
-		for i := range t.n {
-			to := t.to[i]
-			if to == nil || int(to.slot)%len(o.workers) != w {
-				continue
-			}
+	for t := range o.workers[w].queue {
+		o.sealFor(w, t, &s, time.Now())
+		t.done()
+		o.workers[w].pending.Add(-1)
+	}
+}
+
+// sealFor seals and sends what is for the clients of worker w, all packets of one client in a row.
+func (o *outbound) sealFor(w int, t *train, s *sender, now time.Time) {
+	for i := range t.n {
+		if to := t.to[i]; to != nil && int(to.slot)%len(o.workers) == w {
 			s.add(to, t.packet(i), now)
 		}
-		s.flush(now)
-		t.done()
 	}
+	s.flush(now)
 }
 
 // sender collects payloads for one client in a row, seals them behind each other and sends them together. It belongs

@@ -27,19 +27,6 @@ func (l *taken) Send(_ transport.Peer, pkts [][]byte) error {
 	return nil
 }
 
-// sink is a device that counts what is written.
-type sink struct {
-	tun.Device
-	packets int
-}
-
-func (s *sink) BatchSize() int { return tun.MaxBatch }
-
-func (s *sink) Write(bufs [][]byte, _ int) (int, error) {
-	s.packets += len(bufs)
-	return len(bufs), nil
-}
-
 // TestPlaneAllocs: the whole way of a packet costs no memory: from the device over a sealing worker to the link, and from
 // the link to the device. The race detector empties pools at random, so it is not for this test.
 func TestPlaneAllocs(t *testing.T) {
@@ -98,8 +85,8 @@ func TestPlaneAllocs(t *testing.T) {
 			o.deal(tr)
 			sent += <-link.packets
 		})
-		for _, w := range o.workers {
-			close(w)
+		for w := range o.workers {
+			close(o.workers[w].queue)
 			<-done
 		}
 		if allocs != 0 || sent != (runs+1)*train {
