@@ -349,6 +349,7 @@ func (h *hub) remove(i *instance) {
 	h.table.remove(i)
 	delete(h.instances, i.cid)
 	h.unname(i)
+	h.farewells(i)
 	h.unroute(i)
 	for k := range i.logins {
 		i.logins[k].end()
@@ -366,7 +367,9 @@ func (h *hub) remove(i *instance) {
 	if i.link.RemoteAddr().IsValid() {
 		_ = i.link.Close() // a stream serves one client
 	}
-	h.departed(i, was)
+	if was == established {
+		h.established--
+	}
 }
 
 // name enters an instance under its common name, unname takes it out.

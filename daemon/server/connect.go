@@ -330,11 +330,8 @@ func isAEAD(cipher string) bool {
 	return ok && s.Mode == data.AEAD
 }
 
-// departed tells scripts and the port that a client is gone.
-func (h *hub) departed(i *instance, was phase) {
-	if was == established {
-		h.established--
-	}
+// farewells tells scripts and the port that a client is gone.
+func (h *hub) farewells(i *instance) {
 	env := h.env(i)
 	env.Set("bytes_received", number(i.counts.linkIn.Load()))
 	env.Set("bytes_sent", number(i.counts.linkOut.Load()))
@@ -345,13 +342,14 @@ func (h *hub) departed(i *instance, was phase) {
 	h.disconnectScript(i, env)
 }
 
-// disconnectScript runs client-disconnect for a client whose connect script succeeded.
+// disconnectScript runs client-disconnect for a client whose connect script succeeded. Its addresses are deleted after
+// that.
 func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 	if !i.connected || h.set.ClientDisconnect == "" {
 		return
 	}
 	set := h.set
-	h.inTurn(h.nameTurn(i), hookDeadline, func(ctx context.Context) func() {
+	h.inTurn(append(h.nameTurn(i), addressTurns(i.told)...), hookDeadline, func(ctx context.Context) func() {
 		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Command: set.ClientDisconnect, Env: env}
 		if err := h.script(ctx, call); err != nil {
 			h.logLine("", 1, "W", "%v", err)
