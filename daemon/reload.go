@@ -71,8 +71,13 @@ func (p *process) Reload() ([]mgmt.Reloaded, error) {
 			report = append(report, f)
 		}
 	}
+	if p.adopt(old, merged) {
+		script := mgmt.Reloaded{Option: "script", Outcome: mgmt.OutcomeApplied}
+		if !slices.ContainsFunc(report, func(c mgmt.Reloaded) bool { return c.Option == script.Option }) {
+			report = append(report, script)
+		}
+	}
 	slices.SortFunc(report, func(a, b mgmt.Reloaded) int { return cmp.Compare(a.Option, b.Option) })
-	p.adopt(old, merged)
 	p.tellReload(report)
 	return report, nil
 }
@@ -94,8 +99,8 @@ func (p *process) compare(inForce, next *config.Options) []mgmt.Reloaded {
 }
 
 // adopt is the part of a reload that is about the process. What the management port was told in the meantime stays unless
-// the option changed.
-func (p *process) adopt(old, o *config.Options) {
+// the option changed. It reports whether scripts started or ended.
+func (p *process) adopt(old, o *config.Options) (scriptsChanged bool) {
 	if o.Verb != old.Verb {
 		p.SetVerb(o.Verb)
 	}
@@ -106,7 +111,7 @@ func (p *process) adopt(old, o *config.Options) {
 		p.sig.Remap(remap(o.RemapUSR1))
 	}
 	if p.port == nil {
-		return
+		return false
 	}
 	if o.ManagementLogCache != old.ManagementLogCache {
 		p.port.SetLogCache(o.ManagementLogCache)
@@ -116,7 +121,7 @@ func (p *process) adopt(old, o *config.Options) {
 			p.echo(e)
 		}
 	}
-	p.startScripts(p.ctx, scripts(o))
+	return p.startScripts(p.ctx, scripts(o))
 }
 
 // tellReload logs what a reload did.

@@ -42,14 +42,14 @@ func scripts(o *config.Options) []string {
 
 // startScripts brings the running scripts in line with those that are wanted: new and changed files start, those that are not
 // named any more end. Scripts end with ctx. A changed script attaches before its predecessor leaves, so that there is
-// always somebody to answer.
-func (p *process) startScripts(ctx context.Context, want []string) {
+// always somebody to answer. It reports whether anything changed.
+func (p *process) startScripts(ctx context.Context, want []string) (changed bool) {
 	h := &p.lua
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(want) > 0 && p.env.RunScript == nil {
 		p.Log(1, "W", "WARNING: this build runs no scripts: %s", strings.Join(want, ", "))
-		return
+		return false
 	}
 	if h.running == nil {
 		h.running = make(map[string]*runningScript)
@@ -61,6 +61,7 @@ func (p *process) startScripts(ctx context.Context, want []string) {
 		if old != nil && old.content == sum {
 			continue
 		}
+		changed = true
 		next := p.runScript(ctx, path)
 		next.content = sum
 		h.running[path] = next
@@ -73,8 +74,10 @@ func (p *process) startScripts(ctx context.Context, want []string) {
 		if !slices.Contains(want, path) {
 			r.cancel()
 			delete(h.running, path)
+			changed = true
 		}
 	}
+	return changed
 }
 
 // runScript starts one script.

@@ -101,6 +101,11 @@ func TestReloadKeepsClients(t *testing.T) {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}
 	l.server.WaitLine(t, "hello from Lua", upLimit)
+	l.write(t, "hello.lua", []byte("print('hello ' .. 'again')\nmoongate.every(60, function() end)\n"))
+	if diff := cmp.Diff([]string{"proto,restart", "script,applied"}, l.reload(t)); diff != "" {
+		t.Errorf("report of a changed script (-want +got):\n%s", diff)
+	}
+	l.server.WaitLine(t, "hello again", upLimit)
 
 	l.issue(t, "client", pki.Spec{Name: "newcomer"})
 	newcomer := ours(t, l.client, l.clientArgs("--dev", "tun1", "--verb", "4"))
