@@ -144,9 +144,7 @@ func (c *call) test() {
 	const filler = "the quick brown fox jumps over the lazy dog and wonders whether the line is long enough"
 	n := number(c.args[0])
 	for i := 0; i < n; {
-		for c.out.full() {
-			<-c.out.room
-		}
+		c.waitRoom()
 		if closing, broken := c.out.state(); closing || broken {
 			return
 		}

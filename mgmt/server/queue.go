@@ -31,6 +31,8 @@ type queue struct {
 	skip    bool         // dropping until half of the room is free
 	closing bool         // nothing more is taken in; what is there is written
 	broken  bool         // nothing is written any more
+	batch   bool         // the seat's reader executes commands and will write by itself: the writer is not woken
+	writing bool         // something was taken and is not written yet: nobody else may take
 }
 
 type item struct {
@@ -75,7 +77,9 @@ func (q *queue) push(c class, lines ...[]byte) (dropped int, ok bool) {
 		q.items = append(q.items, item{l, c})
 	}
 	q.bytes[c] += n
-	poke(q.wake)
+	if !q.batch {
+		poke(q.wake)
+	}
 	return 0, true
 }
 
@@ -96,7 +100,7 @@ func (q *queue) take(buf []byte, took *[classes]int) []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	*took = [classes]int{}
-	if q.broken {
+	if q.broken || q.writing {
 		return nil
 	}
 	if q.head == len(q.items) && !q.closing {
@@ -128,6 +132,7 @@ func (q *queue) take(buf []byte, took *[classes]int) []byte {
 		q.items = append(q.items[:0], q.items[q.head:]...)
 		q.head = 0
 	}
+	q.writing = len(buf) > 0
 	return buf
 }
 
@@ -138,9 +143,37 @@ func (q *queue) wrote(took *[classes]int) {
 	for c, n := range took {
 		q.bytes[c] -= n
 	}
+	q.writing = false
 	if q.bytes[reply] <= q.limits.Replies {
 		poke(q.room)
 	}
+}
+
+// begin tells that the seat's reader executes commands, and end that it is done: what it did not write by itself is left to
+// the writer.
+func (q *queue) begin() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.batch = true
+}
+
+// It reports whether the reader did so.
+func (q *queue) end() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	was := q.batch
+	q.batch = false
+	if q.head < len(q.items) || q.lost > 0 || q.closing {
+		poke(q.wake)
+	}
+	return was
+}
+
+// busy reports whether something taken is not written yet.
+func (q *queue) busy() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.writing
 }
 
 // full reports whether the seat has to read replies before it may ask more.

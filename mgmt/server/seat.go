@@ -219,10 +219,19 @@ func (st *seat) read(rest []inputLine) {
 		}
 	}
 	buf := make([]byte, 4096)
+	out := make([]byte, 0, 4096)
 	for {
 		n, err := st.conn.Read(buf)
-		if n > 0 && !st.in.Feed(buf[:n], st.line) {
-			return
+		if n > 0 {
+			st.out.begin()
+			goOn := st.in.Feed(buf[:n], st.line)
+			if goOn && err == nil {
+				st.answer(out)
+			}
+			st.out.end()
+			if !goOn {
+				return
+			}
 		}
 		if err != nil {
 			return
@@ -230,12 +239,39 @@ func (st *seat) read(rest []inputLine) {
 	}
 }
 
-// line executes one line, and reports whether the session goes on. It first waits until the seat has read most of the
-// replies to earlier ones.
-func (st *seat) line(text string, long bool) bool {
+// answer writes what the commands just read have queued, if it is little and nobody else is writing: waking the writer for
+// each reply costs more than the reply.
+func (st *seat) answer(buf []byte) {
+	var took [classes]int
+	b := st.out.take(buf, &took)
+	if len(b) == 0 {
+		return
+	}
+	if _, err := st.conn.Write(b); err != nil {
+		st.out.fail()
+		return
+	}
+	st.out.wrote(&took)
+}
+
+// waitRoom waits until the seat has read most of its replies.
+func (st *seat) waitRoom() {
+	if !st.out.full() {
+		return
+	}
+	batch := st.out.end()
 	for st.out.full() {
 		<-st.out.room
 	}
+	if batch {
+		st.out.begin()
+	}
+}
+
+// line executes one line, and reports whether the session goes on. It first waits until the seat has read most of the
+// replies to earlier ones.
+func (st *seat) line(text string, long bool) bool {
+	st.waitRoom()
 	if closing, broken := st.out.state(); closing || broken {
 		return false
 	}
@@ -257,7 +293,7 @@ func (st *seat) write() {
 		}
 		b := st.out.take(buf, &took)
 		if len(b) == 0 {
-			if closing {
+			if closing && !st.out.busy() {
 				break
 			}
 			<-st.out.wake
