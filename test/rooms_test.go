@@ -65,6 +65,7 @@ var forbidden = []struct{ from, to, because string }{
 	{"daemon/reliable", "net", "the reliability layer is pure: bytes and a time in, bytes and a deadline out"},
 	{"daemon/client", module + "daemon/server", "the engines do not know each other"},
 	{"daemon/server", module + "daemon/client", "the engines do not know each other"},
+	{"daemon", "github.com/miekg/pkcs11", "shared objects only in builds with the tag pkcs11, which this test is not"},
 	{"daemon", "github.com/spf13/cobra", "only cmd knows cobra"},
 	{"mgmt", "github.com/spf13/cobra", "only cmd knows cobra"},
 	{"script", "github.com/spf13/cobra", "only cmd knows cobra"},
