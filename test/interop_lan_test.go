@@ -1,12 +1,19 @@
 package test
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
@@ -246,4 +253,150 @@ func TestServerBridge(t *testing.T) {
 			terminate(t, s)
 		})
 	}
+}
+
+// rawWire is a raw socket on a device: it sends frames of a type for experiments and sees those that come in, each with a
+// mark.
+type rawWire struct{ fd, index int }
+
+func newRawWire(t *testing.T, n *daemontest.Namespace, dev string) *rawWire {
+	t.Helper()
+	w := &rawWire{}
+	n.Do(t, func() (err error) {
+		all := int(uint16(unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8))
+		if w.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, all); err != nil {
+			return err
+		}
+		ifi, err := net.InterfaceByName(dev)
+		if err != nil {
+			return err
+		}
+		w.index = ifi.Index
+		return errors.Join(unix.SetsockoptInt(w.fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1),
+			unix.Bind(w.fd, &unix.SockaddrLinklayer{Protocol: uint16(all), Ifindex: ifi.Index}))
+	})
+	t.Cleanup(func() { _ = unix.Close(w.fd) })
+	return w
+}
+
+// send sends a broadcast, with a tag unless vlan is 0.
+func (w *rawWire) send(t *testing.T, vlan int, mark byte) {
+	t.Helper()
+	f := []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, mark}
+	if vlan > 0 {
+		f = append(f, 0x81, 0, byte(vlan>>8), byte(vlan))
+	}
+	f = append(f, 0x88, 0xb5, mark)
+	f = append(f, make([]byte, 60)...)
+	if err := unix.Sendto(w.fd, f, 0, &unix.SockaddrLinklayer{Ifindex: w.index, Halen: 6}); err != nil {
+		t.Error(err)
+	}
+}
+
+// seen are the marks that came in, with their VLANs, "1" or "2@7", in order.
+func (w *rawWire) seen() []string {
+	var all []string
+	b, oob := make([]byte, 2000), make([]byte, 100)
+	for {
+		n, oobn, _, from, err := unix.Recvmsg(w.fd, b, oob, 0)
+		if err != nil {
+			slices.Sort(all)
+			return all
+		}
+		if n < 15 || b[12] != 0x88 || b[13] != 0xb5 || from.(*unix.SockaddrLinklayer).Pkttype == unix.PACKET_OUTGOING {
+			continue
+		}
+		text := fmt.Sprint(b[14])
+		msgs, _ := unix.ParseSocketControlMessage(oob[:oobn])
+		for _, m := range msgs { // the kernel takes the tag off and tells it aside: 4 status, 4+4 lengths, 2+2 offsets, 2 tag
+			if m.Header.Type == unix.PACKET_AUXDATA && len(m.Data) >= 20 {
+				if vlan := binary.NativeEndian.Uint16(m.Data[16:]) & 0xfff; vlan != 0 {
+					text += fmt.Sprintf("@%d", vlan)
+				}
+			}
+		}
+		all = append(all, text)
+	}
+}
+
+// vlan-tagging: clients are access ports, the device is a port that carries all VLANs. The stock server is asked the same
+// questions.
+func TestVLAN(t *testing.T) {
+	servers := map[string]func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process{"stock": stock, "ours": ours}
+	for _, tt := range []struct {
+		accept                   string
+		client1, client2, device []string // what each sees
+	}{
+		{"all", []string{"2"}, []string{"1", "3"}, []string{"11@7", "12"}},
+		{"tagged", []string{"2"}, []string{"3"}, []string{"11@7", "12@3"}},
+		{"untagged", nil, []string{"1"}, []string{"12"}},
+	} {
+		for name, start := range servers {
+			t.Run(name+" "+tt.accept, func(t *testing.T) {
+				t.Parallel()
+				l := newLAN(t)
+				ccd := l.file("ccd")
+				if err := os.Mkdir(ccd, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				l.write(t, "ccd/client1", []byte("vlan-pvid 7\n"))
+				status := l.file("status")
+				s := start(t, l.server, l.plainServerArgs("--dev", "tap", "--server", "10.8.0.0", "255.255.255.0", "--client-to-client",
+					"--vlan-tagging", "--vlan-accept", tt.accept, "--vlan-pvid", "3", "--client-config-dir", ccd, "--status", status, "1", "--status-version", "2"))
+				s.WaitLine(t, up, upLimit)
+				c1 := stock(t, l.client, tap(l.clientArgs()))
+				c1.WaitLine(t, up, upLimit)
+				c2 := stock(t, l.client2, tap(l.args2()))
+				c2.WaitLine(t, up, upLimit)
+				time.Sleep(1200 * time.Millisecond) // stock servers take data only when the keys are old enough
+				device, one, two := newRawWire(t, l.server, "tap0"), newRawWire(t, l.client, "tap0"), newRawWire(t, l.client2, "tap0")
+				device.send(t, 0, 1)
+				device.send(t, 7, 2)
+				device.send(t, 3, 3)
+				device.send(t, 9, 4)
+				one.send(t, 0, 11)
+				two.send(t, 0, 12)
+				two.send(t, 7, 13) // clients send no tags
+				time.Sleep(500 * time.Millisecond)
+				for _, x := range []struct {
+					name string
+					w    *rawWire
+					want []string
+				}{{"client 1", one, tt.client1}, {"client 2", two, tt.client2}, {"device", device, tt.device}} {
+					if diff := cmp.Diff(x.want, x.w.seen()); diff != "" {
+						t.Errorf("%s (-want +got):\n%s", x.name, diff)
+					}
+				}
+				content(t, status, "02:00:00:00:00:0b@7,client1", "02:00:00:00:00:0c@3,client2")
+				terminate(t, c1)
+				terminate(t, c2)
+				terminate(t, s)
+			})
+		}
+	}
+}
+
+// stale-routes-check forgets stations that were silent, and tells the script; they are learned again.
+// max-routes-per-client bounds how many there are behind one client.
+func TestStations(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t)
+	script, notes := l.learnScript(t)
+	s := ours(t, l.server, l.plainServerArgs("--dev", "tap", "--server", "10.8.0.0", "255.255.255.0", "--script-security", "2",
+		"--learn-address", script, "--stale-routes-check", "2", "1", "--max-routes-per-client", "2", "--verb", "3"))
+	s.WaitLine(t, "Initializing stale route check timer to run every 1 seconds and to removing routes with activity timeout older than 2 seconds", upLimit)
+	s.WaitLine(t, up, upLimit)
+	c := stock(t, l.client, tap(l.clientArgs()))
+	c.WaitLine(t, up, upLimit)
+	ping(t, l.client, "10.8.0.1", 2, 0, "0.1")
+	own := mac(t, l.client, "tap0")
+	content(t, notes, "add "+own+"@0 client1\n", "delete "+own+"@0\n")
+	for _, m := range []string{"02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"} {
+		l.client.Run(t, "ip", "link", "set", "tap0", "address", m)
+		_, _ = l.client.TryRun("ping", "-n", "-c", "1", "-W", "1", "10.8.0.1")
+	}
+	content(t, notes, "add 02:00:00:00:00:01@0 client1\n", "add 02:00:00:00:00:02@0 client1\n")
+	s.WaitLine(t, "MULTI ROUTE: route quota (2) exceeded for client1/10.99.0.2:", 5*time.Second)
+	terminate(t, c)
+	terminate(t, s)
 }

@@ -58,11 +58,12 @@ func (in *inbound) toAll(from *instance, payload []byte, now time.Time) {
 
 // frameToDevice queues a frame for the device, with the tag of the client's VLAN where the device wants one.
 func (in *inbound) frameToDevice(i *instance, pkt, frame []byte) {
-	if in.vlans == nil || in.vlans.bare(i.vlan) {
+	switch v := in.vlans; {
+	case v == nil || v.accept != "tagged" && i.vlan == v.pvid:
 		in.toDevice(pkt, frame)
-		return
+	case v.accept != "untagged":
+		in.device = append(in.device, tagged(frame, i.vlan))
 	}
-	in.device = append(in.device, tagged(frame, i.vlan))
 }
 
 // station is the client of frame i of a batch, or all of its VLAN. It takes the tag off.
@@ -95,7 +96,8 @@ func (o *outbound) station(t *train, i int, now int64) (to *instance, all bool) 
 //
 //	from the device   untagged  → VLAN of vlan-pvid, unless vlan-accept is tagged
 //	                  tagged    → VLAN of the tag, unless vlan-accept is untagged
-//	to the device     tagged with the client's VLAN, untagged in that of vlan-pvid
+//	to the device     tagged with the client's VLAN; those of vlan-pvid untagged, unless vlan-accept is tagged; with
+//	                  untagged no others
 //	from a client     untagged only
 //	to a client       untagged
 //
@@ -120,9 +122,6 @@ func (v *vlans) admit(frame []byte) (uint16, bool) {
 	}
 	return v.pvid, v.accept != "tagged"
 }
-
-// bare reports that frames of a VLAN go to the device without a tag.
-func (v *vlans) bare(vlan uint16) bool { return vlan == v.pvid }
 
 // setPort sets the limits of a client's frames.
 func (h *hub) setPort(i *instance) {

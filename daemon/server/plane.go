@@ -67,7 +67,7 @@ func (p *plane) badSource(i *instance, src netip.Addr) {
 
 // quota logs that a client has too many stations.
 func (p *plane) quota(i *instance) {
-	p.hub.limitedLog(i.addressText(), 1, "", "MULTI ROUTE: route quota (%d) exceeded for %s (see --max-routes-per-client option)", i.maxStations, i.addressText())
+	p.hub.limitedLog(i.addressText(), 1, "", "MULTI ROUTE: route quota (%d) exceeded for %s/%s (see --max-routes-per-client option)", i.maxStations, i.commonName, i.addressText())
 }
 
 // floated asks the hub to move a client that sent an authentic packet from another address.
