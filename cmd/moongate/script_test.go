@@ -45,6 +45,7 @@ func TestScriptErrorsInTheDaemonsLog(t *testing.T) {
 	handler := write("handler.lua", "moongate.on('hold', function(ev)\n  local x = nil + 1\nend)\n")
 	good := write("good.lua", "moongate.on('hold', function(ev) print('held, as for ' .. ev.seconds) end)\n")
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	log := &logBuffer{}
 	done := make(chan int)
 	go func() {
