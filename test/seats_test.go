@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -82,7 +83,6 @@ func seatsUnderTraffic(t *testing.T, plan seatsPlan) {
 	o.WaitLine(t, up, upLimit)
 	churn := manage(t, others)
 
-	l.server.Start(t, "iperf3", "-s", "-B", "10.8.0.1")
 	free := l.iperf(t, 0, plan.run)
 	rate := free / 4 // leaves room for iperf3, both daemons and sixteen clients on two processors
 	pid, err := ctl.PID(t.Context())
@@ -122,12 +122,10 @@ func seatsUnderTraffic(t *testing.T, plan seatsPlan) {
 // arrived, in Mbit/s.
 func (l *lab) iperf(t *testing.T, rate float64, d time.Duration) float64 {
 	t.Helper()
-	args := []string{"iperf3", "-c", "10.8.0.1", "-J", "-t", strconv.FormatFloat(d.Seconds(), 'f', 1, 64)}
-	if i := strings.IndexByte(args[5], '.'); i >= 0 && args[5][i:] != ".0" {
-		args[5] = strconv.Itoa(int(d.Seconds()) + 1) // it takes whole seconds
-	} else {
-		args[5] = strconv.Itoa(int(d.Seconds()))
-	}
+	server := l.server.Start(t, "iperf3", "-s", "-1", "--forceflush") // one for each run: none inherits the last one's end
+	server.WaitLine(t, "Server listening", upLimit)
+	defer server.Stop(t)
+	args := []string{"iperf3", "-c", "10.8.0.1", "-J", "-t", strconv.Itoa(int(math.Ceil(d.Seconds())))} // it takes whole seconds
 	if rate > 0 {
 		args = append(args, "-b", strconv.FormatFloat(rate*1e6, 'f', 0, 64))
 	}
@@ -141,16 +139,11 @@ func (l *lab) iperf(t *testing.T, rate float64, d time.Duration) float64 {
 			} `json:"sum_received"`
 		}
 	}
-	for try := 0; ; try++ { // the server may still be starting, or ending the last run
-		out, err := l.client.Command(ctx, args[0], args[1:]...).Output()
-		if jerr := json.Unmarshal(out, &report); jerr == nil && err == nil && report.Error == "" {
-			return report.End.SumReceived.BitsPerSecond / 1e6
-		}
-		if try == 40 || ctx.Err() != nil {
-			t.Fatalf("iperf3: %v %s\n%s", err, report.Error, out)
-		}
-		time.Sleep(50 * time.Millisecond)
+	out, err := l.client.Command(ctx, args[0], args[1:]...).Output()
+	if jerr := json.Unmarshal(out, &report); jerr != nil || err != nil || report.Error != "" {
+		t.Fatalf("iperf3: %v %s\n%s", err, report.Error, out)
 	}
+	return report.End.SumReceived.BitsPerSecond / 1e6
 }
 
 func median(all []float64) float64 {
