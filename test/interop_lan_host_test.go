@@ -148,9 +148,22 @@ func program(t *testing.T) string {
 	return path
 }
 
-// user and group: the rights are given up once the tunnel is up, in all threads, and a restart still works.
-func TestPrivileges(t *testing.T) {
+// What needs the program as it is released.
+func TestReleased(t *testing.T) {
+	t.Parallel()
 	path := program(t)
+	for name, f := range map[string]func(*testing.T, string){
+		"rights": testPrivileges, "service manager": testServiceManager, "background": testBackground, "few threads": testFewThreads,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, path)
+		})
+	}
+}
+
+// user and group: the rights are given up once the tunnel is up, in all threads, and a restart still works.
+func testPrivileges(t *testing.T, path string) {
 	drop := []string{"--user", "nobody", "--group", "nogroup", "--persist-key"}
 	for _, persist := range []bool{false, true} {
 		t.Run(fmt.Sprintf("persist-tun=%v", persist), func(t *testing.T) {
@@ -249,10 +262,10 @@ func notifySocket(t *testing.T, path string) (received func() []string) {
 }
 
 // What the service manager hears, beside stock: a daemon under it stays in front.
-func TestServiceManager(t *testing.T) {
-	path := program(t)
+func testServiceManager(t *testing.T, path string) {
 	for _, mode := range []string{"front", "daemon"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			var want []string
 			for i, exe := range []string{daemontest.RequireOpenVPN(t), path} {
 				l := newLab(t)
@@ -261,8 +274,7 @@ func TestServiceManager(t *testing.T) {
 				if mode == "daemon" {
 					args = append(args, "--daemon", "ovpn-test", "--cd", l.dir)
 				}
-				t.Setenv("NOTIFY_SOCKET", l.file("notify"))
-				p := l.server.Start(t, exe, args...)
+				p := l.server.Start(t, "env", append([]string{"NOTIFY_SOCKET=" + l.file("notify"), exe}, args...)...)
 				content(t, l.file("log"), up)
 				content(t, l.file("pid"), fmt.Sprintf("%d\n", p.PID()))
 				var got []string
@@ -292,9 +304,7 @@ func TestServiceManager(t *testing.T) {
 
 // In the background: the process in front ends with status 0, the other one logs to the file, gives up its rights in a
 // changed root, and ends by its pid file.
-func TestBackgroundWithoutRights(t *testing.T) {
-	t.Parallel()
-	path := program(t)
+func testBackground(t *testing.T, path string) {
 	l := newLab(t)
 	jail := l.file("jail")
 	if err := os.MkdirAll(jail+"/tmp", 0o777); err != nil {
@@ -334,9 +344,7 @@ func TestBackgroundWithoutRights(t *testing.T) {
 }
 
 // A limit of ten tasks, as old units set it, is enough for a server with a client, scripts included.
-func TestFewThreads(t *testing.T) {
-	t.Parallel()
-	path := program(t)
+func testFewThreads(t *testing.T, path string) {
 	l := newLab(t)
 	script, notes := l.learnScript(t)
 	s := l.server.Start(t, "prlimit", append([]string{"--nproc=10", path}, l.serverArgs("--script-security", "2", "--learn-address", script, "--client-connect", "/bin/true")...)...)
