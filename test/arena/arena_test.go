@@ -85,7 +85,8 @@ func BenchmarkTunnel(b *testing.B) {
 	for _, c := range list {
 		b.Run(c.name, func(b *testing.B) { report(b, medians(c.took)) })
 	}
-	b.Logf("medians of %d turns each\n%s%s", rounds, table(list), strings.Join(notes, "\n"))
+	// A benchmark that passes keeps its log to itself, so this goes out directly.
+	fmt.Printf("\nmedians of %d turns each\n%s%s\n", rounds, table(list), strings.Join(notes, "\n"))
 }
 
 func report(b *testing.B, f figures) {
