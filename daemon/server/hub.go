@@ -144,7 +144,6 @@ func (h *hub) input(p controlPacket, now time.Time) {
 		return
 	}
 	i.counts.linkIn.Add(uint64(len(p.b)))
-	i.counts.linkIn.Add(uint64(len(p.b)))
 	i.counts.lastIn.Store(now.Unix())
 	h.step(i, now)
 }
