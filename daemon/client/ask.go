@@ -105,6 +105,13 @@ func (c *Client) fileCredentials() (user, pass string, err error) {
 			pass = text
 		}
 	}
+	switch {
+	case user != "":
+	case len(b) == 0:
+		return "", "", fmt.Errorf("Error reading username from Auth authfile: %s", src) //nolint:staticcheck // the line scripts know
+	default:
+		return "", "", fmt.Errorf("ERROR: username from Auth authfile '%s' is empty", src) //nolint:staticcheck // the line scripts know
+	}
 	return user, pass, nil
 }
 

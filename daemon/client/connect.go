@@ -49,6 +49,9 @@ func (c *Client) prepare(ctx context.Context) (*attempt, engine.Stop) {
 			return nil, c.tlsFailed(ctx, err)
 		}
 	}
+	if _, err := loadWrapping(c.opts, prof); err != nil && !c.opts.Secret.Set() {
+		return nil, fatal(err) // before anything is opened
+	}
 	if err := c.openFirst(ctx, prof); err != nil {
 		return nil, c.failedStep(ctx, err)
 	}

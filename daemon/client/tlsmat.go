@@ -33,7 +33,15 @@ func (c *Client) loadTLS(ctx context.Context, _ *config.Connection) (*tlsMateria
 		return nil, err
 	}
 	conf, err := tlsconf.Build(*o)
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, tlsconf.ErrPassphrase):
+		return nil, err
+	case c.opts.PKCS12.Set():
+		return nil, fmt.Errorf("Error reading PKCS#12 file %s: %w", c.opts.PKCS12, err) //nolint:staticcheck // the line scripts know
+	case strings.Contains(err.Error(), "private key") || strings.HasPrefix(err.Error(), "key:"):
+		return nil, fmt.Errorf("Cannot load private key file %s: %w", c.opts.Key, err) //nolint:staticcheck // the line scripts know
+	default:
 		return nil, err
 	}
 	for _, n := range conf.Notes() {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 )
@@ -23,12 +24,23 @@ func (s Source) Load() ([]byte, error) {
 	if s.Inline != nil {
 		return s.Inline, nil
 	}
-	b, err := os.ReadFile(s.Path)
+	f, err := os.Open(s.Path)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.Path, err)
 	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSource+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.Path, err)
+	}
+	if len(b) > maxSource {
+		return nil, fmt.Errorf("read %s: larger than %d MB, which no file of keys, certificates or passwords is", s.Path, maxSource>>20)
+	}
 	return b, nil
 }
+
+// maxSource bounds what is read from one file, in bytes.
+const maxSource = 16 << 20
 
 // String is the path, or [INLINE].
 func (s Source) String() string {

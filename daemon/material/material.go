@@ -46,7 +46,7 @@ func TLSOptions(o *config.Options) (tlsconf.Options, error) {
 		}
 		t.PKCS12 = der
 	}
-	return t, nil
+	return t, check(o, &t)
 }
 
 func verify(o *config.Options) tlsconf.Verify {
@@ -88,7 +88,7 @@ func StaticKey(option string, src config.Source) (*keys.StaticKey, error) {
 	}
 	key, err := keys.ParseStaticKey(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s key %s: %w", option, src, err)
+		return nil, fmt.Errorf("Insufficient key material or header text not found in file '%s' (--%s): %w", src, option, err) //nolint:staticcheck // stock's line
 	}
 	return key, nil
 }

@@ -1,0 +1,63 @@
+package material
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+)
+
+// check looks whether the files hold what their options promise, so that the message names the file and what to do, and so
+// that an empty file is never taken for an option that was not given.
+func check(o *config.Options, t *tlsconf.Options) error {
+	for _, f := range []struct {
+		src   config.Source
+		text  []byte
+		kind  string
+		label string // end of the PEM label
+	}{
+		{o.CA, t.CA, "Cannot load CA certificate file %s (no entries were read)", "CERTIFICATE"},
+		{o.Cert, t.Cert, "Cannot load certificate file %s", "CERTIFICATE"},
+		{o.Key, t.Key, "Cannot load private key file %s", "PRIVATE KEY"},
+		{o.ExtraCerts, t.ExtraCerts, "Error reading extra certificate: %s", "CERTIFICATE"},
+	} {
+		if !f.src.Set() || hasBlock(f.text, f.label) {
+			continue
+		}
+		return fmt.Errorf(f.kind+": %s", f.src, hint(f.text, f.label))
+	}
+	if o.PKCS12.Set() && len(t.PKCS12) == 0 {
+		return fmt.Errorf("Error reading PKCS#12 file %s: it is empty", o.PKCS12) //nolint:staticcheck // the line scripts know
+	}
+	return nil
+}
+
+// hasBlock reports whether text has a PEM block whose label ends so.
+func hasBlock(text []byte, label string) bool {
+	for {
+		var b *pem.Block
+		if b, text = pem.Decode(text); b == nil {
+			return false
+		}
+		if strings.HasSuffix(b.Type, label) {
+			return true
+		}
+	}
+}
+
+// hint says what a file holds instead.
+func hint(text []byte, label string) string {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return "it is empty"
+	}
+	if b, _ := pem.Decode(text); b != nil {
+		return fmt.Sprintf("it holds a %q, a %q is needed", b.Type, label)
+	}
+	if text[0] == 0x30 {
+		return "it is in DER form, PEM is needed: openssl x509 or pkey with -inform DER converts it"
+	}
+	return fmt.Sprintf("there is no PEM block %q in it", label)
+}
