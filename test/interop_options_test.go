@@ -177,6 +177,28 @@ func TestPeersOpenFirst(t *testing.T) {
 	}
 }
 
+// A tls-server takes a peer that starts over at once, without waiting for the old session to time out.
+func TestPeerStartsOver(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	keys := func(name string) []string {
+		return []string{"--verb", "3", "--ping-restart", "60", "--ca", l.file("ca.crt"), "--cert", l.file(name + ".crt"), "--key", l.file(name + ".key")}
+	}
+	s := ours(t, l.server, l.peerArgs(false, append(keys("server"), "--tls-server", "--dh", "none")...))
+	s.WaitLine(t, "UDPv4 link remote: [AF_UNSPEC]", upLimit)
+	for range 3 {
+		c := stock(t, l.client, l.peerArgs(true, append(keys("client"), "--tls-client")...))
+		c.WaitLine(t, up, upLimit)
+		ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+		c.Signal(t, syscall.SIGKILL)
+		c.Wait(t, upLimit)
+	}
+	if n := strings.Count(s.Log(), "Peer Connection Initiated with [AF_INET]10.99.0.2:1194"); n != 3 {
+		t.Errorf("%d connections, want 3:\n%s", n, s.Log())
+	}
+	terminate(t, s)
+}
+
 // What scripts learn about the peer's certificate and session is what stock tells them.
 func TestCertificateVariables(t *testing.T) {
 	t.Parallel()

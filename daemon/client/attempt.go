@@ -69,6 +69,7 @@ type attempt struct {
 		mark  uint64
 	}
 	filter  *filter
+	next    *caller   // wants to replace the session
 	usageAt time.Time // of the next look at the newest key's use
 	since   time.Time // CONNECTED
 
@@ -110,6 +111,7 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 		a.link.Close()
 		if a.session != nil {
 			a.session.Close()
+			a.dropCaller()
 		}
 		a.wg.Wait()
 		close(a.done)
@@ -157,7 +159,11 @@ func (a *attempt) step(now time.Time) time.Time {
 	if a.session == nil {
 		return time.Time{}
 	}
-	return a.session.Step(now)
+	deadline := a.session.Step(now)
+	if a.next != nil {
+		deadline = earliest(deadline, a.next.session.Step(now))
+	}
+	return deadline
 }
 
 // post hands f to the owner from another goroutine of the attempt.
@@ -183,6 +189,9 @@ func (a *attempt) input(p controlPacket) {
 		return
 	}
 	now := time.Now()
+	if a.called(p, now) {
+		return
+	}
 	if err := a.session.Input(p.b, now); err != nil {
 		a.controlError(p, err)
 		return
@@ -199,9 +208,16 @@ func (a *attempt) flush(now time.Time) {
 	for a.session != nil {
 		pkt, ok := a.session.Next()
 		if !ok {
-			return
+			break
 		}
 		a.send(pkt, now)
+	}
+	for a.next != nil {
+		pkt, ok := a.next.session.Next()
+		if !ok {
+			break
+		}
+		a.sendTo(a.next.peer, pkt, now)
 	}
 }
 
@@ -210,7 +226,11 @@ func (a *attempt) send(pkt []byte, now time.Time) {
 		a.traffic.lastSent.Store(now.UnixNano())
 		return
 	}
-	if err := a.link.Send(a.peer, [][]byte{pkt}); err != nil {
+	a.sendTo(a.peer, pkt, now)
+}
+
+func (a *attempt) sendTo(peer transport.Peer, pkt []byte, now time.Time) {
+	if err := a.link.Send(peer, [][]byte{pkt}); err != nil {
 		a.noteError(err)
 	}
 	a.traffic.linkWrite.Add(uint64(len(pkt)))

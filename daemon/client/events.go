@@ -23,6 +23,7 @@ func (a *attempt) events(now time.Time) (any bool) {
 		any = true
 		a.event(e, now)
 	}
+	a.callerEvents(now)
 	return any
 }
 

@@ -31,27 +31,9 @@ func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote
 	if opts.Secret.Set() {
 		return a, a.startStatic()
 	}
-	w, err := loadWrapping(opts, prof)
-	if err != nil {
-		return nil, err
-	}
 	a.occ = a.options()
-	occ := a.occ
-	if opts.DisableOCC {
-		occ = "V4"
-	}
-	reneg := opts.RenegSec
-	a.session, err = control.New(control.Config{
-		Role: role(opts), TLS: a.handshake(), Wrap: w.wrap, StaticKey: w.static, ResetOp: w.reset,
-		LocalOptions: occ, PeerInfo: a.announce(), PacketSize: packetSize(prof, remote),
-		TLSTimeout: opts.TLSTimeout, HandWindow: opts.HandWindow, TranWindow: opts.TranWindow, RenegAfter: reneg,
-		Wake: func() {
-			select {
-			case a.wake <- struct{}{}:
-			default:
-			}
-		},
-	}, now)
+	var err error
+	a.session, err = a.newSession(now)
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
@@ -69,6 +51,30 @@ func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote
 		a.exportAddress("untrusted")
 	}
 	return a, nil
+}
+
+// newSession makes a control session over the link.
+func (a *attempt) newSession(now time.Time) (*control.Session, error) {
+	w, err := loadWrapping(a.opts, a.prof)
+	if err != nil {
+		return nil, err
+	}
+	occ := a.occ
+	if a.opts.DisableOCC {
+		occ = "V4"
+	}
+	reneg := a.opts.RenegSec
+	return control.New(control.Config{
+		Role: role(a.opts), TLS: a.handshake(), Wrap: w.wrap, StaticKey: w.static, ResetOp: w.reset,
+		LocalOptions: occ, PeerInfo: a.announce(), PacketSize: packetSize(a.prof, a.peer.Addr),
+		TLSTimeout: a.opts.TLSTimeout, HandWindow: a.opts.HandWindow, TranWindow: a.opts.TranWindow, RenegAfter: reneg,
+		Wake: func() {
+			select {
+			case a.wake <- struct{}{}:
+			default:
+			}
+		},
+	}, now)
 }
 
 // packetSize is the largest control packet as UDP payload or TCP frame: the option bounds the IP packet.

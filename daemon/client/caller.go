@@ -1,0 +1,91 @@
+package client
+
+import (
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+	"github.com/moongate-vpn/moongate/daemon/wire"
+)
+
+// caller is a second peer that starts a session with a tls-server while one is up: the same one after a restart, most
+// likely. It replaces the session once it has proved who it is, and not before.
+type caller struct {
+	session *control.Session
+	peer    transport.Peer
+	started time.Time
+	held    []control.Event // for the moment it takes over
+}
+
+// called takes a control packet that belongs to another session than the one that is up. It reports whether it did.
+//
+// The session id is at the same place under every wrapping, so that a stranger's packet does not touch the replay window
+// of the session that is up.
+func (a *attempt) called(p controlPacket, now time.Time) bool {
+	if !a.trusted || role(a.opts) != keys.Server || a.stream() || len(p.b) < 9 || wire.SessionID(p.b[1:9]) == a.session.Peer() {
+		return false
+	}
+	op, _, err := wire.ParseHeader(p.b)
+	if err != nil {
+		return true
+	}
+	if a.next != nil && now.Sub(a.next.started) > a.opts.HandWindow {
+		a.dropCaller()
+	}
+	if a.next == nil {
+		if !op.IsHardReset() {
+			return true
+		}
+		s, err := a.newSession(now)
+		if err != nil {
+			a.c.log(1, "N", "TLS Error: %v", err)
+			return true
+		}
+		a.next = &caller{session: s, peer: p.from, started: now}
+	}
+	if p.from.Addr == a.next.peer.Addr {
+		if err := a.next.session.Input(p.b, now); err != nil {
+			a.controlError(p, err)
+		}
+	}
+	return true
+}
+
+// callerEvents moves a caller's session on and lets it take over when its first key is active.
+func (a *attempt) callerEvents(now time.Time) {
+	for a.next != nil {
+		e, ok := a.next.session.Event()
+		if !ok {
+			return
+		}
+		switch e := e.(type) {
+		case control.Active:
+			a.replace(e, now)
+		case control.Failed:
+			a.c.log(1, "N", "TLS Error: %v", e.Err)
+			a.dropCaller()
+		default:
+			a.next.held = append(a.next.held, e)
+		}
+	}
+}
+
+// replace makes the caller's session the one that is up.
+func (a *attempt) replace(e control.Active, now time.Time) {
+	next := a.next
+	a.next = nil
+	a.session.Close()
+	a.session, a.peer = next.session, next.peer
+	for _, held := range next.held {
+		a.event(held, now)
+	}
+	a.event(e, now)
+}
+
+func (a *attempt) dropCaller() {
+	if a.next != nil {
+		a.next.session.Close()
+		a.next = nil
+	}
+}
