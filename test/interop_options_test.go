@@ -347,6 +347,11 @@ func TestKeysAndPeers(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.stockServer(t)
+	for _, b := range both {
+		c := b.start(t, l.client, l.clientArgs("--ns-cert-type", "client"))
+		c.WaitLine(t, "require nsCertType=CLIENT", upLimit)
+		c.Stop(t)
+	}
 	run := func(args ...string) {
 		if out, err := exec.CommandContext(t.Context(), "openssl", args...).CombinedOutput(); err != nil { //nolint:gosec // our own arguments
 			t.Fatalf("openssl %s: %v\n%s", args[0], err, out)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -312,6 +313,9 @@ func (a *attempt) noteError(err error) { a.c.log(1, "N", "%v", err) }
 
 // notePacket logs a data packet that was dropped, at most one a second. Safe for any goroutine.
 func (a *attempt) notePacket(err error) {
+	if a.opts.MuteReplayWarnings && errors.Is(err, data.ErrReplay) {
+		return
+	}
 	if a.told.CompareAndSwap(false, true) {
 		a.c.log(1, "", "Authenticate/Decrypt packet error: %v", err)
 		time.AfterFunc(time.Second, func() { a.told.Store(false) })

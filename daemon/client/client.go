@@ -116,6 +116,7 @@ func (c *Client) warnCaching() { c.caching.Do(func() { c.log(1, "W", CachingWarn
 
 // Run connects again and again until a signal other than SIGUSR1 ends it. See engine.Engine.
 func (c *Client) Run(ctx context.Context) engine.Stop {
+	c.warnUnsupported()
 	first := !c.deps.Reread
 	for {
 		stop, ok := c.beforeAttempt(ctx, first)

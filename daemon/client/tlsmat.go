@@ -152,8 +152,8 @@ func (c *Client) tlsFailed(ctx context.Context, err error) engine.Stop {
 // handshake returns the TLS configuration of one handshake, whose checks are logged and exported to scripts.
 func (a *attempt) handshake() *tls.Config {
 	h := tlsconf.Hooks{Step: a.c.verifyStep}
-	if a.opts.TLSVerify != "" {
-		h.Cert = a.verifyScript
+	if a.opts.TLSVerify != "" || a.opts.NSCertType != "" {
+		h.Cert = a.verifyCert
 	}
 	return a.c.tls.conf.TLS(h)
 }
@@ -190,6 +190,19 @@ func (c *Client) commonName(cert *x509.Certificate) string {
 		return ""
 	}
 	return name
+}
+
+// verifyCert does the checks of one certificate that are ours: ns-cert-type and the tls-verify script.
+func (a *attempt) verifyCert(depth int, cert *x509.Certificate, subject string) error {
+	if depth == 0 {
+		if err := a.checkNSCertType(cert, subject); err != nil {
+			return err
+		}
+	}
+	if a.opts.TLSVerify == "" {
+		return nil
+	}
+	return a.verifyScript(depth, cert, subject)
 }
 
 // verifyScript runs the tls-verify script for one certificate.
