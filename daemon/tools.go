@@ -16,6 +16,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 )
@@ -258,8 +259,14 @@ func testCrypto(o *config.Options, w io.Writer) error {
 	if cipher == "" {
 		cipher = "BF-CBC"
 	}
-	var block keys.Block
-	_, _ = rand.Read(block[:]) // never fails
+	if _, ok := data.Lookup(cipher); !ok {
+		return fmt.Errorf("Cipher %s not supported", cipher) //nolint:staticcheck // the line scripts know
+	}
+	secret, err := material.StaticKey("secret", o.Secret)
+	if err != nil {
+		return err
+	}
+	block := keys.Block(secret[:])
 	end := func(role keys.Role) (*data.Channel, error) {
 		c, err := data.New(data.Params{Role: role, Cipher: cipher, Auth: o.Auth, V2: true, ReplayWindow: 64, ReplayTime: time.Minute})
 		if err != nil {
@@ -290,6 +297,6 @@ func testCrypto(o *config.Options, w io.Writer) error {
 			return fmt.Errorf("open %d bytes: %w", n, err)
 		}
 	}
-	stamp(w, "crypto self-test mode SUCCEEDED.")
+	stamp(w, "OpenVPN crypto self-test mode SUCCEEDED.")
 	return nil
 }

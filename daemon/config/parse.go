@@ -108,7 +108,7 @@ func (p *parser) checkTool() (bool, error) {
 		return true, p.deviceType()
 	case "test-crypto":
 		if !o.Secret.Set() {
-			return true, errorf("--test-crypto requires --secret")
+			return true, errorf("You must define key file (--secret)")
 		}
 	case "genkey":
 		if o.Secret.Set() && len(o.Tool.Args) == 0 {
