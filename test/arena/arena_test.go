@@ -38,7 +38,7 @@ func contenders(b *testing.B) (list []*contender, notes []string) {
 	if err != nil {
 		notes = append(notes, "NO FIGURES OF STOCK: the openvpn program is not installed")
 	}
-	wg, err := buildWireGuard()
+	wg, err := buildWireGuard(dir)
 	if err != nil {
 		notes = append(notes, "NO FIGURES OF WIREGUARD-GO: "+err.Error())
 	}

@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -108,19 +107,13 @@ func authority(tb testing.TB) string {
 }
 
 // buildWireGuard builds wireguard-go from the module that our devices come from.
-var buildWireGuard = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "arena")
-	if err != nil {
-		return "", err
-	}
+func buildWireGuard(dir string) (string, error) {
 	exe := filepath.Join(dir, "wireguard-go")
-	out, err := exec.Command("go", "build", "-o", exe, "golang.zx2c4.com/wireguard").CombinedOutput()
-	if err != nil {
-		_ = os.RemoveAll(dir)
+	if out, err := exec.Command("go", "build", "-o", exe, "golang.zx2c4.com/wireguard").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build wireguard-go: %w\n%s", err, out)
 	}
 	return exe, nil
-})
+}
 
 // wireguard is a tunnel between two wireguard-go processes.
 func wireguard(exe string) func(testing.TB, *hosts) {
