@@ -30,7 +30,7 @@ quick: ## tests that need neither root nor the stock daemon
 # Everything: units, engines in memory, commands, prompt, examples, and the stock daemon in network
 # namespaces, with the race detector. Installs what is missing first.
 test: deps build ## run everything (Debian, root)
-	$(GO) test -race -timeout 9m ./...
+	$(GO) test -race -parallel 5 -timeout 9m ./...
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./daemon/config ./daemon/tokens
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./test -run PKCS11
 

@@ -98,6 +98,9 @@ func (p *process) close() {
 	if p.pidFile != "" {
 		_ = os.Remove(p.pidFile) // after a chroot it cannot be found, as with stock
 	}
+	if p.stateDir != "" {
+		_ = os.Remove(p.stateDir) // stays while a daemon of this namespace has notes in it
+	}
 	p.lg.Close()
 }
 

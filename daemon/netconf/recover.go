@@ -54,9 +54,14 @@ func (j *Journal) write() error {
 		return err
 	}
 	tmp := j.path + ".tmp"
-	if err := os.WriteFile(tmp, data, 0o600); errors.Is(err, fs.ErrPermission) {
+	err = os.WriteFile(tmp, data, 0o600)
+	if errors.Is(err, fs.ErrNotExist) && os.MkdirAll(filepath.Dir(tmp), 0o700) == nil {
+		err = os.WriteFile(tmp, data, 0o600) // another daemon left and took the empty folder with it
+	}
+	if errors.Is(err, fs.ErrPermission) {
 		return os.WriteFile(j.path, data, 0o600) // the file is ours, the folder is not: see HandOver
-	} else if err != nil {
+	}
+	if err != nil {
 		return err
 	}
 	return os.Rename(tmp, j.path)
