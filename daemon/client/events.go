@@ -8,7 +8,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/engine"
-	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
@@ -99,7 +99,7 @@ func (a *attempt) useCredentials() bool {
 
 // tlsUp is a finished TLS handshake.
 func (a *attempt) tlsUp(e control.TLSUp) {
-	a.c.log(2, "", "%s", material.Describe(&e.State))
+	a.c.log(2, "", "Control Channel: %s", tlsconf.Describe(&e.State))
 	a.exportKeyingMaterial(e)
 	if e.KeyID != 0 {
 		return

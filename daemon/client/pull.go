@@ -10,6 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
@@ -157,53 +158,22 @@ func (a *attempt) startChannel(peerID int) error {
 	o, p := a.opts, a.prof
 	params := data.Params{
 		Role: role(o), Cipher: a.key.cipher, Auth: o.Auth, PeerID: data.NoPeerID, V2: peerID >= 0,
-		Framing: framing(o.Framing), Decompress: o.AllowCompression == "asym" || o.AllowCompression == "yes",
+		Framing: material.Framing(o.Framing), Decompress: o.AllowCompression == "asym" || o.AllowCompression == "yes",
 		ReplayWindow: o.ReplayWindow, ReplayTime: o.ReplayTime, NoReplay: o.NoReplay, TAP: o.DevType == config.DevTap,
 	}
 	if peerID >= 0 {
 		params.PeerID = uint32(peerID)
 	}
 	outer := data.Outer{IPv6: a.peer.Addr.Addr().Is6(), TCP: p.Proto.IsTCP(), SOCKS: p.SOCKSProxy != nil}
+	if err := material.SetLimits(&params, p, outer); err != nil {
+		return err
+	}
 	var err error
-	if params.Fragment, err = data.FragmentSizeOf(params, limit(p.Fragment, p.FragmentEncap, false), outer); err != nil {
-		return err
-	}
-	if params.MSSLimit, err = data.MSSLimitOf(params, limit(p.MSSFix, p.MSSFixEncap, p.MSSFixFixed), outer); err != nil {
-		return err
-	}
 	if a.channel, err = data.New(params); err != nil {
 		return err
 	}
 	a.usageAt = time.Now().Add(usageInterval)
 	return a.installKey(0)
-}
-
-func limit(bytes int, encap, fixed bool) data.Limit {
-	l := data.Limit{Bytes: bytes}
-	switch {
-	case fixed:
-		l.Mode = data.LimitFixed
-	case encap:
-		l.Mode = data.LimitMTU
-	}
-	return l
-}
-
-func framing(f config.Framing) data.Framing {
-	switch f {
-	case config.FramingLZO:
-		return data.FramingLZO
-	case config.FramingStub:
-		return data.FramingStub
-	case config.FramingLZ4:
-		return data.FramingLZ4
-	case config.FramingStubV2:
-		return data.FramingStubV2
-	case config.FramingLZ4v2:
-		return data.FramingLZ4V2
-	default:
-		return data.FramingNone
-	}
 }
 
 // bringUp opens the tunnel, or keeps the one of the connection before when nothing about it changed.

@@ -20,7 +20,7 @@ func (a *attempt) startStatic() error {
 		return err
 	}
 	params := data.Params{
-		Cipher: o.Cipher, Auth: o.Auth, Static: true, Framing: framing(o.Framing),
+		Cipher: o.Cipher, Auth: o.Auth, Static: true, Framing: material.Framing(o.Framing),
 		Decompress:   o.AllowCompression == "asym" || o.AllowCompression == "yes",
 		ReplayWindow: o.ReplayWindow, ReplayTime: o.ReplayTime, NoReplay: o.NoReplay, TAP: a.tap(),
 	}

@@ -24,3 +24,21 @@ func limit(bytes int, encap, fixed bool) data.Limit {
 	}
 	return l
 }
+
+// Framing is the compression framing that an option asks for; that of migrate depends on the client.
+func Framing(f config.Framing) data.Framing {
+	switch f {
+	case config.FramingLZO:
+		return data.FramingLZO
+	case config.FramingStub:
+		return data.FramingStub
+	case config.FramingLZ4:
+		return data.FramingLZ4
+	case config.FramingStubV2:
+		return data.FramingStubV2
+	case config.FramingLZ4v2:
+		return data.FramingLZ4V2
+	default:
+		return data.FramingNone
+	}
+}

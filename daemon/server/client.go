@@ -15,7 +15,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/keys"
-	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
@@ -271,7 +270,7 @@ func (h *hub) event(i *instance, e control.Event, now time.Time) {
 
 // tlsUp notes who the peer is. The certificates are verified by now.
 func (h *hub) tlsUp(i *instance, e control.TLSUp) {
-	h.log(i, 2, "", "%s", material.Describe(&e.State))
+	h.log(i, 2, "", "Control Channel: %s", tlsconf.Describe(&e.State))
 	certs := e.State.PeerCertificates
 	if e.KeyID != 0 {
 		if i.chain != chainDigest(certs) {

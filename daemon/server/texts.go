@@ -8,6 +8,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
@@ -146,27 +147,14 @@ func maskText(bits int) string {
 
 // framing is the compression framing of a client's packets.
 func (h *hub) framing(i *instance) data.Framing {
-	switch h.set.Framing {
-	case config.FramingLZO:
-		return data.FramingLZO
-	case config.FramingLZ4:
-		return data.FramingLZ4
-	case config.FramingLZ4v2:
-		return data.FramingLZ4V2
-	case config.FramingStub:
-		return data.FramingStub
-	case config.FramingStubV2:
-		return data.FramingStubV2
-	case config.FramingMigrate:
-		switch {
-		case !strings.Contains(i.occ, "comp-lzo"):
-			return data.FramingNone
-		case i.info.Get("IV_COMP_STUBv2") == "1":
-			return data.FramingStubV2
-		default:
-			return data.FramingLZO
-		}
-	default:
+	switch {
+	case h.set.Framing != config.FramingMigrate:
+		return material.Framing(h.set.Framing)
+	case !strings.Contains(i.occ, "comp-lzo"):
 		return data.FramingNone
+	case i.info.Get("IV_COMP_STUBv2") == "1":
+		return data.FramingStubV2
+	default:
+		return data.FramingLZO
 	}
 }
