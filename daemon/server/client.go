@@ -96,6 +96,8 @@ type login struct {
 	done    bool      // everybody accepted
 	ready   bool      // the key is active
 	started time.Time // of its negotiation
+	// installed says that the data channel has the key: a second time would begin its packet ids anew.
+	installed bool
 }
 
 // end stops the script that is asked about a login; its answer does not matter any more.

@@ -217,8 +217,15 @@ func (h *hub) verdict(i *instance, keyID uint8, kid uint64, by judge, err error,
 		}
 		i.commonName = i.username
 	}
-	if l.ready {
+	switch {
+	case l.ready:
 		h.admitted(i, keyID, now)
+	case keyID > 0:
+		// The client may send with this key as soon as it has our key message, before its acknowledgement is here.
+		l.started = now
+		if err := h.installKey(i, keyID); err != nil {
+			h.log(i, 1, "N", "TLS Error: %v", err)
+		}
 	}
 	h.wakeAt(i, now)
 }
@@ -281,8 +288,8 @@ func (h *hub) admitted(i *instance, keyID uint8, now time.Time) {
 
 // installKey gives the data channel the keys of a key id.
 func (h *hub) installKey(i *instance, keyID uint8) error {
-	ch := i.tunnel.Load()
-	if ch == nil {
+	ch, l := i.tunnel.Load(), &i.logins[keyID]
+	if ch == nil || l.installed {
 		return nil
 	}
 	block, err := i.session.KeyBlock(keyID, i.ekm)
@@ -290,7 +297,8 @@ func (h *hub) installKey(i *instance, keyID uint8) error {
 		return fmt.Errorf("derive data keys: %w", err)
 	}
 	defer block.Wipe()
-	return ch.SetKey(keyID, block, i.logins[keyID].started.Add(h.verdictTime()))
+	l.installed = true
+	return ch.SetKey(keyID, block, l.started.Add(h.verdictTime()))
 }
 
 // pending tells a client that a further step is on, and gives it time for that.
