@@ -136,7 +136,7 @@ func (in *inbound) open(p *path, pkt []byte, now time.Time) int {
 			if p.filter != nil {
 				p.filter.inbound(payload)
 			}
-			in.bufs = append(in.bufs, withHeadroom(pkt, payload))
+			in.bufs = append(in.bufs, tun.WithHeadroom(pkt, payload))
 		}
 	}
 	return max(len(payload), 1)
@@ -163,17 +163,6 @@ func (in *inbound) write(p *path) {
 		in.bad(err)
 	}
 	p.traffic.tunWrite.Add(uint64(n))
-}
-
-// withHeadroom returns payload with tun.Offset writable bytes in front of it. The header and tag of the packet it was
-// opened in are room enough in all but odd cases (cipher none, decompressed packets), which are copied.
-func withHeadroom(pkt, payload []byte) []byte {
-	if off := cap(pkt) - cap(payload); off >= tun.Offset && off < len(pkt) && &pkt[off] == &payload[0] {
-		return pkt[off-tun.Offset : off+len(payload)]
-	}
-	b := make([]byte, tun.Offset+len(payload))
-	copy(b[tun.Offset:], payload)
-	return b
 }
 
 // outbound moves packets from the device to the link of the moment, until the device is closed. It belongs to the

@@ -173,7 +173,7 @@ func (in *inbound) route(i *instance, pkt, payload []byte, now time.Time) {
 
 // toDevice queues a payload for the device.
 func (in *inbound) toDevice(pkt, payload []byte) {
-	in.device = append(in.device, withHeadroom(pkt, payload))
+	in.device = append(in.device, tun.WithHeadroom(pkt, payload))
 }
 
 // flush writes what the batch brought.
@@ -191,15 +191,4 @@ func (in *inbound) flush(now time.Time) {
 // to it, a TCP connection is its own.
 func sameKind(a, b transport.Link) bool {
 	return !a.RemoteAddr().IsValid() && !b.RemoteAddr().IsValid()
-}
-
-// withHeadroom returns payload with tun.Offset writable bytes in front of it. The header and tag of the packet it was
-// opened in are room enough in all but odd cases (cipher none, decompressed packets), which are copied.
-func withHeadroom(pkt, payload []byte) []byte {
-	if off := cap(pkt) - cap(payload); off >= tun.Offset && off < len(pkt) && &pkt[off] == &payload[0] {
-		return pkt[off-tun.Offset : off+len(payload)]
-	}
-	b := make([]byte, tun.Offset+len(payload))
-	copy(b[tun.Offset:], payload)
-	return b
 }

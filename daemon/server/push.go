@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"slices"
 	"strings"
 )
 
@@ -45,9 +44,4 @@ func pushMessages(head string, options []string) ([]string, error) {
 		b.WriteString(",push-continuation 1")
 	}
 	return append(messages, b.String()), nil
-}
-
-// pushRemove takes the options that begin with prefix out of list.
-func pushRemove(list []string, prefix string) []string {
-	return slices.DeleteFunc(list, func(o string) bool { return strings.HasPrefix(o, prefix) })
 }
