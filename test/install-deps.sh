@@ -6,7 +6,11 @@ need=
 want() { # want PROGRAM PACKAGE
 	command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || need="$need $2"
 }
-want openvpn openvpn
+# The daemon we compare ourselves with is 2.6.14; earlier ones of 2.6 say some things differently.
+case "$( (openvpn --version || /usr/sbin/openvpn --version) 2>/dev/null | head -n 1)" in
+"OpenVPN 2.6."[0-9]" "* | "OpenVPN 2.6.1"[0-3]" "*) need="$need openvpn" ;;
+*) want openvpn openvpn ;;
+esac
 want ip iproute2
 want ping iputils-ping
 want iperf3 iperf3

@@ -31,7 +31,7 @@ func (l *lab) desk(t *testing.T, extra ...string) *desk {
 func (d *desk) login() (cid, kid string, env map[string]string) {
 	d.t.Helper()
 	for {
-		n, err := d.events.Next(d.t.Context())
+		n, err := notified(d.t, d.events)
 		if err != nil {
 			d.t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func (f *front) want(kind, text string) string {
 			f.t.Fatalf("no >%s:%s among\n%s", kind, text, strings.Join(seen, "\n"))
 		default:
 		}
-		n, err := f.events.Next(f.t.Context())
+		n, err := notified(f.t, f.events)
 		if err != nil {
 			f.t.Fatalf("waiting for >%s:%s: %v, after\n%s", kind, text, err, strings.Join(seen, "\n"))
 		}
@@ -154,7 +154,7 @@ func TestClientWaitsForPendingAuthentication(t *testing.T) {
 	f.want(mgmt.KindState, "GET_CONFIG")
 	do(t, f.m, "cr-response", "MTIzNDU2")
 	for {
-		n, err := d.events.Next(t.Context())
+		n, err := notified(t, d.events)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,11 +228,11 @@ func TestClientLeavesAPrompt(t *testing.T) {
 	c := ours(t, l.client, l.clientArgs("--management", sock, "unix", "--management-query-remote"))
 	m := manage(t, sock)
 	remotes := m.Subscribe(mgmt.KindRemote)
-	if n, err := remotes.Next(t.Context()); err != nil || n.Text != "10.99.0.1,1194,udp" {
+	if n, err := notified(t, remotes); err != nil || n.Text != "10.99.0.1,1194,udp" {
 		t.Fatalf("prompt %q %v", n.Text, err)
 	}
 	do(t, m, "signal", "SIGUSR1")
-	if n, err := remotes.Next(t.Context()); err != nil || n.Text != "10.99.0.1,1194,udp" {
+	if n, err := notified(t, remotes); err != nil || n.Text != "10.99.0.1,1194,udp" {
 		t.Fatalf("prompt %q %v", n.Text, err)
 	}
 	want := []string{"CONNECTING", "RECONNECTING,close_context usr1 to hup"}

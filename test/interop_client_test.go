@@ -153,7 +153,7 @@ func TestClientAsksTheManagementPort(t *testing.T) {
 	sub := m.Subscribe(mgmt.KindPassword)
 	need := func(want string) {
 		t.Helper()
-		n, err := sub.Next(t.Context())
+		n, err := notified(t, sub)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -301,7 +301,7 @@ func TestClientFailsLikeStock(t *testing.T) {
 					expectInOrder(t, c.Log(), tt.lines)
 					got := []string{"CONNECTING"}
 					for len(got) < len(tt.states) {
-						n, err := sub.Next(t.Context())
+						n, err := notified(t, sub)
 						if err != nil {
 							break
 						}

@@ -93,7 +93,7 @@ func TestDaemonAsksForAMissingToken(t *testing.T) {
 	prompts := m.Subscribe(mgmt.KindNeedOK)
 	next := func() {
 		t.Helper()
-		n, err := prompts.Next(t.Context())
+		n, err := notified(t, prompts)
 		if err != nil || n.Text != "Need 'token-insertion-request' confirmation MSG:Please insert "+l.file("client.key")+" token" {
 			t.Fatalf("prompt %q %v", n.Text, err)
 		}
@@ -151,7 +151,7 @@ func TestDaemonEnds(t *testing.T) {
 	}
 }
 
-// errorLines are the lines of a log without times, release numbers and the kernel offload that only stock knows.
+// errorLines are the lines of a log without times and the kernel offload that only stock knows.
 func errorLines(log string) []string {
 	var out []string
 	for line := range strings.SplitSeq(log, "\n") {
@@ -161,7 +161,7 @@ func errorLines(log string) []string {
 		if len(line) > 20 && line[4] == '-' && line[13] == ':' {
 			line = line[20:]
 		}
-		out = append(out, strings.ReplaceAll(line, "2.6.3", "2.6.14"))
+		out = append(out, line)
 	}
 	return out
 }

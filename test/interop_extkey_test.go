@@ -179,7 +179,7 @@ func (tt *extCase) run(
 	do(t, m, "hold", "release")
 	var seen []string
 	for {
-		n, err := sub.Next(t.Context())
+		n, err := notified(t, sub)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -263,7 +263,7 @@ func TestExternalKeyGoesWrong(t *testing.T) {
 		t.Helper()
 		re := regexp.MustCompile(pattern)
 		for {
-			n, err := sub.Next(t.Context())
+			n, err := notified(t, sub)
 			if err != nil {
 				t.Fatalf("waiting for %s: %v", pattern, err)
 			}
@@ -330,7 +330,7 @@ func TestExternalKeyRenews(t *testing.T) {
 		}
 	}
 	for asked := 0; asked < 3; {
-		n, err := sub.Next(t.Context())
+		n, err := notified(t, sub)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -423,7 +423,7 @@ func TestStaticKeyHold(t *testing.T) {
 	sub := m.Subscribe(mgmt.KindState)
 	do(t, m, "state", "on")
 	do(t, m, "hold", "release")
-	n, err := sub.Next(t.Context())
+	n, err := notified(t, sub)
 	if err != nil || !strings.Contains(n.Text, "ASSIGN_IP") {
 		t.Errorf("notification %q, %v; want ASSIGN_IP", n.Text, err)
 	}

@@ -92,7 +92,7 @@ func (c *card) script(t *testing.T, sub *client.Subscription, last string, answe
 	end := regexp.MustCompile(last)
 	var seen []string
 	for {
-		n, err := sub.Next(t.Context())
+		n, err := notified(t, sub)
 		if err != nil {
 			t.Fatalf("%v, after %q", err, seen)
 		}

@@ -72,6 +72,7 @@ type proxyCase struct {
 	logins  []string // answers to prompts for credentials, one after the other: user/password
 	choice  []string // the answer to >PROXY
 	fails   bool     // ends with the first RECONNECTING
+	again   bool     // connects a second time, after SIGUSR1
 	differs []string // lines of stock's that ours has no counterpart for
 }
 
@@ -95,12 +96,16 @@ func TestProxiesLikeStock(t *testing.T) {
 			differs: []string{`HTTP proxy authenticate 'realm="Tinyproxy"'`},
 		},
 		{
-			name: "http, asked", args: append(remote("http", httpLocked, "auto"), "--management-query-passwords"), ports: []string{httpLocked},
+			name: "http, asked", args: append(remote("http", httpLocked, "auto"), "--management-query-passwords"), ports: []string{httpLocked}, again: true,
 			logins: []string{"proxyuser/proxypass"}, differs: []string{`HTTP proxy authenticate 'realm="Tinyproxy"'`},
 		},
 		{
-			name: "http, asked at once, wrong first", args: append(remote("http", httpLocked, "stdin", "basic"), "--management-query-passwords"),
-			ports: []string{httpLocked}, logins: []string{"proxyuser/wrong", "proxyuser/proxypass"},
+			name: "http, asked at once", args: append(remote("http", httpLocked, "stdin", "basic"), "--management-query-passwords"), again: true,
+			ports: []string{httpLocked}, logins: []string{"proxyuser/proxypass"},
+		},
+		{
+			name: "http, asked, auth-nocache", args: append(remote("http", httpLocked, "stdin", "basic"), "--management-query-passwords", "--auth-nocache"), again: true,
+			ports: []string{httpLocked}, logins: []string{"proxyuser/proxypass", "proxyuser/proxypass"},
 		},
 		{
 			name: "query, http, asked", args: []string{"--management-query-proxy", "--management-query-passwords"}, ports: []string{httpLocked},
@@ -120,7 +125,7 @@ func TestProxiesLikeStock(t *testing.T) {
 		{name: "socks, nothing given", args: remote("socks", socksLocked), ports: []string{socksLocked}, fails: true},
 		{
 			name: "socks, asked, wrong first", args: append(remote("socks", socksLocked, "stdin"), "--management-query-passwords"),
-			ports: []string{socksLocked}, logins: []string{"proxyuser/wrong", "proxyuser/proxypass"},
+			ports: []string{socksLocked}, logins: []string{"proxyuser/wrong", "proxyuser/proxypass", "proxyuser/proxypass"}, again: true,
 		},
 		{name: "socks, target refused", args: append(remote("socks", socksOpen), "--remote", "10.99.0.1", "9"), ports: []string{socksOpen}, fails: true},
 		{name: "socks, udp", udp: true, args: remote("socks", socksUDP), ports: []string{socksUDP}, differs: forcing},
@@ -170,10 +175,11 @@ func (tt *proxyCase) run(
 	do(t, m, "hold", "off")
 	do(t, m, "hold", "release")
 	var seen []string
+	again := tt.again
 	for logins := tt.logins; ; {
-		n, err := sub.Next(t.Context())
+		n, err := notified(t, sub)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v, after %q\n%s", err, seen, c.Log())
 		}
 		switch {
 		case n.Kind == mgmt.KindProxy:
@@ -183,6 +189,9 @@ func (tt *proxyCase) run(
 		case n.Kind == mgmt.KindPassword:
 			seen = append(seen, ">PASSWORD:"+n.Text)
 			if _, quoted, ok := strings.Cut(n.Text, "Need '"); ok {
+				if len(logins) == 0 {
+					t.Fatalf("asked once more, after %q\n%s", seen, c.Log())
+				}
 				answerLogin(t, m, strings.TrimSuffix(quoted, "' username/password"), logins[0])
 				logins = logins[1:]
 			}
@@ -195,7 +204,11 @@ func (tt *proxyCase) run(
 		seen = append(seen, ">STATE:"+localPort.ReplaceAllString(state, "$1,PORT"))
 		if strings.HasPrefix(state, mgmt.StateConnected+",") && !tt.fails {
 			ping(t, l.client, "10.8.0.1", 3, 1, "0.1") // the first may come before the server has its keys
-			break
+			if !again {
+				break
+			}
+			again = false
+			do(t, m, "signal", "SIGUSR1")
 		}
 		if strings.HasPrefix(state, mgmt.StateReconnecting+",") && tt.fails {
 			break
@@ -248,7 +261,7 @@ func TestProxyPromptStays(t *testing.T) {
 	c := ours(t, l.client, l.clientArgs("--proto", "tcp-client", "--management-query-proxy", "--management", sock, "unix"))
 	m := manage(t, sock)
 	sub := m.Subscribe(mgmt.KindProxy)
-	if _, err := sub.Next(t.Context()); err != nil {
+	if _, err := notified(t, sub); err != nil {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{"proxy FOO", "proxy HTTP", "proxy HTTP 10.99.0.1", "proxy HTTP 10.99.0.1 0", "proxy SOCKS 10.99.0.1 x", "proxy http 10.99.0.1 8888"} {
@@ -261,6 +274,27 @@ func TestProxyPromptStays(t *testing.T) {
 	if line := c.WaitLine(t, "link remote", time.Second); !strings.HasSuffix(line, "[AF_INET]10.99.0.1:"+httpOpen) {
 		t.Errorf("%q, want the proxy there", line)
 	}
+	terminate(t, c)
+}
+
+// A wrong password that the proxy answers with 401 is asked for again: the stock client would send it for ever.
+func TestProxyPasswordRefused(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	startProxies(t, l, httpLocked)
+	l.stockServer(t, "--proto", "tcp-server")
+	sock := l.file("mgmt.sock")
+	c := ours(t, l.client, l.clientArgs("--proto", "tcp-client", "--http-proxy", "10.99.0.1", httpLocked, "stdin", "basic",
+		"--management-query-passwords", "--management", sock, "unix"))
+	m := manage(t, sock)
+	sub := m.Subscribe(mgmt.KindPassword)
+	for _, login := range []string{"proxyuser/wrong", "proxyuser/proxypass"} {
+		if n, err := notified(t, sub); err != nil || n.Text != "Need 'HTTP Proxy' username/password" {
+			t.Fatal(n.Text, err)
+		}
+		answerLogin(t, m, "HTTP Proxy", login)
+	}
+	c.WaitLine(t, up, upLimit)
 	terminate(t, c)
 }
 
@@ -278,7 +312,7 @@ func TestProxyPromptTakesItsTime(t *testing.T) {
 	sub := m.Subscribe(mgmt.KindPassword)
 	need := func() {
 		t.Helper()
-		if n, err := sub.Next(t.Context()); err != nil || n.Text != "Need 'HTTP Proxy' username/password" {
+		if n, err := notified(t, sub); err != nil || n.Text != "Need 'HTTP Proxy' username/password" {
 			t.Fatal(n.Text, err)
 		}
 	}

@@ -148,7 +148,7 @@ func TestServerAsksTheManagementPort(t *testing.T) {
 	next := func(want string) (cid, kid string) {
 		t.Helper()
 		for {
-			n, err := sub.Next(t.Context())
+			n, err := notified(t, sub)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -177,6 +177,14 @@ func manage(t *testing.T, path string) *client.Client {
 	}
 }
 
+// notified waits for a notification, as long as the slowest of them may take.
+func notified(t *testing.T, sub *client.Subscription) (client.Notification, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*upLimit)
+	defer cancel()
+	return sub.Next(ctx)
+}
+
 // do runs a management command and fails the test when it is refused.
 func do(t *testing.T, c *client.Client, words ...string) {
 	t.Helper()

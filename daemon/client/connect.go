@@ -267,6 +267,7 @@ func (c *Client) dialFailed(ctx context.Context, prof *config.Connection, remote
 	var sock *transport.SocketError
 	var connect *transport.ConnectError
 	var ask *askError
+	var proxy *transport.ProxyError
 	switch {
 	case errors.As(err, &sock) && sock.Op == "bind":
 		return fatal(err)
@@ -278,6 +279,9 @@ func (c *Client) dialFailed(ctx context.Context, prof *config.Connection, remote
 		return fatal(err)
 	case prof.HTTPProxy != nil:
 		c.log(1, "N", "%v", err)
+		if errors.As(err, &proxy) && proxy.Auth {
+			c.secrets.ForgetProxy() // they are asked for again
+		}
 		return c.soft(engine.Soft, mgmt.ReasonHTTPProxy)
 	case prof.SOCKSProxy != nil:
 		c.log(1, "N", "%v", err)

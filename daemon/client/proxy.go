@@ -38,22 +38,39 @@ func hop(prof *config.Connection) (host, port string) {
 	}
 }
 
-// proxyLogin gets the credentials for an HTTP proxy that are known to be needed: those of a file or block, and those that
-// somebody has to give when the method is configured. Others are asked for once the proxy wants them.
+// proxyLogin gets the credentials for an HTTP proxy that are known, or known to be needed: those of a file or block,
+// those that somebody gave before, and those that somebody has to give when the method is configured. Others are asked
+// for once the proxy wants them.
 func (c *Client) proxyLogin(ctx context.Context, prof *config.Connection) error {
 	c.proxyAuth = server.Credentials{}
 	p := prof.HTTPProxy
 	if p == nil {
 		return nil
 	}
-	var err error
-	switch src := httpSource(p); {
-	case fromFile(src):
+	if src := httpSource(p); fromFile(src) {
+		var err error
 		c.proxyAuth, err = loadProxyLogin(src)
-	case !p.AuthAuto && (p.Auth == string(transport.HTTPAuthBasic) || p.Auth == string(transport.HTTPAuthDigest)):
-		c.proxyAuth, err = c.askProxyLogin(ctx, mgmt.SecretHTTPProxy)
+		return err
 	}
+	if user, pass, ok := c.secrets.Proxy(); ok {
+		c.proxyAuth = server.Credentials{Username: user, Password: pass}
+		return nil
+	}
+	if p.AuthAuto || p.Auth != string(transport.HTTPAuthBasic) && p.Auth != string(transport.HTTPAuthDigest) {
+		return nil
+	}
+	var err error
+	c.proxyAuth, err = c.askHTTPLogin(ctx)
 	return err
+}
+
+// askHTTPLogin asks for the credentials of an HTTP proxy. They are kept for the next connection, but for auth-nocache.
+func (c *Client) askHTTPLogin(ctx context.Context) (server.Credentials, error) {
+	cred, err := c.askProxyLogin(ctx, mgmt.SecretHTTPProxy)
+	if err == nil && !c.opts.AuthNocache {
+		c.secrets.SetProxy(cred.Username, cred.Password)
+	}
+	return cred, err
 }
 
 // httpSource is where credentials for an HTTP proxy come from; the zero source asks.
@@ -104,7 +121,7 @@ func (c *Client) proxies(prof *config.Connection, cfg *transport.DialConfig) {
 			c.log(1, "W", "Note: previous '%s' credentials failed", mgmt.SecretHTTPProxy)
 			c.port.PasswordFailed(mgmt.SecretHTTPProxy, "previous auth credentials failed")
 		}
-		cred, err := c.askProxyLogin(ctx, mgmt.SecretHTTPProxy)
+		cred, err := c.askHTTPLogin(ctx)
 		return cred.Username, cred.Password, asking(err)
 	}
 }

@@ -16,6 +16,9 @@ type Secrets struct {
 	token      string
 	tokenUser  string // replaces user beside a token, may be empty
 	retry      string // auth-retry
+
+	proxyUser, proxyPass string // of the HTTP proxy
+	haveProxy            bool
 }
 
 // LogValue keeps secrets out of logs.
@@ -104,6 +107,27 @@ func (s *Secrets) Credentials() (user, pass string, ok bool) {
 	return s.user, s.pass, s.haveAuth
 }
 
+// SetProxy keeps the user name and the password that somebody gave for the HTTP proxy.
+func (s *Secrets) SetProxy(user, pass string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proxyUser, s.proxyPass, s.haveProxy = user, pass, true
+}
+
+// Proxy returns what is known for the HTTP proxy.
+func (s *Secrets) Proxy() (user, pass string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.proxyUser, s.proxyPass, s.haveProxy
+}
+
+// ForgetProxy drops user name and password of the HTTP proxy.
+func (s *Secrets) ForgetProxy() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proxyUser, s.proxyPass, s.haveProxy = "", "", false
+}
+
 // Configure sets auth-retry from the configuration. An empty mode leaves what the management port set.
 func (s *Secrets) Configure(retry string) {
 	s.mu.Lock()
@@ -134,4 +158,5 @@ func (s *Secrets) Retry() string {
 func (s *Secrets) Forget() {
 	s.ForgetAuth()
 	s.ForgetPassphrase()
+	s.ForgetProxy()
 }

@@ -118,7 +118,7 @@ func verify(t *testing.T, o tlsconf.Options, sent ...*issued) ([]string, error) 
 	return lines, err
 }
 
-// The lines below are what OpenVPN 2.6.3 with OpenSSL 3.0 logs in the same situations, but for serial numbers.
+// The lines below are what OpenVPN 2.6 with OpenSSL 3.0 logs in the same situations, but for serial numbers.
 func TestVerify(t *testing.T) {
 	root := issue(t, "Lab CA", nil, ca)
 	other := issue(t, "Other CA", nil, ca)
