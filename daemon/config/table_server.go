@@ -127,7 +127,7 @@ func serverRows() []row {
 			p.note(1, "", "DEPRECATION: opt-verify is deprecated and will be removed in OpenVPN 2.7")
 			return nil
 		})},
-		{"force-tls-key-material-export", 0, 0, inMain, 0, serverOption("--force-tls-key-material-export",
+		{"force-tls-key-material-export", 0, many, inMain, 0, serverOption("--force-tls-key-material-export",
 			flag(func(o *Options) *bool { return &o.ForceTLSKeyMaterialExport }))},
 		{"vlan-tagging", 0, 0, inMain, 0, serverOption("--vlan-tagging", flag(func(o *Options) *bool { return &o.VLANTagging }))},
 		{"vlan-accept", 1, 1, inMain, 0, func(p *parser, a []string) error {
