@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -154,6 +155,37 @@ func TestServerBetweenClients(t *testing.T) {
 	}
 }
 
+// Twenty clients at once reach each other, all pairs both ways.
+func TestServerBetweenManyClients(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.ourServer(t, "--client-to-client", "--duplicate-cn", "--server-ipv6", "fd08::/64")
+	const many = 20
+	hosts, clients := make([]*daemontest.Namespace, many), make([]*daemontest.Process, many)
+	for k := range many {
+		n, server := l.host(t)
+		hosts[k] = n
+		clients[k] = stock(t, n, l.clientArgs("--remote", server, "1194"))
+	}
+	var targets []string
+	for k, c := range clients {
+		c.WaitLine(t, up, upLimit)
+		targets = append(targets, ownTunnelAddress(t, hosts[k]))
+	}
+	var pairs sync.WaitGroup
+	for _, from := range hosts {
+		pairs.Go(func() {
+			// One shell per host: starting four hundred programs in namespaces is most of the work.
+			out, err := from.TryRun("sh", "-c", `for a in $1; do ping -n -q -c 2 -i 0.02 -W 5 $a >/dev/null || echo "$a"; done`, "sh", strings.Join(targets, " "))
+			if out != "" || err != nil {
+				t.Errorf("%s does not reach %s %v", ownTunnelAddress(t, from), out, err)
+			}
+		})
+	}
+	pairs.Wait()
+	terminate(t, s)
+}
+
 // A second session of the same name ends the first, unless duplicate-cn allows both.
 func TestServerWithTheSameNameTwice(t *testing.T) {
 	t.Parallel()
@@ -264,28 +296,60 @@ func TestServerFollowsAClientThatMoves(t *testing.T) {
 	terminate(t, s)
 }
 
-// A revoked certificate is refused from the moment the list on disk says so.
+// A revoked certificate is refused from the moment the list on disk says so: at the next renewal of a session, and when
+// the client comes again. Everybody else goes on.
 func TestServerReadsNewRevocationLists(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	leaf := l.issue(t, "client", pki.Spec{Name: "client1"})
-	list := func() {
-		crl, err := l.ca.CRL(time.Now().Add(time.Hour))
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.write(t, "crl.pem", crl)
+	for _, form := range []string{"file", "directory"} {
+		t.Run(form, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			leaf := l.issue(t, "client", pki.Spec{Name: "client1"})
+			l.issue(t, "other", pki.Spec{Name: "other"})
+			args := []string{"--crl-verify", l.file("crl.pem")}
+			refusal := "VERIFY ERROR: depth=0, error=certificate revoked: CN=client1"
+			list := func() {
+				crl, err := l.ca.CRL(time.Now().Add(time.Hour))
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.write(t, "crl.new", crl)
+				if err := os.Rename(l.file("crl.new"), l.file("crl.pem")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if form == "directory" {
+				args = []string{"--crl-verify", l.file("revoked"), "dir"}
+				refusal = "VERIFY CRL: depth=0, CN=client1, serial=" + leaf.Cert.SerialNumber.String() + " is revoked"
+				if err := os.Mkdir(l.file("revoked"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				list = func() { l.write(t, "revoked/"+leaf.Cert.SerialNumber.String(), nil) }
+			} else {
+				list()
+			}
+			s := l.ourServer(t, append(args, "--reneg-sec", "3")...)
+			l.stockClient(t)
+			n, server := l.host(t)
+			l.stockClientOn(t, n, server, "--cert", "other.crt", "--key", "other.key")
+			watched := make(chan struct{})
+			go func() {
+				defer close(watched)
+				ping(t, n, "10.8.0.1", 1000, 0, "0.01")
+			}()
+			ping(t, l.client, "10.8.0.1", 5, 0, "0.1")
+			l.ca.Revoke(leaf)
+			list()
+			s.WaitLine(t, refusal, upLimit)
+			from := s.Lines()
+			c := stock(t, l.client, l.clientArgs())
+			s.WaitLineAfter(t, from, refusal, upLimit)
+			if strings.Contains(c.Log(), up) {
+				t.Error("the revoked client is connected")
+			}
+			<-watched
+			terminate(t, s)
+		})
 	}
-	list()
-	s := l.ourServer(t, "--crl-verify", l.file("crl.pem"))
-	c := l.stockClient(t)
-	terminate(t, c)
-	l.ca.Revoke(leaf)
-	list()
-	c = stock(t, l.client, l.clientArgs())
-	s.WaitLine(t, "VERIFY ERROR: depth=0, error=certificate revoked: CN=client1", upLimit)
-	c.Stop(t)
-	terminate(t, s)
 }
 
 // Limits of newcomers.

@@ -25,9 +25,9 @@ func (l *lab) stockClient(t *testing.T, extra ...string) *daemontest.Process {
 	return p
 }
 
-// Every way a stock client reaches our server: it connects, carries pings both ways, and both leave the hosts as they
-// found them.
-func TestServerWithStockClient(t *testing.T) {
+// Every way a client reaches our server, the stock one and ours: it connects, carries pings both ways, and both leave the
+// hosts as they found them.
+func TestServerWithClient(t *testing.T) {
 	tcp := []string{"--proto", "tcp-server"}
 	toTCP := []string{"--proto", "tcp-client"}
 	for _, tt := range []struct {
@@ -61,6 +61,23 @@ func TestServerWithStockClient(t *testing.T) {
 			name: "cbc", server: []string{"--data-ciphers", "AES-256-CBC", "--auth", "SHA256"}, client: []string{"--data-ciphers", "AES-256-CBC", "--auth", "SHA256"},
 			line: "Data Channel: cipher 'AES-256-CBC', auth 'SHA256'",
 		},
+		{
+			name: "offers cbc alone", server: []string{"--data-ciphers", "AES-256-GCM:AES-128-CBC", "--auth", "SHA256"}, client: []string{"--data-ciphers", "AES-128-CBC", "--auth", "SHA256"},
+			line: "Data Channel: cipher 'AES-128-CBC', auth 'SHA256'",
+		},
+		{name: "as 2.4", client: []string{"--compat-mode", "2.4.0", "--cipher", "AES-256-CBC"}, line: "Data Channel: cipher 'AES-256-GCM'"},
+		{
+			name: "as 2.3", server: []string{"--data-ciphers-fallback", "AES-256-CBC"}, client: []string{"--compat-mode", "2.3.0", "--cipher", "AES-256-CBC"},
+			line: "Data Channel: cipher 'AES-256-GCM'",
+		},
+		{
+			name: "cipher by options string", server: []string{"--data-ciphers", "AES-192-CBC"}, client: []string{"--data-ciphers", "AES-192-CBC", "--data-ciphers-fallback", "AES-192-CBC"},
+			line: "Data Channel: cipher 'AES-192-CBC', auth 'SHA1'",
+		},
+		{
+			name: "no options string", server: []string{"--disable-occ"}, client: []string{"--disable-occ"},
+			line: "Data Channel: cipher 'AES-256-GCM'",
+		},
 		{name: "rsa", server: []string{"--cert", "rsa.crt", "--key", "rsa.key"}, files: rsaServer},
 		{name: "tls 1.2", client: []string{"--tls-version-max", "1.2"}, line: "Control Channel: TLSv1.2"},
 		{name: "net30", server: []string{"--topology", "net30"}, clientLine: "ifconfig 10.8.0.6 10.8.0.5"},
@@ -75,34 +92,37 @@ func TestServerWithStockClient(t *testing.T) {
 		{name: "comp-lzo no", server: []string{"--comp-lzo", "no"}, client: []string{"--comp-lzo", "no"}},
 		{name: "no ekm", client: []string{"--data-ciphers", "AES-256-GCM", "--setenv", "UV_TEST", "1", "--push-peer-info"}, line: "peer info: UV_TEST=1"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			l := newLab(t)
-			if tt.files != nil {
-				tt.files(t, l)
-			}
-			before := network(t, l.server)
-			s := l.ourServer(t, tt.server...)
-			c := l.stockClient(t, tt.client...)
-			if tt.line != "" {
-				s.WaitLine(t, tt.line, time.Second)
-			}
-			if tt.clientLine != "" {
-				c.WaitLine(t, tt.clientLine, time.Second)
-			}
-			target := tt.target
-			if target == "" {
-				target = "10.8.0.1"
-			}
-			ping(t, l.client, target, 5, 0, "0.1")
-			l.client.Run(t, "ping", "-n", "-c", "3", "-i", "0.1", "-W", "2", "-s", "1350", "10.8.0.1")
-			ping(t, l.server, ownTunnelAddress(t, l.client), 3, 0, "0.1")
-			terminate(t, c)
-			terminate(t, s)
-			if diff := cmp.Diff(before, network(t, l.server)); diff != "" {
-				t.Errorf("the host is not as it was (-before +after):\n%s", diff)
-			}
-			s.WaitLine(t, "SIGTERM[hard,] received, process exiting", time.Second)
-		})
+		for client, start := range programs {
+			t.Run(tt.name+"/"+client, func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				if tt.files != nil {
+					tt.files(t, l)
+				}
+				before := network(t, l.server)
+				s := l.ourServer(t, tt.server...)
+				c := start(t, l.client, l.clientArgs(l.paths(tt.client)...))
+				c.WaitLine(t, up, upLimit)
+				if tt.line != "" {
+					s.WaitLine(t, tt.line, time.Second)
+				}
+				if tt.clientLine != "" {
+					c.WaitLine(t, tt.clientLine, time.Second)
+				}
+				target := tt.target
+				if target == "" {
+					target = "10.8.0.1"
+				}
+				ping(t, l.client, target, 5, 0, "0.1")
+				l.client.Run(t, "ping", "-n", "-c", "3", "-i", "0.1", "-W", "2", "-s", "1350", "10.8.0.1")
+				ping(t, l.server, ownTunnelAddress(t, l.client), 3, 0, "0.1")
+				terminate(t, c)
+				terminate(t, s)
+				if diff := cmp.Diff(before, network(t, l.server)); diff != "" {
+					t.Errorf("the host is not as it was (-before +after):\n%s", diff)
+				}
+				s.WaitLine(t, "SIGTERM[hard,] received, process exiting", time.Second)
+			})
+		}
 	}
 }

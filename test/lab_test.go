@@ -120,6 +120,9 @@ func ours(t *testing.T, n *daemontest.Namespace, args []string) *daemontest.Proc
 	return n.Start(t, "env", append([]string{asDaemon + "=1", exe}, args...)...)
 }
 
+// programs are the two daemons by name, for tests that hold for both.
+var programs = map[string]func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process{"stock": stock, "ours": ours}
+
 const (
 	up      = "Initialization Sequence Completed"
 	upLimit = 20 * time.Second

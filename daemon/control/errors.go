@@ -14,7 +14,7 @@ var (
 	ErrEcho      = errors.New("acknowledgements for another session")
 	ErrFirst     = errors.New("not the first packet of a session")
 	ErrMalformed = errors.New("malformed control packet")
-	ErrEarly     = errors.New("renewal before the current key is in use")
+	ErrEarly     = errors.New("renewal before the current key is in use, or right after another")
 )
 
 // Reasons why a key fails; they come in [Failed] events.

@@ -94,6 +94,10 @@ func (s *Session) first(op wire.Opcode, keyID uint8, sid wire.SessionID, now tim
 	return nil
 }
 
+// renewGap is the least time between two negotiations that a peer asks for. Each costs a handshake, and often a script;
+// the peer repeats a reset that came too early.
+const renewGap = time.Second
+
 // route finds the key state of a packet. A soft reset with the next key id starts a new one.
 func (s *Session) route(op wire.Opcode, keyID uint8, now time.Time) (*keyState, error) {
 	for _, k := range s.live() {
@@ -104,7 +108,7 @@ func (s *Session) route(op wire.Opcode, keyID uint8, now time.Time) (*keyState, 
 	if op != wire.OpControlSoftResetV1 || keyID != s.nextID {
 		return nil, &KeyIDError{Op: op, KeyID: keyID, Expected: []uint8{s.primary.id, s.nextID}}
 	}
-	if s.primary.phase != phaseActive || !s.primary.generated {
+	if p := s.primary; p.phase != phaseActive || !p.generated || now.Before(p.started.Add(renewGap)) {
 		return nil, ErrEarly
 	}
 	s.softReset(now, true)

@@ -135,6 +135,7 @@ func TestFailedRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, settings{wrap: "tls-crypt", weather: daemontest.Weather{Delay: time.Millisecond}})
 		p.connect()
+		p.until(2*time.Second, func() bool { return false }) // renewals right after the start are refused
 		// The reset gets through, and then nothing for a minute.
 		if err := p.client.s.Renegotiate(p.now); err != nil {
 			t.Fatal(err)
@@ -161,6 +162,27 @@ func TestFailedRenewal(t *testing.T) {
 		}
 		if !p.until(time.Minute, p.bothActive(2)) {
 			t.Errorf("no renewal after the failed one:\nclient %v\nserver %v", p.client.log, p.server.log)
+		}
+	})
+}
+
+// Renewals that a peer asks for in a row are a second apart: it repeats what came too early.
+func TestRenewalsKeepApart(t *testing.T) {
+	identities(t, pki.ECDSA)
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, settings{wrap: "tls-crypt", weather: daemontest.Weather{Delay: time.Millisecond}})
+		p.connect()
+		begin := p.now
+		for id := uint8(1); id <= 5; id++ {
+			if err := p.client.s.Renegotiate(p.now); err != nil {
+				t.Fatal(err)
+			}
+			if !p.until(time.Minute, p.bothActive(id)) {
+				t.Fatalf("renewal %d does not come: %v", id, p.server.log)
+			}
+		}
+		if d := p.now.Sub(begin); d < 5*time.Second || d > 15*time.Second {
+			t.Errorf("five renewals took %v", d)
 		}
 	})
 }

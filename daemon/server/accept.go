@@ -70,7 +70,9 @@ func (d *doorkeeper) strange(l transport.Link, from transport.Peer, pkt []byte, 
 	}
 	f, err := d.proto.Verify(pkt)
 	if err != nil {
-		d.note(from, err)
+		if reset || !d.follow(l, from, pkt) { // the rest of a flight comes without the client's key
+			d.note(from, err)
+		}
 		return
 	}
 	if f.Session.IsZero() {
@@ -91,9 +93,19 @@ func (d *doorkeeper) strange(l transport.Link, from transport.Peer, pkt []byte, 
 			d.answer(l, from, &f, now)
 		}
 	case d.stream:
-	case !d.returned(l, from, &f, &body, pkt, now) && slices.Contains(d.recent[:], from):
-		d.hand(newcomer{link: l, from: from, follows: true, packet: slices.Clone(pkt)})
+	case !d.returned(l, from, &f, &body, pkt, now):
+		d.follow(l, from, pkt)
 	}
+}
+
+// follow hands on a packet from an address that was admitted shortly before, and reports whether it is one. Its session
+// judges it.
+func (d *doorkeeper) follow(l transport.Link, from transport.Peer, pkt []byte) bool {
+	if !slices.Contains(d.recent[:], from) {
+		return false
+	}
+	d.hand(newcomer{link: l, from: from, follows: true, packet: slices.Clone(pkt)})
+	return true
 }
 
 // answer sends the one packet that a hard reset gets: our reset, with the cookie as session id and the ack inside.

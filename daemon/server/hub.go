@@ -34,7 +34,7 @@ type hub struct {
 	cookies     *cookie.Jar
 	answers     *ratelimit.Bucket // connect-freq-initial
 	creation    *ratelimit.Bucket // connect-freq
-	limiter     limiter
+	limiter     *limiter
 	streams     streams
 	hooks       sync.WaitGroup
 	hooksCtx    context.Context // of all hooks; ended by stopHooks
@@ -42,13 +42,17 @@ type hub struct {
 	turns       turns
 	gone        chan struct{} // closed when the hub does not work any more
 	established int
-	swept       struct{ pool, stale time.Time }
-	instances   map[uint64]*instance // by cid
-	byName      map[string]map[*instance]struct{}
-	due         deadlines
-	nextCID     uint64
-	leaving     time.Time // shutting down; newcomers are ignored
-	out         [1][]byte
+	handshakes  int // since memory was given back
+	swept       struct {
+		pool, stale, lost time.Time
+		handshakes        int // as of the last sweep
+	}
+	instances map[uint64]*instance // by cid
+	byName    map[string]map[*instance]struct{}
+	due       deadlines
+	nextCID   uint64
+	leaving   time.Time // shutting down; newcomers are ignored
+	out       [1][]byte
 
 	packets chan controlPacket
 	arrive  chan newcomer

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"errors"
 	"fmt"
-	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
@@ -32,48 +35,45 @@ func (s *Server) logLine(prefix string, verb int, flag, format string, args ...a
 	s.deps.Log.Print(verb, flag, text)
 }
 
-// limiter bounds lines that strangers can cause: a few at once, then one a second, and how many were left out.
+// limiter bounds lines that peers can cause: some at once, then one a second, and how many were left out.
 type limiter struct {
-	mu    sync.Mutex // guards all below
-	since time.Time
-	lines int
-	lost  int
+	room *ratelimit.Bucket
+	lost atomic.Int64
 }
 
-// linesPerSecond is how many lines strangers may cause in a second, all together.
-const linesPerSecond = 20
+// Lines that peers may cause, all together: strangeLines at once, which come back one in each strangePause.
+const (
+	strangeLines = 20
+	strangePause = time.Second
+)
 
-// limitedLog is logLine for what a peer can cause without being anybody.
+func newLimiter() *limiter {
+	return &limiter{room: ratelimit.New(strangeLines, strangeLines*strangePause)}
+}
+
+// limitedLog is logLine for what a peer can cause as often as it likes.
 func (h *hub) limitedLog(prefix string, verb int, flag, format string, args ...any) {
 	if !h.deps.Log.Enabled(logging.At(verb).Class(flag)) {
 		return
 	}
-	l := &h.limiter
-	l.mu.Lock()
-	now := time.Now()
-	lost := 0
-	if now.Sub(l.since) >= time.Second {
-		lost = l.lost
-		l.since, l.lines, l.lost = now, 0, 0
+	if !h.limiter.room.Allow(time.Now()) {
+		h.limiter.lost.Add(1)
+		return
 	}
-	l.lines++
-	drop := l.lines > linesPerSecond
-	if drop {
-		l.lost++
-	}
-	l.mu.Unlock()
-	if lost > 0 {
-		h.logLine("", 1, "W", "%d more lines about bad packets were left out in the last second", lost)
-	}
-	if !drop {
-		h.logLine(prefix, verb, flag, format, args...)
+	h.logLine(prefix, verb, flag, format, args...)
+}
+
+// tellLost says how many lines limitedLog left out.
+func (h *hub) tellLost() {
+	if lost := h.limiter.lost.Swap(0); lost > 0 {
+		h.logLine("", 1, "W", "%d more lines about bad packets were left out", lost)
 	}
 }
 
-// badControl counts a control packet that a session refused.
+// badControl logs a control packet that a session refused.
 func (h *hub) badControl(i *instance, err error) {
 	h.limitedLog(i.prefix(), 1, "", "TLS Error: %v from %s", err, h.set.fullAddress(*i.peer.Load()))
-	if i.link.RemoteAddr().IsValid() {
+	if i.link.RemoteAddr().IsValid() && !errors.Is(err, control.ErrEarly) {
 		h.end(i, "tls-error") // a stream that makes no sense is of no use any more
 	}
 }

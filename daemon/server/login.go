@@ -259,6 +259,7 @@ func (h *hub) turnAway(i *instance, keyID uint8, now time.Time) {
 func (h *hub) keyActive(i *instance, e control.Active, now time.Time) {
 	l := &i.logins[e.KeyID]
 	l.ready, l.started = true, e.Started
+	h.handshakes++
 	if e.KeyID == 0 {
 		h.answers.Credit()
 		h.log(i, 1, "I", "[%s] Peer Connection Initiated with %s", i.commonName, h.set.fullAddress(*i.peer.Load()))

@@ -211,7 +211,7 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 		byName: make(map[string]map[*instance]struct{}), table: newTable(set.MaxClients), routes: new(forward.Table[*instance]),
 		stations: new(forward.Stations[*instance]), packets: make(chan controlPacket, packetQueue),
 		arrive: make(chan newcomer, packetQueue), calls: make(chan func(), callQueue), gone: make(chan struct{}),
-		answers: ratelimit.New(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
+		limiter: newLimiter(), answers: ratelimit.New(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
 	}
 	h.woken.poke = make(chan struct{}, 1)
 	h.hooksCtx, h.stopHooks = context.WithCancel(context.Background())

@@ -1,6 +1,9 @@
 package server
 
-import "time"
+import (
+	"runtime/debug"
+	"time"
+)
 
 // sweep looks at every instance once a second: keepalives, silence, limits of keys, verdicts that do not come.
 func (h *hub) sweep(now time.Time) {
@@ -22,6 +25,21 @@ func (h *hub) sweep(now time.Time) {
 		}
 	}
 	h.lastSweep(now)
+	h.tidy()
+}
+
+// crowdSize is how many handshakes leave so much garbage behind that it is worth giving back.
+const crowdSize = 32
+
+// tidy gives memory back to the system when a crowd has come in: what its handshakes needed is a multiple of what its
+// sessions keep, and a server that is not busy would hold on to it for minutes.
+func (h *hub) tidy() {
+	fresh := h.handshakes - h.swept.handshakes
+	h.swept.handshakes = h.handshakes
+	if fresh == 0 && h.handshakes >= crowdSize {
+		h.handshakes, h.swept.handshakes = 0, 0
+		h.reaper.Go(debug.FreeOSMemory)
+	}
 }
 
 // silent ends a client that was not heard of for ping-restart.
@@ -111,8 +129,15 @@ func (h *hub) keyLimits(i *instance, now time.Time) {
 	}
 }
 
-// lastSweep does what is due every now and then: pool file, old stations.
+// lostLines is how often the log tells of lines that were left out.
+const lostLines = 10 * time.Second
+
+// lastSweep does what is due every now and then: pool file, old stations, lines that the log lost.
 func (h *hub) lastSweep(now time.Time) {
+	if now.Sub(h.swept.lost) >= lostLines {
+		h.swept.lost = now
+		h.tellLost()
+	}
 	if h.set.PoolPersistInterval > 0 && now.Sub(h.swept.pool) >= h.set.PoolPersistInterval {
 		h.swept.pool = now
 		h.storePool()
