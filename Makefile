@@ -49,6 +49,7 @@ lint: vet ## staticcheck, and golangci-lint where it is installed
 
 vet:
 	$(GO) vet ./...
+	$(GO) vet -tags soak ./test ./mgmt/server
 
 fmt: ## format the tree
 	$(GO) run $(GOFUMPT) -l -w .
@@ -62,9 +63,10 @@ fuzz: ## every fuzz target for FUZZTIME each
 bench: ## the benchmarks, and the tunnel arena where it can run
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-soak: build ## what takes longer than a test may: load, long fuzzing, renegotiation under traffic
-	MOONGATE_SOAK=$(SOAK) $(GO) test -count 1 -timeout 0 -v -run Soak ./...
-	@sh test/fuzz.sh $(SOAK)
+soak: deps build ## what takes longer than a test may, with the figures of a quiet machine: load, a hostile seat, all fuzz targets
+	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./mgmt/server
+	@sh test/fuzz.sh $(SOAK) HostileSeat
+	@sh test/fuzz.sh $(FUZZTIME)
 
 cover: ## coverage per package
 	$(GO) test -short -coverprofile cover.out ./... && $(GO) tool cover -func cover.out | tail -n 1

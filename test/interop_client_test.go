@@ -287,7 +287,7 @@ func TestClientFailsLikeStock(t *testing.T) {
 			default:
 				l.stockServer(t, l.paths(tt.server)...)
 			}
-			for who, start := range map[string]func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process{"stock": stock, "moongate": ours} {
+			for who, start := range programs {
 				t.Run(who, func(t *testing.T) {
 					sock := l.file(who + ".sock")
 					// A management client that reads everything: the state history outlives nothing, so it holds at start.
@@ -381,7 +381,7 @@ func TestClientLivesLikeStock(t *testing.T) {
 	l.client.Run(t, "ip", "route", "add", "default", "via", "10.99.0.1")
 	l.stockServer(t, "--client-config-dir", ccd, "--push", "route 172.16.0.0 255.240.0.0", "--push", "echo hello")
 	logs, seen := map[string][]string{}, map[string][]string{}
-	for who, start := range map[string]func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process{"stock": stock, "moongate": ours} {
+	for who, start := range programs {
 		sock := l.file(who + ".sock")
 		c := start(t, l.client, l.clientArgs("--management", sock, "unix"))
 		m := manage(t, sock)
@@ -397,10 +397,10 @@ func TestClientLivesLikeStock(t *testing.T) {
 		terminate(t, c)
 		logs[who] = comparable(c.Log())
 	}
-	if diff := cmp.Diff(seen["stock"], seen["moongate"]); diff != "" {
+	if diff := cmp.Diff(seen["stock"], seen["ours"]); diff != "" {
 		t.Errorf("states (-stock +moongate):\n%s", diff)
 	}
-	if diff := cmp.Diff(logs["stock"], logs["moongate"]); diff != "" {
+	if diff := cmp.Diff(logs["stock"], logs["ours"]); diff != "" {
 		t.Errorf("log (-stock +moongate):\n%s", diff)
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
@@ -170,7 +169,7 @@ func errorLines(log string) []string {
 func TestPeersWithoutPull(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
-		server, client func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process
+		server, client starter
 	}{{"stock server", stock, ours}, {"stock client", ours, stock}, {"both ours", ours, ours}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

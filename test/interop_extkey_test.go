@@ -165,7 +165,7 @@ func TestExternalKey(t *testing.T) {
 
 // run connects a client whose certificate and key are with the management client, and returns the notifications.
 func (tt *extCase) run(
-	t *testing.T, l *lab, sock string, start func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process,
+	t *testing.T, l *lab, sock string, start starter,
 ) []string {
 	t.Helper()
 	c, m := l.holdKey(t, sock, start, tt.flags)
@@ -224,7 +224,7 @@ func (tt *extCase) run(
 
 // holdKey starts a client without certificate and key, on hold, and attaches to its management port.
 func (l *lab) holdKey(
-	t *testing.T, sock string, start func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process, flags []string, extra ...string,
+	t *testing.T, sock string, start starter, flags []string, extra ...string,
 ) (*daemontest.Process, *client.Client) {
 	t.Helper()
 	args := []string{

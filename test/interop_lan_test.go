@@ -322,7 +322,7 @@ func (w *rawWire) seen() []string {
 // vlan-tagging: clients are access ports, the device is a port that carries all VLANs. The stock server is asked the same
 // questions.
 func TestVLAN(t *testing.T) {
-	servers := map[string]func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process{"stock": stock, "ours": ours}
+	servers := programs
 	for _, tt := range []struct {
 		accept                   string
 		client1, client2, device []string // what each sees

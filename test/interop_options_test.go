@@ -16,9 +16,6 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// starter starts a daemon of either kind.
-type starter func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process
-
 var both = []struct {
 	name  string
 	start starter

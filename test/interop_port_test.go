@@ -20,9 +20,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 )
 
-// starters are the two daemons that must behave alike.
-var starters = map[string]func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process{"stock": stock, "ours": ours}
-
 // portArgs are the options of a client that does nothing but hold, with a management port.
 func (l *lab) portArgs(management ...string) []string {
 	return append([]string{
@@ -158,7 +155,7 @@ func TestPortListens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			said := map[string]string{}
-			for who, start := range starters {
+			for who, start := range programs {
 				d := start(t, l.client, l.portArgs(tt.host, tt.port, l.file("password")))
 				line := d.WaitLine(t, tt.line, upLimit)
 				port := digits.FindString(line)
@@ -196,7 +193,7 @@ func TestPortListens(t *testing.T) {
 func TestPortSocketLeftBehind(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	for who, start := range starters {
+	for who, start := range programs {
 		path := l.file(who + ".sock")
 		first := start(t, l.client, l.portArgs(path, "unix"))
 		s := dialPort(t, l.client, "unix", path)
@@ -232,7 +229,7 @@ func TestPortThatCalls(t *testing.T) {
 		for _, leave := range []string{"quit", "close", "SIGTERM"} {
 			t.Run(network+" "+leave, func(t *testing.T) {
 				logs := map[string][]string{}
-				for who, start := range starters {
+				for who, start := range programs {
 					addr, management := "127.0.0.1:7201", []string{"127.0.0.1", "7201", "--management-client"}
 					if network == "unix" {
 						addr = l.file(strings.ReplaceAll(t.Name(), "/", "-") + who)

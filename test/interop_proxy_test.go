@@ -165,7 +165,7 @@ func TestProxiesLikeStock(t *testing.T) {
 // run starts a client, answers what it asks, and returns its notifications and then its log lines about the way to the
 // server. The client is gone when it returns.
 func (tt *proxyCase) run(
-	t *testing.T, l *lab, sock string, start func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process, args []string,
+	t *testing.T, l *lab, sock string, start starter, args []string,
 ) []string {
 	t.Helper()
 	c := start(t, l.client, l.clientArgs(append(args, "--management", l.file(sock), "unix")...))

@@ -10,7 +10,7 @@ import (
 )
 
 // ourServer starts our server and waits until it listens.
-func (l *lab) ourServer(t *testing.T, extra ...string) *daemontest.Process {
+func (l *lab) ourServer(t testing.TB, extra ...string) *daemontest.Process {
 	t.Helper()
 	p := ours(t, l.server, l.serverArgs(l.paths(extra)...))
 	p.WaitLine(t, up, upLimit)

@@ -45,7 +45,7 @@ type lab struct {
 	server, client *daemontest.Namespace
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
 	daemontest.RequireRoot(t)
 	l := &lab{dir: t.TempDir()}
@@ -62,7 +62,7 @@ func newLab(t *testing.T) *lab {
 }
 
 // issue makes a certificate with its key, as files name.crt and name.key.
-func (l *lab) issue(t *testing.T, name string, s pki.Spec) *pki.Leaf {
+func (l *lab) issue(t testing.TB, name string, s pki.Spec) *pki.Leaf {
 	t.Helper()
 	leaf, err := l.ca.Issue(s)
 	if err != nil {
@@ -73,7 +73,7 @@ func (l *lab) issue(t *testing.T, name string, s pki.Spec) *pki.Leaf {
 	return leaf
 }
 
-func (l *lab) write(t *testing.T, name string, content []byte) string {
+func (l *lab) write(t testing.TB, name string, content []byte) string {
 	t.Helper()
 	path := l.file(name)
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -105,13 +105,13 @@ func (l *lab) clientArgs(extra ...string) []string {
 }
 
 // stock starts the stock daemon.
-func stock(t *testing.T, n *daemontest.Namespace, args []string) *daemontest.Process {
+func stock(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.Process {
 	t.Helper()
 	return n.Start(t, daemontest.RequireOpenVPN(t), args...)
 }
 
 // ours starts our daemon.
-func ours(t *testing.T, n *daemontest.Namespace, args []string) *daemontest.Process {
+func ours(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.Process {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -120,8 +120,11 @@ func ours(t *testing.T, n *daemontest.Namespace, args []string) *daemontest.Proc
 	return n.Start(t, "env", append([]string{asDaemon + "=1", exe}, args...)...)
 }
 
+// starter starts a daemon of either kind.
+type starter func(testing.TB, *daemontest.Namespace, []string) *daemontest.Process
+
 // programs are the two daemons by name, for tests that hold for both.
-var programs = map[string]func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process{"stock": stock, "ours": ours}
+var programs = map[string]starter{"stock": stock, "ours": ours}
 
 const (
 	up      = "Initialization Sequence Completed"
@@ -129,7 +132,7 @@ const (
 )
 
 // stockServer starts a stock server and waits until it listens.
-func (l *lab) stockServer(t *testing.T, extra ...string) *daemontest.Process {
+func (l *lab) stockServer(t testing.TB, extra ...string) *daemontest.Process {
 	t.Helper()
 	p := stock(t, l.server, l.serverArgs(extra...))
 	p.WaitLine(t, up, upLimit)
@@ -137,7 +140,7 @@ func (l *lab) stockServer(t *testing.T, extra ...string) *daemontest.Process {
 }
 
 // ping sends count echo requests through the tunnel and fails when more than lost of them are not answered.
-func ping(t *testing.T, from *daemontest.Namespace, target string, count, lost int, interval string) {
+func ping(t testing.TB, from *daemontest.Namespace, target string, count, lost int, interval string) {
 	t.Helper()
 	out, _ := from.TryRun("ping", "-n", "-c", fmt.Sprint(count), "-i", interval, "-W", "2", target)
 	m := regexp.MustCompile(`(\d+) received`).FindStringSubmatch(out)
@@ -151,7 +154,7 @@ func ping(t *testing.T, from *daemontest.Namespace, target string, count, lost i
 }
 
 // network is what addresses and routes a host has, without what the kernel does to a fresh link meanwhile.
-func network(t *testing.T, n *daemontest.Namespace) string {
+func network(t testing.TB, n *daemontest.Namespace) string {
 	t.Helper()
 	var keep []string
 	all := n.Run(t, "ip", "-o", "addr", "show", "scope", "global") + n.Run(t, "ip", "route") + n.Run(t, "ip", "-6", "route")
@@ -164,7 +167,7 @@ func network(t *testing.T, n *daemontest.Namespace) string {
 }
 
 // manage attaches to a management socket as soon as it is there.
-func manage(t *testing.T, path string) *client.Client {
+func manage(t testing.TB, path string) *client.Client {
 	t.Helper()
 	deadline := time.Now().Add(upLimit)
 	for {
@@ -181,7 +184,7 @@ func manage(t *testing.T, path string) *client.Client {
 }
 
 // notified waits for a notification, as long as the slowest of them may take.
-func notified(t *testing.T, sub *client.Subscription) (client.Notification, error) {
+func notified(t testing.TB, sub *client.Subscription) (client.Notification, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*upLimit)
 	defer cancel()
@@ -189,7 +192,7 @@ func notified(t *testing.T, sub *client.Subscription) (client.Notification, erro
 }
 
 // do runs a management command and fails the test when it is refused.
-func do(t *testing.T, c *client.Client, words ...string) {
+func do(t testing.TB, c *client.Client, words ...string) {
 	t.Helper()
 	if _, err := c.Do(t.Context(), words...); err != nil {
 		t.Fatalf("%s: %v", strings.Join(words, " "), err)
@@ -197,7 +200,7 @@ func do(t *testing.T, c *client.Client, words ...string) {
 }
 
 // states is the state history as "NAME" or "NAME,detail".
-func states(t *testing.T, c *client.Client) []string {
+func states(t testing.TB, c *client.Client) []string {
 	t.Helper()
 	list, err := c.States(t.Context())
 	if err != nil {
@@ -218,7 +221,7 @@ func stateText(s mgmt.State) string {
 }
 
 // terminate ends a daemon and fails the test unless it exits with status 0.
-func terminate(t *testing.T, p *daemontest.Process) {
+func terminate(t testing.TB, p *daemontest.Process) {
 	t.Helper()
 	p.Signal(t, syscall.SIGTERM)
 	if code := p.Wait(t, 10*time.Second); code != 0 {

@@ -15,34 +15,18 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 )
 
-// What a crowd costs a server, our server beside the stock one: processor time of a handshake, memory of a client.
-// The short run is forty clients; with MOONGATE_SOAK it is three hundred, and the figures have to hold.
+// What a crowd costs a server, our server beside the stock one: processor time of a handshake, memory of a client. A
+// client that is connected loses no packet meanwhile.
 func TestServerUnderLoad(t *testing.T) {
-	l := newLab(t)
-	clients, soak := 40, os.Getenv("MOONGATE_SOAK") != ""
-	if soak {
-		clients = 300
-	}
-	args := l.serverArgs("--tls-crypt", l.file("ta.key"), "--duplicate-cn", "--topology", "subnet", "--connect-freq-initial", "10000", "10", "--verb", "1")
-	load := func(start func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process) cost {
-		s := start(t, l.server, args)
-		s.WaitLine(t, up, upLimit)
-		c := l.crowd(t, s, clients)
-		terminate(t, s)
-		return c
-	}
-	theirs := load(stock)
-	own := load(ours)
+	serverUnderLoad(t, 40)
+}
+
+func serverUnderLoad(t *testing.T, clients int) (theirs, own cost) {
+	t.Helper()
+	theirs = crowdCost(t, stock, clients, false)
+	own = crowdCost(t, ours, clients, true)
 	t.Logf("%d clients: ours %v, stock %v", clients, own, theirs)
-	if soak {
-		// On a quiet machine a handshake takes 1.3 ms at most; on a busy one everything takes longer, stock's included.
-		if limit := max(1300*time.Microsecond, theirs.handshake); own.handshake > limit {
-			t.Errorf("a handshake costs %v, want at most %v", own.handshake, limit)
-		}
-		if own.memory > 90<<10 {
-			t.Errorf("a client costs %d bytes of memory, want at most 90 KiB", own.memory)
-		}
-	}
+	return theirs, own
 }
 
 // cost is what one client costs.
@@ -53,14 +37,27 @@ type cost struct {
 }
 
 func (c cost) String() string {
-	return fmt.Sprintf("%v a handshake, %d KiB a client, all up after %v", c.handshake.Round(10*time.Microsecond), c.memory>>10, c.all.Round(10*time.Millisecond))
+	return fmt.Sprintf("%v a handshake, %.1f KB a client, all up after %v", c.handshake.Round(10*time.Microsecond), float64(c.memory)/1000, c.all.Round(10*time.Millisecond))
 }
 
-// crowd connects stock clients without devices and measures what that costs the server.
-func (l *lab) crowd(t *testing.T, server *daemontest.Process, clients int) cost {
+// crowdCost connects stock clients without devices, all at once, and measures what that costs the server, beside a client
+// that pings it every 10 ms, all the time if it is to lose nothing.
+func crowdCost(t *testing.T, start starter, clients int, lossless bool) cost {
 	t.Helper()
-	cpu, rss := used(t, server.PID())
-	start := time.Now()
+	l := newLab(t)
+	s := start(t, l.server, l.serverArgs("--tls-crypt", l.file("ta.key"), "--duplicate-cn", "--connect-freq-initial", "10000", "10", "--verb", "1"))
+	s.WaitLine(t, up, upLimit)
+	n, server := l.host(t)
+	l.stockClientOn(t, n, server, "--tls-crypt", "ta.key")
+	cpu, rss := used(t, s.PID())
+	began := time.Now()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if lossless {
+			ping(t, n, "10.8.0.1", 10*clients/3, 0, "0.01") // longer than the crowd takes
+		}
+	}()
 	var all []*daemontest.Process
 	for range clients {
 		all = append(all, stock(t, l.client, l.clientArgs("--tls-crypt", l.file("ta.key"), "--dev", "null", "--ifconfig-noexec", "--route-noexec", "--verb", "1", "--explicit-exit-notify", "1")))
@@ -68,31 +65,47 @@ func (l *lab) crowd(t *testing.T, server *daemontest.Process, clients int) cost 
 	for _, c := range all {
 		c.WaitLine(t, up, time.Minute)
 	}
-	took := time.Since(start)
-	cpuAfter, _ := used(t, server.PID())
-	time.Sleep(2 * time.Second) // what the handshakes left behind goes
-	_, rssAfter := used(t, server.PID())
+	took := time.Since(began)
+	cpuAfter, _ := used(t, s.PID())
+	<-watched
+	time.Sleep(3 * time.Second) // what the handshakes left behind goes
+	_, rssAfter := used(t, s.PID())
 	for _, c := range all {
 		c.Signal(t, 15)
 	}
 	for _, c := range all {
 		c.Wait(t, 20*time.Second)
 	}
+	terminate(t, s)
 	return cost{handshake: (cpuAfter - cpu) / time.Duration(clients), memory: (rssAfter - rss) / clients, all: took}
 }
 
-// Thousands of clients in one server, from one process: all are served, and a client costs little memory.
-func TestServerWithThousands(t *testing.T) {
-	if os.Getenv("MOONGATE_SOAK") == "" {
-		t.Skip("takes a minute; set MOONGATE_SOAK")
+// BenchmarkServerClients connects five thousand clients of this process to one server: what a handshake and a connected
+// client cost it.
+func BenchmarkServerClients(b *testing.B) {
+	if testing.Short() {
+		b.Skip("takes half a minute")
 	}
-	const clients, atOnce = 5000, 64
+	const clients = 5000
+	var c cost
+	for b.Loop() {
+		c = thousands(b, clients)
+	}
+	b.ReportMetric(float64(c.handshake)/float64(time.Millisecond), "cpu-ms/client")
+	b.ReportMetric(float64(c.memory)/1000, "KB/client")
+	b.ReportMetric(clients/c.all.Seconds(), "clients/s")
+}
+
+// thousands connects clients that live in this process to a server of its own, and ends them.
+func thousands(t testing.TB, clients int) cost {
+	t.Helper()
+	const atOnce = 64
 	l := newLab(t)
 	cert, err := tls.LoadX509KeyPair(l.file("client.crt"), l.file("client.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := l.ourServer(t, "--server", "10.8.0.0", "255.255.0.0", "--duplicate-cn", "--max-clients", "6000", "--connect-freq-initial", "1000000", "1", "--verb", "1")
+	s := l.ourServer(t, "--server", "10.8.0.0", "255.255.0.0", "--duplicate-cn", "--max-clients", strconv.Itoa(clients+1), "--connect-freq-initial", "1000000", "1", "--verb", "1")
 	conns := make([]*net.UDPConn, clients)
 	l.client.Do(t, func() (err error) {
 		for i := range conns {
@@ -102,6 +115,11 @@ func TestServerWithThousands(t *testing.T) {
 		}
 		return nil
 	})
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
 	cpu, rss := used(t, s.PID())
 	start := time.Now()
 	var group errgroup.Group
@@ -121,18 +139,14 @@ func TestServerWithThousands(t *testing.T) {
 	}
 	took := time.Since(start)
 	cpuAfter, _ := used(t, s.PID())
-	time.Sleep(5 * time.Second)
+	time.Sleep(3 * time.Second)
 	_, rssAfter := used(t, s.PID())
-	c := cost{handshake: (cpuAfter - cpu) / clients, memory: (rssAfter - rss) / clients, all: took}
-	t.Logf("%d clients: %v", clients, c)
-	if c.memory > 80<<10 {
-		t.Errorf("a client costs %d bytes of memory, want at most 80 KiB", c.memory)
-	}
 	terminate(t, s)
+	return cost{handshake: (cpuAfter - cpu) / time.Duration(clients), memory: (rssAfter - rss) / clients, all: took}
 }
 
 // used is the processor time and the resident memory of a process so far.
-func used(t *testing.T, pid int) (cpu time.Duration, rss int) {
+func used(t testing.TB, pid int) (cpu time.Duration, rss int) {
 	t.Helper()
 	stat := fileText(fmt.Sprintf("/proc/%d/stat", pid))
 	f := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])

@@ -23,33 +23,9 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 )
 
-// soakTime is how long the tests named Soak run, from MOONGATE_SOAK; 0 without it.
-func soakTime(t testing.TB) time.Duration {
-	t.Helper()
-	text := os.Getenv("MOONGATE_SOAK")
-	if text == "" {
-		return 0
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatalf("MOONGATE_SOAK: %v", err)
-	}
-	return d
-}
-
 // Sixteen seats, some of them badly behaved, cost a daemon that carries traffic neither replies nor packets.
 func TestSeatsUnderTraffic(t *testing.T) {
 	seatsUnderTraffic(t, seatsPlan{pairs: 2, run: 1500 * time.Millisecond, tolerance: 0.25})
-}
-
-// The same for long, with the figure that holds on a machine of its own: 2 %.
-func TestSoakSeatsUnderTraffic(t *testing.T) {
-	limit := soakTime(t)
-	if limit == 0 {
-		t.Skip("MOONGATE_SOAK is not set")
-	}
-	const run = 10 * time.Second
-	seatsUnderTraffic(t, seatsPlan{pairs: max(3, int(limit/(2*run))), run: run, tolerance: 0.02})
 }
 
 // seatsPlan is how often and how long the tunnel is measured without and with seats.

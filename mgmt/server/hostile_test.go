@@ -5,7 +5,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -19,19 +18,6 @@ import (
 
 // Hostile seats send garbage that is almost right, read or do not, and come and go, for a moment in the normal tests.
 func TestHostileSeats(t *testing.T) { hostileSeats(t, 2*time.Second) }
-
-// The same for as long as MOONGATE_SOAK says.
-func TestSoakHostileSeats(t *testing.T) {
-	text := os.Getenv("MOONGATE_SOAK")
-	if text == "" {
-		t.Skip("MOONGATE_SOAK is not set")
-	}
-	limit, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hostileSeats(t, limit)
-}
 
 // hostileGrowth is how much the heap may grow from one check to the last, bytes: what queues and histories hold varies.
 const hostileGrowth = 24 << 20

@@ -1,0 +1,47 @@
+//go:build soak
+
+package test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+)
+
+// The long runs, with the figures that hold on a machine of their own: make soak.
+
+// memoryPerClient is what a connected client may cost a server, in bytes.
+const memoryPerClient = 80_000
+
+// Sixteen seats cost a loaded tunnel 2 % at most.
+func TestSoakSeatsUnderTraffic(t *testing.T) {
+	const run = 10 * time.Second
+	seatsUnderTraffic(t, seatsPlan{pairs: max(3, int(daemontest.SoakTime(t)/(2*run))), run: run, tolerance: 0.02})
+}
+
+// Hooks that wait add a millisecond at most to the round trips of others.
+func TestSoakServerHooks(t *testing.T) {
+	hooksHoldNobodyUp(t, time.Millisecond)
+}
+
+// Of three hundred stock clients that come at once, each costs 1.3 ms of processor time at most; on a busy machine
+// everything takes longer, stock's server included.
+func TestSoakServerUnderLoad(t *testing.T) {
+	theirs, own := serverUnderLoad(t, 300)
+	if limit := max(1300*time.Microsecond, theirs.handshake); own.handshake > limit {
+		t.Errorf("a handshake costs %v, want at most %v", own.handshake, limit)
+	}
+	if own.memory > memoryPerClient {
+		t.Errorf("a client costs %d bytes of memory, want at most %d", own.memory, memoryPerClient)
+	}
+}
+
+// Five thousand clients of this process are all served.
+func TestSoakServerClients(t *testing.T) {
+	c := thousands(t, 5000)
+	t.Log(c)
+	if c.memory > memoryPerClient {
+		t.Errorf("a client costs %d bytes of memory, want at most %d", c.memory, memoryPerClient)
+	}
+}
