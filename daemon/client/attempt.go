@@ -10,6 +10,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -25,6 +26,7 @@ type attempt struct {
 	link    transport.Link
 	peer    transport.Peer
 	session *control.Session
+	wrap    ctrlwrap.Wrapper // of the session's packets
 	channel *data.Channel
 	traffic traffic
 
@@ -115,6 +117,7 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 			a.dropCaller()
 		}
 		a.wg.Wait()
+		a.c.keepReplays(a.received())
 		close(a.done)
 	}()
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/wire"
@@ -13,6 +14,7 @@ import (
 // likely. It replaces the session once it has proved who it is, and not before.
 type caller struct {
 	session *control.Session
+	wrap    ctrlwrap.Wrapper
 	peer    transport.Peer
 	started time.Time
 	held    []control.Event // for the moment it takes over
@@ -37,12 +39,12 @@ func (a *attempt) called(p controlPacket, now time.Time) bool {
 		if !op.IsHardReset() {
 			return true
 		}
-		s, err := a.newSession(now)
+		s, w, err := a.newSession(now)
 		if err != nil {
 			a.c.log(1, "N", "TLS Error: %v", err)
 			return true
 		}
-		a.next = &caller{session: s, peer: p.from, started: now}
+		a.next = &caller{session: s, wrap: w, peer: p.from, started: now}
 	}
 	if p.from.Addr == a.next.peer.Addr {
 		if err := a.next.session.Input(p.b, now); err != nil {
@@ -76,7 +78,7 @@ func (a *attempt) replace(e control.Active, now time.Time) {
 	next := a.next
 	a.next = nil
 	a.session.Close()
-	a.session, a.peer = next.session, next.peer
+	a.session, a.wrap, a.peer = next.session, next.wrap, next.peer
 	for _, held := range next.held {
 		a.event(held, now)
 	}

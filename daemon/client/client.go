@@ -82,6 +82,7 @@ type Client struct {
 	early     bool                    // the tunnel is opened before the connection
 	routesOK  bool                    // of such a tunnel
 	names     map[string][]netip.Addr // looked up in advance (preresolve)
+	replays   replayFile              // replay-persist
 
 	caching sync.Once
 }
@@ -117,6 +118,7 @@ func (c *Client) warnCaching() { c.caching.Do(func() { c.log(1, "W", CachingWarn
 // Run connects again and again until a signal other than SIGUSR1 ends it. See engine.Engine.
 func (c *Client) Run(ctx context.Context) engine.Stop {
 	c.warnUnsupported()
+	defer c.closeReplays()
 	first := !c.deps.Reread
 	for {
 		stop, ok := c.beforeAttempt(ctx, first)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -19,6 +20,7 @@ import (
 func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote netip.AddrPort) (*attempt, error) {
 	now := time.Now()
 	opts := c.opts.Clone()
+	c.openReplays()
 	prof2 := *prof
 	a := &attempt{
 		c: c, opts: opts, prof: &prof2, link: link, peer: transport.Peer{Addr: remote}, start: now,
@@ -33,7 +35,7 @@ func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote
 	}
 	a.occ = a.options()
 	var err error
-	a.session, err = a.newSession(now)
+	a.session, a.wrap, err = a.newSession(now)
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
@@ -53,18 +55,19 @@ func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote
 	return a, nil
 }
 
-// newSession makes a control session over the link.
-func (a *attempt) newSession(now time.Time) (*control.Session, error) {
+// newSession makes a control session over the link, and what wraps its packets.
+func (a *attempt) newSession(now time.Time) (*control.Session, ctrlwrap.Wrapper, error) {
 	w, err := loadWrapping(a.opts, a.prof)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	ctrlwrap.Resume(w.wrap, a.c.replays.state)
 	occ := a.occ
 	if a.opts.DisableOCC {
 		occ = "V4"
 	}
 	reneg := a.opts.RenegSec
-	return control.New(control.Config{
+	s, err := control.New(control.Config{
 		Role: role(a.opts), TLS: a.handshake(), Wrap: w.wrap, StaticKey: w.static, ResetOp: w.reset,
 		LocalOptions: occ, PeerInfo: a.announce(), PacketSize: packetSize(a.prof, a.peer.Addr),
 		TLSTimeout: a.opts.TLSTimeout, HandWindow: a.opts.HandWindow, TranWindow: a.opts.TranWindow, RenegAfter: reneg,
@@ -75,6 +78,7 @@ func (a *attempt) newSession(now time.Time) (*control.Session, error) {
 			}
 		},
 	}, now)
+	return s, w.wrap, err
 }
 
 // packetSize is the largest control packet as UDP payload or TCP frame: the option bounds the IP packet.

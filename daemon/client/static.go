@@ -40,6 +40,7 @@ func (a *attempt) startStatic() error {
 	if a.channel, err = data.NewStatic(params, key, material.Direction(p.KeyDirection)); err != nil {
 		return err
 	}
+	a.channel.Resume(a.c.replays.state)
 	a.key.cipher = suite.Name
 	a.occ = a.options()
 	a.setTimers()

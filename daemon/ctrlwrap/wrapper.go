@@ -41,6 +41,32 @@ func Trailer(w Wrapper, op wire.Opcode) int {
 	return 0
 }
 
+// ReplayState is how far w has received, for a Resume after a restart; zero for plain packets.
+func ReplayState(w Wrapper) replay.State {
+	if r := window(w); r != nil {
+		return r.State()
+	}
+	return replay.State{}
+}
+
+// Resume makes w refuse as replays what a wrapper of that state has received. It comes before the first packet.
+func Resume(w Wrapper, s replay.State) {
+	if r := window(w); r != nil {
+		r.Resume(s)
+	}
+}
+
+func window(w Wrapper) *replay.Window {
+	switch w := w.(type) {
+	case *tlsAuth:
+		return w.window
+	case *tlsCrypt:
+		return w.window
+	default:
+		return nil
+	}
+}
+
 // maxBody bounds what is copied into a wrapper's buffer: the largest packet a peer may be configured to send, with
 // room for what a datagram can hold on top.
 const maxBody = wire.MaxControlPacket

@@ -273,6 +273,33 @@ func (k *legacyOpen) accept(id []byte, now time.Time) bool {
 	}
 }
 
+// ReplayState is how far a channel of static-key mode has received, zero for other channels. Not while Open runs.
+func (c *Channel) ReplayState() replay.State {
+	if w := c.staticWindow(); w != nil {
+		return w.State()
+	}
+	return replay.State{}
+}
+
+// Resume makes a channel of static-key mode refuse as replays what a channel of that state has received. It comes before
+// the first packet.
+func (c *Channel) Resume(s replay.State) {
+	if w := c.staticWindow(); w != nil {
+		w.Resume(s)
+	}
+}
+
+func (c *Channel) staticWindow() *replay.Window {
+	if !c.static {
+		return nil
+	}
+	k, ok := c.keys.Load().slots[0].recv.(*legacyOpen)
+	if !ok {
+		return nil
+	}
+	return k.win
+}
+
 // unpad returns the length without PKCS#7 padding.
 func unpad(b []byte) (int, bool) {
 	pad := int(b[len(b)-1])

@@ -1,0 +1,86 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/internal/replay"
+)
+
+// replayFile is the file of replay-persist: how far packet ids were received, of the control wrapping or of the static
+// key. It is read at the start and written at the end of each attempt. One open file for all of them, so that it can still be
+// written without privileges or under another root.
+type replayFile struct {
+	f     *os.File
+	state replay.State // what was received before the attempt that runs
+}
+
+// openReplays opens the file, when there is to be one. A file that cannot be used is told and done without, so is
+// content that is not of its kind.
+func (c *Client) openReplays() {
+	if c.opts.ReplayPersist == "" || c.replays.f != nil {
+		return
+	}
+	f, err := os.OpenFile(filepath.Clean(c.opts.ReplayPersist), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		c.log(1, "W", "Cannot open --replay-persist file %s for read/write: %v", c.opts.ReplayPersist, osError(err))
+		return
+	}
+	c.replays.f = f
+	b := make([]byte, replay.StateSize)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.log(1, "W", "Cannot read from --replay-persist file %s: %v", c.opts.ReplayPersist, osError(err))
+	}
+	var ok bool
+	if c.replays.state, ok = replay.ParseState(b[:n]); n > 0 && !ok {
+		c.log(1, "W", "WARNING: --replay-persist file %s holds no packet ids and is begun anew", c.opts.ReplayPersist)
+	}
+}
+
+// keepReplays writes how far an attempt has come.
+func (c *Client) keepReplays(s replay.State) {
+	r := &c.replays
+	if r.f == nil || s.Time < r.state.Time || s.Time == r.state.Time && s.ID <= r.state.ID {
+		return
+	}
+	r.state = s
+	if _, err := r.f.WriteAt(replay.AppendState(nil, s), 0); err != nil {
+		c.log(1, "W", "Cannot write to --replay-persist file %s: %v", c.opts.ReplayPersist, osError(err))
+	}
+}
+
+func (c *Client) closeReplays() {
+	if c.replays.f != nil {
+		c.replays.f.Close()
+		c.replays = replayFile{}
+	}
+}
+
+// received is how far an attempt has come. It runs when nothing of the attempt does any more.
+func (a *attempt) received() replay.State {
+	switch {
+	case a.wrap != nil:
+		return ctrlwrap.ReplayState(a.wrap)
+	case a.channel != nil:
+		return a.channel.ReplayState()
+	default:
+		return replay.State{}
+	}
+}
+
+// osError is a file error in stock's words, without operation and path: "Is a directory (errno=21)".
+func osError(err error) string {
+	var no syscall.Errno
+	if !errors.As(err, &no) {
+		return err.Error()
+	}
+	text := no.Error()
+	return fmt.Sprintf("%s%s (errno=%d)", strings.ToUpper(text[:1]), text[1:], int(no))
+}
