@@ -389,7 +389,9 @@ func (p *process) environment() *hooks.Env { return p.environmentOf(p.opts) }
 func (p *process) environmentOf(o *config.Options) *hooks.Env {
 	e := hooks.NewEnv()
 	flag := map[bool]string{false: "0", true: "1"}
-	e.Set("config", o.Config)
+	if o.Config != "" {
+		e.Set("config", o.Config)
+	}
 	e.Set("verb", strconv.Itoa(o.Verb))
 	e.Set("daemon", flag[o.Daemon])
 	e.Set("daemon_log_redirect", flag[o.Log != ""])

@@ -249,11 +249,11 @@ sleep 0.05`)
 	terminate(t, s)
 	rest := " ver=linux sent= dev=tun0\n"
 	addr := " virtual=10.8.0.2 mask=255.255.255.0"
-	want := "client-connect CC.tmp cn=client1 ip=10.99.0.2 virtual= mask=" + rest +
+	want := "client-connect CC.tmp cn=client1 ip=10.99.0.2" + addr + rest +
 		"learn-address add 10.8.0.2 client1 cn=client1 ip=10.99.0.2" + addr + rest +
 		"learn-address add 10.9.0.0/24 client1 cn=client1 ip=10.99.0.2" + addr + rest +
 		"client-disconnect  cn=client1 ip=10.99.0.2" + addr + strings.Replace(rest, "sent=", "sent=some", 1) +
-		"client-connect CC.tmp cn=client1 ip=" + at + " virtual= mask=" + rest +
+		"client-connect CC.tmp cn=client1 ip=" + at + addr + rest +
 		"learn-address update 10.8.0.2 client1 cn=client1 ip=" + at + addr + rest +
 		"learn-address add 10.9.0.0/24 client1 cn=client1 ip=" + at + addr + rest +
 		"client-disconnect  cn=client1 ip=" + at + addr + strings.Replace(rest, "sent=", "sent=some", 1) +

@@ -174,7 +174,7 @@ func (c *Client) verifyStep(s tlsconf.Step) {
 
 // exportCert sets the script variables of a certificate.
 func (c *Client) exportCert(depth int, cert *x509.Certificate) {
-	for _, v := range certVars(c.opts, depth, cert) {
+	for _, v := range material.CertVars(c.opts, depth, cert) {
 		name, value, _ := strings.Cut(v, "=")
 		c.env.Set(name, value)
 	}
@@ -208,12 +208,18 @@ func (a *attempt) verifyCert(depth int, cert *x509.Certificate, subject string) 
 // verifyScript runs the tls-verify script for one certificate.
 func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string) error {
 	a.c.exportCert(depth, cert)
-	remove, err := a.exportFile(cert)
+	path, err := material.ExportCert(a.opts, cert)
 	if err != nil {
 		a.c.log(1, "N", "%v", err)
 		return err
 	}
-	defer remove()
+	if path != "" {
+		a.c.env.Set("peer_cert", path)
+		defer func() {
+			_ = os.Remove(path)
+			a.c.env.Unset("peer_cert")
+		}()
+	}
 	call := hooks.Call{
 		Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(a.opts.TLSVerify, ",", " "),
 		Args: []string{fmt.Sprint(depth), subject}, Env: a.c.env,

@@ -290,7 +290,7 @@ func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 		return
 	}
 	i.commonName = remap(name)
-	i.certVars = certificateVars(certs)
+	i.certVars = h.certificateVars(certs)
 }
 
 // maxCommonName is the longest common name, in bytes.

@@ -21,8 +21,9 @@ import (
 // The way of an accepted client to its tunnel:
 //
 //	authorise   older sessions of the name end           hub
+//	lease       addresses from the pool                  hub
 //	gather      ccd file, client-connect script          beside the hub
-//	address     fixed or from the pool                   hub
+//	address     fixed ones take the place of the lease   hub
 //	learn       learn-address script                     beside the hub
 //	establish   cipher, keys, routes, push               hub
 
@@ -40,6 +41,9 @@ func (h *hub) authorise(i *instance, now time.Time) {
 		h.endOthers(i)
 	}
 	h.name(i)
+	if err := h.leaseFor(i); err != nil {
+		h.log(i, 1, "", "MULTI: %v", err)
+	}
 	set, env := h.set, h.env(i)
 	prefix := i.prefix()
 	extra := i.fromPort
@@ -67,6 +71,7 @@ func (h *hub) gather(ctx context.Context, set *setup, cn, prefix string, env *ho
 			return nil, false, err
 		}
 	}
+	set.exportFixed(env, cc)
 	if set.ClientConnect != "" && !cc.Disable {
 		if err := h.connectScript(ctx, set, cc, prefix, env); err != nil {
 			return nil, false, err
@@ -162,9 +167,7 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 		return
 	}
 	i.config = cc
-	if err := h.address(i); err != nil {
-		h.log(i, 1, "", "MULTI: %v", err)
-	}
+	h.address(i)
 	h.learn(i, h.prefixesOf(i), now)
 }
 
@@ -176,19 +179,45 @@ func (h *hub) reject(i *instance, err error, now time.Time) {
 	h.wakeAt(i, now)
 }
 
-// address finds the tunnel addresses of a client: those of its configuration, else a lease of the pool.
-func (h *hub) address(i *instance) error {
+// exportFixed shows client-connect the fixed addresses of the ccd file instead of the lease.
+func (s *setup) exportFixed(env *hooks.Env, cc *config.ClientConfig) {
+	if cc.Ifconfig.Set() {
+		env.UnsetPrefix("ifconfig_pool_")
+		s.exportAddresses(env, cc.Ifconfig.Local, cc.Ifconfig.Remote, netip.Prefix{})
+	}
+	if cc.IfconfigIPv6.Set() {
+		s.exportAddresses(env, netip.Addr{}, netip.Addr{}, cc.IfconfigIPv6.Local)
+	}
+}
+
+// address puts the fixed addresses of a client's configuration in the place of what the pool gave it. Who has a fixed
+// IPv4 address holds no lease: an IPv6 address that the pool may give to somebody else is worse than none.
+func (h *hub) address(i *instance) {
 	cc := i.config
 	if cc.Ifconfig.Set() {
+		h.dropLease(i)
 		i.virtual4, i.local4 = cc.Ifconfig.Local, cc.Ifconfig.Remote
 	}
 	if cc.IfconfigIPv6.Set() {
 		i.virtual6 = cc.IfconfigIPv6.Local
 	}
-	if i.virtual4.IsValid() {
+	if cc.Ifconfig.Set() {
 		h.fixedAddress(i)
-		return nil
 	}
+}
+
+// dropLease gives a client's lease back to the pool, with the addresses.
+func (h *hub) dropLease(i *instance) {
+	if !i.leased {
+		return
+	}
+	h.pool.Release(i.lease)
+	i.leased = false
+	i.virtual4, i.local4, i.virtual6 = netip.Addr{}, netip.Addr{}, netip.Prefix{}
+}
+
+// leaseFor finds a client addresses in the pool. Scripts see them from then on.
+func (h *hub) leaseFor(i *instance) error {
 	if h.pool == nil {
 		return nil
 	}
@@ -208,7 +237,7 @@ func (h *hub) address(i *instance) error {
 			i.local4 = h.set.Ifconfig.Local
 		}
 	}
-	if lease.IPv6.IsValid() && !i.virtual6.IsValid() {
+	if lease.IPv6.IsValid() {
 		i.virtual6 = netip.PrefixFrom(lease.IPv6, h.set.IfconfigIPv6.Local.Bits())
 	}
 	h.log(i, 1, "", "MULTI_sva: pool returned IPv4=%s, IPv6=%s", shown(lease.IPv4), shown(lease.IPv6))
@@ -349,7 +378,7 @@ func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 		return
 	}
 	set := h.set
-	h.inTurn(append(h.nameTurn(i), addressTurns(i.told)...), hookDeadline, func(ctx context.Context) func() {
+	h.inTurn(append(append(h.nameTurn(i), addressTurns(i.told)...), h.stationTurnsOf(i)...), hookDeadline, func(ctx context.Context) func() {
 		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Command: set.ClientDisconnect, Env: env}
 		if err := h.script(ctx, call); err != nil {
 			h.logLine("", 1, "W", "%v", err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -31,10 +32,10 @@ func realAddress(a netip.AddrPort) string {
 }
 
 // certificateVars are the script variables of a chain.
-func certificateVars(chain []*x509.Certificate) []string {
+func (h *hub) certificateVars(chain []*x509.Certificate) []string {
 	var vars []string
 	for depth := len(chain) - 1; depth >= 0; depth-- {
-		vars = append(vars, material.Vars(depth, chain[depth])...)
+		vars = append(vars, material.CertVars(h.set.Options, depth, chain[depth])...)
 	}
 	return vars
 }
@@ -55,7 +56,7 @@ func (h *hub) env(i *instance) *hooks.Env {
 	if i.commonName != "" {
 		e.Set("common_name", i.commonName)
 	}
-	if i.username != "" || h.set.needsCredentials() {
+	if i.username != "" || h.set.needsCredentials() && i.lastKID > 0 {
 		e.Set("username", i.username)
 	}
 	if h.set.AuthGenToken && i.sessionState != "" {
@@ -75,22 +76,27 @@ func (h *hub) env(i *instance) *hooks.Env {
 		e.Set("time_ascii", i.since.Format(statusTime))
 		set("time_unix", "%d", i.since.Unix())
 	}
-	if i.virtual4.IsValid() {
-		e.Set("ifconfig_pool_remote_ip", i.virtual4.String())
-		if i.local4.IsValid() {
+	h.set.exportAddresses(e, i.virtual4, i.local4, i.virtual6)
+	return e
+}
+
+// exportAddresses sets the variables of a client's tunnel addresses: local4 is our side of v4, or the netmask.
+func (s *setup) exportAddresses(e *hooks.Env, v4, local4 netip.Addr, v6 netip.Prefix) {
+	if v4.IsValid() {
+		e.Set("ifconfig_pool_remote_ip", v4.String())
+		if local4.IsValid() {
 			name := "ifconfig_pool_local_ip"
-			if h.set.tap() || h.set.Topology == config.TopologySubnet {
+			if s.tap() || s.Topology == config.TopologySubnet {
 				name = "ifconfig_pool_netmask"
 			}
-			e.Set(name, i.local4.String())
+			e.Set(name, local4.String())
 		}
 	}
-	if i.virtual6.IsValid() {
-		e.Set("ifconfig_pool_remote_ip6", i.virtual6.Addr().String())
-		e.Set("ifconfig_pool_local_ip6", h.set.IfconfigIPv6.Local.Addr().String())
-		set("ifconfig_pool_ip6_netbits", "%d", i.virtual6.Bits())
+	if v6.IsValid() {
+		e.Set("ifconfig_pool_remote_ip6", v6.Addr().String())
+		e.Set("ifconfig_pool_local_ip6", s.IfconfigIPv6.Local.Addr().String())
+		e.Set("ifconfig_pool_ip6_netbits", strconv.Itoa(v6.Bits()))
 	}
-	return e
 }
 
 // inOrder sorts instances by age.

@@ -13,8 +13,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
-// certHooks watch the certificate checks of a session. They run in the goroutine of the handshake, which may wait for
-// a script without holding anybody up.
+// certHooks watch the certificate checks of a session. They are made on the hub and run in the goroutine of the handshake,
+// which may wait for a script without holding anybody up.
 func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 	prefix := i.addressText()
 	hk := tlsconf.Hooks{Step: func(s tlsconf.Step) {
@@ -31,11 +31,24 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 	if set.TLSVerify == "" {
 		return hk
 	}
-	env := h.baseEnv().Clone()
+	env := h.env(i)
 	hk.Cert = func(depth int, cert *x509.Certificate, subject string) error {
-		for _, v := range material.Vars(depth, cert) {
+		env := env
+		for _, v := range material.CertVars(set.Options, depth, cert) {
 			name, value, _ := strings.Cut(v, "=")
 			env.Set(name, value)
+		}
+		if name, err := tlsconf.Username(cert, set.X509UsernameFields); depth == 0 && err == nil && len(name) <= maxCommonName {
+			env.Set("common_name", remap(name))
+		}
+		path, err := material.ExportCert(set.Options, cert)
+		if err != nil {
+			h.logLine(prefix, 1, "N", "%v", err)
+			return err
+		}
+		if path != "" {
+			defer os.Remove(path) //nolint:errcheck // somebody may have moved it
+			env = env.With("peer_cert=" + path)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), hookDeadline)
 		defer cancel()
@@ -58,15 +71,15 @@ func (h *hub) verifyMetadata(ctx context.Context, set *setup, metadata []byte) e
 	if len(metadata) == 0 {
 		return &refusal{log: "client key without metadata"}
 	}
-	files, err := newExchange(set.TmpDir, "tls_crypt_v2_metadata")
+	files, err := newExchange(set.TmpDir, "tls_crypt_v2_metadata_")
 	if err != nil {
 		return err
 	}
 	defer files.remove()
-	if err := os.WriteFile(files.path("tls_crypt_v2_metadata"), metadata[1:], 0o600); err != nil {
+	if err := os.WriteFile(files.path("tls_crypt_v2_metadata_"), metadata[1:], 0o600); err != nil {
 		return err
 	}
-	env := h.baseEnv().With(fmt.Sprintf("metadata_type=%d", metadata[0]), "metadata_file="+files.path("tls_crypt_v2_metadata"))
+	env := h.baseEnv().With(fmt.Sprintf("metadata_type=%d", metadata[0]), "metadata_file="+files.path("tls_crypt_v2_metadata_"))
 	return h.script(ctx, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
 }
 

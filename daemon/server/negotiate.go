@@ -41,16 +41,17 @@ type peerInfo struct {
 	values map[string]string
 }
 
-// parsePeerInfo keeps the well-formed lines of s. Names are IV_ or UV_ and letters, digits, '_', values printable;
-// anything else is left out, since the lines go into the environment of scripts: no PATH, no LD_PRELOAD.
+// parsePeerInfo keeps the well-formed lines of s. Names are IV_ or UV_ and letters, digits, '_'; anything else is left
+// out, since the lines go into the environment of scripts: no PATH, no LD_PRELOAD. Values are tamed.
 func parsePeerInfo(s string) peerInfo {
 	p := peerInfo{values: make(map[string]string)}
 	for line := range strings.SplitSeq(s, "\n") {
 		name, value, ok := strings.Cut(line, "=")
-		if !ok || len(line) > maxPeerInfoLine || len(p.Lines) >= maxPeerInfoLines || !isPeerInfoName(name) || !isPrintable(value) {
+		if !ok || len(line) > maxPeerInfoLine || len(p.Lines) >= maxPeerInfoLines || !isPeerInfoName(name) {
 			continue
 		}
-		p.Lines = append(p.Lines, line)
+		value = tame(value)
+		p.Lines = append(p.Lines, name+"="+value)
 		p.values[name] = value
 		switch name {
 		case "IV_PROTO":
@@ -126,8 +127,17 @@ func isPeerInfoName(s string) bool {
 	return true
 }
 
-// isPrintable reports whether s has no control characters. Bytes above 127 are UTF-8 and pass.
-func isPrintable(s string) bool { return remap(s) == s }
+// tame replaces by '_' what is not printable ASCII, blanks, and what begins a substitution in a shell, as stock does with
+// what a client tells about itself: "OpenSSL 3.0.19" is OpenSSL_3.0.19 in logs and environments.
+func tame(s string) string {
+	b := []byte(s)
+	for k, c := range b {
+		if c <= ' ' || c >= 0x7f || c == '$' || c == '(' || c == '`' {
+			b[k] = '_'
+		}
+	}
+	return string(b)
+}
 
 // remap replaces the control characters of a name that a peer sent by '_', so that it is safe in logs and
 // environments.

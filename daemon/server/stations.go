@@ -62,3 +62,17 @@ func (h *hub) stale(age time.Duration, now time.Time) {
 
 // stationTurns are the turns of a station.
 func stationTurns(a forward.EtherAddr) []string { return []string{"address " + a.String()} }
+
+// stationTurnsOf are the turns of all stations behind a client, for a script that they wait for.
+func (h *hub) stationTurnsOf(i *instance) []string {
+	if !h.set.tap() || h.set.LearnAddress == "" {
+		return nil
+	}
+	var names []string
+	for _, s := range h.stations.All() {
+		if s.Client == i {
+			names = append(names, stationTurns(s.Addr)...)
+		}
+	}
+	return names
+}

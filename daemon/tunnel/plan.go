@@ -172,13 +172,14 @@ func (t *Tunnel) routes() {
 			continue
 		}
 		set("route_ipv6_network_%d=%s", i+1, r.Network)
-		if o.IfconfigIPv6.Remote.IsValid() || r.Gateway != "" {
-			gw := r.Gateway
-			if gw == "" || gw == "default" {
-				gw = o.IfconfigIPv6.Remote.String()
+		gw := r.Gateway
+		if gw == "" || gw == "default" {
+			gw = "::" // as stock has it without one
+			if far := o.IfconfigIPv6.Remote; far.IsValid() {
+				gw = far.String()
 			}
-			set("route_ipv6_gateway_%d=%s", i+1, gw)
 		}
+		set("route_ipv6_gateway_%d=%s", i+1, gw)
 		if route.Metric >= 0 {
 			set("route_ipv6_metric_%d=%d", i+1, route.Metric)
 		}
