@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/material"
@@ -16,7 +17,7 @@ import (
 
 // pushReply takes a part of the server's options. With the last one the data channel starts and the tunnel opens.
 func (a *attempt) pushReply(msg, arg string) {
-	a.c.log(3, "", "PUSH: Received control message: '%s'", redact(msg))
+	a.c.log(3, "", "PUSH: Received control message: '%s'", control.Redact(msg))
 	if !a.opts.Pull {
 		return
 	}
@@ -40,7 +41,7 @@ func (a *attempt) pushReply(msg, arg string) {
 			a.c.log(n.Verb, n.Flag, "%s", n.Text)
 		}
 		if res.Rejected != "" {
-			a.c.log(1, "W", "WARNING: Received bad push/pull message: %s", redact(msg))
+			a.c.log(1, "W", "WARNING: Received bad push/pull message: %s", control.Redact(msg))
 			a.end(engine.USR1, mgmt.ReasonPushOffending)
 			return
 		}

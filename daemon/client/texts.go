@@ -125,29 +125,6 @@ func connectionFlags(arg string) (keepPassword, nextRemote bool) {
 	return strings.Contains(body, "P"), strings.Contains(body, "N")
 }
 
-// redact prepares a received message for the log: the values of auth-token and echo stay out of it. A session token
-// leaves the mark SESS_ID.
-func redact(msg string) string {
-	if !strings.Contains(msg, "auth-token") && !strings.Contains(msg, "echo") {
-		return msg
-	}
-	parts := strings.Split(msg, ",")
-	for i, p := range parts {
-		switch {
-		case strings.HasPrefix(p, "echo"):
-			parts[i] = "echo"
-		case strings.HasPrefix(p, "auth-token-user"):
-			parts[i] = "auth-token-user"
-		case strings.HasPrefix(p, "auth-token"):
-			parts[i] = "auth-token"
-			if strings.HasPrefix(p, "auth-token SESS_ID_AT_") {
-				parts[i] += "SESS_ID"
-			}
-		}
-	}
-	return strings.Join(parts, ",")
-}
-
 // pushList joins the parts of a push reply.
 type pushList struct{ options []string }
 

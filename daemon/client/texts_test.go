@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/moongate-vpn/moongate/daemon/control"
 )
 
 func TestParseText(t *testing.T) {
@@ -64,10 +66,10 @@ func TestConnectionFlags(t *testing.T) {
 }
 
 func TestRedactKeepsSecretsOut(t *testing.T) {
-	got := redact("PUSH_REPLY,echo hello there,auth-token SESS_ID_AT_AAAA,ping 10,auth-token-user dXNlcg==")
+	got := control.Redact("PUSH_REPLY,echo hello there,auth-token SESS_ID_AT_AAAA,ping 10,auth-token-user dXNlcg==")
 	want := "PUSH_REPLY,echo,auth-tokenSESS_ID,ping 10,auth-token-user"
 	if got != want {
-		t.Errorf("redact = %q, want %q", got, want)
+		t.Errorf("Redact = %q, want %q", got, want)
 	}
 }
 
@@ -106,8 +108,8 @@ func FuzzTexts(f *testing.F) {
 			var l pushList
 			l.add(arg)
 		}
-		if out := redact(msg); strings.Contains(out, "SESS_ID_AT_") && strings.HasPrefix(msg, "auth-token SESS_ID_AT_") {
-			t.Errorf("redact(%q) = %q keeps a token", msg, out)
+		if out := control.Redact(msg); strings.Contains(out, "SESS_ID_AT_") && strings.HasPrefix(msg, "auth-token SESS_ID_AT_") {
+			t.Errorf("Redact(%q) = %q keeps a token", msg, out)
 		}
 	})
 }

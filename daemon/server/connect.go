@@ -139,6 +139,7 @@ func (h *hub) connectScript(ctx context.Context, set *setup, cc *config.ClientCo
 			return tooLate(ctx, "deferred client-connect refused")
 		}
 	}
+	h.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", files.path("cc"))
 	h.parse(set, cc, files.path("cc"), prefix, []byte(files.read("cc")))
 	return nil
 }

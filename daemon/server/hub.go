@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
@@ -243,7 +244,7 @@ func (h *hub) text(i *instance, msg string, now time.Time) {
 	if err := i.session.SendText(msg); err != nil {
 		status = 0
 	}
-	h.log(i, 3, "", "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), msg, status)
+	h.log(i, 3, "", "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), control.Redact(msg), status)
 	h.flush(i, now)
 	h.wakeAt(i, now) // Step finds the next retransmission
 }
