@@ -201,20 +201,21 @@ func (h *hub) verdict(i *instance, keyID uint8, kid uint64, by judge, err error,
 	if l.pending &^= by; l.pending != 0 {
 		return
 	}
+	takesName := h.set.UsernameAsCommonName && keyID == 0 && i.username != ""
+	if takesName && len(i.username) > maxCommonName {
+		h.log(i, 1, "", "TLS Auth Error: --username-as-common name specified and username is longer than the maximum permitted Common Name length of %d characters", maxCommonName)
+		h.refuse(i, keyID, &refusal{log: "user name is too long for a common name"}, now)
+		return
+	}
 	l.done = true
-	if h.set.needsCredentials() && i.username != "" {
+	if h.set.needsCredentials() {
 		tail := ""
 		if h.set.UsernameAsCommonName {
 			tail = "[CN SET]"
 		}
 		h.log(i, 2, "", "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, tail)
 	}
-	if h.set.UsernameAsCommonName && keyID == 0 && i.username != "" {
-		if len(i.username) > maxCommonName {
-			l.done = false
-			h.refuse(i, keyID, &refusal{log: "user name is too long for a common name"}, now)
-			return
-		}
+	if takesName {
 		i.commonName = i.username
 	}
 	switch {

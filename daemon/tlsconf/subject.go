@@ -139,7 +139,7 @@ func field(cert *x509.Certificate, name string) (string, error) {
 		return mails[len(mails)-1], nil
 	}
 	if name == "serialNumber" {
-		return fmt.Sprintf("0x%X", cert.SerialNumber), nil
+		return fmt.Sprintf("0x%X", cert.SerialNumber.Bytes()), nil // whole bytes
 	}
 	short := name
 	if s, ok := longAttributes[name]; ok {

@@ -327,7 +327,7 @@ func TestHook(t *testing.T) {
 func TestUsername(t *testing.T) {
 	root := issue(t, "Lab CA", nil, ca)
 	cert := issue(t, "last", root, func(c *x509.Certificate) {
-		c.SerialNumber = big.NewInt(0xbeef)
+		c.SerialNumber = big.NewInt(0xfbeef)
 		c.Subject = pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{
 			{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "first"},
 			{Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, Value: "a@b.c"},
@@ -348,7 +348,7 @@ func TestUsername(t *testing.T) {
 		{"CN", "la_st"},
 		{"commonName", "la_st"},
 		{"emailAddress", "a@b.c"},
-		{"serialNumber", "0xBEEF"},
+		{"serialNumber", "0x0FBEEF"},
 		{"CN O", "la_st_Ünï"},
 		{"ext:subjectAltName", "two@x.y"},
 		{"ext:issuerAltName", ""},
