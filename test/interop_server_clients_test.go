@@ -263,6 +263,36 @@ sleep 0.05`)
 	}
 }
 
+// Clients without certificates and names are not one and the same: they live side by side.
+func TestServerWithNamelessClients(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	verify, calls := l.script(t, "verify.sh", "exit 0"), l.file("calls")
+	note := l.script(t, "note.sh", `echo "$script_type $3 ${common_name-none} $username" >>`+calls)
+	s := l.ourServer(t, "--script-security", "2", "--auth-user-pass-verify", verify, "via-file", "--verify-client-cert", "none", "--learn-address", note, "--ifconfig-pool-persist", l.file("pool.txt"))
+	nameless := func(n *daemontest.Namespace, server, user string) {
+		t.Helper()
+		login := l.write(t, user, []byte(user+"\npass\n"))
+		p := stock(t, n, []string{"--client", "--dev", "tun", "--ca", l.file("ca.crt"), "--remote", server, "1194", "--auth-user-pass", login})
+		p.WaitLine(t, up, upLimit)
+	}
+	nameless(l.client, "10.99.0.1", "user1")
+	n, server := l.host(t)
+	nameless(n, server, "user2")
+	ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+	ping(t, n, "10.8.0.1", 3, 0, "0.1")
+	if a, b := ownTunnelAddress(t, l.client), ownTunnelAddress(t, n); a == b {
+		t.Errorf("both have %s", a)
+	}
+	if diff := cmp.Diff("learn-address UNDEF none user1\nlearn-address UNDEF none user2\n", fileText(calls)); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+	terminate(t, s)
+	if got := fileText(l.file("pool.txt")); got != "" {
+		t.Errorf("addresses are kept for nobody: %q", got)
+	}
+}
+
 // Addresses outlive the server in the pool's file.
 func TestServerRemembersAddresses(t *testing.T) {
 	t.Parallel()

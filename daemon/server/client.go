@@ -230,7 +230,7 @@ func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 // has to be the same client.
 func (h *hub) supersede(r *instance) bool {
 	i := r.rivalOf
-	if i.phase >= authorised && (i.chain != r.chain || i.commonName != r.commonName) {
+	if i.phase >= authorised && (i.chain != r.chain || i.commonName != r.commonName || i.commonName == "" && i.username != r.username) {
 		h.log(r, 1, "", "TLS Error: another client started a session at the address of '%s'", i.commonName)
 		return false
 	}
@@ -375,26 +375,26 @@ func (h *hub) remove(i *instance) {
 
 // name enters an instance under its common name, unname takes it out.
 func (h *hub) name(i *instance) {
-	set := h.byName[i.commonName]
+	set := h.byName[undef(i.commonName)]
 	if set == nil {
 		set = make(map[*instance]struct{})
-		h.byName[i.commonName] = set
+		h.byName[undef(i.commonName)] = set
 	}
 	set[i] = struct{}{}
 }
 
 func (h *hub) unname(i *instance) {
-	set := h.byName[i.commonName]
+	set := h.byName[undef(i.commonName)]
 	delete(set, i)
 	if len(set) == 0 {
-		delete(h.byName, i.commonName)
+		delete(h.byName, undef(i.commonName))
 	}
 }
 
 // sameName returns the other instances of a common name, oldest first.
 func (h *hub) sameName(i *instance) []*instance {
 	var list []*instance
-	for o := range h.byName[i.commonName] {
+	for o := range h.byName[undef(i.commonName)] {
 		if o != i {
 			list = append(list, o)
 		}

@@ -34,10 +34,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 		return
 	}
 	i.phase = authorised
-	if i.commonName == "" {
-		i.commonName = "UNDEF"
-	}
-	if !h.set.DuplicateCN {
+	if !h.set.DuplicateCN && i.commonName != "" { // without certificates nobody has a name: they are not all the same
 		h.endOthers(i)
 	}
 	h.name(i)
@@ -45,10 +42,10 @@ func (h *hub) authorise(i *instance, now time.Time) {
 		h.log(i, 1, "", "MULTI: %v", err)
 	}
 	set, env := h.set, h.env(i)
-	prefix := i.prefix()
+	prefix, cn := i.prefix(), undef(i.commonName)
 	extra := i.fromPort
 	h.inTurn(h.nameTurn(i), max(hookDeadline, h.verdictTime()), func(ctx context.Context) func() {
-		cc, ran, err := h.gather(ctx, set, i.commonName, prefix, env, extra)
+		cc, ran, err := h.gather(ctx, set, cn, prefix, env, extra)
 		return func() { h.gathered(i, cc, ran, err, time.Now()) }
 	})
 }

@@ -54,7 +54,7 @@ func (h *hub) learn(i *instance, prefixes []netip.Prefix, now time.Time) {
 		}
 	}
 	i.told = prefixes
-	prefix, cn := i.prefix(), i.commonName
+	prefix, cn := i.prefix(), undef(i.commonName)
 	set, env := h.set, h.env(i)
 	h.inTurn(addressTurns(prefixes), hookDeadline, func(ctx context.Context) func() {
 		var learned []netip.Prefix

@@ -22,7 +22,7 @@ func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
 	if known {
 		op = "update"
 	}
-	set, env, cn, prefix := h.set, h.env(i), i.commonName, i.prefix()
+	set, env, cn, prefix := h.set, h.env(i), undef(i.commonName), i.prefix()
 	h.inTurn(stationTurns(at), hookDeadline, func(ctx context.Context) func() {
 		call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, at.String(), cn}, Env: env}
 		err := h.script(ctx, call)

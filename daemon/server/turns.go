@@ -14,7 +14,7 @@ type turns map[string]chan struct{}
 
 // nameTurn is what connect and disconnect scripts of one client have in common.
 func (h *hub) nameTurn(i *instance) []string {
-	if h.set.DuplicateCN {
+	if h.set.DuplicateCN || i.commonName == "" {
 		return []string{"cid " + number(i.cid)}
 	}
 	return []string{"name " + i.commonName}
