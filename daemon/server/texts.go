@@ -74,7 +74,11 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 		list = append(list, fmt.Sprintf("ifconfig-ipv6 %s %s", i.virtual6, gw))
 	}
 	if i.virtual4.IsValid() && i.local4.IsValid() && !cc.NoPushIfconfig {
-		list = append(list, fmt.Sprintf("ifconfig %s %s", i.virtual4, i.local4))
+		told := i.virtual4
+		if alias := cc.Ifconfig.Alias; alias.IsValid() {
+			told = alias // somebody translates addresses between the client and us
+		}
+		list = append(list, fmt.Sprintf("ifconfig %s %s", told, i.local4))
 	}
 	ch := i.tunnel.Load()
 	if i.info.Has(protoDataV2) {
