@@ -1,14 +1,20 @@
 package test
 
 import (
+	"crypto/tls"
+	"encoding/asn1"
+	"encoding/pem"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
@@ -239,5 +245,210 @@ func TestServerWithReplays(t *testing.T) {
 		t.Fatal(err)
 	}
 	ping(t, bystander, "10.8.0.1", 20, 0, "0.01")
+	terminate(t, s)
+}
+
+// Certificates of the lab's own authority with subjects nobody should issue: each is let in or refused, and nothing else
+// comes of it. Log lines stay whole and few, scripts see names in their variables and arguments only, and client files come
+// from their folder.
+func TestServerWithOddCertificates(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	for _, dir := range []string{"ccd", "ccd/a", "seen"} {
+		if err := os.Mkdir(l.file(dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.write(t, "ccd/DEFAULT", []byte("push \"dhcp-option DOMAIN default\"\n"))
+	for _, name := range []string{"outside", "ccd/a/b"} { // what a path in a name would find
+		l.write(t, name, []byte("push \"dhcp-option DOMAIN escaped\"\n"))
+	}
+	dump := l.script(t, "dump.sh", `f=`+l.file("seen")+`/$script_type.$$
+for a in "$@"; do printf '%s\0' "arg=$a"; done >$f
+/usr/bin/env -0 >>$f`)
+	sock := l.file("mgmt.sock")
+	s := l.ourServer(t, "--management", sock, "unix", "--duplicate-cn", "--hand-window", "10", "--client-config-dir", l.file("ccd"), "--script-security", "2",
+		"--client-connect", dump, "--client-disconnect", dump, "--learn-address", dump, "--tls-verify", dump)
+	m := manage(t, sock)
+	n, server := l.host(t)
+	l.stockClientOn(t, n, server)
+	ldap := asn1.ObjectIdentifier{1, 2, 3, 4, 5}
+	cn := func(value string) []pki.Attribute { return []pki.Attribute{{OID: pki.CommonName, Value: value}} }
+	many := cn("many")
+	for k := range 59 {
+		many = append(many, pki.Attribute{OID: asn1.ObjectIdentifier{2, 5, 4, 11}, Value: fmt.Sprintf("unit %d", k)})
+	}
+	for _, tt := range []struct {
+		name    string
+		subject []pki.Attribute
+		cn      string // as scripts see it
+		// Without cn a client is refused unless it is let in nameless.
+		nameless bool
+	}{
+		{name: "new line", subject: cn("x\n2026-01-01 00:00:00 FORGED\r\n>CLIENT:FORGED"), cn: "x_2026-01-01 00:00:00 FORGED__>CLIENT:FORGED"},
+		{name: "shell", subject: cn("$(touch pwned)`touch pwned`;'\"|&<>*?\\"), cn: "$(touch pwned)`touch pwned`;'\"|&<>*?\\"},
+		{name: "escape sequences", subject: cn("\x1b[2J\x07\x7f"), cn: "_[2J__"},
+		{name: "NUL", subject: cn("client1\x00evil"), cn: "client1_evil"}, // to the stock server it is client1
+		{name: "UTF-8", subject: cn("Zoë Ünï 漢"), cn: "Zoë Ünï 漢"},
+		{name: "invalid UTF-8", subject: cn("a\xff\xfeb")},
+		{name: "invalid in a teletex string", subject: []pki.Attribute{{OID: pki.CommonName, Tag: asn1.TagT61String, Value: "a\xff\xfeb"}}, cn: "aÿþb"},
+		{name: "64 bytes", subject: cn(strings.Repeat("x", 64)), cn: strings.Repeat("x", 64)},
+		{name: "65 bytes", subject: cn(strings.Repeat("x", 65))},
+		{name: "4096 bytes", subject: cn(strings.Repeat("x", 4096))},
+		{name: "empty subject"},
+		{name: "empty name", subject: cn(""), nameless: true},
+		{name: "no common name", subject: []pki.Attribute{{OID: ldap, Value: "x"}}},
+		{name: "60 parts", subject: many, cn: "many"},
+		{name: "odd types", subject: []pki.Attribute{{OID: ldap, Tag: asn1.TagBitString, Value: "\x00x"}, {OID: pki.CommonName, Value: "types"}, {OID: ldap, Tag: asn1.TagBMPString, Value: "odd"}}},
+		{name: "two dots", subject: cn(".."), cn: ".."},
+		{name: "DEFAULT", subject: cn("DEFAULT"), cn: "DEFAULT"},
+		{name: "path", subject: cn("a/b"), cn: "a/b"},
+		{name: "path outside", subject: cn("../outside"), cn: "../outside"},
+		{name: "variables", subject: []pki.Attribute{{OID: pki.CommonName, Value: "x=y\tPATH=/evil"}, {OID: asn1.ObjectIdentifier{2, 5, 4, 10}, Value: "LD_PRELOAD=/evil"}}, cn: "x=y_PATH=/evil"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			der, err := pki.Subject(tt.subject...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaf, err := l.ca.Issue(pki.Spec{Subject: der})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, old := range leftovers(t, l.file("seen"), "") {
+				_ = os.Remove(l.file("seen/" + old))
+			}
+			lines := s.Lines()
+			block, _ := pem.Decode(leaf.CertPEM)
+			p, err := newPuppet(openUDP(t, l.client, "", "10.99.0.1:1194"), tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: leaf.Key}, "V4", usual)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.session.Close()
+			err = p.play(5*time.Second, func() bool { return p.told("PUSH_REPLY") || p.told("AUTH_FAILED") || p.failed != nil })
+			if let, want := p.told("PUSH_REPLY"), tt.cn != "" || tt.nameless; let != want || err != nil {
+				t.Errorf("let in: %v, %v; want %v", let, err, want)
+			}
+			if p.told("PUSH_REPLY") && !strings.Contains(strings.Join(p.texts, ""), "dhcp-option DOMAIN default") {
+				t.Errorf("it was told %q, not the default file's option", p.texts)
+			}
+			for _, name := range leftovers(t, l.file("seen"), "") {
+				for v := range strings.SplitSeq(fileText(l.file("seen/"+name)), "\x00") {
+					key, value, _ := strings.Cut(v, "=")
+					switch {
+					case key == "common_name" && strings.HasPrefix(name, "client-connect") && value != tt.cn:
+						t.Errorf("%s saw common name %q, want %q", name, value, tt.cn)
+					case key == "LD_PRELOAD", key == "PATH" && value != "/usr/bin:/bin":
+						t.Errorf("%s was given %s=%s", name, key, value)
+					case len(value) > 8192:
+						t.Errorf("%s was given %d bytes of %s", name, len(value), key)
+					case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' }):
+						t.Errorf("%s was given control characters: %q", name, v)
+					}
+				}
+			}
+			after := strings.Split(s.Log(), "\n")[lines:]
+			if len(after) > 40 {
+				t.Errorf("%d lines in the log", len(after))
+			}
+			size := 0
+			for _, line := range after {
+				size += len(line)
+				if !logLine.MatchString(line) || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.HasPrefix(line[20:], "FORGED") {
+					t.Errorf("the log holds %q", line)
+				}
+			}
+			if size > 32<<10 {
+				t.Errorf("%d bytes in the log", size)
+			}
+			t.Logf("texts %q, %v, %d lines, %d bytes in the log", p.texts, p.failed, len(after), size)
+			_ = p.session.SendText("EXIT")
+			_ = p.play(100*time.Millisecond, func() bool { return false })
+
+			good, err := l.newPuppet(openUDP(t, l.client, "", "10.99.0.1:1194"), "V4", usual)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer good.session.Close()
+			if err := good.play(5*time.Second, func() bool { return good.told("PUSH_REPLY") }); err != nil {
+				t.Errorf("the next client: %v", err)
+			}
+		})
+	}
+	ping(t, n, "10.8.0.1", 20, 0, "0.01")
+	if list := leftovers(t, l.dir, "pwned"); len(list) > 0 {
+		t.Error("a name was executed")
+	}
+	for _, name := range []string{"FORGED", "escaped"} {
+		r, err := m.Cmd(t.Context(), "status 2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range r.Raw {
+			if strings.HasPrefix(line, name) || strings.HasPrefix(line, ">CLIENT") {
+				t.Errorf("the report holds %q", line)
+			}
+		}
+	}
+	terminate(t, s)
+}
+
+// logLine is the beginning of every line of a log.
+var logLine = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d `)
+
+// User names and passwords of any content and the size a message may have: a script sees them cleaned and whole, or the
+// client is refused. Larger ones and NUL: TestOddKeyMessages in daemon/control.
+func TestServerWithOddLogins(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	verify := l.script(t, "verify.sh", `cat "$1" >`+l.file("seen")+`; exit 0`)
+	s := l.ourServer(t, "--script-security", "2", "--auth-user-pass-verify", verify, "via-file", "--hand-window", "10", "--duplicate-cn", "--username-as-common-name")
+	n, server := l.host(t)
+	bystander := stock(t, n, l.clientArgs("--remote", server, "1194", "--auth-user-pass", l.login(t, "good", "pass")))
+	bystander.WaitLine(t, up, upLimit)
+	for _, tt := range []struct {
+		name, user, pass string
+		seen             string // by the script, "" when it does not run
+		in               bool
+	}{
+		{name: "good", user: "u", pass: "p", seen: "u\np\n", in: true},
+		{name: "new lines", user: "u\n2026-01-01 00:00:00 FORGED", pass: "p\r\nroot", seen: "u_2026-01-01 00:00:00 FORGED\np__root\n", in: true},
+		{name: "64 bytes", user: strings.Repeat("u", 64), pass: "p", seen: strings.Repeat("u", 64) + "\np\n", in: true},
+		{name: "too long for a common name", user: strings.Repeat("u", 65), pass: "p", seen: strings.Repeat("u", 65) + "\np\n"},
+		{name: "long name", user: strings.Repeat("u", 1500), pass: "p", seen: strings.Repeat("u", 1500) + "\np\n"},
+		{name: "long password", user: "u", pass: strings.Repeat("p", 1500), seen: "u\n" + strings.Repeat("p", 1500) + "\n", in: true},
+		{name: "path", user: "../../etc/passwd", pass: "p", seen: "../../etc/passwd\np\n", in: true},
+		{name: "invalid UTF-8", user: "u\xff", pass: "\xfe", seen: "u\xff\n\xfe\n", in: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_ = os.Remove(l.file("seen"))
+			lines := s.Lines()
+			p, err := l.newPuppet(openUDP(t, l.client, "", "10.99.0.1:1194"), "V4", usual)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.session.Close()
+			p.user, p.pass = tt.user, tt.pass
+			_ = p.play(3*time.Second, func() bool { return p.told("PUSH_REPLY") || p.told("AUTH_FAILED") || p.failed != nil })
+			t.Logf("texts %q, %v", p.texts, p.failed)
+			if p.told("PUSH_REPLY") != tt.in {
+				t.Errorf("let in: %v, want %v", p.told("PUSH_REPLY"), tt.in)
+			}
+			if got := fileText(l.file("seen")); got != tt.seen {
+				t.Errorf("the script saw %d bytes %.80q, want %.80q", len(got), got, tt.seen)
+			}
+			size := 0
+			for _, line := range strings.Split(s.Log(), "\n")[lines:] {
+				size += len(line)
+				if !logLine.MatchString(line) || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.HasPrefix(line[20:], "FORGED") {
+					t.Errorf("the log holds %q", line)
+				}
+			}
+			if size > 32<<10 {
+				t.Errorf("%d bytes in the log", size)
+			}
+		})
+	}
+	ping(t, n, "10.8.0.1", 20, 0, "0.01")
 	terminate(t, s)
 }

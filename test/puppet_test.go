@@ -64,7 +64,12 @@ func (l *lab) newPuppet(conn *net.UDPConn, options, peerInfo string) (*puppet, e
 
 func newPuppet(conn *net.UDPConn, cert tls.Certificate, options, peerInfo string) (*puppet, error) {
 	s, err := control.New(control.Config{
-		Role: keys.Client, TLS: &tls.Config{Certificates: []tls.Certificate{cert}, InsecureSkipVerify: true}, Wrap: ctrlwrap.NewPlain(),
+		Role: keys.Client,
+		TLS: &tls.Config{
+			// Not Certificates: those are parsed before they are sent, and some are not fit for that.
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }, InsecureSkipVerify: true,
+		},
+		Wrap:         ctrlwrap.NewPlain(),
 		LocalOptions: options, PeerInfo: peerInfo, HandWindow: time.Minute,
 	}, time.Now())
 	if err != nil {

@@ -60,6 +60,8 @@ type Spec struct {
 	NotAfter  time.Time // in a year
 	IP        net.IP    // subject alternative name, for hosts that are called by address
 	NoUsage   bool      // leave out key usage and extended key usage
+	// Subject is the whole subject in DER, in place of Name. A certificate whose subject Go cannot parse has no Cert.
+	Subject []byte
 }
 
 // NewCA makes a certificate authority of that name, valid for ten years.
@@ -109,6 +111,7 @@ func (c *CA) Issue(s Spec) (*Leaf, error) {
 		NotAfter:              s.NotAfter,
 		BasicConstraintsValid: true,
 	}
+	tmpl.RawSubject = s.Subject
 	if s.IP != nil {
 		tmpl.IPAddresses = []net.IP{s.IP}
 	}
@@ -125,7 +128,7 @@ func (c *CA) Issue(s Spec) (*Leaf, error) {
 		return nil, fmt.Errorf("issue %s: %w", s.Name, err)
 	}
 	cert, err := x509.ParseCertificate(der)
-	if err != nil {
+	if err != nil && s.Subject == nil {
 		return nil, err
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
