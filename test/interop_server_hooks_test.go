@@ -148,3 +148,68 @@ func TestServerHooksLikeStock(t *testing.T) {
 		})
 	}
 }
+
+// A peer without pull: its scripts see what those of a stock one do, on the answering and on the calling side.
+func TestPeerHooksLikeStock(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		wait, caller []string
+		calling      bool // watch the caller
+	}{
+		{name: "tls-server", wait: []string{"--tls-server"}, caller: []string{"--tls-client"}},
+		{name: "tls-client", wait: []string{"--tls-server"}, caller: []string{"--tls-client"}, calling: true},
+		{name: "secret", wait: []string{"--secret", "ta.key", "--cipher", "AES-256-CBC"}, caller: []string{"--secret", "ta.key", "--cipher", "AES-256-CBC"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			hook := l.hookLab(t, "hook", "")
+			args := func(calling bool, who string, own []string) []string {
+				own = l.paths(own)
+				if tt.name != "secret" {
+					own = append(own, "--ca", l.file("ca.crt"), "--cert", l.file(who+".crt"), "--key", l.file(who+".key"))
+					if !calling {
+						own = append(own, "--dh", "none")
+					}
+				}
+				if calling == tt.calling {
+					own = append(own, "--script-security", "2", "--route", "10.50.0.0", "255.255.0.0", "--verb", "3")
+					options := []string{"--up", "--down", "--route-up", "--route-pre-down", "--ipchange"}
+					if tt.name != "secret" {
+						options = append(options, "--tls-verify")
+					}
+					for _, option := range options {
+						own = append(own, option, hook)
+					}
+				}
+				return l.peerArgs(calling, own...)
+			}
+			life := func(start func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process) []string {
+				t.Helper()
+				startWait, startCall := start, stock
+				if tt.calling {
+					startWait, startCall = stock, start
+				}
+				w := startWait(t, l.server, args(false, "server", tt.wait))
+				w.WaitLine(t, "link remote", upLimit)
+				c := startCall(t, l.client, args(true, "client", tt.caller))
+				w.WaitLine(t, up, upLimit)
+				c.WaitLine(t, up, upLimit)
+				time.Sleep(500 * time.Millisecond)
+				watched, other := w, c
+				if tt.calling {
+					watched, other = c, w
+				}
+				terminate(t, watched)
+				other.Stop(t)
+				calls := l.calls()
+				_ = os.Remove(l.file("calls"))
+				return calls
+			}
+			want, got := life(stock), life(ours)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("calls (-stock +ours):\n%s", diff)
+			}
+		})
+	}
+}

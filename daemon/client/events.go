@@ -113,6 +113,13 @@ func (a *attempt) tlsUp(e control.TLSUp) {
 func (a *attempt) keyMessage(e control.KeyMessage) {
 	if e.KeyID == 0 {
 		a.key.peerOptions, a.key.peerInfo = e.Message.Options, e.Message.PeerInfo
+		if a.opts.Pull {
+			return
+		}
+		for _, line := range control.PeerInfo(e.Message.PeerInfo) {
+			name, value, _ := strings.Cut(line, "=")
+			a.c.env.Set(name, value)
+		}
 	}
 }
 

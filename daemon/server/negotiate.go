@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/control"
 )
 
 // Bits of IV_PROTO, what a client can do.
@@ -22,12 +24,6 @@ const (
 	protoPushUpdate  = 1 << 12
 )
 
-// maxPeerInfo bounds what a client may tell about itself: lines, and bytes of a line.
-const (
-	maxPeerInfoLines = 64
-	maxPeerInfoLine  = 256
-)
-
 // peerInfo is what a client says about itself in its key message: `NAME=value` lines.
 type peerInfo struct {
 	// Lines are the accepted lines in the client's order.
@@ -41,17 +37,11 @@ type peerInfo struct {
 	values map[string]string
 }
 
-// parsePeerInfo keeps the well-formed lines of s. Names are IV_ or UV_ and letters, digits, '_'; anything else is left
-// out, since the lines go into the environment of scripts: no PATH, no LD_PRELOAD. Values are tamed.
+// parsePeerInfo keeps the lines of s that control.PeerInfo does.
 func parsePeerInfo(s string) peerInfo {
-	p := peerInfo{values: make(map[string]string)}
-	for line := range strings.SplitSeq(s, "\n") {
-		name, value, ok := strings.Cut(line, "=")
-		if !ok || len(line) > maxPeerInfoLine || len(p.Lines) >= maxPeerInfoLines || !isPeerInfoName(name) {
-			continue
-		}
-		value = tame(value)
-		p.Lines = append(p.Lines, name+"="+value)
+	p := peerInfo{Lines: control.PeerInfo(s), values: make(map[string]string)}
+	for _, line := range p.Lines {
+		name, value, _ := strings.Cut(line, "=")
 		p.values[name] = value
 		switch name {
 		case "IV_PROTO":
@@ -110,33 +100,6 @@ func occCipher(occ string) string {
 		}
 	}
 	return ""
-}
-
-// isPeerInfoName reports whether a client may set a variable of this name.
-func isPeerInfoName(s string) bool {
-	if !strings.HasPrefix(s, "IV_") && !strings.HasPrefix(s, "UV_") {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
-		if !letter && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return true
-}
-
-// tame replaces by '_' what is not printable ASCII, blanks, and what begins a substitution in a shell, as stock does with
-// what a client tells about itself: "OpenSSL 3.0.19" is OpenSSL_3.0.19 in logs and environments.
-func tame(s string) string {
-	b := []byte(s)
-	for k, c := range b {
-		if c <= ' ' || c >= 0x7f || c == '$' || c == '(' || c == '`' {
-			b[k] = '_'
-		}
-	}
-	return string(b)
 }
 
 // remap replaces the control characters of a name that a peer sent by '_', so that it is safe in logs and
