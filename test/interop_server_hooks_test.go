@@ -1,6 +1,7 @@
 package test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"os"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 )
 
 // hookLab writes a script that notes its arguments and its environment in a file, and answers with what further commands
@@ -211,5 +213,51 @@ func TestPeerHooksLikeStock(t *testing.T) {
 				t.Errorf("calls (-stock +ours):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A client's answer to a challenge reaches the script as it does with the stock server. The client sends a certificate that
+// has nothing to do with its own, and leaves the authority out: scripts see the chain that was verified.
+func TestChallengeResponseHookLikeStock(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	cert, err := tls.LoadX509KeyPair(l.file("client.crt"), l.file("client.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := pki.NewCA("Head Office CA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert.Certificate = append(cert.Certificate, foreign.Cert.Raw)
+	hook := l.hookLab(t, "hook", `echo "arg content $(cat "$1")" >>`+l.file("calls"))
+	life := func(start func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process) []string {
+		t.Helper()
+		verify := l.script(t, "verify.sh", "exit 0")
+		s := start(t, l.server, l.serverArgs("--script-security", "2", "--client-crresponse", hook, "--auth-user-pass-verify", verify, "via-file"))
+		s.WaitLine(t, up, upLimit)
+		p, err := newPuppet(openUDP(t, l.client, "", "10.99.0.1:1194"), cert, "V4", usual)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.session.Close()
+		p.user, p.pass = "user1", "pass"
+		if err := p.play(5*time.Second, func() bool { return p.told("PUSH_REPLY") }); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.session.SendText("CR_RESPONSE,SGVsbG8gV29ybGQ="); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.play(5*time.Second, func() bool { return strings.Contains(fileText(l.file("calls")), "arg content") }); err != nil {
+			t.Error(err)
+		}
+		terminate(t, s)
+		calls := l.calls()
+		_ = os.Remove(l.file("calls"))
+		return calls
+	}
+	want, got := life(stock), life(ours)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("calls (-stock +ours):\n%s", diff)
 	}
 }

@@ -52,8 +52,9 @@ type hubSide struct {
 	// Locked at the first login.
 	commonName string
 	username   string
-	chain      [sha256.Size]byte // digest of the certificates
-	certVars   []string          // "name=value" of the certificates
+	chain      [sha256.Size]byte                   // digest of the certificates the client sent
+	verified   atomic.Pointer[[]*x509.Certificate] // from the handshake to tlsUp: the chain that was found
+	certVars   []string                            // "name=value" of the certificates
 	info       peerInfo
 	occ        string
 	fromPort   []string // configuration lines that came with a client-auth command
@@ -274,6 +275,7 @@ func (h *hub) event(i *instance, e control.Event, now time.Time) {
 func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 	h.log(i, 2, "", "Control Channel: %s", tlsconf.Describe(&e.State))
 	certs := e.State.PeerCertificates
+	chain := i.verified.Swap(nil)
 	if e.KeyID != 0 {
 		if i.chain != chainDigest(certs) {
 			i.logins[e.KeyID].refused = errChain
@@ -281,7 +283,7 @@ func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 		return
 	}
 	i.chain = chainDigest(certs)
-	if len(certs) == 0 {
+	if len(certs) == 0 || chain == nil {
 		return
 	}
 	name, err := tlsconf.Username(certs[0], h.set.X509UsernameFields)
@@ -290,7 +292,7 @@ func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 		return
 	}
 	i.commonName = remap(name)
-	i.certVars = h.certificateVars(certs)
+	i.certVars = h.certificateVars(*chain)
 }
 
 // maxCommonName is the longest common name, in bytes.

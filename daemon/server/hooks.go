@@ -26,7 +26,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 			flag = "N"
 		}
 		h.logLine(prefix, s.Verb, flag, "%s", s.Line)
-	}}
+	}, Chain: func(chain []*x509.Certificate) { i.verified.Store(&chain) }}
 	set := h.set
 	if set.TLSVerify == "" {
 		return hk

@@ -24,6 +24,9 @@ type Hooks struct {
 	// come from the top of the chain down. An error refuses the peer. Its log lines (VERIFY SCRIPT OK and
 	// ERROR) are its own.
 	Cert func(depth int, cert *x509.Certificate, subject string) error
+	// Chain hears of the chain when everything about it is in order, leaf first: not of what a peer sent besides, with
+	// what it left out.
+	Chain func([]*x509.Certificate)
 }
 
 func (h Hooks) step(s Step) {

@@ -209,6 +209,9 @@ func (v *verifier) verify(raw [][]byte, h Hooks) error {
 			return err
 		}
 	}
+	if h.Chain != nil {
+		h.Chain(chain)
+	}
 	return nil
 }
 
