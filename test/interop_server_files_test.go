@@ -1,0 +1,62 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+)
+
+// What varies in a status file: times, ports, byte counts and the title.
+var (
+	statusTimes = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d([,\t]\d{10})?`)
+	statusPort  = regexp.MustCompile(`(10\.99\.0\.2):\d+`)
+	statusBytes = regexp.MustCompile(`([,\t])\d+([,\t])\d+([,\t]TIME)`)
+	statusTitle = regexp.MustCompile(`(?m)^TITLE.*`)
+)
+
+// The status file in its three layouts and the pool's file read as those of the stock server.
+func TestServerFilesLikeStock(t *testing.T) {
+	for version := 1; version <= 3; version++ {
+		t.Run(fmt.Sprint("status-version ", version), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			life := func(start func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process) string {
+				t.Helper()
+				status, pool := l.file("status"), l.file("pool")
+				s := start(t, l.server, l.serverArgs("--server-ipv6", "fd08::/64", "--status", status, "1", "--status-version", fmt.Sprint(version), "--ifconfig-pool-persist", pool))
+				s.WaitLine(t, up, upLimit)
+				c := l.stockClient(t)
+				await(t, "the client is in the status file", upLimit, func() bool {
+					text := fileText(status)
+					return strings.Count(text, "fd08::1000") > 0 && strings.HasSuffix(text, "END\n")
+				})
+				text := fileText(status)
+				info, err := os.Stat(status)
+				if err != nil {
+					t.Fatal(err)
+				}
+				terminate(t, c)
+				terminate(t, s)
+				text = statusTimes.ReplaceAllString(text, "TIME")
+				text = statusPort.ReplaceAllString(text, "$1:PORT")
+				text = statusBytes.ReplaceAllString(text, "${1}N${2}N$3")
+				text = statusTitle.ReplaceAllString(text, "TITLE")
+				text += info.Mode().String() + "\n" + fileText(pool)
+				for _, path := range []string{status, pool} {
+					_ = os.Remove(path)
+				}
+				return text
+			}
+			want, got := life(stock), life(ours)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("files (-stock +ours):\n%s", diff)
+			}
+		})
+	}
+}
