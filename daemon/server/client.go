@@ -48,12 +48,15 @@ type hubSide struct {
 	base    *keys.StaticKey // of dynamic tls-crypt
 	logins  [8]login        // by key id
 	lastKID uint64
+	// renegotiated says that a key after the first one got as far as a login.
+	renegotiated bool
 
 	// Locked at the first login.
 	commonName string
 	username   string
 	chain      [sha256.Size]byte // digest of the certificates
 	certVars   []string          // "name=value" of the certificates
+	certName   string            // the common name they give
 	info       peerInfo
 	occ        string
 	fromPort   []string // configuration lines that came with a client-auth command
@@ -98,6 +101,16 @@ type login struct {
 	started time.Time // of its negotiation
 	// installed says that the data channel has the key: a second time would begin its packet ids anew.
 	installed bool
+}
+
+// deciding reports whether the newest login waits for its verdicts.
+func (i *instance) deciding() bool {
+	for k := range i.logins {
+		if l := &i.logins[k]; l.kid == i.lastKID {
+			return !l.done
+		}
+	}
+	return false
 }
 
 // end stops the script that is asked about a login; its answer does not matter any more.
@@ -289,7 +302,8 @@ func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 		i.logins[0].refused = errName
 		return
 	}
-	i.commonName = remap(name)
+	i.certName = remap(name)
+	i.commonName = i.certName
 	i.certVars = certificateVars(certs)
 }
 

@@ -333,6 +333,9 @@ func isAEAD(cipher string) bool {
 // farewells tells scripts and the port that a client is gone.
 func (h *hub) farewells(i *instance) {
 	env := h.env(i)
+	if i.phase != handshake {
+		addressVars(env, "trusted", i.peer.Load().Addr)
+	}
 	env.Set("bytes_received", number(i.counts.linkIn.Load()))
 	env.Set("bytes_sent", number(i.counts.linkOut.Load()))
 	env.Set("time_duration", number(uint64(time.Since(i.since).Seconds())))

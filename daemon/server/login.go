@@ -45,7 +45,7 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 			h.log(i, 1, "", "peer info: %s", line)
 		}
 		i.username = user
-	} else if user != i.username {
+	} else if i.renegotiated = true; user != i.username {
 		l.refused = &refusal{log: "user name changed during the session"}
 	}
 	if l.refused != nil {

@@ -37,7 +37,7 @@ func TestChooseCipher(t *testing.T) {
 
 func TestPeerInfoLeavesOutWhatScriptsShouldNotSee(t *testing.T) {
 	p := parsePeerInfo("IV_VER=2.6.14\nIV_PROTO=990\nLD PRELOAD=x\n1X=y\nUV_A=b\x01c\nnoequals\nUV_OK=ä $(reboot)\nUV_LONG=" + strings.Repeat("x", 300) + "\n")
-	if d := cmp.Diff([]string{"IV_VER=2.6.14", "IV_PROTO=990", "UV_OK=ä $(reboot)"}, p.Lines); d != "" {
+	if d := cmp.Diff([]string{"IV_VER=2.6.14", "IV_PROTO=990", "UV_OK=_____reboot)"}, p.Lines); d != "" {
 		t.Error(d)
 	}
 	if !p.Has(protoTLSKeyExp) || p.Has(protoDataEpoch) || p.Get("IV_VER") != "2.6.14" {
@@ -112,7 +112,7 @@ func FuzzPeerInfo(f *testing.F) {
 // What a client tells about itself reaches scripts as variables: it must not choose any others.
 func TestPeerInfoNames(t *testing.T) {
 	p := parsePeerInfo("IV_VER=2.6\nUV_TEAM=a b\nPATH=/evil\nLD_PRELOAD=x\nIV_\x01=2\nIV_A=\x1b[31m\nIV-B=1\n=\n==\nIV_\n\nUV_=1\niv_c=1\n")
-	if diff := cmp.Diff([]string{"IV_VER=2.6", "UV_TEAM=a b", "UV_=1"}, p.Lines); diff != "" {
+	if diff := cmp.Diff([]string{"IV_VER=2.6", "UV_TEAM=a_b", "UV_=1"}, p.Lines); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 }

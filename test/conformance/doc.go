@@ -53,9 +53,9 @@
 // # What is compared
 //
 // All lines a connection received, line ends included. Masked is what differs from run to run or by nature: times, process
-// ids, counters, product titles, ports the kernel picks, signatures. Sorted are the rows of tables and the variables of a block: the order
-// of the former is that of a hash, that of the latter of how they were set. See masks and settle. Lines that come
-// or not by the moment count only where a scenario waits for them: see momentary.
+// ids, counters, product titles, ports the kernel picks, signatures. Sorted are the rows of status tables, whose order
+// is that of a hash, and nothing else: the variables of a block stand in the order of their setting. See masks and settle.
+// Lines that come or not by the moment count only where a scenario waits for them: see momentary.
 //
 // # Deliberate differences
 //
