@@ -128,7 +128,7 @@ func TestServerIssuesTokens(t *testing.T) {
 	s := l.ourServer(t, "--script-security", "2", "--auth-user-pass-verify", cmd, "via-file", "--auth-gen-token", "3600", "--hand-window", "5", "--reneg-sec", "60")
 	c := l.stockClient(t, "--auth-user-pass", l.login(t, "user1", "pass"), "--reneg-sec", "3")
 	s.WaitLine(t, "TLS: Username/auth-token authentication succeeded for username 'user1'", upLimit)
-	s.WaitLine(t, "'PUSH_REPLY,auth-token SESS_ID_AT_", upLimit)
+	s.WaitLine(t, "'PUSH_REPLY,auth-tokenSESS_ID'", upLimit)
 	ping(t, l.client, "10.8.0.1", 50, 0, "0.1")
 	if got, _ := os.ReadFile(calls); string(got) != "user1\n" {
 		t.Errorf("the script was called for %q, want once", got)

@@ -3,6 +3,7 @@ package server
 import (
 	"container/heap"
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -189,11 +190,7 @@ func (h *hub) expire(now time.Time) {
 		}
 		i := h.due[0]
 		if !i.closeAt.IsZero() && !i.closeAt.After(now) {
-			if i.farewell {
-				h.finish(i, "delayed-exit")
-			} else {
-				h.remove(i)
-			}
+			h.finish(i, "delayed-exit")
 			continue
 		}
 		h.step(i, now)
@@ -243,9 +240,22 @@ func (h *hub) text(i *instance, msg string, now time.Time) {
 	if err := i.session.SendText(msg); err != nil {
 		status = 0
 	}
-	h.log(i, 3, "", "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), msg, status)
+	h.log(i, 3, "", "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), withoutToken(msg), status)
 	h.flush(i, now)
 	h.wakeAt(i, now) // Step finds the next retransmission
+}
+
+// withoutToken hides an auth-token from the log, in stock's way.
+func withoutToken(msg string) string {
+	head, rest, ok := strings.Cut(msg, "auth-token ")
+	if !ok {
+		return msg
+	}
+	_, tail, more := strings.Cut(rest, ",")
+	if more {
+		tail = "," + tail
+	}
+	return head + "auth-tokenSESS_ID" + tail
 }
 
 // wakeAt has an instance stepped at a time, or earlier when it wants that anyway.
@@ -258,6 +268,7 @@ func (h *hub) wakeAt(i *instance, at time.Time) {
 // closeLater ends an instance after the grace that lets the peer fetch our last message.
 func (h *hub) closeLater(i *instance, now time.Time) {
 	if i.closeAt.IsZero() {
+		h.log(i, 3, "", "Delayed exit in %d seconds", int(closeGrace/time.Second))
 		i.closeAt = now.Add(closeGrace)
 		h.wakeAt(i, now)
 	}
