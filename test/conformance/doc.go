@@ -24,7 +24,8 @@
 //
 //	daemon: alone|client|server   base configuration; alone has no peer and no device
 //	peer: client|server           a stock daemon at the other end, in a network namespace of its own; repeat for more
-//	listen: unix|tcp|tcp6|dial    where the port is; unix is the default, dial is management-client
+//	listen: unix|tcp|tcp6         where the port is; unix is the default
+//	listen: dial|dial-tcp         management-client: the daemon connects, to a unix socket or over TCP
 //	password: TEXT                of the port
 //
 // Steps; a digit behind attach, detach, end, C, R and wait names the connection, 1 is the default:
