@@ -386,8 +386,14 @@ func (p *process) dropPrivileges() error {
 // environment is the base of what scripts see.
 func (p *process) environment() *hooks.Env { return p.environmentOf(p.opts) }
 
+// environmentOf sets what the options say in stock's order, which the port shows.
 func (p *process) environmentOf(o *config.Options) *hooks.Env {
 	e := hooks.NewEnv()
+	for _, v := range o.Env {
+		if !strings.HasPrefix(v.Name, "IV_") {
+			e.Set(v.Name, v.Value)
+		}
+	}
 	flag := map[bool]string{false: "0", true: "1"}
 	if o.Config != "" {
 		e.Set("config", o.Config)
@@ -404,12 +410,12 @@ func (p *process) environmentOf(o *config.Options) *hooks.Env {
 			}
 		}
 		set("proto", string(c.Proto))
-		set("remote", c.Remote)
-		set("remote_port", c.RemotePort)
 		set("local", c.Local)
 		if c.Bind {
 			set("local_port", c.LocalPort)
 		}
+		set("remote", c.Remote)
+		set("remote_port", c.RemotePort)
 		if h := c.HTTPProxy; h != nil {
 			set("http_proxy_server", h.Host)
 			set("http_proxy_port", h.Port)
@@ -419,12 +425,7 @@ func (p *process) environmentOf(o *config.Options) *hooks.Env {
 			set("socks_proxy_port", s.Port)
 		}
 	}
-	for _, v := range o.Env {
-		if !strings.HasPrefix(v.Name, "IV_") && !strings.HasPrefix(v.Name, "UV_") {
-			e.Set(v.Name, v.Value)
-		}
-	}
-	return e
+	return e.Reversed()
 }
 
 // stateDir is the folder that notes what has to survive a kill, for the next process to find. Each network namespace has

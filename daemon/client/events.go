@@ -101,6 +101,7 @@ func (a *attempt) useCredentials() bool {
 func (a *attempt) tlsUp(e control.TLSUp) {
 	a.c.log(2, "", "Control Channel: %s", tlsconf.Describe(&e.State))
 	a.exportKeyingMaterial(e)
+	a.exportAddress("untrusted") // again: the order of variables is that of stock
 	if e.KeyID != 0 {
 		return
 	}
@@ -143,6 +144,9 @@ func (a *attempt) active(e control.Active, now time.Time) {
 	}
 	a.trusted, a.key.born = true, now
 	a.trustPeer()
+	if a.serverCN != "" {
+		a.c.env.Set("common_name", a.serverCN)
+	}
 	a.c.log(1, "I", "[%s] Peer Connection Initiated with %s", a.name(), transport.AddrText(a.peer.Addr))
 	a.addressChanged()
 	a.c.log(3, "", "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")

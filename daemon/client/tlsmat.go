@@ -174,12 +174,12 @@ func (c *Client) verifyStep(s tlsconf.Step) {
 
 // exportCert sets the script variables of a certificate.
 func (c *Client) exportCert(depth int, cert *x509.Certificate) {
+	if depth == 0 {
+		c.env.Set("common_name", c.commonName(cert))
+	}
 	for _, v := range material.CertVars(c.opts, depth, cert) {
 		name, value, _ := strings.Cut(v, "=")
 		c.env.Set(name, value)
-	}
-	if depth == 0 {
-		c.env.Set("common_name", c.commonName(cert))
 	}
 }
 

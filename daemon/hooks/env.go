@@ -69,6 +69,14 @@ func (e *Env) Clone() *Env {
 	return &Env{vars: maps.Clone(e.vars), list: slices.Clone(e.list)}
 }
 
+// Reversed returns an independent copy in which the oldest variable counts as the newest. Stock hands an environment on
+// in this way, from the options to the process and from there to each client, and the port shows it.
+func (e *Env) Reversed() *Env {
+	c := e.Clone()
+	slices.Reverse(c.list)
+	return c
+}
+
 // With returns a copy with these "name=value" pairs added.
 func (e *Env) With(pairs ...string) *Env {
 	c := e.Clone()

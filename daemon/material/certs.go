@@ -22,11 +22,6 @@ func CertVars(o *config.Options, depth int, cert *x509.Certificate) []string {
 	}
 	var vars []string
 	prefix := fmt.Sprintf("X509_%d_", depth)
-	for _, v := range all {
-		if !strings.HasPrefix(v, prefix) {
-			vars = append(vars, v)
-		}
-	}
 	for _, attr := range o.X509Track {
 		attr, chain := strings.CutPrefix(attr, "+")
 		if depth > 0 && !chain {
@@ -41,6 +36,11 @@ func CertVars(o *config.Options, depth int, cert *x509.Certificate) []string {
 			if strings.HasPrefix(v, prefix+attr+"=") {
 				vars = append(vars, v)
 			}
+		}
+	}
+	for _, v := range all {
+		if !strings.HasPrefix(v, prefix) {
+			vars = append(vars, v)
 		}
 	}
 	return vars

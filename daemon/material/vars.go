@@ -11,19 +11,13 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
-// Vars are the script variables of a certificate at a depth of the chain, "name=value".
+// Vars are the script variables of a certificate at a depth of the chain, "name=value", in stock's order.
 //
 // Rule: options notes, "Environment".
 func Vars(depth int, cert *x509.Certificate) []string {
 	serial := cert.SerialNumber
 	sum1, sum256 := sha1.Sum(cert.Raw), sha256.Sum256(cert.Raw) //nolint:gosec // as above
-	vars := []string{
-		fmt.Sprintf("tls_id_%d=%s", depth, tlsconf.Subject(cert)),
-		fmt.Sprintf("tls_digest_%d=%s", depth, colonHex(sum1[:])),
-		fmt.Sprintf("tls_digest_sha256_%d=%s", depth, colonHex(sum256[:])),
-		fmt.Sprintf("tls_serial_%d=%s", depth, serial),
-		fmt.Sprintf("tls_serial_hex_%d=%s", depth, colonHex(serial.Bytes())),
-	}
+	var vars []string
 	seen := make(map[string]int)
 	for _, part := range tlsconf.Parts(cert) {
 		name := fmt.Sprintf("X509_%d_%s", depth, part.Name)
@@ -33,7 +27,13 @@ func Vars(depth int, cert *x509.Certificate) []string {
 		seen[part.Name]++
 		vars = append(vars, name+"="+part.Value)
 	}
-	return vars
+	return append(vars,
+		fmt.Sprintf("tls_id_%d=%s", depth, tlsconf.Subject(cert)),
+		fmt.Sprintf("tls_digest_%d=%s", depth, colonHex(sum1[:])),
+		fmt.Sprintf("tls_digest_sha256_%d=%s", depth, colonHex(sum256[:])),
+		fmt.Sprintf("tls_serial_%d=%s", depth, serial),
+		fmt.Sprintf("tls_serial_hex_%d=%s", depth, colonHex(serial.Bytes())),
+	)
 }
 
 // colonHex prints bytes as aa:bb:cc.

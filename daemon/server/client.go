@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -42,12 +43,17 @@ type hubSide struct {
 	heapIndex int // in deadlines, -1 outside
 	awake     atomic.Bool
 
-	session *control.Session
-	rival   *instance       // proves itself while this one goes on: a client that started anew from its address
-	rivalOf *instance       // the one a rival may take the place of
-	base    *keys.StaticKey // of dynamic tls-crypt
-	logins  [8]login        // by key id
-	lastKID uint64
+	session  *control.Session
+	rival    *instance       // proves itself while this one goes on: a client that started anew from its address
+	rivalOf  *instance       // the one a rival may take the place of
+	base     *keys.StaticKey // of dynamic tls-crypt
+	logins   [8]login        // by key id
+	lastKID  uint64
+	proved   bool      // by the cookie of a stateless answer
+	channel  string    // what the log is to say about the control channel, until it has
+	keySince time.Time // when the newest key began
+	// renegotiated says that a key after the first one got as far as a login.
+	renegotiated bool
 
 	// Locked at the first login.
 	commonName string
@@ -55,6 +61,7 @@ type hubSide struct {
 	chain      [sha256.Size]byte                   // digest of the certificates the client sent
 	verified   atomic.Pointer[[]*x509.Certificate] // from the handshake to tlsUp: the chain that was found
 	certVars   []string                            // "name=value" of the certificates
+	certName   string                              // the common name they give
 	info       peerInfo
 	occ        string
 	fromPort   []string // configuration lines that came with a client-auth command
@@ -93,12 +100,23 @@ type login struct {
 	pending judge     // verdicts that are still out
 	stop    func()    // ends the script that is asked, may be nil
 	limit   time.Time // when they are overdue
+	late    bool      // the log says that the verdict is deferred
 	refused error
 	done    bool      // everybody accepted
 	ready   bool      // the key is active
 	started time.Time // of its negotiation
 	// installed says that the data channel has the key: a second time would begin its packet ids anew.
 	installed bool
+}
+
+// deciding reports whether the newest login waits for its verdicts.
+func (i *instance) deciding() bool {
+	for k := range i.logins {
+		if l := &i.logins[k]; l.kid == i.lastKID {
+			return !l.done
+		}
+	}
+	return false
 }
 
 // end stops the script that is asked about a login; its answer does not matter any more.
@@ -154,7 +172,8 @@ func (h *hub) newcomer(n newcomer, now time.Time) {
 // newInstance makes an instance that the data plane does not see yet.
 func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	i := &instance{cid: h.nextCID, link: n.link}
-	i.since, i.markAt, i.heapIndex = now, now, -1
+	i.since, i.keySince, i.markAt, i.heapIndex = now, now, now, -1
+	i.proved = n.proved
 	i.peer.Store(&n.from)
 	i.counts.lastIn.Store(now.Unix())
 	i.base = h.proto.StaticKey(&n.first)
@@ -248,6 +267,9 @@ func (h *hub) closeSession(s *control.Session) { h.reaper.Go(s.Close) }
 func (h *hub) event(i *instance, e control.Event, now time.Time) {
 	switch e := e.(type) {
 	case control.InitialPacket:
+		if i.proved {
+			break // stock is silent about a client whose first packet it answered and forgot
+		}
 		sid := i.session.Peer().String()
 		h.log(i, 3, "", "TLS: Initial packet from %s, sid=%s %s", h.set.fullAddress(*i.peer.Load()), sid[:8], sid[8:])
 	case control.TLSUp:
@@ -261,7 +283,10 @@ func (h *hub) event(i *instance, e control.Event, now time.Time) {
 	case control.SoftReset:
 		i.logins[e.KeyID].end()
 		i.logins[e.KeyID] = login{}
-		h.log(i, 3, "", "TLS: soft reset sec=%d/%d", int(now.Sub(i.since).Seconds()), int(h.set.RenegSec.Seconds()))
+		if !e.ByPeer {
+			h.log(i, 3, "", "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(now.Sub(i.keySince).Seconds()), int(h.set.RenegSec.Seconds()), i.counts.tunIn.Load()+i.counts.tunOut.Load(), 0)
+		}
+		i.keySince = now
 	case control.Expired:
 		if ch := i.tunnel.Load(); ch != nil {
 			ch.DropKey(e.KeyID)
@@ -273,9 +298,9 @@ func (h *hub) event(i *instance, e control.Event, now time.Time) {
 
 // tlsUp notes who the peer is. The certificates are verified by now.
 func (h *hub) tlsUp(i *instance, e control.TLSUp) {
-	h.log(i, 2, "", "Control Channel: %s", tlsconf.Describe(&e.State))
 	certs := e.State.PeerCertificates
 	chain := i.verified.Swap(nil)
+	i.channel = tlsconf.Describe(&e.State)
 	if e.KeyID != 0 {
 		if i.chain != chainDigest(certs) {
 			i.logins[e.KeyID].refused = errChain
@@ -291,7 +316,8 @@ func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 		i.logins[0].refused = errName
 		return
 	}
-	i.commonName = remap(name)
+	i.certName = remap(name)
+	i.commonName = i.certName
 	i.certVars = h.certificateVars(*chain)
 }
 
@@ -320,7 +346,7 @@ func (h *hub) keyFailed(i *instance, e control.Failed, now time.Time) {
 	case errors.Is(e.Err, control.ErrHandWindow):
 		h.log(i, 1, "N", "TLS Error: TLS key negotiation failed to occur within %d seconds (check your network connectivity)", int(h.set.HandWindow.Seconds()))
 	case errors.As(e.Err, &tlsErr):
-		h.log(i, 1, "N", "OpenSSL: error: %v", tlsErr.Err)
+		h.log(i, 1, "N", "%s", tlsText(tlsErr))
 		h.log(i, 1, "N", "TLS_ERROR: BIO read tls_read_plaintext error")
 		h.log(i, 1, "N", "TLS Error: TLS object -> incoming plaintext read error")
 	default:
@@ -332,6 +358,15 @@ func (h *hub) keyFailed(i *instance, e control.Failed, now time.Time) {
 	}
 	h.flush(i, now)
 	h.end(i, "tls-error")
+}
+
+// tlsText is the line of a broken TLS connection. What was wrong with a certificate is in the log by then.
+func tlsText(e *control.TLSError) string {
+	var verify *tlsconf.VerifyError
+	if errors.As(e.Err, &verify) {
+		return "OpenSSL: error:0A000086:SSL routines::certificate verify failed:"
+	}
+	return fmt.Sprintf("OpenSSL: error: %v", e.Err)
 }
 
 // end removes an instance with the log line of a restart.

@@ -171,7 +171,9 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 
 // reject turns away a client that was accepted but may not come in.
 func (h *hub) reject(i *instance, err error, now time.Time) {
-	h.log(i, 1, "", "%v", err)
+	if text := err.Error(); text != "" {
+		h.log(i, 1, "", "%s", text)
+	}
 	i.logins[0].refused = err
 	h.turnAway(i, 0, now)
 	h.wakeAt(i, now)
@@ -285,7 +287,7 @@ func (h *hub) establish(i *instance, prefixes []netip.Prefix, now time.Time) {
 	cipher, err := chooseCipher(ciphers, &i.info, i.occ, h.set.DataCiphersFallback)
 	if err != nil {
 		h.log(i, 1, "", "PUSH: No common cipher between server and client. Server data-ciphers: '%s', client supported ciphers '%s'", strings.Join(ciphers, ":"), i.info.Get("IV_CIPHERS"))
-		h.reject(i, &refusal{log: err.Error(), client: err.Error()}, now)
+		h.reject(i, &refusal{client: err.Error()}, now)
 		return
 	}
 	i.cipher, i.ekm = cipher, i.info.Has(protoTLSKeyExp)
@@ -344,11 +346,6 @@ func (h *hub) openTunnel(i *instance) error {
 	}
 	h.setPort(i)
 	i.tunnel.Store(ch)
-	auth := ""
-	if !isAEAD(i.cipher) {
-		auth = fmt.Sprintf(", auth '%s'", h.set.Auth)
-	}
-	h.log(i, 2, "", "Data Channel: cipher '%s'%s, peer-id: %d", i.cipher, auth, i.slot)
 	return nil
 }
 
@@ -360,6 +357,9 @@ func isAEAD(cipher string) bool {
 // farewells tells scripts and the port that a client is gone.
 func (h *hub) farewells(i *instance) {
 	env := h.env(i)
+	if i.phase != handshake {
+		addressVars(env, "trusted", i.peer.Load().Addr)
+	}
 	env.Set("bytes_received", number(i.counts.linkIn.Load()))
 	env.Set("bytes_sent", number(i.counts.linkOut.Load()))
 	env.Set("time_duration", number(uint64(time.Since(i.since).Seconds())))

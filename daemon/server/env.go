@@ -42,9 +42,24 @@ func (h *hub) certificateVars(chain []*x509.Certificate) []string {
 
 // env is the environment of scripts and notifications about a client. It is made when it is needed: kept for every
 // client it would be most of what a client costs.
+//
+// Its order is the one in which stock sets the variables. Those of a login are set again, and are the newer ones then, by
+// every renegotiation.
 func (h *hub) env(i *instance) *hooks.Env {
-	e := h.baseEnv().Clone()
-	set := func(name, format string, args ...any) { e.Set(name, fmt.Sprintf(format, args...)) }
+	e := h.baseEnv().Reversed()
+	if !i.renegotiated {
+		h.loginVars(e, i)
+	}
+	h.tunnelVars(e, i)
+	if i.renegotiated {
+		h.loginVars(e, i)
+	}
+	return e
+}
+
+// loginVars sets what a login tells. While it is undecided the common name is that of the certificate, whatever
+// username-as-common-name will make of it.
+func (h *hub) loginVars(e *hooks.Env, i *instance) {
 	for _, v := range i.certVars {
 		name, value, _ := strings.Cut(v, "=")
 		e.Set(name, value)
@@ -53,31 +68,30 @@ func (h *hub) env(i *instance) *hooks.Env {
 		name, value, _ := strings.Cut(line, "=")
 		e.Set(name, value)
 	}
-	if i.commonName != "" {
-		e.Set("common_name", i.commonName)
-	}
 	if i.username != "" || h.set.needsCredentials() && i.lastKID > 0 {
 		e.Set("username", i.username)
 	}
+	if i.certName != "" {
+		e.Set("common_name", i.certName)
+	}
+	addressVars(e, "untrusted", i.peer.Load().Addr)
 	if h.set.AuthGenToken && i.sessionState != "" {
-		e.Set("session_id", h.tokenNameText(i))
 		e.Set("session_state", i.sessionState)
+		e.Set("session_id", h.tokenNameText(i))
 	}
-	at := i.peer.Load().Addr
-	suffix := "ip"
-	if at.Addr().Is6() {
-		suffix = "ip6"
+	if i.commonName != "" && !i.deciding() {
+		e.Set("common_name", i.commonName)
 	}
-	e.Set("untrusted_"+suffix, at.Addr().String())
-	set("untrusted_port", "%d", at.Port())
+}
+
+// tunnelVars sets what is known of a client that was let in.
+func (h *hub) tunnelVars(e *hooks.Env, i *instance) {
 	if i.phase != handshake {
-		e.Set("trusted_"+suffix, at.Addr().String())
-		set("trusted_port", "%d", at.Port())
+		addressVars(e, "trusted", i.peer.Load().Addr)
 		e.Set("time_ascii", i.since.Format(statusTime))
-		set("time_unix", "%d", i.since.Unix())
+		e.Set("time_unix", fmt.Sprint(i.since.Unix()))
 	}
 	h.set.exportAddresses(e, i.virtual4, i.local4, i.virtual6)
-	return e
 }
 
 // exportAddresses sets the variables of a client's tunnel addresses: local4 is our side of v4, or the netmask.
@@ -97,6 +111,16 @@ func (s *setup) exportAddresses(e *hooks.Env, v4, local4 netip.Addr, v6 netip.Pr
 		e.Set("ifconfig_pool_local_ip6", s.IfconfigIPv6.Local.Addr().String())
 		e.Set("ifconfig_pool_ip6_netbits", strconv.Itoa(v6.Bits()))
 	}
+}
+
+// addressVars sets the two variables of an outer address.
+func addressVars(e *hooks.Env, prefix string, at netip.AddrPort) {
+	suffix := "_ip"
+	if at.Addr().Is6() {
+		suffix = "_ip6"
+	}
+	e.Set(prefix+suffix, at.Addr().String())
+	e.Set(prefix+"_port", fmt.Sprint(at.Port()))
 }
 
 // inOrder sorts instances by age.

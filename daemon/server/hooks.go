@@ -16,7 +16,7 @@ import (
 // certHooks watch the certificate checks of a session. They are made on the hub and run in the goroutine of the handshake,
 // which may wait for a script without holding anybody up.
 func (h *hub) certHooks(i *instance) tlsconf.Hooks {
-	prefix := i.addressText()
+	prefix := i.prefix()
 	hk := tlsconf.Hooks{Step: func(s tlsconf.Step) {
 		if s.Line == "" {
 			return

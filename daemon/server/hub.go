@@ -190,11 +190,7 @@ func (h *hub) expire(now time.Time) {
 		}
 		i := h.due[0]
 		if !i.closeAt.IsZero() && !i.closeAt.After(now) {
-			if i.farewell {
-				h.finish(i, "delayed-exit")
-			} else {
-				h.remove(i)
-			}
+			h.finish(i, "delayed-exit")
 			continue
 		}
 		h.step(i, now)
@@ -259,6 +255,7 @@ func (h *hub) wakeAt(i *instance, at time.Time) {
 // closeLater ends an instance after the grace that lets the peer fetch our last message.
 func (h *hub) closeLater(i *instance, now time.Time) {
 	if i.closeAt.IsZero() {
+		h.log(i, 3, "", "Delayed exit in %d seconds", int(closeGrace/time.Second))
 		i.closeAt = now.Add(closeGrace)
 		h.wakeAt(i, now)
 	}

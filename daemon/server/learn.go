@@ -126,18 +126,16 @@ func (h *hub) route(i *instance, prefixes []netip.Prefix, now time.Time) {
 			h.log(i, 3, "", "MULTI: internal route %s -> %s", addressText(p), i.prefix())
 		}
 		h.log(i, 3, "", "MULTI: Learn: %s -> %s", addressText(p), i.prefix())
+		if mine && !h.set.tap() {
+			family := ""
+			if p.Addr().Is6() {
+				family = "v6"
+			}
+			h.log(i, 3, "", "MULTI: primary virtual IP%s for %s: %s", family, i.prefix(), p.Addr())
+		}
 		if i.announced {
 			h.port.ClientAddress(i.cid, p, mine)
 		}
-	}
-	if h.set.tap() {
-		return
-	}
-	if i.virtual4.IsValid() {
-		h.log(i, 3, "", "MULTI: primary virtual IP for %s: %s", i.prefix(), i.virtual4)
-	}
-	if i.virtual6.IsValid() {
-		h.log(i, 3, "", "MULTI: primary virtual IPv6 for %s: %s", i.prefix(), i.virtual6.Addr())
 	}
 }
 

@@ -41,12 +41,12 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 	if e.KeyID == 0 {
 		i.occ = e.Message.Options
 		i.info = parsePeerInfo(e.Message.PeerInfo)
-		for _, line := range i.info.Lines {
-			h.log(i, 1, "", "peer info: %s", line)
-		}
 		i.username = user
-	} else if user != i.username {
+	} else if i.renegotiated = true; user != i.username {
 		l.refused = &refusal{log: "user name changed during the session"}
+	}
+	for _, line := range i.info.Lines { // those of the first key count, for the whole session
+		h.log(i, 1, "", "peer info: %s", line)
 	}
 	if l.refused != nil {
 		h.refuse(i, e.KeyID, l.refused, now)
@@ -97,7 +97,9 @@ func (h *hub) ask(i *instance, keyID uint8, pass, state string, now time.Time) {
 			h.port.ClientConnect(ev)
 		}
 	}
-	if h.set.AuthUserPassVerify != "" {
+	if h.set.AuthUserPassVerify == "" {
+		h.deferred(i, keyID, l.kid)
+	} else {
 		l.pending |= judgeScript
 		h.verifyScript(i, keyID, l.kid, i.username, pass, env)
 	}
@@ -151,15 +153,17 @@ func (h *hub) authScript(ctx context.Context, set *setup, i *instance, prefix st
 	err = h.script(ctx, call)
 	var failed *hooks.Error
 	if errors.As(err, &failed) && failed.Code == 2 {
-		h.logLine(prefix, 2, "", "TLS: Username/Password authentication deferred for username '%s' ", user)
 		further := files.read("apf")
-		h.post(func() { h.pendingFromFile(i, keyID, kid, further) })
+		h.post(func() {
+			h.deferred(i, keyID, kid)
+			h.pendingFromFile(i, keyID, kid, further)
+		})
 		err = files.await(ctx, "acf")
 	}
 	if err == nil {
 		return nil
 	}
-	if failed != nil && failed.Code != 2 && !errors.Is(ctx.Err(), context.Canceled) {
+	if failed != nil && failed.Code != 2 && failed.Code != 1 && !errors.Is(ctx.Err(), context.Canceled) {
 		h.logLine(prefix, 1, "W", "%v", failed)
 	}
 	why := strings.TrimRight(files.read("afr"), "\r\n")
@@ -199,6 +203,9 @@ func (h *hub) verdict(i *instance, keyID uint8, kid uint64, by judge, err error,
 		return
 	}
 	if l.pending &^= by; l.pending != 0 {
+		if l.pending&judgeScript == 0 {
+			h.deferred(i, keyID, kid)
+		}
 		return
 	}
 	takesName := h.set.UsernameAsCommonName && keyID == 0 && i.username != ""
@@ -208,18 +215,15 @@ func (h *hub) verdict(i *instance, keyID uint8, kid uint64, by judge, err error,
 		return
 	}
 	l.done = true
-	if h.set.needsCredentials() {
-		tail := ""
-		if h.set.UsernameAsCommonName {
-			tail = "[CN SET]"
-		}
-		h.log(i, 2, "", "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, tail)
+	if h.set.needsCredentials() && !l.late {
+		h.log(i, 2, "", "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, h.nameSet())
 	}
 	if takesName {
 		i.commonName = i.username
 	}
 	switch {
 	case l.ready:
+		h.introduce(i, keyID)
 		h.admitted(i, keyID, now)
 	case keyID > 0:
 		// The client may send with this key as soon as it has our key message, before its acknowledgement is here.
@@ -236,8 +240,10 @@ func (h *hub) refuse(i *instance, keyID uint8, err error, now time.Time) {
 	l := &i.logins[keyID]
 	l.refused = err
 	l.end()
-	h.log(i, 1, "", "TLS Auth Error: Auth Username/Password verification failed for peer")
-	h.log(i, 3, "", "refused: %v", err)
+	if !l.late {
+		h.log(i, 1, "", "TLS Auth Error: Auth Username/Password verification failed for peer")
+	}
+	h.log(i, 4, "", "refused: %v", err)
 	if l.ready {
 		h.turnAway(i, keyID, now)
 	}
@@ -251,9 +257,63 @@ func (h *hub) turnAway(i *instance, keyID uint8, now time.Time) {
 	if errors.As(i.logins[keyID].refused, &r) && r.client != "" && (!strings.HasPrefix(r.client, "TEMP") || i.info.Has(protoAuthTemp)) {
 		msg += "," + remap(r.client)
 	}
-	h.text(i, msg, now)
 	i.tunnel.Store(nil)
+	h.promoted(i, keyID)
 	h.closeLater(i, now)
+	h.text(i, msg, now)
+	h.initiated(i, keyID)
+}
+
+// deferred is a login whose verdict comes later: the script said so, or only the management port is asked.
+func (h *hub) deferred(i *instance, keyID uint8, kid uint64) {
+	l := &i.logins[keyID]
+	if i.phase == gone || l.kid != kid || l.done || l.refused != nil || l.late {
+		return
+	}
+	l.late = true
+	h.log(i, 2, "", "TLS: Username/Password authentication deferred for username '%s' %s", i.username, h.nameSet())
+	if l.ready {
+		h.introduce(i, keyID)
+	}
+}
+
+// nameSet is what stock adds to the line of a login that gives the client its common name.
+func (h *hub) nameSet() string {
+	if h.set.UsernameAsCommonName {
+		return "[CN SET]"
+	}
+	return ""
+}
+
+// introduce logs a key that is active, once, when its login has an answer, be it that the verdict is deferred.
+func (h *hub) introduce(i *instance, keyID uint8) {
+	h.promoted(i, keyID)
+	h.initiated(i, keyID)
+}
+
+// promoted is the first half of introduce, before a client is told that it is refused.
+func (h *hub) promoted(i *instance, keyID uint8) {
+	if i.channel == "" || keyID > 0 {
+		return
+	}
+	trust := "trusted"
+	if !i.logins[0].done {
+		trust = "semi-trusted"
+	}
+	h.log(i, 3, "", "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")
+	h.log(i, 3, "", "TLS: tls_multi_process: initial untrusted session promoted to %s", trust)
+}
+
+// initiated is the second half.
+func (h *hub) initiated(i *instance, keyID uint8) {
+	if i.channel == "" {
+		return
+	}
+	h.log(i, 2, "", "Control Channel: %s", i.channel)
+	if keyID == 0 {
+		h.log(i, 1, "I", "[%s] Peer Connection Initiated with %s", i.commonName, h.set.fullAddress(*i.peer.Load()))
+	}
+	i.channel = ""
 }
 
 // keyActive is a key whose negotiation is complete.
@@ -263,7 +323,9 @@ func (h *hub) keyActive(i *instance, e control.Active, now time.Time) {
 	h.handshakes++
 	if e.KeyID == 0 {
 		h.answers.Credit()
-		h.log(i, 1, "I", "[%s] Peer Connection Initiated with %s", i.commonName, h.set.fullAddress(*i.peer.Load()))
+	}
+	if l.done || l.late {
+		h.introduce(i, e.KeyID)
 	}
 	switch {
 	case l.refused != nil:

@@ -98,7 +98,7 @@ func (s *Server) KillName(commonName string) (n int) {
 		}
 		n = len(list)
 		for _, i := range inOrder(list) {
-			h.remove(i)
+			h.finish(i, "")
 		}
 	})
 	return n
@@ -116,7 +116,7 @@ func (s *Server) KillAddr(real netip.AddrPort) (n int) {
 		}
 		n = len(list)
 		for _, i := range inOrder(list) {
-			h.remove(i)
+			h.finish(i, "")
 		}
 	})
 	return n
@@ -192,8 +192,8 @@ func (s *Server) ClientKill(cid uint64, message string) (ok bool) {
 			message = "RESTART"
 		}
 		now := time.Now()
-		h.text(i, message, now)
 		h.closeLater(i, now)
+		h.text(i, message, now)
 	})
 	return ok
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
@@ -44,6 +45,11 @@ func (p *poolFile) close() {
 	}
 }
 
+// sizeOf6 is how many addresses stock counts in an IPv6 pool.
+func sizeOf6(base netip.Prefix) int {
+	return 1 << min(16, 128-base.Bits())
+}
+
 // openPool makes the pool and reads its file.
 func (h *hub) openPool() error {
 	cfg, ok := h.set.poolConfig()
@@ -59,7 +65,11 @@ func (h *hub) openPool() error {
 		h.logLine("", 3, "", "IFCONFIG POOL IPv4: base=%s size=%d", cfg.Start, p.Size())
 	}
 	if cfg.Base6.IsValid() {
-		h.logLine("", 3, "", "IFCONFIG POOL IPv6: base=%s size=%d netbits=%d", cfg.Base6.Addr(), p.Size(), cfg.Base6.Bits())
+		size6 := sizeOf6(cfg.Base6)
+		h.logLine("", 3, "", "IFCONFIG POOL IPv6: base=%s size=%d netbits=%d", cfg.Base6.Addr(), size6, cfg.Base6.Bits())
+		if cfg.Start.IsValid() && p.Size() < size6 {
+			h.logLine("", 1, "I", "NOTE: IPv4 pool size is %d, IPv6 pool size is %d. IPv4 pool size limits the number of clients that can be served from the pool", p.Size(), size6)
+		}
 	}
 	if h.set.PoolPersist == "" {
 		return nil

@@ -174,6 +174,12 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 	for _, n := range set.tls.Notes() {
 		s.logLine("", 1, "W", "%s", n)
 	}
+	if set.AuthGenToken && set.token == nil {
+		s.logLine("", 1, "I", "Using random OpenVPN auth-token server key.")
+		if set.token, err = keys.GenerateTokenKey(rand.Reader); err != nil {
+			return fatal(err)
+		}
+	}
 	tn, err := s.bringUp(ctx, set)
 	defer func() {
 		if err := s.takeDown(tn, stop); err != nil && stop.Err == nil {
@@ -219,14 +225,12 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	if h.cookies, err = cookie.New(rand.Reader, set.HandWindow); err != nil {
 		return nil, err
 	}
-	if set.AuthGenToken && set.token == nil {
-		s.logLine("", 1, "I", "Using random OpenVPN auth-token server key.")
-		if set.token, err = keys.GenerateTokenKey(rand.Reader); err != nil {
-			return nil, err
-		}
-	}
+	h.logLine("", 3, "", "MULTI: multi_init called, r=256 v=256") // stock's hash tables; ours grow
 	if err := h.openPool(); err != nil {
 		return nil, err
+	}
+	if set.prof.Proto.IsTCP() {
+		h.logLine("", 3, "", "MULTI: TCP INIT maxclients=%d maxevents=%d", set.MaxClients, set.MaxClients+5)
 	}
 	h.plane = &plane{
 		dev: dev, tap: set.tap(), clientToClient: set.ClientToClient, passTOS: set.PassTOS && !set.tap() && set.prof.Proto.IsUDP(), maxPacket: max(set.prof.TunMTU+64, 2048), vlans: newVLANs(set.Options),

@@ -41,7 +41,6 @@ func (h *hub) exited(i *instance, now time.Time) {
 		return
 	}
 	h.port.Notify(mgmt.NotifyRemoteExit, "EXIT")
-	h.log(i, 3, "", "Delayed exit in %d seconds", int(closeGrace/time.Second))
 	i.farewell = true
 	h.closeLater(i, now)
 }
@@ -56,7 +55,70 @@ func (h *hub) push(i *instance, now time.Time) {
 	for _, m := range messages {
 		h.text(i, m, now)
 	}
+	if i.pushed.IsZero() {
+		h.describe(i)
+	}
 	i.pushed = now
+}
+
+// describe logs what was negotiated with a client.
+func (h *hub) describe(i *instance) {
+	ch := i.tunnel.Load()
+	if ch == nil {
+		return
+	}
+	line := fmt.Sprintf("Data Channel: cipher '%s'", i.cipher)
+	if !isAEAD(i.cipher) {
+		line += fmt.Sprintf(", auth '%s'", h.set.Auth)
+	}
+	if ch.Params().V2 {
+		line += fmt.Sprintf(", peer-id: %d", i.slot)
+	}
+	h.log(i, 2, "", "%s", line)
+	var timers []string
+	for _, t := range []struct {
+		name string
+		d    time.Duration
+	}{
+		{"ping", first(i.config.Ping, h.set.Ping)}, {"ping-restart", first(i.config.PingRestart, h.set.PingRestart)},
+		{"inactive", first(i.config.Inactive, h.set.Inactive)}, {"session-timeout", first(i.config.SessionTimeout, h.set.SessionTimeout)},
+	} {
+		if t.d > 0 {
+			timers = append(timers, fmt.Sprintf("%s %d", t.name, int(t.d/time.Second)))
+		}
+	}
+	if len(timers) > 0 {
+		h.log(i, 2, "", "Timers: %s", strings.Join(timers, ", "))
+	}
+	if flags := h.protocolFlags(i); len(flags) > 0 {
+		h.log(i, 2, "", "Protocol options: protocol-flags %s", strings.Join(flags, " "))
+	}
+}
+
+// first is a client's own value, else the server's.
+func first(own, server time.Duration) time.Duration {
+	if own > 0 {
+		return own
+	}
+	return server
+}
+
+// protocolFlags are the extensions in use with a client, as PUSH_REPLY names them.
+func (h *hub) protocolFlags(i *instance) []string {
+	var flags []string
+	if i.ccExit {
+		flags = append(flags, "cc-exit")
+	}
+	if i.ekm {
+		flags = append(flags, "tls-ekm")
+	}
+	if i.info.Has(protoDynTLSCrypt) && i.ccExit {
+		flags = append(flags, "dyn-tls-crypt")
+	}
+	if ch := i.tunnel.Load(); ch != nil && ch.Params().Epoch {
+		flags = append(flags, "aead-epoch")
+	}
+	return flags
 }
 
 // pushList is everything a client is told: what it inherits and what its configuration adds, then what follows from
@@ -80,7 +142,6 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 		}
 		list = append(list, fmt.Sprintf("ifconfig %s %s", told, i.local4))
 	}
-	ch := i.tunnel.Load()
 	if i.info.Has(protoDataV2) {
 		list = append(list, fmt.Sprintf("peer-id %d", i.slot))
 	}
@@ -91,23 +152,10 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 	if i.info.Negotiates() {
 		list = append(list, "cipher "+i.cipher)
 	}
-	var flags []string
-	if i.info.Has(protoCCExit) {
-		flags = append(flags, "cc-exit")
-		i.ccExit = true
-	}
-	if i.ekm {
-		flags = append(flags, "tls-ekm")
-	}
-	if i.info.Has(protoDynTLSCrypt) && i.ccExit {
-		flags = append(flags, "dyn-tls-crypt")
-	}
-	if ch != nil && ch.Params().Epoch {
-		flags = append(flags, "aead-epoch")
-	}
+	i.ccExit = i.ccExit || i.info.Has(protoCCExit)
 	switch {
 	case i.ccExit:
-		list = append(list, "protocol-flags "+strings.Join(flags, " "))
+		list = append(list, "protocol-flags "+strings.Join(h.protocolFlags(i), " "))
 	case i.ekm:
 		list = append(list, "key-derivation tls-ekm")
 	}

@@ -161,8 +161,6 @@ func (h *hub) acceptStreams(ctx context.Context, ln *transport.Listener, wg *syn
 			continue
 		}
 		h.logLine("", 1, "I", "TCP connection established with %s", h.set.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
-		h.logLine("", 1, "I", "%s link local: (not bound)", l.Proto())
-		h.logLine("", 1, "I", "%s link remote: %s", l.Proto(), h.set.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
 		h.streams.add(l)
 		wg.Go(func() {
 			defer h.streams.remove(l)

@@ -300,30 +300,10 @@ func (t *Tunnel) route6(r config.RouteIPv6) (netconf.Route, bool) {
 	return route, true
 }
 
-// deviceVars are the variables of the device, its addresses and the resolvers.
+// deviceVars are the variables of the resolvers and of the addresses, in stock's order.
 func (t *Tunnel) deviceVars() {
 	o, n := t.cfg.Options, &t.net
 	set := func(format string, args ...any) { n.vars = append(n.vars, fmt.Sprintf(format, args...)) }
-	set("dev_type=%s", o.DevType)
-	set("tun_mtu=%d", n.mtu)
-	if n.local4.IsValid() {
-		set("ifconfig_local=%s", n.local)
-		if o.DevType == config.DevTap || o.Topology == config.TopologySubnet {
-			set("ifconfig_netmask=%s", n.remote)
-		} else {
-			set("ifconfig_remote=%s", n.remote)
-		}
-	}
-	if n.local6.IsValid() {
-		set("ifconfig_ipv6_local=%s", n.local6)
-		set("ifconfig_ipv6_netbits=%d", o.IfconfigIPv6.Local.Bits())
-		if o.IfconfigIPv6.Remote.IsValid() {
-			set("ifconfig_ipv6_remote=%s", o.IfconfigIPv6.Remote)
-		}
-	}
-	for i, f := range o.ForeignOptions {
-		set("foreign_option_%d=%s", i+1, f)
-	}
 	for i, d := range o.DNSSearchDomains {
 		set("dns_search_domain_%d=%s", i+1, d)
 	}
@@ -341,6 +321,24 @@ func (t *Tunnel) deviceVars() {
 			if v.value != "" {
 				set("dns_server_%d_%s=%s", s+1, v.name, v.value)
 			}
+		}
+	}
+	for i, f := range o.ForeignOptions {
+		set("foreign_option_%d=%s", i+1, f)
+	}
+	if n.local4.IsValid() {
+		set("ifconfig_local=%s", n.local)
+		if o.DevType == config.DevTap || o.Topology == config.TopologySubnet {
+			set("ifconfig_netmask=%s", n.remote)
+		} else {
+			set("ifconfig_remote=%s", n.remote)
+		}
+	}
+	if n.local6.IsValid() {
+		set("ifconfig_ipv6_local=%s", n.local6)
+		set("ifconfig_ipv6_netbits=%d", o.IfconfigIPv6.Local.Bits())
+		if o.IfconfigIPv6.Remote.IsValid() {
+			set("ifconfig_ipv6_remote=%s", o.IfconfigIPv6.Remote)
 		}
 	}
 }

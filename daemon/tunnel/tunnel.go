@@ -115,16 +115,17 @@ func (t *Tunnel) Open(ctx context.Context, script string) error {
 	if t.net.device.Type != tun.Null {
 		t.cfg.Log(1, "I", "TUN/TAP device %s opened", dev.Name())
 	}
-	t.cfg.Env.Set("dev", dev.Name())
 	setVars(t.cfg.Env, t.net.vars)
-	t.cfg.Env.Set("script_context", script)
+	setVars(t.cfg.Env, t.net.routeVars)
+	setVars(t.cfg.Env, []string{
+		"script_context=" + script, fmt.Sprintf("tun_mtu=%d", t.net.mtu), "dev=" + dev.Name(), fmt.Sprintf("dev_type=%s", t.cfg.Options.DevType),
+	})
 	t.cfg.State(mgmt.State{Name: mgmt.StateAssignIP, TunIPv4: t.net.local4, TunIPv6: t.net.local6})
 	if !t.net.noExec && t.net.device.Type != tun.Null {
 		if err := t.configure(); err != nil {
 			return err
 		}
 	}
-	setVars(t.cfg.Env, t.net.routeVars)
 	return t.runUp(ctx, script)
 }
 
@@ -265,6 +266,9 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 	}
 	// What is on its way down is not interrupted by the signal that started it: only deadlines end it.
 	ctx := context.Background()
+	if t.net.upDown && t.routed {
+		t.cfg.UpDown(false, t.cfg.Env.Newest())
+	}
 	t.cfg.Env.Set("signal", why.Env())
 	if t.routed && t.net.routeDown != "" {
 		call := hooks.Call{Tag: "--route-pre-down", Type: "route-pre-down", Command: t.net.routeDown, Args: t.args("init"), Env: t.cfg.Env}
@@ -288,9 +292,6 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 		err = errors.Join(err, t.runDown(ctx, "init"))
 	}
 	t.cfg.Env.Unset("signal") // for scripts only
-	if t.net.upDown && t.routed {
-		t.cfg.UpDown(false, t.cfg.Env.Newest())
-	}
 	for _, v := range t.net.routeVars {
 		name, _, _ := strings.Cut(v, "=")
 		t.cfg.Env.Unset(name)

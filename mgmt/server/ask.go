@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -169,6 +170,9 @@ func (s *Server) Sign(ctx context.Context, data []byte, algorithm string) ([]byt
 	sig, err := base64.StdEncoding.DecodeString(p.answer.(string))
 	if err != nil {
 		return nil, fmt.Errorf("signature from the management interface: %w", err)
+	}
+	if len(sig) == 0 { // to the peer it would be a bad one, and we would wait for a session that never comes
+		return nil, errors.New("signature from the management interface: empty")
 	}
 	return sig, nil
 }

@@ -145,18 +145,41 @@ func (c *call) kill() {
 			c.reply("ERROR: common name '" + parts[0] + "' not found")
 		}
 	default:
+		ip, ok := aton(parts[0])
+		if !ok {
+			c.reply("ERROR: error parsing IP address: " + parts[0])
+			return
+		}
 		port := number(parts[1])
 		if port < 1 || port > 65535 {
 			c.reply("ERROR: port number is out of range: " + parts[1])
 			return
 		}
-		ip, err := netip.ParseAddr(parts[0])
-		if err != nil || !ip.Is4() {
-			c.reply("ERROR: error parsing IP address: " + parts[0])
-			return
-		}
-		c.killAddr(ctl, netip.AddrPortFrom(ip, uint16(port)), parts[0]+":"+strconv.Itoa(port))
+		at := netip.AddrPortFrom(ip, uint16(port))
+		c.killAddr(ctl, at, at.String())
 	}
+}
+
+// aton reads an IPv4 address as inet_aton does: one to four numbers, decimal, octal behind 0, hexadecimal behind 0x, of
+// which the last fills all bytes that are left.
+func aton(s string) (netip.Addr, bool) {
+	parts := strings.Split(s, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var addr uint64
+	for i, p := range parts {
+		bits := 8
+		if i == len(parts)-1 {
+			bits = 8 * (4 - i)
+		}
+		n, err := strconv.ParseUint(p, 0, bits)
+		if err != nil || strings.ContainsAny(p, "_oObB") && !strings.HasPrefix(strings.ToLower(p), "0x") {
+			return netip.Addr{}, false
+		}
+		addr = addr<<bits | n
+	}
+	return netip.AddrFrom4([4]byte{byte(addr >> 24), byte(addr >> 16), byte(addr >> 8), byte(addr)}), true
 }
 
 // killProto is kill of management version 6: proto:address:port.

@@ -262,6 +262,9 @@ func (c *call) remoteGet() {
 			to = number(c.args[1])
 		}
 	}
+	if from < 0 { // there is no such entry, whatever the end of the range
+		to = 0
+	}
 	var lines []string
 	for i := max(0, from); i < min(to, len(all)); i++ {
 		on := "enabled"

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
@@ -196,10 +197,11 @@ func (c *call) list(lines []string) {
 	c.out.push(reply, b)
 }
 
-// number reads leading decimal digits with an optional sign, else 0: the rule of all parameters but ids and timeouts.
+// number reads leading decimal digits with an optional sign, else 0: the rule of all parameters but ids and timeouts. It
+// keeps the low 32 bits, as C does on the way from long to int.
 func number(s string) int {
 	n, _ := leading(s)
-	return int(n)
+	return int(int32(n)) //nolint:gosec // see above
 }
 
 // leading reads a leading decimal number as C's scanner does: blanks, a sign, digits, then anything. ok is false without a
@@ -212,11 +214,12 @@ func leading(s string) (n int64, ok bool) {
 	}
 	for i := 0; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
 		ok = true
-		if n < 1<<31 {
-			n = n*10 + int64(s[i]-'0')
+		if d := int64(s[i] - '0'); n > (math.MaxInt64-d)/10 {
+			n = math.MaxInt64
+		} else {
+			n = n*10 + d
 		}
 	}
-	n = min(n, 1<<31-1)
 	if neg {
 		n = -n
 	}
@@ -233,7 +236,9 @@ func (c *call) id(arg, name string) (uint64, bool) {
 	if v, err := strconv.ParseUint(digits[:n], 10, 64); err == nil {
 		return v, true
 	}
-	if _, ok := leading(arg); ok {
+	if v, ok := leading(arg); ok && v == 0 {
+		return 0, true // with a minus
+	} else if ok {
 		return 1<<64 - 1, true // negative, or larger than any id: a number no client has
 	}
 	c.reply("ERROR: cannot parse " + name)

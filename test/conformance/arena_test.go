@@ -147,12 +147,20 @@ func (a *arena) writeConfigs() error {
 		_, n, _ := net.SplitHostPort(ln.Addr().String())
 		ln.Close()
 		a.address, management = net.JoinHostPort(ip, n), "management "+ip+" "+n
-	case "dial":
-		ln, err := net.Listen("unix", port)
+	case "dial", "dial-tcp":
+		network, at := "unix", port
+		if a.s.listen == "dial-tcp" {
+			network, at = "tcp", "127.0.0.1:0"
+		}
+		ln, err := net.Listen(network, at)
 		if err != nil {
 			return err
 		}
 		a.accept = ln
+		if network == "tcp" {
+			_, n, _ := net.SplitHostPort(ln.Addr().String())
+			management = "management 127.0.0.1 " + n
+		}
 	}
 	if a.s.password != "" {
 		management += " password.txt"

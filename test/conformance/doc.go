@@ -24,7 +24,8 @@
 //
 //	daemon: alone|client|server   base configuration; alone has no peer and no device
 //	peer: client|server           a stock daemon at the other end, in a network namespace of its own; repeat for more
-//	listen: unix|tcp|tcp6|dial    where the port is; unix is the default, dial is management-client
+//	listen: unix|tcp|tcp6         where the port is; unix is the default
+//	listen: dial|dial-tcp         management-client: the daemon connects, to a unix socket or over TCP
 //	password: TEXT                of the port
 //
 // Steps; a digit behind attach, detach, end, C, R and wait names the connection, 1 is the default:
@@ -53,9 +54,9 @@
 // # What is compared
 //
 // All lines a connection received, line ends included. Masked is what differs from run to run or by nature: times, process
-// ids, counters, product titles, ports the kernel picks, signatures. Sorted are the rows of tables and the variables of a block: the order
-// of the former is that of a hash, that of the latter of how they were set. See masks and settle. Lines that come
-// or not by the moment count only where a scenario waits for them: see momentary.
+// ids, counters, product titles, ports the kernel picks, signatures. Sorted are the rows of status tables, whose order
+// is that of a hash, and nothing else: the variables of a block stand in the order of their setting. See masks and settle.
+// Lines that come or not by the moment count only where a scenario waits for them: see momentary.
 //
 // # Deliberate differences
 //

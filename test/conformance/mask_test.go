@@ -78,9 +78,6 @@ func settle(lines []string) []string {
 		})
 	}
 	sortRuns(out, tableRow.MatchString)
-	for _, prefix := range []string{">CLIENT:ENV,", ">UPDOWN:ENV,"} {
-		sortRuns(out, func(l string) bool { return strings.HasPrefix(l, prefix) && l != prefix+"END" })
-	}
 	return out
 }
 

@@ -13,7 +13,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,7 +141,7 @@ func (p *player) attach(n int) error {
 				return err
 			}
 		}
-		_ = p.accept.(*net.UnixListener).SetDeadline(time.Now().Add(patience))
+		_ = p.accept.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(patience))
 		conn, err := p.accept.Accept()
 		if err != nil {
 			return err
