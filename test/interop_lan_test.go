@@ -383,11 +383,12 @@ func TestStations(t *testing.T) {
 	l := newLAN(t)
 	script, notes := l.learnScript(t)
 	s := ours(t, l.server, l.plainServerArgs("--dev", "tap", "--server", "10.8.0.0", "255.255.255.0", "--script-security", "2",
-		"--learn-address", script, "--stale-routes-check", "2", "1", "--max-routes-per-client", "2", "--verb", "3"))
-	s.WaitLine(t, "Initializing stale route check timer to run every 1 seconds and to removing routes with activity timeout older than 2 seconds", upLimit)
+		"--learn-address", script, "--stale-routes-check", "4", "1", "--max-routes-per-client", "2", "--verb", "3"))
+	s.WaitLine(t, "Initializing stale route check timer to run every 1 seconds and to removing routes with activity timeout older than 4 seconds", upLimit)
 	s.WaitLine(t, up, upLimit)
 	c := stock(t, l.client, tap(l.clientArgs()))
 	c.WaitLine(t, up, upLimit)
+	l.client.Run(t, "sysctl", "-qw", "net.ipv6.conf.tap0.disable_ipv6=1") // no frames of its own accord
 	ping(t, l.client, "10.8.0.1", 2, 0, "0.1")
 	own := mac(t, l.client, "tap0")
 	content(t, notes, "add "+own+"@0 client1\n", "delete "+own+"@0\n")

@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/moongate-vpn/moongate/daemon/daemontest"
 )
 
 // What varies in a status file: times, ports, byte counts and the title.
@@ -28,7 +26,7 @@ func TestServerFilesLikeStock(t *testing.T) {
 		t.Run(fmt.Sprint("status-version ", version), func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
-			life := func(start func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process) string {
+			life := func(start starter) string {
 				t.Helper()
 				status, pool := l.file("status"), l.file("pool")
 				s := start(t, l.server, l.serverArgs("--server-ipv6", "fd08::/64", "--status", status, "1", "--status-version", fmt.Sprint(version), "--ifconfig-pool-persist", pool))

@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 )
 
@@ -128,7 +127,7 @@ func TestServerHooksLikeStock(t *testing.T) {
 			if tt.login {
 				client = append(client, "--auth-user-pass", l.login(t, "user1", "pass word"))
 			}
-			life := func(start func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process) []string {
+			life := func(start starter) []string {
 				t.Helper()
 				s := start(t, l.server, l.serverArgs(args...))
 				s.WaitLine(t, up, upLimit)
@@ -186,7 +185,7 @@ func TestPeerHooksLikeStock(t *testing.T) {
 				}
 				return l.peerArgs(calling, own...)
 			}
-			life := func(start func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process) []string {
+			life := func(start starter) []string {
 				t.Helper()
 				startWait, startCall := start, stock
 				if tt.calling {
@@ -231,7 +230,7 @@ func TestChallengeResponseHookLikeStock(t *testing.T) {
 	}
 	cert.Certificate = append(cert.Certificate, foreign.Cert.Raw)
 	hook := l.hookLab(t, "hook", `echo "arg content $(cat "$1")" >>`+l.file("calls"))
-	life := func(start func(*testing.T, *daemontest.Namespace, []string) *daemontest.Process) []string {
+	life := func(start starter) []string {
 		t.Helper()
 		verify := l.script(t, "verify.sh", "exit 0")
 		s := start(t, l.server, l.serverArgs("--script-security", "2", "--client-crresponse", hook, "--auth-user-pass-verify", verify, "via-file"))
