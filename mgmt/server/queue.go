@@ -169,11 +169,12 @@ func (q *queue) end() bool {
 	return was
 }
 
-// busy reports whether something taken is not written yet.
-func (q *queue) busy() bool {
+// done reports whether the end has come and everything is written. What somebody else is writing has to be waited for, and
+// then looked at again: more may have been queued behind it.
+func (q *queue) done() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.writing
+	return q.closing && !q.writing && q.head == len(q.items)
 }
 
 // full reports whether the seat has to read replies before it may ask more.

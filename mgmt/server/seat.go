@@ -287,13 +287,12 @@ func (st *seat) write() {
 	buf := make([]byte, 0, 16<<10)
 	var took [classes]int
 	for {
-		closing, broken := st.out.state()
-		if broken {
+		if _, broken := st.out.state(); broken {
 			break
 		}
 		b := st.out.take(buf, &took)
 		if len(b) == 0 {
-			if closing && !st.out.busy() {
+			if st.out.done() {
 				break
 			}
 			<-st.out.wake
@@ -340,8 +339,34 @@ func (st *seat) hangUp() {
 			t.NetConn().Close()
 			return
 		}
+	} else {
+		st.linger()
 	}
 	st.conn.Close()
+}
+
+// lingerPause is how long a client that is let go must be silent before its connection is closed.
+const lingerPause = 10 * time.Millisecond
+
+// linger takes in what the client still sends, up to the flush limit: closing a connection with unread input makes the
+// kernel throw away what we wrote last. The client learns of the end meanwhile.
+func (st *seat) linger() {
+	half, ok := st.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	raw := st.conn
+	if t, ok := raw.(*tls.Conn); ok {
+		raw = t.NetConn()
+	}
+	end := time.Now().Add(st.s.cfg.Limits.Flush)
+	buf := make([]byte, 4096)
+	for now := time.Now(); now.Before(end); now = time.Now() {
+		raw.SetReadDeadline(now.Add(lingerPause))
+		if _, err := raw.Read(buf); err != nil {
+			return
+		}
+	}
 }
 
 // reply queues a line for the seat alone.
