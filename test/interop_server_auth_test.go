@@ -119,6 +119,61 @@ func TestServerWithHostileNames(t *testing.T) {
 	terminate(t, s)
 }
 
+// Options that have to fit: opt-verify refuses a client whose options differ, ns-cert-type one whose certificate is not a
+// client's; others are let in.
+func TestServerComparesOptions(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		server, client []string
+		refused        string // in the server's log
+	}{
+		{name: "same", server: []string{"--opt-verify", "--tls-auth", "ta.key", "0"}, client: []string{"--tls-auth", "ta.key", "1"}},
+		{name: "tells nothing", server: []string{"--opt-verify"}, client: []string{"--disable-occ"}},
+		{name: "fragment", server: []string{"--opt-verify", "--fragment", "1300"}, client: []string{"--fragment", "1300"}},
+		{
+			name: "other digest", server: []string{"--opt-verify"}, client: []string{"--auth", "SHA512"},
+			refused: "Option inconsistency warnings triggering disconnect due to --opt-verify",
+		},
+		{name: "client certificate", server: []string{"--ns-cert-type", "client"}},
+		{name: "server certificate", server: []string{"--ns-cert-type", "server"}, refused: "VERIFY nsCertType ERROR: CN=client1, require nsCertType=SERVER"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			s := l.ourServer(t, tt.server...)
+			c := stock(t, l.client, l.clientArgs(l.paths(tt.client)...))
+			if tt.refused == "" {
+				c.WaitLine(t, up, upLimit)
+				ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+			} else {
+				s.WaitLine(t, tt.refused, upLimit)
+				if strings.Contains(c.Log(), up) {
+					t.Error("the client is connected")
+				}
+			}
+			terminate(t, s)
+		})
+	}
+}
+
+// A client's own file, or its connect script, decides about the framing of its packets and its fallback cipher.
+func TestServerFramesForOneClient(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	if err := os.Mkdir(l.file("ccd"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l.write(t, "ccd/client1", []byte("comp-lzo no\npush \"comp-lzo no\"\n"))
+	s := l.ourServer(t, "--client-config-dir", l.file("ccd"))
+	l.stockClient(t)
+	ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+	l.issue(t, "other", pki.Spec{Name: "other"})
+	n, server := l.host(t)
+	l.stockClientOn(t, n, server, "--cert", "other.crt", "--key", "other.key")
+	ping(t, n, "10.8.0.1", 3, 0, "0.1")
+	terminate(t, s)
+}
+
 // A token takes the password's place over renewals and restarts, until it is too old.
 func TestServerIssuesTokens(t *testing.T) {
 	t.Parallel()

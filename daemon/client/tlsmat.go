@@ -153,7 +153,7 @@ func (c *Client) tlsFailed(ctx context.Context, err error) engine.Stop {
 func (a *attempt) handshake() *tls.Config {
 	h := tlsconf.Hooks{Step: a.c.verifyStep}
 	if a.opts.TLSVerify != "" || a.opts.NSCertType != "" {
-		h.Cert = a.verifyCert
+		h.Cert = a.verifyScript
 	}
 	return a.c.tls.conf.TLS(h)
 }
@@ -192,21 +192,11 @@ func (c *Client) commonName(cert *x509.Certificate) string {
 	return name
 }
 
-// verifyCert does the checks of one certificate that are ours: ns-cert-type and the tls-verify script.
-func (a *attempt) verifyCert(depth int, cert *x509.Certificate, subject string) error {
-	if depth == 0 {
-		if err := a.checkNSCertType(cert, subject); err != nil {
-			return err
-		}
-	}
+// verifyScript runs the tls-verify script, if there is one, for one certificate.
+func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string) error {
 	if a.opts.TLSVerify == "" {
 		return nil
 	}
-	return a.verifyScript(depth, cert, subject)
-}
-
-// verifyScript runs the tls-verify script for one certificate.
-func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string) error {
 	a.c.exportCert(depth, cert)
 	path, err := material.ExportCert(a.opts, cert)
 	if err != nil {

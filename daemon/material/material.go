@@ -52,7 +52,7 @@ func TLSOptions(o *config.Options) (tlsconf.Options, error) {
 func verify(o *config.Options) tlsconf.Verify {
 	v := tlsconf.Verify{
 		RequireKU: o.RemoteCertKURequired, RemoteCertTLS: o.RemoteCertTLS, X509Name: o.VerifyX509Name,
-		UsernameFields: o.X509UsernameFields, Fingerprints: o.PeerFingerprint,
+		NSType: o.NSCertType, UsernameFields: o.X509UsernameFields, Fingerprints: o.PeerFingerprint,
 	}
 	if o.RemoteCertTLS == "" {
 		v.EKU = o.RemoteCertEKU

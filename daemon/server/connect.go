@@ -280,11 +280,8 @@ func (h *hub) establish(i *instance, prefixes []netip.Prefix, now time.Time) {
 	if i.phase != authorised || !i.closeAt.IsZero() {
 		return
 	}
-	ciphers := h.set.DataCiphers
-	if len(i.config.DataCiphers) > 0 {
-		ciphers = i.config.DataCiphers
-	}
-	cipher, err := chooseCipher(ciphers, &i.info, i.occ, h.set.DataCiphersFallback)
+	ciphers := i.config.DataCiphers
+	cipher, err := chooseCipher(ciphers, &i.info, i.occ, i.config.DataCiphersFallback)
 	if err != nil {
 		h.log(i, 1, "", "PUSH: No common cipher between server and client. Server data-ciphers: '%s', client supported ciphers '%s'", strings.Join(ciphers, ":"), i.info.Get("IV_CIPHERS"))
 		h.reject(i, &refusal{client: err.Error()}, now)
@@ -323,7 +320,7 @@ func (h *hub) openTunnel(i *instance) error {
 		Role: keys.Server, Cipher: i.cipher, Auth: h.set.Auth, PeerID: data.NoPeerID, V2: v2, TAP: h.set.tap(),
 		Epoch:        i.info.Has(protoDataEpoch) && i.info.Has(protoCCExit) && i.ekm && isAEAD(i.cipher),
 		Framing:      h.framing(i),
-		Decompress:   h.set.AllowCompression == "asym" || h.set.AllowCompression == "yes",
+		Decompress:   i.config.AllowCompression == "asym" || i.config.AllowCompression == "yes",
 		ReplayWindow: h.set.ReplayWindow, ReplayTime: h.set.ReplayTime, NoReplay: h.set.NoReplay,
 	}
 	if v2 {

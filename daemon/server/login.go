@@ -48,6 +48,15 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 	for _, line := range i.info.Lines { // those of the first key count, for the whole session
 		h.log(i, 1, "", "peer info: %s", line)
 	}
+	if h.set.OptVerify && e.KeyID == 0 {
+		if odd := mismatches(h.occ, i.occ); len(odd) > 0 {
+			for _, w := range odd {
+				h.log(i, 1, "W", "%s", w)
+			}
+			h.log(i, 1, "", "Option inconsistency warnings triggering disconnect due to --opt-verify")
+			l.refused = &refusal{log: "options differ"}
+		}
+	}
 	if l.refused != nil {
 		h.refuse(i, e.KeyID, l.refused, now)
 		return

@@ -2,6 +2,8 @@ package server
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,4 +134,43 @@ func remap(s string) string {
 		}
 	}
 	return s
+}
+
+// negotiated are the entries of an options string that say nothing any more: ciphers are agreed upon, and sizes follow.
+var negotiated = []string{"cipher", "keysize", "link-mtu"}
+
+// mismatches compares a client's options string with what fits ours (opt-verify), and returns a line for each difference. An
+// end that tells nothing is not compared.
+func mismatches(ours, theirs string) []string {
+	if ours == occVersion || theirs == occVersion {
+		return nil
+	}
+	own := options(strings.NewReplacer("tls-server", "tls-client", "_SERVER", "_CLIENT", "keydir 0", "keydir 1", "keydir 1", "keydir 0").Replace(ours))
+	peer := options(theirs)
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		switch got, ok := peer[name]; {
+		case !ok:
+			lines = append(lines, fmt.Sprintf("WARNING: '%s' is present in local config but missing in remote config, local='%s'", name, own[name]))
+		case got != own[name]:
+			lines = append(lines, fmt.Sprintf("WARNING: '%s' is used inconsistently, local='%s', remote='%s'", name, own[name], got))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(peer)) {
+		if _, ok := own[name]; !ok {
+			lines = append(lines, fmt.Sprintf("WARNING: '%s' is present in remote config but missing in local config, remote='%s'", name, remap(peer[name])))
+		}
+	}
+	return lines
+}
+
+// options are the entries of an options string by name.
+func options(occ string) map[string]string {
+	all := make(map[string]string)
+	for o := range strings.SplitSeq(occ, ",") {
+		if name, _, _ := strings.Cut(o, " "); !slices.Contains(negotiated, name) {
+			all[name] = o
+		}
+	}
+	return all
 }

@@ -116,3 +116,26 @@ func TestPeerInfoNames(t *testing.T) {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 }
+
+// With opt-verify a client's options string has to be the counterpart of ours, but for what is negotiated.
+func TestMismatches(t *testing.T) {
+	const ours = "V4,dev-type tun,link-mtu 1541,tun-mtu 1500,proto UDPv4,keydir 0,auth SHA1,keysize 128,tls-auth,key-method 2,tls-server"
+	const fits = "V4,dev-type tun,link-mtu 1541,tun-mtu 1500,proto UDPv4,keydir 1,cipher BF-CBC,auth SHA1,keysize 128,tls-auth,key-method 2,tls-client"
+	for _, tt := range []struct {
+		name, theirs string
+		want         []string
+	}{
+		{"fits", fits, nil},
+		{"tells nothing", "V4", nil},
+		{"other digest", strings.Replace(fits, "SHA1", "SHA512", 1), []string{"WARNING: 'auth' is used inconsistently, local='auth SHA1', remote='auth SHA512'"}},
+		{"more", fits + ",comp-lzo", []string{"WARNING: 'comp-lzo' is present in remote config but missing in local config, remote='comp-lzo'"}},
+		{"less", strings.Replace(fits, ",tls-auth", "", 1), []string{"WARNING: 'tls-auth' is present in local config but missing in remote config, local='tls-auth'"}},
+		{"same side", strings.Replace(fits, "keydir 1", "keydir 0", 1), []string{"WARNING: 'keydir' is used inconsistently, local='keydir 1', remote='keydir 0'"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if d := cmp.Diff(tt.want, mismatches(ours, tt.theirs)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}

@@ -120,6 +120,9 @@ func (s *setup) needsCredentials() bool { return s.AuthUserPassVerify != "" || s
 //
 // Rule: wire notes, "Options string (OCC)".
 func (s *setup) occ() string {
+	if s.DisableOCC {
+		return occVersion
+	}
 	dev, mtu := "tun", s.prof.TunMTU
 	if s.tap() {
 		dev = "tap"
@@ -128,9 +131,12 @@ func (s *setup) occ() string {
 	if s.prof.Proto.IsTCP() {
 		proto, link = "TCPv4_SERVER", mtu+43
 	}
-	parts := []string{"V4", "dev-type " + dev, fmt.Sprintf("link-mtu %d", link), fmt.Sprintf("tun-mtu %d", mtu), "proto " + proto}
+	parts := []string{occVersion, "dev-type " + dev, fmt.Sprintf("link-mtu %d", link), fmt.Sprintf("tun-mtu %d", mtu), "proto " + proto}
 	if s.Framing != config.FramingNone && s.Framing != config.FramingMigrate {
 		parts = append(parts, "comp-lzo")
+	}
+	if s.prof.Fragment > 0 {
+		parts = append(parts, "mtu-dynamic")
 	}
 	if s.wrap.TLSAuthKey != nil {
 		switch s.prof.KeyDirection {
@@ -146,6 +152,9 @@ func (s *setup) occ() string {
 	}
 	return strings.Join(append(parts, "key-method 2", "tls-server"), ",")
 }
+
+// occVersion begins an options string, and is all of it when the rest is not to be told.
+const occVersion = "V4"
 
 // controlSize is the largest control packet as UDP payload or TCP frame, in bytes.
 func (s *setup) controlSize(v6 bool) int {

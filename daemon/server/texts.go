@@ -162,7 +162,7 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 	if i.info.Get("IV_MTU") != "" {
 		list = append(list, fmt.Sprintf("tun-mtu %d", h.set.prof.TunMTU))
 	}
-	if h.set.Framing == config.FramingMigrate {
+	if i.config.Framing == config.FramingMigrate {
 		switch h.framing(i) {
 		case data.FramingStubV2:
 			list = append(list, "compress stub-v2")
@@ -200,8 +200,8 @@ func maskText(bits int) string {
 // framing is the compression framing of a client's packets.
 func (h *hub) framing(i *instance) data.Framing {
 	switch {
-	case h.set.Framing != config.FramingMigrate:
-		return material.Framing(h.set.Framing)
+	case i.config.Framing != config.FramingMigrate:
+		return material.Framing(i.config.Framing)
 	case !strings.Contains(i.occ, "comp-lzo"):
 		return data.FramingNone
 	case i.info.Get("IV_COMP_STUBv2") == "1":

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -69,8 +70,13 @@ func extension(cert *x509.Certificate, oid asn1.ObjectIdentifier) ([]byte, bool)
 	return nil, false
 }
 
-// purpose checks key usage and extended key usage of the peer's own certificate.
+// purpose checks the Netscape type, key usage and extended key usage of the peer's own certificate.
 func (c *check) purpose(cert *x509.Certificate) error {
+	if c.v.NSType != "" {
+		if err := c.netscapeType(cert); err != nil {
+			return err
+		}
+	}
 	if c.v.RequireKU || len(c.v.KU) > 0 {
 		if err := c.keyUsage(cert); err != nil {
 			return err
@@ -106,6 +112,30 @@ func (c *check) purpose(cert *x509.Certificate) error {
 		}
 	}
 	return c.refuse(0, cert, 2, "extended key usage does not match", "VERIFY EKU ERROR")
+}
+
+// oidNetscapeType is a bit string: client first, server second.
+var oidNetscapeType = asn1.ObjectIdentifier{2, 16, 840, 1, 113730, 1, 1}
+
+// netscapeType refuses a certificate that is not meant for its role by the Netscape extension, nor by the extended key
+// usage that took its place.
+func (c *check) netscapeType(cert *x509.Certificate) error {
+	bit, usage := 1, x509.ExtKeyUsageServerAuth
+	if c.v.NSType == "client" {
+		bit, usage = 0, x509.ExtKeyUsageClientAuth
+	}
+	ok := slices.Contains(cert.ExtKeyUsage, usage)
+	if value, has := extension(cert, oidNetscapeType); has {
+		var bits asn1.BitString
+		_, err := asn1.Unmarshal(value, &bits)
+		ok = ok || err == nil && bits.At(bit) == 1
+	}
+	kind := strings.ToUpper(c.v.NSType)
+	if !ok {
+		return c.refuse(0, cert, 1, "wrong Netscape type", "VERIFY nsCertType ERROR: "+Subject(cert)+", require nsCertType="+kind)
+	}
+	c.say(0, cert, 1, "VERIFY OK: nsCertType=%s", kind)
+	return nil
 }
 
 func (c *check) keyUsage(cert *x509.Certificate) error {

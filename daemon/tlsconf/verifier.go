@@ -31,6 +31,7 @@ type Verify struct {
 	RequireKU bool     // remote-cert-ku without values: the extension has to be there
 	KU        []uint32 // one of these bit sets has to be contained, first octet of the extension first: 0xa0
 	EKU       string   // dotted object id, or OpenSSL's name of it. Option remote-cert-eku
+	NSType    string   // "client" or "server": the Netscape extension has to say so. Option ns-cert-type
 
 	X509Name     string
 	X509NameType NameType
