@@ -65,6 +65,7 @@ type hubSide struct {
 	info       peerInfo
 	occ        string
 	fromPort   []string // configuration lines that came with a client-auth command
+	loginName  string   // user name of the first login, where override-username replaced it
 
 	tokenName    [12]byte // session of the auth-token
 	tokenStart   time.Time
@@ -143,6 +144,10 @@ func (h *hub) newcomer(n newcomer, now time.Time) {
 		return
 	case n.proved && !h.creation.Allow(now):
 		h.logAt(n.from, 1, "", "Connection Attempt exceeded --connect-freq")
+		return
+	}
+	if err := h.set.tooOld(&n.first, now); err != nil {
+		h.logAt(n.from, 1, "", "TLS Error: %v", err)
 		return
 	}
 	if set := h.set; set.TLSCryptV2Verify != "" && n.first.ClientKey != nil && !n.metadataGood {

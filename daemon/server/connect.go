@@ -165,6 +165,9 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 		return
 	}
 	i.config = cc
+	if name := cc.OverrideUsername; name != "" && name != i.username {
+		i.loginName, i.username = i.username, name
+	}
 	h.address(i)
 	h.learn(i, h.prefixesOf(i), now)
 }

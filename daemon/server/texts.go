@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -148,6 +149,9 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 	if h.set.AuthGenToken && i.username != "" {
 		h.startToken(i, now)
 		list = append(list, "auth-token "+h.newToken(i, now))
+		if i.config.OverrideUsername != "" {
+			list = append(list, "auth-token-user "+base64.StdEncoding.EncodeToString([]byte(i.username)))
+		}
 	}
 	if i.info.Negotiates() {
 		list = append(list, "cipher "+i.cipher)
