@@ -386,7 +386,7 @@ var logDiffers = []struct {
 	{regexp.MustCompile(`PUSH: Received control message: 'PUSH_REQUEST'$`), "comes or not by the moment", ""},
 	{regexp.MustCompile(`SENT CONTROL \[UNDEF\]: 'AUTH_FAILED`), "stock sends it in a session that is not there, too", ""},
 	{regexp.MustCompile(`Sent fatal SSL alert: `), "the TLS library does not tell its alerts", ""},
-	{regexp.MustCompile(`^Restart pause, 1 second\(s\)$`), "on SIGHUP we start again at once", ""},
+	{regexp.MustCompile(`^Restart pause, 1 second\(s\)$`), "on SIGHUP we start again at once", "SIGHUP"},
 	{regexp.MustCompile(`^MULTI_sva: pool returned `), "who has an address of its own takes none of the pool; and who is refused neither", "ccd"},
 	{regexp.MustCompile(`^MULTI_sva: pool returned `), "as with ccd", "port admits"},
 	{regexp.MustCompile(`^MULTI: (Learn|primary)`), "who is refused gets no route", "no common cipher"},
