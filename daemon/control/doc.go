@@ -6,11 +6,12 @@
 //
 //	Input(pkt, now)       one control packet from the link
 //	Step(now)             moves TLS, timers and retransmissions; returns when to call again
-//	Next()                packets for the link, until it has no more
 //	Event()               what happened, until it has no more
+//	Next()                packets for the link, until it has no more
 //
 // An engine calls them in this order after each batch of packets, after each Wake, at the deadline, and
-// after each call of a method that sends something.
+// after each call of a method that sends something. Events come first: the peer may use a new key as soon as it has the
+// packets.
 //
 // # Key states
 //

@@ -197,14 +197,15 @@ func (h *hub) expire(now time.Time) {
 	}
 }
 
-// step moves the session of an instance until it has nothing more to say: what it wants to send, what happened, when
-// to come back.
+// step moves the session of an instance until it has nothing more to say: what happened, what it wants to send, when to
+// come back. Packets leave after the events: with our key message in its hands a client sends under the new key, which has
+// to be there by then.
 func (h *hub) step(i *instance, now time.Time) {
 	for i.phase != gone {
 		at := i.session.Step(now)
-		h.flush(i, now)
 		e, ok := i.session.Event()
 		if !ok {
+			h.flush(i, now)
 			h.due.set(i, earlier(at, i.closeAt))
 			return
 		}

@@ -1,0 +1,159 @@
+package server
+
+import (
+	"crypto/tls"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+)
+
+// near is a link whose other end is at once where the packets are.
+type near struct {
+	transport.Link
+	deliver func(pkt []byte)
+}
+
+func (n *near) Send(_ transport.Peer, pkts [][]byte) error {
+	for _, p := range pkts {
+		n.deliver(p)
+	}
+	return nil
+}
+
+func (n *near) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
+
+// A client may send under a new key as soon as it has our key message: the data channel has the key by then.
+func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
+	ca, err := pki.NewCA("CA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := ca.Issue(pki.Spec{Name: "server", Server: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := tls.X509KeyPair(leaf.CertPEM, leaf.KeyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := new(config.Options)
+	o.HandWindow = time.Minute
+	s := &Server{deps: Deps{Log: logging.Discard()}, total: new(engine.Totals)}
+	s.opts.Store(o)
+	h := &hub{Server: s, set: &setup{Options: o}, table: newTable(1), instances: make(map[uint64]*instance), limiter: newLimiter()}
+	h.woken.poke = make(chan struct{}, 1)
+
+	now := time.Now()
+	at := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:4000")}
+	i := &instance{}
+	i.heapIndex = -1
+	i.peer.Store(&at)
+	i.config = o.NewClientConfig()
+	i.chain = chainDigest(nil)
+	session := func(role keys.Role, cfg *tls.Config, wake func()) *control.Session {
+		c, err := control.New(control.Config{Role: role, TLS: cfg, Wrap: ctrlwrap.NewPlain(), LocalOptions: "V4", PeerInfo: usualInfo, Wake: wake}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return c
+	}
+	i.session = session(keys.Server, &tls.Config{Certificates: []tls.Certificate{cert}}, h.waker(i))
+	client := session(keys.Client, &tls.Config{InsecureSkipVerify: true}, nil)
+
+	told := false // the client has the key message of key 1
+	events := func() {
+		for {
+			e, ok := client.Event()
+			if !ok {
+				return
+			}
+			switch e := e.(type) {
+			case control.NeedCredentials:
+				_ = client.SetCredentials("", "")
+			case control.Active:
+				_, _ = client.KeyBlock(e.KeyID, true)
+			case control.KeyMessage:
+				if e.KeyID == 1 {
+					told = true
+					if !i.logins[1].installed {
+						t.Error("the client has the key message, and the data channel has no key")
+					}
+				}
+			}
+		}
+	}
+	i.link = &near{deliver: func(pkt []byte) {
+		if err := client.Input(pkt, now); err != nil && !errors.Is(err, control.ErrEarly) {
+			t.Errorf("client: %v", err)
+		}
+		client.Step(now)
+		events()
+	}}
+	h.plane = &plane{hub: h}
+	play := func(server func(pkts [][]byte), done func() bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("nothing comes of it")
+			}
+			now = now.Add(time.Millisecond)
+			client.Step(now)
+			events()
+			server(client.Output())
+		}
+	}
+	// The first key is negotiated without the hub, which would ask everybody about the client.
+	active := false
+	play(func(pkts [][]byte) {
+		for _, pkt := range pkts {
+			if err := i.session.Input(pkt, now); err != nil {
+				t.Errorf("server: %v", err)
+			}
+		}
+		i.session.Step(now)
+		for e, ok := i.session.Event(); ok; e, ok = i.session.Event() {
+			_, is := e.(control.Active)
+			active = active || is
+		}
+		_ = i.link.Send(at, i.session.Output())
+	}, func() bool { return active })
+	block, err := i.session.KeyBlock(0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := data.New(data.Params{Role: keys.Server, Cipher: "AES-256-GCM", V2: true, ReplayWindow: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.SetKey(0, block, now); err != nil {
+		t.Fatal(err)
+	}
+	i.tunnel.Store(ch)
+	i.ekm, i.phase = true, established
+
+	now = now.Add(2 * time.Second)
+	if err := client.Renegotiate(now); err != nil {
+		t.Fatal(err)
+	}
+	play(func(pkts [][]byte) {
+		for _, pkt := range pkts {
+			h.input(controlPacket{from: at, to: i, b: pkt}, now)
+		}
+		h.wake(now)
+		h.step(i, now)
+	}, func() bool { return told })
+}
+
+const usualInfo = "IV_VER=2.6.14\nIV_PROTO=990\n"
