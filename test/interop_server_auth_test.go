@@ -156,26 +156,38 @@ func TestServerComparesOptions(t *testing.T) {
 	}
 }
 
-// A client's file gives it another user name, under which its token is good from then on.
+// A client's file gives it another user name. A token is good for that one; without tokens the client goes on by its own.
 func TestServerOverridesUserName(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	if err := os.Mkdir(l.file("ccd"), 0o755); err != nil {
-		t.Fatal(err)
+	for _, tt := range []struct {
+		name, renewal string
+		server        []string
+	}{
+		{"token", "TLS: Username/auth-token authentication succeeded for username 'luna'", []string{"--auth-gen-token", "3600"}},
+		{"password", "TLS: Username/Password authentication succeeded for username 'luna'", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			if err := os.Mkdir(l.file("ccd"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			l.write(t, "ccd/client1", []byte("override-username luna\n"))
+			cmd := l.script(t, "verify.sh", `{ read u; read p; } <"$1"; test "$u/$p/$username" = user1/pass/user1`)
+			sock := l.file("mgmt.sock")
+			s := l.ourServer(t, append([]string{
+				"--client-config-dir", l.file("ccd"), "--script-security", "2", "--auth-user-pass-verify", cmd, "via-file",
+				"--hand-window", "5", "--reneg-sec", "60", "--management", sock, "unix",
+			}, tt.server...)...)
+			l.stockClient(t, "--auth-user-pass", l.login(t, "user1", "pass"), "--reneg-sec", "3")
+			s.WaitLine(t, tt.renewal, upLimit)
+			ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+			r, err := manage(t, sock).Cmd(t.Context(), "status 2")
+			if err != nil || !strings.Contains(strings.Join(r.Raw, "\n"), ",luna,") {
+				t.Errorf("the report does not show the name: %q, %v", r.Raw, err)
+			}
+			terminate(t, s)
+		})
 	}
-	l.write(t, "ccd/client1", []byte("override-username luna\n"))
-	cmd := l.script(t, "verify.sh", `{ read u; read p; } <"$1"; test "$u/$p" = user1/pass`)
-	sock := l.file("mgmt.sock")
-	s := l.ourServer(t, "--client-config-dir", l.file("ccd"), "--script-security", "2", "--auth-user-pass-verify", cmd, "via-file", "--auth-gen-token", "3600",
-		"--hand-window", "5", "--reneg-sec", "60", "--management", sock, "unix")
-	l.stockClient(t, "--auth-user-pass", l.login(t, "user1", "pass"), "--reneg-sec", "3")
-	s.WaitLine(t, "TLS: Username/auth-token authentication succeeded for username 'luna'", upLimit)
-	ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
-	r, err := manage(t, sock).Cmd(t.Context(), "status 2")
-	if err != nil || !strings.Contains(strings.Join(r.Raw, "\n"), ",luna,") {
-		t.Errorf("the report does not show the name: %q, %v", r.Raw, err)
-	}
-	terminate(t, s)
 }
 
 // A client's own file, or its connect script, decides about the framing of its packets and its fallback cipher.

@@ -42,20 +42,20 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 		i.occ = e.Message.Options
 		i.info = parsePeerInfo(e.Message.PeerInfo)
 		i.username = user
-	} else if i.renegotiated = true; user != i.username {
-		l.refused = &refusal{log: "user name changed during the session"}
+	} else {
+		i.renegotiated = true
+		if user != i.username && (i.loginName == "" || user != i.loginName) {
+			l.refused = &refusal{log: "user name changed during the session"}
+		}
+	}
+	if l.refused != nil {
+		h.log(i, 1, "", "TLS Auth Error: %v", l.refused)
 	}
 	for _, line := range i.info.Lines { // those of the first key count, for the whole session
 		h.log(i, 1, "", "peer info: %s", line)
 	}
-	if h.set.OptVerify && e.KeyID == 0 {
-		if odd := mismatches(h.occ, i.occ); len(odd) > 0 {
-			for _, w := range odd {
-				h.log(i, 1, "W", "%s", w)
-			}
-			h.log(i, 1, "", "Option inconsistency warnings triggering disconnect due to --opt-verify")
-			l.refused = &refusal{log: "options differ"}
-		}
+	if h.set.OptVerify && e.KeyID == 0 && l.refused == nil {
+		l.refused = h.compareOptions(i)
 	}
 	if l.refused != nil {
 		h.refuse(i, e.KeyID, l.refused, now)
@@ -64,7 +64,10 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 	state := ""
 	if h.set.AuthGenToken && keys.IsToken(pass) {
 		var err error
-		if state, err = h.checkToken(i, user, pass, now); !h.set.AuthTokenExternal {
+		if state, err = h.checkToken(i, i.username, pass, now); err != nil {
+			h.log(i, 1, "", "TLS Auth Error: %v", err)
+		}
+		if !h.set.AuthTokenExternal {
 			h.verdict(i, e.KeyID, l.kid, 0, err, now)
 			return
 		}
@@ -79,11 +82,25 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 		h.end(i, "tls-error")
 		return
 	}
-	h.ask(i, e.KeyID, pass, state, now)
+	h.ask(i, e.KeyID, user, pass, state, now)
 }
 
-// ask puts the question to the script and to the management port.
-func (h *hub) ask(i *instance, keyID uint8, pass, state string, now time.Time) {
+// compareOptions refuses a client whose options do not fit ours (opt-verify), and logs where.
+func (h *hub) compareOptions(i *instance) error {
+	odd := mismatches(h.occ, i.occ)
+	if len(odd) == 0 {
+		return nil
+	}
+	for _, line := range odd {
+		h.log(i, 1, "W", "%s", line)
+	}
+	h.log(i, 1, "", "Option inconsistency warnings triggering disconnect due to --opt-verify")
+	return &refusal{log: "options differ"}
+}
+
+// ask puts the question to the script and to the management port. user is the name the client gave, which may not be the
+// one it goes by any more.
+func (h *hub) ask(i *instance, keyID uint8, user, pass, state string, now time.Time) {
 	l := &i.logins[keyID]
 	l.limit = now.Add(h.verdictTime())
 	if h.set.AuthGenToken {
@@ -94,6 +111,9 @@ func (h *hub) ask(i *instance, keyID uint8, pass, state string, now time.Time) {
 		i.sessionState = state
 	}
 	env := h.env(i)
+	if user != i.username {
+		env.Set("username", user)
+	}
 	env.Set("password", pass)
 	if h.set.ManagementClientAuth {
 		l.pending |= judgePort
@@ -110,7 +130,7 @@ func (h *hub) ask(i *instance, keyID uint8, pass, state string, now time.Time) {
 		h.deferred(i, keyID, l.kid)
 	} else {
 		l.pending |= judgeScript
-		h.verifyScript(i, keyID, l.kid, i.username, pass, env)
+		h.verifyScript(i, keyID, l.kid, user, pass, env)
 	}
 	h.wakeAt(i, l.limit)
 }
