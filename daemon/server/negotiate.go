@@ -60,18 +60,6 @@ func parsePeerInfo(s string) peerInfo {
 	return p
 }
 
-// harmless replaces what stock replaces in the values of peer info: a shell would see in it a blank or the begin of a
-// command.
-func harmless(value string) string {
-	b := []byte(value)
-	for i, c := range b {
-		if c <= ' ' || c >= 0x7f || c == '$' || c == '(' || c == '`' {
-			b[i] = '_'
-		}
-	}
-	return string(b)
-}
-
 // Has reports whether the client announced a bit of IV_PROTO. No bit counts without the one for P_DATA_V2.
 func (p *peerInfo) Has(bit uint32) bool { return p.Proto&protoDataV2 != 0 && p.Proto&bit != 0 }
 
