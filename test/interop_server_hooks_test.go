@@ -136,7 +136,6 @@ func TestServerHooksLikeStock(t *testing.T) {
 				c.Stop(t)
 				s.WaitLine(t, "client-instance", upLimit)
 				await(t, "client-disconnect ran", upLimit, func() bool { return strings.Contains(fileText(l.file("calls")), "script_type=client-disconnect") })
-				time.Sleep(200 * time.Millisecond)
 				terminate(t, s)
 				calls := l.calls()
 				_ = os.Remove(l.file("calls"))
@@ -196,7 +195,7 @@ func TestPeerHooksLikeStock(t *testing.T) {
 				c := startCall(t, l.client, args(true, "client", tt.caller))
 				w.WaitLine(t, up, upLimit)
 				c.WaitLine(t, up, upLimit)
-				time.Sleep(500 * time.Millisecond)
+				await(t, "ipchange ran", upLimit, func() bool { return strings.Contains(fileText(l.file("calls")), "script_type=ipchange") })
 				watched, other := w, c
 				if tt.calling {
 					watched, other = c, w
