@@ -85,13 +85,16 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 	h.ask(i, e.KeyID, user, pass, state, now)
 }
 
+// maxOdd is how many lines about a client's options go into the log: the client decides how many differ.
+const maxOdd = 16
+
 // compareOptions refuses a client whose options do not fit ours (opt-verify), and logs where.
 func (h *hub) compareOptions(i *instance) error {
 	odd := mismatches(h.occ, i.occ)
 	if len(odd) == 0 {
 		return nil
 	}
-	for _, line := range odd {
+	for _, line := range odd[:min(len(odd), maxOdd)] {
 		h.log(i, 1, "W", "%s", line)
 	}
 	h.log(i, 1, "", "Option inconsistency warnings triggering disconnect due to --opt-verify")

@@ -134,7 +134,7 @@ func mismatches(ours, theirs string) []string {
 		return nil
 	}
 	own := options(strings.NewReplacer("tls-server", "tls-client", "_SERVER", "_CLIENT", "keydir 0", "keydir 1", "keydir 1", "keydir 0").Replace(ours))
-	peer := options(theirs)
+	peer := options(remap(theirs)) // it goes into the log
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(own)) {
 		switch got, ok := peer[name]; {
@@ -146,7 +146,7 @@ func mismatches(ours, theirs string) []string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(peer)) {
 		if _, ok := own[name]; !ok {
-			lines = append(lines, fmt.Sprintf("WARNING: '%s' is present in remote config but missing in local config, remote='%s'", name, remap(peer[name])))
+			lines = append(lines, fmt.Sprintf("WARNING: '%s' is present in remote config but missing in local config, remote='%s'", name, peer[name]))
 		}
 	}
 	return lines

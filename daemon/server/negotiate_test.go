@@ -139,3 +139,21 @@ func TestMismatches(t *testing.T) {
 		})
 	}
 }
+
+// Whatever a client says of its options: no panic, no control characters in the log, a line for each entry at most.
+func FuzzMismatches(f *testing.F) {
+	const ours = "V4,dev-type tun,link-mtu 1541,tun-mtu 1500,proto UDPv4,auth SHA1,keysize 128,key-method 2,tls-server"
+	f.Add(ours)
+	f.Add("V4,auth SHA\x01512,,, ,auth\n")
+	f.Fuzz(func(t *testing.T, theirs string) {
+		lines := mismatches(ours, theirs)
+		if most := strings.Count(ours, ",") + strings.Count(theirs, ",") + 2; len(lines) > most {
+			t.Errorf("%d lines for %d entries", len(lines), most)
+		}
+		for _, l := range lines {
+			if remap(l) != l {
+				t.Errorf("control characters in %q", l)
+			}
+		}
+	})
+}

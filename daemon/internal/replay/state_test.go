@@ -53,3 +53,18 @@ func TestResume(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a file holds: no panic, and what is read is written the same way.
+func FuzzParseState(f *testing.F) {
+	f.Add(AppendState(nil, State{Time: 1_800_000_000, ID: 7}))
+	f.Add([]byte("short"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, ok := ParseState(b)
+		if !ok {
+			return
+		}
+		if again, ok := ParseState(AppendState(nil, s)); !ok || again != s {
+			t.Errorf("%+v is read as %+v, %v", s, again, ok)
+		}
+	})
+}
