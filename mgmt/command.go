@@ -14,7 +14,6 @@ type Command struct {
 	Block   bool       // collects lines up to END
 	Role    Role       // what a seat needs to use it; queries of settings need RoleObserve only, see Query
 	Query   bool       // without parameters it only shows
-	Since   int        // management version that brought it, when above 5
 	Hidden  bool       // not in help
 }
 
@@ -69,8 +68,8 @@ var (
 		{Name: "pkcs11-id-count", Help: "number of PKCS#11 identities", Role: RoleObserve},
 		{Name: "pkcs11-id-get", Args: "<index>", Help: "one PKCS#11 identity", Min: 1, Role: RoleObserve},
 		{Name: "proxy", Args: "NONE|HTTP|SOCKS [<host> <port> [nct]]", Help: "answer PROXY", Min: 1, AtLeast: true, Words: [][]string{{"NONE", "HTTP", "SOCKS"}, nil, nil, {"nct"}}, Role: RoleOperate},
-		{Name: "push-update-broad", Args: "<options>", Help: "change pushed options of all clients", Min: 1, Role: RoleAdmin, Since: 6},
-		{Name: "push-update-cid", Args: "<CID> <options>", Help: "change pushed options of one client", Min: 2, Role: RoleAdmin, Since: 6},
+		{Name: "push-update-broad", Args: "<options>", Help: "change pushed options of all clients (2.7)", Min: 1, Role: RoleAdmin},
+		{Name: "push-update-cid", Args: "<CID> <options>", Help: "change pushed options of one client (2.7)", Min: 2, Role: RoleAdmin},
 		{Name: "quit", Help: "end this session", Role: RoleObserve},
 		{Name: "reload", Args: "[full]", Help: "read the configuration again and apply what can be; full restarts", Words: [][]string{{"full"}}, Role: RoleAdmin},
 		{Name: "remote", Args: "ACCEPT|SKIP [<n>]|MOD <host> <port>", Help: "answer REMOTE", Min: 1, AtLeast: true, Words: [][]string{{"ACCEPT", "MOD", "SKIP"}}, Role: RoleOperate},

@@ -208,6 +208,39 @@ func TestServerFramesForOneClient(t *testing.T) {
 	terminate(t, s)
 }
 
+// push-update reaches the clients that announced that they understand it, and nobody else.
+func TestServerUpdatesOptions(t *testing.T) {
+	t.Parallel()
+	l, s, m, _ := hostileLab(t)
+	p, err := l.newPuppet(openUDP(t, l.client, "", "10.99.0.1:1194"), "V4", strings.Replace(usual, "IV_PROTO=990", "IV_PROTO=5086", 1)) // bit 12
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.session.Close()
+	if err := p.play(5*time.Second, func() bool { return p.told("PUSH_REPLY") }); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ command, want string }{
+		{`push-update-broad "route 10.9.0.0 255.255.0.0,-?dns"`, "SUCCESS: 1 client(s) updated"},
+		{`push-update-broad "cipher none"`, "ERROR: push-update: option 'cipher' cannot be updated"},
+		{`push-update-cid 0 "route 10.9.0.0 255.255.0.0"`, "ERROR: push-update: client does not support it"},
+		{`push-update-cid 77 "route 10.9.0.0 255.255.0.0"`, "ERROR: push-update: no such client"},
+		{`push-update-cid 1 "route-metric 5"`, "SUCCESS: 1 client(s) updated"},
+	} {
+		r, _ := m.Cmd(t.Context(), tt.command)
+		if !strings.Contains(strings.Join(r.Raw, "\n"), tt.want) {
+			t.Errorf("%s: %q, want %q", tt.command, r.Raw, tt.want)
+		}
+	}
+	if err := p.play(5*time.Second, func() bool { return p.told("PUSH_UPDATE,route-metric 5") }); err != nil {
+		t.Fatal(err)
+	}
+	if !p.told("PUSH_UPDATE,route 10.9.0.0 255.255.0.0,-?dns") {
+		t.Errorf("the client was told %q", p.texts)
+	}
+	terminate(t, s)
+}
+
 // A token takes the password's place over renewals and restarts, until it is too old.
 func TestServerIssuesTokens(t *testing.T) {
 	t.Parallel()

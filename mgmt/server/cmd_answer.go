@@ -268,7 +268,7 @@ func (c *call) crResponse() {
 	}
 }
 
-// pushUpdate changes pushed options of all clients or of one, management version 6.
+// pushUpdate changes pushed options of all clients or of one, as OpenVPN 2.7 does.
 func (c *call) pushUpdate() {
 	ctl := c.server()
 	if ctl == nil {

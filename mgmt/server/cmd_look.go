@@ -64,7 +64,7 @@ func (c *call) help() {
 	table := mgmt.Commands()
 	for i := range table {
 		cmd := &table[i]
-		if cmd.Hidden || cmd.Since > c.s.cfg.Version {
+		if cmd.Hidden {
 			continue
 		}
 		synopsis := cmd.Synopsis()

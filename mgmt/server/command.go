@@ -49,7 +49,7 @@ func (st *seat) execute(text string) bool {
 	}
 	st.logCommand(text, params[0])
 	cmd := mgmt.Lookup(params[0])
-	if cmd == nil || cmd.Since > st.s.cfg.Version {
+	if cmd == nil {
 		st.unknown(params[0])
 		return true
 	}
