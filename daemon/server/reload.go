@@ -26,10 +26,11 @@ var effects = func() map[string]mgmt.Outcome {
 			"remote-cert-tls", "remote-cert-ku", "remote-cert-eku", "ns-cert-type", "verify-x509-name", "verify-hash", "peer-fingerprint",
 			// Every run of a script takes the newest.
 			"script-security", "tls-verify", "tls-crypt-v2-verify", "auth-user-pass-verify", "client-connect", "client-disconnect",
-			"client-crresponse", "learn-address", "tmp-dir", "setenv", "setenv-safe",
+			"client-crresponse", "learn-address", "tmp-dir", "setenv", "setenv-safe", "x509-track", "tls-export-cert",
 			// Looked up when they matter.
 			"management-client-auth", "auth-user-pass-optional", "auth-gen-token-secret", "reneg-bytes", "reneg-pkts", "inactive",
-			"session-timeout", "max-clients", "connect-freq", "stale-routes-check", "explicit-exit-notify", "status-version",
+			"session-timeout", "max-clients", "connect-freq", "stale-routes-check", "explicit-exit-notify", "status-version", "opt-verify",
+			"tls-crypt-v2-max-age",
 		},
 		mgmt.OutcomeReconnect: {
 			"push", "push-remove", "push-reset", "client-config-dir", "ccd-exclusive", "ifconfig-push-constraint", "keepalive", "ping",
