@@ -390,6 +390,9 @@ func TestStations(t *testing.T) {
 	c.WaitLine(t, up, upLimit)
 	l.client.Run(t, "sysctl", "-qw", "net.ipv6.conf.tap0.disable_ipv6=1") // no frames of its own accord
 	ping(t, l.client, "10.8.0.1", 2, 0, "0.1")
+	for _, n := range []*daemontest.Namespace{l.client, l.server} {
+		n.Run(t, "ip", "neigh", "flush", "dev", "tap0") // or the kernels ask for each other after five seconds
+	}
 	own := mac(t, l.client, "tap0")
 	content(t, notes, "add "+own+"@0 client1\n", "delete "+own+"@0\n")
 	for _, m := range []string{"02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"} {
