@@ -214,7 +214,7 @@ var situations = []situation{
 	}},
 	{name: "renegotiation by the client", play: func(t *testing.T, g *logStage) {
 		g.connect(t, "--reneg-sec", "3", "3").WaitLine(t, up, upLimit)
-		g.at = g.s.Lines()
+		g.settled(t)
 		g.await(t, "Control Channel: TLSv")
 	}},
 	{name: "client that drops", server: []string{"--keepalive", "1", "2"}, play: func(t *testing.T, g *logStage) {
@@ -264,7 +264,7 @@ var situations = []situation{
 	{name: "SIGUSR2", play: func(t *testing.T, g *logStage) {
 		c := g.connect(t, "--explicit-exit-notify", "1")
 		c.WaitLine(t, up, upLimit)
-		g.at = g.s.Lines()
+		g.settled(t)
 		g.s.Signal(t, syscall.SIGUSR2)
 		g.await(t, "END")
 		c.Stop(t)

@@ -43,8 +43,8 @@ func mask(line string) string {
 }
 
 // momentary are lines that come or not by the moment: byte counts by a clock, GET_CONFIG when the server does not push before
-// the client asks. They are compared where a scenario waits for them.
-var momentary = regexp.MustCompile(`^>BYTECOUNT|^(?:>STATE:)?<time>,GET_CONFIG,`)
+// the client asks, the log's word about a port that nobody listens on. They are compared where a scenario waits for them.
+var momentary = regexp.MustCompile(`^>BYTECOUNT|^(?:>STATE:)?<time>,GET_CONFIG,|^(?:>LOG:)?<time>,N,read UDPv4 \[ECONNREFUSED\]`)
 
 // steady drops momentary lines, unless it is the last one, for which was waited.
 func steady(lines []string) []string {
