@@ -37,7 +37,7 @@ func (p *process) openPort(ctx context.Context) (bool, error) {
 	}
 	p.port = server.New(server.Config{
 		Controller: p, Title: Title(), LogCache: o.ManagementLogCache, Hold: o.ManagementHold && !onlyTunnel(o),
-		ForgetDisconnect: o.ManagementForgetDisconnect, SignalDisconnect: o.ManagementSignal,
+		ForgetDisconnect: o.ManagementForgetDisconnect, SignalDisconnect: o.ManagementSignal, Starting: true,
 		Log: func(verb int, flag, text string) { p.lg.Print(verb, flag, text) },
 	})
 	cancel := p.lg.Subscribe(func(e logging.Entry) {

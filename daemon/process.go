@@ -239,6 +239,9 @@ func (p *process) ended(stop engine.Stop, reread bool) {
 func (p *process) runEngine(ctx context.Context, e engine.Engine) engine.Stop {
 	p.setCurrent(e)
 	defer p.setCurrent(nil)
+	if p.port != nil {
+		p.port.Begin()
+	}
 	stopStatus, err := p.startStatus(e)
 	if err != nil {
 		return engine.Stop{Signal: engine.TERM, Err: err}

@@ -82,6 +82,7 @@ func (s *Server) ask(ctx context.Context, p *prompt, waiting string) error {
 		alone = alone && !st.role.May(p.need)
 	}
 	s.mu.Unlock()
+	s.begin()
 	if alone {
 		s.logf(1, "", waiting)
 	}

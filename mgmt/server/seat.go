@@ -112,7 +112,12 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *at
 		return err
 	}
 	defer s.detach(st)
-	st.read(rest)
+	select {
+	case <-s.begun:
+		st.read(rest)
+	case <-s.done:
+	case <-ctx.Done():
+	}
 	return nil
 }
 

@@ -31,6 +31,9 @@ type Config struct {
 	Hold             bool
 	ForgetDisconnect bool
 	SignalDisconnect bool
+	// Starting makes the commands of all seats wait for Begin or the first prompt: whoever is early, and says "hold release"
+	// or a password without having been asked, finds the daemon where stock lets the first command in.
+	Starting bool
 
 	Limits Limits
 	Now    func() time.Time // default time.Now
@@ -79,6 +82,9 @@ type Server struct {
 	wg   sync.WaitGroup // byte counts; sessions are waited for by Serve and ServeConn
 	done chan struct{}  // closed by Close
 
+	begin func()        // closes begun, once
+	begun chan struct{} // seats wait for it before their first command
+
 	counts struct {
 		sync.Once               // starts the goroutine
 		wake      chan struct{} // capacity 1: some seat's interval changed
@@ -116,11 +122,19 @@ func New(cfg Config) *Server {
 		logs: ring{max: cfg.LogCache}, states: ring{max: stateCache}, echoes: ring{max: echoCache},
 	}
 	s.counts.wake = make(chan struct{}, 1)
+	s.begun = make(chan struct{})
+	s.begin = sync.OnceFunc(func() { close(s.begun) })
+	if !cfg.Starting {
+		s.begin()
+	}
 	if s.cfg.Log == nil {
 		s.cfg.Log = func(_ int, flag, text string) { s.Log(mgmt.LogEntry{Flags: flag, Text: text}) }
 	}
 	return s
 }
+
+// Begin lets commands in, if Config.Starting holds them back. It is idempotent.
+func (s *Server) Begin() { s.begin() }
 
 // Close ends all sessions after what is queued for them was written, within the flush limit, and every Serve. Prompts
 // end with ErrClosed. It is idempotent, and waits for the server's own goroutines, not for Serve and ServeConn.

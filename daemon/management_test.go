@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"context"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+)
+
+// Who speaks as soon as the port is open, before the daemon waits for anything, is answered as if it had been waiting:
+// nothing said early is lost.
+func TestEarlyCommandsFindDaemonWaiting(t *testing.T) {
+	sock := filepath.Join(t.TempDir(), "port.sock")
+	opts, err := config.Parse([]string{
+		"--dev", "tun", "--ifconfig", "10.8.0.1", "10.8.0.2", "--cipher", "none", "--auth", "none",
+		"--management-hold", "--management", sock, "unix",
+	}, config.Env{SkipFiles: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newProcess(nil, opts, Env{Stdout: io.Discard, NoSignals: true}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := p.openPort(ctx); err != nil {
+		t.Fatal(err)
+	}
+	early, err := net.Dial("unix", sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer early.Close()
+	if _, err := io.WriteString(early, "state on all\nhold release\nexit\n"); err != nil {
+		t.Fatal(err)
+	}
+	_ = early.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // all but the greeting would be too early
+	all, _ := io.ReadAll(early)
+	if err := p.port.Hold(ctx, 0); err != nil {
+		t.Errorf("the early hold release was lost: %v", err)
+	}
+	_ = early.SetReadDeadline(time.Now().Add(5 * time.Second))
+	rest, err := io.ReadAll(early)
+	if err != nil {
+		t.Error(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(append(all, rest...))) {
+		line = strings.TrimSpace(line)
+		if _, state, ok := strings.Cut(line, ",CONNECTING"); ok {
+			line = "CONNECTING" + state
+		}
+		got = append(got, line)
+	}
+	want := []string{
+		">INFO:OpenVPN Management Interface Version 5 -- type 'help' for more info",
+		">HOLD:Waiting for hold release:0",
+		"SUCCESS: real-time state notification set to ON", "CONNECTING,,,,,,", "END",
+		"SUCCESS: hold release succeeded",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
