@@ -68,6 +68,20 @@ func (l *lab) calls() []string {
 	return calls
 }
 
+// sameCalls compares what the scripts note in a life of the stock daemon and in one of ours.
+func (l *lab) sameCalls(t *testing.T, life func(start starter)) {
+	t.Helper()
+	notes := make(map[string][]string)
+	for who, start := range programs {
+		life(start)
+		notes[who] = l.calls()
+		_ = os.Remove(l.file("calls"))
+	}
+	if diff := cmp.Diff(notes["stock"], notes["ours"]); diff != "" {
+		t.Errorf("calls (-stock +ours):\n%s", diff)
+	}
+}
+
 // One life of a client, noted by every script of the server: each is called as often, with the same arguments and
 // variables, by our server and by the stock one.
 func TestServerHooksLikeStock(t *testing.T) {
@@ -127,7 +141,7 @@ func TestServerHooksLikeStock(t *testing.T) {
 			if tt.login {
 				client = append(client, "--auth-user-pass", l.login(t, "user1", "pass word"))
 			}
-			life := func(start starter) []string {
+			life := func(start starter) {
 				t.Helper()
 				s := start(t, l.server, l.serverArgs(args...))
 				s.WaitLine(t, up, upLimit)
@@ -137,14 +151,8 @@ func TestServerHooksLikeStock(t *testing.T) {
 				s.WaitLine(t, "client-instance", upLimit)
 				await(t, "client-disconnect ran", upLimit, func() bool { return strings.Contains(fileText(l.file("calls")), "script_type=client-disconnect") })
 				terminate(t, s)
-				calls := l.calls()
-				_ = os.Remove(l.file("calls"))
-				return calls
 			}
-			want, got := life(stock), life(ours)
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("calls (-stock +ours):\n%s", diff)
-			}
+			l.sameCalls(t, life)
 		})
 	}
 }
@@ -184,7 +192,7 @@ func TestPeerHooksLikeStock(t *testing.T) {
 				}
 				return l.peerArgs(calling, own...)
 			}
-			life := func(start starter) []string {
+			life := func(start starter) {
 				t.Helper()
 				startWait, startCall := start, stock
 				if tt.calling {
@@ -202,14 +210,8 @@ func TestPeerHooksLikeStock(t *testing.T) {
 				}
 				terminate(t, watched)
 				other.Stop(t)
-				calls := l.calls()
-				_ = os.Remove(l.file("calls"))
-				return calls
 			}
-			want, got := life(stock), life(ours)
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("calls (-stock +ours):\n%s", diff)
-			}
+			l.sameCalls(t, life)
 		})
 	}
 }
@@ -229,7 +231,7 @@ func TestChallengeResponseHookLikeStock(t *testing.T) {
 	}
 	cert.Certificate = append(cert.Certificate, foreign.Cert.Raw)
 	hook := l.hookLab(t, "hook", `echo "arg content $(cat "$1")" >>`+l.file("calls"))
-	life := func(start starter) []string {
+	life := func(start starter) {
 		t.Helper()
 		verify := l.script(t, "verify.sh", "exit 0")
 		s := start(t, l.server, l.serverArgs("--script-security", "2", "--client-crresponse", hook, "--auth-user-pass-verify", verify, "via-file"))
@@ -250,12 +252,6 @@ func TestChallengeResponseHookLikeStock(t *testing.T) {
 			t.Error(err)
 		}
 		terminate(t, s)
-		calls := l.calls()
-		_ = os.Remove(l.file("calls"))
-		return calls
 	}
-	want, got := life(stock), life(ours)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("calls (-stock +ours):\n%s", diff)
-	}
+	l.sameCalls(t, life)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"runtime/debug"
 	"time"
 )
@@ -42,12 +43,29 @@ func (h *hub) tidy() {
 	}
 }
 
+// timers are what ends a client that does nothing, and what keeps it: zero for what is not wanted.
+type timers struct {
+	ping, pingRestart, inactive, session time.Duration
+	inactiveBytes                        int64
+}
+
+// timers are a client's own, each in the place of the server's.
+func (h *hub) timers(i *instance) timers {
+	t := timers{h.set.Ping, h.set.PingRestart, h.set.Inactive, h.set.SessionTimeout, h.set.InactiveBytes}
+	if own := i.config; own != nil {
+		t.ping = cmp.Or(own.Ping, t.ping)
+		t.pingRestart = cmp.Or(own.PingRestart, t.pingRestart)
+		t.session = cmp.Or(own.SessionTimeout, t.session)
+		if own.Inactive > 0 {
+			t.inactive, t.inactiveBytes = own.Inactive, own.InactiveBytes
+		}
+	}
+	return t
+}
+
 // silent ends a client that was not heard of for ping-restart.
 func (h *hub) silent(i *instance, now time.Time) bool {
-	limit := h.set.PingRestart
-	if i.config != nil && i.config.PingRestart > 0 {
-		limit = i.config.PingRestart
-	}
+	limit := h.timers(i).pingRestart
 	if limit <= 0 || now.Sub(time.Unix(i.counts.lastIn.Load(), 0)) < limit {
 		return false
 	}
@@ -58,23 +76,17 @@ func (h *hub) silent(i *instance, now time.Time) bool {
 
 // idle ends a client that does not use its tunnel, or whose session is old enough.
 func (h *hub) idle(i *instance, now time.Time) bool {
-	every, least, session := h.set.Inactive, h.set.InactiveBytes, h.set.SessionTimeout
-	if i.config != nil && i.config.Inactive > 0 {
-		every, least = i.config.Inactive, i.config.InactiveBytes
-	}
-	if i.config != nil && i.config.SessionTimeout > 0 {
-		session = i.config.SessionTimeout
-	}
-	if session > 0 && now.Sub(i.since) >= session {
+	t := h.timers(i)
+	if t.session > 0 && now.Sub(i.since) >= t.session {
 		h.log(i, 1, "I", "Session timeout, exiting")
 		h.finish(i, "session-timeout")
 		return true
 	}
-	if every <= 0 || i.phase != established || now.Sub(i.markAt) < every {
+	if t.inactive <= 0 || i.phase != established || now.Sub(i.markAt) < t.inactive {
 		return false
 	}
 	bytes := i.counts.tunIn.Load() + i.counts.tunOut.Load()
-	if int64(bytes-i.mark) <= least {
+	if int64(bytes-i.mark) <= t.inactiveBytes {
 		h.log(i, 1, "I", "Inactivity timeout (--inactive), exiting")
 		h.finish(i, "inactive")
 		return true
@@ -91,10 +103,7 @@ func (h *hub) finish(i *instance, reason string) {
 
 // keepalive sends a ping when nothing else was sent for a while.
 func (h *hub) keepalive(i *instance, now time.Time) {
-	every := h.set.Ping
-	if i.config.Ping > 0 {
-		every = i.config.Ping
-	}
+	every := h.timers(i).ping
 	ch := i.tunnel.Load()
 	if every <= 0 || ch == nil || now.Sub(time.Unix(i.counts.lastOut.Load(), 0)) < every {
 		return

@@ -76,32 +76,22 @@ func (h *hub) describe(i *instance) {
 		line += fmt.Sprintf(", peer-id: %d", i.slot)
 	}
 	h.log(i, 2, "", "%s", line)
-	var timers []string
-	for _, t := range []struct {
+	t := h.timers(i)
+	var wanted []string
+	for _, w := range []struct {
 		name string
 		d    time.Duration
-	}{
-		{"ping", first(i.config.Ping, h.set.Ping)}, {"ping-restart", first(i.config.PingRestart, h.set.PingRestart)},
-		{"inactive", first(i.config.Inactive, h.set.Inactive)}, {"session-timeout", first(i.config.SessionTimeout, h.set.SessionTimeout)},
-	} {
-		if t.d > 0 {
-			timers = append(timers, fmt.Sprintf("%s %d", t.name, int(t.d/time.Second)))
+	}{{"ping", t.ping}, {"ping-restart", t.pingRestart}, {"inactive", t.inactive}, {"session-timeout", t.session}} {
+		if w.d > 0 {
+			wanted = append(wanted, fmt.Sprintf("%s %d", w.name, int(w.d/time.Second)))
 		}
 	}
-	if len(timers) > 0 {
-		h.log(i, 2, "", "Timers: %s", strings.Join(timers, ", "))
+	if len(wanted) > 0 {
+		h.log(i, 2, "", "Timers: %s", strings.Join(wanted, ", "))
 	}
 	if flags := h.protocolFlags(i); len(flags) > 0 {
 		h.log(i, 2, "", "Protocol options: protocol-flags %s", strings.Join(flags, " "))
 	}
-}
-
-// first is a client's own value, else the server's.
-func first(own, server time.Duration) time.Duration {
-	if own > 0 {
-		return own
-	}
-	return server
 }
 
 // protocolFlags are the extensions in use with a client, as PUSH_REPLY names them.
