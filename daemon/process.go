@@ -434,11 +434,11 @@ func (p *process) environmentOf(o *config.Options) *hooks.Env {
 // stateDir is the folder that notes what has to survive a kill, for the next process to find. Each network namespace has
 // its own: routes mean nothing in another. It is empty when there can be none.
 func stateDir() string {
-	var st syscall.Stat_t
-	if err := syscall.Stat("/proc/self/ns/net", &st); err != nil {
+	namespace, err := netconf.Namespace()
+	if err != nil {
 		return ""
 	}
-	dir := fmt.Sprintf("/run/moongate/net-%d", st.Ino)
+	dir := filepath.Join("/run/moongate", namespace)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return ""
 	}

@@ -13,6 +13,9 @@ type System struct{}
 
 var errSystem = errors.New("network configuration needs Linux: use ifconfig-noexec, route-noexec and scripts")
 
+// Namespace fails here.
+func Namespace() (string, error) { return "", errSystem }
+
 // New fails here.
 func New(Logf) (*System, error) { return nil, errSystem }
 
