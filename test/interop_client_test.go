@@ -615,3 +615,25 @@ func isTimeout(err error) bool {
 	ne, ok := err.(net.Error) //nolint:errorlint // straight from the socket
 	return ok && ne.Timeout()
 }
+
+// A client that was killed took the default route along; the next one puts it back before it does anything else.
+func TestKilledClientsRoutesComeBack(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.client.Run(t, "ip", "route", "add", "default", "via", "10.99.0.1", "metric", "7")
+	before := l.client.Run(t, "ip", "route")
+	l.stockServer(t, "--push", "redirect-gateway", "--push", "route 172.16.0.0 255.240.0.0 net_gateway")
+	c := ours(t, l.client, l.clientArgs())
+	c.WaitLine(t, up, upLimit)
+	c.Signal(t, syscall.SIGKILL)
+	c.Wait(t, 5*time.Second)
+	if left := l.client.Run(t, "ip", "route"); strings.Contains(left, "default") || !strings.Contains(left, "172.16.0.0/12") {
+		t.Fatalf("the kill left nothing to mend:\n%s", left)
+	}
+	next := ours(t, l.client, l.clientArgs("--management", l.file("sock"), "unix", "--management-hold"))
+	next.WaitLine(t, "Need hold release", upLimit)
+	expectInOrder(t, next.Log(), []string{"NOTE: restoring routes of process"})
+	if after := l.client.Run(t, "ip", "route"); after != before {
+		t.Errorf("routes are\n%s\nthey were\n%s", after, before)
+	}
+}
