@@ -1,6 +1,12 @@
 package test
 
 import (
+	"crypto/hmac"
+	"crypto/sha1" //nolint:gosec // what authenticators use
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -10,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
@@ -75,6 +82,66 @@ end)
 	}
 	ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
 	terminate(t, c)
+}
+
+// The example that admits clients, inside our server: one of the list, one with a code of its authenticator, right and wrong,
+// and one who is not in the list.
+func TestServerRunsAdmitClientsExample(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	admit := l.write(t, "admit-clients.lua", []byte(read("../examples/lua/admit-clients.lua")))
+	const secret = "JBSWY3DPEHPK3PXP"
+	l.write(t, "clients.json", []byte(`{"client1": {"config": ["push \"route 10.20.0.0 255.255.0.0\""]}, "phone": {"totp": "`+secret+`"}}`))
+	l.issue(t, "phone", pki.Spec{Name: "phone"})
+	l.issue(t, "stranger", pki.Spec{Name: "stranger"})
+	s := l.ourServer(t, "--management-client-auth", "--auth-user-pass-optional", "--script", admit)
+	as := func(name string) []string {
+		return []string{"--cert", l.file(name + ".crt"), "--key", l.file(name + ".key")}
+	}
+
+	c := l.stockClient(t)
+	if routes := l.client.Run(t, "ip", "route"); !strings.Contains(routes, "10.20.0.0/16") {
+		t.Errorf("the list's directive did not arrive:\n%s", routes)
+	}
+	terminate(t, c)
+
+	c = stock(t, l.client, l.clientArgs(as("stranger")...))
+	c.WaitLine(t, "AUTH: Received control message: AUTH_FAILED,not admitted", upLimit)
+	c.Stop(t)
+	c = stock(t, l.client, l.clientArgs(as("phone")...))
+	c.WaitLine(t, "AUTH: Received control message: AUTH_FAILED,not admitted", upLimit)
+	s.WaitLine(t, "its client cannot ask for a code", upLimit)
+	c.Stop(t)
+
+	for _, tt := range []struct{ code, outcome string }{
+		{totp(t, secret), up}, {"000", "AUTH: Received control message: AUTH_FAILED,not admitted"},
+	} {
+		sock := l.file("phone.sock")
+		c = stock(t, l.client, l.clientArgs(append(as("phone"), "--setenv", "IV_SSO", "crtext", "--management", sock, "unix", "--management-hold")...))
+		m := manage(t, sock)
+		asked := m.Subscribe(mgmt.KindInfoMsg)
+		do(t, m, "hold", "release")
+		if n, err := notified(t, asked); err != nil || n.Text != "CR_TEXT:R,E:Code of your authenticator" {
+			t.Fatalf("asked %q %v", n.Text, err)
+		}
+		do(t, m, "cr-response", base64.StdEncoding.EncodeToString([]byte(tt.code)))
+		c.WaitLine(t, tt.outcome, upLimit)
+		c.Stop(t)
+	}
+}
+
+// totp is the code of an authenticator at this moment (RFC 6238).
+func totp(t *testing.T, secret string) string {
+	t.Helper()
+	key, err := base32.StdEncoding.DecodeString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha1.New, key)
+	_ = binary.Write(mac, binary.BigEndian, time.Now().Unix()/30)
+	sum := mac.Sum(nil)
+	at := sum[len(sum)-1] & 15
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[at:])&0x7fffffff%1000000)
 }
 
 // A key file that is not there is asked for; once it is, the client goes on.
