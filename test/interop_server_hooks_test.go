@@ -147,6 +147,7 @@ func TestServerHooksLikeStock(t *testing.T) {
 				s.WaitLine(t, up, upLimit)
 				c := stock(t, l.client, l.clientArgs(client...))
 				c.WaitLine(t, up, upLimit)
+				ping(t, l.client, "10.8.0.1", 1, 0, "0.1") // a station is learned by what it sends
 				c.Stop(t)
 				s.WaitLine(t, "client-instance", upLimit)
 				await(t, "client-disconnect ran", upLimit, func() bool { return strings.Contains(fileText(l.file("calls")), "script_type=client-disconnect") })
