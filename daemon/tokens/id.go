@@ -83,8 +83,3 @@ func unescape(s string) (string, error) {
 		s = rest[3:]
 	}
 }
-
-// onToken reports whether the id is of a token with these names.
-func (id ID) onToken(manufacturer, model, serial, label string) bool {
-	return id.Manufacturer == manufacturer && id.Model == model && id.Serial == serial && id.Label == label
-}

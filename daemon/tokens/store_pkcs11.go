@@ -304,3 +304,8 @@ func (s *Store) login(ctx context.Context, sl *slot, pin PIN) error {
 		}
 	}
 }
+
+// onToken reports whether the id is of a token with these names.
+func (id ID) onToken(manufacturer, model, serial, label string) bool {
+	return id.Manufacturer == manufacturer && id.Model == model && id.Serial == serial && id.Label == label
+}

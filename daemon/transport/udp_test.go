@@ -71,7 +71,7 @@ func packets(sizes ...int) [][]byte {
 		for j := range n {
 			slab = append(slab, byte(i*31+j))
 		}
-		out = append(out, slab[at:len(slab)])
+		out = append(out, slab[at:])
 	}
 	return out
 }

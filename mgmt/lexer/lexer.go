@@ -154,7 +154,7 @@ func isSpace(c byte) bool { return c == ' ' || c-'\t' < 5 || c == 0 }
 // Quote returns s so that Split gives it back as one parameter, with quotes only where they are needed. Text after a
 // NUL, which no line can carry, is lost.
 func Quote(s string) string {
-	if s != "" && strings.IndexAny(s[:1], "#;'") < 0 && strings.IndexAny(s, " \t\n\v\f\r\"\\") < 0 {
+	if s != "" && !strings.ContainsAny(s[:1], "#;'") && !strings.ContainsAny(s, " \t\n\v\f\r\"\\") {
 		return s
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
