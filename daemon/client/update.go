@@ -78,7 +78,11 @@ func (a *attempt) updated(u *config.Update, change tunnel.Change, routesOK bool,
 	a.opts, a.prof, a.push.list.options = u.Options, u.Profile, u.Pushed
 	a.setTimers()
 	a.publish(a.c.tunnel)
-	a.c.log(1, "I", "Push update completed")
+	how := ""
+	if !routesOK {
+		how = " with route errors"
+	}
+	a.c.log(1, "I", "Push update completed%s", how)
 	if own, _ := a.c.tunnel.Addresses(); change.Addresses && a.c.deps.Tunnel != nil {
 		a.c.deps.Tunnel(own)
 	}
