@@ -94,7 +94,8 @@ type change struct {
 	remove  bool
 }
 
-// changes reads the entries that are to have an effect. What pull filters and route-nopull keep away is passed over.
+// changes reads the entries that are to have an effect. What pull filters and route-nopull keep away is passed over. A
+// filter sees what would be pushed, ping and ping-restart for keepalive, and what is taken back as "-name".
 func (o *Options) changes(entries []string, u *Update) ([]change, error) {
 	var list []change
 	res := &PushResult{}
@@ -102,21 +103,23 @@ func (o *Options) changes(entries []string, u *Update) ([]change, error) {
 	for _, e := range entries {
 		rest, remove := strings.CutPrefix(strings.TrimLeft(e, " "), "-")
 		rest, optional := strings.CutPrefix(rest, "?")
-		shown := rest
-		if remove {
-			shown = "-" + rest
+		ch, err := newChange(rest, remove)
+		if err != nil {
+			return nil, err
 		}
-		kept, ok := o.filterPushed([]string{shown}, res)
+		shown := ch.options
+		if remove {
+			shown = []string{"-" + ch.name}
+		}
+		kept, ok := o.filterPushed(shown, res)
 		if !ok {
 			return nil, nil
 		}
-		if len(kept) == 0 {
-			continue
+		if !remove {
+			ch.options = kept
 		}
-		ch, err := newChange(rest, remove)
 		switch {
-		case err != nil:
-			return nil, err
+		case len(kept) == 0:
 		case updatable[ch.name] == nil && !optional:
 			return nil, fmt.Errorf("option '%s' cannot be updated", ch.name)
 		case updatable[ch.name] == nil:

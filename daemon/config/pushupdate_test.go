@@ -68,6 +68,14 @@ func TestUpdatePushed(t *testing.T) {
 			},
 		},
 		{
+			name: "filtered timers", file: "pull-filter ignore \"ping \"\n", update: "keepalive 5 30", gone: "ping,ping-restart", added: "ping-restart 30",
+			notes: []string{"|Pushed option removed by filter: 'ping 5'", "|OPTIONS IMPORT: timers and/or timeouts modified"},
+		},
+		{
+			name: "rejected timers", file: "pull-filter reject \"ping \"\n", update: "keepalive 5 30", rejected: "ping 5",
+			notes: []string{"W|Pushed option rejected by filter: 'ping 5'. Restarting."},
+		},
+		{
 			name: "reject", file: "pull-filter reject redirect-private\n", update: "route 10.2.0.0,redirect-private", rejected: "redirect-private",
 			notes: []string{"W|Pushed option rejected by filter: 'redirect-private'. Restarting."},
 		},
