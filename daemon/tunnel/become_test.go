@@ -36,8 +36,10 @@ func newRig(t *testing.T, pushed string) *rig {
 	t.Helper()
 	r := &rig{env: hooks.NewEnv(), pushed: strings.Split(pushed, ",")}
 	var err error
-	r.base, err = config.Parse([]string{"--client", "--dev", "tun", "--remote", "a", "--ca", "x", "--auth-user-pass", "--management-up-down",
-		"--management", "x", "unix"}, config.Env{SkipFiles: true})
+	r.base, err = config.Parse([]string{
+		"--client", "--dev", "tun", "--remote", "a", "--ca", "x", "--auth-user-pass", "--management-up-down",
+		"--management", "x", "unix",
+	}, config.Env{SkipFiles: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,8 +92,12 @@ func TestBecome(t *testing.T) {
 		calls, told []string
 		env         map[string]string // "" for none
 	}{
-		{"route 10.1.0.0 255.255.0.0,route 10.2.0.0 255.255.0.0", []string{"add route 10.2.0.0/16 via 10.8.0.1 metric -1"},
-			[]string{"up=false", "ADD_ROUTES", "up=true"}, map[string]string{"route_network_2": "10.2.0.0", "script_context": "restart"}},
+		{
+			"route 10.1.0.0 255.255.0.0,route 10.2.0.0 255.255.0.0",
+			[]string{"add route 10.2.0.0/16 via 10.8.0.1 metric -1"},
+			[]string{"up=false", "ADD_ROUTES", "up=true"},
+			map[string]string{"route_network_2": "10.2.0.0", "script_context": "restart"},
+		},
 		{"route 10.1.0.0 255.255.0.0,route 10.2.0.0 255.255.0.0", nil, nil, map[string]string{"route_network_2": "10.2.0.0", "ifconfig_local": "10.8.0.2"}},
 		{"-route,redirect-gateway def1", []string{
 			"add route 10.50.0.1/32 via 10.99.0.1 metric -1", "add route 0.0.0.0/1 via 10.8.0.1 metric -1", "add route 128.0.0.0/1 via 10.8.0.1 metric -1",
