@@ -17,8 +17,10 @@ const (
 	protoCCExit       = 1 << 7 // EXIT on the control channel, protocol-flags
 	protoTempFailure  = 1 << 8 // AUTH_FAILED,TEMP
 	protoDynamicCrypt = 1 << 9 // dynamic tls-crypt
+	protoPushUpdate   = 1 << 12
 
-	pullProto = protoDataV2 | protoRequestPush | protoEKM | protoPendingWords | protoDNS | protoCCExit | protoTempFailure | protoDynamicCrypt
+	pullProto = protoDataV2 | protoRequestPush | protoEKM | protoPendingWords | protoDNS | protoCCExit | protoTempFailure | protoDynamicCrypt |
+		protoPushUpdate
 	peerProto = protoDataV2 | protoEKM | protoP2PNCP | protoDNS | protoCCExit | protoDynamicCrypt
 )
 

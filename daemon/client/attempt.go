@@ -21,8 +21,9 @@ import (
 // fields, but for those the data plane shares through atomics.
 type attempt struct {
 	c       *Client
-	opts    *config.Options // a copy: pushed options change it
+	opts    *config.Options // a copy: pushed options change it, updates replace it
 	prof    *config.Connection
+	base    *config.Connection // prof without anything pushed
 	link    transport.Link
 	peer    transport.Peer
 	session *control.Session
@@ -36,7 +37,7 @@ type attempt struct {
 	trusted   bool // the first key is active
 	heard     bool // the peer has sent its first packet
 	connected bool // CONNECTED was reported
-	opening   bool // a helper opens the tunnel
+	opening   bool // a helper works on the tunnel
 
 	occ string // our options string
 
@@ -50,6 +51,8 @@ type attempt struct {
 	}
 	push struct {
 		list     pushList
+		update   pushList   // an update whose last part is to come
+		updates  [][]string // complete ones, for which the tunnel has had no time
 		done     bool
 		next     time.Time // of the next request
 		deadline time.Time
@@ -316,7 +319,7 @@ func (a *attempt) noteError(err error) { a.c.log(1, "N", "%v", err) }
 
 // notePacket logs a data packet that was dropped, at most one a second. Safe for any goroutine.
 func (a *attempt) notePacket(err error) {
-	if a.opts.MuteReplayWarnings && errors.Is(err, data.ErrReplay) {
+	if a.c.opts.MuteReplayWarnings && errors.Is(err, data.ErrReplay) {
 		return
 	}
 	if a.told.CompareAndSwap(false, true) {

@@ -8,7 +8,7 @@
 //	     ├─ inbound   link → device: receives a batch, copies control packets to the owner, opens data in place,
 //	     │            writes the batch to the device
 //	     ├─ outbound  device → link: reads a batch, seals it into one slab, sends it at once
-//	     └─ helpers   one prompt, or one tunnel opening or closing with its scripts, at a time
+//	     └─ helpers   one prompt, or one tunnel opening, changing or closing with its scripts, at a time
 //
 // The data plane reads the device, the link and the data channel through one atomic snapshot and never waits
 // for the owner; the owner never touches a data packet.
@@ -17,4 +17,9 @@
 //
 //	profile ─► [resolve] ─► [proxy] socket ─► WAIT ─► first packet: AUTH ─► TLS, key messages ─► [push request: GET_CONFIG]
 //	  ─► push reply ─► device: ASSIGN_IP ─► routes: ADD_ROUTES ─► CONNECTED ─► … ─► RECONNECTING or EXITING
+//
+// A push update (update.go) while CONNECTED:
+//
+//	all parts there ─► its turn ─► [pushed list + update → options, or restart] ─► helper: addresses, routes, scripts
+//	  ─► new options in force ─► CONNECTED again if addresses or routes changed
 package client

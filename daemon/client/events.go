@@ -210,7 +210,7 @@ func (a *attempt) text(msg string, now time.Time) {
 	case textExit:
 		a.remoteExit("EXIT")
 	case textPushUpdate:
-		a.c.log(1, "W", "WARNING: Received unsupported control message: PUSH_UPDATE")
+		a.pushUpdate(msg, arg)
 	default:
 		a.c.log(1, "W", "WARNING: Received unknown control message: %s", msg)
 	}

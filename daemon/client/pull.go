@@ -278,16 +278,22 @@ func (a *attempt) complete(routesOK bool) {
 		}
 	}
 	c.log(1, "I", "Initialization Sequence Completed")
+	a.tellConnected(routesOK)
+	a.describe()
+	a.nextUpdate()
+}
+
+// tellConnected reports the state CONNECTED.
+func (a *attempt) tellConnected(routesOK bool) {
 	s := mgmt.State{Name: mgmt.StateConnected, Detail: mgmt.DetailSuccess, Remote: a.peer.Addr}
-	s.TunIPv4, s.TunIPv6 = c.tunnel.Addresses()
+	s.TunIPv4, s.TunIPv6 = a.c.tunnel.Addresses()
 	if !routesOK {
 		s.Detail = mgmt.DetailRouteError
 	}
 	if a.stream() || a.prof.Local != "" {
 		s.Local = a.link.LocalAddr()
 	}
-	c.state(s)
-	a.describe()
+	a.c.state(s)
 }
 
 // describe logs what was negotiated.

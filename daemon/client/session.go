@@ -23,7 +23,7 @@ func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote
 	c.openReplays()
 	prof2 := *prof
 	a := &attempt{
-		c: c, opts: opts, prof: &prof2, link: link, peer: transport.Peer{Addr: remote}, start: now,
+		c: c, opts: opts, prof: &prof2, base: prof, link: link, peer: transport.Peer{Addr: remote}, start: now,
 		control: make(chan controlPacket, controlQueue), broken: make(chan error, 1), wake: make(chan struct{}, 1),
 		results: make(chan func(), 1), done: make(chan struct{}),
 	}

@@ -125,10 +125,10 @@ func connectionFlags(arg string) (keepPassword, nextRemote bool) {
 	return strings.Contains(body, "P"), strings.Contains(body, "N")
 }
 
-// pushList joins the parts of a push reply.
+// pushList joins the parts of a push reply or update.
 type pushList struct{ options []string }
 
-// add takes the argument of one PUSH_REPLY and reports whether the list is complete. Options are bounded: a server
+// add takes the argument of one message and reports whether the list is complete. Options are bounded: a server
 // that never ends its list is refused with false.
 func (l *pushList) add(arg string) (complete, ok bool) {
 	complete = true
@@ -146,5 +146,5 @@ func (l *pushList) add(arg string) (complete, ok bool) {
 	return complete, len(l.options) <= maxPushed
 }
 
-// maxPushed bounds the options of one push reply.
+// maxPushed bounds the options of one list.
 const maxPushed = 8192

@@ -18,6 +18,7 @@ func TestParseText(t *testing.T) {
 	}{
 		{"PUSH_REPLY,ping 10", textPushReply, "ping 10"},
 		{"PUSH_REPLY", textPushReply, ""},
+		{"PUSH_UPDATE,-?dns,route 10.0.0.0", textPushUpdate, "-?dns,route 10.0.0.0"},
 		{"AUTH_FAILED", textAuthFailed, ""},
 		{"AUTH_FAILED,no, really\n", textAuthFailed, "no, really"},
 		{"AUTH_PENDING,timeout 20", textAuthPending, "timeout 20"},
@@ -90,7 +91,7 @@ func TestPushListJoinsParts(t *testing.T) {
 }
 
 func FuzzTexts(f *testing.F) {
-	for _, s := range []string{"AUTH_FAILED,TEMP[backoff 3,advance no]:x", "PUSH_REPLY,a,push-continuation 2", "RESTART,[N]", "AUTH_PENDING,timeout 20", "INFO_PRE,WEB_AUTH::u"} {
+	for _, s := range []string{"AUTH_FAILED,TEMP[backoff 3,advance no]:x", "PUSH_REPLY,a,push-continuation 2", "PUSH_UPDATE,-?a,push-continuation 1", "RESTART,[N]", "AUTH_PENDING,timeout 20", "INFO_PRE,WEB_AUTH::u"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, msg string) {
@@ -104,7 +105,7 @@ func FuzzTexts(f *testing.F) {
 			if pendingTimeout(arg) < 0 {
 				t.Errorf("negative timeout from %q", msg)
 			}
-		case textPushReply:
+		case textPushReply, textPushUpdate:
 			var l pushList
 			l.add(arg)
 		}

@@ -194,11 +194,12 @@ func (c *Client) commonName(cert *x509.Certificate) string {
 
 // verifyScript runs the tls-verify script, if there is one, for one certificate.
 func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string) error {
-	if a.opts.TLSVerify == "" {
+	o := a.c.opts // not the attempt's: a renegotiation has a goroutine of its own
+	if o.TLSVerify == "" {
 		return nil
 	}
 	a.c.exportCert(depth, cert)
-	path, err := material.ExportCert(a.opts, cert)
+	path, err := material.ExportCert(o, cert)
 	if err != nil {
 		a.c.log(1, "N", "%v", err)
 		return err
@@ -211,7 +212,7 @@ func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string
 		}()
 	}
 	call := hooks.Call{
-		Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(a.opts.TLSVerify, ",", " "),
+		Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(o.TLSVerify, ",", " "),
 		Args: []string{fmt.Sprint(depth), subject}, Env: a.c.env,
 	}
 	if err := a.c.hooks.Run(a.ctx, call); err != nil {

@@ -9,7 +9,8 @@
 //	                                                                 └─► checks ─► file checks ─► Options
 //
 // A server's list goes through [Options.ApplyPushed], the file of one client through [Options.ParseClientConfig]; both
-// use the same table with another context, and skip what is wrong instead of failing.
+// use the same table with another context, and skip what is wrong instead of failing. What a server changes later goes through
+// [Options.UpdatePushed], which fails as a whole.
 //
 // # Errors
 //

@@ -11,7 +11,7 @@ import (
 // field is reached as opts.Field; a field is written once, in the group of its concern.
 //
 // The zero value of a field means "not given" unless its comment states a default; Parse fills the defaults in.
-// Options is not changed after Parse but by ApplyPushed, which an engine calls on its own Clone.
+// Options is not changed after Parse but by ApplyPushed, which an engine calls on its own Clone. UpdatePushed makes new ones.
 type Options struct {
 	General
 	Timers

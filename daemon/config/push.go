@@ -1,9 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
@@ -18,8 +20,10 @@ type PushResult struct {
 	// Changed are the classes of what changed, as the OPTIONS IMPORT lines name them.
 	Changed []string
 	// Digest identifies the pulled options that shape the device and its routes. With persist-tun an equal digest
-	// means that both stay.
+	// means that both stay. The order of different options does not count: an update moves them.
 	Digest [32]byte
+
+	wrong error // the first option that was skipped because it is wrong or not allowed
 }
 
 // ErrPulledDNS means that the pulled resolver settings are not usable.
@@ -36,23 +40,29 @@ func (o *Options) ApplyPushed(c *Connection, list []string) (*PushResult, error)
 	if !ok {
 		return res, nil
 	}
+	return res, o.applyPushed(c, kept, res)
+}
+
+// applyPushed is ApplyPushed behind the filters.
+func (o *Options) applyPushed(c *Connection, list []string, res *PushResult) error {
 	before := o.Notes
 	o.Notes = nil
 	p := &parser{o: o, c: c, ctx: pushContext}
-	digest := sha256.New()
-	for i, entry := range kept {
+	var shaping [][2]string // name and line
+	for i, entry := range list {
 		words, err := lexer.Split(entry, fmt.Sprintf("%s:%d", pushList, i+1))
 		if err == nil && len(words) > 0 {
 			err = p.apply(Directive{Name: words[0], Params: words[1:], File: pushList, Line: i + 1})
 		}
 		if err != nil {
 			p.warn("%s", err.Error())
+			res.wrong = cmp.Or(res.wrong, err)
 		}
 		if shapesDevice(words) {
-			fmt.Fprintf(digest, "%s\n", entry)
+			shaping = append(shaping, [2]string{words[0], entry})
 		}
 	}
-	digest.Sum(res.Digest[:0])
+	res.Digest = digest(shaping)
 	bad := o.translateDNS()
 	if bad != "" {
 		p.note(1, "N", "ERROR: %s", bad)
@@ -62,9 +72,20 @@ func (o *Options) ApplyPushed(c *Connection, list []string) (*PushResult, error)
 	res.Notes = append(res.Notes, o.Notes...)
 	o.Notes = before
 	if bad != "" {
-		return res, fmt.Errorf("%w: %s", ErrPulledDNS, bad)
+		return fmt.Errorf("%w: %s", ErrPulledDNS, bad)
 	}
-	return res, nil
+	return nil
+}
+
+// digest sums up lines, sorted by option.
+func digest(lines [][2]string) (sum [32]byte) {
+	slices.SortStableFunc(lines, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	h := sha256.New()
+	for _, l := range lines {
+		fmt.Fprintf(h, "%s\n", l[1])
+	}
+	h.Sum(sum[:0])
+	return sum
 }
 
 // filterPushed asks the pull filters about each option. It reports false when one was rejected.
@@ -106,13 +127,13 @@ func (o *Options) pullFilter(opt string) string {
 }
 
 // shapesDevice reports whether a pulled option may change the device or its routes. Those that differ at every
-// connection without doing so are left out.
+// connection, or after an update, without doing so are left out.
 func shapesDevice(words []string) bool {
 	if len(words) == 0 {
 		return false
 	}
 	switch words[0] {
-	case "peer-id", "auth-token", "auth-token-user", "cipher", "push-continuation":
+	case "peer-id", "auth-token", "auth-token-user", "cipher", "push-continuation", "ping", "ping-restart", "ping-exit":
 		return false
 	}
 	return true

@@ -2,6 +2,7 @@ package netconf
 
 import (
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -98,6 +99,51 @@ func (j *Journal) Apply(ops []Op) {
 			j.logf(4, "route %s: %v", op.Route.Dst, err) // the Net has logged stock's lines
 		}
 	}
+}
+
+// Become makes the routes those of a plan, whatever they were. New ones are added first, then those the plan has no more
+// are taken back, the newest first: what is in both never misses a packet, and the way to a server outlasts what made
+// it necessary. It reports whether all routes of the list (Op.List) are there.
+func (j *Journal) Become(plan []Op) bool {
+	ok := true
+	for _, op := range plan {
+		switch {
+		case op.Note != "":
+			j.logf(op.Verb, "%s", op.Note)
+		case j.has(op):
+		default:
+			if err := j.do(op); err != nil && !errors.Is(err, ErrExists) {
+				j.logf(4, "route %s: %v", op.Route.Dst, err) // the Net has logged stock's lines
+				ok = ok && !op.List
+			}
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i := len(j.ops) - 1; i >= 0; i-- {
+		if op := j.ops[i]; !slices.ContainsFunc(plan, op.same) {
+			undoOps(j.Net, []Op{op})
+			j.ops = slices.Delete(j.ops, i, i+1)
+			j.save()
+		}
+	}
+	return ok
+}
+
+// has reports whether an operation was done, which then counts as the one given.
+func (j *Journal) has(op Op) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	i := slices.IndexFunc(j.ops, op.same)
+	if i >= 0 {
+		j.ops[i] = op
+	}
+	return i >= 0
+}
+
+// same tells operations that do the same to the system.
+func (op Op) same(other Op) bool {
+	return op.Note == "" && other.Note == "" && op.Delete == other.Delete && op.Route == other.Route
 }
 
 // UndoRoutes deletes the routes added and brings back deleted ones, in stock's order: ordinary IPv4 routes, those of

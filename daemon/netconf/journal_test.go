@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/netconf/netconftest"
@@ -130,5 +131,58 @@ func TestRecover(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "1-x.routes.json")); !os.IsNotExist(err) {
 		t.Errorf("recovered file: %v", err)
+	}
+}
+
+// From plan to plan only the difference is done: new routes before old ones go, a server's route last.
+func TestJournalBecome(t *testing.T) {
+	f := &netconftest.Fake{}
+	first := []netconf.Route{route("0.0.0.0/0", "10.99.0.1"), route("172.16.0.0/12", "10.8.0.1")}
+	for _, r := range first {
+		if err := f.AddRoute(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.Fail("add route 10.66.0.0/16 via 10.8.0.1 metric -1", errors.New("refused"))
+	path := filepath.Join(t.TempDir(), "j.routes.json")
+	j := netconf.NewJournal(f, path, nil)
+	host, all := route("10.50.0.1/32", "10.99.0.1"), route("0.0.0.0/0", "10.8.0.1")
+	plain := []netconf.Op{{Route: host}, {Delete: true, Route: first[0]}, {Route: all}}
+	halves := []netconf.Op{{Note: "a note"}, {Route: host}, {Route: route("0.0.0.0/1", "10.8.0.1")}, {Route: route("128.0.0.0/1", "10.8.0.1")}}
+	for _, tt := range []struct {
+		name  string
+		plan  []netconf.Op
+		ok    bool
+		calls []string
+	}{
+		{"plain", plain, true, []string{
+			"add route 10.50.0.1/32 via 10.99.0.1 metric -1", "del route 0.0.0.0/0 via 10.99.0.1 metric -1", "add route 0.0.0.0/0 via 10.8.0.1 metric -1",
+		}},
+		{"again", plain, true, nil},
+		{"in halves", halves, true, []string{
+			"add route 0.0.0.0/1 via 10.8.0.1 metric -1", "add route 128.0.0.0/1 via 10.8.0.1 metric -1",
+			"del route 0.0.0.0/0 via 10.8.0.1 metric -1", "add route 0.0.0.0/0 via 10.99.0.1 metric -1",
+		}},
+		{"the server's as one of the list", []netconf.Op{{List: true, Route: host}}, true, []string{
+			"del route 128.0.0.0/1 via 10.8.0.1 metric -1", "del route 0.0.0.0/1 via 10.8.0.1 metric -1",
+		}},
+		{"refused", []netconf.Op{{List: true, Route: route("10.66.0.0/16", "10.8.0.1")}, {List: true, Route: first[1]}}, false, []string{
+			"add route 10.66.0.0/16 via 10.8.0.1 metric -1", "add route 172.16.0.0/12 via 10.8.0.1 metric -1", "del route 10.50.0.1/32 via 10.99.0.1 metric -1",
+		}},
+		{"nothing", nil, true, nil},
+	} {
+		n := len(f.Calls())
+		if ok := j.Become(tt.plan); ok != tt.ok {
+			t.Errorf("%s: %v", tt.name, ok)
+		}
+		if diff := cmp.Diff(tt.calls, f.Calls()[n:], cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+	if diff := cmp.Diff(sorted(first), sorted(f.Routes())); diff != "" {
+		t.Errorf("routes (-before +after):\n%s", diff)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the file is still there: %v", err)
 	}
 }

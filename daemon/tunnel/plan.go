@@ -17,9 +17,16 @@ import (
 // Plan works out what the options ask of the device and the routes, and looks up the ways out of this host. Nothing is
 // changed yet.
 func Plan(ctx context.Context, cfg Config) (*Tunnel, error) {
-	o := cfg.Options
 	t := &Tunnel{cfg: cfg, ctx: ctx}
 	t.journal = netconf.NewJournal(cfg.Net, JournalPath(cfg.StateDir), t.netlog)
+	if err := t.plan(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Tunnel) plan() error {
+	cfg, o := t.cfg, t.cfg.Options
 	t.net = network{
 		device: tun.Config{
 			Name: o.Dev, Type: devType(o.DevType), DisableOffload: o.DisableOffload, TxQueueLen: o.TxQueueLen, Node: o.DevNode,
@@ -39,18 +46,18 @@ func Plan(ctx context.Context, cfg Config) (*Tunnel, error) {
 	if o.LLAddr != "" {
 		mac, err := net.ParseMAC(o.LLAddr)
 		if err != nil {
-			return nil, fmt.Errorf("lladdr %s: %w", o.LLAddr, err)
+			return fmt.Errorf("lladdr %s: %w", o.LLAddr, err)
 		}
 		t.net.lladdr = mac
 	}
 	if err := t.addresses(); err != nil {
-		return nil, err
+		return err
 	}
 	t.wantsRoutes6 = len(o.RoutesIPv6) > 0
 	t.gateways()
 	t.routes()
 	t.deviceVars()
-	return t, nil
+	return nil
 }
 
 func devType(d config.DevType) tun.Type {

@@ -72,8 +72,13 @@ type Tunnel struct {
 	wantsRoutes6 bool
 	upRan        bool
 	routed       bool
-	gw4          netconf.Gateway
-	gw6          netconf.Gateway
+	world
+}
+
+// world is how this host reached others before the tunnel changed it.
+type world struct {
+	gw4, gw6       netconf.Gateway
+	asked4, asked6 bool
 }
 
 // Device is the open device, nil before Open.
@@ -85,22 +90,26 @@ func (t *Tunnel) Addresses() (v4, v6 netip.Addr) { return t.net.local4, t.net.lo
 // HasRoutes reports whether RoutesUp has an IPv4 route to add.
 func (t *Tunnel) HasRoutes() bool { return len(t.net.routes) > 0 }
 
-// gateways looks up how this host reaches the world, before the tunnel changes it.
+// gateways looks up how this host reaches the world, once, before the tunnel changes it.
 func (t *Tunnel) gateways() {
 	o := t.cfg.Options
 	if len(o.Routes) == 0 && len(o.RoutesIPv6) == 0 && !t.net.redirect.Enabled {
 		return
 	}
-	var err error
-	if t.gw4, err = t.journal.DefaultGateway(netip.IPv4Unspecified()); err != nil && !errors.Is(err, netconf.ErrNoGateway) {
-		t.cfg.Log(1, "W", "route lookup: %v", err)
+	if !t.asked4 {
+		var err error
+		if t.gw4, err = t.journal.DefaultGateway(netip.IPv4Unspecified()); err != nil && !errors.Is(err, netconf.ErrNoGateway) {
+			t.cfg.Log(1, "W", "route lookup: %v", err)
+		}
+		t.asked4 = true
 	}
-	if t.wantsRoutes6 || t.net.redirect.IPv6 {
+	if !t.asked6 && (t.wantsRoutes6 || t.net.redirect.IPv6) {
 		towards := netip.IPv6Unspecified()
 		if t.net.server.Is6() {
 			towards = t.net.server
 		}
 		t.gw6, _ = t.journal.DefaultGateway(towards)
+		t.asked6 = true
 	}
 }
 
@@ -115,11 +124,7 @@ func (t *Tunnel) Open(ctx context.Context, script string) error {
 	if t.net.device.Type != tun.Null {
 		t.cfg.Log(1, "I", "TUN/TAP device %s opened", dev.Name())
 	}
-	setVars(t.cfg.Env, t.net.vars)
-	setVars(t.cfg.Env, t.net.routeVars)
-	setVars(t.cfg.Env, []string{
-		"script_context=" + script, fmt.Sprintf("tun_mtu=%d", t.net.mtu), "dev=" + dev.Name(), fmt.Sprintf("dev_type=%s", t.cfg.Options.DevType),
-	})
+	t.exportVars(script)
 	t.cfg.State(mgmt.State{Name: mgmt.StateAssignIP, TunIPv4: t.net.local4, TunIPv6: t.net.local6})
 	if !t.net.noExec && t.net.device.Type != tun.Null {
 		if err := t.configure(); err != nil {
@@ -129,16 +134,31 @@ func (t *Tunnel) Open(ctx context.Context, script string) error {
 	return t.runUp(ctx, script)
 }
 
-// configure sets MTU and addresses. For IPv4 and IPv6 alike the device is set up first, as stock does it.
+// exportVars sets the variables of the device and of the routes.
+func (t *Tunnel) exportVars(script string) {
+	setVars(t.cfg.Env, t.net.vars)
+	setVars(t.cfg.Env, t.net.routeVars)
+	setVars(t.cfg.Env, []string{
+		"script_context=" + script, fmt.Sprintf("tun_mtu=%d", t.net.mtu), "dev=" + t.device.Name(), fmt.Sprintf("dev_type=%s", t.cfg.Options.DevType),
+	})
+}
+
+// configure sets MTU and addresses.
 func (t *Tunnel) configure() error {
-	name := t.device.Name()
 	if len(t.net.lladdr) > 0 {
+		name := t.device.Name()
 		if err := t.journal.SetMAC(name, t.net.lladdr); err != nil {
 			return fmt.Errorf("set MAC address of %s: %w", name, err)
 		}
 	}
+	return t.addAddrs(t.net.addrs)
+}
+
+// addAddrs gives the device addresses. For IPv4 and IPv6 alike it is set up first, as stock does it.
+func (t *Tunnel) addAddrs(addrs []netconf.Addr) error {
+	name := t.device.Name()
 	done := map[bool]bool{}
-	for _, a := range t.net.addrs {
+	for _, a := range addrs {
 		if six := a.Prefix.Addr().Is6(); !done[six] {
 			done[six] = true
 			if err := t.journal.SetMTU(name, t.net.mtu); err != nil {
@@ -185,6 +205,19 @@ func (t *Tunnel) RoutesUp(ctx context.Context) bool {
 	if !t.net.noRoutes && t.net.device.Type != tun.Null {
 		ok = t.addRoutes()
 	}
+	t.runRouteUp(ctx)
+	t.tell(true)
+	return ok
+}
+
+// tell tells the management port that the tunnel is up, or about to go.
+func (t *Tunnel) tell(up bool) {
+	if t.net.upDown && t.routed {
+		t.cfg.UpDown(up, t.cfg.Env.Newest())
+	}
+}
+
+func (t *Tunnel) runRouteUp(ctx context.Context) {
 	redirected := "0"
 	if t.net.redirect.Enabled {
 		redirected = "1"
@@ -196,41 +229,50 @@ func (t *Tunnel) RoutesUp(ctx context.Context) bool {
 			t.cfg.Log(1, "W", "%v", err)
 		}
 	}
-	if t.net.upDown {
-		t.cfg.UpDown(true, t.cfg.Env.Newest())
+}
+
+func (t *Tunnel) addRoutes() bool {
+	t.journal.Apply(t.redirectOps())
+	if len(t.net.routes) > 0 {
+		t.cfg.State(mgmt.State{Name: mgmt.StateAddRoutes})
+	}
+	ok := true
+	for _, op := range t.routeOps() {
+		if err := t.journal.AddRoute(op.Route); err != nil && !errors.Is(err, netconf.ErrExists) {
+			ok = false
+		}
 	}
 	return ok
 }
 
-func (t *Tunnel) addRoutes() bool {
-	ok := true
-	if t.net.redirect.Enabled || len(t.net.routes6) > 0 {
-		covered := make([]netip.Prefix, 0, len(t.net.routes6))
-		for _, r := range t.net.routes6 {
-			covered = append(covered, r.Dst)
-		}
-		t.journal.Apply(netconf.PlanRedirect(netconf.RedirectInput{
-			Flags: t.net.redirect, Server: t.net.server, Gateway4: t.gw4, Gateway6: t.gw6, VPN4: t.net.vpn4,
-			Dev: t.device.Name(), ServerOnLink: t.onLink(), Routes6: covered,
-		}))
+// redirectOps are the steps of redirect-gateway, and what keeps the server reachable.
+func (t *Tunnel) redirectOps() []netconf.Op {
+	if !t.net.redirect.Enabled && len(t.net.routes6) == 0 {
+		return nil
 	}
-	if len(t.net.routes) > 0 {
-		t.cfg.State(mgmt.State{Name: mgmt.StateAddRoutes})
+	covered := make([]netip.Prefix, 0, len(t.net.routes6))
+	for _, r := range t.net.routes6 {
+		covered = append(covered, r.Dst)
 	}
+	return netconf.PlanRedirect(netconf.RedirectInput{
+		Flags: t.net.redirect, Server: t.net.server, Gateway4: t.gw4, Gateway6: t.gw6, VPN4: t.net.vpn4,
+		Dev: t.device.Name(), ServerOnLink: t.onLink(), Routes6: covered,
+	})
+}
+
+// routeOps are the routes of the options.
+func (t *Tunnel) routeOps() []netconf.Op {
+	var ops []netconf.Op
 	for _, r := range t.net.routes {
-		if err := t.journal.AddRoute(r); err != nil && !errors.Is(err, netconf.ErrExists) {
-			ok = false
-		}
+		ops = append(ops, netconf.Op{List: true, Route: r})
 	}
 	for _, r := range t.net.routes6 {
 		if r.Dev == "" {
 			r.Dev = t.device.Name()
 		}
-		if err := t.journal.AddRoute(r); err != nil && !errors.Is(err, netconf.ErrExists) {
-			ok = false
-		}
+		ops = append(ops, netconf.Op{List: true, Route: r})
 	}
-	return ok
+	return ops
 }
 
 // onLink reports whether the server is in a network of this host.
@@ -266,17 +308,9 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 	}
 	// What is on its way down is not interrupted by the signal that started it: only deadlines end it.
 	ctx := context.Background()
-	if t.net.upDown && t.routed {
-		t.cfg.UpDown(false, t.cfg.Env.Newest())
-	}
+	t.tell(false)
 	t.cfg.Env.Set("signal", why.Env())
-	if t.routed && t.net.routeDown != "" {
-		call := hooks.Call{Tag: "--route-pre-down", Type: "route-pre-down", Command: t.net.routeDown, Args: t.args("init"), Env: t.cfg.Env}
-		t.cfg.Log(1, "", "%s", call.Line())
-		if err := t.cfg.Hooks.Run(ctx, call); err != nil {
-			t.cfg.Log(1, "W", "%v", err)
-		}
-	}
+	t.runRouteDown(ctx, "init")
 	t.journal.UndoRoutes()
 	var err error
 	if t.net.downPre {
@@ -292,11 +326,19 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 		err = errors.Join(err, t.runDown(ctx, "init"))
 	}
 	t.cfg.Env.Unset("signal") // for scripts only
-	for _, v := range t.net.routeVars {
-		name, _, _ := strings.Cut(v, "=")
-		t.cfg.Env.Unset(name)
-	}
+	unsetVars(t.cfg.Env, t.net.routeVars)
 	return err
+}
+
+func (t *Tunnel) runRouteDown(ctx context.Context, script string) {
+	if !t.routed || t.net.routeDown == "" {
+		return
+	}
+	call := hooks.Call{Tag: "--route-pre-down", Type: "route-pre-down", Command: t.net.routeDown, Args: t.args(script), Env: t.cfg.Env}
+	t.cfg.Log(1, "", "%s", call.Line())
+	if err := t.cfg.Hooks.Run(ctx, call); err != nil {
+		t.cfg.Log(1, "W", "%v", err)
+	}
 }
 
 func (t *Tunnel) runDown(ctx context.Context, script string) error {
@@ -313,5 +355,12 @@ func setVars(env *hooks.Env, pairs []string) {
 	for _, p := range pairs {
 		name, value, _ := strings.Cut(p, "=")
 		env.Set(name, value)
+	}
+}
+
+func unsetVars(env *hooks.Env, pairs []string) {
+	for _, p := range pairs {
+		name, _, _ := strings.Cut(p, "=")
+		env.Unset(name)
 	}
 }

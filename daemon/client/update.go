@@ -1,0 +1,114 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/tunnel"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// maxUpdates is how many updates may wait while scripts of an earlier one run.
+const maxUpdates = 64
+
+var errUpdates = errors.New("too many options or updates at once")
+
+// pushUpdate takes a part of an update: options the server changes during the connection.
+//
+// Rule: wire-protocol document, "PUSH_UPDATE".
+func (a *attempt) pushUpdate(msg, arg string) {
+	a.c.log(3, "", "PUSH: Received control message: '%s'", control.Redact(msg))
+	if !a.push.done {
+		a.c.log(1, "W", "WARNING: a push update before the options it could change, or without --pull: ignored")
+		return
+	}
+	complete, ok := a.push.update.add(arg)
+	if !ok || len(a.push.updates) >= maxUpdates {
+		a.updateFailed(errUpdates)
+		return
+	}
+	if !complete {
+		return
+	}
+	a.push.updates = append(a.push.updates, a.push.update.options)
+	a.push.update = pushList{}
+	a.nextUpdate()
+}
+
+// nextUpdate starts the oldest update that waits, when the tunnel is open and nobody else works on it. All of it is
+// known to be right before anything is changed; otherwise the connection starts again.
+func (a *attempt) nextUpdate() {
+	if !a.connected || a.opening || a.stop != nil || len(a.push.updates) == 0 {
+		return
+	}
+	entries := a.push.updates[0]
+	a.push.updates = a.push.updates[1:]
+	u, err := a.c.opts.UpdatePushed(a.base, a.push.list.options, entries)
+	for _, n := range u.Notes {
+		a.c.log(n.Verb, n.Flag, "%s", n.Text)
+	}
+	if u.Rejected != "" {
+		a.end(engine.USR1, mgmt.ReasonPushOffending)
+		return
+	}
+	if err != nil {
+		a.updateFailed(err)
+		return
+	}
+	a.opening = true
+	server := a.peer.Addr.Addr()
+	a.help(func(ctx context.Context) func() {
+		change, routesOK, err := a.c.tunnel.update(ctx, u, server)
+		return func() { a.updated(u, change, routesOK, err) }
+	})
+}
+
+// updated is the end of what a helper did for an update.
+func (a *attempt) updated(u *config.Update, change tunnel.Change, routesOK bool, err error) {
+	a.opening = false
+	if err != nil {
+		a.updateFailed(err)
+		return
+	}
+	a.opts, a.prof, a.push.list.options = u.Options, u.Profile, u.Pushed
+	a.setTimers()
+	a.publish(a.c.tunnel)
+	how := ""
+	if !routesOK {
+		how = " with route errors"
+	}
+	a.c.log(1, "I", "Push update completed%s", how)
+	if own, _ := a.c.tunnel.Addresses(); change.Addresses && a.c.deps.Tunnel != nil {
+		a.c.deps.Tunnel(own)
+	}
+	if change.Addresses || change.Routes {
+		a.tellConnected(routesOK)
+	}
+	a.nextUpdate()
+}
+
+// updateFailed starts the connection again, with whatever the server then pushes.
+func (a *attempt) updateFailed(err error) {
+	a.c.log(1, "W", "WARNING: push update failed, restarting: %v", err)
+	a.end(engine.USR1, mgmt.ReasonPushFailed)
+}
+
+// update changes the open tunnel. It runs beside the owner, which leaves the tunnel alone meanwhile.
+func (d *device) update(ctx context.Context, u *config.Update, server netip.Addr) (c tunnel.Change, routesOK bool, err error) {
+	next, err := d.Next(ctx, u.Options, u.Profile, server)
+	if err != nil {
+		return c, false, err
+	}
+	c = d.Difference(next)
+	d.digest = "" // what is half done is not kept over a restart
+	if routesOK, err = d.Become(ctx, next); err != nil {
+		return c, false, err
+	}
+	d.digest = hex.EncodeToString(u.Digest[:])
+	return c, routesOK, nil
+}

@@ -1,0 +1,176 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/moongate-vpn/moongate/mgmt/lexer"
+)
+
+// updatable are the options that a server may change during a connection, each with those whose values it replaces.
+//
+// Rule: management notes, "push-update-broad" (OpenVPN 2.7).
+var updatable = map[string][]string{
+	"block-ipv6": {"block-ipv6"}, "block-outside-dns": {"block-outside-dns"}, "dhcp-option": {"dhcp-option"}, "dns": {"dns"},
+	"ifconfig": {"ifconfig"}, "ifconfig-ipv6": {"ifconfig-ipv6"}, "redirect-gateway": {"redirect-gateway"},
+	"redirect-private": {"redirect-private"}, "route": {"route"}, "route-gateway": {"route-gateway"}, "route-ipv6": {"route-ipv6"},
+	"route-metric": {"route-metric"}, "topology": {"topology"}, "tun-mtu": {"tun-mtu"},
+	"keepalive": {"ping", "ping-restart", "ping-exit"},
+}
+
+// maxPushed bounds what updates may collect.
+const maxPushed = 8192
+
+// Update is what an update makes of a connection's options.
+type Update struct {
+	Options *Options
+	Profile *Connection
+	// Pushed is the list a server would push to get there at once.
+	Pushed []string
+	// Digest is that of PushResult for Pushed.
+	Digest [32]byte
+	// Notes are lines for the log. They are valid with an error, too.
+	Notes []Note
+	// Rejected is the option a pull filter refused. The client then restarts, and nothing else is set.
+	Rejected string
+}
+
+// UpdatePushed applies the options of a PUSH_UPDATE, all parts together and without that word, to the list that was
+// pushed so far. o and c are the options without anything pulled and are not changed.
+//
+//	name value    replaces all values of that option
+//	-name         takes them back
+//	?… and -?…    is passed over when it cannot be updated
+//
+// What the client itself is configured with stays, as if the new list had been pushed at the start. The error says
+// which option cannot be updated, or is wrong: then the update is no good as a whole.
+//
+// Rule: wire-protocol document, "PUSH_UPDATE".
+func (o *Options) UpdatePushed(c *Connection, pushed, entries []string) (*Update, error) {
+	u := &Update{}
+	changes, err := o.changes(entries, u)
+	if err != nil || u.Rejected != "" {
+		return u, err
+	}
+	values := make(map[string][]string)
+	var names, gone, set []string // options of the update in order, what they replace, and what by
+	for _, ch := range changes {
+		if _, ok := values[ch.name]; !ok {
+			names, gone = append(names, ch.name), append(gone, updatable[ch.name]...)
+		}
+		if ch.remove {
+			values[ch.name] = nil
+			continue
+		}
+		values[ch.name] = append(values[ch.name], ch.options...)
+	}
+	for _, n := range names {
+		set = append(set, values[n]...)
+	}
+	u.Pushed = append(without(pushed, gone), set...)
+	if len(u.Pushed) > maxPushed {
+		return u, errors.New("too many options")
+	}
+	// Alone, so that the notes are about the update, and only its mistakes count.
+	alone, profile, res := o.Clone(), *c, &PushResult{}
+	if err := cmp.Or(alone.applyPushed(&profile, set, res), res.wrong); err != nil {
+		return u, err
+	}
+	u.Notes = append(u.Notes, res.Notes...)
+	profile = *c
+	u.Options, u.Profile = o.Clone(), &profile
+	all, err := u.Options.ApplyPushed(&profile, u.Pushed)
+	u.Digest = all.Digest
+	return u, err
+}
+
+// change is one entry of an update.
+type change struct {
+	name    string
+	options []string // to be pushed instead, none with remove
+	remove  bool
+}
+
+// changes reads the entries that are to have an effect. What pull filters and route-nopull keep away is passed over. A
+// filter sees what would be pushed, ping and ping-restart for keepalive, and what is taken back as "-name".
+func (o *Options) changes(entries []string, u *Update) ([]change, error) {
+	var list []change
+	res := &PushResult{}
+	defer func() { u.Notes, u.Rejected = res.Notes, res.Rejected }()
+	for _, e := range entries {
+		rest, remove := strings.CutPrefix(strings.TrimLeft(e, " "), "-")
+		rest, optional := strings.CutPrefix(rest, "?")
+		ch, err := newChange(rest, remove)
+		if err != nil {
+			return nil, err
+		}
+		shown := ch.options
+		if remove {
+			shown = []string{"-" + ch.name}
+		}
+		kept, ok := o.filterPushed(shown, res)
+		if !ok {
+			return nil, nil
+		}
+		if !remove {
+			ch.options = kept
+		}
+		switch {
+		case len(kept) == 0:
+		case updatable[ch.name] == nil && !optional:
+			return nil, fmt.Errorf("option '%s' cannot be updated", ch.name)
+		case updatable[ch.name] == nil:
+			res.Notes = append(res.Notes, Note{3, "", fmt.Sprintf("Push update of option '%s' ignored: it cannot be updated", ch.name)})
+		case o.RouteNopull && routing(ch.name):
+			res.Notes = append(res.Notes, Note{3, "", fmt.Sprintf("Push update of option '%s' ignored: route-nopull", ch.name)})
+		case ch.name == "block-outside-dns":
+			res.Notes = append(res.Notes, Note{1, "W", "WARNING: --block-outside-dns has no effect on this system"})
+		default:
+			list = append(list, ch)
+		}
+	}
+	return list, nil
+}
+
+// newChange reads an entry without its marks.
+func newChange(entry string, remove bool) (change, error) {
+	words, err := lexer.Split(entry, pushList)
+	if err != nil {
+		return change{}, err
+	}
+	if len(words) == 0 {
+		return change{}, errors.New("no option behind '-' or '?'")
+	}
+	ch := change{name: words[0], remove: remove}
+	switch {
+	case strings.HasPrefix(ch.name, "-"), strings.HasPrefix(ch.name, "?"):
+		return ch, fmt.Errorf("option '%s' has marks other than '-', '?' or '-?'", ch.name)
+	case remove && len(words) > 1:
+		return ch, fmt.Errorf("option '-%s' takes no value", ch.name)
+	case remove:
+	case ch.name != "keepalive":
+		ch.options = []string{entry}
+	case len(words) == 3:
+		ch.options = []string{"ping " + words[1], "ping-restart " + words[2]}
+	default:
+		return ch, errors.New("option 'keepalive' takes two values")
+	}
+	return ch, nil
+}
+
+// routing reports whether route-nopull is about an option.
+func routing(name string) bool {
+	r := table()[name]
+	return r != nil && r.where&inRoutes != 0
+}
+
+// without is the list but for the options of these names.
+func without(list, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(entry string) bool {
+		words, err := lexer.Split(entry, pushList)
+		return err == nil && len(words) > 0 && slices.Contains(names, words[0])
+	})
+}
