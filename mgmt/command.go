@@ -62,6 +62,7 @@ var (
 		{Name: "needok", Args: "<type> ok|cancel", Help: "answer NEED-OK", Min: 2, Words: [][]string{nil, {"ok", "cancel"}}, Role: RoleAuth},
 		{Name: "needstr", Args: "<type> <text>", Help: "answer NEED-STR", Min: 2, Role: RoleAuth},
 		{Name: "net", Help: "adapters and routes (Windows)", Role: RoleObserve},
+		{Name: "network-change", Args: "[samenetwork]", Help: "go on from the network this host is in now", Words: [][]string{{"samenetwork"}}, Role: RoleOperate},
 		{Name: "password", Args: "<type> <text>", Help: "answer a PASSWORD prompt", Min: 2, Words: [][]string{secrets}, Role: RoleAuth},
 		{Name: "pid", Help: "process id of the daemon", Role: RoleObserve},
 		{Name: "pk-sig", Help: "answer PK_SIGN: base64 lines, then END", Block: true, Role: RoleAuth},

@@ -35,6 +35,7 @@ const (
 	ReasonInitFailed       = "connection initialisation failed"
 	ReasonDecryption       = "decryption-error"
 	ReasonUnreachable      = "network-unreachable"
+	ReasonNetworkChange    = "network-change"
 	ReasonTunStop          = "tun-stop"
 	ReasonTunAbort         = "tun-abort"
 	ReasonIPFail           = "ip-fail"

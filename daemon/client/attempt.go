@@ -105,12 +105,7 @@ func (a *attempt) stopWith(s engine.Stop) {
 func (a *attempt) run(ctx context.Context) engine.Stop {
 	ctx, cancel := context.WithCancel(ctx)
 	a.ctx = ctx
-	in := &inbound{
-		link: a.link, path: &a.c.path, control: a.control, broken: a.broken, traffic: &a.traffic, total: &a.c.totals.In,
-		notice: a.noteError, bad: a.notePacket,
-		heard: func(p transport.Peer) { a.post(func() { a.heardFrom(p) }) }, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
-	}
-	a.wg.Go(in.run)
+	a.receive()
 	defer func() {
 		a.c.path.Store(nil)
 		cancel()
@@ -159,6 +154,16 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 			a.stopWith(engine.Stop{Signal: engine.TERM})
 		}
 	}
+}
+
+// receive starts the reader of the link.
+func (a *attempt) receive() {
+	in := &inbound{
+		link: a.link, path: &a.c.path, control: a.control, broken: a.broken, traffic: &a.traffic, total: &a.c.totals.In,
+		notice: a.noteError, bad: a.notePacket,
+		heard: func(p transport.Peer) { a.post(func() { a.heardFrom(p) }) }, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
+	}
+	a.wg.Go(in.run)
 }
 
 // step moves the control session on; static-key mode has none.

@@ -215,7 +215,7 @@ func (c *Client) after(stop engine.Stop) engine.Stop {
 	}
 	c.state(mgmt.State{Name: name, Detail: stop.StateReason()})
 	c.remotes.restarted(stop.Source != engine.Hard, c.opts.PersistRemoteIP)
-	c.pauses.skip = stop.Reason == mgmt.ReasonServerPoll
+	c.pauses.skip = stop.Reason == mgmt.ReasonServerPoll || stop.Reason == mgmt.ReasonNetworkChange
 	if !c.opts.PersistKey {
 		c.tls = nil
 	}

@@ -22,4 +22,7 @@
 //
 //	all parts there ─► its turn ─► [pushed list + update → options, or restart] ─► helper: addresses, routes, scripts
 //	  ─► new options in force ─► CONNECTED again if addresses or routes changed
+//
+// Another network below the link (netchange.go), while CONNECTED over UDP to a server that gave a peer id: another socket
+// and its reader, at once a ping from there; the session knows nothing of it. All else restarts.
 package client

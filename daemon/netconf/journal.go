@@ -130,6 +130,13 @@ func (j *Journal) Become(plan []Op) bool {
 	return ok
 }
 
+// HasRoute reports whether a route for which f holds was added or deleted.
+func (j *Journal) HasRoute(f func(Route) bool) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.ContainsFunc(j.ops, func(op Op) bool { return f(op.Route) })
+}
+
 // has reports whether an operation was done, which then counts as the one given.
 func (j *Journal) has(op Op) bool {
 	j.mu.Lock()

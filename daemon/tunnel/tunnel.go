@@ -90,6 +90,13 @@ func (t *Tunnel) Addresses() (v4, v6 netip.Addr) { return t.net.local4, t.net.lo
 // HasRoutes reports whether RoutesUp has an IPv4 route to add.
 func (t *Tunnel) HasRoutes() bool { return len(t.net.routes) > 0 }
 
+// Bypasses reports whether routes were changed that lead around the tunnel, over gateways this host had before it.
+func (t *Tunnel) Bypasses() bool {
+	return t.journal.HasRoute(func(r netconf.Route) bool {
+		return r.Via.IsValid() && (r.Via == t.gw4.Addr || r.Via == t.gw6.Addr) || r.Dev != "" && (r.Dev == t.gw4.Dev || r.Dev == t.gw6.Dev)
+	})
+}
+
 // gateways looks up how this host reaches the world, once, before the tunnel changes it.
 func (t *Tunnel) gateways() {
 	o := t.cfg.Options

@@ -187,6 +187,8 @@ func (c clientSide) CRResponse(text string) bool {
 	return true
 }
 
+func (c clientSide) NetworkChange(same bool) { c.Record("NetworkChange %v", same) }
+
 func (c clientSide) Remotes() []server.Remote {
 	c.mu.Lock()
 	defer c.mu.Unlock()

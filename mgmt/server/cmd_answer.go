@@ -268,6 +268,19 @@ func (c *call) crResponse() {
 	}
 }
 
+// networkChange is what stock has on Android only.
+func (c *call) networkChange() {
+	same := len(c.args) > 0
+	if same && c.args[0] != "samenetwork" {
+		c.reply("ERROR: network-change parameter must be 'samenetwork'")
+		return
+	}
+	if ctl := c.client(); ctl != nil {
+		ctl.NetworkChange(same)
+		c.reply("SUCCESS: network change noted")
+	}
+}
+
 // pushUpdate changes pushed options of all clients or of one, as OpenVPN 2.7 does.
 func (c *call) pushUpdate() {
 	ctl := c.server()

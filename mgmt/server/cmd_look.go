@@ -36,6 +36,7 @@ func init() {
 		"needok":              (*call).needOK,
 		"needstr":             (*call).needStr,
 		"net":                 (*call).net,
+		"network-change":      (*call).networkChange,
 		"password":            (*call).password,
 		"pid":                 (*call).pid,
 		"pk-sig":              (*call).signature,

@@ -45,6 +45,8 @@ type ClientController interface {
 	Status(version int) ([]string, bool)
 	// CRResponse queues a challenge response to the server, false when there is no session or the text is too long.
 	CRResponse(text string) bool
+	// NetworkChange tells that the host is in another network, or with same back in the one it was in.
+	NetworkChange(same bool)
 	// Remotes are the configured connection entries in order.
 	Remotes() []Remote
 	// Traffic is what bytecount reports; false while no packets are handled, as in a hold.
