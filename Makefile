@@ -11,7 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
 .DEFAULT_GOAL := all
-.PHONY: all help build build-pkcs11 quick test race interop lint fmt fmt-check vet fuzz bench soak cover demo docs deps clean
+.PHONY: all help build build-pkcs11 quick test race interop lint fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
 
 all: build quick ## build and run the quick tests
 
@@ -76,6 +76,13 @@ demo: deps build ## a tunnel between two namespaces, answered by Lua
 
 docs: build ## manual pages into dist/man
 	bin/moongate man dist/man
+
+install: docs ## into $(DESTDIR)/usr: the binary, manual pages, completion for bash, systemd units
+	install -D -m 755 bin/moongate $(DESTDIR)/usr/bin/moongate
+	install -D -m 644 -t $(DESTDIR)/usr/share/man/man1 dist/man/*.1
+	install -d $(DESTDIR)/usr/share/bash-completion/completions
+	bin/moongate completion bash > $(DESTDIR)/usr/share/bash-completion/completions/moongate
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system packaging/systemd/*.service
 
 clean:
 	rm -rf bin dist cover.out
