@@ -96,7 +96,7 @@ func TestServerHooksLikeStock(t *testing.T) {
 			server: []string{"--topology", "subnet", "--server-ipv6", "fd08::/64", "--auth-user-pass-verify", "HOOK", "via-file", "--client-config-dir", "CCD", "--setenv", "OWN", "a value", "--setenv-safe", "SAFE", "x"},
 			client: []string{"--push-peer-info", "--setenv", "UV_OWN", "odd value;"},
 			files: func(t *testing.T, l *lab) {
-				l.write(t, "ccd/client1", []byte("iroute 10.50.0.0 255.255.0.0\niroute-ipv6 fd50::/48\nifconfig-push 10.8.0.50 255.255.255.0\nifconfig-ipv6-push fd08::50/64\n"))
+				l.write(t, "ccd/client1", []byte("iroute 10.50.0.0 255.255.0.0\niroute 10.51.0.0 255.255.0.0\niroute 10.53.0.9\niroute-ipv6 fd50::/48\niroute-ipv6 fd51::/48\niroute-ipv6 fd52::5/64\niroute-ipv6 fd53::9/128\nifconfig-push 10.8.0.50 255.255.255.0\nifconfig-ipv6-push fd08::50/64\n"))
 			},
 		},
 		{

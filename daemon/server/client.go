@@ -85,13 +85,13 @@ type hubSide struct {
 	pushAsked bool
 	pushed    time.Time // last PUSH_REPLY
 	ccExit    bool
-	farewell  bool           // the client said that it goes
-	connected bool           // client-connect succeeded: client-disconnect is due
-	announced bool           // the management port was asked: DISCONNECT is due
-	heir      *instance      // takes this one's place, and its addresses in learn-address
-	inherited []netip.Prefix // addresses that scripts know from the instance before
-	told      []netip.Prefix // addresses that scripts were told to be ours
-	mark      uint64         // tunnel bytes when inactive was looked at last
+	farewell  bool      // the client said that it goes
+	connected bool      // client-connect succeeded: client-disconnect is due
+	announced bool      // the management port was asked: DISCONNECT is due
+	heir      *instance // takes this one's place, and its addresses in learn-address
+	inherited []lead    // addresses that scripts know from the instance before
+	told      []lead    // addresses that scripts were told to be ours
+	mark      uint64    // tunnel bytes when inactive was looked at last
 	markAt    time.Time
 }
 

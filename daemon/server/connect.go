@@ -169,7 +169,7 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 		i.loginName, i.username = i.username, name
 	}
 	h.address(i)
-	h.learn(i, h.prefixesOf(i), now)
+	h.learn(i, h.leadsTo(i), now)
 }
 
 // reject turns away a client that was accepted but may not come in.
@@ -279,7 +279,7 @@ func shown(a netip.Addr) string {
 }
 
 // establish opens the tunnel of a client.
-func (h *hub) establish(i *instance, prefixes []netip.Prefix, now time.Time) {
+func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 	if i.phase != authorised || !i.closeAt.IsZero() {
 		return
 	}
@@ -304,7 +304,7 @@ func (h *hub) establish(i *instance, prefixes []netip.Prefix, now time.Time) {
 			h.log(i, 1, "N", "dynamic tls-crypt: %v", err)
 		}
 	}
-	h.route(i, prefixes, now)
+	h.route(i, leads, now)
 	i.phase = established
 	h.established++
 	i.markAt = now

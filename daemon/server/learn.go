@@ -9,24 +9,43 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 )
 
-// prefixesOf is everything to route to a client: its own addresses first. Frames find their way by hardware address, so
+// lead is what leads to a client: its own address, or a subnet behind it.
+type lead struct {
+	netip.Prefix
+	own bool
+}
+
+// String is an own address without a length, a subnet with one, be it of one address.
+func (l lead) String() string {
+	if l.own {
+		return l.Addr().String()
+	}
+	return l.Prefix.String()
+}
+
+// leadsTo is everything to route to a client: its own addresses first. Frames find their way by hardware address, so
 // that a client of a tap server has none.
-func (h *hub) prefixesOf(i *instance) []netip.Prefix {
+func (h *hub) leadsTo(i *instance) []lead {
 	if h.set.tap() {
 		if len(i.config.Iroutes)+len(i.config.IroutesIPv6) > 0 {
 			h.log(i, 1, "", "MULTI: --iroute options rejected for %s -- iroute only works with tun-style tunnels", i.prefix())
 		}
 		return nil
 	}
-	var all []netip.Prefix
+	var all []lead
 	if i.virtual4.IsValid() {
-		all = append(all, netip.PrefixFrom(i.virtual4, 32))
+		all = append(all, lead{netip.PrefixFrom(i.virtual4, 32), true})
 	}
 	if i.virtual6.IsValid() {
-		all = append(all, netip.PrefixFrom(i.virtual6.Addr(), 128))
+		all = append(all, lead{netip.PrefixFrom(i.virtual6.Addr(), 128), true})
 	}
-	all = append(all, i.config.Iroutes...)
-	all = append(all, i.config.IroutesIPv6...)
+	for _, list := range [][]netip.Prefix{i.config.Iroutes, i.config.IroutesIPv6} {
+		for _, p := range slices.Backward(list) { // as stock
+			if !i.owns(p) {
+				all = append(all, lead{p, false})
+			}
+		}
+	}
 	limit := h.set.MaxRoutesPerClient
 	if i.config.MaxRoutesPerClient > 0 {
 		limit = i.config.MaxRoutesPerClient
@@ -40,36 +59,36 @@ func (h *hub) prefixesOf(i *instance) []netip.Prefix {
 
 // learn tells learn-address about the addresses of a client and goes on with those it accepts. An address that scripts
 // know from another session, be it the client's own before, is updated.
-func (h *hub) learn(i *instance, prefixes []netip.Prefix, now time.Time) {
+func (h *hub) learn(i *instance, leads []lead, now time.Time) {
 	if h.set.LearnAddress == "" {
-		h.establish(i, prefixes, now)
+		h.establish(i, leads, now)
 		return
 	}
-	known := make([]bool, len(prefixes))
-	for n, p := range prefixes {
-		at := slices.Index(i.inherited, p)
-		known[n] = at >= 0 || h.routes.Owner(p) != nil
+	known := make([]bool, len(leads))
+	for n, l := range leads {
+		at := slices.Index(i.inherited, l)
+		known[n] = at >= 0 || h.routes.Owner(l.Prefix) != nil
 		if at >= 0 {
 			i.inherited = slices.Delete(i.inherited, at, at+1)
 		}
 	}
-	i.told = prefixes
+	i.told = leads
 	prefix, cn := i.prefix(), undef(i.commonName)
 	set, env := h.set, h.env(i)
-	h.inTurn(addressTurns(prefixes), hookDeadline, func(ctx context.Context) func() {
-		var learned []netip.Prefix
-		for n, p := range prefixes {
+	h.inTurn(addressTurns(leads), hookDeadline, func(ctx context.Context) func() {
+		var learned []lead
+		for n, l := range leads {
 			op := "add"
 			if known[n] {
 				op = "update"
 			}
-			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, addressText(p), cn}, Env: env}
+			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, l.String(), cn}, Env: env}
 			if err := h.script(ctx, call); err != nil {
 				h.logLine(prefix, 1, "W", "%v", err)
-				h.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", addressText(p), prefix)
+				h.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", l, prefix)
 				continue
 			}
-			learned = append(learned, p)
+			learned = append(learned, l)
 		}
 		return func() {
 			if i.phase != gone {
@@ -83,23 +102,23 @@ func (h *hub) learn(i *instance, prefixes []netip.Prefix, now time.Time) {
 }
 
 // addressTurns are the turns of addresses.
-func addressTurns(prefixes []netip.Prefix) []string {
-	names := make([]string, len(prefixes))
-	for n, p := range prefixes {
-		names[n] = "address " + p.String()
+func addressTurns(leads []lead) []string {
+	names := make([]string, len(leads))
+	for n, l := range leads {
+		names[n] = "address " + l.Prefix.String()
 	}
 	return names
 }
 
 // forget has learn-address delete addresses.
-func (h *hub) forget(i *instance, prefixes []netip.Prefix) {
-	if h.set.LearnAddress == "" || len(prefixes) == 0 {
+func (h *hub) forget(i *instance, leads []lead) {
+	if h.set.LearnAddress == "" || len(leads) == 0 {
 		return
 	}
 	set, env := h.set, h.env(i)
-	h.inTurn(addressTurns(prefixes), hookDeadline, func(ctx context.Context) func() {
-		for _, p := range prefixes {
-			h.deleteAddress(ctx, set, env, addressText(p))
+	h.inTurn(addressTurns(leads), hookDeadline, func(ctx context.Context) func() {
+		for _, l := range leads {
+			h.deleteAddress(ctx, set, env, l.String())
 		}
 		return nil
 	})
@@ -112,29 +131,31 @@ func (h *hub) deleteAddress(ctx context.Context, set *setup, env *hooks.Env, add
 	}
 }
 
-// route makes prefixes lead to a client and tells everybody.
-func (h *hub) route(i *instance, prefixes []netip.Prefix, now time.Time) {
-	own := slices.Clone(prefixes)
+// route makes addresses and subnets lead to a client and tells everybody.
+func (h *hub) route(i *instance, leads []lead, now time.Time) {
+	own := make([]netip.Prefix, len(leads))
+	for n, l := range leads {
+		own[n] = l.Prefix
+	}
 	i.prefixes = own
 	i.owned.set.Store(&own)
-	for _, p := range prefixes {
-		mine := p.Addr() == i.virtual4 || p.Addr() == i.virtual6.Addr() && p.IsSingleIP()
-		if old, replaced := h.routes.Add(p, i, now.Unix()); replaced && old != i {
-			old.disown(p)
+	for _, l := range leads {
+		if old, replaced := h.routes.Add(l.Prefix, i, now.Unix()); replaced && old != i {
+			old.disown(l.Prefix)
 		}
-		if !mine {
-			h.log(i, 3, "", "MULTI: internal route %s -> %s", addressText(p), i.prefix())
+		if !l.own {
+			h.log(i, 3, "", "MULTI: internal route %s -> %s", l, i.prefix())
 		}
-		h.log(i, 3, "", "MULTI: Learn: %s -> %s", addressText(p), i.prefix())
-		if mine && !h.set.tap() {
+		h.log(i, 3, "", "MULTI: Learn: %s -> %s", l, i.prefix())
+		if l.own && !h.set.tap() {
 			family := ""
-			if p.Addr().Is6() {
+			if l.Addr().Is6() {
 				family = "v6"
 			}
-			h.log(i, 3, "", "MULTI: primary virtual IP%s for %s: %s", family, i.prefix(), p.Addr())
+			h.log(i, 3, "", "MULTI: primary virtual IP%s for %s: %s", family, i.prefix(), l)
 		}
 		if i.announced {
-			h.port.ClientAddress(i.cid, p, mine)
+			h.port.ClientAddress(i.cid, l.Prefix, l.own)
 		}
 	}
 }
@@ -151,9 +172,9 @@ func (h *hub) unroute(i *instance) {
 	for _, p := range i.prefixes {
 		h.routes.Remove(p, i)
 	}
-	for _, p := range i.told {
-		if owner := h.routes.Owner(p); owner == nil { // else it moved to another client, which told so
-			lost = append(lost, p)
+	for _, l := range i.told {
+		if owner := h.routes.Owner(l.Prefix); owner == nil { // else it moved to another client, which told so
+			lost = append(lost, l)
 		}
 	}
 	i.inherited, i.told = nil, nil
@@ -166,10 +187,7 @@ func (h *hub) unroute(i *instance) {
 	h.forgetStations(stations)
 }
 
-// addressText prints an address or subnet as scripts and logs see it.
-func addressText(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
+// owns reports whether an address is the client's own, not one of a subnet behind it.
+func (i *instance) owns(p netip.Prefix) bool {
+	return p.IsSingleIP() && (p.Addr() == i.virtual4 || p.Addr() == i.virtual6.Addr())
 }

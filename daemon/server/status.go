@@ -23,6 +23,7 @@ type clientRow struct {
 // routeRow is an address that leads to a client as `status` shows it.
 type routeRow struct {
 	virtual    netip.Prefix
+	own        bool   // it is the client's own address
 	station    string // of a MAC address, instead of virtual
 	commonName string
 	real       netip.AddrPort
@@ -166,7 +167,7 @@ func (b *report) route(r *routeRow) {
 	switch {
 	case r.station != "":
 		b.text(r.station)
-	case r.virtual.IsSingleIP():
+	case r.own:
 		b.addr(r.virtual.Addr())
 	default:
 		b.b = append(r.virtual.AppendTo(b.b), b.sep)

@@ -19,7 +19,10 @@ func TestStatusLayouts(t *testing.T) {
 			{commonName: "client1", real: netip.MustParseAddrPort("10.99.0.2:58533"), virtual4: netip.MustParseAddr("10.8.0.2"), virtual6: netip.MustParseAddr("fd00:8::1000"), received: 2771, sent: 2998, since: at.Add(-time.Minute), username: "user1", cipher: "AES-256-GCM"},
 			{real: netip.MustParseAddrPort("10.99.0.3:1"), cid: 1, peerID: 1, since: at, cipher: "BF-CBC"},
 		},
-		routes: []routeRow{{virtual: netip.MustParsePrefix("10.8.0.2/32"), commonName: "client1", real: netip.MustParseAddrPort("10.99.0.2:58533"), lastRef: at}},
+		routes: []routeRow{
+			{virtual: netip.MustParsePrefix("10.8.0.2/32"), own: true, commonName: "client1", real: netip.MustParseAddrPort("10.99.0.2:58533"), lastRef: at},
+			{virtual: netip.MustParsePrefix("10.53.0.9/32"), commonName: "client1", real: netip.MustParseAddrPort("10.99.0.2:58533"), lastRef: at},
+		},
 	}
 	s.order = []*clientRow{&s.clients[0], &s.clients[1]}
 	unix := func(t time.Time) string { return fmt.Sprint(t.Unix()) }
@@ -31,6 +34,7 @@ func TestStatusLayouts(t *testing.T) {
 		"CLIENT_LIST,UNDEF,10.99.0.3:1,,,0,0,2026-11-23 04:38:00," + unix(at) + ",UNDEF,1,1,BF-CBC",
 		"HEADER,ROUTING_TABLE,Virtual Address,Common Name,Real Address,Last Ref,Last Ref (time_t)",
 		"ROUTING_TABLE,10.8.0.2,client1,10.99.0.2:58533,2026-11-23 04:38:00," + unix(at),
+		"ROUTING_TABLE,10.53.0.9/32,client1,10.99.0.2:58533,2026-11-23 04:38:00," + unix(at),
 		"GLOBAL_STATS,Max bcast/mcast queue length,1",
 		"GLOBAL_STATS,dco_enabled,0",
 		"END", "",
@@ -43,6 +47,7 @@ func TestStatusLayouts(t *testing.T) {
 			"UNDEF,10.99.0.3:1,0,0,2026-11-23 04:38:00",
 			"ROUTING TABLE", "Virtual Address,Common Name,Real Address,Last Ref",
 			"10.8.0.2,client1,10.99.0.2:58533,2026-11-23 04:38:00",
+			"10.53.0.9/32,client1,10.99.0.2:58533,2026-11-23 04:38:00",
 			"GLOBAL STATS", "Max bcast/mcast queue length,1", "END", "",
 		}, "\n"),
 		2: v2,
@@ -65,7 +70,7 @@ func BenchmarkStatus10000Clients(b *testing.B) {
 	for i := range s.clients {
 		s.clients[i] = clientRow{commonName: "client", real: real, virtual4: virtual, since: s.now, cipher: "AES-256-GCM"}
 		s.order[i] = &s.clients[i]
-		s.routes[i] = routeRow{virtual: netip.PrefixFrom(virtual, 32), commonName: "client", real: real, lastRef: s.now}
+		s.routes[i] = routeRow{virtual: netip.PrefixFrom(virtual, 32), own: true, commonName: "client", real: real, lastRef: s.now}
 	}
 	for b.Loop() {
 		if err := s.write(io.Discard, 3); err != nil {

@@ -139,21 +139,18 @@ func (s *Server) ClientCRResponse(e ClientEvent, response string) {
 
 // ClientAddress tells an address or subnet that leads to a client; own marks the client's own address.
 //
-//	10.8.7.2  192.168.50.0/255.255.255.0  fd00:7::1000  fd00:50::/48
+//	10.8.7.2  192.168.50.0/255.255.255.0  192.168.51.9/255.255.255.255  fd00:7::1000  fd00:50::/48  fd00:51::9/128
+//
+// Own addresses have no length, subnets always.
 func (s *Server) ClientAddress(cid uint64, p netip.Prefix, own bool) {
-	text := p.Addr().String()
-	if !p.IsSingleIP() {
-		if p.Addr().Is4() {
-			text += "/" + netip.AddrFrom4(mask4(p.Bits())).String()
-		} else {
-			text = p.String()
-		}
+	text, mark := p.String(), ",0"
+	switch {
+	case own:
+		text, mark = p.Addr().String(), ",1"
+	case p.Addr().Is4():
+		text = p.Addr().String() + "/" + netip.AddrFrom4(mask4(p.Bits())).String()
 	}
-	text = mgmt.ClientAddress + "," + ids(cid) + "," + text + ",0"
-	if own {
-		text = text[:len(text)-1] + "1"
-	}
-	s.tell(mgmt.KindClient, text)
+	s.tell(mgmt.KindClient, mgmt.ClientAddress+","+ids(cid)+","+text+mark)
 }
 
 func mask4(bits int) [4]byte {
