@@ -348,7 +348,7 @@ for a in "$@"; do printf '%s\0' "arg=$a"; done >$f
 				}
 			}
 			after := strings.Split(s.Log(), "\n")[lines:]
-			if len(after) > 40 {
+			if len(after) > 60 { // some may be the last of the client before
 				t.Errorf("%d lines in the log", len(after))
 			}
 			size := 0
