@@ -37,12 +37,12 @@ func runTool(_ context.Context, o *config.Options, env Env) int {
 	case "show-tls":
 		showTLS(env.Stdout)
 	case "show-curves", "show-groups":
-		fmt.Fprintln(env.Stdout, "Available Elliptic curves/groups:")
+		fmt.Fprintln(env.Stdout, "Groups for the key exchange, for --tls-groups:")
 		for _, name := range []string{"X25519MLKEM768", "X25519", "prime256v1", "secp384r1", "secp521r1"} {
 			fmt.Fprintln(env.Stdout, name)
 		}
 	case "show-engines":
-		fmt.Fprintln(env.Stdout, "OpenSSL Crypto Engines\n\nNone: the cryptography is built in")
+		fmt.Fprintln(env.Stdout, "No crypto engines: the cryptography is built in")
 	case "show-gateway":
 		err = showGateway(o, env.Stdout)
 	case "show-pkcs11-ids":
@@ -70,7 +70,7 @@ func stamp(w io.Writer, text string) {
 }
 
 func showCiphers(w io.Writer) {
-	fmt.Fprint(w, "The following ciphers and cipher modes are available for the data channel.\nEach is shown with its default key size and block size.\n\n")
+	fmt.Fprint(w, "Ciphers of the data channel, for --data-ciphers and --cipher:\n\n")
 	var strong, weak []string
 	for _, s := range data.Ciphers() {
 		if s.Mode == data.Plain {
@@ -98,7 +98,9 @@ func showCiphers(w io.Writer) {
 	for _, l := range strong {
 		fmt.Fprintln(w, l)
 	}
-	fmt.Fprint(w, "\nThe following ciphers have a block size of less than 128 bits, \nand are therefore deprecated.  Do not use unless you have to.\n\n")
+	if len(weak) > 0 {
+		fmt.Fprint(w, "\nWith blocks of less than 128 bits, for old peers only:\n\n")
+	}
 	for _, l := range weak {
 		fmt.Fprintln(w, l)
 	}
@@ -106,7 +108,7 @@ func showCiphers(w io.Writer) {
 }
 
 func showDigests(w io.Writer) {
-	fmt.Fprint(w, "The following message digests are available for use with\nHMAC authentication of packets. The size of a digest follows its name.\n\n")
+	fmt.Fprint(w, "Digests that authenticate packets, for --auth:\n\n")
 	for _, d := range keys.Digests() {
 		fmt.Fprintf(w, "%s %d bit digest size\n", d.Name, d.Size*8)
 	}
@@ -114,7 +116,7 @@ func showDigests(w io.Writer) {
 }
 
 func showTLS(w io.Writer) {
-	fmt.Fprint(w, "Available TLS Ciphers, listed in order of preference:\n\nFor TLS 1.3 and newer (--tls-ciphersuites):\n\n")
+	fmt.Fprint(w, "Cipher suites of TLS 1.3, of which the TLS library chooses:\n\n")
 	var old []string
 	for _, s := range tls.CipherSuites() {
 		if slices.Contains(s.SupportedVersions, tls.VersionTLS13) {
@@ -123,7 +125,7 @@ func showTLS(w io.Writer) {
 			old = append(old, strings.ReplaceAll(s.Name, "_", "-"))
 		}
 	}
-	fmt.Fprint(w, "\nFor TLS 1.2 and older (--tls-cipher):\n\n")
+	fmt.Fprint(w, "\nCipher suites of TLS 1.2, for --tls-cipher:\n\n")
 	for _, n := range old {
 		fmt.Fprintln(w, n)
 	}
