@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -147,8 +148,7 @@ func showGateway(o *config.Options, w io.Writer) error {
 	return nil
 }
 
-// genKey makes a key: secret (also under the names tls-auth and tls-crypt), tls-crypt-v2-server, tls-crypt-v2-client or
-// auth-token. Without a file it goes to standard output.
+// genKey makes a key file: kind, file (standard output without one) and metadata are its arguments.
 func genKey(o *config.Options, w io.Writer) error {
 	arg := func(i int) string {
 		if i < len(o.Tool.Args) {
@@ -156,75 +156,36 @@ func genKey(o *config.Options, w io.Writer) error {
 		}
 		return ""
 	}
-	kind, file := arg(0), arg(1)
-	var text []byte
-	switch kind {
-	case "", "secret", "tls-auth", "tls-crypt":
-		k, err := keys.GenerateStaticKey(rand.Reader)
+	var server *keys.WrapKey
+	if arg(0) == keys.KindV2Client && len(o.Connections) > 0 && o.Connections[0].TLSCryptV2.Set() {
+		b, err := o.Connections[0].TLSCryptV2.Load()
 		if err != nil {
 			return err
 		}
-		text = k.Format()
-	case "tls-crypt-v2-server":
-		k, err := keys.GenerateWrapKey(rand.Reader)
-		if err != nil {
+		if server, err = keys.ParseWrapKey(b); err != nil {
 			return err
 		}
-		text = k.Format()
-	case "auth-token":
-		k, err := keys.GenerateTokenKey(rand.Reader)
-		if err != nil {
-			return err
-		}
-		text = k.Format()
-	case "tls-crypt-v2-client":
-		var err error
-		if text, err = clientKey(o, arg(2)); err != nil {
-			return err
-		}
-	default:
-		return fmt.Errorf("unknown key type %s", kind)
 	}
-	if file == "" {
-		_, err := w.Write(text)
+	var metadata []byte
+	if arg(2) != "" {
+		var err error
+		if metadata, err = base64.StdEncoding.DecodeString(arg(2)); err != nil {
+			return fmt.Errorf("ERROR: failed to base64 decode provided metadata") //nolint:staticcheck // the line scripts know
+		}
+	}
+	text, err := keys.Generate(rand.Reader, time.Now(), arg(0), server, metadata)
+	switch {
+	case errors.Is(err, keys.ErrServerKey):
+		return fmt.Errorf("--genkey tls-crypt-v2-client requires a server key to be set via --tls-crypt-v2 to create a client key")
+	case errors.Is(err, keys.ErrMetadata):
+		return fmt.Errorf("ERROR: metadata too long (%d bytes, max 733 bytes)", len(metadata)) //nolint:staticcheck // the line scripts know
+	case err != nil:
+		return err
+	case arg(1) == "":
+		_, err = w.Write(text)
 		return err
 	}
-	return os.WriteFile(file, text, 0o600)
-}
-
-// clientKey makes a tls-crypt-v2 client key under the server key of the options.
-func clientKey(o *config.Options, metadata string) ([]byte, error) {
-	if len(o.Connections) == 0 || !o.Connections[0].TLSCryptV2.Set() {
-		return nil, fmt.Errorf("--genkey tls-crypt-v2-client requires a server key to be set via --tls-crypt-v2 to create a client key")
-	}
-	b, err := o.Connections[0].TLSCryptV2.Load()
-	if err != nil {
-		return nil, err
-	}
-	wrap, err := keys.ParseWrapKey(b)
-	if err != nil {
-		return nil, err
-	}
-	meta := keys.TimeMetadata(time.Now())
-	if metadata != "" {
-		raw, err := base64.StdEncoding.DecodeString(metadata)
-		if err != nil {
-			return nil, fmt.Errorf("ERROR: failed to base64 decode provided metadata") //nolint:staticcheck // the line scripts know
-		}
-		if meta, err = keys.UserMetadata(raw); err != nil {
-			return nil, fmt.Errorf("ERROR: metadata too long (%d bytes, max 733 bytes)", len(raw)) //nolint:staticcheck // the line scripts know
-		}
-	}
-	kc, err := keys.GenerateStaticKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	wkc, err := wrap.Wrap(kc, meta)
-	if err != nil {
-		return nil, err
-	}
-	ck := keys.ClientKey{Key: *kc, WKc: wkc}
-	return ck.Format(), nil
+	return os.WriteFile(arg(1), text, 0o600)
 }
 
 // persistTun makes or removes a device that outlives its process.

@@ -18,6 +18,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/attach"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/follow"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/genkey"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/history"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/lines"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/man"
@@ -142,7 +143,7 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	add("other", attach.NewCmd(e))
 	add("other", script.NewCmds(e)...)
 	add("other", record.NewCmds(e)...)
-	add("other", daemonCmd(), demoCmd(e), man.NewCmd(e, root))
+	add("other", daemonCmd(), genkey.NewCmd(e), demoCmd(e), man.NewCmd(e, root))
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	return root
