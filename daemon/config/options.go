@@ -198,8 +198,8 @@ type Transport struct {
 	IPRemoteHint           string
 	ConnectRetryMax        int // rounds through the list; 0 endless
 	ProtoForce             Proto
-	SndBuf, RcvBuf         int // bytes; 0 the system's choice
-	Mark                   int // 0 none
+	SndBuf, RcvBuf         int   // bytes; 0 the system's choice
+	Mark                   int64 // 0 none
 	MarkDefined            bool
 	BindDev                string
 	TCPNoDelay             bool // socket-flags TCP_NODELAY

@@ -133,7 +133,7 @@ func connectionRows() []row {
 		{"rcvbuf", 1, 1, mainPush, classSockBuf, number(0, maxSeconds, func(o *Options) *int { return &o.RcvBuf })},
 		{"mark", 1, 1, inMain, 0, func(p *parser, a []string) (err error) {
 			p.o.MarkDefined = true
-			p.o.Mark, err = integer("mark", a[0], 0, 1<<32-1)
+			p.o.Mark, err = integer[int64]("mark", a[0], 0, 1<<32-1)
 			return err
 		}},
 		{"bind-dev", 1, many, mainAll, classSockFlags, text(func(o *Options) *string { return &o.BindDev })},
