@@ -11,7 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
 .DEFAULT_GOAL := all
-.PHONY: all help build build-pkcs11 quick test race interop lint fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
+.PHONY: all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
 
 all: build quick ## build and run the quick tests
 
@@ -51,6 +51,11 @@ vet:
 	$(GO) vet ./...
 	$(GO) vet -tags soak ./test ./mgmt/server
 
+cross: ## build and vet for other machines; the tests run on 386 as well
+	for t in linux/arm64 linux/arm linux/mips linux/riscv64 darwin/arm64 freebsd/amd64; do \
+		echo $$t; GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 $(GO) vet ./... || exit 1; done
+	GOARCH=386 CGO_ENABLED=0 $(GO) test -short ./...
+
 fmt: ## format the tree
 	$(GO) run $(GOFUMPT) -l -w .
 
@@ -63,7 +68,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 bench: ## the benchmarks, and the tunnel arena where it can run
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-soak: deps build ## what takes longer than a test may, with the figures of a quiet machine: load, a hostile seat, all fuzz targets
+soak: deps build cross ## what takes longer than a test may, with the figures of a quiet machine: load, a hostile seat, all fuzz targets, other machines
 	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./mgmt/server
 	@sh test/fuzz.sh $(SOAK) HostileSeat
 	@sh test/fuzz.sh $(FUZZTIME)

@@ -273,7 +273,7 @@ func (p *process) early() error {
 		}
 	}
 	if p.opts.Mlock {
-		if err := syscall.Mlockall(syscall.MCL_CURRENT | syscall.MCL_FUTURE); err != nil {
+		if err := lockMemory(); err != nil {
 			p.Log(1, "W", "WARNING: mlockall call failed: %v", err)
 		} else {
 			p.Log(1, "I", "mlockall call succeeded")
