@@ -105,8 +105,9 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *at
 	}
 	leave()
 	conn.SetDeadline(time.Time{})
-	if st.ending.Load() { // meanwhile
+	if closing, _ := st.out.state(); closing { // meanwhile, and the deadline that would wake the reader was lifted with ours
 		st.limitFlush()
+		return ErrClosed
 	}
 	if err := s.attach(st); err != nil {
 		return err
