@@ -455,3 +455,37 @@ func FuzzHostileSeat(f *testing.F) {
 		<-drained
 	})
 }
+
+// What a seat that may only look sets for itself is not what the next one starts with: a monitor cannot keep the variables
+// of a login from whoever decides about it.
+func TestObserverHandsOnNoSettings(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	for _, tt := range []struct {
+		role mgmt.Role
+		want string
+	}{{mgmt.RoleObserve, ">PK_SIGN:ZA=="}, {mgmt.RoleAuth, ">PK_SIGN:ZA==,a"}} {
+		first := attach(t, d.Pipe(server.Access{Role: mgmt.RoleAuth}))
+		first.send("version 2")
+		first.send("env-filter 0")
+		first.until("SUCCESS: env_filter_level=0")
+		looker := attach(t, d.Pipe(server.Access{Role: tt.role}))
+		looker.send("version 3")
+		looker.send("env-filter 3")
+		looker.until("SUCCESS: env_filter_level=3")
+		next := attach(t, d.Pipe(server.Access{Role: mgmt.RoleAuth}))
+		d.ClientConnect(server.ClientEvent{CID: 0, KID: 1, Env: []string{"common_name=c"}})
+		next.until(">CLIENT:CONNECT,0,1")
+		if _, n := next.until(">CLIENT:ENV,END"); (n == 0) != (tt.role == mgmt.RoleAuth) {
+			t.Errorf("after a seat with the role %v: %d variables", tt.role, n)
+		}
+		if err := d.Do("sign d a"); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := next.until(">PK_SIGN:"); got != tt.want {
+			t.Errorf("after a seat with the role %v: %s, want %s", tt.role, got, tt.want)
+		}
+		if err := d.Do("cancel"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
