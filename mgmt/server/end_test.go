@@ -2,9 +2,13 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -134,5 +138,31 @@ func TestEndMeetsLogin(t *testing.T) {
 			t.Fatal("the session goes on without its listener")
 		}
 		theirs.Close()
+	}
+}
+
+// The socket at a path that somebody else took over meanwhile is left to them.
+func TestUnixSocketOfSomebodyElse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.sock")
+	first, err := server.ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := server.ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the first to end removed the socket of the second: %v", err)
+	}
+	conn.Close()
+	second.Close()
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket stays behind: %v", err)
+	}
+	if err := second.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed twice: %v", err)
 	}
 }
