@@ -168,6 +168,23 @@ func TestTimersAndNothingLeft(t *testing.T) {
 	}
 }
 
+// A timer that was stopped is gone: however many timeouts are set and not needed, there is room for the next, and the script
+// does not stay for them.
+func TestStoppedTimersAreGone(t *testing.T) {
+	printed, _, err := run(t, &daemon{}, `
+		local kept = moongate.after(0, function() print("kept") end)
+		for i = 1, 20000 do
+			local timeout = moongate.after(i % 100 + 1, function() print("stopped", i) end)
+			timeout:stop()
+			timeout:stop()
+		end
+	`, script.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "printed", printed, []string{"kept"})
+}
+
 func TestErrorsCarryFileLineAndTrace(t *testing.T) {
 	d := &daemon{head: ">INFOMSG:one\r\n>INFOMSG:two\r\n"}
 	printed, logged, err := run(t, d, "local function deep(x)\n  return x.field.field\nend\n"+
