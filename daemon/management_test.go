@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -69,5 +70,35 @@ func TestEarlyCommandsFindDaemonWaiting(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A password file without a password is a mistake: an empty line must not open the port.
+func TestPasswordFileWithoutPassword(t *testing.T) {
+	for name, text := range map[string]string{"empty": "", "blank line": "\nsesame\n", "CR LF": "\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "pw")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			opts, err := config.Parse([]string{
+				"--dev", "tun", "--ifconfig", "10.8.0.1", "10.8.0.2", "--cipher", "none", "--auth", "none",
+				"--management", filepath.Join(dir, "port.sock"), "unix", file,
+			}, config.Env{SkipFiles: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := newProcess(nil, opts, Env{Stdout: io.Discard, NoSignals: true}.withDefaults())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.close()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if _, err := p.openPort(ctx); err == nil || err.Error() != "Error reading password from Management authfile: "+file {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
 }

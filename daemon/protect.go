@@ -27,6 +27,9 @@ func (p *process) passwords(ctx context.Context, addr config.ManagementAddr, rol
 		if err != nil {
 			return nil, err
 		}
+		if pass == "" { // it would let everybody in who presses Enter
+			return nil, fmt.Errorf("Error reading password from Management authfile: %s", addr.Password) //nolint:staticcheck // the line scripts know
+		}
 		list = append(list, server.Password{Text: pass, Role: role})
 	}
 	for _, r := range addr.RolePasswords {

@@ -3,11 +3,15 @@ package script_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/script"
@@ -59,4 +63,41 @@ func TestRedial(t *testing.T) {
 	check(t, "printed", printed, []string{"connected\t1", "lost", "connected\t2", "CONNECTED"})
 	check(t, "first session", <-sessions, "state on")
 	check(t, "second session", <-sessions, "state on")
+}
+
+// A session that was lost is let go of: a script that outlives many daemons does not keep what served each of them.
+func TestRedialKeepsNoLostSession(t *testing.T) {
+	const sessions = 7
+	var freed atomic.Int32
+	dialed := 0
+	dial := func(context.Context) (*client.Client, error) {
+		if dialed++; dialed == sessions { // the first is ours, the last but one may still be in use
+			for deadline := time.Now().Add(5 * time.Second); freed.Load() < sessions-3; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Errorf("%d of %d lost sessions are free", freed.Load(), sessions-3)
+					break
+				}
+				runtime.GC()
+			}
+			return nil, context.Canceled
+		}
+		here, there := net.Pipe()
+		go func() {
+			there.Write([]byte(greeting))
+			there.Close()
+		}()
+		c, err := client.New(t.Context(), here, client.Options{})
+		if err == nil {
+			runtime.AddCleanup(c, func(n *atomic.Int32) { n.Add(1) }, &freed)
+		}
+		return c, err
+	}
+	path := filepath.Join(t.TempDir(), "t.lua")
+	os.WriteFile(path, []byte(`moongate.on("connected", function() end)`), 0o600)
+	first, _ := dial(t.Context())
+	err := script.RunClient(t.Context(), first, path, script.Options{Redial: dial})
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	first.Close()
 }

@@ -141,6 +141,12 @@ func (r *runtime) call(what *string, fn lua.LValue, nret int, args ...lua.LValue
 // run executes the main chunk and then serves sessions.
 func (r *runtime) run(ctx context.Context, c *client.Client, proto *lua.FunctionProto) error {
 	r.attach(c)
+	var again *client.Client // dialed by us, nil at first
+	defer func() {
+		if again != nil {
+			again.Close()
+		}
+	}()
 	main := "main chunk"
 	if err := r.call(&main, r.L.NewFunctionFromProto(proto), 0); err != nil && !r.stopped {
 		if ctx.Err() != nil {
@@ -161,19 +167,21 @@ func (r *runtime) run(ctx context.Context, c *client.Client, proto *lua.Function
 			return err
 		}
 		r.c = nil
+		if again != nil {
+			again.Close()
+			again = nil
+		}
 		r.emit("lost")
 		if r.o.Redial == nil || r.stopped {
 			return err
 		}
 		r.log.Warn("session lost, dialing again", "err", err)
-		next, err := r.o.Redial(ctx)
-		if err != nil {
+		if again, err = r.o.Redial(ctx); err != nil {
 			return err
 		}
-		defer next.Close()
-		r.attach(next)
+		r.attach(again)
 		for _, cmd := range r.streams {
-			if _, err := next.Cmd(ctx, cmd); err != nil {
+			if _, err := again.Cmd(ctx, cmd); err != nil {
 				r.log.Warn("stream not switched on", "command", cmd, "err", err)
 			}
 		}

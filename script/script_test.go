@@ -168,6 +168,44 @@ func TestTimersAndNothingLeft(t *testing.T) {
 	}
 }
 
+// A timer that was stopped is gone: however many timeouts are set and not needed, there is room for the next, and the script
+// does not stay for them.
+func TestStoppedTimersAreGone(t *testing.T) {
+	printed, _, err := run(t, &daemon{}, `
+		local kept = moongate.after(0, function() print("kept") end)
+		for i = 1, 20000 do
+			local timeout = moongate.after(i % 100 + 1, function() print("stopped", i) end)
+			timeout:stop()
+			timeout:stop()
+		end
+	`, script.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "printed", printed, []string{"kept"})
+}
+
+// A handler that was ended takes no coroutine along, whoever made it; one that does not end is ended inside a coroutine too.
+func TestCoroutinesOutliveADeadline(t *testing.T) {
+	d := &daemon{head: ">INFOMSG:one\r\n>INFOMSG:two\r\n>INFOMSG:three\r\n>INFOMSG:four\r\n"}
+	printed, logged, err := run(t, d, `
+		local function forever() while true do coroutine.yield("alive") end end
+		local wrapped, made = coroutine.wrap(forever), coroutine.create(forever)
+		moongate.on("infomsg", function(ev)
+			if ev.message == "two" then coroutine.wrap(function() while true do end end)() end
+			print(ev.message, wrapped(), select(2, coroutine.resume(made)))
+			if ev.message == "four" then moongate.stop() end
+		end)
+		moongate.after(5, function() moongate.stop() end)`, script.Options{HandlerTimeout: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "printed", printed, []string{"one\talive\talive", "three\talive\talive", "four\talive\talive"})
+	if n := strings.Count(logged, "level=ERROR"); n != 1 || !strings.Contains(logged, "handler took too long") {
+		t.Errorf("logged %q", logged)
+	}
+}
+
 func TestErrorsCarryFileLineAndTrace(t *testing.T) {
 	d := &daemon{head: ">INFOMSG:one\r\n>INFOMSG:two\r\n"}
 	printed, logged, err := run(t, d, "local function deep(x)\n  return x.field.field\nend\n"+

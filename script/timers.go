@@ -12,6 +12,7 @@ type timer struct {
 	at    time.Time
 	every time.Duration // 0: once
 	fn    *lua.LFunction
+	index int // in the heap, -1 outside
 	off   bool
 	what  string
 }
@@ -21,16 +22,24 @@ type timerHeap []*timer
 
 func (h timerHeap) Len() int           { return len(h) }
 func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h timerHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h timerHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
 
 // Push and Pop are heap.Interface.
-func (h *timerHeap) Push(x any) { *h = append(*h, x.(*timer)) }
+func (h *timerHeap) Push(x any) {
+	t := x.(*timer)
+	t.index = len(*h)
+	*h = append(*h, t)
+}
 
 // Pop removes the last element.
 func (h *timerHeap) Pop() any {
 	old := *h
 	t := old[len(old)-1]
 	old[len(old)-1] = nil
+	t.index = -1
 	*h = old[:len(old)-1]
 	return t
 }
@@ -46,10 +55,6 @@ const (
 func (r *runtime) runTimers() time.Duration {
 	for r.timers.Len() > 0 {
 		t := r.timers[0]
-		if t.off {
-			heap.Pop(&r.timers)
-			continue
-		}
 		if d := time.Until(t.at); d > 0 {
 			return d
 		}
@@ -84,6 +89,11 @@ func (r *runtime) addTimer(L *lua.LState, periodic bool) int {
 		t.every = d
 	}
 	heap.Push(&r.timers, t)
-	L.Push(r.handle(L, "stop", func() { t.off = true }))
+	L.Push(r.handle(L, "stop", func() {
+		t.off = true
+		if t.index >= 0 {
+			heap.Remove(&r.timers, t.index)
+		}
+	}))
 	return 1
 }

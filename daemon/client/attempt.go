@@ -38,6 +38,7 @@ type attempt struct {
 	heard     bool // the peer has sent its first packet
 	connected bool // CONNECTED was reported
 	opening   bool // a helper works on the tunnel
+	asking    bool // a helper asks for user name and password
 
 	occ string // our options string
 

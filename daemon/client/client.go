@@ -70,6 +70,9 @@ type Client struct {
 
 	path atomic.Pointer[path] // what the data plane works with
 	live atomic.Pointer[attempt]
+	// underway: what is done between two attempts depends on the network, as a pause before the next, a lookup, a call. A
+	// hold and questions do not.
+	underway atomic.Bool
 
 	// Owned by the goroutine in Run.
 	remotes   remotes
@@ -166,6 +169,8 @@ func (c *Client) beforeAttempt(ctx context.Context, first bool) (engine.Stop, bo
 	c.log(3, "", "Restart pause, %d second(s)", int(wait/time.Second))
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
+	c.underway.Store(true)
+	defer c.underway.Store(false)
 	for {
 		select {
 		case <-timer.C:

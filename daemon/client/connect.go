@@ -21,10 +21,11 @@ func (c *Client) connect(ctx context.Context) engine.Stop {
 	ictx, cancel := c.sig.Context(ctx)
 	a, stop := c.prepare(ictx)
 	cancel()
+	c.live.Store(a)
+	c.underway.Store(false)
 	if a == nil {
 		return stop
 	}
-	c.live.Store(a)
 	defer c.live.Store(nil)
 	return a.run(ctx)
 }
@@ -55,6 +56,7 @@ func (c *Client) prepare(ctx context.Context) (*attempt, engine.Stop) {
 	if err := c.openFirst(ctx, prof); err != nil {
 		return nil, c.failedStep(ctx, err)
 	}
+	c.underway.Store(true)
 	if prof.Remote == "" {
 		link, err := c.listen(ctx, prof)
 		if err != nil {

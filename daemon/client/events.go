@@ -63,18 +63,21 @@ func (a *attempt) initialPacket() {
 	}
 }
 
-// needCredentials answers the session's wish for user name and password, now or when somebody has been asked.
+// needCredentials answers the session's wish for user name and password, now or when somebody has been asked. A renewal that
+// came to nothing meanwhile, and the next one, are no reason to ask again.
 func (a *attempt) needCredentials() {
 	if !a.opts.AuthUserPass.Enabled {
 		a.session.SetCredentials("", "")
 		return
 	}
-	if a.useCredentials() {
+	if a.useCredentials() || a.asking {
 		return
 	}
+	a.asking = true
 	a.help(func(ctx context.Context) func() {
 		err := a.c.AskCredentials(ctx)
 		return func() {
+			a.asking = false
 			if err != nil {
 				a.stopWith(fatal(err))
 				return

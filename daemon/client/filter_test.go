@@ -4,11 +4,13 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
 // packet4 is an IPv4 packet with valid checksums.
@@ -127,4 +129,28 @@ func TestRandomName(t *testing.T) {
 	if got := randomName("192.0.2.1"); got != "192.0.2.1" {
 		t.Errorf("randomName of an address = %q", got)
 	}
+}
+
+// quiet is a log that nobody reads.
+type quiet struct{}
+
+func (quiet) Log(int, string, string, ...any) {}
+func (quiet) SetVerb(int)                     {}
+func (quiet) SetMute(int)                     {}
+
+// The reader of the device tells of a loop while the owner of the connection follows a peer to another address.
+func TestLoopBesideFloat(t *testing.T) {
+	server := netip.MustParseAddrPort("192.0.2.1:1194")
+	o := &config.Options{}
+	o.DevType = config.DevTun
+	a := &attempt{c: &Client{lg: quiet{}}, peer: transport.Peer{Addr: server}}
+	f := newFilter(o, server.Addr(), a.loops())
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		if f.outbound(packet4(17, "10.8.0.2", "192.0.2.1", 0)) {
+			t.Error("the packet left")
+		}
+	})
+	a.peer = transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.2:1194")}
+	reader.Wait()
 }

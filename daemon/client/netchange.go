@@ -9,10 +9,13 @@ import (
 )
 
 // NetworkChange tells that this host is in another network, or with same back in the one it was in. A connection goes on
-// from a new socket where its server knows us by more than our address; otherwise, and while there is none, we connect
-// again without a pause. It implements the management port's ClientController.
+// from a new socket where its server knows us by more than our address; otherwise, and between two connections, we connect
+// again without a pause. A hold and questions wait on. It implements the management port's ClientController.
 func (c *Client) NetworkChange(same bool) {
 	a := c.live.Load()
+	if a == nil && !c.underway.Load() {
+		return
+	}
 	if a == nil {
 		c.sig.Raise(c.soft(engine.Soft, mgmt.ReasonNetworkChange))
 		return

@@ -180,7 +180,7 @@ func (a *attempt) startChannel(peerID int) error {
 // bringUp opens the tunnel, or keeps the one of the connection before when nothing about it changed.
 func (a *attempt) bringUp(digest string) {
 	c := a.c
-	a.filter = newFilter(a.opts, a.peer.Addr.Addr(), a.looped)
+	a.filter = newFilter(a.opts, a.peer.Addr.Addr(), a.loops())
 	if c.early {
 		a.publish(c.tunnel)
 		a.complete(c.routesOK)

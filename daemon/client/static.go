@@ -52,7 +52,7 @@ func (a *attempt) startStatic() error {
 			}
 		}
 	}
-	a.filter = newFilter(o, a.peer.Addr.Addr(), a.looped)
+	a.filter = newFilter(o, a.peer.Addr.Addr(), a.loops())
 	if a.c.early {
 		a.publish(a.c.tunnel)
 	} else {

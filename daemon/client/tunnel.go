@@ -96,10 +96,14 @@ func (a *attempt) heardFrom(from transport.Peer) {
 	}
 }
 
-// looped says, at most once a second, that a packet for the server itself came out of the tunnel. Safe for any goroutine.
-func (a *attempt) looped() {
-	if a.told.CompareAndSwap(false, true) {
-		a.c.log(4, "", "Recursive routing detected, drop tun packet to %s", transport.AddrText(a.peer.Addr))
-		time.AfterFunc(time.Second, func() { a.told.Store(false) })
+// loops makes what says, at most once a second, that a packet for the server itself came out of the tunnel. That is safe for
+// any goroutine: the peer of the moment is the owner's.
+func (a *attempt) loops() func() {
+	server := transport.AddrText(a.peer.Addr)
+	return func() {
+		if a.told.CompareAndSwap(false, true) {
+			a.c.log(4, "", "Recursive routing detected, drop tun packet to %s", server)
+			time.AfterFunc(time.Second, func() { a.told.Store(false) })
+		}
 	}
 }

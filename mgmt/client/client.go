@@ -47,6 +47,7 @@ type pending struct {
 	shape shape
 	at    int // part being read
 	first bool
+	lines int // read so far; a reply keeps the first maxReply of them
 	reply Reply
 	done  chan struct{}
 }
@@ -291,8 +292,8 @@ func (p *pending) take(line string) bool {
 	if len(p.reply.Raw) < maxReply {
 		p.reply.Raw = append(p.reply.Raw, line)
 	}
-	if p.shape.lines > 0 {
-		return len(p.reply.Raw) == p.shape.lines
+	if p.lines++; p.shape.lines > 0 {
+		return p.lines == p.shape.lines
 	}
 	if p.shape.parts[p.at] == partPID {
 		return strings.HasPrefix(line, successPrefix+"pid=")

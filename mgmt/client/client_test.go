@@ -231,6 +231,52 @@ func TestRefusedBlockStaysInStep(t *testing.T) {
 	}
 }
 
+// However a command is refused, what is asked next gets its own answer.
+func TestRefusalsStayInStep(t *testing.T) {
+	for line, refusal := range map[string]string{
+		"push-update-broad x":     "the 'push-update-broad' command is not permitted here, it needs the role admin",
+		"push-update-cid 1 x":     "the 'push-update-cid' command is not permitted here, it needs the role admin",
+		"push-update-cid 1":       "the 'push-update-cid' command requires 2 parameters",
+		`push-update-broad "x`:    `Options error: No closing quotation (") in TCP:0`,
+		"network-change":          "the 'network-change' command is not permitted here, it needs the role operate",
+		"reload":                  "the 'reload' command is not permitted here, it needs the role admin",
+		"remote-entry-get all":    "The 'remote-entry-get' command is not supported by the current daemon mode",
+		"client-pending-auth 1 1": "the 'client-pending-auth' command requires 4 parameters",
+	} {
+		c, err := connect(t, client.Options{ReplyTimeout: time.Second}, scripted(100, greeting, map[string]string{
+			line: "ERROR: " + refusal + "\r\n", "verb": "SUCCESS: verb=2\r\n",
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var re *client.ReplyError
+		if _, err := c.Cmd(t.Context(), line); !errors.As(err, &re) || re.Text != refusal {
+			t.Errorf("%s: error %v", line, err)
+		}
+		if n, err := c.Verb(t.Context()); err != nil || n != 2 {
+			t.Errorf("after %s: verb %d, %v", line, n, err)
+		}
+	}
+}
+
+// The lines of test are counted, also more of them than a reply keeps.
+func TestCountedLinesStayInStep(t *testing.T) {
+	for line, n := range map[string]int{"test -3": 0, "test 3x": 3, "test 1100000": 1_100_000} {
+		c, err := connect(t, client.Options{}, scripted(4096, greeting, map[string]string{
+			line: strings.Repeat("x\r\n", n), "verb": "SUCCESS: verb=2\r\n",
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Cmd(t.Context(), line); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		if n, err := c.Verb(t.Context()); err != nil || n != 2 {
+			t.Errorf("after %s: verb %d, %v", line, n, err)
+		}
+	}
+}
+
 func TestLinesTheDaemonCannotRead(t *testing.T) {
 	c, err := connect(t, client.Options{}, scripted(100, greeting, nil))
 	if err != nil {

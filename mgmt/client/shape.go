@@ -125,8 +125,8 @@ func (p part) done(line string, first bool) bool {
 	case partUpdate:
 		return line == "SUCCESS: push-update command succeeded" || line == "ERROR: push-update command failed" ||
 			strings.HasSuffix(line, "fail during cid parsing") ||
-			first && strings.HasPrefix(line, errorPrefix) && (strings.Contains(line, "command requires") ||
-				strings.Contains(line, "unknown command") || strings.Contains(line, "is not supported by"))
+			first && (strings.HasPrefix(line, "ERROR: unknown command") || // or not now, or not by us, or not so
+				strings.HasPrefix(strings.ToLower(line), "error: the 'push-update-"))
 	}
 	return true
 }

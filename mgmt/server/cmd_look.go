@@ -85,7 +85,10 @@ func (c *call) announce() {
 	}
 	n := number(c.args[0])
 	c.s.mu.Lock()
-	c.version, c.s.version = n, n
+	c.version = n
+	if c.role.CanAnswer() { // who may only look changes nothing for others
+		c.s.version = n
+	}
 	c.s.mu.Unlock()
 	if c.s.cfg.Version >= 6 && n >= 4 {
 		c.reply("SUCCESS: Management client version set to " + strconv.Itoa(n))
@@ -224,7 +227,10 @@ func (c *call) filter() {
 		n = number(c.args[0])
 	}
 	c.s.mu.Lock()
-	c.envFilter, c.s.envFilter = n, n
+	c.envFilter = n
+	if c.role.CanAnswer() { // who may only look changes nothing for others
+		c.s.envFilter = n
+	}
 	c.s.mu.Unlock()
 	c.reply("SUCCESS: env_filter_level=" + strconv.Itoa(n))
 }

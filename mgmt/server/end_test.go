@@ -2,8 +2,14 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,5 +85,84 @@ func TestDeafSeatQuits(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("the seat is still attached")
 		}
+	}
+}
+
+// lateRead is a connection whose first Read returns only when somebody has set a deadline in the past meanwhile: the end
+// of the session overtakes the password that was just read.
+type lateRead struct {
+	net.Conn
+	once sync.Once
+	read chan struct{} // closed when the password is there
+	past chan struct{} // closed by a deadline in the past
+}
+
+func (c *lateRead) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.once.Do(func() {
+		close(c.read)
+		<-c.past
+	})
+	return n, err
+}
+
+func (c *lateRead) SetReadDeadline(t time.Time) error {
+	err := c.Conn.SetReadDeadline(t)
+	if t.Before(time.Now()) {
+		close(c.past)
+	}
+	return err
+}
+
+// A listener that ends in the moment a client gives the right password ends that session too.
+func TestEndMeetsLogin(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	for range 10 { // how it went on was a matter of luck
+		ctx, cancel := context.WithCancel(t.Context())
+		ours, theirs := net.Pipe()
+		conn := &lateRead{Conn: ours, read: make(chan struct{}), past: make(chan struct{})}
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			_ = d.ServeConn(ctx, conn, server.Access{Passwords: []server.Password{{Text: "x"}}})
+		}()
+		go func() { _, _ = io.Copy(io.Discard, theirs) }()
+		fmt.Fprintf(theirs, "x\n")
+		<-conn.read
+		cancel()
+		select {
+		case <-served:
+		case <-time.After(5 * time.Second):
+			theirs.Close()
+			<-served
+			t.Fatal("the session goes on without its listener")
+		}
+		theirs.Close()
+	}
+}
+
+// The socket at a path that somebody else took over meanwhile is left to them.
+func TestUnixSocketOfSomebodyElse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.sock")
+	first, err := server.ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := server.ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the first to end removed the socket of the second: %v", err)
+	}
+	conn.Close()
+	second.Close()
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket stays behind: %v", err)
+	}
+	if err := second.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed twice: %v", err)
 	}
 }

@@ -7,11 +7,12 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"sync"
 )
 
 // ListenUnix makes a unix stream socket that everybody may connect to, mode 0777; who may stay is PeerCredentials' to say.
 // A socket that is in the way is removed, anything else is an error (stock removes whatever there is). The socket is
-// removed when the listener is closed.
+// removed when the listener is closed, unless another one took its place.
 func ListenUnix(path string) (net.Listener, error) {
 	if st, err := os.Lstat(path); err == nil {
 		if st.Mode()&fs.ModeSocket == 0 {
@@ -27,11 +28,34 @@ func ListenUnix(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(path, 0o777); err != nil {
-		ln.Close()
+	u := &unixListener{UnixListener: ln.(*net.UnixListener), path: path}
+	u.SetUnlinkOnClose(false)
+	if u.made, err = os.Lstat(path); err == nil {
+		err = os.Chmod(path, 0o777)
+	}
+	if err != nil {
+		u.Close()
 		return nil, fmt.Errorf("management socket %s: %w", path, err)
 	}
-	return ln, nil
+	return u, nil
+}
+
+// unixListener removes its socket, and no other: a daemon that was started again may be at the path already.
+type unixListener struct {
+	*net.UnixListener
+	path string
+	made fs.FileInfo
+	once sync.Once
+}
+
+// Close implements net.Listener.
+func (u *unixListener) Close() error {
+	u.once.Do(func() {
+		if st, err := os.Lstat(u.path); err == nil && os.SameFile(st, u.made) {
+			_ = os.Remove(u.path) // without the rights it stays, as with stock
+		}
+	})
+	return u.UnixListener.Close()
 }
 
 // ListenTLS wraps a listener. Handshakes run on the goroutine of each session, under its time limit.

@@ -106,23 +106,23 @@ func (s *Server) UpDown(up bool, env []string) {
 // ClientConnect tells that a client gave its credentials and waits for a decision about its first key.
 func (s *Server) ClientConnect(e ClientEvent) {
 	s.undecide(e.CID, e.KID)
-	s.client(mgmt.ClientConnect, ids(e.CID, e.KID), e, true)
+	s.client(mgmt.ClientConnect, ids(e.CID, e.KID), "", e, true)
 }
 
 // ClientReauth tells the same for a renegotiated key.
 func (s *Server) ClientReauth(e ClientEvent) {
 	s.undecide(e.CID, e.KID)
-	s.client(mgmt.ClientReauth, ids(e.CID, e.KID), e, true)
+	s.client(mgmt.ClientReauth, ids(e.CID, e.KID), "", e, true)
 }
 
 // ClientEstablished tells that a client is set up.
 func (s *Server) ClientEstablished(e ClientEvent) {
-	s.client(mgmt.ClientEstablished, ids(e.CID), e, false)
+	s.client(mgmt.ClientEstablished, ids(e.CID), "", e, false)
 }
 
 // ClientDisconnect tells that a client is gone. It ends what was decided about it.
 func (s *Server) ClientDisconnect(e ClientEvent) {
-	s.client(mgmt.ClientDisconnect, ids(e.CID), e, false)
+	s.client(mgmt.ClientDisconnect, ids(e.CID), "", e, false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k := range s.decided {
@@ -132,9 +132,9 @@ func (s *Server) ClientDisconnect(e ClientEvent) {
 	}
 }
 
-// ClientCRResponse hands on a client's answer to a challenge, base64.
+// ClientCRResponse hands on a client's answer to a challenge, base64, which only seats that may decide about clients see.
 func (s *Server) ClientCRResponse(e ClientEvent, response string) {
-	s.client(mgmt.ClientCRResponse, ids(e.CID, e.KID)+","+response, e, true)
+	s.client(mgmt.ClientCRResponse, ids(e.CID, e.KID)+",", response, e, true)
 }
 
 // ClientAddress tells an address or subnet that leads to a client; own marks the client's own address.
@@ -169,9 +169,12 @@ func ids(n ...uint64) string {
 	return string(b)
 }
 
-// client tells a CLIENT block, formatted once for each environment filter in use.
-func (s *Server) client(event, text string, e ClientEvent, info bool) {
-	head := wire.AppendLine(nil, mgmt.KindClient, event+","+text)
+// client tells a CLIENT block, formatted once for each environment filter in use. secret ends the head line for those who may
+// see it.
+func (s *Server) client(event, text, secret string, e ClientEvent, info bool) {
+	heads := [2][]byte{
+		wire.AppendLine(nil, mgmt.KindClient, event+","+text), wire.AppendLine(nil, mgmt.KindClient, event+","+text+secret),
+	}
 	var blocks [filters][2][]byte
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,7 +189,7 @@ func (s *Server) client(event, text string, e ClientEvent, info bool) {
 			if info {
 				peerInfo = e.PeerInfo
 			}
-			*b = wire.AppendEnv(append([]byte(nil), head...), mgmt.KindClient, filterEnv(e.Env, peerInfo, level, secrets == 1))
+			*b = wire.AppendEnv(slices.Clone(heads[secrets]), mgmt.KindClient, filterEnv(e.Env, peerInfo, level, secrets == 1))
 		}
 		s.push(st, essential, *b)
 	}

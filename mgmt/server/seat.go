@@ -18,6 +18,7 @@ import (
 type seat struct {
 	s    *Server
 	conn net.Conn
+	door *door  // through which it came
 	name string // of the other end, for the log
 	out  *queue
 	role mgmt.Role // set before it is attached
@@ -53,8 +54,8 @@ type heldLines struct {
 var ErrRefused = errors.New("management client refused")
 
 // session is the life of one connection: check, TLS, password, commands. It closes conn.
-func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *attempts) error {
-	st := &seat{s: s, conn: conn, name: a.Name, out: newQueue(&s.cfg.Limits), role: mgmt.RoleAdmin}
+func (s *Server) session(ctx context.Context, conn net.Conn, a Access, in *door) error {
+	st := &seat{s: s, conn: conn, door: in, name: a.Name, out: newQueue(&s.cfg.Limits), role: mgmt.RoleAdmin}
 	if st.name == "" {
 		st.name = peerName(conn)
 	}
@@ -67,7 +68,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *at
 			return errors.Join(ErrRefused, err)
 		}
 	}
-	if err := s.enter(); err != nil {
+	if err := s.enter(in); err != nil {
 		s.logf(1, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" refused: "+err.Error())
 		return err
 	}
@@ -76,7 +77,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *at
 		if stranger {
 			stranger = false
 			s.mu.Lock()
-			s.strangers--
+			in.strangers--
 			s.mu.Unlock()
 		}
 	}
@@ -99,14 +100,15 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, wrong *at
 	defer writer.Wait()
 	defer st.finish()
 
-	rest, err := st.login(ctx, a, wrong)
+	rest, err := st.login(ctx, a, &in.wrong)
 	if err != nil {
 		return err
 	}
 	leave()
 	conn.SetDeadline(time.Time{})
-	if st.ending.Load() { // meanwhile
+	if closing, _ := st.out.state(); closing { // meanwhile, and the deadline that would wake the reader was lifted with ours
 		st.limitFlush()
+		return ErrClosed
 	}
 	if err := s.attach(st); err != nil {
 		return err
@@ -132,16 +134,16 @@ func (s *Server) logLeft() {
 }
 
 // enter counts a stranger in.
-func (s *Server) enter() error {
+func (s *Server) enter(in *door) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
 		return ErrClosed
-	case s.strangers >= s.cfg.Limits.Strangers, len(s.seats) >= s.cfg.Limits.Seats:
+	case in.strangers >= s.cfg.Limits.Strangers, in.seats >= s.cfg.Limits.Seats:
 		return errors.Join(ErrRefused, errors.New("too many connections"))
 	}
-	s.strangers++
+	in.strangers++
 	return nil
 }
 
@@ -156,6 +158,7 @@ func (s *Server) attach(st *seat) error {
 	st.id, st.attached = s.lastSeat, true
 	st.envFilter, st.version = s.envFilter, s.version
 	s.seats = append(s.seats, st)
+	st.door.seats++
 	s.push(st, essential, wire.AppendLine(nil, mgmt.KindInfo, Greeting(s.cfg.Version)))
 	for _, p := range s.prompts {
 		s.push(st, essential, p.line(st))
@@ -175,6 +178,7 @@ func (s *Server) detach(st *seat) {
 	st.attached, st.block, st.every = false, nil, 0
 	if i := slices.Index(s.seats, st); i >= 0 {
 		s.seats = slices.Delete(s.seats, i, i+1)
+		st.door.seats--
 	}
 	for _, p := range s.prompts {
 		if g := p.given[st]; g != nil {

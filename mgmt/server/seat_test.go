@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -454,4 +455,75 @@ func FuzzHostileSeat(f *testing.F) {
 		hostile.Close()
 		<-drained
 	})
+}
+
+// Whoever crowds one listener, with connections or with seats, shuts neither another nor the scripts inside the daemon.
+func TestCrowdAtOneListener(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{Limits: server.Limits{Strangers: 2, Seats: 2, WrongDelay: time.Nanosecond}})
+	other := d.ListenTCP(server.Access{Passwords: []server.Password{{Text: "x"}}})
+	inside := func() {
+		t.Helper()
+		known := dial(t, "tcp", other)
+		fmt.Fprintf(known, "x\n")
+		for _, conn := range []net.Conn{known, d.Pipe(server.Access{})} {
+			s := attach(t, conn)
+			s.send("pid")
+			s.until("SUCCESS: pid=")
+			s.send("quit")
+		}
+	}
+	asked := d.ListenTCP(server.Access{Passwords: []server.Password{{Text: "x"}}})
+	for range 2 {
+		c := dial(t, "tcp", asked)
+		defer c.Close()
+		question := make([]byte, len("ENTER PASSWORD:"))
+		if _, err := io.ReadFull(c, question); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside()
+	open := d.ListenTCP(server.Access{Role: mgmt.RoleObserve})
+	for range 2 {
+		attach(t, dial(t, "tcp", open))
+	}
+	inside()
+	refused := dial(t, "tcp", open)
+	defer refused.Close()
+	if n, err := refused.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("a third seat got %d bytes, %v", n, err)
+	}
+}
+
+// What a seat that may only look sets for itself is not what the next one starts with: a monitor cannot keep the variables
+// of a login from whoever decides about it.
+func TestObserverHandsOnNoSettings(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	for _, tt := range []struct {
+		role mgmt.Role
+		want string
+	}{{mgmt.RoleObserve, ">PK_SIGN:ZA=="}, {mgmt.RoleAuth, ">PK_SIGN:ZA==,a"}} {
+		first := attach(t, d.Pipe(server.Access{Role: mgmt.RoleAuth}))
+		first.send("version 2")
+		first.send("env-filter 0")
+		first.until("SUCCESS: env_filter_level=0")
+		looker := attach(t, d.Pipe(server.Access{Role: tt.role}))
+		looker.send("version 3")
+		looker.send("env-filter 3")
+		looker.until("SUCCESS: env_filter_level=3")
+		next := attach(t, d.Pipe(server.Access{Role: mgmt.RoleAuth}))
+		d.ClientConnect(server.ClientEvent{CID: 0, KID: 1, Env: []string{"common_name=c"}})
+		next.until(">CLIENT:CONNECT,0,1")
+		if _, n := next.until(">CLIENT:ENV,END"); (n == 0) != (tt.role == mgmt.RoleAuth) {
+			t.Errorf("after a seat with the role %v: %d variables", tt.role, n)
+		}
+		if err := d.Do("sign d a"); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := next.until(">PK_SIGN:"); got != tt.want {
+			t.Errorf("after a seat with the role %v: %s, want %s", tt.role, got, tt.want)
+		}
+		if err := d.Do("cancel"); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -41,8 +41,8 @@ type Config struct {
 
 // Limits bound what seats may cost. The zero value of a field is its default.
 type Limits struct {
-	Seats      int           // attached at once, all listeners; default 64
-	Strangers  int           // connections without the password yet; default 16
+	Seats      int           // attached at once through one listener; default 64
+	Strangers  int           // connections of one listener without the password yet; default 16
 	Droppable  int           // bytes of LOG and BYTECOUNT lines waiting for one seat; default 1 MiB
 	Essential  int           // bytes of other notifications waiting for one seat; default 4 MiB
 	Replies    int           // bytes of replies waiting for one seat before its commands wait; default 256 KiB
@@ -94,7 +94,6 @@ type Server struct {
 	closed    bool
 	lastSeat  uint64
 	seats     []*seat // attached: greeted, in order of arrival
-	strangers int     // connections that are not seats yet
 	hold      bool
 	envFilter int // what new seats start with
 	version   int // what new seats start with
@@ -210,6 +209,13 @@ type Password struct {
 // LogValue implements slog.LogValuer.
 func (Password) String() string { return "[...]" }
 
+// door is what the connections of one listener share: whoever crowds one or guesses at it does not shut another.
+type door struct {
+	wrong attempts
+
+	strangers, seats int // connections that are not seats yet, and that are; guarded by Server.mu
+}
+
 // Serve accepts clients on ln until ctx ends, the server is closed or ln fails, then closes ln and ends the sessions it
 // brought, and returns when they are over. The error is nil unless ln failed. A tunnel listener is one whose ctx ends
 // with the tunnel.
@@ -228,12 +234,12 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, a Access) error {
 		}
 	})
 	defer cancel()
-	wrong := &attempts{}
+	in := &door{}
 	for delay := time.Duration(0); ; {
 		conn, err := ln.Accept()
 		if err == nil {
 			delay = 0
-			sessions.Go(func() { _ = s.session(ctx, conn, a, wrong) })
+			sessions.Go(func() { _ = s.session(ctx, conn, a, in) })
 			continue
 		}
 		if ctx.Err() != nil {
@@ -257,5 +263,5 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, a Access) error {
 func (s *Server) ServeConn(ctx context.Context, conn net.Conn, a Access) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	return s.session(ctx, conn, a, &attempts{})
+	return s.session(ctx, conn, a, &door{})
 }

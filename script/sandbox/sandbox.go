@@ -48,6 +48,8 @@ func NewState() *lua.LState {
 	keep(L, lua.DebugLibName, "traceback")
 	g.RawSetString(lua.LoadLibName, lua.LNil)
 
+	boundCoroutines(L)
+
 	str := g.RawGetString(lua.StringLibName).(*lua.LTable)
 	str.RawSetString("dump", lua.LNil)
 	L.SetFuncs(str, boundedStrings)

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -190,4 +191,26 @@ func FuzzMatchAgainstPM(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A coroutine that nobody resumes to its end is collected.
+func TestAbandonedCoroutinesAreCollected(t *testing.T) {
+	L := NewState()
+	defer L.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	L.SetContext(ctx)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	if err := L.DoString(`for i = 1, 20000 do local a, b = coroutine.wrap(coroutine.yield), coroutine.create(coroutine.yield) end`); err != nil {
+		t.Fatal(err)
+	}
+	if after := heap(); after > before+2<<20 {
+		t.Errorf("%d bytes are left", after-before)
+	}
 }

@@ -71,9 +71,12 @@ func Run(ctx context.Context, e *env.Env, version string, args []string) int {
 	root.SetOut(e.Out)
 	root.SetErr(e.Err)
 	err := root.ExecuteContext(ctx)
+	if errors.Is(err, context.Canceled) {
+		err = env.ErrInterrupted
+	}
 	code := env.Code(err)
 	var silent lines.Silent
-	if err != nil && !errors.As(err, &silent) && !errors.Is(err, context.Canceled) {
+	if err != nil && !errors.As(err, &silent) {
 		for _, l := range strings.Split(err.Error(), "\n") {
 			fmt.Fprintf(e.Err, "moongate: %s\n", env.Clean(l))
 		}
@@ -90,7 +93,7 @@ scripts for any management port, moongate's or stock OpenVPN's.
 The port is chosen by -a or MOONGATE_ADDR: HOST:PORT, unix:/PATH, /PATH or tls://HOST:PORT.
 
 Exit codes: 0 done, 1 the daemon answered ERROR, 2 wrong usage, 3 daemon not reached or lost,
-4 refused, 5 timed out, 6 the asked-for condition does not hold.`
+4 refused, 5 timed out or interrupted, 6 the asked-for condition does not hold.`
 
 // NewRoot builds the command tree.
 func NewRoot(e *env.Env, version string) *cobra.Command {
@@ -172,10 +175,10 @@ func demoCmd(e *env.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return demo.Run(cmd.Context(), demo.Options{
+			return env.UntilInterrupted(demo.Run(cmd.Context(), demo.Options{
 				Out: e.Out, Err: e.Err, Program: program, Prompt: e.InTTY && e.OutTTY && !noPrompt, Stdin: os.Stdin, Stdout: os.Stdout, Keep: keep,
 				Bold: e.OutTTY && e.Getenv("NO_COLOR") == "",
-			})
+			}))
 		},
 	}
 	cmd.Flags().BoolVar(&keep, "keep", false, "leave the folder with certificates, configurations and logs behind")

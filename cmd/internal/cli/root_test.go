@@ -2,11 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"net"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -17,6 +20,8 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/reload"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/simple"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/status"
+	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
+	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
 // Every command has a synopsis, a description and an example, and starts in the group help shows it in.
@@ -33,6 +38,42 @@ func TestEveryCommandIsDocumented(t *testing.T) {
 		}
 	}
 	walk(root)
+}
+
+// What is interrupted before it was done is not done, unless it was to go on until then.
+func TestInterrupted(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	if err := d.Do("state WAIT"); err != nil {
+		t.Fatal(err)
+	}
+	addr := d.ListenTCP(server.Access{})
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // never greets
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	for _, tt := range []struct {
+		addr, args string
+		code       int
+	}{
+		{addr, "wait --state CONNECTED", 5},
+		{silent.Addr().String(), "wait --state CONNECTED", 5},
+		{silent.Addr().String(), "pid", 5},
+		{silent.Addr().String(), "log", 5},
+		{addr, "log -f", 0},
+		{addr, "events", 0},
+		{addr, "bytecount -f", 0},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		stop := time.AfterFunc(200*time.Millisecond, cancel)
+		var out bytes.Buffer
+		e := &env.Env{In: strings.NewReader(""), Out: &out, Err: &out, Getenv: func(string) string { return "" }}
+		if code := Run(ctx, e, "x", append(strings.Fields(tt.args), "-a", tt.addr)); code != tt.code {
+			t.Errorf("%s: exit code %d, want %d\n%s", tt.args, code, tt.code, out.String())
+		}
+		stop.Stop()
+		cancel()
+	}
 }
 
 // docs/json.md lists the schemas that are printed, no more and no less.

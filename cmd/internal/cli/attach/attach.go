@@ -37,7 +37,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 					return lines.Run(ctx, e, c, e.In)
 				}
 				fmt.Fprintf(e.Out, "%s at %s; Tab completes, Ctrl-D leaves\n", env.Clean(c.Greeting()), e.Target())
-				return repl.Run(ctx, c, repl.Options{HistoryFile: history, Target: e.Target()})
+				return env.UntilInterrupted(repl.Run(ctx, c, repl.Options{HistoryFile: history, Target: e.Target()}))
 			})
 		},
 	}

@@ -161,7 +161,7 @@ const (
 	CodeUsage       = 2 // wrong usage
 	CodeUnreachable = 3 // could not reach or lost the daemon
 	CodeRefused     = 4 // password or role
-	CodeTimeout     = 5 // timed out
+	CodeTimeout     = 5 // timed out, or interrupted before it was done
 	CodeCondition   = 6 // the asked-for condition does not hold
 )
 
@@ -174,11 +174,21 @@ func (e *UsageError) Error() string { return e.Text }
 // Usagef makes a UsageError.
 func Usagef(format string, args ...any) error { return &UsageError{fmt.Sprintf(format, args...)} }
 
-// ErrTimeout means that waiting took too long; ErrCondition that a condition does not hold.
+// ErrTimeout means that waiting took too long; ErrInterrupted that a signal ended it; ErrCondition that a condition does
+// not hold.
 var (
-	ErrTimeout   = errors.New("timed out")
-	ErrCondition = errors.New("the condition does not hold")
+	ErrTimeout     = errors.New("timed out")
+	ErrInterrupted = errors.New("interrupted")
+	ErrCondition   = errors.New("the condition does not hold")
 )
+
+// UntilInterrupted is the error of a command that goes on until it is interrupted: that is its proper end.
+func UntilInterrupted(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
 
 // Exiter is an error that brings its own exit code.
 type Exiter interface{ ExitCode() int }
@@ -190,7 +200,7 @@ func Code(err error) int {
 	var unreachable *client.UnreachableError
 	var exiter Exiter
 	switch {
-	case err == nil || errors.Is(err, context.Canceled):
+	case err == nil:
 		return CodeDone
 	case errors.As(err, &exiter):
 		return exiter.ExitCode()
@@ -199,12 +209,12 @@ func Code(err error) int {
 	case errors.Is(err, client.ErrPassword), errors.Is(err, client.ErrCertificate):
 		return CodeRefused
 	case errors.As(err, &reply):
-		if strings.Contains(reply.Text, "not permitted") || strings.Contains(reply.Text, "role") {
+		if strings.HasPrefix(reply.Text, "the '"+reply.Cmd+"' command is not permitted") {
 			return CodeRefused
 		}
 		return CodeDaemon
 	case errors.Is(err, client.ErrNoGreeting), errors.Is(err, client.ErrTimeout), errors.Is(err, ErrTimeout),
-		errors.Is(err, context.DeadlineExceeded):
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrInterrupted), errors.Is(err, context.Canceled):
 		return CodeTimeout
 	case errors.Is(err, ErrCondition):
 		return CodeCondition

@@ -19,8 +19,13 @@ func TestCode(t *testing.T) {
 		want int
 	}{
 		{nil, CodeDone},
-		{context.Canceled, CodeDone},
+		{UntilInterrupted(context.Canceled), CodeDone},
+		{UntilInterrupted(client.ErrLost), CodeUnreachable},
+		{context.Canceled, CodeTimeout},
+		{ErrInterrupted, CodeTimeout},
 		{&client.ReplyError{Cmd: "kill", Text: "common name 'x' not found"}, CodeDaemon},
+		{&client.ReplyError{Cmd: "kill", Text: "common name 'role model, not permitted' not found"}, CodeDaemon},
+		{&client.ReplyError{Cmd: "kill", Text: "the 'kill' command is not permitted here, it needs the role operate"}, CodeRefused},
 		{Usagef("which?"), CodeUsage},
 		{client.ErrLine, CodeUsage},
 		{&client.UnreachableError{Addr: "x", Err: fmt.Errorf("refused")}, CodeUnreachable},
@@ -35,20 +40,15 @@ func TestCode(t *testing.T) {
 		{ErrCondition, CodeCondition},
 		{exits(42), 42},
 	} {
-		if got := Code(fmt.Errorf("wrapped: %w", wrap(tt.err))); tt.err != nil && got != tt.want {
-			t.Errorf("%v: code %d, want %d", tt.err, got, tt.want)
+		if tt.err != nil {
+			if got := Code(fmt.Errorf("wrapped: %w", tt.err)); got != tt.want {
+				t.Errorf("%v: code %d, want %d", tt.err, got, tt.want)
+			}
 		}
 		if got := Code(tt.err); got != tt.want {
 			t.Errorf("%v: code %d, want %d", tt.err, got, tt.want)
 		}
 	}
-}
-
-func wrap(err error) error {
-	if err == nil {
-		return context.Canceled
-	}
-	return err
 }
 
 func TestCleanKeepsTextAndDropsEscapes(t *testing.T) {

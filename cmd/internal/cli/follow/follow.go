@@ -31,7 +31,9 @@ func NewCmds(e *env.Env) []*cobra.Command {
 			"and byte counts switched on; the log comes with -k LOG. Secrets are left out.",
 		Example: "  moongate events\n  moongate events -k CLIENT -k STATE --json\n  moongate events -k HOLD -n 1",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runEvents(cmd.Context(), e, kinds, count) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return env.UntilInterrupted(runEvents(cmd.Context(), e, kinds, count))
+		},
 	}
 	events.Flags().StringArrayVarP(&kinds, "kind", "k", nil, "only this kind, STATE for instance (repeatable)")
 	events.Flags().IntVarP(&count, "count", "n", 0, "end after so many")
@@ -47,7 +49,11 @@ func NewCmds(e *env.Env) []*cobra.Command {
 			if interval < 1 {
 				return env.Usagef("--interval must be at least 1")
 			}
-			return runByteCount(cmd.Context(), e, interval, follow)
+			err := runByteCount(cmd.Context(), e, interval, follow)
+			if follow {
+				return env.UntilInterrupted(err)
+			}
+			return err
 		},
 	}
 	bytes.Flags().BoolVarP(&follow, "follow", "f", false, "report at each interval")

@@ -42,7 +42,11 @@ func NewCmds(e *env.Env) []*cobra.Command {
 				if o.count < 0 {
 					return env.Usagef("-n must not be negative")
 				}
-				return run(cmd.Context(), e, o)
+				err := run(cmd.Context(), e, o)
+				if o.follow {
+					return env.UntilInterrupted(err)
+				}
+				return err
 			},
 		}
 		cmd.Flags().IntVarP(&o.count, "lines", "n", count, "how many of the newest entries to show")

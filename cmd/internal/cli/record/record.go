@@ -27,7 +27,9 @@ func NewCmds(e *env.Env) []*cobra.Command {
 		Long: "Ask for the daemon's versions, state, log and status, switch all real-time notifications on and write every line with its time to\n" +
 			"FILE until interrupted or the daemon ends. Passwords and tokens are left out.",
 		Example: "  moongate record session.txt --duration 1m", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return runRecord(cmd.Context(), e, args[0], d) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return env.UntilInterrupted(runRecord(cmd.Context(), e, args[0], d))
+		},
 	}
 	rec.Flags().DurationVar(&d, "duration", 0, "end after this long, 0 is never")
 	var listen string
@@ -41,7 +43,7 @@ func NewCmds(e *env.Env) []*cobra.Command {
 			if speed <= 0 {
 				return env.Usagef("--speed must be above 0")
 			}
-			return runReplay(cmd.Context(), e, args[0], listen, speed)
+			return env.UntilInterrupted(runReplay(cmd.Context(), e, args[0], listen, speed))
 		},
 	}
 	rep.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "where to listen: HOST:PORT, unix:/PATH or /PATH")

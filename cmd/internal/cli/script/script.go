@@ -52,14 +52,14 @@ func NewCmds(e *env.Env) []*cobra.Command {
 			if reconnect {
 				o.Redial = func(ctx context.Context) (*client.Client, error) { return redial(ctx, e) }
 			}
-			return e.With(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return env.UntilInterrupted(e.With(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				err := script.RunClient(ctx, c, args[0], o)
 				var own *script.ExitError
 				if errors.As(err, &own) {
 					return exit{own}
 				}
 				return err
-			})
+			}))
 		},
 	}
 	run.Flags().SetInterspersed(true)
