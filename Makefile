@@ -29,6 +29,7 @@ quick: ## tests that need neither root nor the stock daemon
 
 # Everything: units, engines in memory, commands, prompt, examples, and the stock daemon in network
 # namespaces, with the race detector. Installs what is missing first.
+test: export GORACE = atexit_sleep_ms=50 # else every program of a test takes a second to end
 test: deps build ## run everything (Debian, root)
 	$(GO) test -race -parallel 5 -timeout 9m ./...
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./daemon/config ./daemon/tokens
