@@ -100,6 +100,9 @@ func parseFailed(err error, opts *config.Options, env Env) int {
 	if opts != nil && (opts.Log != "" || opts.Syslog) {
 		if lg, lerr := logging.New(logConfig(opts, env)); lerr == nil {
 			defer lg.Close()
+			for _, n := range opts.Notes { // what was noticed before the error
+				lg.Print(n.Verb, n.Flag, n.Text)
+			}
 			for line := range errorLines(oe) {
 				lg.Print(0, "F", line)
 			}
@@ -107,8 +110,12 @@ func parseFailed(err error, opts *config.Options, env Env) int {
 		}
 	}
 	if opts != nil {
-		for _, n := range opts.Notes { // what was noticed before the error
-			if n.Verb <= opts.Verb && !opts.SuppressTimestamps {
+		for _, n := range opts.Notes {
+			switch {
+			case n.Verb > opts.Verb:
+			case opts.SuppressTimestamps:
+				fmt.Fprintln(out, n.Text)
+			default:
 				stamp(out, n.Text)
 			}
 		}

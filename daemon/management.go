@@ -28,12 +28,12 @@ const portSignal = "Signal received from management interface, exiting"
 // connectTimeout bounds the call of management-client.
 const connectTimeout = 5 * time.Second
 
-// openPort opens the management port when the options or a script want one. It returns false when a program that
-// was to be called does not answer, which ends the daemon without an error.
-func (p *process) openPort(ctx context.Context) (bool, error) {
+// makePort makes the management port when the options or a script want one. Nobody can reach it yet, but what is logged from
+// now on is in its history.
+func (p *process) makePort(ctx context.Context) {
 	o := p.opts
 	if len(o.ManagementListen) == 0 && len(scripts(o)) == 0 {
-		return true, nil
+		return
 	}
 	p.port = server.New(server.Config{
 		Controller: p, Title: Title(), LogCache: o.ManagementLogCache, Hold: o.ManagementHold && !onlyTunnel(o),
@@ -44,6 +44,15 @@ func (p *process) openPort(ctx context.Context) (bool, error) {
 		p.port.Log(mgmt.LogEntry{Time: e.Time, Flags: e.Flags, Text: e.Text})
 	})
 	context.AfterFunc(ctx, cancel)
+}
+
+// openPort lets clients at the management port. It returns false when a program that was to be called does not answer, which
+// ends the daemon without an error.
+func (p *process) openPort(ctx context.Context) (bool, error) {
+	if p.port == nil {
+		return true, nil
+	}
+	o := p.opts
 	for _, addr := range o.ManagementListen {
 		access, err := p.access(ctx, addr)
 		if err != nil {

@@ -33,6 +33,7 @@ func TestEarlyCommandsFindDaemonWaiting(t *testing.T) {
 	defer p.close()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
+	p.makePort(ctx)
 	if _, err := p.openPort(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +97,7 @@ func TestPasswordFileWithoutPassword(t *testing.T) {
 			defer p.close()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+			p.makePort(ctx)
 			if _, err := p.openPort(ctx); err == nil || err.Error() != "Error reading password from Management authfile: "+file {
 				t.Errorf("error %v", err)
 			}

@@ -62,7 +62,6 @@ func (p *privileges) drop(logf func(format string, args ...any)) error {
 		if err := syscall.Setgid(p.gid); err != nil {
 			return fmt.Errorf("setgid('%s') failed: %w", p.group, err)
 		}
-		logf("GID set to %s", p.group)
 		if err := syscall.Setgroups(nil); err != nil {
 			return fmt.Errorf("setgroups('%s') failed: %w", p.group, err)
 		}
@@ -72,6 +71,9 @@ func (p *privileges) drop(logf func(format string, args ...any)) error {
 			return fmt.Errorf("setuid('%s') failed: %w", p.user, err)
 		}
 		logf("UID set to %s", p.user)
+	}
+	if p.gid >= 0 {
+		logf("GID set to %s", p.group)
 	}
 	if keep {
 		if keepErr == nil {

@@ -111,6 +111,7 @@ func (p *process) run(ctx context.Context) int {
 	if !p.env.NoSignals {
 		p.catchSignals(ctx)
 	}
+	p.makePort(ctx)
 	if err := p.early(); err != nil {
 		return p.fatal(err)
 	}
@@ -285,9 +286,6 @@ func (p *process) early() error {
 // banner logs what the options have to say, and who we are.
 func (p *process) banner() {
 	for _, n := range p.opts.Notes {
-		if n.Text == client.CachingWarning && !p.opts.ModeServer {
-			continue // the engine says it at the right moment
-		}
 		p.Log(n.Verb, n.Flag, "%s", n.Text)
 	}
 	p.Log(1, "I", "%s", Title())

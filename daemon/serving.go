@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/client"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
@@ -53,6 +54,9 @@ func (p *process) keyPassphrase() (string, error) {
 	defer stop()
 	if err := p.askKeyPassphrase(ctx); err != nil {
 		return "", err
+	}
+	if !p.opts.AuthNocache {
+		p.Log(1, "W", client.CachingWarning)
 	}
 	pass, _ := p.secrets.Passphrase()
 	return pass, nil

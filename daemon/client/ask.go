@@ -54,9 +54,6 @@ func (c *Client) passphrase(ctx context.Context) (string, error) {
 		return "", err
 	}
 	c.secrets.SetPassphrase(pass)
-	if !c.opts.AuthNocache {
-		c.warnCaching()
-	}
 	return pass, nil
 }
 

@@ -82,10 +82,12 @@ type Client struct {
 	challenge *challenge
 	proxyAuth server.Credentials // for the HTTP proxy of this attempt, empty when not known yet
 	upCalled  bool
-	early     bool                    // the tunnel is opened before the connection
-	routesOK  bool                    // of such a tunnel
-	names     map[string][]netip.Addr // looked up in advance (preresolve)
-	replays   replayFile              // replay-persist
+	// saidDelayed: it was told that rights are given up later.
+	saidDelayed bool
+	early       bool                    // the tunnel is opened before the connection
+	routesOK    bool                    // of such a tunnel
+	names       map[string][]netip.Addr // looked up in advance (preresolve)
+	replays     replayFile              // replay-persist
 
 	caching sync.Once
 }
@@ -114,6 +116,13 @@ func (c *Client) state(s mgmt.State) { c.port.State(s) }
 
 // CachingWarning is logged by the engine, once, when the first password is about to be kept; not at start.
 const CachingWarning = "WARNING: this configuration may cache passwords in memory -- use the auth-nocache option to prevent this"
+
+// doubts logs the warnings of the options.
+func (c *Client) doubts() {
+	for _, n := range c.opts.Warnings {
+		c.log(n.Verb, n.Flag, "%s", n.Text)
+	}
+}
 
 // warnCaching says once that passwords stay in memory.
 func (c *Client) warnCaching() { c.caching.Do(func() { c.log(1, "W", CachingWarning) }) }

@@ -32,6 +32,7 @@ func (c *Client) connect(ctx context.Context) engine.Stop {
 
 // prepare does everything up to the first packet. It returns no attempt and the reason when that does not work out.
 func (c *Client) prepare(ctx context.Context) (*attempt, engine.Stop) {
+	c.doubts()
 	if c.opts.AuthUserPass.Enabled && c.secrets.Retry() == mgmt.AuthRetryInteract {
 		if err := c.AskCredentials(ctx); err != nil {
 			return nil, c.failedStep(ctx, err)
@@ -87,10 +88,27 @@ func (c *Client) begin(prof *config.Connection, link transport.Link, remote neti
 		link.Close()
 		return nil, fatal(err)
 	}
+	c.delayed()
 	if a.session != nil {
 		c.state(mgmt.State{Name: mgmt.StateWait})
 	}
 	return a, engine.Stop{}
+}
+
+// delayed says, once, that rights are given up when the tunnel is open.
+func (c *Client) delayed() {
+	if c.saidDelayed || c.early {
+		return
+	}
+	c.saidDelayed = true
+	for _, part := range []struct {
+		asked bool
+		name  string
+	}{{c.opts.Chroot != "", "chroot"}, {c.opts.User != "" || c.opts.Group != "", "UID/GID downgrade"}} {
+		if part.asked {
+			c.log(1, "I", "NOTE: %s will be delayed because of --client, --pull, or --up-delay", part.name)
+		}
+	}
 }
 
 // soft is a restart for a reason of ours.

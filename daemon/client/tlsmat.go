@@ -80,7 +80,13 @@ func (c *Client) tlsOptions(ctx context.Context) (*tlsconf.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Passphrase = func() (string, error) { return c.passphrase(ctx) }
+	o.Passphrase = func() (string, error) {
+		pass, err := c.passphrase(ctx)
+		if err == nil && !c.opts.AuthNocache {
+			c.warnCaching()
+		}
+		return pass, err
+	}
 	if err := c.external(ctx, &o); err != nil {
 		return nil, err
 	}

@@ -91,10 +91,8 @@ func (p *parser) checkFiles() error {
 		fileCheck{option: "--status", source: Source{Path: o.Status}, mode: accessWrite, parent: true},
 		fileCheck{option: "--chroot directory", source: Source{Path: o.Chroot}, mode: accessExec},
 		fileCheck{option: "--tls-export-cert", source: Source{Path: o.TLSExportCert}, mode: accessExec | accessWrite, chroot: true},
-		fileCheck{option: "--client-config-dir", source: Source{Path: o.ClientConfigDir}, mode: accessExec, chroot: true})
-	if o.ModeServer {
-		checks = append(checks, fileCheck{option: "Temporary directory (--tmp-dir)", source: Source{Path: o.TmpDir}, mode: accessExec | accessWrite, chroot: true})
-	}
+		fileCheck{option: "--client-config-dir", source: Source{Path: o.ClientConfigDir}, mode: accessExec, chroot: true},
+		fileCheck{option: "Temporary directory (--tmp-dir)", source: Source{Path: o.TmpDir}, mode: accessExec | accessWrite, chroot: true})
 	var wrong []string
 	seen := make(map[string]bool)
 	for _, c := range checks {

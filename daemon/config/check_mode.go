@@ -143,56 +143,61 @@ func (p *parser) checkNoServer() error {
 	return nil
 }
 
-// warnings says what is allowed but doubtful.
+// warnings says what is allowed but doubtful, in stock's order.
 func (p *parser) warnings() error {
 	o := p.o
-	if o.ModeServer {
-		if o.PingRestart == 0 && o.PingExit == 0 {
-			p.warn("WARNING: --keepalive option is missing from server config")
-		}
-		if o.VerifyClientCert != "require" {
-			p.warn("WARNING: POTENTIALLY DANGEROUS OPTION --verify-client-cert none|optional may accept clients which do not present a certificate")
-		}
-		if o.DuplicateCN && o.ClientConfigDir != "" {
-			p.warn("WARNING: using --duplicate-cn and --client-config-dir together is probably not what you want")
-		}
-		if o.DuplicateCN && o.PoolPersist != "" {
-			p.warn("WARNING: --ifconfig-pool-persist will not work with --duplicate-cn")
+	for _, m := range o.ManagementListen {
+		if m.Unix == "" && m.open() {
+			p.note(0, "W", "WARNING: Using --management on a TCP port WITHOUT passwords is STRONGLY discouraged and considered insecure")
+			break
 		}
 	}
+	if o.ModeServer && o.VerifyClientCert != "require" {
+		p.note(0, "W", "WARNING: POTENTIALLY DANGEROUS OPTION --verify-client-cert none|optional may accept clients which do not present a certificate")
+	}
+	if o.state.tcpNodelay && !o.ModeServer {
+		p.note(0, "W", "WARNING: setting tcp-nodelay on the client side will not affect the server. To have TCP_NODELAY in both direction use "+
+			"tcp-nodelay in the server configuration instead.")
+	}
+
 	if o.Ping > 0 && o.PingRestart == 0 && o.PingExit == 0 {
-		p.warn("WARNING: --ping should normally be used with --ping-restart or --ping-exit")
+		p.doubt("WARNING: --ping should normally be used with --ping-restart or --ping-exit")
 	}
 	if o.User != "" || o.Group != "" || o.Chroot != "" {
 		if !o.PersistTun {
-			p.warn("WARNING: you are using user/group/chroot/setcon without persist-tun -- this may cause restarts to fail")
+			p.doubt("WARNING: you are using user/group/chroot/setcon without persist-tun -- this may cause restarts to fail")
 		}
 		if !o.PersistKey {
-			p.warn("WARNING: you are using user/group/chroot/setcon without persist-key -- this may cause restarts to fail")
+			p.doubt("WARNING: you are using user/group/chroot/setcon without persist-key -- this may cause restarts to fail")
 		}
 	}
 	if o.Pull && o.Ifconfig.Set() {
-		p.warn("WARNING: using --pull/--client and --ifconfig together is probably not what you want")
+		p.doubt("WARNING: using --pull/--client and --ifconfig together is probably not what you want")
+	}
+	if o.ModeServer {
+		if o.DuplicateCN && o.ClientConfigDir != "" {
+			p.doubt("WARNING: using --duplicate-cn and --client-config-dir together is probably not what you want")
+		}
+		if o.DuplicateCN && o.PoolPersist != "" {
+			p.doubt("WARNING: --ifconfig-pool-persist will not work with --duplicate-cn")
+		}
+		if o.PingRestart == 0 && o.PingExit == 0 {
+			p.doubt("WARNING: --keepalive option is missing from server config")
+		}
 	}
 	if o.TLSClient && o.RemoteCertTLS == "" && o.RemoteCertEKU == "" && o.VerifyX509Name == "" && o.TLSVerify == "" && o.NSCertType == "" &&
 		len(o.VerifyHash) == 0 && len(o.PeerFingerprint) == 0 {
-		p.warn("WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.")
+		p.doubt("WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.")
 	}
-	if (o.AuthUserPass.Enabled || o.AskPass.Set() || o.AskPassAsk) && !o.AuthNocache {
-		p.warn("WARNING: this configuration may cache passwords in memory -- use the auth-nocache option to prevent this")
-	}
-	for _, m := range o.ManagementListen {
-		if m.Unix == "" && m.open() {
-			p.warn("WARNING: Using --management on a TCP port WITHOUT passwords is STRONGLY discouraged and considered insecure")
-			break
-		}
+	if o.NSCertType != "" {
+		p.doubt("WARNING: --ns-cert-type is DEPRECATED.  Use --remote-cert-tls instead.")
 	}
 	if script := o.Up + o.Down + o.RouteUp + o.RoutePreDown + o.IPChange + o.TLSVerify + o.ClientConnect + o.ClientDisconnect +
 		o.LearnAddress + o.AuthUserPassVerify + o.TLSCryptV2Verify + o.ClientCRResponse; script != "" {
 		if o.ScriptSecurity >= 2 {
-			p.warn("NOTE: the current --script-security setting may allow this configuration to call user-defined scripts")
+			p.doubt("NOTE: the current --script-security setting may allow this configuration to call user-defined scripts")
 		} else {
-			p.warn("NOTE: starting with OpenVPN 2.1, '--script-security 2' or higher is required to call user-defined scripts or executables")
+			p.doubt("NOTE: starting with OpenVPN 2.1, '--script-security 2' or higher is required to call user-defined scripts or executables")
 		}
 	}
 	if o.state.configStdin && o.RemapUSR1 == "SIGHUP" {

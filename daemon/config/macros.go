@@ -28,8 +28,6 @@ func (p *parser) macros() error {
 		o.TCPNoDelay = true
 		if o.ModeServer {
 			o.Push = append(o.Push, "socket-flags TCP_NODELAY")
-		} else {
-			p.warn("WARNING: --tcp-nodelay is only for servers: use --socket-flags TCP_NODELAY")
 		}
 	}
 	return nil

@@ -35,8 +35,10 @@ type Options struct {
 	// Tool is set when the command line asks for something else than a tunnel.
 	Tool Tool
 
-	// Notes are what Parse has to say at start, in order, once logging is set up.
-	Notes []Note
+	// Notes are what Parse has to say at start, in order, once logging is set up; Warnings what is allowed but doubtful, at each
+	// start of an instance.
+	Notes    []Note
+	Warnings []Note
 
 	directives []Directive // what was read, for Diff and the parameter dump
 	state      parseState  // what the rules need between parsing and checking
@@ -485,6 +487,6 @@ func (o *Options) Clone() *Options {
 	c.Push = slices.Clone(o.Push)
 	c.DataCiphers = slices.Clone(o.DataCiphers)
 	c.X509Track = slices.Clone(o.X509Track)
-	c.Notes = slices.Clone(o.Notes)
+	c.Notes, c.Warnings = slices.Clone(o.Notes), slices.Clone(o.Warnings)
 	return &c
 }

@@ -56,6 +56,11 @@ func (p *parser) note(verb int, flag, format string, args ...any) {
 
 func (p *parser) warn(format string, args ...any) { p.note(1, "W", format, args...) }
 
+// doubt adds to what is to be said at each start of an instance, whatever the verbosity.
+func (p *parser) doubt(format string, args ...any) {
+	p.o.Warnings = append(p.o.Warnings, Note{Flag: "W", Text: sprintf(format, args)})
+}
+
 // sprintf leaves alone a text that has no verbs for its arguments.
 func sprintf(format string, args []any) string {
 	if !strings.Contains(format, "%") {

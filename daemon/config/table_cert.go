@@ -68,7 +68,6 @@ func certificateRows() []row {
 				return errorf("--ns-cert-type must be 'client' or 'server'")
 			}
 			p.o.NSCertType = a[0]
-			p.warn("WARNING: --ns-cert-type is DEPRECATED.  Use --remote-cert-tls instead.")
 			return nil
 		}},
 		{"verify-hash", 1, 2, inMain | inline, 0, func(p *parser, a []string) error {

@@ -84,13 +84,13 @@ func (p *parser) tool(a []string) error {
 func oddRows() []row {
 	rows := []row{
 		{"disable-dco", 0, many, unruled, 0, ignored},
-		{"tun-ipv6", 0, 0, unruled, 0, ignored},
+		{"tun-ipv6", 0, 0, unruled, 0, warned("Note: option %s is ignored because modern operating systems do not need special IPv6 tun handling anymore.")},
 		{"memstats", 1, 1, inMain, 0, ignored},
 		{"fast-io", 0, 0, inMain, 0, ignored},
 		{"gremlin", 1, 1, inMain, 0, warned("WARNING: --%s is ignored")},
 		{"route-method", 1, 1, mainPush, classRouteExtras, ignored},
 		{"iproute", 1, 1, inMain, 0, warned("WARNING: --%s is ignored: routes are set without external programs")},
-		{"max-routes", 0, 1, unruled, 0, warned("DEPRECATED OPTION: --max-routes option ignored.The number of routes is unlimited as of OpenVPN 2.4. This option will be removed in a future version, please remove it from your configuration.")},
+		{"max-routes", 0, 1, unruled, 0, warned("DEPRECATED OPTION: --max-routes option ignored. The number of routes is unlimited as of OpenVPN 2.4. This option will be removed in a future version, please remove it from your configuration.")},
 		{"hash-size", 2, 2, inMain, 0, func(p *parser, a []string) error {
 			for _, s := range a {
 				if n, err := strconv.Atoi(s); err != nil || n < 1 {

@@ -51,7 +51,7 @@ func (s *Server) announceSocket(set *setup) {
 		family = "6"
 	}
 	if set.prof.Proto.Family() == 0 {
-		s.logLine("", 1, "", "Could not determine IPv4/IPv6 protocol. Using AF_INET%s", family)
+		s.logLine("", 0, "W", "Could not determine IPv4/IPv6 protocol. Using AF_INET%s", family)
 	}
 }
 

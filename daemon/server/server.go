@@ -167,6 +167,9 @@ func fatal(err error) engine.Stop {
 
 // serve is one instance of the server: device up, sockets, clients, everything down.
 func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
+	for _, n := range s.opts.Load().Warnings {
+		s.logLine("", n.Verb, n.Flag, "%s", n.Text)
+	}
 	set, err := s.material()
 	if err != nil {
 		return fatal(err)

@@ -84,7 +84,7 @@ func (s *Server) ask(ctx context.Context, p *prompt, waiting string) error {
 	s.mu.Unlock()
 	s.begin()
 	if alone {
-		s.logf(1, "", waiting)
+		s.logf(3, "", waiting)
 	}
 	var err error
 	select {

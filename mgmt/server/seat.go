@@ -91,7 +91,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, in *door)
 		}
 	}
 	if !a.Dialed {
-		s.logf(1, "", "MANAGEMENT: Client connected from "+st.name)
+		s.logf(3, "", "MANAGEMENT: Client connected from "+st.name)
 	}
 	defer s.logLeft()
 
@@ -129,7 +129,7 @@ func (s *Server) logLeft() {
 	closed := s.closed
 	s.mu.Unlock()
 	if !closed {
-		s.logf(1, "", "MANAGEMENT: Client disconnected")
+		s.logf(3, "", "MANAGEMENT: Client disconnected")
 	}
 }
 
