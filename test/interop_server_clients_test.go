@@ -3,6 +3,7 @@
 package test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"os"
 	"strings"
@@ -479,5 +480,45 @@ func TestServerRenewals(t *testing.T) {
 			}
 			terminate(t, s)
 		})
+	}
+}
+
+// An address that a client has said goodbye from is free for the next one at once, as behind a router that uses a port again.
+// Until then it is nobody else's.
+func TestServerAddressUsedAgain(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.issue(t, "other", pki.Spec{Name: "client2"})
+	s := l.ourServer(t)
+	conn := openUDP(t, l.client, "10.99.0.2:4444", "10.99.0.1:1194")
+	first, err := l.newPuppet(conn, "V4", usual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.session.Close()
+	if err := first.play(5*time.Second, func() bool { return first.told("PUSH_REPLY") }); err != nil {
+		t.Fatal(err)
+	}
+	cert, err := tls.LoadX509KeyPair(l.file("other.crt"), l.file("other.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := func(limit time.Duration) bool {
+		p, err := newPuppet(conn, cert, "V4", usual)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.session.Close()
+		return p.play(limit, func() bool { return p.told("PUSH_REPLY") }) == nil
+	}
+	from := s.Lines()
+	if next(2 * time.Second) {
+		t.Error("another client took the address over")
+	}
+	s.WaitLineAfter(t, from, "TLS Error: another client started a session at the address of 'client1'", upLimit)
+	_ = first.session.SendText("EXIT")
+	_ = first.play(2*time.Second, func() bool { return strings.Contains(s.Log(), "CC-EEN exit message received by peer") })
+	if !next(4 * time.Second) { // before the first would have been forgotten
+		t.Error("the address is not free")
 	}
 }

@@ -252,15 +252,18 @@ func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 }
 
 // supersede puts a rival that is authorised in the place of the instance it came from, and reports whether it may: it
-// has to be the same client.
+// has to be the same client, unless that one is about to go anyway.
 func (h *hub) supersede(r *instance) bool {
 	i := r.rivalOf
-	if i.phase >= authorised && (i.chain != r.chain || i.commonName != r.commonName || i.commonName == "" && i.username != r.username) {
+	same := i.chain == r.chain && i.commonName == r.commonName && (i.commonName != "" || i.username == r.username)
+	if !same && i.phase >= authorised && i.closeAt.IsZero() {
 		h.log(r, 1, "", "TLS Error: another client started a session at the address of '%s'", i.commonName)
 		return false
 	}
 	i.rival, r.rivalOf = nil, nil
-	i.heir = r
+	if same || i.phase < authorised {
+		i.heir = r
+	}
 	h.remove(i)
 	return h.table.add(r)
 }
