@@ -141,3 +141,15 @@ func FuzzClientConfig(f *testing.F) {
 		}
 	})
 }
+
+// A line that is too long is wrong as a whole, however long: its end is not executed.
+func TestEndOfALongLine(t *testing.T) {
+	o := mustParse(t, minimalServer)
+	for _, n := range []int{300, 4090, 4096, 5000, 20000} {
+		c := o.NewClientConfig()
+		errs := o.ParseClientConfig(c, "f", []byte("push \""+strings.Repeat("x", n)+"\" \"\niroute 10.0.0.0 255.0.0.0\n"))
+		if len(errs) != 1 || errs[0].Line != 1 || len(c.Iroutes) != 1 {
+			t.Errorf("%d bytes: %v, %v", n, errs, c.Iroutes)
+		}
+	}
+}

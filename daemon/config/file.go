@@ -44,6 +44,9 @@ func (l *lines) next() (string, error) {
 		case errors.Is(err, bufio.ErrBufferFull):
 			if !l.raw && b.Len() > maxLine {
 				l.n++
+				for errors.Is(err, bufio.ErrBufferFull) { // its end is no line of its own
+					_, err = l.r.ReadSlice('\n')
+				}
 				return "", l.tooLong(b.String())
 			}
 			if b.Len() > maxBlock {
