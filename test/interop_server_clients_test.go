@@ -522,3 +522,21 @@ func TestServerAddressUsedAgain(t *testing.T) {
 		t.Error("the address is not free")
 	}
 }
+
+// A script that thinks long about a client's key is asked once, and the client counts once for connect-freq.
+func TestServerAsksAboutAKeyOnce(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	v2Keys(t, l)
+	record := l.file("asked")
+	hook := l.script(t, "hook.sh", "echo asked >>"+record+"\nsleep 3")
+	s := l.ourServer(t, "--tls-crypt-v2", "v2s.key", "--tls-crypt-v2-verify", hook, "--script-security", "2", "--connect-freq", "1", "60")
+	c := stock(t, l.client, l.clientArgs("--tls-crypt-v2", l.file("v2c.key")))
+	c.WaitLine(t, up, upLimit)
+	if got := fileText(record); got != "asked\n" {
+		t.Errorf("the script was asked: %q", got)
+	}
+	ping(t, l.client, "10.8.0.1", 3, 1, "0.05")
+	terminate(t, c)
+	terminate(t, s)
+}

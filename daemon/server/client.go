@@ -136,13 +136,15 @@ func (h *hub) newcomer(n newcomer, now time.Time) {
 	switch {
 	case n.follows: // its client was not let in
 		return
+	case h.verifying[n.from]: // the client says it again while the script thinks
+		return
 	case !h.leaving.IsZero():
 		h.logAt(n.from, 1, "", "MULTI: Connection attempt from %s ignored while server is shutting down", h.set.fullAddress(n.from))
 		return
 	case len(h.instances) >= h.set.MaxClients:
 		h.logAt(n.from, 1, "", "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
 		return
-	case n.proved && !h.creation.Allow(now):
+	case n.proved && !n.metadataGood && !h.creation.Allow(now):
 		h.logAt(n.from, 1, "", "Connection Attempt exceeded --connect-freq")
 		return
 	}
@@ -151,13 +153,19 @@ func (h *hub) newcomer(n newcomer, now time.Time) {
 		return
 	}
 	if set := h.set; set.TLSCryptV2Verify != "" && n.first.ClientKey != nil && !n.metadataGood {
+		h.verifying[n.from] = true
 		h.beside(hookDeadline, func(ctx context.Context) func() {
-			if err := h.verifyMetadata(ctx, set, n.first.Metadata); err != nil {
+			err := h.verifyMetadata(ctx, set, n.first.Metadata)
+			if err != nil {
 				h.limitedLog(realAddress(n.from.Addr), 1, "W", "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
-				return nil
 			}
-			n.metadataGood = true
-			return func() { h.newcomer(n, time.Now()) }
+			return func() {
+				delete(h.verifying, n.from)
+				if err == nil {
+					n.metadataGood = true
+					h.newcomer(n, time.Now())
+				}
+			}
 		})
 		return
 	}
@@ -255,7 +263,7 @@ func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 // has to be the same client, unless that one is about to go anyway.
 func (h *hub) supersede(r *instance) bool {
 	i := r.rivalOf
-	same := i.chain == r.chain && i.commonName == r.commonName && (i.commonName != "" || i.username == r.username)
+	same := sameClient(i, r)
 	if !same && i.phase >= authorised && i.closeAt.IsZero() {
 		h.log(r, 1, "", "TLS Error: another client started a session at the address of '%s'", i.commonName)
 		return false
@@ -266,6 +274,12 @@ func (h *hub) supersede(r *instance) bool {
 	}
 	h.remove(i)
 	return h.table.add(r)
+}
+
+// sameClient reports whether two instances are of one client, who may have logged in as somebody else meanwhile: the same
+// certificates, where there are any, and the same name.
+func sameClient(a, b *instance) bool {
+	return a.chain == b.chain && a.commonName == b.commonName && (a.commonName != "" || a.username == b.username)
 }
 
 // closeSession ends a session without waiting for a handshake or a hook of it.

@@ -9,14 +9,15 @@ import (
 
 // float moves a client to the address an authentic data packet of it came from.
 //
-// Rule: wire notes, "Float". A live client at that address stays when it is another one; the same one is replaced.
+// Rule: wire notes, "Float". Whoever is at that address stays when it is another client, or nobody knows yet which: any client could
+// write that address on its packets. The same one is replaced.
 func (h *hub) float(i *instance, to transport.Peer) {
 	from := *i.peer.Load()
 	if i.phase != established || from == to || i.link.RemoteAddr().IsValid() {
 		return
 	}
 	if other := h.table.byPeer(to); other != nil && other != i {
-		if other.phase != handshake && other.chain != i.chain {
+		if other.phase == handshake || !sameClient(other, i) || other.username != i.username {
 			h.log(i, 1, "", "Disallow float to an address taken by another client %s", h.set.fullAddress(to))
 			return
 		}

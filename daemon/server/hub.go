@@ -12,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
+	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
 // Queues of the hub. What does not fit is dropped: peers repeat control packets.
@@ -48,7 +49,8 @@ type hub struct {
 		pool, stale, lost time.Time
 		handshakes        int // as of the last sweep
 	}
-	instances map[uint64]*instance // by cid
+	instances map[uint64]*instance    // by cid
+	verifying map[transport.Peer]bool // newcomers about whom tls-crypt-v2-verify is asked
 	byName    map[string]map[*instance]struct{}
 	due       deadlines
 	nextCID   uint64

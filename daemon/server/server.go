@@ -216,7 +216,7 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 // newHub makes the control plane of an instance.
 func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	h := &hub{
-		Server: s, set: set, boot: set, proto: ctrlwrap.NewPrototype(set.wrap), occ: set.occ(), instances: make(map[uint64]*instance), turns: make(turns),
+		Server: s, set: set, boot: set, proto: ctrlwrap.NewPrototype(set.wrap), occ: set.occ(), instances: make(map[uint64]*instance), verifying: make(map[transport.Peer]bool), turns: make(turns),
 		byName: make(map[string]map[*instance]struct{}), table: newTable(set.MaxClients), routes: new(forward.Table[*instance]),
 		stations: new(forward.Stations[*instance]), packets: make(chan controlPacket, packetQueue),
 		arrive: make(chan newcomer, packetQueue), calls: make(chan func(), callQueue), gone: make(chan struct{}),

@@ -1,0 +1,47 @@
+package server
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+)
+
+// A client that writes another one's address on its packets neither gets its place nor puts it out, whatever they have in
+// common: no certificates at all, or one for everybody.
+func TestFloatToAddressInUse(t *testing.T) {
+	from := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:1000")}
+	to := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.2:1000")}
+	for name, there := range map[string]struct {
+		phase    phase
+		cn, user string
+	}{
+		"another name":     {established, "b", "b"},
+		"another login":    {established, "a", "b"},
+		"in its handshake": {handshake, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &Server{deps: Deps{Log: logging.Discard()}, total: new(engine.Totals)}
+			h := &hub{Server: s, set: &setup{Options: new(config.Options)}, table: newTable(2), instances: make(map[uint64]*instance), limiter: newLimiter()}
+			i, other := &instance{}, &instance{}
+			i.phase, i.commonName, i.username, i.link = established, "a", "a", &near{}
+			other.phase, other.commonName, other.username, other.link = there.phase, there.cn, there.user, &near{}
+			i.peer.Store(&from)
+			other.peer.Store(&to)
+			if !h.table.add(i) || !h.table.add(other) {
+				t.Fatal("no room")
+			}
+			h.float(i, to)
+			if h.table.byPeer(to) != other || h.table.byPeer(from) != i || *i.peer.Load() != from || other.phase == gone {
+				t.Error("the address changed hands")
+			}
+			free := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.3:1000")}
+			if h.float(i, free); h.table.byPeer(free) != i {
+				t.Error("a free address is refused")
+			}
+		})
+	}
+}
