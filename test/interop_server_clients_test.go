@@ -4,6 +4,7 @@ package test
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
 var labHosts atomic.Int32
@@ -538,5 +540,41 @@ func TestServerAsksAboutAKeyOnce(t *testing.T) {
 	}
 	ping(t, l.client, "10.8.0.1", 3, 1, "0.05")
 	terminate(t, c)
+	terminate(t, s)
+}
+
+// A client that begins anew gets through although somebody writes its address on packets of other sessions.
+func TestServerRestartAmongForgeries(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := l.ourServer(t)
+	conn := openUDP(t, l.client, "10.99.0.2:4444", "10.99.0.1:1194")
+	first, err := l.newPuppet(conn, "V4", usual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.session.Close()
+	if err := first.play(5*time.Second, func() bool { return first.told("PUSH_REPLY") }); err != nil {
+		t.Fatal(err)
+	}
+	again, err := l.newPuppet(conn, "V4", usual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.session.Close()
+	if err := again.play(5*time.Second, func() bool { return strings.Contains(s.Log(), "TLS: Initial packet") }); err != nil {
+		t.Fatal(err)
+	}
+	for n := range uint64(20) {
+		for _, op := range []wire.Opcode{wire.OpControlV1, wire.OpControlHardResetClientV2, wire.OpAckV1} {
+			pkt := binary.BigEndian.AppendUint64([]byte{byte(op) << 3}, n+1)
+			if _, err := conn.Write(append(pkt, 0, 0, 0, 0, 0)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := again.play(5*time.Second, func() bool { return again.told("PUSH_REPLY") }); err != nil {
+		t.Errorf("it did not get through: %v", err)
+	}
 	terminate(t, s)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
 // phase is how far a client has come.
@@ -237,11 +238,11 @@ func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 		return false // a stream has one session
 	}
 	f, err := h.proto.Verify(p.b)
-	if err != nil || f.Session == i.session.Peer() {
+	if err != nil || f.Session == i.session.Peer() || f.Op != wire.OpControlHardResetClientV2 && f.Op != wire.OpControlHardResetClientV3 {
 		return false
 	}
 	if i.rival != nil {
-		if f.Session == i.rival.session.Peer() {
+		if f.Session == i.rival.session.Peer() || now.Sub(i.rival.since) < rivalChance {
 			return false
 		}
 		h.remove(i.rival)
@@ -258,6 +259,9 @@ func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 	h.step(r, now)
 	return true
 }
+
+// rivalChance is how long a rival is not replaced by the next one: resets may be forged, and each makes a session.
+const rivalChance = time.Second
 
 // supersede puts a rival that is authorised in the place of the instance it came from, and reports whether it may: it
 // has to be the same client, unless that one is about to go anyway.
