@@ -264,6 +264,29 @@ func TestServerIssuesTokens(t *testing.T) {
 	terminate(t, s)
 }
 
+// A further step may be asked for at a renewal, however old the session is.
+func TestServerPendingAtRenewal(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	sock := l.file("mgmt.sock")
+	s := l.ourServer(t, "--management", sock, "unix", "--management-client-auth", "--hand-window", "5", "--reneg-sec", "8")
+	d := &desk{t, manage(t, sock), nil}
+	d.events = d.m.Subscribe(mgmt.KindClient)
+	c := stock(t, l.client, l.clientArgs("--auth-user-pass", l.login(t, "user1", "pass"), "--reneg-sec", "60"))
+	cid, kid, _ := d.login()
+	do(t, d.m, "client-auth-nt", cid, kid)
+	c.WaitLine(t, up, upLimit)
+	cid, kid, _ = d.login()
+	from := s.Lines()
+	do(t, d.m, "client-pending-auth", cid, kid, "CR_TEXT:R,E:Code", "4")
+	s.WaitLineAfter(t, from, "AUTH_PENDING,timeout 4", upLimit)
+	time.Sleep(1500 * time.Millisecond) // longer than between two looks at what is overdue
+	do(t, d.m, "client-auth-nt", cid, kid)
+	ping(t, l.client, "10.8.0.1", 20, 0, "0.05")
+	terminate(t, c)
+	terminate(t, s)
+}
+
 // The management port decides: it admits with options, refuses with a reason, and asks for a further step.
 func TestServerAsksTheManagementPort(t *testing.T) {
 	t.Parallel()

@@ -408,7 +408,7 @@ func (h *hub) pending(i *instance, kid uint64, extra string, timeout time.Durati
 			continue
 		}
 		most := max(h.set.RenegSec/2, h.set.HandWindow)
-		timeout = min(timeout, most-now.Sub(i.since))
+		timeout = max(0, min(timeout, most-now.Sub(i.keySince)))
 		l.limit = now.Add(timeout)
 		msg := "AUTH_PENDING"
 		if i.info.Has(protoAuthPending) {
