@@ -100,14 +100,14 @@ func (h *hub) verifyMetadata(ctx context.Context, set *setup, metadata []byte) e
 	return h.script(ctx, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
 }
 
-// response hands on a client's answer to a challenge.
+// response hands on a client's answer to a challenge. A script may refuse the login the answer is for, until it is decided about.
 func (h *hub) response(i *instance, text string) {
 	env := h.env(i)
 	h.port.ClientCRResponse(h.clientEvent(i, env), text)
 	if h.set.ClientCRResponse == "" {
 		return
 	}
-	set := h.set
+	set, kid := h.set, i.lastKID
 	h.beside(hookDeadline, func(ctx context.Context) func() {
 		files, err := newExchange(set.TmpDir, "cr")
 		if err == nil {
@@ -121,6 +121,12 @@ func (h *hub) response(i *instance, text string) {
 			return nil
 		}
 		h.logLine("", 1, "W", "%v", err)
-		return func() { h.refuse(i, 0, &refusal{log: "challenge response refused"}, time.Now()) }
+		return func() {
+			for k := range i.logins {
+				if l := &i.logins[k]; kid != 0 && l.kid == kid {
+					h.verdict(i, uint8(k), kid, judgeScript, &refusal{log: "challenge response refused"}, time.Now())
+				}
+			}
+		}
 	})
 }
