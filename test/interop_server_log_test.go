@@ -162,7 +162,7 @@ var situations = []situation{
 		g.connect(t, "--auth-user-pass", g.login(t, "user1", "pass")).WaitLine(t, "AUTH_FAILED", upLimit)
 		g.await(t, "client-instance")
 	}},
-	{name: "token", server: []string{"--script-security", "2", "--auth-user-pass-verify", "ok.sh", "via-file", "--auth-gen-token", "--reneg-sec", "4", "4", "--hand-window", "2"}, play: func(t *testing.T, g *logStage) {
+	{name: "token", server: []string{"--script-security", "2", "--auth-user-pass-verify", "ok.sh", "via-file", "--auth-gen-token", "--reneg-sec", "6", "6", "--hand-window", "2"}, play: func(t *testing.T, g *logStage) {
 		c := g.connect(t, "--auth-user-pass", g.login(t, "user1", "pass"), "--explicit-exit-notify", "1")
 		g.await(t, "auth-token authentication succeeded")
 		g.await(t, "Control Channel: TLSv")
