@@ -10,6 +10,14 @@ import (
 	"golang.org/x/term"
 )
 
+// ask asks at the terminal for what an engine needs. Whoever is at the management port is served meanwhile.
+func (p *process) ask(ctx context.Context, prompt string, echo bool) (string, error) {
+	if p.port != nil {
+		p.port.Begin()
+	}
+	return p.console(ctx, prompt, echo)
+}
+
 // console asks a person: on the controlling terminal, else on standard input when that is one. It ends with ctx.
 func (p *process) console(ctx context.Context, prompt string, echo bool) (string, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)

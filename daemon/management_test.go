@@ -104,3 +104,42 @@ func TestPasswordFileWithoutPassword(t *testing.T) {
 		})
 	}
 }
+
+// While somebody is asked at the terminal for what an engine needs, the port answers: a script in the daemon would give up.
+func TestPortAnswersBesideTheTerminal(t *testing.T) {
+	sock := filepath.Join(t.TempDir(), "port.sock")
+	opts, err := config.Parse([]string{
+		"--client", "--dev", "tun", "--remote", "127.0.0.1", "--auth-user-pass", "--ca", "x", "--management", sock, "unix",
+	}, config.Env{SkipFiles: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newProcess(nil, opts, Env{Stdout: io.Discard, NoSignals: true}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p.makePort(ctx)
+	if _, err := p.openPort(ctx); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("unix", sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "pid\nexit\n"); err != nil {
+		t.Fatal(err)
+	}
+	asking, stop := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer stop()
+	if _, err := p.ask(asking, "Enter Auth Username:", true); err == nil {
+		t.Error("nobody is at the terminal, and answered")
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if all, err := io.ReadAll(conn); err != nil || !strings.Contains(string(all), "SUCCESS: pid=") {
+		t.Errorf("%q, %v", all, err)
+	}
+}

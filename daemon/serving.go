@@ -75,7 +75,7 @@ func (p *process) askKeyPassphrase(ctx context.Context) error {
 	case p.opts.ManagementQueryPasswords && p.port != nil:
 		pass, err = p.port.AskPassword(ctx, mgmt.SecretPrivateKey)
 	default:
-		pass, err = p.console(ctx, "Enter Private Key Password:", false)
+		pass, err = p.ask(ctx, "Enter Private Key Password:", false)
 	}
 	if err != nil {
 		return err
