@@ -578,3 +578,22 @@ func TestServerRestartAmongForgeries(t *testing.T) {
 	}
 	terminate(t, s)
 }
+
+// A server leaves at once although a script judges a certificate.
+func TestServerLeavesWhileAScriptThinks(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	record := l.file("asked")
+	s := l.ourServer(t, "--script-security", "2", "--tls-verify", l.script(t, "think.sh", "echo asked >>"+record+"\nsleep 25"))
+	stock(t, l.client, l.clientArgs())
+	for deadline := time.Now().Add(upLimit); fileText(record) == ""; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the script was not asked")
+		}
+	}
+	start := time.Now()
+	terminate(t, s)
+	if d := time.Since(start); d > 3*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}

@@ -52,7 +52,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 			defer os.Remove(path) //nolint:errcheck // somebody may have moved it
 			env = env.With("peer_cert=" + path)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), hookDeadline)
+		ctx, cancel := context.WithTimeout(h.working, hookDeadline)
 		defer cancel()
 		call := hooks.Call{
 			Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(set.TLSVerify, ",", " "),

@@ -39,7 +39,8 @@ type hub struct {
 	limiter     *limiter
 	streams     streams
 	hooks       sync.WaitGroup
-	hooksCtx    context.Context // of all hooks; ended by stopHooks
+	working     context.Context // ended before the sessions are: verdicts about certificates do not matter then
+	hooksCtx    context.Context // of all other hooks; ended by stopHooks
 	stopHooks   context.CancelFunc
 	turns       turns
 	gone        chan struct{} // closed when the hub does not work any more

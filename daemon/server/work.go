@@ -19,6 +19,7 @@ import (
 func (s *Server) work(ctx context.Context, h *hub, socks *sockets, planes *sync.WaitGroup) engine.Stop {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	h.working = ctx
 	var wg sync.WaitGroup
 	broken := make(chan error, 16)
 	report := func(err error) {
