@@ -30,6 +30,9 @@ var nsCount atomic.Int32
 // RequireRoot skips a test, with the reason, where namespaces cannot be made.
 func RequireRoot(t testing.TB) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("makes network namespaces: left to the run without -short")
+	}
 	if runtime.GOOS != "linux" {
 		t.Skip("needs Linux network namespaces")
 	}
