@@ -20,7 +20,7 @@ var errUpdates = errors.New("too many options or updates at once")
 
 // pushUpdate takes a part of an update: options the server changes during the connection.
 //
-// Rule: wire-protocol document, "PUSH_UPDATE".
+// Rule: docs/protocol.md#47-push_update-27.
 func (a *attempt) pushUpdate(msg, arg string) {
 	a.c.log(3, "", "PUSH: Received control message: '%s'", control.Redact(msg))
 	if !a.push.done {

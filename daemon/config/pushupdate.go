@@ -12,7 +12,7 @@ import (
 
 // updatable are the options that a server may change during a connection, each with those whose values it replaces.
 //
-// Rule: management notes, "push-update-broad" (OpenVPN 2.7).
+// Rule: docs/protocol.md#94-push-update-broad-and-push-update-cid.
 var updatable = map[string][]string{
 	"block-ipv6": {"block-ipv6"}, "block-outside-dns": {"block-outside-dns"}, "dhcp-option": {"dhcp-option"}, "dns": {"dns"},
 	"ifconfig": {"ifconfig"}, "ifconfig-ipv6": {"ifconfig-ipv6"}, "redirect-gateway": {"redirect-gateway"},
@@ -48,7 +48,7 @@ type Update struct {
 // What the client itself is configured with stays, as if the new list had been pushed at the start. The error says
 // which option cannot be updated, or is wrong: then the update is no good as a whole.
 //
-// Rule: wire-protocol document, "PUSH_UPDATE".
+// Rule: docs/protocol.md#47-push_update-27.
 func (o *Options) UpdatePushed(c *Connection, pushed, entries []string) (*Update, error) {
 	u := &Update{}
 	changes, err := o.changes(entries, u)

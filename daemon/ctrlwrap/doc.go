@@ -12,5 +12,5 @@
 // A Wrapper belongs to one session and both its directions. A Prototype stands in front of the sessions of a server
 // and looks at packets of unknown addresses without keeping anything about them.
 //
-// Rule: wire-protocol notes, replay id, tls-auth, tls-crypt, tls-crypt-v2, dynamic tls-crypt.
+// Rule: docs/protocol.md#22-replay-id, docs/protocol.md#23-tls-auth, docs/protocol.md#24-tls-crypt, docs/protocol.md#25-tls-crypt-v2-keys, docs/protocol.md#213-dynamic-tls-crypt-for-renegotiation.
 package ctrlwrap

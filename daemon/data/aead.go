@@ -129,7 +129,7 @@ func (k *aeadOpen) open(pkt []byte, now time.Time) ([]byte, error) {
 
 // usageOf reads the counts of a key and judges them.
 //
-// Rule: wire-protocol notes, AEAD usage limits: renegotiate at 7/8 of the limit in either direction, after 2^35 failed
+// Rule: docs/protocol.md#311-aead-usage-limits: renegotiate at 7/8 of the limit in either direction, after 2^35 failed
 // verifications, and at packet id 0xFF000000.
 func (c *Channel) usageOf(s *slot) KeyUsage {
 	u := KeyUsage{

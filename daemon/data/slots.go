@@ -68,7 +68,7 @@ type opener interface {
 // is dropped. A slot with the same key-id is replaced. Packets are accepted under the key at once, and sent with it
 // from sendFrom on, or earlier when the peer uses it or no other key qualifies. b is not kept.
 //
-// Rule: wire-protocol notes, "which key to send with": the first of primary, lame duck whose time has come, else the
+// Rule: docs/protocol.md#310-which-key-to-send-with: the first of primary, lame duck whose time has come, else the
 // primary. That the peer sends with a key is as good as time: it has the key, and when it renews keys faster than we
 // expect, it drops the older one while we would still wait.
 func (c *Channel) SetKey(keyID uint8, b *keys.Block, sendFrom time.Time) error {

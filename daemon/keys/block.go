@@ -71,7 +71,7 @@ func NewBlock(material []byte) (*Block, error) {
 //	master = PRF(pre_master, "OpenVPN master secret" | client.random1 | server.random1, 48)
 //	block  = PRF(master, "OpenVPN key expansion" | client.random2 | server.random2 | client id | server id, 256)
 //
-// Rule: wire-protocol notes, data channel key block.
+// Rule: docs/protocol.md#37-data-channel-key-block.
 func DeriveBlock(client, server *Message, clientID, serverID wire.SessionID) (*Block, error) {
 	var master [48]byte
 	defer clear(master[:])

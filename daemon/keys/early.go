@@ -40,7 +40,7 @@ func AppendEarlyFlags(dst []byte, f EarlyFlags) []byte {
 // flags. Unknown types are skipped, unknown flags kept. It returns ErrEarly for a truncated record or a flags record
 // of another length.
 //
-// Rule: wire-protocol notes, tls-crypt-v2 handshake and early negotiation.
+// Rule: docs/protocol.md#26-tls-crypt-v2-handshake-early-negotiation-and-wkc-resend.
 func ParseEarly(b []byte) (EarlyFlags, error) {
 	var flags EarlyFlags
 	for len(b) > 0 {

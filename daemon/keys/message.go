@@ -30,7 +30,7 @@ const (
 //
 // An empty password behind a user name is 0001 00: peers take 0000 for credentials that are missing.
 //
-// Rule: wire-protocol notes, key-method-2 message.
+// Rule: docs/protocol.md#33-key-method-2-message.
 type Message struct {
 	PreMaster [48]byte // from the client only
 	Random1   [32]byte

@@ -72,7 +72,7 @@ func GenerateStaticKey(rand io.Reader) (*StaticKey, error) {
 // space; text outside is ignored. It returns ErrNoKey without both lines, ErrKeyText for anything but digits between
 // them and ErrKeySize for another count. text is not kept.
 //
-// Rule: wire-protocol notes, static key file and key halves.
+// Rule: docs/protocol.md#27-static-key-file-and-key-halves.
 func ParseStaticKey(text []byte) (*StaticKey, error) {
 	_, body, ok := bytes.Cut(text, []byte(staticBegin))
 	if !ok {

@@ -68,7 +68,7 @@ func (t Token) SessionName() string { return base64.StdEncoding.EncodeToString(t
 //
 //	"SESS_ID_AT_" | base64(session 12 | initial u64 | issued u64 | HMAC-SHA256 32)
 //
-// with the HMAC over username | session | initial | issued. Rule: wire-protocol notes, auth-token.
+// with the HMAC over username | session | initial | issued. Rule: docs/protocol.md#46-auth-token.
 func (k *TokenKey) Encode(t Token, username string) string {
 	var b [tokenSize]byte
 	copy(b[:], t.Session[:])

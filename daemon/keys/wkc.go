@@ -59,7 +59,7 @@ func MetadataCreation(metadata []byte) (t time.Time, ok bool) {
 //	T   = HMAC-SHA256(Ka, len | Kc | metadata)
 //	len = length of the whole WKc, T and len included
 //
-// Rule: wire-protocol notes, tls-crypt-v2 keys. It returns ErrMetadata above MaxMetadata bytes.
+// Rule: docs/protocol.md#25-tls-crypt-v2-keys. It returns ErrMetadata above MaxMetadata bytes.
 func (k *WrapKey) Wrap(kc *StaticKey, metadata []byte) ([]byte, error) {
 	if len(metadata) > MaxMetadata {
 		return nil, ErrMetadata

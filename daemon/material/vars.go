@@ -13,7 +13,7 @@ import (
 
 // Vars are the script variables of a certificate at a depth of the chain, "name=value", in stock's order.
 //
-// Rule: options notes, "Environment".
+// Rule: docs/protocol.md#84-environment-of-scripts.
 func Vars(depth int, cert *x509.Certificate) []string {
 	serial := cert.SerialNumber
 	sum1, sum256 := sha1.Sum(cert.Raw), sha256.Sum256(cert.Raw) //nolint:gosec // as above

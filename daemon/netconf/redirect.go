@@ -60,7 +60,7 @@ type Op struct {
 // A server with an IPv6 address gets its host route when any IPv6 route into the tunnel covers it, also without the
 // flags; call it for pushed IPv6 routes too. Without an IPv4 gateway the steps that need one are left out, with a note.
 //
-// Rule: behaviour of the stock daemon, version 2.6, seen in its log. It differs in one thing: stock tries routes via 0.0.0.0
+// Rule: docs/protocol.md#89-redirect-gateway. It differs in one thing: stock tries routes via 0.0.0.0
 // when there is no gateway, and logs their failure.
 func PlanRedirect(in RedirectInput) []Op {
 	var ops []Op

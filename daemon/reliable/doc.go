@@ -6,7 +6,7 @@
 //	Queue ─► slot (unacked) ─Due─► packet   ─Ack─► free
 //	packet ─Offer─► slot (stored) ─Pop─► TLS;  the id goes to Acks, which ride on our packets
 //
-// Rule: wire-protocol notes, reliability layer.
+// Rule: docs/protocol.md#28-reliability-layer.
 package reliable
 
 import (

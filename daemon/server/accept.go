@@ -17,7 +17,7 @@ import (
 // before the hub has made its instance, the rest of a long first flight, goes after it. Each link has its own; the
 // cookie secret and the rate limit are shared.
 //
-// Rule: wire notes, "Handshake as seen by a server" and "Security requirements".
+// Rule: docs/protocol.md#211-handshake-as-seen-by-a-server and docs/protocol.md#7-security-requirements.
 type doorkeeper struct {
 	proto   *ctrlwrap.Prototype
 	cookies *cookie.Jar

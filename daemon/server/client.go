@@ -232,7 +232,7 @@ func (h *hub) sessionConfig(i *instance, w ctrlwrap.Wrapper) control.Config {
 // restart lets a known client that begins anew prove itself in a rival instance, and reports whether it may. The
 // instance it has goes on until the rival is authorised.
 //
-// Rule: wire notes, "Hard reset on a live session, failures".
+// Rule: docs/protocol.md#212-hard-reset-on-a-live-session-failures.
 func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 	if i.link.RemoteAddr().IsValid() {
 		return false // a stream has one session

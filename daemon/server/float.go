@@ -9,7 +9,7 @@ import (
 
 // float moves a client to the address an authentic data packet of it came from.
 //
-// Rule: wire notes, "Float". Whoever is at that address stays when it is another client, or nobody knows yet which: any client could
+// Rule: docs/protocol.md#63-float. Whoever is at that address stays when it is another client, or nobody knows yet which: any client could
 // write that address on its packets. The same one is replaced.
 func (h *hub) float(i *instance, to transport.Peer) {
 	from := *i.peer.Load()

@@ -13,7 +13,7 @@ import (
 
 // Bits of IV_PROTO, what a client can do.
 //
-// Rule: wire notes, "IV_PROTO bits".
+// Rule: docs/protocol.md#36-iv_proto-bits.
 const (
 	protoDataV2      = 1 << 1
 	protoRequestPush = 1 << 2
@@ -76,7 +76,7 @@ var errNoSharedCipher = errors.New("Data channel cipher negotiation failed (no s
 // options string; its cipher counts only when the client sent no list. fallback, may be "", serves clients that
 // tell nothing at all.
 //
-// Rule: wire notes, "Negotiation".
+// Rule: docs/protocol.md#38-negotiation.
 func chooseCipher(ours []string, p *peerInfo, occ, fallback string) (string, error) {
 	theirs := p.ciphers
 	if !p.listed && p.ncp >= 2 {
@@ -107,7 +107,7 @@ func occCipher(occ string) string {
 // remap replaces the control characters of a name that a peer sent by '_', so that it is safe in logs and
 // environments.
 //
-// Rule: options notes, "Character remapping of names".
+// Rule: docs/protocol.md#85-character-remapping-of-names.
 func remap(s string) string {
 	clean := func(c byte) bool { return c >= ' ' && c != 0x7f }
 	for i := range len(s) {

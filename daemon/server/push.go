@@ -22,7 +22,7 @@ func pushReply(options []string) ([]string, error) { return pushMessages("PUSH_R
 // pushMessages packs options into messages that begin with head, without the final NUL. A list that needs several
 // messages carries push-continuation 2 in all but the last, which carries 1.
 //
-// Rule: wire notes, "PUSH_REQUEST / PUSH_REPLY".
+// Rule: docs/protocol.md#42-push_request--push_reply.
 func pushMessages(head string, options []string) ([]string, error) {
 	var messages []string
 	var b strings.Builder

@@ -15,7 +15,7 @@ var _ server.PushUpdater = (*Server)(nil)
 // updatable are the options that an update may change while a client is connected. OpenVPN 2.7 also takes addresses;
 // here they belong to the session, whose packets from others are dropped.
 //
-// Rule: management notes, "push-update-broad" (OpenVPN 2.7).
+// Rule: docs/protocol.md#94-push-update-broad-and-push-update-cid.
 var updatable = []string{
 	"block-ipv6", "block-outside-dns", "dhcp-option", "dns", "redirect-gateway", "redirect-private", "route", "route-gateway",
 	"route-ipv6", "route-metric", "topology", "tun-mtu", "keepalive",

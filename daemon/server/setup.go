@@ -118,7 +118,7 @@ func (s *setup) needsCredentials() bool { return s.AuthUserPassVerify != "" || s
 
 // occ is the options string of our key messages. Peers only compare it for warnings.
 //
-// Rule: wire notes, "Options string (OCC)".
+// Rule: docs/protocol.md#34-options-string-occ.
 func (s *setup) occ() string {
 	if s.DisableOCC {
 		return occVersion

@@ -103,7 +103,7 @@ func pipe(to, from *net.TCPConn) {
 // note makes the file that tells the other server, by the address it sees, where a connection came from. The result
 // removes it.
 //
-// Rule: the manual's port-share: the name is the proxy's address, the content the client's.
+// Rule: docs/protocol.md#88-port-share: the name is the proxy's address, the content the client's.
 func (s *share) note(seen, origin string) (remove func()) {
 	if s.dir == "" {
 		return func() {}

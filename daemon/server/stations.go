@@ -51,7 +51,7 @@ func (h *hub) forgetStations(gone []*station) {
 
 // stale forgets the stations nobody has heard of for longer than age.
 //
-// Rule: options notes, "stale-routes-check": addresses that clients were given stay.
+// Rule: docs/protocol.md#87-learned-addresses: addresses that clients were given stay.
 func (h *hub) stale(age time.Duration, now time.Time) {
 	gone := h.stations.Forget(func(s *station) bool { return now.Unix()-s.LastRef() >= int64(age.Seconds()) })
 	for _, s := range gone {

@@ -51,7 +51,7 @@ const (
 
 // write renders the report in layout 1, 2 or 3, with a final END line. Lines end in LF.
 //
-// Rule: management notes, "status output"; options notes, "status file".
+// Rule: docs/protocol.md#86-the-status-file.
 func (s *snapshot) write(w io.Writer, version int) error {
 	b := report{b: make([]byte, 0, 1024+clientRoom*len(s.clients)+routeRoom*len(s.routes)), sep: ','}
 	switch version {

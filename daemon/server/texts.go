@@ -115,7 +115,7 @@ func (h *hub) protocolFlags(i *instance) []string {
 // pushList is everything a client is told: what it inherits and what its configuration adds, then what follows from
 // its addresses and abilities.
 //
-// Rule: options notes, "What a server sends".
+// Rule: docs/protocol.md#81-what-a-server-sends.
 func (h *hub) pushList(i *instance, now time.Time) []string {
 	cc := i.config
 	list := slices.DeleteFunc(slices.Clone(cc.Push), func(o string) bool { return h.ownRoute(i, o) })

@@ -12,7 +12,7 @@ import (
 const (
 	// prefixLen is the length prefix of a frame: big endian, the packet's bytes without the prefix.
 	//
-	// Rule: stream encapsulation, u16 length | packet.
+	// Rule: docs/protocol.md#11-transport-encapsulation.
 	prefixLen = 2
 	// maxFrame is the longest packet a frame can carry.
 	maxFrame = 65535

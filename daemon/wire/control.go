@@ -67,7 +67,7 @@ func (c *ControlBody) Append(dst []byte, op Opcode) []byte {
 // above eight acks and ErrShort if b ends early, and then c is unspecified. Bytes behind the ack block of a P_ACK_V1
 // are ignored, as stock does.
 //
-// Rule: wire-protocol notes, plain body.
+// Rule: docs/protocol.md#21-plain-body.
 func (c *ControlBody) Parse(b []byte, op Opcode) error {
 	if len(b) < 1 {
 		return ErrShort

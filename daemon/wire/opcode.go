@@ -93,7 +93,7 @@ func Header(op Opcode, keyID uint8) byte { return byte(op)<<3 | keyID&7 }
 // b holds one datagram, or one stream frame without its length prefix, and is not kept. It returns ErrShort for an
 // empty b, and ErrOpcode outside 1..11; the obsolete opcodes 1 and 2 pass and are neither IsControl nor IsData.
 //
-// Rule: wire-protocol notes, first byte.
+// Rule: docs/protocol.md#12-first-byte.
 func ParseHeader(b []byte) (Opcode, uint8, error) {
 	if len(b) == 0 {
 		return 0, 0, ErrShort

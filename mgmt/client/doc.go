@@ -18,5 +18,5 @@
 // Dialing, the greeting, each write and each reply have one (Options). A port whose single place is taken
 // accepts a connection and stays silent: that is ErrNoGreeting.
 //
-// Rule: management interface notes, "Transport and sessions" and "Output forms".
+// Rule: docs/protocol.md#9-management-port.
 package client

@@ -41,7 +41,7 @@ func IsBlock(line string) bool {
 
 // shapeFor decides from the command line how its reply ends. version is the protocol version of the greeting.
 //
-// Rule: management interface notes, "Output forms" and each command's section.
+// Rule: docs/protocol.md#93-output-forms.
 func shapeFor(line string, version int) shape {
 	params, err := lexer.Split(line, "")
 	if err != nil {

@@ -6,7 +6,7 @@
 // The server answers a client's reset with S as its own session id and forgets the client. A packet that acknowledges
 // the reset echoes S, which proves that the sender receives at its address, lately. The format is the server's own.
 //
-// Rule: wire-protocol notes, handshake as seen by a server.
+// Rule: docs/protocol.md#211-handshake-as-seen-by-a-server.
 package cookie
 
 import (

@@ -7,7 +7,7 @@
 //
 // Test an id only after the packet proved authentic, or anybody can move the window.
 //
-// Rule: wire-protocol notes, replay protection.
+// Rule: docs/protocol.md#57-replay-protection.
 package replay
 
 import (

@@ -4,7 +4,7 @@
 // plane writes it, every data plane goroutine reads it: a reader takes the lock once for a batch of packets, see
 // Table.Read.
 //
-// Rule: wire notes, "Server: routing between clients and tunnel".
+// Rule: docs/protocol.md#65-server-routing-between-clients-and-tunnel.
 package forward
 
 import (

@@ -4,7 +4,7 @@
 // topology net30) and base+k for IPv6. A client that returns gets the slot it held last as long as nobody
 // else was given it, and a newcomer gets the slot that has been free the longest.
 //
-// Rule: options notes, "Address pool" and "ifconfig-pool-persist file".
+// Rule: docs/protocol.md#82-address-pool and docs/protocol.md#83-the-ifconfig-pool-persist-file.
 package pool
 
 import (
