@@ -23,7 +23,8 @@ type inbound struct {
 	strange func(l transport.Link, from transport.Peer, pkt []byte, now time.Time)
 
 	device [][]byte // for the device, with head room
-	relay  sender   // for other clients
+	owners forward.Owners[*instance]
+	relay  sender // for other clients
 }
 
 // controlPacket is a control packet on its way to the hub.
@@ -59,6 +60,7 @@ func (in *inbound) batch(b *transport.Batch) {
 	now := time.Now()
 	at := in.table.byPeer(b.Peer)
 	in.device = in.device[:0]
+	in.owners.Refresh(in.routes)
 	for _, pkt := range b.Packets {
 		in.total.In.Add(uint64(len(pkt)))
 		op, _, err := wire.ParseHeader(pkt)
@@ -143,7 +145,7 @@ func (in *inbound) route(i *instance, pkt, payload []byte, now time.Time) {
 	if !ok {
 		return
 	}
-	if !i.owned.has(src) {
+	if in.owners.Of(in.routes, src) != i {
 		i.counts.badSource.Add(1)
 		if !src.IsLinkLocalUnicast() {
 			in.badSource(i, src)

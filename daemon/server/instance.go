@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +19,6 @@ type instance struct {
 	tunnel atomic.Pointer[data.Channel]   // nil until the client is authorised
 	open   sync.Mutex                     // one packet is opened at a time, also while two sockets have some
 	counts counts
-	owned  owned // addresses the client may send from
 
 	// Set before tunnel is, for frames.
 	vlan        uint16 // 0 without vlan-tagging
@@ -35,25 +33,6 @@ type counts struct {
 	tunIn, tunOut     atomic.Uint64 // payload bytes, pings excluded
 	lastIn, lastOut   atomic.Int64  // last authenticated packet received, last packet sent
 	badSource, failed atomic.Uint64 // packets dropped: foreign source address, not authentic
-}
-
-// owned is the set of addresses behind one client.
-type owned struct {
-	set atomic.Pointer[[]netip.Prefix] // immutable, replaced by the hub
-}
-
-// has reports whether a client may send from a. The usual client has two addresses, so a list beats a map.
-func (o *owned) has(a netip.Addr) bool {
-	set := o.set.Load()
-	if set == nil {
-		return false
-	}
-	for _, p := range *set {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }
 
 // table finds the instance of a link packet: by peer-id, or by address. The hub writes, the data plane reads.

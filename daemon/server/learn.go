@@ -138,11 +138,8 @@ func (h *hub) route(i *instance, leads []lead, now time.Time) {
 		own[n] = l.Prefix
 	}
 	i.prefixes = own
-	i.owned.set.Store(&own)
 	for _, l := range leads {
-		if old, replaced := h.routes.Add(l.Prefix, i, now.Unix()); replaced && old != i {
-			old.disown(l.Prefix)
-		}
+		h.routes.Add(l.Prefix, i, now.Unix())
 		if !l.own {
 			h.log(i, 3, "", "MULTI: internal route %s -> %s", l, i.prefix())
 		}
@@ -158,12 +155,6 @@ func (h *hub) route(i *instance, leads []lead, now time.Time) {
 			h.port.ClientAddress(i.cid, l.Prefix, l.own)
 		}
 	}
-}
-
-// disown takes an address away that moved to another client.
-func (i *instance) disown(p netip.Prefix) {
-	left := slices.DeleteFunc(slices.Clone(*i.owned.set.Load()), func(q netip.Prefix) bool { return q == p })
-	i.owned.set.Store(&left)
 }
 
 // unroute takes a client's addresses out of the tables. An heir takes over what scripts know of them.

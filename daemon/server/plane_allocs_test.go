@@ -51,7 +51,6 @@ func TestPlaneAllocs(t *testing.T) {
 	client := &instance{link: link}
 	client.peer.Store(&from)
 	client.tunnel.Store(channel(keys.Server))
-	client.owned.set.Store(&[]netip.Prefix{netip.PrefixFrom(addr, 32)})
 	if !p.table.add(client) {
 		t.Fatal("no slot")
 	}

@@ -33,39 +33,35 @@ type Table[C comparable] struct {
 	subnets map[netip.Prefix]*Route[C]
 	// Prefix lengths in use, longest first, so that a lookup tries only those.
 	bits4, bits6 []length
+
+	changes atomic.Uint64 // of who is found for an address
 }
 
 // length is a prefix length and the number of subnets that have it.
 type length struct{ bits, n int }
 
-// Add routes prefix to client, in place of whoever had it. It returns the former client and whether there was one.
-// now is the Unix time the route counts as used.
-func (t *Table[C]) Add(prefix netip.Prefix, client C, now int64) (old C, replaced bool) {
+// Add routes prefix to client, in place of the client that had it. now is the Unix time the route counts as used.
+func (t *Table[C]) Add(prefix netip.Prefix, client C, now int64) {
 	prefix = prefix.Masked()
 	r := &Route[C]{Prefix: prefix, Client: client}
 	r.lastRef.Store(now)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.changes.Add(1)
 	if prefix.IsSingleIP() {
 		if t.hosts == nil {
 			t.hosts = make(map[netip.Addr]*Route[C])
 		}
-		if was, ok := t.hosts[prefix.Addr()]; ok {
-			old, replaced = was.Client, true
-		}
 		t.hosts[prefix.Addr()] = r
-		return old, replaced
+		return
 	}
 	if t.subnets == nil {
 		t.subnets = make(map[netip.Prefix]*Route[C])
 	}
-	if was, ok := t.subnets[prefix]; ok {
-		old, replaced = was.Client, true
-	} else {
+	if _, ok := t.subnets[prefix]; !ok {
 		t.count(prefix, 1)
 	}
 	t.subnets[prefix] = r
-	return old, replaced
 }
 
 // Remove deletes prefix if it leads to client, and reports whether it did.
@@ -73,6 +69,7 @@ func (t *Table[C]) Remove(prefix netip.Prefix, client C) bool {
 	prefix = prefix.Masked()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.changes.Add(1)
 	if prefix.IsSingleIP() {
 		if r, ok := t.hosts[prefix.Addr()]; ok && r.Client == client {
 			delete(t.hosts, prefix.Addr())
@@ -141,25 +138,33 @@ func (r Reader[C]) Done() { r.t.mu.RUnlock() }
 // Lookup finds the client for a destination: a host route, else the longest subnet. now, a Unix time, becomes the
 // route's last reference.
 func (r Reader[C]) Lookup(dst netip.Addr, now int64) (client C, ok bool) {
-	if e, ok := r.t.hosts[dst]; ok {
-		e.touch(now)
-		return e.Client, true
+	e := r.t.find(dst)
+	if e == nil {
+		return client, false
 	}
-	lengths := r.t.bits4
-	if dst.Is6() {
-		lengths = r.t.bits6
+	e.touch(now)
+	return e.Client, true
+}
+
+// find is the longest match of an address, nil when there is none. The caller holds mu.
+func (t *Table[C]) find(a netip.Addr) *Route[C] {
+	if e, ok := t.hosts[a]; ok {
+		return e
+	}
+	lengths := t.bits4
+	if a.Is6() {
+		lengths = t.bits6
 	}
 	for _, l := range lengths {
-		p, err := dst.Prefix(l.bits)
+		p, err := a.Prefix(l.bits)
 		if err != nil {
 			break // a length of the other family cannot be in the list
 		}
-		if e, ok := r.t.subnets[p]; ok {
-			e.touch(now)
-			return e.Client, true
+		if e, ok := t.subnets[p]; ok {
+			return e
 		}
 	}
-	return client, false
+	return nil
 }
 
 // touch writes only when the second has changed, so that readers on several cores do not fight over the line.

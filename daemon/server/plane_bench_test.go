@@ -1,0 +1,88 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+)
+
+// BenchmarkInbound takes trains of 40 packets from a client to the device; sources is how many hosts behind the client
+// send them in turn.
+func BenchmarkInbound(b *testing.B) {
+	for _, size := range []int{100, 1400} {
+		for _, sources := range []int{1, 16} {
+			b.Run(fmt.Sprintf("size=%d/sources=%d", size, sources), func(b *testing.B) { benchInbound(b, size, sources) })
+		}
+	}
+}
+
+func benchInbound(b *testing.B, size, sources int) {
+	now := time.Now()
+	block, err := keys.NewBlock(bytes.Repeat([]byte("moongate"), 32))
+	if err != nil {
+		b.Fatal(err)
+	}
+	channel := func(role keys.Role) *data.Channel {
+		c, err := data.New(data.Params{Role: role, Cipher: "AES-256-GCM", V2: true, ReplayWindow: 64, MSSLimit: 1400})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := c.SetKey(0, block, now); err != nil {
+			b.Fatal(err)
+		}
+		return c
+	}
+	from := transport.Peer{Addr: netip.MustParseAddrPort("10.99.0.2:1194")}
+	device := &sink{}
+	p := &plane{dev: device, maxPacket: 1500, table: newTable(4), routes: new(forward.Table[*instance]), total: &engine.Totals{}}
+	client := &instance{}
+	client.peer.Store(&from)
+	client.tunnel.Store(channel(keys.Server))
+	own := []netip.Prefix{netip.MustParsePrefix("10.8.0.2/32"), netip.MustParsePrefix("fd00:8::2/128"), netip.MustParsePrefix("192.168.0.0/16")}
+	if !p.table.add(client) {
+		b.Fatal("no slot")
+	}
+	for _, o := range own {
+		p.routes.Add(o, client, now.Unix())
+	}
+	in := &inbound{plane: p}
+	in.relay.plane = p
+	peer := channel(keys.Client)
+	payloads := make([][]byte, 40)
+	for i := range payloads {
+		payloads[i] = make([]byte, size)
+		payloads[i][0] = 0x45
+		src := own[0].Addr()
+		if sources > 1 {
+			src = netip.AddrFrom4([4]byte{192, 168, 1, byte(i % sources)})
+		}
+		copy(payloads[i][12:], src.AsSlice())
+		copy(payloads[i][16:], []byte{10, 8, 0, 1})
+	}
+	var sealed data.Batch
+	batch := transport.Batch{Peer: from}
+	b.SetBytes(int64(len(payloads) * size))
+	for b.Loop() {
+		b.StopTimer()
+		if err := peer.SealBatch(&sealed, payloads, now); err != nil {
+			b.Fatal(err)
+		}
+		batch.Packets = batch.Packets[:0]
+		for _, pkt := range sealed.Packets {
+			batch.Packets = append(batch.Packets, pkt[:len(pkt):len(pkt)])
+		}
+		b.StartTimer()
+		in.batch(&batch)
+	}
+	if want := b.N * len(payloads); device.packets < want {
+		b.Errorf("%d of %d packets written", device.packets, want)
+	}
+}
