@@ -61,7 +61,7 @@ func (p *parser) checkServer() error {
 		return errorf("--auth-user-pass cannot be used with --mode server (it should be used on the client side only)")
 	case o.CCDExclusive && o.ClientConfigDir == "":
 		return errorf("--ccd-exclusive must be used with --client-config-dir")
-	case o.AuthGenToken && o.RenegSec == 0 && !s.tokenRenewal:
+	case o.AuthGenToken && o.RenegSec == 0:
 		return errorf("--auth-gen-token needs a non-infinite --renegotiate_seconds setting")
 	case o.AuthGenToken && o.AuthTokenRenewal < 2*o.HandWindow:
 		return errorf("--auth-gen-token renewal time needs to be at least  two times --hand-window (%s).", secs(o.HandWindow))

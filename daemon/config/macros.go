@@ -101,7 +101,7 @@ func (p *parser) expandServer() error {
 		return errorf("--server and --server-bridge cannot be used together")
 	case o.Secret.Set():
 		return errorf("--server and --secret cannot be used together (you must use SSL/TLS keys)")
-	case o.IfconfigPool.Set():
+	case o.IfconfigPool.Set() && !s.nopool:
 		return errorf("--server already defines an ifconfig-pool, so you can't also specify --ifconfig-pool explicitly")
 	case o.DevType != DevTun && o.DevType != DevTap:
 		return errorf("--server directive only makes sense with --dev tun or --dev tap")
@@ -175,7 +175,7 @@ func (p *parser) expandBridge() error {
 	switch {
 	case o.state.client:
 		return errorf("--server-bridge and --client cannot be used together")
-	case b.gateway.IsValid() && o.IfconfigPool.Set():
+	case o.IfconfigPool.Set():
 		return errorf("--server-bridge already defines an ifconfig-pool, so you can't also specify --ifconfig-pool explicitly")
 	case o.Secret.Set():
 		return errorf("--server-bridge and --secret cannot be used together (you must use SSL/TLS keys)")
@@ -213,7 +213,7 @@ func (p *parser) expandKeepalive() error {
 	case k.ping*2 > k.timeout:
 		return errorf("the second parameter to --keepalive (restart timeout=%d) must be at least twice the value of the first parameter "+
 			"(ping interval=%d).  A ratio of 1:5 or 1:6 would be even better.  Recommended setting is --keepalive 10 60.", k.timeout, k.ping)
-	case o.Ping != 0 || o.state.pingRestartSet:
+	case o.Ping != 0 || o.PingRestart != 0 || o.PingExit != 0:
 		return errorf("--keepalive conflicts with --ping, --ping-exit, or --ping-restart.  If you use --keepalive, you don't need any of " +
 			"the other --ping directives.")
 	}

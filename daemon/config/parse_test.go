@@ -98,10 +98,10 @@ func TestErrorsKnowTheirPlace(t *testing.T) {
 	}
 }
 
-func TestNumbersAreStrict(t *testing.T) {
+func TestNumbersNeedDigitsAndLimits(t *testing.T) {
 	for in, want := range map[string]string{
 		"verb x":                    "verb: Cannot parse argument 'x' as non-negative integer",
-		"nice 5x":                   "nice: Cannot parse argument '5x' as integer",
+		"nice x5":                   "nice: Cannot parse argument 'x5' as integer",
 		"nice 99":                   "nice: Must be an integer between -20 and 19, not 99",
 		"ping -1":                   "ping: Must be an integer >= 0, not -1",
 		"mute 99999999999999999999": "mute: Cannot parse argument '99999999999999999999' as non-negative integer",

@@ -49,7 +49,7 @@ func clientRows() []row {
 			return nil
 		}},
 		{"static-challenge", 2, 3, inMain, 0, func(p *parser, a []string) error {
-			echo, err := integer("static-challenge", a[1], 0, maxSeconds)
+			echo, err := integer(p, "static-challenge", a[1], 0, maxSeconds)
 			if err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func clientRows() []row {
 		}},
 		{"push-continuation", 1, 1, inPush, 0, ignored},
 		{"peer-id", 1, 1, mainPush, classPeerID, func(p *parser, a []string) error {
-			n, err := integer("peer-id", a[0], 0, 1<<24-1)
+			n, err := integer(p, "peer-id", a[0], 0, 1<<24-1)
 			if err == nil && p.ctx == pushContext {
 				p.o.PeerID = n
 			}
@@ -143,7 +143,7 @@ func managementRows() []row {
 		}},
 		{"management-external-cert", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementExternalCert })},
 		{"management-log-cache", 1, 1, inMain, 0, func(p *parser, a []string) error {
-			n, err := integer("management-log-cache", a[0], 1, maxSeconds)
+			n, err := integer(p, "management-log-cache", a[0], 1, maxSeconds)
 			if err != nil {
 				return errorf("--management-log-cache parameter is out of range")
 			}

@@ -46,12 +46,12 @@ func connectionRows() []row {
 		{"nobind", 0, 0, connRule, 0, connFlag(func(c *Connection) *bool { return &c.set.nobind })},
 		{"float", 0, 0, connRule, 0, connFlag(func(c *Connection) *bool { return &c.Float })},
 		{"connect-retry", 1, 2, connRule, 0, func(p *parser, a []string) (err error) {
-			if p.c.ConnectRetry, err = duration("connect-retry", a[0]); err != nil {
+			if p.c.ConnectRetry, err = duration(p, "connect-retry", a[0]); err != nil {
 				return err
 			}
 			p.c.ConnectRetry = max(p.c.ConnectRetry, time.Second)
 			if len(a) > 1 {
-				p.c.ConnectRetryMax, err = duration("connect-retry", a[1])
+				p.c.ConnectRetryMax, err = duration(p, "connect-retry", a[1])
 				p.c.ConnectRetryMax = max(p.c.ConnectRetryMax, p.c.ConnectRetry)
 			}
 			return err
@@ -62,14 +62,14 @@ func connectionRows() []row {
 		{"explicit-exit-notify", 0, 1, connRule | inPush, classExitNotify, func(p *parser, a []string) (err error) {
 			p.c.ExplicitExitNotify = 1
 			if len(a) > 0 {
-				p.c.ExplicitExitNotify, err = integer("explicit-exit-notify", a[0], 0, maxSeconds)
+				p.c.ExplicitExitNotify, err = integer(p, "explicit-exit-notify", a[0], 0, maxSeconds)
 			}
 			return err
 		}},
 
 		{"tun-mtu", 1, 2, connRule | inPush, classTunMTU, (*parser).tunMTU},
 		{"tun-mtu-max", 1, many, connRule, 0, func(p *parser, a []string) error {
-			n, err := integer("tun-mtu-max", a[0], 0, maxMTU)
+			n, err := integer(p, "tun-mtu-max", a[0], 0, maxMTU)
 			if err == nil && n < minMTU {
 				return errorf("--tun-mtu-max value '%s' is invalid", a[0])
 			}
@@ -78,7 +78,7 @@ func connectionRows() []row {
 		}},
 		{"tun-mtu-extra", 1, 1, connRule, 0, func(p *parser, a []string) (err error) {
 			p.c.set.tunMTUExtra = true
-			p.c.TunMTUExtra, err = integer("tun-mtu-extra", a[0], 0, maxMTU)
+			p.c.TunMTUExtra, err = integer(p, "tun-mtu-extra", a[0], 0, maxMTU)
 			return err
 		}},
 		{"link-mtu", 1, 1, connRule, 0, connNumber(0, maxMTU, func(c *Connection) *int { return &c.LinkMTU })},
@@ -93,7 +93,7 @@ func connectionRows() []row {
 			return nil
 		}},
 		{"max-packet-size", 1, 1, connRule, 0, func(p *parser, a []string) error {
-			n, err := integer("max-packet-size", a[0], 0, maxSeconds)
+			n, err := integer(p, "max-packet-size", a[0], 0, maxSeconds)
 			if err != nil {
 				return err
 			}
@@ -111,7 +111,7 @@ func connectionRows() []row {
 				p.o.ResolvRetry = ResolvInfinite
 				return nil
 			}
-			p.o.ResolvRetry, err = duration("resolv-retry", a[0])
+			p.o.ResolvRetry, err = duration(p, "resolv-retry", a[0])
 			return err
 		}},
 		{"preresolve", 0, many, inMain, 0, flag(func(o *Options) *bool { return &o.Preresolve })},
@@ -133,7 +133,7 @@ func connectionRows() []row {
 		{"rcvbuf", 1, 1, mainPush, classSockBuf, number(0, maxSeconds, func(o *Options) *int { return &o.RcvBuf })},
 		{"mark", 1, 1, inMain, 0, func(p *parser, a []string) (err error) {
 			p.o.MarkDefined = true
-			p.o.Mark, err = integer[int64]("mark", a[0], 0, 1<<32-1)
+			p.o.Mark, err = integer[int64](p, "mark", a[0], 0, 1<<32-1)
 			return err
 		}},
 		{"bind-dev", 1, many, mainAll, classSockFlags, text(func(o *Options) *string { return &o.BindDev })},
@@ -224,7 +224,7 @@ func (c *Connection) use(r remote) {
 }
 
 func (p *parser) tunMTU(a []string) error {
-	n, err := integer("tun-mtu", a[0], minMTU, maxMTU)
+	n, err := integer(p, "tun-mtu", a[0], minMTU, maxMTU)
 	if err != nil {
 		return err
 	}
@@ -237,13 +237,13 @@ func (p *parser) tunMTU(a []string) error {
 	}
 	p.c.TunMTU, p.c.TunMTUDefined = n, true
 	if len(a) > 1 {
-		p.c.OCCMTU, err = integer("tun-mtu", a[1], 0, maxMTU)
+		p.c.OCCMTU, err = integer(p, "tun-mtu", a[1], 0, maxMTU)
 	}
 	return err
 }
 
 func (p *parser) fragment(a []string) error {
-	n, err := integer("fragment", a[0], 0, maxMTU)
+	n, err := integer(p, "fragment", a[0], 0, maxMTU)
 	switch {
 	case err != nil:
 		return err
@@ -262,7 +262,7 @@ func (p *parser) mssfix(a []string) error {
 	c.set.mssfix, c.set.mssfixDefault = true, len(a) == 0
 	if len(a) > 0 {
 		var err error
-		if c.MSSFix, err = integer("mssfix", a[0], 0, maxMTU); err != nil {
+		if c.MSSFix, err = integer(p, "mssfix", a[0], 0, maxMTU); err != nil {
 			return err
 		}
 	}

@@ -30,13 +30,13 @@ func cryptoRows() []row {
 			if len(a) == 0 {
 				return errorf("replay-window option is missing window size parameter")
 			}
-			n, err := integer("replay-window", a[0], 0, 65536)
+			n, err := integer(p, "replay-window", a[0], 0, 65536)
 			if err != nil {
 				return err
 			}
 			p.o.ReplayWindow = n
 			if len(a) > 1 {
-				d, err := duration("replay-window", a[1])
+				d, err := duration(p, "replay-window", a[1])
 				if err != nil {
 					return err
 				}

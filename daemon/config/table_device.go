@@ -44,7 +44,7 @@ func deviceRows() []row {
 		{"ifconfig-nowarn", 0, 0, mainPush, classIfconfig, flag(func(o *Options) *bool { return &o.IfconfigNowarn })},
 		{"txqueuelen", 1, 1, inMain, 0, number(0, maxSeconds, func(o *Options) *int { return &o.TxQueueLen })},
 		{"shaper", 1, 1, mainPush, classShaper, func(p *parser, a []string) error {
-			n, err := integer("shaper", a[0], 0, maxSeconds)
+			n, err := integer(p, "shaper", a[0], 0, maxSeconds)
 			if err == nil && (n < 100 || n > 100000000) {
 				return errorf("Bad shaper value, must be between 100 and 100000000")
 			}

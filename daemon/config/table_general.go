@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -45,7 +44,7 @@ func generalRows() []row {
 		{"machine-readable-output", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.MachineReadableOutput })},
 		{"errors-to-stderr", 0, 0, mainPush, classVerb, flag(func(o *Options) *bool { return &o.ErrorsToStderr })},
 		{"verb", 1, 1, mainPush, classVerb, func(p *parser, a []string) error {
-			n, err := integer("verb", a[0], 0, maxSeconds)
+			n, err := integer(p, "verb", a[0], 0, maxSeconds)
 			p.o.Verb = min(n, 11)
 			return err
 		}},
@@ -53,12 +52,12 @@ func generalRows() []row {
 		{"status", 1, 2, inMain, 0, func(p *parser, a []string) (err error) {
 			p.o.Status = a[0]
 			if len(a) > 1 {
-				p.o.StatusInterval, err = duration("status", a[1])
+				p.o.StatusInterval, err = duration(p, "status", a[1])
 			}
 			return err
 		}},
 		{"status-version", 1, 1, inMain, 0, func(p *parser, a []string) error {
-			n, err := strconv.Atoi(a[0])
+			n, err := integer(p, "status-version", a[0], 0, maxSeconds)
 			if err != nil || n < 1 || n > 3 {
 				return errorf("--status-version must be 1 to 3")
 			}
@@ -127,7 +126,7 @@ func (p *parser) setenv(a []string) error {
 	case name == "PUSH_PEER_INFO" && len(a) == 1:
 		p.o.PushPeerInfo = true
 	case name == "SERVER_POLL_TIMEOUT" && len(a) == 2:
-		d, err := duration("SERVER_POLL_TIMEOUT", value)
+		d, err := duration(p, "SERVER_POLL_TIMEOUT", value)
 		p.c.ConnectTimeout = d
 		return err
 	default:
@@ -173,29 +172,29 @@ func timerRows() []row {
 	return []row{
 		{"ping", 1, 1, mainAll, classTimers, seconds(func(o *Options) *time.Duration { return &o.Ping })},
 		{"ping-restart", 1, 1, mainAll, classTimers, func(p *parser, a []string) (err error) {
-			p.o.PingRestart, err = duration("ping-restart", a[0])
+			p.o.PingRestart, err = duration(p, "ping-restart", a[0])
 			p.o.PingExit, p.o.state.pingRestartSet = 0, true
 			return err
 		}},
 		{"ping-exit", 1, 1, mainAll, classTimers, func(p *parser, a []string) (err error) {
-			p.o.PingExit, err = duration("ping-exit", a[0])
+			p.o.PingExit, err = duration(p, "ping-exit", a[0])
 			p.o.PingRestart, p.o.state.pingRestartSet = 0, true
 			return err
 		}},
 		{"ping-timer-rem", 0, 0, mainAll, classTimers, flag(func(o *Options) *bool { return &o.PingTimerRem })},
 		{"inactive", 1, 2, mainAll, classTimers, func(p *parser, a []string) (err error) {
-			if p.o.Inactive, err = duration("inactive", a[0]); err == nil && len(a) > 1 {
-				p.o.InactiveBytes, err = integer[int64]("inactive", a[1], 0, 1<<62)
+			if p.o.Inactive, err = duration(p, "inactive", a[0]); err == nil && len(a) > 1 {
+				p.o.InactiveBytes, err = integer[int64](p, "inactive", a[1], 0, 1<<62)
 			}
 			return err
 		}},
 		{"session-timeout", 1, 1, mainAll, classTimers, seconds(func(o *Options) *time.Duration { return &o.SessionTimeout })},
 		{"keepalive", 2, 2, inMain, 0, func(p *parser, a []string) error {
-			ping, err := integer("keepalive", a[0], -maxSeconds, maxSeconds)
+			ping, err := integer(p, "keepalive", a[0], -maxSeconds, maxSeconds)
 			if err != nil {
 				return err
 			}
-			timeout, err := integer("keepalive", a[1], -maxSeconds, maxSeconds)
+			timeout, err := integer(p, "keepalive", a[1], -maxSeconds, maxSeconds)
 			p.o.state.keepalive = &keepalive{ping, timeout}
 			return err
 		}},

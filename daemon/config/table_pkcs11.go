@@ -62,9 +62,9 @@ func pkcs11Rows() []row {
 		{"pkcs11-id", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.PKCS11.ID })},
 		{"pkcs11-id-management", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.PKCS11.IDManagement })},
 		{"pkcs11-pin-cache", 1, 1, inMain, 0, func(p *parser, a []string) error {
-			n, _ := strconv.Atoi(a[0])
+			n, err := integer(p, "pkcs11-pin-cache", a[0], -maxSeconds, maxSeconds)
 			p.o.PKCS11.PINCache = time.Duration(max(n, 0)) * time.Second
-			return nil
+			return err
 		}},
 		{"pkcs11-private-mode", 1, many, inMain, 0, func(_ *parser, a []string) error {
 			for _, s := range a {

@@ -34,10 +34,10 @@ func routeRows() []row {
 		{"route-delay", 0, 2, mainPush, classRouteExtras, func(p *parser, a []string) (err error) {
 			p.o.RouteDelayDefined, p.o.RouteDelay = true, 0
 			if len(a) > 0 {
-				p.o.RouteDelay, err = duration("route-delay", a[0])
+				p.o.RouteDelay, err = duration(p, "route-delay", a[0])
 			}
 			if err == nil && len(a) > 1 {
-				p.o.RouteDelayWindow, err = duration("route-delay", a[1])
+				p.o.RouteDelayWindow, err = duration(p, "route-delay", a[1])
 			}
 			return err
 		}},
@@ -65,7 +65,7 @@ func (p *parser) route(a []string) error {
 	}
 	if len(a) > 3 && a[3] != "default" {
 		var err error
-		if r.Metric, err = integer("route", a[3], 0, maxSeconds); err != nil {
+		if r.Metric, err = integer(p, "route", a[3], 0, maxSeconds); err != nil {
 			return err
 		}
 	}
@@ -107,7 +107,7 @@ func (p *parser) routeIPv6(a []string) error {
 	}
 	if len(a) > 2 && a[2] != "default" {
 		var err error
-		if r.Metric, err = integer("route-ipv6", a[2], 0, maxSeconds); err != nil {
+		if r.Metric, err = integer(p, "route-ipv6", a[2], 0, maxSeconds); err != nil {
 			return err
 		}
 	}
@@ -170,8 +170,8 @@ func (p *parser) dnsServer(prio, what string, a []string) error {
 	if p.ctx == pushContext {
 		low = 0
 	}
-	n, err := integer("dns", prio, low, 127)
-	if err != nil {
+	n, err := integer(p, "dns", prio, low, 127)
+	if err != nil || !isNumber(prio) {
 		return errorf("--dns server: invalid priority value '%s'", prio)
 	}
 	s := p.o.dnsServer(n, p.ctx == pushContext)

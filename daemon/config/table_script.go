@@ -1,7 +1,5 @@
 package config
 
-import "strconv"
-
 // command makes an apply function for a script. A second line overrides the first and says so.
 func command(f func(o *Options) *string) func(*parser, []string) error {
 	return func(p *parser, a []string) error {
@@ -21,7 +19,7 @@ func (p *parser) setCommand(to *string, name, cmd string) error {
 func scriptRows() []row {
 	return append([]row{
 		{"script-security", 1, 1, inMain, 0, func(p *parser, a []string) (err error) {
-			p.o.ScriptSecurity, err = integer("script-security", a[0], 0, maxSeconds)
+			p.o.ScriptSecurity, err = integer(p, "script-security", a[0], 0, maxSeconds)
 			return err
 		}},
 		{"up", 1, 1, inMain, 0, command(func(o *Options) *string { return &o.Up })},
@@ -93,7 +91,7 @@ func oddRows() []row {
 		{"max-routes", 0, 1, unruled, 0, warned("DEPRECATED OPTION: --max-routes option ignored. The number of routes is unlimited as of OpenVPN 2.4. This option will be removed in a future version, please remove it from your configuration.")},
 		{"hash-size", 2, 2, inMain, 0, func(p *parser, a []string) error {
 			for _, s := range a {
-				if n, err := strconv.Atoi(s); err != nil || n < 1 {
+				if n, err := integer(p, "hash-size", s, 0, maxSeconds); err != nil || n < 1 {
 					return errorf("--hash-size sizes must be >= 1 (preferably a power of 2)")
 				}
 			}
@@ -101,7 +99,7 @@ func oddRows() []row {
 			return nil
 		}},
 		{"bcast-buffers", 1, 1, inMain, 0, func(p *parser, a []string) error {
-			if n, err := strconv.Atoi(a[0]); err != nil || n < 1 {
+			if n, err := integer(p, "bcast-buffers", a[0], 0, maxSeconds); err != nil || n < 1 {
 				return errorf("--bcast-buffers parameter must be > 0")
 			}
 			return nil

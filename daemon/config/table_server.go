@@ -38,7 +38,7 @@ func serverRows() []row {
 		{"ifconfig-pool-persist", 1, 2, inMain, 0, func(p *parser, a []string) (err error) {
 			p.o.PoolPersist = a[0]
 			if len(a) > 1 {
-				p.o.PoolPersistInterval, err = duration("ifconfig-pool-persist", a[1])
+				p.o.PoolPersistInterval, err = duration(p, "ifconfig-pool-persist", a[1])
 			}
 			return err
 		}},
@@ -57,7 +57,7 @@ func serverRows() []row {
 		{"client-to-client", 0, 0, inMain, 0, serverOption("--client-to-client", flag(func(o *Options) *bool { return &o.ClientToClient }))},
 		{"duplicate-cn", 0, 0, inMain, 0, serverOption("--duplicate-cn", flag(func(o *Options) *bool { return &o.DuplicateCN }))},
 		{"max-clients", 1, 1, inMain, 0, func(p *parser, a []string) error {
-			n, err := integer("max-clients", a[0], 0, maxSeconds)
+			n, err := integer(p, "max-clients", a[0], 0, maxSeconds)
 			if err == nil && n >= 1<<24-1 {
 				return errorf("--max-clients must be less than 16777215")
 			}
@@ -65,15 +65,15 @@ func serverRows() []row {
 			return err
 		}},
 		{"max-routes-per-client", 1, 1, mainCCD, 0, func(p *parser, a []string) error {
-			n, err := integer("max-routes-per-client", a[0], 0, maxSeconds)
+			n, err := integer(p, "max-routes-per-client", a[0], 0, maxSeconds)
 			p.o.MaxRoutesPerClient = max(n, 1)
 			return err
 		}},
 		{"stale-routes-check", 1, 2, inMain, 0, serverOption("--stale-routes-check", func(p *parser, a []string) error {
-			age, err := duration("stale-routes-check", a[0])
+			age, err := duration(p, "stale-routes-check", a[0])
 			interval := age
 			if err == nil && len(a) > 1 {
-				interval, err = duration("stale-routes-check", a[1])
+				interval, err = duration(p, "stale-routes-check", a[1])
 			}
 			if err == nil && (age == 0 || interval == 0) {
 				return errorf("--stale-routes-check aging time and check interval must be >= 1")
@@ -82,7 +82,7 @@ func serverRows() []row {
 			return err
 		})},
 		{"tcp-queue-limit", 1, 1, inMain, 0, func(p *parser, a []string) error {
-			n, err := integer("tcp-queue-limit", a[0], 0, maxSeconds)
+			n, err := integer(p, "tcp-queue-limit", a[0], 0, maxSeconds)
 			if err == nil && n < 1 {
 				return errorf("--tcp-queue-limit parameter must be > 0")
 			}
@@ -90,12 +90,12 @@ func serverRows() []row {
 			return err
 		}},
 		{"connect-freq", 2, 2, inMain, 0, serverOption("--connect-freq", func(p *parser, a []string) (err error) {
-			p.o.ConnectFreq, err = rate("connect-freq", a)
+			p.o.ConnectFreq, err = rate(p, "connect-freq", a)
 			return err
 		})},
 		{"connect-freq-initial", 2, 2, inMain, 0, func(p *parser, a []string) error {
-			r, err := rate("connect-freq-initial", a)
-			if err != nil {
+			r, err := rate(p, "connect-freq-initial", a)
+			if err != nil || !isNumber(a[0]) || !isNumber(a[1]) {
 				return errorf("--connect-freq-initial parameters must be integers and >= 0")
 			}
 			p.o.ConnectFreqInitial = r
@@ -138,7 +138,7 @@ func serverRows() []row {
 			return nil
 		}},
 		{"vlan-pvid", 1, 1, mainCCD, 0, func(p *parser, a []string) error {
-			n, err := integer("vlan-pvid", a[0], 0, maxSeconds)
+			n, err := integer(p, "vlan-pvid", a[0], 0, maxSeconds)
 			if err == nil && (n < 1 || n > 4094) {
 				return errorf("the parameter of --vlan-pvid parameters must be >= 1 and <= 4094")
 			}
@@ -148,12 +148,12 @@ func serverRows() []row {
 	}, clientFileRows()...)
 }
 
-func rate(name string, a []string) (Rate, error) {
-	n, err := integer(name, a[0], 0, maxSeconds)
+func rate(p *parser, name string, a []string) (Rate, error) {
+	n, err := integer(p, name, a[0], 0, maxSeconds)
 	if err != nil {
 		return Rate{}, err
 	}
-	per, err := duration(name, a[1])
+	per, err := duration(p, name, a[1])
 	return Rate{n, per}, err
 }
 
@@ -247,21 +247,18 @@ func (p *parser) authGenToken(a []string) error {
 	o := p.o
 	o.AuthGenToken, o.AuthTokenLifetime, o.AuthTokenRenewal, o.AuthTokenExternal = true, 0, 0, false
 	for i, s := range a {
-		switch {
-		case s == "external-auth":
+		if s == "external-auth" {
 			o.AuthTokenExternal = true
-		case i > 1 || o.AuthTokenExternal:
+			continue
+		}
+		d, err := duration(p, "auth-gen-token", s)
+		switch {
+		case err != nil, i > 1, i == 1 && d == 0:
 			return errorf("Invalid argument to auth-gen-token: %s (%d)", s, i+1)
+		case i == 0:
+			o.AuthTokenLifetime = d
 		default:
-			d, err := duration("auth-gen-token", s)
-			if err != nil {
-				return errorf("Invalid argument to auth-gen-token: %s (%d)", s, i+1)
-			}
-			if i == 0 {
-				o.AuthTokenLifetime = d
-			} else {
-				o.AuthTokenRenewal, o.state.tokenRenewal = d, true
-			}
+			o.AuthTokenRenewal, o.state.tokenRenewal = d, true
 		}
 	}
 	return nil

@@ -39,7 +39,7 @@ func tlsRows() []row {
 		}},
 		{"key-direction", 1, 1, connRule, 0, func(p *parser, a []string) error { return p.keyDirection(a[0]) }},
 		{"tls-crypt-v2-max-age", 1, 1, inMain, 0, func(p *parser, a []string) error {
-			days, err := integer("tls-crypt-v2-max-age", a[0], 1, 36500)
+			days, err := integer(p, "tls-crypt-v2-max-age", a[0], 1, 36500)
 			p.o.TLSCryptV2MaxAge = time.Duration(days) * 24 * time.Hour
 			return err
 		}},
@@ -67,17 +67,17 @@ func tlsRows() []row {
 		{"tls-cert-profile", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.TLSCertProfile })},
 		{"tls-timeout", 1, 1, inMain, 0, seconds(func(o *Options) *time.Duration { return &o.TLSTimeout })},
 		{"reneg-sec", 1, 2, inMain, 0, func(p *parser, a []string) (err error) {
-			if p.o.RenegSec, err = duration("reneg-sec", a[0]); err == nil && len(a) > 1 {
-				p.o.RenegSecMin, err = duration("reneg-sec", a[1])
+			if p.o.RenegSec, err = duration(p, "reneg-sec", a[0]); err == nil && len(a) > 1 {
+				p.o.RenegSecMin, err = duration(p, "reneg-sec", a[1])
 			}
 			return err
 		}},
 		{"reneg-bytes", 1, 1, inMain, 0, func(p *parser, a []string) (err error) {
-			p.o.RenegBytes, err = integer[int64]("reneg-bytes", a[0], 0, 1<<62)
+			p.o.RenegBytes, err = integer[int64](p, "reneg-bytes", a[0], 0, 1<<62)
 			return err
 		}},
 		{"reneg-pkts", 1, 1, inMain, 0, func(p *parser, a []string) (err error) {
-			p.o.RenegPackets, err = integer[int64]("reneg-pkts", a[0], 0, 1<<62)
+			p.o.RenegPackets, err = integer[int64](p, "reneg-pkts", a[0], 0, 1<<62)
 			return err
 		}},
 		{"hand-window", 1, 1, inMain, 0, seconds(func(o *Options) *time.Duration { return &o.HandWindow })},
@@ -88,7 +88,7 @@ func tlsRows() []row {
 			if !strings.HasPrefix(a[0], "EXPORTER") {
 				return errorf("Keying material exporter label must begin with \"EXPORTER\"")
 			}
-			n, err := integer("keying-material-exporter", a[1], 0, maxSeconds)
+			n, err := integer(p, "keying-material-exporter", a[1], 0, maxSeconds)
 			if err != nil || n < 16 || n > 4095 {
 				return errorf("Invalid keying material exporter length")
 			}
