@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 )
 
@@ -16,11 +17,13 @@ type Addr struct {
 
 // ParseAddr reads the forms people write:
 //
-//	HOST:PORT  [IPV6]:PORT  tls://HOST:PORT  unix:/PATH  unix:///PATH  /PATH
+//	HOST:PORT  [IPV6]:PORT  tls://HOST:PORT  unix:/PATH  unix:///PATH  /PATH  ./PATH  DIR/PATH
+//
+// PORT is a number from 1 to 65535. An address that ParseAddr refuses can never work, so no dial error hides a mistyped one.
 func ParseAddr(s string) (Addr, error) {
 	a := Addr{text: s}
 	switch {
-	case strings.HasPrefix(s, "/"):
+	case strings.Contains(s, "/") && !strings.Contains(s, "://") && !strings.HasPrefix(s, "unix:"):
 		a.Network, a.Address = "unix", s
 	case strings.HasPrefix(s, "unix:"):
 		a.Network, a.Address = "unix", strings.TrimPrefix(s, "unix:")
@@ -33,8 +36,11 @@ func ParseAddr(s string) (Addr, error) {
 			a.Address, a.TLS = rest, true
 		}
 		host, port, err := net.SplitHostPort(a.Address)
-		if err != nil || port == "" {
-			return Addr{}, fmt.Errorf("address %q: want HOST:PORT, [IPV6]:PORT, tls://HOST:PORT, unix:/PATH or /PATH", s)
+		if err != nil || port == "" || strings.Contains(host, "/") {
+			return Addr{}, fmt.Errorf("address %q: want HOST:PORT, [IPV6]:PORT, tls://HOST:PORT, unix:/PATH or a path", s)
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return Addr{}, fmt.Errorf("address %q: the port must be a number from 1 to 65535", s)
 		}
 		if host == "" {
 			a.Address = net.JoinHostPort("127.0.0.1", port)

@@ -25,6 +25,9 @@ func TestParseAddr(t *testing.T) {
 		"unix:/run/m":    {"unix", "/run/m", false},
 		"unix:///run/m":  {"unix", "/run/m", false},
 		"/run/m.sock":    {"unix", "/run/m.sock", false},
+		"./m.sock":       {"unix", "./m.sock", false},
+		"run/m.sock":     {"unix", "run/m.sock", false},
+		"./a:b":          {"unix", "./a:b", false},
 	} {
 		a, err := client.ParseAddr(in)
 		if err != nil {
@@ -34,7 +37,7 @@ func TestParseAddr(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", in, diff)
 		}
 	}
-	for _, in := range []string{"", "host", "::1:7505", "unix:", "tls://h", "host:"} {
+	for _, in := range []string{"", "host", "::1:7505", "unix:", "tls://h", "host:", "host:x", "host:0", "host:65536", "http://host", "tls:///x:1"} {
 		if a, err := client.ParseAddr(in); err == nil {
 			t.Errorf("%q: read as %+v", in, a)
 		}

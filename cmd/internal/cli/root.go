@@ -4,7 +4,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -66,23 +65,23 @@ func onlyHelp(args []string) bool { return len(args) == 1 && (args[0] == "-h" ||
 // Run runs one command and prints its error.
 func Run(ctx context.Context, e *env.Env, version string, args []string) int {
 	root := NewRoot(e, version)
+	var wrong error
+	helpPages(root, &wrong)
 	root.SetArgs(args)
 	root.SetIn(e.In)
 	root.SetOut(e.Out)
 	root.SetErr(e.Err)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = wrong
+	}
 	if errors.Is(err, context.Canceled) {
 		err = env.ErrInterrupted
 	}
 	code := env.Code(err)
 	var silent lines.Silent
 	if err != nil && !errors.As(err, &silent) {
-		for _, l := range strings.Split(err.Error(), "\n") {
-			fmt.Fprintf(e.Err, "moongate: %s\n", env.Clean(l))
-		}
-		if hint := env.Hint(err); hint != "" {
-			fmt.Fprintf(e.Err, "moongate: hint: %s\n", hint)
-		}
+		printError(e.Err, err)
 	}
 	return code
 }
@@ -100,9 +99,9 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	root := &cobra.Command{
 		Use: "moongate", Short: "OpenVPN, programmable", Long: long, Version: version,
 		SilenceErrors: true, SilenceUsage: true,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return env.Usagef("unknown command %q; moongate --help lists them", args[0])
+				return unknownCommand(cmd, args[0])
 			}
 			return nil
 		},
@@ -125,7 +124,7 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	f.BoolVar(&e.JSON, "json", false, "same as -o json")
 	f.DurationVar(&e.Timeout, "reply-timeout", 5*time.Second, "longest wait for the connection, the greeting and each reply")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "raw"}, cobra.ShellCompDirectiveNoFileComp))
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return env.Usagef("%v", err) })
+	root.SetFlagErrorFunc(flagError)
 
 	root.AddGroup(&cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "act", Title: "Act:"}, &cobra.Group{ID: "other", Title: "Prompt, scripts and the rest:"})
 	add := func(group string, cmds ...*cobra.Command) {

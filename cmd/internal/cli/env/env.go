@@ -78,7 +78,10 @@ func FirstLine(path string) (string, error) {
 }
 
 // Dial opens a session with the target.
-func (e *Env) Dial(ctx context.Context) (*client.Client, error) {
+func (e *Env) Dial(ctx context.Context) (*client.Client, error) { return e.DialTraced(ctx, nil) }
+
+// DialTraced is Dial with a client.Options.Trace.
+func (e *Env) DialTraced(ctx context.Context, trace func(fromDaemon bool, line string)) (*client.Client, error) {
 	if _, err := client.ParseAddr(e.Target()); err != nil {
 		return nil, Usagef("%v", err)
 	}
@@ -86,6 +89,7 @@ func (e *Env) Dial(ctx context.Context) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Trace = trace
 	return client.Dial(ctx, e.Target(), o)
 }
 
@@ -208,6 +212,8 @@ func Code(err error) int {
 		return CodeUsage
 	case errors.Is(err, client.ErrPassword), errors.Is(err, client.ErrCertificate):
 		return CodeRefused
+	case errors.As(err, &unreachable), errors.Is(err, client.ErrLost), errors.Is(err, client.ErrNotManagement):
+		return CodeUnreachable // also when a time limit is the reason: what counts is what was not reached
 	case errors.As(err, &reply):
 		if strings.HasPrefix(reply.Text, "the '"+reply.Cmd+"' command is not permitted") {
 			return CodeRefused
@@ -218,8 +224,6 @@ func Code(err error) int {
 		return CodeTimeout
 	case errors.Is(err, ErrCondition):
 		return CodeCondition
-	case errors.As(err, &unreachable), errors.Is(err, client.ErrLost), errors.Is(err, client.ErrNotManagement):
-		return CodeUnreachable
 	}
 	return CodeDaemon
 }

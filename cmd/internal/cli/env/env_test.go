@@ -3,6 +3,7 @@ package env
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/moongate-vpn/moongate/mgmt/client"
@@ -29,6 +30,9 @@ func TestCode(t *testing.T) {
 		{Usagef("which?"), CodeUsage},
 		{client.ErrLine, CodeUsage},
 		{&client.UnreachableError{Addr: "x", Err: fmt.Errorf("refused")}, CodeUnreachable},
+		{&client.UnreachableError{Addr: "x", Err: context.DeadlineExceeded}, CodeUnreachable},
+		{&client.UnreachableError{Addr: "x", Err: os.ErrDeadlineExceeded}, CodeUnreachable},
+		{fmt.Errorf("%w: %w", client.ErrLost, os.ErrDeadlineExceeded), CodeUnreachable},
 		{client.ErrLost, CodeUnreachable},
 		{client.ErrNotManagement, CodeUnreachable},
 		{client.ErrPassword, CodeRefused},

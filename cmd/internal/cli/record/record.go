@@ -25,7 +25,8 @@ func NewCmds(e *env.Env) []*cobra.Command {
 	rec := &cobra.Command{
 		Use: "record FILE", Short: "Record a session to a file",
 		Long: "Ask for the daemon's versions, state, log and status, switch all real-time notifications on and write every line with its time to\n" +
-			"FILE until interrupted or the daemon ends. Passwords and tokens are left out.",
+			"FILE until interrupted; when the daemon ends before, what was recorded is kept and the exit code is 3. Passwords and tokens\n" +
+			"are left out.",
 		Example: "  moongate record session.txt --duration 1m", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return env.UntilInterrupted(runRecord(cmd.Context(), e, args[0], d))
@@ -56,24 +57,37 @@ var asked = []string{"version", "pid", "state all", "state", "log all", "echo al
 	"state on", "echo on", "log on", "bytecount 1"}
 
 func runRecord(ctx context.Context, e *env.Env, path string, d time.Duration) error {
-	o, err := e.ClientOptions()
+	var early []line // until the file is open: an old recording is not replaced by one of a daemon that was never reached
+	var w *bufio.Writer
+	var mu sync.Mutex // guards both
+	begin := time.Now()
+	c, err := e.DialTraced(ctx, func(fromDaemon bool, text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		l := line{time.Since(begin), fromDaemon, text}
+		if w == nil {
+			early = append(early, l)
+			return
+		}
+		fmt.Fprintln(w, l)
+	})
 	if err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
+		c.Close()
 		return err
 	}
 	defer f.Close()
-	w := bufio.NewWriter(f)
-	defer w.Flush()
+	mu.Lock()
+	w = bufio.NewWriter(f)
 	fmt.Fprintln(w, header)
-	begin := time.Now()
-	o.Trace = func(fromDaemon bool, text string) { fmt.Fprintln(w, line{time.Since(begin), fromDaemon, text}) }
-	c, err := client.Dial(ctx, e.Target(), o)
-	if err != nil {
-		return err
+	for _, l := range early {
+		fmt.Fprintln(w, l)
 	}
+	mu.Unlock()
+	defer w.Flush()
 	defer c.Close() // before the flush: nothing is traced afterwards
 	if d > 0 {
 		var cancel context.CancelFunc
@@ -90,8 +104,7 @@ func runRecord(ctx context.Context, e *env.Env, path string, d time.Duration) er
 	case <-ctx.Done(): // the asked-for end
 		return nil
 	case <-c.Done():
-		fmt.Fprintln(e.Err, "the daemon ended the session")
-		return nil
+		return c.Err()
 	}
 }
 

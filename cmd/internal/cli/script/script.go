@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,9 @@ func NewCmds(e *env.Env) []*cobra.Command {
 				var own *script.ExitError
 				if errors.As(err, &own) {
 					return exit{own}
+				}
+				if err != nil && !errors.Is(err, client.ErrLost) && strings.Contains(err.Error(), client.ErrLost.Error()) {
+					return fmt.Errorf("%w: %v", client.ErrLost, err) // a Lua error carries text only
 				}
 				return err
 			}))

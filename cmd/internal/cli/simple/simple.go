@@ -3,6 +3,7 @@ package simple
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,14 +40,38 @@ func onOf(words ...string) func([]string) error {
 	}
 }
 
-func numeric(args []string) error {
-	if len(args) > 0 {
-		if _, err := strconv.Atoi(args[0]); err != nil {
-			return env.Usagef("%q is not a number", args[0])
+// within wants a number from low to high.
+func within(low, high int) func([]string) error {
+	return func(args []string) error {
+		if len(args) == 0 {
+			return nil
 		}
+		n, err := strconv.Atoi(args[0])
+		if err != nil || n < low || n > high {
+			return env.Usagef("%q: want a number from %d to %d", args[0], low, high)
+		}
+		return nil
+	}
+}
+
+// signalName spells a signal as the daemon does, SIG in front and upper case.
+func signalName(s string) string {
+	s = strings.ToUpper(s)
+	if !strings.HasPrefix(s, "SIG") {
+		s = "SIG" + s
+	}
+	return s
+}
+
+func aSignal(args []string) error {
+	if args[0] = signalName(args[0]); !slices.Contains(mgmt.Signals(), args[0]) {
+		return env.Usagef("signal %s: want one of %s", args[0], strings.Join(mgmt.Signals(), ", "))
 	}
 	return nil
 }
+
+// okOrCancel checks the second argument.
+func okOrCancel(args []string) error { return onOf("ok", "cancel")(args[1:]) }
 
 var (
 	holdWords  = []string{"on", "off", "release"}
@@ -58,15 +83,15 @@ var (
 			example: "  moongate hold release", max: 1, words: [][]string{holdWords}, check: onOf(holdWords...), strip: "hold="},
 		{use: "signal NAME", short: "Make the daemon act as if it got a signal",
 			long:    "NAME is SIGHUP (read the configuration again), SIGUSR1 (reconnect), SIGUSR2 (statistics to the log), SIGTERM or SIGINT (exit). Without SIG in front it works too.",
-			example: "  moongate signal SIGUSR1\n  moongate signal term", min: 1, max: 1, words: [][]string{mgmt.Signals()}},
+			example: "  moongate signal SIGUSR1\n  moongate signal term", min: 1, max: 1, words: [][]string{mgmt.Signals()}, check: aSignal},
 		{use: "kill COMMON-NAME|ADDRESS:PORT", short: "Drop clients of a server at once",
 			example: "  moongate kill laptop-joe\n  moongate kill 192.0.2.7:51820", min: 1, max: 1},
-		{use: "verb [N]", short: "Show or set the verbosity of the log, 0 to 15", example: "  moongate verb 4", max: 1, check: numeric, strip: "verb="},
-		{use: "mute [N]", short: "Show or set after how many equal messages the log falls silent", example: "  moongate mute 10", max: 1, check: numeric, strip: "mute="},
+		{use: "verb [N]", short: "Show or set the verbosity of the log, 0 to 15", example: "  moongate verb 4", max: 1, check: within(0, 15), strip: "verb="},
+		{use: "mute [N]", short: "Show or set after how many equal messages the log falls silent", example: "  moongate mute 10", max: 1, check: within(0, 1<<30), strip: "mute="},
 		{use: "auth-retry [none|interact|nointeract]", short: "Show or set what a failed authentication leads to",
 			example: "  moongate auth-retry interact", max: 1, words: [][]string{retryWords}, check: onOf(retryWords...), strip: "auth-retry="},
 		{use: "needok TYPE ok|cancel", short: "Answer a NEED-OK question", example: "  moongate needok token-insertion-request ok",
-			min: 2, max: 2, words: [][]string{nil, {"ok", "cancel"}}},
+			min: 2, max: 2, words: [][]string{nil, {"ok", "cancel"}}, check: okOrCancel},
 		{use: "needstr TYPE TEXT", short: "Answer a NEED-STR question", example: "  moongate needstr pkcs11-id-request ID", min: 2, max: 2},
 		{use: "forget-passwords", short: "Make the daemon forget cached secrets", example: "  moongate forget-passwords"},
 		{use: "load-stats", short: "Print the number of clients and the bytes in total", example: "  moongate load-stats"},
@@ -106,12 +131,6 @@ func run(ctx context.Context, e *env.Env, c command, args []string) error {
 		}
 	}
 	name, _, _ := strings.Cut(c.use, " ")
-	if name == "signal" {
-		args[0] = strings.ToUpper(args[0])
-		if !strings.HasPrefix(args[0], "SIG") {
-			args[0] = "SIG" + args[0]
-		}
-	}
 	return e.With(ctx, func(ctx context.Context, cl *client.Client) error {
 		r, err := cl.Cmd(ctx, client.Line(append([]string{name}, args...)...))
 		if err != nil {
