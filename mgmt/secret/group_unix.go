@@ -1,0 +1,14 @@
+//go:build unix
+
+package secret
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// inGroup gives cmd a process group of its own, and kills all of it at the deadline.
+func inGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}

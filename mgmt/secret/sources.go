@@ -1,0 +1,136 @@
+package secret
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/zalando/go-keyring"
+
+	"github.com/moongate-vpn/moongate/mgmt/lexer"
+)
+
+func fromEnv(_ context.Context, name string, o Options) (string, error) {
+	text := o.Getenv(name)
+	if text == "" {
+		return "", fmt.Errorf("the environment variable %s is not set", name)
+	}
+	return text, nil
+}
+
+// fromFile reads in a goroutine: a pipe without a writer, or a dead network drive, must not hold up the caller.
+func fromFile(ctx context.Context, path string, _ Options) (string, error) {
+	return await(ctx, func() (string, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+		return firstLine(string(b)), err
+	})
+}
+
+func fromSystemd(ctx context.Context, name string, o Options) (string, error) {
+	dir := o.Getenv("CREDENTIALS_DIRECTORY")
+	if dir == "" {
+		return "", errors.New("CREDENTIALS_DIRECTORY is not set: the unit needs LoadCredential= or SetCredentialEncrypted=")
+	}
+	if name != filepath.Base(name) || name == ".." {
+		return "", errors.New("not a credential's name")
+	}
+	return fromFile(ctx, filepath.Join(dir, name), o)
+}
+
+func fromPass(ctx context.Context, name string, _ Options) (string, error) {
+	text, err := output(ctx, "pass", "show", "--", name)
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", errors.New("the program pass is not installed")
+	}
+	return text, err
+}
+
+func fromCommand(ctx context.Context, line string, _ Options) (string, error) {
+	words, err := lexer.Split(line, "the command")
+	if err != nil {
+		return "", err
+	}
+	if len(words) == 0 {
+		return "", errors.New("no program")
+	}
+	return output(ctx, words[0], words[1:]...)
+}
+
+// output is the first line that a program prints. At the deadline the program is killed with everything it started.
+func output(ctx context.Context, program string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	inGroup(cmd)
+	cmd.WaitDelay = 100 * time.Millisecond
+	var out, complaint limited
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	switch err := cmd.Run(); {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case err != nil && complaint.Len() > 0:
+		return "", fmt.Errorf("%s: %w: %s", program, err, firstLine(complaint.String()))
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", program, err)
+	}
+	return firstLine(out.String()), nil
+}
+
+// limited keeps the first bytes written to it.
+type limited struct{ bytes.Buffer }
+
+// Write implements io.Writer.
+func (l *limited) Write(b []byte) (int, error) {
+	if room := maxSecret + 1 - l.Len(); room > 0 {
+		l.Buffer.Write(b[:min(room, len(b))])
+	}
+	return len(b), nil
+}
+
+func validKeyring(name string) bool {
+	service, account, ok := strings.Cut(name, "/")
+	return ok && service != "" && account != ""
+}
+
+func fromKeyring(ctx context.Context, name string, _ Options) (string, error) {
+	service, account, _ := strings.Cut(name, "/")
+	return await(ctx, func() (string, error) {
+		text, err := keyring.Get(service, account)
+		switch {
+		case errors.Is(err, keyring.ErrNotFound):
+			return "", fmt.Errorf("no entry for service %s, account %s", service, account)
+		case err != nil:
+			return "", fmt.Errorf("no keyring to ask (%w): machines without a desktop session have none, use pass:, file: or systemd:", err)
+		}
+		return firstLine(text), nil
+	})
+}
+
+// await runs f and gives up on it when ctx ends; f then ends by itself.
+func await(ctx context.Context, f func() (string, error)) (string, error) {
+	type result struct {
+		text string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := f()
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
