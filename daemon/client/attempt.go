@@ -15,6 +15,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // attempt is one connection from its open socket to its end. Only the owner goroutine, the one in run, touches its
@@ -51,9 +53,9 @@ type attempt struct {
 		peerInfo    string
 	}
 	push struct {
-		list     pushList
-		update   pushList   // an update whose last part is to come
-		updates  [][]string // complete ones, for which the tunnel has had no time
+		list     message.PushList
+		update   message.PushList // an update whose last part is to come
+		updates  [][]string       // complete ones, for which the tunnel has had no time
 		done     bool
 		next     time.Time // of the next request
 		deadline time.Time

@@ -11,6 +11,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // events handles what the control session reports, in order, and tells whether there was anything.
@@ -120,7 +122,7 @@ func (a *attempt) keyMessage(e control.KeyMessage) {
 		if a.opts.Pull {
 			return
 		}
-		for _, line := range control.PeerInfo(e.Message.PeerInfo) {
+		for _, line := range message.ParsePeerInfo(e.Message.PeerInfo).Lines {
 			name, value, _ := strings.Cut(line, "=")
 			a.c.env.Set(name, value)
 		}
@@ -193,26 +195,26 @@ func libraryText(err error) string {
 
 // text handles one text message of the server.
 func (a *attempt) text(msg string, now time.Time) {
-	kind, arg := parseText(msg)
+	kind, arg := message.ParseText(msg)
 	switch kind {
-	case textPushReply:
+	case message.TextPushReply:
 		a.pushReply(msg, arg)
-	case textAuthFailed:
+	case message.TextAuthFailed:
 		a.authFailed(arg)
-	case textAuthPending:
+	case message.TextAuthPending:
 		a.authPending(arg, now)
-	case textInfoPre, textInfo:
+	case message.TextInfoPre, message.TextInfo:
 		a.c.log(3, "", "Info command was pushed by server ('%s')", arg)
 		a.c.port.InfoMsg(arg)
-	case textRestart:
+	case message.TextRestart:
 		a.restartPushed(arg)
-	case textHalt:
+	case message.TextHalt:
 		a.c.log(1, "", "Halt command was pushed by server ('%s')", arg)
 		a.c.port.Notify("server-pushed-halt", arg)
 		a.end(engine.TERM, mgmt.ReasonServerHalt)
-	case textExit:
+	case message.TextExit:
 		a.remoteExit("EXIT")
-	case textPushUpdate:
+	case message.TextPushUpdate:
 		a.pushUpdate(msg, arg)
 	default:
 		a.c.log(1, "W", "WARNING: Received unknown control message: %s", msg)
@@ -232,7 +234,7 @@ func (a *attempt) remoteExit(how string) {
 func (a *attempt) restartPushed(arg string) {
 	a.c.log(1, "", "Connection reset command was pushed by server ('%s')", arg)
 	a.c.port.Notify("server-pushed-connection-reset", arg)
-	keep, next := connectionFlags(arg)
+	keep, next := message.ConnectionFlags(arg)
 	if !keep && a.opts.AuthUserPass.Enabled && a.opts.AuthUserPass.Ask {
 		a.c.secrets.ForgetAuth()
 	}
@@ -248,7 +250,7 @@ func (a *attempt) authPending(arg string, now time.Time) {
 	}
 	wait := a.opts.HandWindow
 	detail := ""
-	if t := pendingTimeout(arg); t > 0 {
+	if t := message.PendingTimeout(arg); t > 0 {
 		wait, detail = t, arg
 	}
 	wait = min(wait, limit)
@@ -259,30 +261,30 @@ func (a *attempt) authPending(arg string, now time.Time) {
 
 // authFailed is the server's refusal of our credentials.
 func (a *attempt) authFailed(arg string) {
-	f := parseAuthFailed(arg)
+	f := message.ParseAuthFailed(arg)
 	tail := ""
-	if f.reason != "" {
-		tail = "," + f.reason
+	if f.Reason != "" {
+		tail = "," + f.Reason
 	}
 	a.c.log(1, "", "AUTH: Received control message: AUTH_FAILED%s", tail)
 	a.c.remotes.stay = true // the credentials were wrong, not the server
 	switch {
-	case f.temp:
-		a.c.pauses.backoff = f.backoff
-		a.c.remotes.wish = f.advance
-		a.c.port.PasswordFailed("Auth", f.reason)
+	case f.Temp:
+		a.c.pauses.backoff = f.Backoff
+		a.c.remotes.wish = f.Advance
+		a.c.port.PasswordFailed("Auth", f.Reason)
 		a.end(engine.USR1, mgmt.ReasonAuthTemp)
 		return
 	case a.c.secrets.DropToken():
-		a.c.port.PasswordFailed("Auth", f.reason)
+		a.c.port.PasswordFailed("Auth", f.Reason)
 		a.end(engine.USR1, mgmt.ReasonAuthToken)
 		return
 	}
-	a.c.port.PasswordFailed("Auth", f.reason)
+	a.c.port.PasswordFailed("Auth", f.Reason)
 	switch a.c.secrets.Retry() {
 	case mgmt.AuthRetryInteract:
 		a.c.secrets.ForgetAuth()
-		a.c.challenge = dynamicChallenge(f.reason)
+		a.c.challenge = dynamicChallenge(f.Reason)
 		a.end(engine.USR1, mgmt.ReasonAuthFailure)
 	case mgmt.AuthRetryNoInteract:
 		a.end(engine.USR1, mgmt.ReasonAuthFailure)

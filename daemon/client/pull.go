@@ -8,16 +8,17 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
-	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/mgmt"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // pushReply takes a part of the server's options. With the last one the data channel starts and the tunnel opens.
 func (a *attempt) pushReply(msg, arg string) {
-	a.c.log(3, "", "PUSH: Received control message: '%s'", control.Redact(msg))
+	a.c.log(3, "", "PUSH: Received control message: '%s'", message.Redact(msg))
 	if !a.opts.Pull {
 		return
 	}
@@ -25,7 +26,7 @@ func (a *attempt) pushReply(msg, arg string) {
 		a.renewToken(arg)
 		return
 	}
-	complete, ok := a.push.list.add(arg)
+	complete, ok := a.push.list.Add(arg)
 	if !ok {
 		a.c.log(1, "W", "WARNING: Received bad push/pull message: too many options")
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
@@ -35,13 +36,13 @@ func (a *attempt) pushReply(msg, arg string) {
 		return
 	}
 	a.push.done = true
-	res, err := a.opts.ApplyPushed(a.prof, a.push.list.options)
+	res, err := a.opts.ApplyPushed(a.prof, a.push.list.Options)
 	if res != nil {
 		for _, n := range res.Notes {
 			a.c.log(n.Verb, n.Flag, "%s", n.Text)
 		}
 		if res.Rejected != "" {
-			a.c.log(1, "W", "WARNING: Received bad push/pull message: %s", control.Redact(msg))
+			a.c.log(1, "W", "WARNING: Received bad push/pull message: %s", message.Redact(msg))
 			a.end(engine.USR1, mgmt.ReasonPushOffending)
 			return
 		}
@@ -117,13 +118,13 @@ func (a *attempt) applyVerb() {
 // server's options string tells; else the fallback.
 func (a *attempt) chooseCipher() (string, error) {
 	o := a.opts
-	if pushed := a.pushedCipher(); pushed != "" {
+	if pushed := message.Pushed(a.push.list.Options, "cipher"); pushed != "" {
 		if !contains(o.DataCiphers, pushed) {
 			return "", fmt.Errorf("OPTIONS ERROR: failed to negotiate cipher with server.  Configure --data-ciphers-fallback if you want to connect to this server.") //nolint:staticcheck // stock's line
 		}
 		return pushed, nil
 	}
-	peer := occCipher(a.key.peerOptions)
+	peer := message.OptionsCipher(a.key.peerOptions)
 	switch {
 	case peer != "" && contains(o.DataCiphers, peer):
 		return peer, nil
@@ -132,26 +133,6 @@ func (a *attempt) chooseCipher() (string, error) {
 	default:
 		return "", fmt.Errorf("OPTIONS ERROR: failed to negotiate cipher with server.  Add the server's cipher ('%s') to --data-ciphers (currently '%s'), e.g. --data-ciphers %s:%s if you want to connect to this server.", peer, strings.Join(o.DataCiphers, ":"), strings.Join(o.DataCiphers, ":"), peer) //nolint:staticcheck // stock's line
 	}
-}
-
-func (a *attempt) pushedCipher() string {
-	cipher := ""
-	for _, option := range a.push.list.options {
-		if name, value, _ := strings.Cut(option, " "); name == "cipher" {
-			cipher = strings.TrimSpace(value)
-		}
-	}
-	return cipher
-}
-
-// occCipher is the cipher an options string names.
-func occCipher(options string) string {
-	for part := range strings.SplitSeq(options, ",") {
-		if c, ok := strings.CutPrefix(part, "cipher "); ok {
-			return c
-		}
-	}
-	return ""
 }
 
 // startChannel makes the data channel with the keys of key id 0.

@@ -1,35 +1,39 @@
 package client
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
+)
 
 // remotes is the place in the list of connection profiles and in the addresses of the current one.
 //
 //	each restart: stay once, if the server was fine or a peer said so; else the next address of the name; else the next
 //	profile, round and round
 type remotes struct {
-	count   int          // profiles
-	current int          // index of the profile in use
-	addrs   []netip.Addr // what its name resolved to; nil: not yet
-	addr    int          // index of the address in use
-	stay    bool         // do not move on for the next attempt
-	started bool         // there was an attempt
-	wish    advance      // of a server's temporary refusal, for the next attempt
+	count   int             // profiles
+	current int             // index of the profile in use
+	addrs   []netip.Addr    // what its name resolved to; nil: not yet
+	addr    int             // index of the address in use
+	stay    bool            // do not move on for the next attempt
+	started bool            // there was an attempt
+	wish    message.Advance // of a server's temporary refusal, for the next attempt
 }
 
 // next chooses the profile and address of the next attempt.
 func (r *remotes) next() {
 	wish, stay := r.wish, r.stay
-	r.wish, r.stay = advanceDefault, false
+	r.wish, r.stay = message.AdvanceDefault, false
 	if !r.started {
 		r.started = true
 		return
 	}
 	switch {
-	case wish == advanceRemote:
+	case wish == message.AdvanceRemote:
 		r.skip(1)
-	case wish == advanceAddr:
+	case wish == message.AdvanceAddr:
 		r.nextAddr()
-	case stay || wish == advanceNo:
+	case stay || wish == message.AdvanceNo:
 	default:
 		r.nextAddr()
 	}

@@ -3,6 +3,8 @@ package client
 import (
 	"net/netip"
 	"testing"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 func TestRemotesGoRound(t *testing.T) {
@@ -67,12 +69,12 @@ func TestSignalLooksNamesUpAgain(t *testing.T) {
 func TestServerMayChooseWhereNext(t *testing.T) {
 	r := remotes{count: 3, started: true}
 	r.resolved([]netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")})
-	r.wish, r.stay = advanceRemote, true
+	r.wish, r.stay = message.AdvanceRemote, true
 	r.next()
 	if r.current != 1 {
 		t.Errorf("advance remote: profile %d, want 1", r.current)
 	}
-	r.wish = advanceNo
+	r.wish = message.AdvanceNo
 	r.next()
 	if r.current != 1 {
 		t.Errorf("advance no: profile %d, want 1", r.current)

@@ -14,6 +14,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // newAttempt makes the session that runs over an open link. Its first packet is queued.
@@ -108,7 +110,7 @@ func (a *attempt) setTimers() {
 // options composes our options compatibility string.
 func (a *attempt) options() string {
 	o, p := a.opts, a.prof
-	s := occ{
+	s := message.Options{
 		TAP: o.DevType == config.DevTap, TunMTU: p.TunMTU, Proto: a.link.Proto(), Framing: o.Framing != config.FramingNone,
 		Fragment: p.Fragment > 0, KeyDir: -1, Auth: o.Auth, Keysize: 128, TLSAuth: p.TLSAuth.Set(), Server: o.TLSServer,
 	}
@@ -120,7 +122,7 @@ func (a *attempt) options() string {
 		s.KeyDir = int(p.KeyDirection)
 	}
 	if o.CipherDefined && (!o.Pull || contains(o.DataCiphers, o.Cipher)) {
-		s.Cipher, s.ShowCipher = o.Cipher, true
+		s.Cipher = o.Cipher
 		if suite, ok := data.Lookup(o.Cipher); ok {
 			s.Keysize = suite.KeyBits()
 			if suite.Mode == data.AEAD {
@@ -137,7 +139,7 @@ func (a *attempt) options() string {
 // announce composes the peer info of our key message.
 func (a *attempt) announce() string {
 	o := a.opts
-	n := announcement{
+	n := message.Announcement{
 		Version: a.c.deps.Version, Platform: "linux", Pull: o.Pull, MaxMTU: max(a.prof.TunMTUMax, 1600), Ciphers: o.DataCiphers,
 		Framings: o.Framing != config.FramingNone || o.AllowCompression != "", Push: o.PushPeerInfo, Library: "Go crypto/tls",
 	}
@@ -147,7 +149,7 @@ func (a *attempt) announce() string {
 	for _, e := range o.Env {
 		n.Env = append(n.Env, e.Name+"="+e.Value)
 	}
-	return n.info()
+	return n.String()
 }
 
 func contains(list []string, s string) bool {

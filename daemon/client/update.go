@@ -7,10 +7,11 @@ import (
 	"net/netip"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
-	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/tunnel"
 	"github.com/moongate-vpn/moongate/mgmt"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // maxUpdates is how many updates may wait while scripts of an earlier one run.
@@ -22,12 +23,12 @@ var errUpdates = errors.New("too many options or updates at once")
 //
 // Rule: docs/protocol.md#47-push_update-27.
 func (a *attempt) pushUpdate(msg, arg string) {
-	a.c.log(3, "", "PUSH: Received control message: '%s'", control.Redact(msg))
+	a.c.log(3, "", "PUSH: Received control message: '%s'", message.Redact(msg))
 	if !a.push.done {
 		a.c.log(1, "W", "WARNING: a push update before the options it could change, or without --pull: ignored")
 		return
 	}
-	complete, ok := a.push.update.add(arg)
+	complete, ok := a.push.update.Add(arg)
 	if !ok || len(a.push.updates) >= maxUpdates {
 		a.updateFailed(errUpdates)
 		return
@@ -35,8 +36,8 @@ func (a *attempt) pushUpdate(msg, arg string) {
 	if !complete {
 		return
 	}
-	a.push.updates = append(a.push.updates, a.push.update.options)
-	a.push.update = pushList{}
+	a.push.updates = append(a.push.updates, a.push.update.Options)
+	a.push.update = message.PushList{}
 	a.nextUpdate()
 }
 
@@ -48,7 +49,7 @@ func (a *attempt) nextUpdate() {
 	}
 	entries := a.push.updates[0]
 	a.push.updates = a.push.updates[1:]
-	u, err := a.c.opts.UpdatePushed(a.base, a.push.list.options, entries)
+	u, err := a.c.opts.UpdatePushed(a.base, a.push.list.Options, entries)
 	for _, n := range u.Notes {
 		a.c.log(n.Verb, n.Flag, "%s", n.Text)
 	}
@@ -75,7 +76,7 @@ func (a *attempt) updated(u *config.Update, change tunnel.Change, routesOK bool,
 		a.updateFailed(err)
 		return
 	}
-	a.opts, a.prof, a.push.list.options = u.Options, u.Profile, u.Pushed
+	a.opts, a.prof, a.push.list.Options = u.Options, u.Profile, u.Pushed
 	a.setTimers()
 	a.publish(a.c.tunnel)
 	how := ""

@@ -19,6 +19,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/wire"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // phase is how far a client has come.
@@ -63,7 +65,7 @@ type hubSide struct {
 	verified   atomic.Pointer[[]*x509.Certificate] // from the handshake to tlsUp: the chain that was found
 	certVars   []string                            // "name=value" of the certificates
 	certName   string                              // the common name they give
-	info       peerInfo
+	info       message.PeerInfo
 	occ        string
 	fromPort   []string // configuration lines that came with a client-auth command
 	loginName  string   // user name of the first login, where override-username replaced it
@@ -342,7 +344,7 @@ func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 		i.logins[0].refused = errName
 		return
 	}
-	i.certName = remap(name)
+	i.certName = message.Remap(name)
 	i.commonName = i.certName
 	i.certVars = h.certificateVars(*chain)
 }

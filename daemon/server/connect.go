@@ -16,6 +16,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/mgmt/server"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // The way of an accepted client to its tunnel:
@@ -284,13 +286,13 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 		return
 	}
 	ciphers := i.config.DataCiphers
-	cipher, err := chooseCipher(ciphers, &i.info, i.occ, i.config.DataCiphersFallback)
+	cipher, err := message.ServerCipher(ciphers, &i.info, i.occ, i.config.DataCiphersFallback)
 	if err != nil {
 		h.log(i, 1, "", "PUSH: No common cipher between server and client. Server data-ciphers: '%s', client supported ciphers '%s'", strings.Join(ciphers, ":"), i.info.Get("IV_CIPHERS"))
 		h.reject(i, &refusal{client: err.Error()}, now)
 		return
 	}
-	i.cipher, i.ekm = cipher, i.info.Has(protoTLSKeyExp)
+	i.cipher, i.ekm = cipher, i.info.Has(message.ProtoTLSKeyExport)
 	if h.set.ForceTLSKeyMaterialExport && !i.ekm {
 		h.reject(i, &refusal{log: "client cannot derive keys by TLS exporter", client: "Keying Material Exporters required"}, now)
 		return
@@ -299,7 +301,7 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 		h.reject(i, &refusal{log: err.Error()}, now)
 		return
 	}
-	if i.info.Has(protoDynTLSCrypt) && i.info.Has(protoCCExit) {
+	if i.info.Has(message.ProtoDynamicTLSCrypt) && i.info.Has(message.ProtoCCExit) {
 		if err := i.session.EnableDynamicTLSCrypt(); err != nil {
 			h.log(i, 1, "N", "dynamic tls-crypt: %v", err)
 		}
@@ -309,7 +311,7 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 	h.established++
 	i.markAt = now
 	h.port.ClientEstablished(h.clientEvent(i, h.env(i)))
-	if i.pushAsked || i.info.Has(protoRequestPush) {
+	if i.pushAsked || i.info.Has(message.ProtoRequestPush) {
 		h.push(i, now)
 	}
 	h.wakeAt(i, now)
@@ -318,10 +320,10 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 // openTunnel makes the data channel of a client with the keys of its first key id.
 func (h *hub) openTunnel(i *instance) error {
 	outer := data.Outer{IPv6: i.peer.Load().Addr.Addr().Is6(), TCP: i.link.RemoteAddr().IsValid()}
-	v2 := i.info.Has(protoDataV2)
+	v2 := i.info.Has(message.ProtoDataV2)
 	p := data.Params{
 		Role: keys.Server, Cipher: i.cipher, Auth: h.set.Auth, PeerID: data.NoPeerID, V2: v2, TAP: h.set.tap(),
-		Epoch:        i.info.Has(protoDataEpoch) && i.info.Has(protoCCExit) && i.ekm && isAEAD(i.cipher),
+		Epoch:        i.info.Has(message.ProtoDataEpoch) && i.info.Has(message.ProtoCCExit) && i.ekm && isAEAD(i.cipher),
 		Framing:      h.framing(i),
 		Decompress:   i.config.AllowCompression == "asym" || i.config.AllowCompression == "yes",
 		ReplayWindow: h.set.ReplayWindow, ReplayTime: h.set.ReplayTime, NoReplay: h.set.NoReplay,

@@ -22,9 +22,15 @@ func TestVLANAdmission(t *testing.T) {
 		vlan   uint16
 		ok     bool
 	}{
-		{"all", plain, 4, true}, {"all", seven, 7, true}, {"all", priority, 4, true},
-		{"tagged", plain, 4, false}, {"tagged", seven, 7, true}, {"tagged", priority, 4, false},
-		{"untagged", plain, 4, true}, {"untagged", seven, 7, false}, {"untagged", priority, 4, true},
+		{"all", plain, 4, true},
+		{"all", seven, 7, true},
+		{"all", priority, 4, true},
+		{"tagged", plain, 4, false},
+		{"tagged", seven, 7, true},
+		{"tagged", priority, 4, false},
+		{"untagged", plain, 4, true},
+		{"untagged", seven, 7, false},
+		{"untagged", priority, 4, true},
 	} {
 		v := &vlans{tt.accept, 4}
 		if vlan, ok := v.admit(tt.frame); vlan != tt.vlan || ok != tt.ok {

@@ -13,6 +13,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // certHooks watch the certificate checks of a session. They are made on the hub and run in the goroutine of the handshake,
@@ -41,7 +43,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 			env.Set(name, value)
 		}
 		if name, err := tlsconf.Username(cert, set.X509UsernameFields); depth == 0 && err == nil && len(name) <= maxCommonName {
-			env.Set("common_name", remap(name))
+			env.Set("common_name", message.Remap(name))
 		}
 		path, err := material.ExportCert(set.Options, cert)
 		if err != nil {

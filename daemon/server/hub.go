@@ -6,13 +6,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
 	"github.com/moongate-vpn/moongate/daemon/transport"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // Queues of the hub. What does not fit is dropped: peers repeat control packets.
@@ -244,7 +245,7 @@ func (h *hub) text(i *instance, msg string, now time.Time) {
 	if err := i.session.SendText(msg); err != nil {
 		status = 0
 	}
-	h.log(i, 3, "", "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), control.Redact(msg), status)
+	h.log(i, 3, "", "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), message.Redact(msg), status)
 	h.flush(i, now)
 	h.wakeAt(i, now) // Step finds the next retransmission
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +13,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/mgmt/server"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // refusal is why a client is turned away.
@@ -37,10 +38,10 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 	l := &i.logins[e.KeyID]
 	i.lastKID++
 	l.kid = i.lastKID
-	user, pass := remap(e.Message.Username), remap(e.Message.Password)
+	user, pass := message.Remap(e.Message.Username), message.Remap(e.Message.Password)
 	if e.KeyID == 0 {
 		i.occ = e.Message.Options
-		i.info = parsePeerInfo(e.Message.PeerInfo)
+		i.info = message.ParsePeerInfo(e.Message.PeerInfo)
 		i.username = user
 	} else {
 		i.renegotiated = true
@@ -90,7 +91,7 @@ const maxOdd = 16
 
 // compareOptions refuses a client whose options do not fit ours (opt-verify), and logs where.
 func (h *hub) compareOptions(i *instance) error {
-	odd := mismatches(h.occ, i.occ)
+	odd := message.Mismatches(h.occ, i.occ)
 	if len(odd) == 0 {
 		return nil
 	}
@@ -216,7 +217,7 @@ func (h *hub) pendingFromFile(i *instance, keyID uint8, kid uint64, text string)
 		return
 	}
 	now := time.Now()
-	if method := strings.TrimSpace(f[1]); !slices.Contains(strings.Split(i.info.Get("IV_SSO"), ","), method) {
+	if method := strings.TrimSpace(f[1]); !i.info.SSO(method) {
 		why := fmt.Sprintf("Authentication failed, required pending auth method '%s' not supported", method)
 		h.verdict(i, keyID, kid, judgeScript, &refusal{log: why, client: why}, now)
 		return
@@ -286,8 +287,8 @@ func (h *hub) refuse(i *instance, keyID uint8, err error, now time.Time) {
 func (h *hub) turnAway(i *instance, keyID uint8, now time.Time) {
 	msg := "AUTH_FAILED"
 	var r *refusal
-	if errors.As(i.logins[keyID].refused, &r) && r.client != "" && (!strings.HasPrefix(r.client, "TEMP") || i.info.Has(protoAuthTemp)) {
-		msg += "," + remap(r.client)
+	if errors.As(i.logins[keyID].refused, &r) && r.client != "" && (!strings.HasPrefix(r.client, "TEMP") || i.info.Has(message.ProtoAuthTemp)) {
+		msg += "," + message.Remap(r.client)
 	}
 	i.tunnel.Store(nil)
 	h.promoted(i, keyID)
@@ -411,7 +412,7 @@ func (h *hub) pending(i *instance, kid uint64, extra string, timeout time.Durati
 		timeout = max(0, min(timeout, most-now.Sub(i.keySince)))
 		l.limit = now.Add(timeout)
 		msg := "AUTH_PENDING"
-		if i.info.Has(protoAuthPending) {
+		if i.info.Has(message.ProtoAuthPendingWord) {
 			msg = fmt.Sprintf("AUTH_PENDING,timeout %d", int(timeout.Seconds()))
 		}
 		h.text(i, msg, now)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/mgmt/server"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 var _ server.PushUpdater = (*Server)(nil)
@@ -45,7 +47,7 @@ func (s *Server) PushUpdate(cid uint64, all bool, options string) (clients int, 
 		}
 		if all {
 			for _, i := range h.instances {
-				if i.phase == established && i.info.Has(protoPushUpdate) {
+				if i.phase == established && i.info.Has(message.ProtoPushUpdate) {
 					send(i)
 				}
 			}
@@ -54,7 +56,7 @@ func (s *Server) PushUpdate(cid uint64, all bool, options string) (clients int, 
 		switch i := h.instances[cid]; {
 		case i == nil || i.phase != established:
 			err = errUpdateClient
-		case !i.info.Has(protoPushUpdate):
+		case !i.info.Has(message.ProtoPushUpdate):
 			err = errUpdateSupport
 		default:
 			send(i)
@@ -86,5 +88,5 @@ func pushUpdate(options string) ([]string, error) {
 	if len(list) == 0 {
 		return nil, errUpdateEmpty
 	}
-	return pushMessages("PUSH_UPDATE", list)
+	return message.PackPush("PUSH_UPDATE", list)
 }

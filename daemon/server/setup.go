@@ -13,6 +13,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // setup is a configuration with everything its files hold. It is immutable: a reload makes another one.
@@ -116,45 +118,23 @@ func (s *setup) netmask() netip.Addr {
 // needsCredentials reports whether somebody looks at user names and passwords.
 func (s *setup) needsCredentials() bool { return s.AuthUserPassVerify != "" || s.ManagementClientAuth }
 
-// occ is the options string of our key messages. Peers only compare it for warnings.
-//
-// Rule: docs/protocol.md#34-options-string-occ.
+// occ is the options string of our key messages.
 func (s *setup) occ() string {
 	if s.DisableOCC {
-		return occVersion
+		return message.OptionsVersion
 	}
-	dev, mtu := "tun", s.prof.TunMTU
-	if s.tap() {
-		dev = "tap"
+	o := message.Options{
+		TAP: s.tap(), TunMTU: s.prof.TunMTU, Proto: "UDPv4", Framing: s.Framing != config.FramingNone && s.Framing != config.FramingMigrate,
+		Fragment: s.prof.Fragment > 0, KeyDir: -1, Auth: strings.ToUpper(s.Auth), Keysize: 128, TLSAuth: s.wrap.TLSAuthKey != nil, Server: true,
 	}
-	proto, link := "UDPv4", mtu+41
 	if s.prof.Proto.IsTCP() {
-		proto, link = "TCPv4_SERVER", mtu+43
+		o.Proto = "TCPv4_SERVER"
 	}
-	parts := []string{occVersion, "dev-type " + dev, fmt.Sprintf("link-mtu %d", link), fmt.Sprintf("tun-mtu %d", mtu), "proto " + proto}
-	if s.Framing != config.FramingNone && s.Framing != config.FramingMigrate {
-		parts = append(parts, "comp-lzo")
+	if o.TLSAuth && s.prof.KeyDirection != config.KeyBidirectional {
+		o.KeyDir = int(s.prof.KeyDirection)
 	}
-	if s.prof.Fragment > 0 {
-		parts = append(parts, "mtu-dynamic")
-	}
-	if s.wrap.TLSAuthKey != nil {
-		switch s.prof.KeyDirection {
-		case config.KeyDirection0:
-			parts = append(parts, "keydir 0")
-		case config.KeyDirection1:
-			parts = append(parts, "keydir 1")
-		}
-	}
-	parts = append(parts, "auth "+strings.ToUpper(s.Auth), "keysize 128")
-	if s.wrap.TLSAuthKey != nil {
-		parts = append(parts, "tls-auth")
-	}
-	return strings.Join(append(parts, "key-method 2", "tls-server"), ",")
+	return o.String()
 }
-
-// occVersion begins an options string, and is all of it when the rest is not to be told.
-const occVersion = "V4"
 
 // controlSize is the largest control packet as UDP payload or TCP frame, in bytes.
 func (s *setup) controlSize(v6 bool) int {

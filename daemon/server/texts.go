@@ -11,6 +11,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/mgmt"
+
+	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // pushAgain is how long after a PUSH_REPLY further requests are ignored: they were sent before it arrived.
@@ -18,18 +20,18 @@ const pushAgain = 30 * time.Second
 
 // textFrom handles a text message of a client.
 func (h *hub) textFrom(i *instance, msg string, now time.Time) {
-	name, arg, _ := strings.Cut(msg, ",")
-	switch name {
-	case "PUSH_REQUEST":
+	kind, arg := message.ParseText(msg)
+	switch kind {
+	case message.TextPushRequest:
 		h.log(i, 3, "", "PUSH: Received control message: 'PUSH_REQUEST'")
 		i.pushAsked = true
 		if i.phase == established && now.Sub(i.pushed) >= pushAgain {
 			h.push(i, now)
 		}
-	case "EXIT":
+	case message.TextExit:
 		h.log(i, 1, "I", "CC-EEN exit message received by peer")
 		h.exited(i, now)
-	case "CR_RESPONSE":
+	case message.TextCRResponse:
 		h.response(i, arg)
 	default:
 		h.log(i, 1, "W", "WARNING: Received unknown control message: %s", msg)
@@ -48,7 +50,7 @@ func (h *hub) exited(i *instance, now time.Time) {
 
 // push sends the options of a client.
 func (h *hub) push(i *instance, now time.Time) {
-	messages, err := pushReply(h.pushList(i, now))
+	messages, err := message.PackPush("PUSH_REPLY", h.pushList(i, now))
 	if err != nil {
 		h.log(i, 1, "N", "%v", err)
 		return
@@ -103,7 +105,7 @@ func (h *hub) protocolFlags(i *instance) []string {
 	if i.ekm {
 		flags = append(flags, "tls-ekm")
 	}
-	if i.info.Has(protoDynTLSCrypt) && i.ccExit {
+	if i.info.Has(message.ProtoDynamicTLSCrypt) && i.ccExit {
 		flags = append(flags, "dyn-tls-crypt")
 	}
 	if ch := i.tunnel.Load(); ch != nil && ch.Params().Epoch {
@@ -133,7 +135,7 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 		}
 		list = append(list, fmt.Sprintf("ifconfig %s %s", told, i.local4))
 	}
-	if i.info.Has(protoDataV2) {
+	if i.info.Has(message.ProtoDataV2) {
 		list = append(list, fmt.Sprintf("peer-id %d", i.slot))
 	}
 	if h.set.AuthGenToken && i.username != "" {
@@ -146,7 +148,7 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 	if i.info.Negotiates() {
 		list = append(list, "cipher "+i.cipher)
 	}
-	i.ccExit = i.ccExit || i.info.Has(protoCCExit)
+	i.ccExit = i.ccExit || i.info.Has(message.ProtoCCExit)
 	switch {
 	case i.ccExit:
 		list = append(list, "protocol-flags "+strings.Join(h.protocolFlags(i), " "))
