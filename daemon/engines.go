@@ -30,7 +30,7 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 	c := client.New(client.Deps{
 		Options: p.opts, Log: engineLog{p}, Port: p.port, Signals: p.sig, Secrets: p.secrets, Hooks: runner,
 		Env: p.environment(), Totals: &p.totals, Net: p.net, Console: p.ask, Version: compatible, Reread: reread, QueryToken: p.opts.ManagementQueryToken,
-		StateDir: p.stateDir, Up: p.up, Tunnel: p.tunnelPort, Tokens: cards,
+		Notes: p.notes, Up: p.up, Tunnel: p.tunnelPort, Tokens: cards,
 	})
 	return c, func(ctx context.Context) error {
 		if err := c.AskPassphrase(ctx); err != nil {

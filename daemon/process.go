@@ -50,7 +50,7 @@ type process struct {
 	privileges *privileges
 	dropped    atomic.Bool
 	pidFile    string
-	stateDir   string // see there
+	notes      *netconf.Notes
 	// scriptsAtOnce bounds the scripts of a server, 0 for no bound of ours.
 	scriptsAtOnce int
 	background    bool // this process is the one in the background
@@ -98,9 +98,7 @@ func (p *process) close() {
 	if p.pidFile != "" {
 		_ = os.Remove(p.pidFile) // after a chroot it cannot be found, as with stock
 	}
-	if p.stateDir != "" {
-		_ = os.Remove(p.stateDir) // stays while a daemon of this namespace has notes in it
-	}
+	p.notes.Close()
 	p.lg.Close()
 }
 
@@ -127,10 +125,7 @@ func (p *process) run(ctx context.Context) int {
 		return p.fatal(err)
 	}
 	p.net = net
-	p.stateDir = stateDir()
-	if p.stateDir != "" {
-		netconf.Recover(p.net, p.stateDir, func(verb int, format string, args ...any) { p.Log(verb, "", format, args...) })
-	}
+	p.recoverRoutes()
 	if p.privileges, err = lookupPrivileges(p.opts.User, p.opts.Group, p.opts.Chroot); err != nil {
 		return p.fatal(err)
 	}
@@ -380,7 +375,6 @@ func (p *process) dropPrivileges() error {
 		return nil
 	}
 	p.dropped.Store(true)
-	p.handOver()
 	return p.privileges.drop(func(format string, args ...any) { p.Log(1, "I", format, args...) })
 }
 
@@ -427,18 +421,4 @@ func (p *process) environmentOf(o *config.Options) *hooks.Env {
 		}
 	}
 	return e.Reversed()
-}
-
-// stateDir is the folder that notes what has to survive a kill, for the next process to find. Each network namespace has
-// its own: routes mean nothing in another. It is empty when there can be none.
-func stateDir() string {
-	namespace, err := netconf.Namespace()
-	if err != nil {
-		return ""
-	}
-	dir := filepath.Join("/run/moongate", namespace)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return ""
-	}
-	return dir
 }

@@ -21,7 +21,7 @@ func (p *process) newServer(runner *hooks.Runner) (engine.Engine, func(context.C
 	p.reloads.mu.Unlock()
 	d := vpnserver.Deps{
 		Options: p.opts, Log: p.lg, Port: noPort{}, Signals: p.sig, Hooks: runner, Env: p.environment(), Totals: &p.totals,
-		Net: p.net, StateDir: p.stateDir, Title: Title(), Up: p.up, Passphrase: p.keyPassphrase, HooksAtOnce: p.scriptsAtOnce,
+		Net: p.net, Notes: p.notes, Title: Title(), Up: p.up, Passphrase: p.keyPassphrase, HooksAtOnce: p.scriptsAtOnce,
 	}
 	if p.port != nil {
 		d.Port = serverPort{p.port, p}

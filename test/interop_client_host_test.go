@@ -3,6 +3,9 @@
 package test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -94,24 +97,57 @@ func TestClientRunsScripts(t *testing.T) {
 	}
 }
 
-// A client that was killed took the default route along; the next one puts it back before it does anything else.
+// A client that was killed took the default route along; the next one puts it back before it does anything else. What
+// tells it so is root's alone, also when a process without privileges wrote it.
 func TestKilledClientsRoutesComeBack(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	l.client.Run(t, "ip", "route", "add", "default", "via", "10.99.0.1", "metric", "7")
-	before := l.client.Run(t, "ip", "route")
-	l.stockServer(t, "--push", "redirect-gateway", "--push", "route 172.16.0.0 255.240.0.0 net_gateway")
-	c := ours(t, l.client, l.clientArgs())
-	c.WaitLine(t, up, upLimit)
-	c.Signal(t, syscall.SIGKILL)
-	c.Wait(t, 5*time.Second)
-	if left := l.client.Run(t, "ip", "route"); strings.Contains(left, "default") || !strings.Contains(left, "172.16.0.0/12") {
-		t.Fatalf("the kill left nothing to mend:\n%s", left)
+	for name, opts := range map[string][]string{
+		"root":                   nil,
+		"nobody":                 {"--user", "nobody", "--group", "nogroup"},
+		"nobody after a restart": {"--user", "nobody", "--group", "nogroup", "--persist-key", "--persist-tun"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			l.client.Run(t, "ip", "route", "add", "default", "via", "10.99.0.1", "metric", "7")
+			before := l.client.Run(t, "ip", "route")
+			l.stockServer(t, "--push", "redirect-gateway", "--push", "route 172.16.0.0 255.240.0.0 net_gateway")
+			c := ours(t, l.client, l.clientArgs(opts...))
+			c.WaitLine(t, up, upLimit)
+			if strings.HasSuffix(name, "restart") {
+				from := c.Lines()
+				c.Signal(t, syscall.SIGUSR1)
+				c.WaitLineAfter(t, from, up, upLimit)
+			}
+			rootsNotes(t, c.PID())
+			c.Signal(t, syscall.SIGKILL)
+			c.Wait(t, 5*time.Second)
+			if left := l.client.Run(t, "ip", "route"); strings.Contains(left, "default") || !strings.Contains(left, "172.16.0.0/12") {
+				t.Fatalf("the kill left nothing to mend:\n%s", left)
+			}
+			next := ours(t, l.client, l.clientArgs("--management", l.file("sock"), "unix", "--management-hold"))
+			next.WaitLine(t, "Need hold release", upLimit)
+			expectInOrder(t, next.Log(), []string{"NOTE: restoring routes of process"})
+			if after := l.client.Run(t, "ip", "route"); after != before {
+				t.Errorf("routes are\n%s\nthey were\n%s", after, before)
+			}
+		})
 	}
-	next := ours(t, l.client, l.clientArgs("--management", l.file("sock"), "unix", "--management-hold"))
-	next.WaitLine(t, "Need hold release", upLimit)
-	expectInOrder(t, next.Log(), []string{"NOTE: restoring routes of process"})
-	if after := l.client.Run(t, "ip", "route"); after != before {
-		t.Errorf("routes are\n%s\nthey were\n%s", after, before)
+}
+
+// rootsNotes fails the test unless the route notes of a process and all folders above belong to root alone.
+func rootsNotes(t *testing.T, pid int) {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/run/moongate/*/%d-*.routes", pid))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("notes: %q, %v", files, err)
+	}
+	for _, path := range []string{"/run/moongate", filepath.Dir(files[0]), files[0]} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 || info.Mode().Perm()&0o022 != 0 {
+			t.Errorf("%s belongs to %d with %v", path, owner, info.Mode())
+		}
 	}
 }

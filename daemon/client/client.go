@@ -38,8 +38,8 @@ type Deps struct {
 	Net     netconf.Net
 	// Console asks a person at the terminal; nil or an error when there is none.
 	Console func(ctx context.Context, prompt string, echo bool) (string, error)
-	// StateDir is where routes are noted that outlive a killed process; empty notes none.
-	StateDir string
+	// Notes remember routes over a kill; may be nil.
+	Notes *netconf.Notes
 	// Version is announced to servers, "2.6.14".
 	Version string
 	// QueryToken asks the management port for a key file that is not there (management-query-token).

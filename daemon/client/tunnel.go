@@ -23,7 +23,7 @@ type device struct {
 // plan works out the tunnel of an attempt. Nothing is opened yet.
 func (c *Client) plan(ctx context.Context, o *config.Options, prof *config.Connection, server netip.Addr, digest string) (*device, error) {
 	t, err := tunnel.Plan(ctx, tunnel.Config{
-		Options: o, Profile: prof, Server: server, Net: c.deps.Net, StateDir: c.deps.StateDir,
+		Options: o, Profile: prof, Server: server, Net: c.deps.Net, Notes: c.deps.Notes,
 		Env: c.env, Hooks: c.hooks, Log: c.log, State: c.state, UpDown: c.port.UpDown,
 	})
 	if err != nil {

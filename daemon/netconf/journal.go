@@ -9,8 +9,8 @@ import (
 // Journal is a Net that remembers what was added through it, to take it back. It is safe for concurrent use.
 type Journal struct {
 	Net
-	path string
-	logf Logf
+	notes *Notes
+	logf  Logf
 
 	mu    sync.Mutex // guards what follows
 	addrs []addrEntry
@@ -22,10 +22,9 @@ type addrEntry struct {
 	addr Addr
 }
 
-// NewJournal wraps n. path is the file that survives a kill, for Recover ("" keeps none); its folder must exist. It is
-// written with every change of routes and removed when all are undone.
-func NewJournal(n Net, path string, logf Logf) *Journal {
-	return &Journal{Net: n, path: path, logf: logf.orDiscard()}
+// NewJournal wraps n. Every change of routes goes into notes, which may be nil, before it is made.
+func NewJournal(n Net, notes *Notes, logf Logf) *Journal {
+	return &Journal{Net: n, notes: notes, logf: logf.orDiscard()}
 }
 
 // AddAddr adds and remembers an address.
@@ -57,24 +56,21 @@ func (j *Journal) AddRoute(r Route) error { return j.do(Op{Route: r, List: true}
 
 // DelRoute deletes and forgets a route.
 func (j *Journal) DelRoute(r Route) error {
+	err := j.Net.DelRoute(r)
 	j.mu.Lock()
-	for i, op := range j.ops {
-		if !op.Delete && op.Route == r {
-			j.ops = append(j.ops[:i], j.ops[i+1:]...)
-			j.save()
-			break
-		}
+	defer j.mu.Unlock()
+	if i := slices.IndexFunc(j.ops, func(op Op) bool { return op.deed() == deed{route: r} }); i >= 0 {
+		op := j.ops[i]
+		j.ops = slices.Delete(j.ops, i, i+1)
+		j.notes.undid(op, j.ops)
 	}
-	j.mu.Unlock()
-	return j.Net.DelRoute(r)
+	return err
 }
 
 func (j *Journal) do(op Op) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	// Written before the deed: a kill in between costs a failing undo, not a lost one.
-	j.ops = append(j.ops, op)
-	j.save()
+	j.notes.did(op) // before the deed: a kill in between costs a failing undo, not a lost one
 	var err error
 	if op.Delete {
 		err = j.Net.DelRoute(op.Route)
@@ -82,10 +78,11 @@ func (j *Journal) do(op Op) error {
 		err = j.Net.AddRoute(op.Route)
 	}
 	if err != nil {
-		j.ops = j.ops[:len(j.ops)-1]
-		j.save()
+		j.notes.undid(op, j.ops)
+		return err
 	}
-	return err
+	j.ops = append(j.ops, op)
+	return nil
 }
 
 // Apply runs a plan of PlanRedirect. Steps that fail are logged, left out of the undo, and the rest goes on.
@@ -106,11 +103,18 @@ func (j *Journal) Apply(ops []Op) {
 // it necessary. It reports whether all routes of the list (Op.List) are there.
 func (j *Journal) Become(plan []Op) bool {
 	ok := true
+	wanted := make(map[deed]Op, len(plan))
+	for _, op := range plan {
+		if op.Note == "" {
+			wanted[op.deed()] = op
+		}
+	}
+	there := j.adopt(wanted)
 	for _, op := range plan {
 		switch {
 		case op.Note != "":
 			j.logf(op.Verb, "%s", op.Note)
-		case j.has(op):
+		case there[op.deed()]:
 		default:
 			if err := j.do(op); err != nil && !errors.Is(err, ErrExists) {
 				j.logf(4, "route %s: %v", op.Route.Dst, err) // the Net has logged stock's lines
@@ -120,14 +124,29 @@ func (j *Journal) Become(plan []Op) bool {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for i := len(j.ops) - 1; i >= 0; i-- {
-		if op := j.ops[i]; !slices.ContainsFunc(plan, op.same) {
+	was := j.ops
+	j.ops = slices.DeleteFunc(slices.Clone(was), func(op Op) bool { _, keep := wanted[op.deed()]; return !keep })
+	for _, op := range slices.Backward(was) {
+		if _, keep := wanted[op.deed()]; !keep {
 			undoOps(j.Net, []Op{op})
-			j.ops = slices.Delete(j.ops, i, i+1)
-			j.save()
+			j.notes.undid(op, j.ops)
 		}
 	}
 	return ok
+}
+
+// adopt returns which of the wanted operations are done, which then count as those given.
+func (j *Journal) adopt(wanted map[deed]Op) map[deed]bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	there := make(map[deed]bool)
+	for i, op := range j.ops {
+		if w, ok := wanted[op.deed()]; ok {
+			j.ops[i] = w
+			there[op.deed()] = true
+		}
+	}
+	return there
 }
 
 // HasRoute reports whether a route for which f holds was added or deleted.
@@ -137,30 +156,17 @@ func (j *Journal) HasRoute(f func(Route) bool) bool {
 	return slices.ContainsFunc(j.ops, func(op Op) bool { return f(op.Route) })
 }
 
-// has reports whether an operation was done, which then counts as the one given.
-func (j *Journal) has(op Op) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	i := slices.IndexFunc(j.ops, op.same)
-	if i >= 0 {
-		j.ops[i] = op
-	}
-	return i >= 0
-}
-
-// same tells operations that do the same to the system.
-func (op Op) same(other Op) bool {
-	return op.Note == "" && other.Note == "" && op.Delete == other.Delete && op.Route == other.Route
-}
-
 // UndoRoutes deletes the routes added and brings back deleted ones, in stock's order: ordinary IPv4 routes, those of
 // redirect-gateway, IPv6 routes.
 func (j *Journal) UndoRoutes() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if len(j.ops) == 0 {
+		return
+	}
 	undoOps(j.Net, j.ops)
 	j.ops = nil
-	j.save()
+	j.notes.rewrite(nil)
 }
 
 func undoOps(n Net, ops []Op) {

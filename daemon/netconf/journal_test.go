@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,8 +33,9 @@ func TestJournalUndo(t *testing.T) {
 	before := f.Routes()
 	f.Fail("add route 10.66.0.0/16 via 10.8.0.1 metric -1", errors.New("refused"))
 
-	path := filepath.Join(t.TempDir(), "j.routes.json")
-	j := netconf.NewJournal(f, path, nil)
+	dir := t.TempDir()
+	notes := openNotes(t, dir)
+	j := netconf.NewJournal(f, notes, nil)
 	if err := j.AddAddr("tun0", netconf.Addr{Prefix: netip.MustParsePrefix("10.8.0.2/24")}); err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +51,8 @@ func TestJournalUndo(t *testing.T) {
 			t.Errorf("%s: %v", dst, err)
 		}
 	}
-	if _, err := os.Stat(path); err != nil {
-		t.Errorf("no file while there is something to undo: %v", err)
+	if n := noted(t, dir); n != 5+1 {
+		t.Errorf("%d operations are noted", n)
 	}
 	n := len(f.Calls())
 	j.Undo()
@@ -72,8 +71,12 @@ func TestJournalUndo(t *testing.T) {
 	if diff := cmp.Diff(sorted(before), sorted(f.Routes())); diff != "" {
 		t.Errorf("routes (-before +after):\n%s", diff)
 	}
-	if _, err := os.Stat(path); !os.IsNotExist(err) {
-		t.Errorf("file after undo: %v", err)
+	if n := noted(t, dir); n != 0 {
+		t.Errorf("%d operations are noted after the undo", n)
+	}
+	notes.Close()
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the folder is left: %v", err)
 	}
 	if j.Undo(); len(f.Calls()) != n+len(want) {
 		t.Error("second undo did something")
@@ -88,52 +91,6 @@ func sorted(rs []netconf.Route) map[string]bool {
 	return out
 }
 
-func TestRecover(t *testing.T) {
-	dir := t.TempDir()
-	f := new(netconftest.Fake)
-	host := route("10.50.0.1/32", "10.99.0.1")
-	j := netconf.NewJournal(f, netconf.JournalPath(dir, "live"), nil)
-	if err := j.AddRoute(host); err != nil {
-		t.Fatal(err)
-	}
-	// Ours still runs: nothing happens.
-	netconf.Recover(f, dir, nil)
-	if len(f.Routes()) != 1 {
-		t.Fatal("the journal of a running process was undone")
-	}
-	// The same file of a process that had our number before: it is over.
-	live, err := os.ReadFile(netconf.JournalPath(dir, "live"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead := strings.Replace(string(live), `"start":"`, `"start":"1`, 1)
-	if err := os.WriteFile(filepath.Join(dir, "1-x.routes.json"), []byte(dead), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, bad := range map[string]string{"a": "{", "b": "{}", "c": `{"pid":1,"ops":[{}]}`} {
-		if err := os.WriteFile(filepath.Join(dir, name+".routes.json"), []byte(bad), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var lines []string
-	netconf.Recover(f, dir, func(_ int, format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) })
-	if len(f.Routes()) != 0 {
-		t.Errorf("left: %v", f.Routes())
-	}
-	warnings := 0
-	for _, l := range lines {
-		if strings.HasPrefix(l, "WARNING: cannot read ") {
-			warnings++
-		}
-	}
-	if warnings != 3 || len(lines) != 4 {
-		t.Errorf("log %q, want three unreadable files and one restored", lines)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "1-x.routes.json")); !os.IsNotExist(err) {
-		t.Errorf("recovered file: %v", err)
-	}
-}
-
 // From plan to plan only the difference is done: new routes before old ones go, a server's route last.
 func TestJournalBecome(t *testing.T) {
 	f := &netconftest.Fake{}
@@ -144,8 +101,8 @@ func TestJournalBecome(t *testing.T) {
 		}
 	}
 	f.Fail("add route 10.66.0.0/16 via 10.8.0.1 metric -1", errors.New("refused"))
-	path := filepath.Join(t.TempDir(), "j.routes.json")
-	j := netconf.NewJournal(f, path, nil)
+	dir := t.TempDir()
+	j := netconf.NewJournal(f, openNotes(t, dir), nil)
 	host, all := route("10.50.0.1/32", "10.99.0.1"), route("0.0.0.0/0", "10.8.0.1")
 	plain := []netconf.Op{{Route: host}, {Delete: true, Route: first[0]}, {Route: all}}
 	halves := []netconf.Op{{Note: "a note"}, {Route: host}, {Route: route("0.0.0.0/1", "10.8.0.1")}, {Route: route("128.0.0.0/1", "10.8.0.1")}}
@@ -182,7 +139,7 @@ func TestJournalBecome(t *testing.T) {
 	if diff := cmp.Diff(sorted(first), sorted(f.Routes())); diff != "" {
 		t.Errorf("routes (-before +after):\n%s", diff)
 	}
-	if _, err := os.Stat(path); !os.IsNotExist(err) {
-		t.Errorf("the file is still there: %v", err)
+	if n := noted(t, dir); n != 0 {
+		t.Errorf("%d operations are noted after the undo", n)
 	}
 }

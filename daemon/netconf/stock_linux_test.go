@@ -210,7 +210,7 @@ func (s scenario) runOurs(t *testing.T) view {
 		if sys, err = netconf.New(logf); err != nil {
 			return err
 		}
-		j := netconf.NewJournal(sys, "", logf)
+		j := netconf.NewJournal(sys, nil, logf)
 		server := netip.MustParseAddr(s.remote)
 		var gw4, gw6 netconf.Gateway
 		if len(s.routes) > 0 || s.flags != nil { // stock looks only when it is going to add routes
@@ -311,7 +311,11 @@ func victim(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := netconf.NewJournal(sys, netconf.JournalPath(dir, "victim"), nil)
+	notes, err := netconf.OpenNotes(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := netconf.NewJournal(sys, notes, nil)
 	gw, err := j.DefaultGateway(netip.IPv4Unspecified())
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ func (s *Server) bringUp(ctx context.Context, set *setup) (*openTunnel, error) {
 		return t, nil
 	}
 	tn, err := tunnel.Plan(ctx, tunnel.Config{
-		Options: set.Options, Profile: set.prof, Net: s.deps.Net, StateDir: s.deps.StateDir, Env: s.deps.Env, Hooks: s.scripts,
+		Options: set.Options, Profile: set.prof, Net: s.deps.Net, Notes: s.deps.Notes, Env: s.deps.Env, Hooks: s.scripts,
 		Log: func(verb int, flag, format string, args ...any) { s.logLine("", verb, flag, format, args...) }, State: s.port.State, UpDown: s.port.UpDown,
 	})
 	if err != nil {

@@ -51,8 +51,8 @@ type Deps struct {
 	Env     *hooks.Env
 	Totals  *engine.Totals
 	Net     netconf.Net
-	// StateDir remembers routes over a kill, "" for none.
-	StateDir string
+	// Notes remember routes over a kill; may be nil.
+	Notes *netconf.Notes
 	// Title heads status reports.
 	Title string
 	// HooksAtOnce is how many scripts may run at once, 0 for the usual number.

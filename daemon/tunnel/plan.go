@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
@@ -18,7 +16,7 @@ import (
 // changed yet.
 func Plan(ctx context.Context, cfg Config) (*Tunnel, error) {
 	t := &Tunnel{cfg: cfg, ctx: ctx}
-	t.journal = netconf.NewJournal(cfg.Net, JournalPath(cfg.StateDir), t.netlog)
+	t.journal = netconf.NewJournal(cfg.Net, cfg.Notes, t.netlog)
 	if err := t.plan(); err != nil {
 		return nil, err
 	}
@@ -69,14 +67,6 @@ func devType(d config.DevType) tun.Type {
 	default:
 		return tun.TUN
 	}
-}
-
-// JournalPath is the file in which routes outlive a killed process; empty without a folder for it.
-func JournalPath(dir string) string {
-	if dir == "" {
-		return ""
-	}
-	return filepath.Join(dir, fmt.Sprintf("%d.routes.json", os.Getpid()))
 }
 
 // addresses works out the tunnel addresses: with tap and topology subnet the second one of ifconfig is a netmask.

@@ -46,20 +46,19 @@ type network struct {
 	upDown    bool // tell the management port
 }
 
-// Config is what a tunnel is made of. All fields but Server, StateDir and UpDown are needed.
+// Config is what a tunnel is made of. All fields but Server, Notes and UpDown are needed.
 type Config struct {
 	Options *config.Options
 	Profile *config.Connection
 	// Server is the outer address of the server, for helper routes; invalid on a server.
 	Server netip.Addr
 	Net    netconf.Net
-	// StateDir is where a file remembers routes that would outlive a killed process; "" keeps none.
-	StateDir string
-	Env      *hooks.Env
-	Hooks    *hooks.Runner
-	Log      func(verb int, flag, format string, args ...any)
-	State    func(mgmt.State)
-	UpDown   func(up bool, env []string)
+	Notes  *netconf.Notes // of routes that would outlive a killed process
+	Env    *hooks.Env
+	Hooks  *hooks.Runner
+	Log    func(verb int, flag, format string, args ...any)
+	State  func(mgmt.State)
+	UpDown func(up bool, env []string)
 }
 
 // Tunnel is a device with its addresses and routes. Its methods are called one at a time.

@@ -1,0 +1,207 @@
+package netconf
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+)
+
+// Notes is the file in which the route changes of one process outlive a kill, for Recover. It stays its maker's: a
+// process that has given up its user or its root directory writes through the descriptor it opened before. A nil Notes
+// notes nothing. One Journal at a time may use it.
+//
+//	{"pid":1234,"start":"5678"}     the process; start tells it from a later one with its number
+//	{"did":{…}}                     an operation, written before it is done
+//	{"undid":{…}}                   it did not succeed, or was taken back
+type Notes struct {
+	f      *os.File // nil after an error
+	path   string
+	header []byte
+	lines  int // since the last rewriting
+	logf   Logf
+}
+
+const notesSuffix = ".routes"
+
+// OpenNotes makes the notes of this process in a folder that only its user may write, creating it where it is missing.
+func OpenNotes(dir string, logf Logf) (*Notes, error) {
+	pid := os.Getpid()
+	start := processStart(pid)
+	n := &Notes{path: filepath.Join(dir, fmt.Sprintf("%d-%s%s", pid, start, notesSuffix)), logf: logf.orDiscard()}
+	n.header = line(entry{PID: pid, Start: start})
+	var err error
+	if n.f, err = create(n.path); errors.Is(err, fs.ErrNotExist) {
+		n.f, err = create(n.path) // another daemon left and took the empty folder with it
+	}
+	if err != nil {
+		return nil, err
+	}
+	n.rewrite(nil)
+	return n, nil
+}
+
+func create(path string) (*os.File, error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := onlyOurs(os.Lstat(dir)); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
+}
+
+// Close removes the file, which holds no changes by now. A process without the right to do so leaves it to the next
+// Recover.
+func (n *Notes) Close() {
+	if n == nil || n.f == nil {
+		return
+	}
+	_ = n.f.Close()
+	_ = os.Remove(n.path)
+	_ = os.Remove(filepath.Dir(n.path)) // stays while another daemon has notes in it
+	n.f = nil
+}
+
+// entry is a line of the file: one of its fields is set.
+type entry struct {
+	PID   int    `json:"pid,omitempty"`
+	Start string `json:"start,omitempty"`
+	Did   *Op    `json:"did,omitempty"`
+	Undid *Op    `json:"undid,omitempty"`
+}
+
+func line(e entry) []byte {
+	b, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // there is nothing in an entry that has no JSON form
+	}
+	return append(b, '\n')
+}
+
+// did notes an operation that is about to be done, undid that it is not in force any more. left is what is.
+func (n *Notes) did(op Op) { n.write(entry{Did: &op}) }
+func (n *Notes) undid(op Op, left []Op) {
+	if n == nil {
+		return
+	}
+	if n.lines > rewriteFrom && n.lines > 4*len(left) {
+		n.rewrite(left)
+		return
+	}
+	n.write(entry{Undid: &op})
+}
+
+// rewriteFrom is how many lines a file has at least before what is over is left out.
+const rewriteFrom = 4096
+
+func (n *Notes) write(e entry) {
+	if n == nil || n.f == nil {
+		return
+	}
+	n.lines++
+	if _, err := n.f.Write(line(e)); err != nil {
+		n.failed(err)
+	}
+}
+
+// rewrite makes the file one of these operations.
+func (n *Notes) rewrite(ops []Op) {
+	if n == nil || n.f == nil {
+		return
+	}
+	text := slices.Clone(n.header)
+	for _, op := range ops {
+		text = append(text, line(entry{Did: &op})...)
+	}
+	n.lines = len(ops)
+	err := n.f.Truncate(0)
+	if err == nil {
+		_, err = n.f.Write(text)
+	}
+	if err != nil {
+		n.failed(err)
+	}
+}
+
+// failed gives up: half the truth would undo what was never done.
+func (n *Notes) failed(err error) {
+	n.logf(1, "WARNING: cannot write %s: %v", n.path, err)
+	_ = n.f.Truncate(0)
+	_ = n.f.Close()
+	n.f = nil
+}
+
+// deed identifies what an operation does to the system.
+type deed struct {
+	delete bool
+	route  Route
+}
+
+func (op Op) deed() deed { return deed{op.Delete, op.Route} }
+
+// parseNotes returns the process of a file and the operations that are in force. A last line without its end was being
+// written when the process died, before its operation was done.
+func parseNotes(text []byte) (process entry, ops []Op, err error) {
+	first := true
+	at := make(map[deed][]int) // indices in all
+	var all []*Op
+	for number := 1; ; number++ {
+		l, rest, whole := bytes.Cut(text, []byte("\n"))
+		if !whole {
+			break
+		}
+		text = rest
+		var e entry
+		if err := json.Unmarshal(l, &e); err != nil {
+			return process, nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		switch {
+		case first && e.PID > 0 && e.Start != "":
+			process = e
+		case first:
+			return process, nil, errors.New("line 1: no process")
+		case e.Did != nil && e.Did.Route.Dst.IsValid():
+			at[e.Did.deed()] = append(at[e.Did.deed()], len(all))
+			all = append(all, e.Did)
+		case e.Undid != nil && len(at[e.Undid.deed()]) > 0:
+			d := e.Undid.deed()
+			last := len(at[d]) - 1
+			all[at[d][last]] = nil
+			at[d] = at[d][:last]
+		default:
+			return process, nil, fmt.Errorf("line %d: no change of a route", number)
+		}
+		first = false
+	}
+	for _, op := range all {
+		if op != nil {
+			ops = append(ops, *op)
+		}
+	}
+	return process, ops, nil
+}
+
+// onlyOurs reports an error unless a file or folder belongs to this user, is what its name says and not a link, and no
+// other user may write it.
+func onlyOurs(info os.FileInfo, err error) error {
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok || int(st.Uid) != os.Geteuid():
+		return errors.New("belongs to another user")
+	case info.Mode().Perm()&0o022 != 0:
+		return errors.New("is writable by other users")
+	case !info.IsDir() && (!info.Mode().IsRegular() || st.Nlink != 1):
+		return errors.New("is not an ordinary file")
+	}
+	return nil
+}

@@ -1,0 +1,22 @@
+package daemon
+
+import (
+	"path/filepath"
+
+	"github.com/moongate-vpn/moongate/daemon/netconf"
+)
+
+// recoverRoutes repairs what killed daemons of this network namespace left of their routes, and opens the notes of this
+// one. Each namespace has a folder of its own: routes mean nothing in another. Without notes a tunnel works as well.
+func (p *process) recoverRoutes() {
+	namespace, err := netconf.Namespace()
+	if err != nil {
+		return
+	}
+	logf := func(verb int, format string, args ...any) { p.Log(verb, "", format, args...) }
+	dir := filepath.Join("/run/moongate", namespace)
+	netconf.Recover(p.net, dir, logf)
+	if p.notes, err = netconf.OpenNotes(dir, logf); err != nil {
+		p.Log(4, "", "no notes about routes: %v", err)
+	}
+}
