@@ -27,6 +27,7 @@ type puppet struct {
 	deaf       bool // takes nothing in, and so acknowledges nothing
 	texts      []string
 	failed     error
+	event      func(control.Event) // hears of every event, may be nil
 }
 
 // openUDP opens a socket in a namespace, from an address or any.
@@ -119,6 +120,9 @@ func (p *puppet) drain() {
 		e, ok := p.session.Event()
 		if !ok {
 			return
+		}
+		if p.event != nil {
+			p.event(e)
 		}
 		switch e := e.(type) {
 		case control.NeedCredentials:

@@ -45,3 +45,16 @@ func TestSoakServerClients(t *testing.T) {
 		t.Errorf("a client costs %d bytes of memory, want at most %d", c.memory, memoryPerClient)
 	}
 }
+
+// A client that logged in once in a browser is not sent there again in a minute of renewals.
+func TestSoakWebLogin(t *testing.T) {
+	for name, server := range programs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			logins, renewals := webLogin(t, server, stock, "10", time.Minute)
+			if logins != 1 || renewals < 4 {
+				t.Errorf("%d logins and %d renewals by token, want 1 and at least 4", logins, renewals)
+			}
+		})
+	}
+}

@@ -31,18 +31,18 @@ const (
 
 // Token is the content of an auth-token. Session and Initial survive renewals and stay fixed in a client instance.
 type Token struct {
-	Session   [tokenSessionSize]byte
-	Initial   time.Time // first token of the session, whole seconds
-	Issued    time.Time // this token, whole seconds
-	EmptyUser bool      // set by VerifyToken: signed over the empty user name, not the one given
+	User    string // the name it was made for, which is the only one it logs in
+	Session [tokenSessionSize]byte
+	Initial time.Time // first token of the session, whole seconds
+	Issued  time.Time // this token, whole seconds
 }
 
 // IsToken reports whether a password has the shape of an auth-token of ours.
 func IsToken(password string) bool { return strings.HasPrefix(password, TokenPrefix) }
 
-// NewToken starts a token session at now, with a random session name.
-func NewToken(rand io.Reader, now time.Time) (Token, error) {
-	t := Token{Initial: now.Truncate(time.Second), Issued: now.Truncate(time.Second)}
+// NewToken starts a token session of user at now, with a random session name.
+func NewToken(rand io.Reader, user string, now time.Time) (Token, error) {
+	t := Token{User: user, Initial: now.Truncate(time.Second), Issued: now.Truncate(time.Second)}
 	if _, err := io.ReadFull(rand, t.Session[:]); err != nil {
 		return Token{}, fmt.Errorf("generate auth-token: %w", err)
 	}
@@ -52,7 +52,6 @@ func NewToken(rand io.Reader, now time.Time) (Token, error) {
 // Renew is the follower of t, issued at now.
 func (t Token) Renew(now time.Time) Token {
 	t.Issued = now.Truncate(time.Second)
-	t.EmptyUser = false
 	return t
 }
 
@@ -64,26 +63,27 @@ func (t Token) LogValue() slog.Value {
 // SessionName is the base64 form of the session, as scripts see it.
 func (t Token) SessionName() string { return base64.StdEncoding.EncodeToString(t.Session[:]) }
 
-// Encode signs t for username and gives the text to push.
+// Encode signs t and gives the text to push.
 //
 //	"SESS_ID_AT_" | base64(session 12 | initial u64 | issued u64 | HMAC-SHA256 32)
 //
-// with the HMAC over username | session | initial | issued. Rule: docs/protocol.md#46-auth-token.
-func (k *TokenKey) Encode(t Token, username string) string {
+// with the HMAC over user | session | initial | issued. Rule: docs/protocol.md#46-auth-token.
+func (k *TokenKey) Encode(t Token) string {
 	var b [tokenSize]byte
 	copy(b[:], t.Session[:])
 	binary.BigEndian.PutUint64(b[12:], uint64(t.Initial.Unix()))
 	binary.BigEndian.PutUint64(b[20:], uint64(t.Issued.Unix()))
-	k.sign(b[tokenSignedSize:], username, b[:tokenSignedSize])
+	k.sign(b[tokenSignedSize:], t.User, b[:tokenSignedSize])
 	return TokenPrefix + base64.StdEncoding.EncodeToString(b[:])
 }
 
-// Verify checks a token presented with username.
+// Verify checks a token presented with the user name claimed.
 //
-// Valid is a token whose HMAC matches for the given or the empty user name, with issued ≤ now < issued + 2·renewal,
-// and now ≤ initial + lifetime; a lifetime of 0 is without end. It returns ErrTokenForm for another shape, ErrToken
-// for another key, and ErrTokenExpired together with the token outside its times.
-func (k *TokenKey) Verify(text, username string, now time.Time, renewal, lifetime time.Duration) (Token, error) {
+// A valid token's HMAC matches for the claimed or for the empty name, and issued ≤ now < issued + 2·renewal, and now ≤
+// initial + lifetime; a lifetime of 0 has no end. The token's User tells which of the two names it was made for: callers
+// go by that one, never by claimed. Verify returns ErrTokenForm for another shape, ErrToken for another key or name, and
+// ErrTokenExpired together with the token outside its times.
+func (k *TokenKey) Verify(text, claimed string, now time.Time, renewal, lifetime time.Duration) (Token, error) {
 	enc, ok := strings.CutPrefix(text, TokenPrefix)
 	if !ok {
 		return Token{}, ErrTokenForm
@@ -94,7 +94,7 @@ func (k *TokenKey) Verify(text, username string, now time.Time, renewal, lifetim
 	}
 	signed, mac := b[:tokenSignedSize], b[tokenSignedSize:]
 	var want [sha256.Size]byte
-	k.sign(want[:], username, signed)
+	k.sign(want[:], claimed, signed)
 	named := hmac.Equal(mac, want[:])
 	k.sign(want[:], "", signed)
 	empty := hmac.Equal(mac, want[:])
@@ -102,10 +102,12 @@ func (k *TokenKey) Verify(text, username string, now time.Time, renewal, lifetim
 		return Token{}, ErrToken
 	}
 	t := Token{
-		Session:   [tokenSessionSize]byte(b),
-		Initial:   time.Unix(int64(binary.BigEndian.Uint64(b[12:])), 0),
-		Issued:    time.Unix(int64(binary.BigEndian.Uint64(b[20:])), 0),
-		EmptyUser: !named,
+		Session: [tokenSessionSize]byte(b),
+		Initial: time.Unix(int64(binary.BigEndian.Uint64(b[12:])), 0),
+		Issued:  time.Unix(int64(binary.BigEndian.Uint64(b[20:])), 0),
+	}
+	if named {
+		t.User = claimed
 	}
 	// Whole seconds, as stock counts: now has a fraction, the token has none.
 	now = now.Truncate(time.Second)
@@ -118,9 +120,9 @@ func (k *TokenKey) Verify(text, username string, now time.Time, renewal, lifetim
 	return t, nil
 }
 
-func (k *TokenKey) sign(dst []byte, username string, signed []byte) {
+func (k *TokenKey) sign(dst []byte, user string, signed []byte) {
 	mac := hmac.New(sha256.New, k.hmac())
-	io.WriteString(mac, username)
+	io.WriteString(mac, user)
 	mac.Write(signed)
 	mac.Sum(dst[:0])
 }

@@ -26,6 +26,7 @@ func loadToken(t testing.TB) (tokenVector, *TokenKey, Token) {
 	}
 	load(t, "i_misc.json", &v)
 	return v.Token, (*TokenKey)(v.Token.Key), Token{
+		User:    v.Token.Username,
 		Session: [12]byte(v.Token.Session),
 		Initial: time.Unix(v.Token.Initial, 0),
 		Issued:  time.Unix(v.Token.Issued, 0),
@@ -34,13 +35,13 @@ func loadToken(t testing.TB) (tokenVector, *TokenKey, Token) {
 
 func TestToken(t *testing.T) {
 	v, key, want := loadToken(t)
-	if diff := cmp.Diff(v.Token, key.Encode(want, v.Username)); diff != "" {
+	if diff := cmp.Diff(v.Token, key.Encode(want)); diff != "" {
 		t.Error(diff)
 	}
 	otherKey := *key
 	otherKey[64] ^= 1
 	noName := want
-	noName.EmptyUser = true
+	noName.User = ""
 	const renewal, lifetime = 300 * time.Second, 1000 * time.Second
 	tests := []struct {
 		name, text, user string
@@ -59,7 +60,7 @@ func TestToken(t *testing.T) {
 		{"past its life", v.Token, "alice", key, 501 * time.Second, 800 * time.Second, want, ErrTokenExpired},
 		{"no end of life", v.Token, "alice", key, 599 * time.Second, 0, want, nil},
 		{"another user", v.Token, "bob", key, 0, lifetime, Token{}, ErrToken},
-		{"signed for nobody", key.Encode(want, ""), "bob", key, 0, lifetime, noName, nil},
+		{"signed for nobody", key.Encode(noName), "bob", key, 0, lifetime, noName, nil},
 		{"another key", v.Token, "alice", &otherKey, 0, lifetime, Token{}, ErrToken},
 		{"a password", "secret1", "alice", key, 0, lifetime, Token{}, ErrTokenForm},
 		{"cut", v.Token[:len(v.Token)-4], "alice", key, 0, lifetime, Token{}, ErrTokenForm},
@@ -82,18 +83,18 @@ func TestToken(t *testing.T) {
 
 func TestTokenRenewal(t *testing.T) {
 	now := time.Unix(1_700_000_000, 5)
-	first, err := NewToken(bytes.NewReader(bytes.Repeat([]byte{3}, 12)), now)
+	first, err := NewToken(bytes.NewReader(bytes.Repeat([]byte{3}, 12)), "alice", now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	next := first.Renew(now.Add(time.Hour))
-	if next.Session != first.Session || !next.Initial.Equal(first.Initial) || next.Issued.Sub(first.Issued) != time.Hour {
+	if next.User != first.User || next.Session != first.Session || !next.Initial.Equal(first.Initial) || next.Issued.Sub(first.Issued) != time.Hour {
 		t.Errorf("%+v became %+v", first, next)
 	}
 	if name := first.SessionName(); len(name) != 16 {
 		t.Errorf("session name %q", name)
 	}
-	if _, err := NewToken(bytes.NewReader(nil), now); err == nil {
+	if _, err := NewToken(bytes.NewReader(nil), "alice", now); err == nil {
 		t.Error("no error without randomness")
 	}
 	if !IsToken(TokenPrefix+"x") || IsToken("secret") {
@@ -108,7 +109,7 @@ func FuzzToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		got, err := key.Verify(in, v.Username, tok.Issued, time.Hour, 0)
-		if err == nil && key.Encode(got, v.Username) != in {
+		if err == nil && key.Encode(got) != in {
 			t.Errorf("accepted %q, which is not what we would write", in)
 		}
 	})

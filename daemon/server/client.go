@@ -68,12 +68,11 @@ type hubSide struct {
 	info       message.PeerInfo
 	occ        string
 	fromPort   []string // configuration lines that came with a client-auth command
-	loginName  string   // user name of the first login, where override-username replaced it
+	loginName  string   // user name of the first login, which override-username may have replaced
 
-	tokenName    [12]byte // session of the auth-token
-	tokenStart   time.Time
-	sessionState string    // of the token, for scripts
-	tokenSince   time.Time // when the last one was made
+	token        keys.Token // session of the auth-tokens: the zero Initial before the first
+	sessionState string     // of the token, for scripts
+	tokenSince   time.Time  // when the last one was made
 
 	// From the way to established on.
 	config    *config.ClientConfig
@@ -106,6 +105,7 @@ type login struct {
 	limit   time.Time // when they are overdue
 	late    bool      // the log says that the verdict is deferred
 	refused error
+	expired bool      // by a token that was too old, which the client reads when it is refused
 	done    bool      // everybody accepted
 	ready   bool      // the key is active
 	started time.Time // of its negotiation

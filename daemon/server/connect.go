@@ -167,8 +167,8 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 		return
 	}
 	i.config = cc
-	if name := cc.OverrideUsername; name != "" && name != i.username {
-		i.loginName, i.username = i.username, name
+	if cc.OverrideUsername != "" {
+		i.username = cc.OverrideUsername
 	}
 	h.address(i)
 	h.learn(i, h.leadsTo(i), now)

@@ -77,7 +77,7 @@ func (h *hub) loginVars(e *hooks.Env, i *instance) {
 	addressVars(e, "untrusted", i.peer.Load().Addr)
 	if h.set.AuthGenToken && i.sessionState != "" {
 		e.Set("session_state", i.sessionState)
-		e.Set("session_id", h.tokenNameText(i))
+		e.Set("session_id", i.token.SessionName())
 	}
 	if i.commonName != "" && !i.deciding() {
 		e.Set("common_name", i.commonName)

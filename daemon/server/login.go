@@ -11,7 +11,6 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
-	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
@@ -20,6 +19,7 @@ import (
 // refusal is why a client is turned away.
 type refusal struct {
 	log    string // for our log
+	line   string // takes the place of the log's usual line about a refused login, "" for that one
 	client string // what the client reads after AUTH_FAILED, may be empty
 }
 
@@ -39,15 +39,17 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 	i.lastKID++
 	l.kid = i.lastKID
 	user, pass := message.Remap(e.Message.Username), message.Remap(e.Message.Password)
+	var known *identity
 	if e.KeyID == 0 {
 		i.occ = e.Message.Options
 		i.info = message.ParsePeerInfo(e.Message.PeerInfo)
-		i.username = user
 	} else {
 		i.renegotiated = true
-		if user != i.username && (i.loginName == "" || user != i.loginName) {
-			l.refused = &refusal{log: "user name changed during the session"}
-		}
+		known = &identity{login: i.loginName, name: i.username, token: i.token}
+	}
+	c := h.set.tokens().claim(user, pass, known, now)
+	if e.KeyID == 0 {
+		i.loginName, i.username = c.name, c.name
 	}
 	if l.refused != nil {
 		h.log(i, 1, "", "TLS Auth Error: %v", l.refused)
@@ -62,28 +64,25 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 		h.refuse(i, e.KeyID, l.refused, now)
 		return
 	}
-	state := ""
-	if h.set.AuthGenToken && keys.IsToken(pass) {
-		var err error
-		if state, err = h.checkToken(i, i.username, pass, now); err != nil {
-			h.log(i, 1, "", "TLS Auth Error: %v", err)
-		}
-		if !h.set.AuthTokenExternal {
-			h.verdict(i, e.KeyID, l.kid, 0, err, now)
-			return
-		}
+	for _, line := range c.lines {
+		h.log(i, 1, "", "%s", line)
 	}
-	if !h.set.needsCredentials() {
+	if !c.token.Initial.IsZero() {
+		i.token = c.token
+	}
+	i.sessionState, l.expired = c.state, c.expired
+	switch {
+	case c.refused != nil:
+		h.refuse(i, e.KeyID, c.refused, now)
+	case c.decided, !h.set.needsCredentials():
 		h.verdict(i, e.KeyID, l.kid, 0, nil, now)
-		return
-	}
-	if user == "" && pass == "" && !h.set.AuthUserPassOptional {
+	case user == "" && !h.set.AuthUserPassOptional:
 		h.log(i, 1, "", "TLS Error: Auth Username/Password was not provided by peer")
 		h.log(i, 1, "N", "TLS Error: TLS handshake failed")
 		h.end(i, "tls-error")
-		return
+	default:
+		h.ask(i, e.KeyID, c.user, c.pass, now)
 	}
-	h.ask(i, e.KeyID, user, pass, state, now)
 }
 
 // maxOdd is how many lines about a client's options go into the log: the client decides how many differ.
@@ -102,17 +101,13 @@ func (h *hub) compareOptions(i *instance) error {
 	return &refusal{log: "options differ"}
 }
 
-// ask puts the question to the script and to the management port. user is the name the client gave, which may not be the
-// one it goes by any more.
-func (h *hub) ask(i *instance, keyID uint8, user, pass, state string, now time.Time) {
+// ask puts the question to the script and to the management port. user is the name they are to decide about, which
+// override-username may have replaced since.
+func (h *hub) ask(i *instance, keyID uint8, user, pass string, now time.Time) {
 	l := &i.logins[keyID]
 	l.limit = now.Add(h.verdictTime())
-	if h.set.AuthGenToken {
-		if state == "" {
-			state = "Initial"
-			h.startToken(i, now)
-		}
-		i.sessionState = state
+	if h.set.tokens().gives(i.username) {
+		_ = i.startToken(now) // scripts see its session
 	}
 	env := h.env(i)
 	if user != i.username {
@@ -271,9 +266,19 @@ func (h *hub) verdict(i *instance, keyID uint8, kid uint64, by judge, err error,
 // refuse turns a key down: the client is told once texts flow, and is gone soon after.
 func (h *hub) refuse(i *instance, keyID uint8, err error, now time.Time) {
 	l := &i.logins[keyID]
-	l.refused = err
+	var r *refusal
+	if !errors.As(err, &r) {
+		r = &refusal{log: err.Error()}
+	}
+	if l.expired && r.client == "" {
+		r = &refusal{log: r.log, line: r.line, client: expiredText}
+	}
+	l.refused = r
 	l.end()
-	if !l.late {
+	switch {
+	case r.line != "":
+		h.log(i, 1, "", "%s", r.line)
+	case !l.late:
 		h.log(i, 1, "", "TLS Auth Error: Auth Username/Password verification failed for peer")
 	}
 	h.log(i, 4, "", "refused: %v", err)
@@ -378,9 +383,7 @@ func (h *hub) admitted(i *instance, keyID uint8, now time.Time) {
 		h.log(i, 1, "N", "TLS Error: %v", err)
 		return
 	}
-	if h.set.AuthGenToken && i.tokenStart != (time.Time{}) {
-		h.text(i, "PUSH_REPLY,auth-token "+h.newToken(i, now), now)
-	}
+	h.freshToken(i, now)
 }
 
 // installKey gives the data channel the keys of a key id.

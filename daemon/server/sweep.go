@@ -21,8 +21,8 @@ func (h *hub) sweep(now time.Time) {
 		}
 		h.keepalive(i, now)
 		h.keyLimits(i, now)
-		if h.set.AuthGenToken && i.tokenStart != (time.Time{}) && h.set.AuthTokenRenewal > 0 && i.closeAt.IsZero() && now.Sub(i.tokenSince) >= h.set.AuthTokenRenewal {
-			h.text(i, "PUSH_REPLY,auth-token "+h.newToken(i, now), now)
+		if h.set.AuthTokenRenewal > 0 && i.closeAt.IsZero() && now.Sub(i.tokenSince) >= h.set.AuthTokenRenewal {
+			h.freshToken(i, now)
 		}
 	}
 	h.lastSweep(now)

@@ -138,9 +138,8 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 	if i.info.Has(message.ProtoDataV2) {
 		list = append(list, fmt.Sprintf("peer-id %d", i.slot))
 	}
-	if h.set.AuthGenToken && i.username != "" {
-		h.startToken(i, now)
-		list = append(list, "auth-token "+h.newToken(i, now))
+	if token := h.newToken(i, now); token != "" {
+		list = append(list, "auth-token "+token)
 		if i.config.OverrideUsername != "" {
 			list = append(list, "auth-token-user "+base64.StdEncoding.EncodeToString([]byte(i.username)))
 		}

@@ -2,8 +2,6 @@ package server
 
 import (
 	"crypto/rand"
-	"encoding/base64"
-	"errors"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/keys"
@@ -11,52 +9,48 @@ import (
 
 // Tokens of auth-gen-token: the client sends one instead of its password when it comes back.
 
-// checkToken verifies a token that came as password. It returns the session_state for scripts.
-func (h *hub) checkToken(i *instance, user, token string, now time.Time) (state string, err error) {
-	t, err := h.set.token.Verify(token, user, now, h.set.AuthTokenRenewal, h.set.AuthTokenLifetime)
-	switch {
-	case err == nil && i.tokenStart != (time.Time{}) && (t.Session != i.tokenName || !t.Initial.Equal(i.tokenStart)):
-		return "Invalid", &refusal{log: "auth-token of another session"}
-	case err == nil:
-		i.tokenName, i.tokenStart = t.Session, t.Initial
-		if !h.set.AuthTokenExternal {
-			h.log(i, 1, "", "TLS: Username/auth-token authentication succeeded for username '%s'", user)
-		}
-		if t.EmptyUser {
-			return "AuthenticatedEmptyUser", nil
-		}
-		return "Authenticated", nil
-	case errors.Is(err, keys.ErrTokenExpired):
-		if t.EmptyUser {
-			state = "ExpiredEmptyUser"
-		} else {
-			state = "Expired"
-		}
-		return state, &refusal{log: "auth-token expired", client: "SESSION: token expired"}
-	default:
-		return "Invalid", &refusal{log: "auth-token not valid"}
+// tokens is auth-gen-token as it is in force.
+func (s *setup) tokens() *tokenPolicy {
+	p := &tokenPolicy{renewal: s.AuthTokenRenewal, lifetime: s.AuthTokenLifetime, external: s.AuthTokenExternal}
+	if s.AuthGenToken {
+		p.key = s.token
 	}
+	return p
 }
 
-// startToken begins the token session of a client that gave its real password.
-func (h *hub) startToken(i *instance, now time.Time) {
-	if i.tokenStart != (time.Time{}) {
+// startToken starts the token session of a client that has none.
+func (i *instance) startToken(now time.Time) error {
+	if !i.token.Initial.IsZero() {
+		return nil
+	}
+	t, err := keys.NewToken(rand.Reader, i.username, now)
+	if err == nil {
+		i.token = t
+	}
+	return err
+}
+
+// newToken is a token for the client's name, good from now, or "" when it gets none.
+func (h *hub) newToken(i *instance, now time.Time) string {
+	policy := h.set.tokens()
+	if !policy.gives(i.username) {
+		return ""
+	}
+	if err := i.startToken(now); err != nil {
+		return "" // the client goes on with its password
+	}
+	i.tokenSince = now
+	t := i.token.Renew(now)
+	t.User = i.username
+	return policy.key.Encode(t)
+}
+
+// freshToken sends a client the next token of its session.
+func (h *hub) freshToken(i *instance, now time.Time) {
+	if i.token.Initial.IsZero() {
 		return
 	}
-	t, err := keys.NewToken(rand.Reader, now)
-	if err != nil {
-		return // no token then: the client goes on with its password
+	if token := h.newToken(i, now); token != "" {
+		h.text(i, "PUSH_REPLY,auth-token "+token, now)
 	}
-	i.tokenName, i.tokenStart = t.Session, t.Initial
-}
-
-// newToken is a token for a client, good from now.
-func (h *hub) newToken(i *instance, now time.Time) string {
-	i.tokenSince = now
-	return h.set.token.Encode(keys.Token{Session: i.tokenName, Initial: i.tokenStart, Issued: now.Truncate(time.Second)}, i.username)
-}
-
-// tokenNameText is session_id as scripts see it.
-func (h *hub) tokenNameText(i *instance) string {
-	return base64.StdEncoding.EncodeToString(i.tokenName[:])
 }
