@@ -9,6 +9,8 @@ PKG      := github.com/moongate-vpn/moongate
 # Tools are pinned here, not in go.mod: they are never linked into the binary.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+DEADCODE    := golang.org/x/tools/cmd/deadcode@v0.51.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 .DEFAULT_GOAL := all
 .PHONY: all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
@@ -44,8 +46,10 @@ interop: deps build ## only the tests against the stock daemon
 deps: ## install the packages the tests talk to
 	@sh test/install-deps.sh
 
-lint: vet ## staticcheck, and golangci-lint where it is installed
+lint: vet ## staticcheck, functions that nothing reaches, known vulnerabilities; golangci-lint where it is installed
 	$(GO) run $(STATICCHECK) ./...
+	@GO=$(GO) sh test/deadcode.sh $(DEADCODE)
+	@GO=$(GO) sh test/govulncheck.sh $(GOVULNCHECK)
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
 
 vet:

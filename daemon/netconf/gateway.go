@@ -3,7 +3,6 @@ package netconf
 import (
 	"fmt"
 	"net"
-	"net/netip"
 )
 
 // Line prints an IPv4 gateway as show-gateway and the log do:
@@ -29,15 +28,6 @@ func (g Gateway) Line() string {
 // Netmask writes an IPv4 prefix length as a mask: 24 is 255.255.255.0.
 func Netmask(bits int) string {
 	return net.IP(net.CIDRMask(bits, 32)).String()
-}
-
-// Bits reads a mask; false when it has holes or is not IPv4.
-func Bits(mask netip.Addr) (int, bool) {
-	if !mask.Is4() {
-		return 0, false
-	}
-	ones, size := net.IPMask(mask.AsSlice()).Size()
-	return ones, size == 32
 }
 
 // orDiscard makes a nil Logf usable.

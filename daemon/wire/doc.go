@@ -1,6 +1,5 @@
-// Package wire holds the shapes of OpenVPN packets: first byte, control packet body, data packet header and the
-// length prefix of the stream transports. It keys nothing, checks nothing cryptographic and does no I/O; every
-// integer is big-endian.
+// Package wire holds the shapes of OpenVPN packets: first byte, control packet body and data packet header. It keys nothing,
+// checks nothing cryptographic and does no I/O; every integer is big-endian.
 //
 // # Packets
 //

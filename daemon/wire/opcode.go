@@ -7,10 +7,9 @@ import (
 
 // Errors of the parsers. They are compared with errors.Is and carry no packet bytes.
 var (
-	ErrShort     = errors.New("wire: packet too short")
-	ErrOpcode    = errors.New("wire: unknown opcode")
-	ErrAcks      = errors.New("wire: more than eight acks")
-	ErrFrameSize = errors.New("wire: frame length out of range")
+	ErrShort  = errors.New("wire: packet too short")
+	ErrOpcode = errors.New("wire: unknown opcode")
+	ErrAcks   = errors.New("wire: more than eight acks")
 )
 
 // Opcode is the kind of a packet, the upper five bits of its first byte.

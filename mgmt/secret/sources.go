@@ -110,7 +110,7 @@ func fromKeyring(ctx context.Context, name string, _ Options) (string, error) {
 		case errors.Is(err, keyring.ErrNotFound):
 			return "", fmt.Errorf("no entry for service %s, account %s", service, account)
 		case err != nil:
-			return "", fmt.Errorf("no keyring to ask (%w): machines without a desktop session have none, use pass:, file: or systemd:", err)
+			return "", fmt.Errorf("no keyring to ask (%w): machines without a desktop session have none, a password store, a file or a systemd credential serves there", err)
 		}
 		return firstLine(text), nil
 	})
