@@ -65,7 +65,7 @@ func Check(ref string) error {
 		return &Error{ref, fmt.Errorf("want SOURCE:NAME with a source of %s", strings.Join(Schemes(), ", "))}
 	}
 	if name == "" {
-		return &Error{ref, fmt.Errorf("no name follows the scheme %s", scheme)}
+		return &Error{ref, fmt.Errorf("nothing follows %s: where a name belongs", scheme)}
 	}
 	if scheme == "keyring" && !validKeyring(name) {
 		return &Error{ref, errors.New("want keyring:SERVICE/ACCOUNT")}
