@@ -60,7 +60,22 @@ const (
 )
 
 func newClient(conn net.Conn, o Options) *Client {
-	return &Client{conn: conn, o: o, in: bufio.NewReaderSize(conn, 64<<10), over: make(chan struct{})}
+	return &Client{conn: conn, o: o, in: bufio.NewReaderSize(&ackReader{conn, quickAck(conn)}, 64<<10), over: make(chan struct{})}
+}
+
+// ackReader acknowledges what it reads.
+type ackReader struct {
+	io.Reader
+	ack func()
+}
+
+// Read implements io.Reader.
+func (p *ackReader) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	if n > 0 {
+		p.ack()
+	}
+	return n, err
 }
 
 // Greeting is the text of the greeting line, Version the protocol version it names.

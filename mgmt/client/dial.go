@@ -157,6 +157,8 @@ func (c *Client) greet(ctx context.Context) error {
 			return nil
 		case asked && strings.HasPrefix(line, successPrefix):
 			c.trace(true, line)
+		case strings.HasPrefix(line, errorPrefix):
+			return fmt.Errorf("%w: %s", ErrRefused, strings.TrimPrefix(line, errorPrefix))
 		default:
 			return fmt.Errorf("%w: it says %.60q", ErrNotManagement, line)
 		}

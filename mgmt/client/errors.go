@@ -12,6 +12,8 @@ var (
 	ErrPassword = errors.New("password refused")
 	// ErrCertificate means that the port refused our TLS certificate, or wants one and none was given.
 	ErrCertificate = errors.New("certificate refused")
+	// ErrRefused means that the port let us in and has no seat left.
+	ErrRefused = errors.New("refused")
 	// ErrNotManagement means that what answered does not speak the management protocol.
 	ErrNotManagement = errors.New("not a management port")
 	// ErrLost means that the connection ended, or was closed, before the reply was complete.
