@@ -108,22 +108,6 @@ func ParseByteCount(s string) (ByteCount, error) {
 	return c, nil
 }
 
-// AppendText adds s as part of a line: CR, LF and NUL become blanks, so that no text can start a line of its own.
-func AppendText(b []byte, s string) []byte {
-	if strings.IndexByte(s, '\n') < 0 && strings.IndexByte(s, '\r') < 0 && strings.IndexByte(s, 0) < 0 {
-		return append(b, s...)
-	}
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; c {
-		case '\n', '\r', 0:
-			b = append(b, ' ')
-		default:
-			b = append(b, c)
-		}
-	}
-	return b
-}
-
 func parseTime(s string) (time.Time, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {

@@ -102,7 +102,7 @@ const authToken = "Auth-Token:"
 
 // AppendAuthToken adds the text that hands on a token.
 func AppendAuthToken(b []byte, token string) []byte {
-	return AppendText(append(b, authToken...), token)
+	return appendExact(append(b, authToken...), token)
 }
 
 // ParseAuthToken reads a token, false for other texts of PASSWORD.

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // Config is where the log goes and how it looks. The zero value writes everything of verb 0 to standard output.
@@ -185,10 +188,8 @@ func (l *Logger) write(lv Level, format string, args []any) {
 
 // line writes text to the output and to the subscribers. c.mu is held.
 func (c *core) line(lv Level, text []byte) {
-	for i, b := range text {
-		if b == '\n' || b == '\r' { // no text can begin a line of its own
-			text[i] = ' '
-		}
+	if bytes.IndexFunc(text, mgmt.Steers) >= 0 { // no text can begin a line of its own
+		text = mgmt.AppendText(nil, string(text))
 	}
 	now := c.cfg.Now()
 	if c.sys != nil {

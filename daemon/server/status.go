@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // clientRow is a client as `status` shows it, in values that cost nothing to copy: the hub copies, others format.
@@ -140,7 +142,7 @@ func (b *report) row(fields ...string) {
 
 func (b *report) end() { b.b[len(b.b)-1] = '\n' }
 
-func (b *report) text(s string) { b.b = append(append(b.b, s...), b.sep) }
+func (b *report) text(s string) { b.b = append(mgmt.AppendText(b.b, s), b.sep) }
 
 func (b *report) number(n uint64) { b.b = append(strconv.AppendUint(b.b, n, 10), b.sep) }
 

@@ -1,6 +1,10 @@
 package server
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/moongate-vpn/moongate/mgmt"
+)
 
 // filters is the number of levels that differ: 0 to 3, and negative ones.
 const filters = 5
@@ -26,9 +30,6 @@ var filtered = map[string]bool{
 	"bytes_received": true, "session_id": true, "session_state": true,
 }
 
-// secretEnv are the variables that only seats which may decide about clients see.
-var secretEnv = map[string]bool{"password": true, "session_id": true}
-
 // filterEnv returns the lines of a CLIENT block at a level. From level 1 on peerInfo comes first, whatever the filter.
 func filterEnv(env, peerInfo []string, level int, secrets bool) []string {
 	if level == 0 && secrets {
@@ -42,7 +43,7 @@ func filterEnv(env, peerInfo []string, level int, secrets bool) []string {
 	}
 	for _, e := range env {
 		name, _, _ := strings.Cut(e, "=")
-		if !secrets && secretEnv[name] {
+		if !secrets && mgmt.SecretEnv(e) {
 			continue
 		}
 		if level == 0 || level <= 2 && (filtered[name] || strings.HasPrefix(name, "tls_serial_") ||

@@ -35,7 +35,7 @@ func AppendLine(b []byte, kind, text string) []byte {
 func AppendEnv(b []byte, kind string, env []string) []byte {
 	for _, e := range env {
 		b = append(append(append(b, '>'), kind...), ":ENV,"...)
-		b = append(mgmt.AppendText(b, e), '\r', '\n')
+		b = append(mgmt.AppendEnv(b, e), '\r', '\n')
 	}
 	return append(append(append(b, '>'), kind...), ":ENV,END\r\n"...)
 }

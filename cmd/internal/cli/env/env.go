@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
@@ -135,20 +136,8 @@ func (e *Env) WriteLines(lines ...string) error {
 	return nil
 }
 
-// Clean replaces control characters, so that a daemon's text cannot steer the terminal. TAB stays.
-func Clean(s string) string {
-	if strings.IndexFunc(s, isControl) < 0 {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		if isControl(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-}
-
-func isControl(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 }
+// Clean replaces what would steer the terminal in a daemon's text. TAB stays.
+func Clean(s string) string { return mgmt.Plain(s) }
 
 // Time is a time in JSON and tables: seconds, in UTC for machines.
 func Time(t time.Time) string {
@@ -210,7 +199,7 @@ func Code(err error) int {
 		return exiter.ExitCode()
 	case errors.As(err, &usage), errors.Is(err, client.ErrLine):
 		return CodeUsage
-	case errors.Is(err, client.ErrPassword), errors.Is(err, client.ErrCertificate):
+	case errors.Is(err, client.ErrPassword), errors.Is(err, client.ErrCertificate), errors.Is(err, client.ErrRefused):
 		return CodeRefused
 	case errors.As(err, &unreachable), errors.Is(err, client.ErrLost), errors.Is(err, client.ErrNotManagement):
 		return CodeUnreachable // also when a time limit is the reason: what counts is what was not reached

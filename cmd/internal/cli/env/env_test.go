@@ -57,7 +57,7 @@ func TestCode(t *testing.T) {
 
 func TestCleanKeepsTextAndDropsEscapes(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain": "plain", "tab\there": "tab\there", "\x1b[2Jx": "\uFFFD[2Jx", "größe": "größe", "a\rb": "a\uFFFDb", "\u009b1m": "\uFFFD1m",
+		"plain": "plain", "tab\there": "tab\there", "\x1b[2Jx": "\uFFFD[2Jx", "größe": "größe", "a\rb": "a b", "a\u202eb\u2066": "a\uFFFDb\uFFFD", "\u009b1m": "\uFFFD1m",
 	} {
 		if got := Clean(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
