@@ -95,7 +95,7 @@ func (p *process) listen(ctx context.Context, addr config.ManagementAddr, access
 		if ln, err = server.ListenUnix(addr.Unix); err == nil {
 			p.Log(3, "", "MANAGEMENT: unix domain socket listening on %s", addr.Unix)
 		}
-	} else if ln, err = net.Listen("tcp", net.JoinHostPort(addr.Host, addr.Port)); err == nil {
+	} else if ln, err = server.ListenTCP(net.JoinHostPort(addr.Host, addr.Port)); err == nil {
 		p.Log(3, "", "MANAGEMENT: TCP Socket listening on %s", transport.AddrText(addrPort(ln.Addr())))
 	}
 	if err != nil {

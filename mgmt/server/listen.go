@@ -6,9 +6,18 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 )
+
+// Listen listens on an address of package net's "tcp" or "unix", by ListenTCP or ListenUnix.
+func Listen(network, address string) (net.Listener, error) {
+	if network == "unix" {
+		return ListenUnix(address)
+	}
+	return ListenTCP(address)
+}
 
 // ListenUnix makes a unix stream socket that everybody may connect to, mode 0777; who may stay is PeerCredentials' to say.
 // A socket that is in the way is removed, anything else is an error (stock removes whatever there is). The socket is
@@ -56,6 +65,15 @@ func (u *unixListener) Close() error {
 		}
 	})
 	return u.UnixListener.Close()
+}
+
+// ListenTCP listens on HOST:PORT. An IPv4 literal, 0.0.0.0 included, is reached by IPv4 alone; "::" by both, as with stock.
+func ListenTCP(address string) (net.Listener, error) {
+	network := "tcp"
+	if a, err := netip.ParseAddrPort(address); err == nil && a.Addr().Is4() {
+		network = "tcp4" // package net would make a dual stack socket of 0.0.0.0
+	}
+	return net.Listen(network, address)
 }
 
 // ListenTLS wraps a listener. Handshakes run on the goroutine of each session, under its time limit.

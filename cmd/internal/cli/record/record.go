@@ -17,6 +17,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/mgmt/client"
+	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
 // NewCmds returns the commands of this package.
@@ -122,7 +123,7 @@ func runReplay(ctx context.Context, e *env.Env, path, listen string, speed float
 	if err != nil || a.TLS {
 		return env.Usagef("--listen %s: want HOST:PORT, unix:/PATH or /PATH", listen)
 	}
-	ln, err := net.Listen(a.Network, a.Address)
+	ln, err := server.Listen(a.Network, a.Address)
 	if err != nil {
 		return err
 	}
