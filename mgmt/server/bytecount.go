@@ -15,12 +15,13 @@ func (s *Server) countBytes() {
 	for {
 		wait, due := s.countsDue(s.cfg.Now())
 		if len(due) > 0 {
-			lines := s.countLines()
+			report := s.count()
 			s.mu.Lock()
 			for _, st := range due {
-				if st.attached && len(lines) > 0 {
+				if lines := report.since(st.counted); st.attached && len(lines) > 0 {
 					s.push(st, droppable, lines...)
 				}
+				st.counted = report.counters
 			}
 			s.mu.Unlock()
 			continue
@@ -55,20 +56,45 @@ func (s *Server) countsDue(now time.Time) (wait time.Duration, due []*seat) {
 	return wait, due
 }
 
-// countLines formats the present counters, a line for each client of a server.
-func (s *Server) countLines() (lines [][]byte) {
+// counters are byte counts by client id; a client instance has one, under 0. They are never changed.
+type counters map[uint64]mgmt.ByteCount
+
+// byteReport are the counters of one moment and their lines in the engine's order.
+type byteReport struct {
+	counters
+	ids   []uint64
+	lines [][]byte
+}
+
+// since returns the lines of the counters that moved since then: a silent connection is not reported.
+func (r *byteReport) since(then counters) (lines [][]byte) {
+	for i, id := range r.ids {
+		if then[id] != r.counters[id] {
+			lines = append(lines, r.lines[i])
+		}
+	}
+	return lines
+}
+
+func (r *byteReport) add(id uint64, n mgmt.ByteCount, head []byte) {
+	r.ids = append(r.ids, id)
+	r.counters[id] = n
+	r.lines = append(r.lines, append(n.Append(head), '\r', '\n'))
+}
+
+// count asks the engine.
+func (s *Server) count() *byteReport {
+	r := &byteReport{counters: make(counters)}
 	if ctl := s.cfg.Controller.Client(); ctl != nil {
 		if n, ok := ctl.Traffic(); ok {
-			b := n.Append([]byte(">" + mgmt.KindByteCount + ":"))
-			lines = append(lines, append(b, '\r', '\n'))
+			r.add(0, n, []byte(">"+mgmt.KindByteCount+":"))
 		}
-		return lines
+		return r
 	}
 	if ctl := s.cfg.Controller.Server(); ctl != nil {
 		ctl.Traffic(func(cid uint64, n mgmt.ByteCount) {
-			b := strconv.AppendUint([]byte(">"+mgmt.KindByteCountClient+":"), cid, 10)
-			lines = append(lines, append(n.Append(append(b, ',')), '\r', '\n'))
+			r.add(cid, n, append(strconv.AppendUint([]byte(">"+mgmt.KindByteCountClient+":"), cid, 10), ','))
 		})
 	}
-	return lines
+	return r
 }

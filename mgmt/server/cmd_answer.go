@@ -9,7 +9,7 @@ import (
 func (c *call) username() { c.secret("username", c.args[0], &c.args[1]) }
 
 func (c *call) password() {
-	if len(c.args) == 1 {
+	if c.passwordIsBlock() {
 		c.passwordBlock()
 		return
 	}
@@ -70,6 +70,8 @@ func (c *call) secret(what, typ string, text *string) bool {
 	s.settle(p, c.seat, answer)
 	return true
 }
+
+func (c *call) passwordIsBlock() bool { return c.cmd.Name == "password" && len(c.args) == 1 }
 
 // passwordBlock is password with one parameter, of management version 6: base64 lines, then END.
 func (c *call) passwordBlock() {

@@ -210,9 +210,9 @@ func (c *call) history() {
 			*flag = false
 			c.reply("SUCCESS: real-time " + name + " notification set to OFF")
 		case a == "all":
-			c.out.push(reply, append(from.newest(-1), endLine)...)
+			c.out.push(reply, append(from.newest(-1, c.maySee()), endLine)...)
 		case n > 0:
-			c.out.push(reply, append(from.newest(n), endLine)...)
+			c.out.push(reply, append(from.newest(n, c.maySee()), endLine)...)
 		default:
 			c.reply("ERROR: " + name + " parameter must be 'on' or 'off' or some number n or 'all'")
 		}
@@ -237,7 +237,12 @@ func (c *call) filter() {
 
 func (c *call) byteCount() {
 	n := max(0, number(c.args[0]))
+	var now counters
+	if n > 0 {
+		now = c.s.count().counters
+	}
 	c.s.mu.Lock()
+	c.counted = now
 	c.every = time.Duration(n) * time.Second
 	c.next = c.s.cfg.Now().Add(c.every)
 	start := n > 0 && !c.s.closed

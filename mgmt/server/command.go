@@ -20,13 +20,21 @@ type call struct {
 // where stands in lexer errors. Stock writes it on unix sockets too.
 const where = "TCP:0"
 
-// block is the multi-line input under way on a seat.
+// block is the multi-line input under way on a seat. It has one reply, after END, whatever becomes of it before.
 type block struct {
-	word   string // of the reply
-	lines  []string
-	bytes  int
-	prompt *prompt              // answered by this block; nil for client-auth
-	end    func(lines []string) // executes at END and replies
+	word    string // of the reply
+	lines   []string
+	bytes   int
+	refused string               // the error to answer instead of executing
+	prompt  *prompt              // answered by this block; nil for client-auth
+	end     func(lines []string) // executes at END and replies
+}
+
+// refuse has the block end with an error. The first reason stays.
+func (b *block) refuse(reason string) {
+	if b.refused == "" {
+		b.refused, b.lines = reason, nil
+	}
 }
 
 // maxBlock bounds the text of a block in bytes.
@@ -62,15 +70,17 @@ func (st *seat) execute(text string) bool {
 		return true
 	}
 	if need := cmd.Needs(len(c.args)); !st.role.May(need) {
-		c.reply("ERROR: the '" + cmd.Name + "' command is not permitted here, it needs the role " + missing(need))
+		refusal := "the '" + cmd.Name + "' command is not permitted here, it needs the role " + need.String()
+		if cmd.Block || c.passwordIsBlock() {
+			c.begin(&block{refused: refusal})
+		} else {
+			c.reply(wire.Error + refusal)
+		}
 		return true
 	}
 	handlers[cmd.Name](&c)
 	return true
 }
-
-// missing names the role to ask for.
-func missing(need mgmt.Role) string { return need.String() }
 
 // arity is how many parameters the command must have.
 func (c *call) arity() (n int, atLeast bool) {
@@ -126,7 +136,10 @@ func (st *seat) collect(text string) bool {
 		return false
 	}
 	if text != wire.End {
-		if b.bytes += len(text) + 1; b.bytes <= maxBlock {
+		if b.bytes += len(text) + 1; b.bytes > maxBlock {
+			b.refuse(b.word + " command failed: more than " + strconv.Itoa(maxBlock) + " bytes")
+		}
+		if b.refused == "" {
 			b.lines = append(b.lines, text)
 		}
 		s.mu.Unlock()
@@ -134,11 +147,22 @@ func (st *seat) collect(text string) bool {
 	}
 	st.block = nil
 	s.mu.Unlock()
-	if b.bytes > maxBlock {
-		st.reply("ERROR: " + b.word + " command failed: more than " + strconv.Itoa(maxBlock) + " bytes")
+	if b.refused != "" {
+		st.reply(wire.Error + b.refused)
 	} else {
 		b.end(b.lines)
 	}
+	return true
+}
+
+// spoil refuses the block under way because of one of its lines, and reports whether there is one.
+func (st *seat) spoil(reason string) bool {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	if st.block == nil {
+		return false
+	}
+	st.block.refuse(st.block.word + " command failed: " + reason)
 	return true
 }
 

@@ -79,6 +79,8 @@ func (st *seat) login(ctx context.Context, a Access, wrong *attempts) (rest []in
 		if delay > 0 {
 			select {
 			case <-time.After(delay):
+			case <-st.gone:
+				return nil, ErrRefused
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}

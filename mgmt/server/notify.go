@@ -20,7 +20,7 @@ func (s *Server) State(e mgmt.State) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.states.add(line[len(">STATE:"):])
+	s.states.add(shown(line[len(">STATE:"):]))
 	s.fanout(essential, line, func(st *seat) bool { return st.state })
 }
 
@@ -32,10 +32,11 @@ func (s *Server) Log(e mgmt.LogEntry) {
 	}
 	line := append(e.Append(make([]byte, 0, len(e.Text)+24)), '\r', '\n')
 	line = line[:len(line):len(line)]
+	both := newEntry(line)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.logs.add(line)
-	s.fanoutLog(line)
+	s.logs.add(both)
+	s.fanoutLog(both)
 }
 
 // Echo adds to the echo history and tells the seats that want to know. Longer texts than 255 bytes are dropped, as stock
@@ -49,7 +50,7 @@ func (s *Server) Echo(text string) {
 	line := append(e.Append([]byte(">ECHO:")), '\r', '\n')
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.echoes.add(line[len(">ECHO:"):])
+	s.echoes.add(shown(line[len(">ECHO:"):]))
 	s.fanout(essential, line, func(st *seat) bool { return st.echo })
 }
 
@@ -68,7 +69,7 @@ func (s *Server) Fatal(text string) {
 //
 //	>PASSWORD:Verification Failed: 'Auth' ['reason']
 func (s *Server) PasswordFailed(secret, reason string) {
-	s.tell(mgmt.KindPassword, string(mgmt.Failed{Type: secret, Reason: reason}.Append(nil)))
+	s.tellSecret(mgmt.KindPassword, string(mgmt.Failed{Type: secret, Reason: reason}.Append(nil)))
 }
 
 // AuthToken hands on a token that the server pushed, to seats that may answer prompts.
@@ -76,7 +77,7 @@ func (s *Server) AuthToken(token string) {
 	line := wire.AppendLine(nil, mgmt.KindPassword, string(mgmt.AppendAuthToken(nil, token)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fanout(essential, line, func(st *seat) bool { return st.role.May(mgmt.RoleAuth) })
+	s.fanout(essential, line, func(st *seat) bool { return st.maySee() })
 }
 
 // InfoMsg hands on a text of the server. Longer texts than fit a line of 255 bytes are only logged, as stock does.
@@ -85,7 +86,7 @@ func (s *Server) InfoMsg(text string) {
 		s.logf(1, mgmt.FlagWarning, "information message is too long for the management interface: "+strconv.Itoa(len(text))+" bytes")
 		return
 	}
-	s.tell(mgmt.KindInfoMsg, text)
+	s.tellSecret(mgmt.KindInfoMsg, text)
 }
 
 // Notify tells an event by type and text, severity info.
@@ -180,7 +181,7 @@ func (s *Server) client(event, text, secret string, e ClientEvent, info bool) {
 	defer s.mu.Unlock()
 	for _, st := range s.seats {
 		level, secrets := filterLevel(st.envFilter), 0
-		if st.role.May(mgmt.RoleAuth) {
+		if st.maySee() {
 			secrets = 1
 		}
 		b := &blocks[level][secrets]
@@ -203,6 +204,14 @@ func (s *Server) tell(kind, text string) {
 	s.fanout(essential, line, nil)
 }
 
+// tellSecret is tell for a text that may hold what logs somebody in.
+func (s *Server) tellSecret(kind, text string) {
+	both := newEntry(wire.AppendLine(nil, kind, text))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fanoutEntry(essential, both, nil)
+}
+
 // fanout pushes the same bytes to the seats that want them, all for nil. The lock is held.
 func (s *Server) fanout(c class, b []byte, want func(*seat) bool) {
 	for _, st := range s.seats {
@@ -212,18 +221,11 @@ func (s *Server) fanout(c class, b []byte, want func(*seat) bool) {
 	}
 }
 
-// fanoutLog is fanout for a line of the log history, whose bytes it shares when nobody or somebody wants them. The lock is
-// held.
-func (s *Server) fanoutLog(line []byte) {
-	var b []byte
-	for _, st := range s.seats {
-		if !st.log {
-			continue
-		}
-		if b == nil {
-			b = append(append(make([]byte, 0, len(line)+5), ">LOG:"...), line...)
-		}
-		s.push(st, droppable, b)
+// fanoutLog tells a line of the log history to the seats that want it. The lock is held.
+func (s *Server) fanoutLog(e entry) {
+	wants := func(st *seat) bool { return st.log }
+	if slices.ContainsFunc(s.seats, wants) {
+		s.fanoutEntry(droppable, e.head(">LOG:"), wants)
 	}
 }
 

@@ -105,8 +105,7 @@ func (s *Server) ask(ctx context.Context, p *prompt, waiting string) error {
 	s.drop(p)
 	for _, st := range s.seats {
 		if b := st.block; b != nil && b.prompt == p {
-			st.block = nil
-			s.push(st, reply, []byte("ERROR: "+b.word+" command failed\r\n"))
+			b.refuse(b.word + " command failed")
 		}
 	}
 	return err

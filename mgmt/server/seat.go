@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -19,12 +20,14 @@ type seat struct {
 	s    *Server
 	conn net.Conn
 	door *door  // through which it came
+	from string // the host of the other end, "" on this machine
 	name string // of the other end, for the log
 	out  *queue
 	role mgmt.Role // set before it is attached
 	in   wire.Input
-	over atomic.Bool // aborted: what is left needs no goodbye
-	why  string      // of the abort
+	over atomic.Bool   // aborted: what is left needs no goodbye
+	why  string        // of the abort, "" for one that is not logged
+	gone chan struct{} // closed by the abort
 
 	ending atomic.Bool // finish was called: its limit runs from the first time
 
@@ -40,6 +43,7 @@ type seat struct {
 	signWord  string        // of the last signature request shown: pk-sign or rsa-sign
 	every     time.Duration // bytecount interval, 0 for none
 	next      time.Time     // of the next byte count
+	counted   counters      // what the last byte counts were made of
 	gated     bool          // a decision of this seat is being executed: what is told to it waits in held
 	held      []heldLines
 }
@@ -50,12 +54,12 @@ type heldLines struct {
 	lines [][]byte
 }
 
-// ErrRefused is what a session ends with when its client was not let in.
-var ErrRefused = errors.New("management client refused")
-
 // session is the life of one connection: check, TLS, password, commands. It closes conn.
 func (s *Server) session(ctx context.Context, conn net.Conn, a Access, in *door) error {
-	st := &seat{s: s, conn: conn, door: in, name: a.Name, out: newQueue(&s.cfg.Limits), role: mgmt.RoleAdmin}
+	st := &seat{
+		s: s, conn: conn, door: in, from: origin(conn), name: a.Name, out: newQueue(&s.cfg.Limits), role: mgmt.RoleAdmin,
+		gone: make(chan struct{}),
+	}
 	if st.name == "" {
 		st.name = peerName(conn)
 	}
@@ -68,25 +72,17 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, in *door)
 			return errors.Join(ErrRefused, err)
 		}
 	}
-	if err := s.enter(in); err != nil {
-		s.logf(1, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" refused: "+err.Error())
+	conn.SetDeadline(time.Now().Add(s.cfg.Limits.Handshake)) // before an abort may set another
+	if err := s.enter(st); err != nil {
 		return err
 	}
-	stranger := true
-	leave := func() {
-		if stranger {
-			stranger = false
-			s.mu.Lock()
-			in.strangers--
-			s.mu.Unlock()
-		}
-	}
-	defer leave()
-
-	conn.SetDeadline(time.Now().Add(s.cfg.Limits.Handshake))
+	defer s.leave(st)
+	s.logTurnedAway(in)
 	if t, ok := conn.(*tls.Conn); ok {
 		if err := t.HandshakeContext(ctx); err != nil {
-			s.logf(1, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" refused: "+err.Error())
+			if !st.over.Load() {
+				s.logf(1, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" refused: "+err.Error())
+			}
 			return errors.Join(ErrRefused, err)
 		}
 	}
@@ -104,13 +100,14 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, in *door)
 	if err != nil {
 		return err
 	}
-	leave()
+	s.leave(st)
 	conn.SetDeadline(time.Time{})
-	if closing, _ := st.out.state(); closing { // meanwhile, and the deadline that would wake the reader was lifted with ours
+	if closing, broken := st.out.state(); closing || broken { // meanwhile, and the deadline that would wake the reader was lifted with ours
 		st.limitFlush()
 		return ErrClosed
 	}
 	if err := s.attach(st); err != nil {
+		s.logf(3, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" refused: "+err.Error())
 		return err
 	}
 	defer s.detach(st)
@@ -133,26 +130,17 @@ func (s *Server) logLeft() {
 	}
 }
 
-// enter counts a stranger in.
-func (s *Server) enter(in *door) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return ErrClosed
-	case in.strangers >= s.cfg.Limits.Strangers, in.seats >= s.cfg.Limits.Seats:
-		return errors.Join(ErrRefused, errors.New("too many connections"))
-	}
-	in.strangers++
-	return nil
-}
-
-// attach greets a seat and shows it the pending prompts.
+// attach greets a seat and shows it the pending prompts. One too many gets an error instead, and its session ends.
 func (s *Server) attach(st *seat) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
+	}
+	if st.door.seats >= s.cfg.Limits.Seats {
+		err := fmt.Errorf("%w: too many of them, the limit is %d", ErrRefused, s.cfg.Limits.Seats)
+		st.reply(wire.Error + err.Error())
+		return err
 	}
 	s.lastSeat++
 	st.id, st.attached = s.lastSeat, true
@@ -285,11 +273,16 @@ func (st *seat) line(text string, long bool) bool {
 		return false
 	}
 	if long {
-		st.reply("ERROR: line is longer than " + string(appendInt(nil, wire.MaxInput)) + " bytes")
+		if !st.spoil(tooLong) {
+			st.reply(wire.Error + tooLong)
+		}
 		return true
 	}
 	return st.execute(text)
 }
+
+// tooLong is why a line was dropped.
+var tooLong = "line is longer than " + string(appendInt(nil, wire.MaxInput)) + " bytes"
 
 // write moves the queue to the connection until its end.
 func (st *seat) write() {
@@ -335,6 +328,7 @@ func (st *seat) limitFlush() { st.conn.SetWriteDeadline(time.Now().Add(st.s.cfg.
 func (st *seat) abort(why string) {
 	if st.over.CompareAndSwap(false, true) {
 		st.why = why
+		close(st.gone)
 		st.out.fail()
 		st.conn.SetDeadline(past)
 	}
@@ -343,7 +337,9 @@ func (st *seat) abort(why string) {
 // hangUp closes the connection. A TLS goodbye is not waited for when nobody reads.
 func (st *seat) hangUp() {
 	if st.over.Load() {
-		st.s.logf(1, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" closed: "+st.why)
+		if st.why != "" {
+			st.s.logf(1, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" closed: "+st.why)
+		}
 		if t, ok := st.conn.(*tls.Conn); ok {
 			t.NetConn().Close()
 			return

@@ -42,11 +42,11 @@ type Config struct {
 // Limits bound what seats may cost. The zero value of a field is its default.
 type Limits struct {
 	Seats      int           // attached at once through one listener; default 64
-	Strangers  int           // connections of one listener without the password yet; default 16
+	Strangers  int           // connections of one listener without the password yet; default 16, one more ends the oldest
 	Droppable  int           // bytes of LOG and BYTECOUNT lines waiting for one seat; default 1 MiB
 	Essential  int           // bytes of other notifications waiting for one seat; default 4 MiB
 	Replies    int           // bytes of replies waiting for one seat before its commands wait; default 256 KiB
-	Handshake  time.Duration // for TLS and password together; default 1 minute
+	Handshake  time.Duration // for TLS and password together; default 10 s
 	WrongDelay time.Duration // grows with each wrong password of a listener; default 50 ms, at most 2 s together
 	Flush      time.Duration // for output still waiting when a session ends; default 1 s
 }
@@ -57,7 +57,7 @@ func (l *Limits) defaults() {
 	setDefault(&l.Droppable, 1<<20)
 	setDefault(&l.Essential, 4<<20)
 	setDefault(&l.Replies, 256<<10)
-	setDefault(&l.Handshake, time.Minute)
+	setDefault(&l.Handshake, 10*time.Second)
 	setDefault(&l.WrongDelay, 50*time.Millisecond)
 	setDefault(&l.Flush, time.Second)
 }
@@ -208,13 +208,6 @@ type Password struct {
 
 // LogValue implements slog.LogValuer.
 func (Password) String() string { return "[...]" }
-
-// door is what the connections of one listener share: whoever crowds one or guesses at it does not shut another.
-type door struct {
-	wrong attempts
-
-	strangers, seats int // connections that are not seats yet, and that are; guarded by Server.mu
-}
 
 // Serve accepts clients on ln until ctx ends, the server is closed or ln fails, then closes ln and ends the sessions it
 // brought, and returns when they are over. The error is nil unless ln failed. A tunnel listener is one whose ctx ends
