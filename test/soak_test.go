@@ -58,3 +58,6 @@ func TestSoakWebLogin(t *testing.T) {
 		})
 	}
 }
+
+// Every dialogue about credentials, with the stock client and with ours.
+func TestSoakLifeOfCredentials(t *testing.T) { livesOfCredentials(t) }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/moongate-vpn/moongate/daemon/credentials"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -63,7 +64,7 @@ func (c *Client) AskCredentials(ctx context.Context) error {
 	if !c.opts.AuthUserPass.Enabled {
 		return nil
 	}
-	if _, _, ok := c.secrets.Credentials(); ok {
+	if _, _, ok := c.secrets.login(true); ok {
 		return nil
 	}
 	user, pass, err := c.fileCredentials()
@@ -75,7 +76,7 @@ func (c *Client) AskCredentials(ctx context.Context) error {
 			return err
 		}
 	}
-	c.secrets.SetAuth(user, pass)
+	c.secrets.on(func(s *credentials.Set) { s.Answered(user, pass) })
 	return nil
 }
 

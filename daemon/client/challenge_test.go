@@ -32,36 +32,8 @@ func TestAnswersToChallenges(t *testing.T) {
 	}
 }
 
-func TestSecretsPreferTheToken(t *testing.T) {
+func TestSecretsDefaults(t *testing.T) {
 	var s Secrets
-	if _, _, ok := s.Credentials(); ok {
-		t.Fatal("credentials out of nothing")
-	}
-	s.SetAuth("joe", "secret")
-	s.SetToken("token")
-	s.SetTokenUser("other")
-	if user, pass, ok := s.Credentials(); user != "other" || pass != "token" || !ok {
-		t.Errorf("with a token: %q %q %v", user, pass, ok)
-	}
-	s.ForgetPassword()
-	if _, pass, ok := s.Credentials(); pass != "token" || !ok {
-		t.Error("auth-nocache forgot the token")
-	}
-	s.SetAuth("joe", "secret")
-	if !s.DropToken() || s.DropToken() {
-		t.Error("a token can be dropped once")
-	}
-	if user, pass, _ := s.Credentials(); user != "joe" || pass != "secret" {
-		t.Errorf("without the token: %q %q", user, pass)
-	}
-	s.SetPassphrase("sesame")
-	s.Forget()
-	if _, ok := s.Passphrase(); ok {
-		t.Error("the passphrase was not forgotten")
-	}
-	if _, _, ok := s.Credentials(); ok {
-		t.Error("the password was not forgotten")
-	}
 	if got := s.Retry(); got != "none" {
 		t.Errorf("auth-retry is %q by default", got)
 	}

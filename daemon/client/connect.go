@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/credentials"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -300,7 +301,7 @@ func (c *Client) dialFailed(ctx context.Context, prof *config.Connection, remote
 	case prof.HTTPProxy != nil:
 		c.log(1, "N", "%v", err)
 		if errors.As(err, &proxy) && proxy.Auth {
-			c.secrets.ForgetProxy() // they are asked for again
+			c.secrets.on((*credentials.Set).ProxyRefused) // they are asked for again
 		}
 		return c.soft(engine.Soft, mgmt.ReasonHTTPProxy)
 	case prof.SOCKSProxy != nil:

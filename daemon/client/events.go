@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/credentials"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -68,10 +69,6 @@ func (a *attempt) initialPacket() {
 // needCredentials answers the session's wish for user name and password, now or when somebody has been asked. A renewal that
 // came to nothing meanwhile, and the next one, are no reason to ask again.
 func (a *attempt) needCredentials() {
-	if !a.opts.AuthUserPass.Enabled {
-		a.session.SetCredentials("", "")
-		return
-	}
 	if a.useCredentials() || a.asking {
 		return
 	}
@@ -91,14 +88,12 @@ func (a *attempt) needCredentials() {
 
 // useCredentials hands the known credentials to the session, false when there are none.
 func (a *attempt) useCredentials() bool {
-	user, pass, ok := a.c.secrets.Credentials()
+	user, pass, ok := a.c.secrets.login(a.opts.AuthUserPass.Enabled)
 	if !ok {
 		return false
 	}
 	a.session.SetCredentials(user, pass)
-	if a.opts.AuthNocache {
-		a.c.secrets.ForgetPassword()
-	}
+	a.c.secrets.on(func(s *credentials.Set) { s.Sent(a.opts.AuthNocache) })
 	return true
 }
 
@@ -235,8 +230,8 @@ func (a *attempt) restartPushed(arg string) {
 	a.c.log(1, "", "Connection reset command was pushed by server ('%s')", arg)
 	a.c.port.Notify("server-pushed-connection-reset", arg)
 	keep, next := message.ConnectionFlags(arg)
-	if !keep && a.opts.AuthUserPass.Enabled && a.opts.AuthUserPass.Ask {
-		a.c.secrets.ForgetAuth()
+	if !keep {
+		a.c.secrets.on((*credentials.Set).Reset)
 	}
 	a.c.remotes.stay = !next
 	a.end(engine.USR1, mgmt.ReasonServerReset)
@@ -275,7 +270,7 @@ func (a *attempt) authFailed(arg string) {
 		a.c.port.PasswordFailed("Auth", f.Reason)
 		a.end(engine.USR1, mgmt.ReasonAuthTemp)
 		return
-	case a.c.secrets.DropToken():
+	case a.c.secrets.refused(a.opts.AuthUserPass.Enabled):
 		a.c.port.PasswordFailed("Auth", f.Reason)
 		a.end(engine.USR1, mgmt.ReasonAuthToken)
 		return
@@ -283,7 +278,6 @@ func (a *attempt) authFailed(arg string) {
 	a.c.port.PasswordFailed("Auth", f.Reason)
 	switch a.c.secrets.Retry() {
 	case mgmt.AuthRetryInteract:
-		a.c.secrets.ForgetAuth()
 		a.c.challenge = dynamicChallenge(f.Reason)
 		a.end(engine.USR1, mgmt.ReasonAuthFailure)
 	case mgmt.AuthRetryNoInteract:

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/credentials"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -52,7 +53,7 @@ func (c *Client) proxyLogin(ctx context.Context, prof *config.Connection) error 
 		c.proxyAuth, err = loadProxyLogin(src)
 		return err
 	}
-	if user, pass, ok := c.secrets.Proxy(); ok {
+	if user, pass, ok := c.secrets.proxy(); ok {
 		c.proxyAuth = server.Credentials{Username: user, Password: pass}
 		return nil
 	}
@@ -67,8 +68,8 @@ func (c *Client) proxyLogin(ctx context.Context, prof *config.Connection) error 
 // askHTTPLogin asks for the credentials of an HTTP proxy. They are kept for the next connection, but for auth-nocache.
 func (c *Client) askHTTPLogin(ctx context.Context) (server.Credentials, error) {
 	cred, err := c.askProxyLogin(ctx, mgmt.SecretHTTPProxy)
-	if err == nil && !c.opts.AuthNocache {
-		c.secrets.SetProxy(cred.Username, cred.Password)
+	if err == nil {
+		c.secrets.on(func(s *credentials.Set) { s.ProxyAnswered(cred.Username, cred.Password, c.opts.AuthNocache) })
 	}
 	return cred, err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/credentials"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/material"
@@ -60,9 +61,16 @@ func (a *attempt) renewToken(arg string) {
 	for option := range strings.SplitSeq(arg, ",") {
 		name, value, _ := strings.Cut(strings.TrimLeft(option, " "), " ")
 		if name == "auth-token" && value != "" {
-			a.c.secrets.SetToken(value)
-			a.c.port.AuthToken(value)
+			a.pushedToken(value, "")
 		}
+	}
+}
+
+// pushedToken keeps a token for the logins to come.
+func (a *attempt) pushedToken(token, user string) {
+	a.c.secrets.on(func(s *credentials.Set) { s.Pushed(token, user) })
+	if token != "" {
+		a.c.port.AuthToken(token)
 	}
 }
 
@@ -72,13 +80,7 @@ func (a *attempt) imported(digest string) {
 	for _, e := range o.Echo[min(len(a.c.opts.Echo), len(o.Echo)):] {
 		a.c.port.Echo(e)
 	}
-	if o.AuthTokenUser != "" {
-		a.c.secrets.SetTokenUser(o.AuthTokenUser)
-	}
-	if o.AuthToken != "" {
-		a.c.secrets.SetToken(o.AuthToken)
-		a.c.port.AuthToken(o.AuthToken)
-	}
+	a.pushedToken(o.AuthToken, o.AuthTokenUser)
 	a.applyVerb()
 	a.setTimers()
 	a.push.ccExit = o.CCExit

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/credentials"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
@@ -44,6 +45,7 @@ func (c *Client) loadTLS(ctx context.Context, _ *config.Connection) (*tlsMateria
 	default:
 		return nil, err
 	}
+	c.secrets.on(func(s *credentials.Set) { s.KeyLoaded(c.opts.AuthNocache) })
 	for _, n := range conf.Notes() {
 		c.log(1, "W", "%s", n)
 	}
@@ -146,7 +148,7 @@ func (c *Client) tlsFailed(ctx context.Context, err error) engine.Stop {
 	}
 	if bad {
 		c.log(1, "N", "Cannot load private key file %s", name)
-		c.secrets.ForgetPassphrase()
+		c.secrets.on((*credentials.Set).KeyRefused)
 		c.port.PasswordFailed(mgmt.SecretPrivateKey, "")
 	}
 	if c.secrets.Retry() == mgmt.AuthRetryNone {
