@@ -53,16 +53,17 @@ func (a *attempt) pushReply(msg, arg string) {
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
 		return
 	}
-	a.imported(hex.EncodeToString(res.Digest[:]))
+	a.imported(res)
 }
 
 // renewToken takes a fresh token, which a server sends beside a connection that is up.
 func (a *attempt) renewToken(arg string) {
-	for option := range strings.SplitSeq(arg, ",") {
-		name, value, _ := strings.Cut(strings.TrimLeft(option, " "), " ")
-		if name == "auth-token" && value != "" {
-			a.pushedToken(value, "")
-		}
+	var list message.PushList
+	list.Add(arg)
+	o, prof := a.c.opts.Clone(), *a.base
+	o.AuthToken, o.AuthTokenUser = "", ""
+	if _, err := o.ApplyPushed(&prof, list.Options); err == nil {
+		a.pushedToken(o.AuthToken, o.AuthTokenUser)
 	}
 }
 
@@ -75,7 +76,7 @@ func (a *attempt) pushedToken(token, user string) {
 }
 
 // imported goes on with the options that are now complete.
-func (a *attempt) imported(digest string) {
+func (a *attempt) imported(res *config.PushResult) {
 	o := a.opts
 	for _, e := range o.Echo[min(len(a.c.opts.Echo), len(o.Echo)):] {
 		a.c.port.Echo(e)
@@ -91,7 +92,7 @@ func (a *attempt) imported(digest string) {
 			return
 		}
 	}
-	cipher, err := a.chooseCipher()
+	cipher, err := a.chooseCipher(res.Cipher)
 	if err != nil {
 		a.c.log(1, "N", "%v", err)
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
@@ -103,7 +104,7 @@ func (a *attempt) imported(digest string) {
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
 		return
 	}
-	a.bringUp(digest)
+	a.bringUp(hex.EncodeToString(res.Digest[:]))
 }
 
 // applyVerb takes over a pushed verb or mute.
@@ -118,9 +119,9 @@ func (a *attempt) applyVerb() {
 
 // chooseCipher is the client's half of the cipher negotiation: the pushed one if it is in our list; else what the
 // server's options string tells; else the fallback.
-func (a *attempt) chooseCipher() (string, error) {
+func (a *attempt) chooseCipher(pushed string) (string, error) {
 	o := a.opts
-	if pushed := message.Pushed(a.push.list.Options, "cipher"); pushed != "" {
+	if pushed != "" {
 		if !contains(o.DataCiphers, pushed) {
 			return "", fmt.Errorf("OPTIONS ERROR: failed to negotiate cipher with server.  Configure --data-ciphers-fallback if you want to connect to this server.") //nolint:staticcheck // stock's line
 		}

@@ -17,6 +17,8 @@ type PushResult struct {
 	Notes []Note
 	// Rejected is the option a pull filter refused; the client then restarts. Nothing was applied.
 	Rejected string
+	// Cipher is the data cipher among the options that were applied, or "".
+	Cipher string
 	// Changed are the classes of what changed, as the OPTIONS IMPORT lines name them.
 	Changed []string
 	// Digest identifies the pulled options that shape the device and its routes. With persist-tun an equal digest
@@ -57,6 +59,9 @@ func (o *Options) applyPushed(c *Connection, list []string, res *PushResult) err
 		if err != nil {
 			p.warn("%s", err.Error())
 			res.wrong = cmp.Or(res.wrong, err)
+		}
+		if err == nil && len(words) == 2 && words[0] == "cipher" {
+			res.Cipher = words[1]
 		}
 		if shapesDevice(words) {
 			shaping = append(shaping, [2]string{words[0], entry})
@@ -115,9 +120,13 @@ func (o *Options) filterPushed(list []string, res *PushResult) ([]string, bool) 
 	return kept, true
 }
 
-// pullFilter returns the action of the first filter that knows the beginning of opt, or nothing.
+// pullFilter returns the action of the first filter that knows the start of opt, or nothing. Filters see the option as it is
+// applied, its words with one blank between them: a server that writes `"route"` or `route\ttab` does not get by. What
+// cannot be split is not applied either, and is compared as it stands.
 func (o *Options) pullFilter(opt string) string {
-	opt = strings.TrimLeft(opt, " \t")
+	if words, err := lexer.Split(opt, pushList); err == nil {
+		opt = strings.Join(words, " ")
+	}
 	for _, f := range o.PullFilters {
 		if strings.HasPrefix(opt, f.Prefix) {
 			return f.Action

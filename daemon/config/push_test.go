@@ -80,6 +80,51 @@ func TestPullFilters(t *testing.T) {
 	}
 }
 
+// However a server writes an option: it is filtered as what it is applied as.
+func TestPullFiltersSeeWords(t *testing.T) {
+	const filters = "pull-filter reject \"route 10.\"\npull-filter ignore \"dhcp-option DNS\"\npull-filter ignore cipher\npull-filter accept \"route \"\n"
+	for _, tt := range []struct{ pushed, rejected string }{
+		{`route 10.0.0.0 255.0.0.0`, "all"},
+		{`  route  10.0.0.0   255.0.0.0`, "all"},
+		{"route\t10.0.0.0\t255.0.0.0", "all"},
+		{`"route" 10.0.0.0 255.0.0.0`, "all"},
+		{`'route' '10.0.0.0' 255.0.0.0`, "all"},
+		{`r\oute 10.0.0.0 255.0.0.0`, ""}, // not an option either
+		{`ro"ute" 10.0.0.0 255.0.0.0`, ""}, // quotes inside a word are part of it: no option is called so
+		{`"dhcp-option" DNS 1.2.3.4`, "it"},
+		{`dhcp-option "DNS" 1.2.3.4`, "it"},
+		{`dhcp-option  DNS 1.2.3.4`, "it"},
+		{`"cipher" AES-192-CBC`, "it"},
+		{`route 11.0.0.0 255.0.0.0`, ""},
+		{`"route" 11.0.0.0 255.0.0.0`, ""},
+		{`"route 10.0.0.0`, ""}, // no closing quote: not an option, not applied
+	} {
+		o := mustParse(t, minimal+"remote a\n"+filters)
+		res, err := o.ApplyPushed(&o.Connections[0], []string{tt.pushed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		switch {
+		case res.Rejected != "":
+			got = "all"
+		case strings.Contains(strings.Join(noteTexts(res.Notes), "\n"), "Pushed option removed by filter: '"+tt.pushed+"'"):
+			got = "it"
+		}
+		if got != tt.rejected {
+			t.Errorf("%s: filtered %q, want %q; %q", tt.pushed, got, tt.rejected, noteTexts(res.Notes))
+		}
+		for _, r := range o.Routes {
+			if tt.rejected != "" || strings.HasPrefix(r.Network, "10.") {
+				t.Errorf("%s: route %v went past the filters", tt.pushed, r)
+			}
+		}
+		if res.Cipher != "" || len(o.ForeignOptions) != 0 {
+			t.Errorf("%s: %q, %q went past the filters", tt.pushed, res.Cipher, o.ForeignOptions)
+		}
+	}
+}
+
 func TestRouteNopull(t *testing.T) {
 	o := mustParse(t, minimal+"remote a\nroute-nopull\n")
 	res, err := o.ApplyPushed(&o.Connections[0], []string{"route 10.0.0.0 255.0.0.0", "dhcp-option DNS 1.2.3.4", "route-gateway 10.8.0.1"})

@@ -71,14 +71,3 @@ func (l *PushList) Add(arg string) (complete, ok bool) {
 	}
 	return complete, len(l.Options) <= maxPushed
 }
-
-// Pushed is the value of the last option of a name in a pushed list, or "".
-func Pushed(options []string, name string) string {
-	value := ""
-	for _, o := range options {
-		if n, v, _ := strings.Cut(o, " "); n == name {
-			value = strings.TrimSpace(v)
-		}
-	}
-	return value
-}

@@ -1,0 +1,35 @@
+package client
+
+import (
+	"testing"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+)
+
+// A token that comes during a connection goes through the filters and the parser, as one at its start does.
+func TestRenewedToken(t *testing.T) {
+	for _, tt := range []struct {
+		filter, arg string
+		user, token string // of the next login
+	}{
+		{"", "auth-token T2", "joe", "T2"},
+		{"", `"auth-token" "T2"`, "joe", "T2"},
+		{"", "auth-token T2,auth-token-user VQ==", "U", "T2"},
+		{"", "auth-token", "joe", "T1"},
+		{"", "route 10.0.0.0 255.0.0.0", "joe", "T1"},
+		{"auth-token", "auth-token T2", "joe", "T1"},
+		{"auth-token", `"auth-token" T2`, "joe", "T1"},
+	} {
+		o := &config.Options{Connections: []config.Connection{{}}}
+		if tt.filter != "" {
+			o.PullFilters = []config.PullFilter{{Action: "ignore", Prefix: tt.filter}}
+		}
+		a := &attempt{c: &Client{opts: o, lg: quiet{}, secrets: &Secrets{}}, base: &o.Connections[0]}
+		a.c.secrets.set.Answered("joe", "secret")
+		a.c.secrets.set.Pushed("T1", "")
+		a.renewToken(tt.arg)
+		if user, token, ok := a.c.secrets.login(true); user != tt.user || token != tt.token || !ok {
+			t.Errorf("filter %q, %s: next login %s/%s, want %s/%s", tt.filter, tt.arg, user, token, tt.user, tt.token)
+		}
+	}
+}
