@@ -11,6 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/tokens"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -92,14 +93,14 @@ type Client struct {
 	caching sync.Once
 }
 
-// New prepares a client. Nothing is opened before Run.
+// New prepares a client. With persist-key it reads the key files; nothing else is opened before Run.
 func New(d Deps) *Client {
 	c := &Client{
-		opts: d.Options, lg: d.Log, port: port{d.Port}, sig: d.Signals, secrets: d.Secrets, hooks: d.Hooks,
+		opts: new(material.Files).Hold(d.Options), lg: d.Log, port: port{d.Port}, sig: d.Signals, secrets: d.Secrets, hooks: d.Hooks,
 		env: d.Env, totals: d.Totals, deps: d,
 	}
 	if d.Options.RemoteRandom {
-		c.opts = d.Options.Clone()
+		c.opts = c.opts.Clone()
 		rand.Shuffle(len(c.opts.Connections), func(i, j int) {
 			c.opts.Connections[i], c.opts.Connections[j] = c.opts.Connections[j], c.opts.Connections[i]
 		})

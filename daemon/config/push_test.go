@@ -89,7 +89,7 @@ func TestPullFiltersSeeWords(t *testing.T) {
 		{"route\t10.0.0.0\t255.0.0.0", "all"},
 		{`"route" 10.0.0.0 255.0.0.0`, "all"},
 		{`'route' '10.0.0.0' 255.0.0.0`, "all"},
-		{`r\oute 10.0.0.0 255.0.0.0`, ""}, // not an option either
+		{`r\oute 10.0.0.0 255.0.0.0`, ""},  // not an option either
 		{`ro"ute" 10.0.0.0 255.0.0.0`, ""}, // quotes inside a word are part of it: no option is called so
 		{`"dhcp-option" DNS 1.2.3.4`, "it"},
 		{`dhcp-option "DNS" 1.2.3.4`, "it"},

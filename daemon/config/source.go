@@ -11,6 +11,7 @@ import (
 type Source struct {
 	Path   string // file; empty for a block
 	Inline []byte // content of a block; nil for a file
+	Held   []byte // content of a file that is not read again; nil: Load reads it
 }
 
 // Set reports whether the option was given.
@@ -23,6 +24,9 @@ func (s Source) IsInline() bool { return s.Inline != nil }
 func (s Source) Load() ([]byte, error) {
 	if s.Inline != nil {
 		return s.Inline, nil
+	}
+	if s.Held != nil {
+		return s.Held, nil
 	}
 	f, err := os.Open(s.Path)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 	"github.com/moongate-vpn/moongate/daemon/tunnel"
@@ -14,8 +15,9 @@ import (
 
 // carried is what outlives an instance of the server on SIGUSR1. Run owns it.
 type carried struct {
-	set    *setup      // persist-key
-	tunnel *openTunnel // persist-tun
+	of     *config.Options // what set was made of
+	set    *setup          // persist-key
+	tunnel *openTunnel     // persist-tun
 	pool   poolFile
 }
 
@@ -27,21 +29,27 @@ type openTunnel struct {
 	view    *view // of the instance that uses a kept device, nil without persist-tun
 }
 
+// applied is a reload: the options as they were given, and what became of them.
+type applied struct {
+	options *config.Options
+	set     *setup
+}
+
 // material is the configuration with what its files hold: those of the instance before, under persist-key.
 func (s *Server) material() (*setup, error) {
 	o := s.opts.Load()
-	if set := s.carried.set; set != nil && set.Options == o {
-		return set, nil
+	if s.carried.set != nil && s.carried.of == o {
+		return s.carried.set, nil
 	}
 	if a := s.applied.Load(); a != nil && a.options == o && o.PersistKey {
 		return a.set, nil
 	}
-	set, err := load(s.kept.remember(o), s.deps.Passphrase)
+	set, err := load(s.kept.Hold(o), s.deps.Passphrase)
 	if err != nil {
 		return nil, err
 	}
 	if o.PersistKey {
-		s.carried.set = set
+		s.carried.of, s.carried.set = o, set
 	}
 	return set, nil
 }

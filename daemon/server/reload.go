@@ -67,7 +67,7 @@ var ErrNotServing = errors.New("the server is not running")
 // of what scripts see. All files are read again; the report tells about those whose content changed. On an error nothing
 // was changed. No session ends by it.
 func (s *Server) Apply(o *config.Options, env *hooks.Env) ([]mgmt.Reloaded, error) {
-	set, err := load(s.kept.remember(o), s.deps.Passphrase)
+	set, err := load(s.kept.Hold(o), s.deps.Passphrase)
 	if err != nil {
 		return nil, err
 	}

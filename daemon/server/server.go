@@ -20,6 +20,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -78,7 +79,7 @@ type Server struct {
 	live    atomic.Pointer[hub]       // nil while no clients are served
 	slots   chan struct{}             // hooks that may run at once
 	carried carried                   // over SIGUSR1
-	kept    keptFiles                 // persist-key, for reloads
+	kept    material.Files            // persist-key, for reloads
 	applied atomic.Pointer[applied]   // the newest reload
 }
 
