@@ -3,7 +3,6 @@
 package test
 
 import (
-	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 

@@ -3,7 +3,6 @@
 package test
 
 import (
-	"crypto/tls"
 	"fmt"
 	"os"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
 // hookLab writes a script that notes its arguments and its environment in a file, and answers with what further commands

@@ -3,7 +3,6 @@
 package test
 
 import (
-	"crypto/tls"
 	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )

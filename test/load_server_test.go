@@ -3,7 +3,6 @@
 package test
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
 // What a crowd costs a server, our server beside the stock one: processor time of a handshake, memory of a client. A

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,7 +21,10 @@ func (s Source) Set() bool { return s.Path != "" || s.Inline != nil }
 // IsInline reports whether the content came with the configuration.
 func (s Source) IsInline() bool { return s.Inline != nil }
 
-// Load returns the content. The caller must not write to it.
+// bom is the byte order mark that some editors put before a text. No binary file that is read begins so.
+var bom = []byte("\ufeff")
+
+// Load returns the content, without a byte order mark. The caller must not write to it.
 func (s Source) Load() ([]byte, error) {
 	if s.Inline != nil {
 		return s.Inline, nil
@@ -40,7 +44,7 @@ func (s Source) Load() ([]byte, error) {
 	if len(b) > maxSource {
 		return nil, fmt.Errorf("read %s: larger than %d MB, which no file of keys, certificates or passwords is", s.Path, maxSource>>20)
 	}
-	return b, nil
+	return bytes.TrimPrefix(b, bom), nil
 }
 
 // maxSource bounds what is read from one file, in bytes.

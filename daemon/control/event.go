@@ -1,10 +1,10 @@
 package control
 
 import (
-	"crypto/tls"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
 // Event is something an engine wants to know. It is one of the types below.

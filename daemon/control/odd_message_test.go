@@ -1,7 +1,6 @@
 package control
 
 import (
-	"crypto/tls"
 	"encoding/binary"
 	"strings"
 	"testing"
@@ -10,6 +9,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
 // Key messages that our own client would not send: the server takes what a C peer would see of them, up to 4095 bytes a

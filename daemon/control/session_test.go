@@ -2,7 +2,6 @@ package control_test
 
 import (
 	"crypto/rand"
-	"crypto/tls"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -13,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
 type randReader struct{}

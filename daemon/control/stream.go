@@ -1,12 +1,13 @@
 package control
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
 // maxPending is how many bytes of the peer may wait for TLS. The longest handshake flight is shorter.

@@ -4,125 +4,149 @@ import (
 	"bytes"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/certs"
 )
 
-// maxChain bounds what is sent to us, and so the time spent on signatures of strangers.
-const maxChain = 16
+// Bounds on what is sent to us, and so on the time spent on signatures of strangers.
+const (
+	maxChain      = 16
+	maxSignatures = 64
+)
 
-// chain returns the verified chain, leaf first. The library decides; when it refuses, our own walk finds
-// the depth and OpenSSL's words for it. Expiry alone is left to valid, which comes later in stock's order.
-func (c *check) chain(certs []*x509.Certificate) ([]*x509.Certificate, error) {
-	if len(certs) > maxChain {
-		return nil, c.fail(maxChain, certs[maxChain], "certificate chain too long", nil)
+// chain returns the chain from the peer's certificate to an anchor, leaf first, with each signature checked and each certificate
+// fit for its place. Dates come later, in valid.
+func (c *check) chain(sent []*x509.Certificate) ([]*x509.Certificate, error) {
+	if len(sent) > maxChain {
+		return nil, c.fail(maxChain, sent[maxChain], "certificate chain too long", nil)
 	}
-	opts := x509.VerifyOptions{
-		Roots: c.roots, Intermediates: x509.NewCertPool(), CurrentTime: c.at,
-		KeyUsages: []x509.ExtKeyUsage{c.usage},
+	s := search{check: c, sent: sent[1:]}
+	path := s.extend(sent[:1:1])
+	if path == nil {
+		depth := len(s.end) - 1
+		return nil, c.fail(depth, s.end[depth], s.reason, s.cause)
 	}
-	for _, cert := range append(certs[1:len(certs):len(certs)], c.helpers...) {
-		opts.Intermediates.AddCert(cert)
+	if err := c.suitable(path); err != nil {
+		return nil, err
 	}
-	chains, err := certs[0].Verify(opts)
-	if err == nil {
-		return chains[0], nil
+	return path, c.constraints(path)
+}
+
+// authorities are certificates by the canonical form of their subjects.
+type authorities map[string][]*x509.Certificate
+
+func (a authorities) add(cert *x509.Certificate) {
+	name := certs.Canonical(cert.RawSubject)
+	a[name] = append(a[name], cert)
+}
+
+func (a authorities) has(cert *x509.Certificate) bool {
+	return contains(a[certs.Canonical(cert.RawSubject)], cert)
+}
+
+// search looks for a way from a certificate to an anchor. When there is none it keeps the first end it came to, for the log.
+type search struct {
+	*check
+	sent       []*x509.Certificate // what the peer sent besides its own
+	signatures int
+
+	end    []*x509.Certificate
+	reason string // OpenSSL's words
+	cause  error
+}
+
+// extend returns path with the certificates up to an anchor, or nil.
+func (s *search) extend(path []*x509.Certificate) []*x509.Certificate {
+	cur := path[len(path)-1]
+	if s.anchored(cur) {
+		return path
 	}
-	path, depth, reason := c.walk(certs)
-	if reason != "" {
-		return nil, c.fail(depth, path[depth], reason, err)
-	}
-	for depth, cert := range path[1:] {
-		if cert.Version >= 3 && (!cert.BasicConstraintsValid || !cert.IsCA) {
-			return nil, c.fail(depth+1, cert, "invalid CA certificate", err)
-		}
-	}
-	var invalid x509.CertificateInvalidError
-	if !errors.As(err, &invalid) {
-		return nil, c.fail(0, certs[0], err.Error(), err)
-	}
-	switch invalid.Reason {
-	case x509.Expired:
-		for _, cert := range path {
-			if timeError(cert, c.at) != "" {
-				return path, nil // refused by valid at its turn
+	name := certs.Canonical(cur.RawIssuer)
+	candidates := slices.Clone(s.anchors[name])
+	self := selfSigned(cur)
+	if !self {
+		candidates = append(candidates, s.helpers[name]...)
+		for _, p := range s.sent {
+			if certs.Canonical(p.RawSubject) == name {
+				candidates = append(candidates, p)
 			}
 		}
-		return nil, c.fail(0, certs[0], "certificate has expired", err)
-	case x509.IncompatibleUsage:
-		return nil, c.fail(0, certs[0], "unsuitable certificate purpose", err)
-	case x509.TooManyIntermediates:
-		return nil, c.fail(len(path)-1, path[len(path)-1], "path length constraint exceeded", err)
+	}
+	// Of two that fit equally well, that whose dates are right: an old one and a new one with the same key.
+	slices.SortStableFunc(candidates, func(a, b *x509.Certificate) int {
+		return len(timeError(a, s.at)) - len(timeError(b, s.at))
+	})
+	bad, tried := error(nil), false
+	for _, p := range candidates {
+		if contains(path, p) || !mayIssue(p, cur) || len(path) > maxChain || s.signatures >= maxSignatures {
+			continue
+		}
+		s.signatures++
+		if err := certs.CheckSignature(cur, p); err != nil {
+			bad = err
+			continue
+		}
+		tried = true
+		if found := s.extend(append(path[:len(path):len(path)], p)); found != nil {
+			return found
+		}
+	}
+	if s.end != nil {
+		return nil
+	}
+	s.end, s.cause = path, bad
+	switch {
+	case errors.Is(bad, certs.ErrAlgorithm):
+		s.reason = "signature algorithm or key of the issuer not known to the TLS library"
+	case bad != nil && !tried:
+		s.reason = "certificate signature failure"
+	case self && len(path) == 1:
+		s.reason = "self-signed certificate"
+	case self:
+		s.reason = "self-signed certificate in certificate chain"
+	case s.helpers.has(cur):
+		s.reason = "unable to get issuer certificate"
 	default:
-		return nil, c.fail(0, certs[0], err.Error(), err)
+		s.reason = "unable to get local issuer certificate"
 	}
+	return nil
 }
 
-// walk follows issuers from the leaf to an anchor. It returns the path as far as it got, and the depth and
-// reason of the break, or no reason. It is for words only: nothing is accepted because of it.
-func (c *check) walk(certs []*x509.Certificate) (path []*x509.Certificate, depth int, reason string) {
-	path = certs[:1:1]
-	for {
-		cur := path[len(path)-1]
-		depth = len(path) - 1
-		if c.anchored(cur) {
-			return path, depth, ""
-		}
-		selfSigned := bytes.Equal(cur.RawIssuer, cur.RawSubject)
-		next, badSignature := issuer(cur, c.anchors)
-		if next == nil && !selfSigned {
-			var bad bool
-			next, bad = issuer(cur, c.helpers)
-			badSignature = badSignature || bad
-		}
-		if next == nil && !selfSigned {
-			var bad bool
-			next, bad = issuer(cur, certs[1:])
-			badSignature = badSignature || bad
-		}
-		switch {
-		case next != nil && depth < maxChain && !contains(path, next):
-			path = append(path, next)
-		case badSignature:
-			return path, depth, "certificate signature failure"
-		case selfSigned && depth == 0:
-			return path, depth, "self-signed certificate"
-		case selfSigned:
-			return path, depth, "self-signed certificate in certificate chain"
-		case contains(c.helpers, cur):
-			return path, depth, "unable to get issuer certificate"
-		default:
-			return path, depth, "unable to get local issuer certificate"
-		}
-	}
-}
-
-func (c *check) anchored(cert *x509.Certificate) bool { return contains(c.anchors, cert) }
+func (c *check) anchored(cert *x509.Certificate) bool { return c.anchors.has(cert) }
 
 func contains(list []*x509.Certificate, cert *x509.Certificate) bool {
-	for _, have := range list {
-		if have.Equal(cert) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(have *x509.Certificate) bool { return bytes.Equal(have.Raw, cert.Raw) })
 }
 
-// issuer returns the certificate among candidates that signed cert. badSignature tells of one that has the
-// name, and no other key id, but did not sign it.
-func issuer(cert *x509.Certificate, candidates []*x509.Certificate) (found *x509.Certificate, badSignature bool) {
-	for _, p := range candidates {
-		if !bytes.Equal(p.RawSubject, cert.RawIssuer) {
+// selfSigned reports whether a certificate says that its own key signed it.
+func selfSigned(cert *x509.Certificate) bool { return certs.SelfIssued(cert) && sameKeyID(cert, cert) }
+
+// mayIssue reports whether p, which has the name of cert's issuer, is meant to be it.
+func mayIssue(p, cert *x509.Certificate) bool {
+	usage, ok, err := certs.KeyUsage(p)
+	return err == nil && (!ok || usage&certs.KeyUsageCertSign != 0) && sameKeyID(p, cert)
+}
+
+// sameKeyID reports whether the key identifier in p is that which cert gives for its issuer, as far as both have one.
+func sameKeyID(p, cert *x509.Certificate) bool {
+	return len(cert.AuthorityKeyId) == 0 || len(p.SubjectKeyId) == 0 || bytes.Equal(cert.AuthorityKeyId, p.SubjectKeyId)
+}
+
+// constraints checks the names of all certificates against the name constraints of those above.
+func (c *check) constraints(path []*x509.Certificate) error {
+	for depth, cert := range path {
+		if depth > 0 && certs.SelfIssued(cert) {
 			continue
 		}
-		if len(cert.AuthorityKeyId) > 0 && len(p.SubjectKeyId) > 0 && !bytes.Equal(cert.AuthorityKeyId, p.SubjectKeyId) {
-			continue
+		for _, above := range path[depth+1:] {
+			if reason := certs.Breaks(above, cert, depth == 0); reason != "" {
+				return c.fail(depth, cert, reason, nil)
+			}
 		}
-		if p.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature) == nil {
-			return p, false
-		}
-		badSignature = true
 	}
-	return nil, badSignature
+	return nil
 }
 
 // valid checks the dates of one certificate.
@@ -135,6 +159,10 @@ func (c *check) valid(depth int, cert *x509.Certificate) error {
 
 func timeError(cert *x509.Certificate, now time.Time) string {
 	switch {
+	case cert.NotBefore.IsZero():
+		return "format error in certificate's notBefore field"
+	case cert.NotAfter.IsZero():
+		return "format error in certificate's notAfter field"
 	case now.Before(cert.NotBefore):
 		return "certificate is not yet valid"
 	case now.After(cert.NotAfter):

@@ -1,12 +1,13 @@
 package tlsconf
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
 // Options are the TLS options of one end. The zero value of a field means the option was not given.
@@ -71,7 +72,10 @@ func Build(o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{verifier: v}
+	c := &Config{verifier: v, notes: v.notes}
+	if v.profile == insecure {
+		c.note("WARNING: tls-cert-profile insecure: certificates signed over MD5 or SHA-1, which can be forged, are accepted")
+	}
 	if v.crls != nil {
 		// Read now what each handshake will look at again, so that the log tells at the start.
 		v.crls.current(func(_ int, format string, args ...any) { c.note(format, args...) })

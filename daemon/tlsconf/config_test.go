@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -18,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
@@ -86,14 +86,17 @@ func TestHandshake(t *testing.T) {
 		client, server tlsconf.Options
 		want           string // of Describe at the client; empty: no connection
 	}{
-		{"default", pki.ECDSA, tlsconf.Options{Groups: "X25519"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_128_GCM_SHA256, peer certificate: 256 bits ECprime256v1, signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519"},
+		{"default", pki.ECDSA, tlsconf.Options{Groups: "X25519"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384, peer certificate: 256 bits ECprime256v1, signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519"},
 		{"1.2 by the client", pki.ECDSA, tlsconf.Options{VersionMax: "1.2", Groups: "prime256v1"}, tlsconf.Options{}, "TLSv1.2, cipher TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256, peer certificate: 256 bits ECprime256v1, signature: ecdsa-with-SHA256, peer temporary key: 256 bits ECprime256v1"},
 		{"cipher", pki.RSA, tlsconf.Options{VersionMax: "1.2", Groups: "secp384r1"}, tlsconf.Options{Ciphers: "TLS-ECDHE-RSA-WITH-AES-256-GCM-SHA384:nonsense"}, "TLSv1.2, cipher TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384, peer certificate: 2048 bits RSA, signature: ecdsa-with-SHA256, peer temporary key: 384 bits ECsecp384r1"},
 		{"old cipher", pki.RSA, tlsconf.Options{VersionMax: "1.2", Groups: "P-521", Ciphers: "ECDHE-RSA-AES256-SHA"}, tlsconf.Options{}, "TLSv1.2, cipher TLSv1.0 ECDHE-RSA-AES256-SHA, peer certificate: 2048 bits RSA, signature: ecdsa-with-SHA256, peer temporary key: 521 bits ECsecp521r1"},
-		{"ed25519", pki.Ed25519, tlsconf.Options{Groups: "X25519MLKEM768"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_128_GCM_SHA256, peer certificate: 256 bits ED25519, signature: ecdsa-with-SHA256, peer temporary key: X25519MLKEM768"},
+		{"ed25519", pki.Ed25519, tlsconf.Options{Groups: "X25519MLKEM768"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384, peer certificate: 256 bits ED25519, signature: ecdsa-with-SHA256, peer temporary key: X25519MLKEM768"},
+		{"ciphersuites of the client", pki.ECDSA, tlsconf.Options{Groups: "X25519", CipherSuites: "TLS_CHACHA20_POLY1305_SHA256"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_CHACHA20_POLY1305_SHA256, peer certificate: 256 bits ECprime256v1, signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519"},
+		{"ciphersuites of the server", pki.ECDSA, tlsconf.Options{Groups: "X25519"}, tlsconf.Options{CipherSuites: "TLS_AES_128_CCM_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"}, "TLSv1.3, cipher TLSv1.3 TLS_AES_128_GCM_SHA256, peer certificate: 256 bits ECprime256v1, signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519"},
+		{"no common ciphersuite", pki.ECDSA, tlsconf.Options{CipherSuites: "TLS_AES_256_GCM_SHA384"}, tlsconf.Options{CipherSuites: "TLS_AES_128_GCM_SHA256"}, ""},
 		{"no common version", pki.ECDSA, tlsconf.Options{VersionMin: "1.3"}, tlsconf.Options{VersionMax: "1.2"}, ""},
 		{"no common group", pki.ECDSA, tlsconf.Options{Groups: "X25519"}, tlsconf.Options{Groups: "secp384r1"}, ""},
-		{"preferred", pki.RSA, tlsconf.Options{Profile: "preferred", Groups: "X25519"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_128_GCM_SHA256, peer certificate: 2048 bits RSA, signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519"},
+		{"preferred", pki.RSA, tlsconf.Options{Profile: "preferred", Groups: "X25519"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384, peer certificate: 2048 bits RSA, signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519"},
 		{"suiteb and RSA", pki.RSA, tlsconf.Options{Profile: "suiteb"}, tlsconf.Options{}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

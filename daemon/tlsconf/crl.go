@@ -3,7 +3,6 @@ package tlsconf
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,27 +10,35 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/certs"
 )
 
 // crlStore holds revocation lists. A list in a file is looked at again before each handshake and read when
 // its time or size has changed; when that fails, what was read before stays in force.
 type crlStore struct {
 	file, dir string
-	fixed     []*crl // from the options and the CA files
+	fixed     crlSet // from the options and the CA files
 
 	mu      sync.Mutex // guards what follows
-	lists   []*crl     // from file
+	read    crlSet     // from file
 	modTime time.Time
 	size    int64
 	loaded  bool // file was read at least once
 }
 
+// crlSet is what was read of one text.
+type crlSet struct {
+	lists []*crl
+	holes int // lists in it that cannot be read: nobody knows whom they revoke
+}
+
 // crl is one parsed revocation list.
 type crl struct {
-	list    *x509.RevocationList
-	revoked map[string]struct{} // big-endian serial numbers
+	*certs.List
+	issuer string // canonical name
 
-	mu      sync.Mutex        // guards by
+	mu      sync.Mutex        // guards what follows
 	by      *x509.Certificate // the authority whose signature was checked last
 	byError error             // and what came of it
 }
@@ -40,51 +47,41 @@ func hasCRL(text []byte) bool { return bytes.Contains(text, []byte("-----BEGIN X
 
 func newCRLStore(v *Verify, caText []byte) *crlStore {
 	s := &crlStore{file: v.CRLFile, dir: v.CRLDir}
-	s.fixed, _ = parseCRLs(caText)
-	if len(v.CRL) > 0 {
-		lists, err := parseCRLs(v.CRL)
-		if err == nil {
-			s.fixed = append(s.fixed, lists...)
-		}
-	}
+	s.fixed = parseCRLs(caText)
+	inline := parseCRLs(v.CRL)
+	s.fixed.lists = append(s.fixed.lists, inline.lists...)
+	s.fixed.holes += inline.holes
 	return s
 }
 
 // parseCRLs reads lists in PEM, or one in DER.
-func parseCRLs(text []byte) ([]*crl, error) {
-	var lists []*crl
-	add := func(der []byte) error {
-		list, err := x509.ParseRevocationList(der)
+func parseCRLs(text []byte) crlSet {
+	var set crlSet
+	add := func(der []byte) {
+		list, err := certs.ParseList(der)
 		if err != nil {
-			return fmt.Errorf("revocation list %d: %w", len(lists)+1, err)
+			set.holes++
+			return
 		}
-		c := &crl{list: list, revoked: make(map[string]struct{}, len(list.RevokedCertificateEntries))}
-		for _, e := range list.RevokedCertificateEntries {
-			c.revoked[string(e.SerialNumber.Bytes())] = struct{}{}
-		}
-		list.RevokedCertificateEntries = nil // the map is what we ask
-		lists = append(lists, c)
-		return nil
+		set.lists = append(set.lists, &crl{List: list, issuer: certs.Canonical(list.RawIssuer)})
 	}
 	if len(text) > 0 && text[0] == 0x30 {
-		return lists, errors.Join(add(text))
+		add(text)
+		return set
 	}
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			return lists, nil
-		}
-		text = rest
-		if block.Type == "X509 CRL" {
-			if err := add(block.Bytes); err != nil {
-				return lists, err
-			}
+	begun := bytes.Count(text, []byte("-----BEGIN X509 CRL-----"))
+	for b := range blocks(text) {
+		if b.Type == "X509 CRL" {
+			begun--
+			add(b.Bytes)
 		}
 	}
+	set.holes += max(begun, 0) // blocks that are no PEM, or cut off
+	return set
 }
 
 // current returns the lists in force, reading the file when it changed. say hears what stock logs of that.
-func (s *crlStore) current(say func(verb int, format string, args ...any)) []*crl {
+func (s *crlStore) current(say func(verb int, format string, args ...any)) crlSet {
 	if s.file == "" {
 		return s.fixed
 	}
@@ -97,33 +94,31 @@ func (s *crlStore) current(say func(verb int, format string, args ...any)) []*cr
 	case s.loaded && info.ModTime().Equal(s.modTime) && info.Size() == s.size:
 	default:
 		text, err := os.ReadFile(s.file)
-		var lists []*crl
-		if err == nil {
-			lists, err = parseCRLs(text)
-		}
-		if err == nil && len(lists) == 0 {
-			err = errors.New("no revocation list in PEM or DER form")
-		}
-		if err != nil {
+		set := parseCRLs(text)
+		if err != nil || len(set.lists) == 0 || set.holes > 0 && s.loaded {
 			say(1, "CRL: cannot read CRL from file %s", s.file)
 			break
 		}
-		s.lists, s.modTime, s.size, s.loaded = lists, info.ModTime(), info.Size(), true
-		say(4, "CRL: loaded %d CRLs from file %s", len(lists), s.file)
+		if set.holes > 0 {
+			say(1, "CRL: cannot read CRL from file %s: %d of %d; who has no other list is refused", s.file, set.holes, set.holes+len(set.lists))
+		}
+		s.read, s.modTime, s.size, s.loaded = set, info.ModTime(), info.Size(), true
+		say(4, "CRL: loaded %d CRLs from file %s", len(set.lists), s.file)
 	}
-	return append(s.lists[:len(s.lists):len(s.lists)], s.fixed...)
+	all := s.read.lists
+	return crlSet{append(all[:len(all):len(all)], s.fixed.lists...), s.read.holes + s.fixed.holes}
 }
 
 // revocation checks each certificate of a chain against the list of its issuer. A missing list for one
-// issuer is worth a warning; no list at all refuses everybody.
+// issuer is worth a warning, unless a list could not be read; no list at all refuses everybody.
 func (c *check) revocation(chain []*x509.Certificate) error {
-	if c.crls == nil || c.crls.dir != "" && c.crls.file == "" && len(c.crls.fixed) == 0 {
+	if c.crls == nil || c.crls.dir != "" && c.crls.file == "" && len(c.crls.fixed.lists)+c.crls.fixed.holes == 0 {
 		return nil
 	}
-	lists := c.crls.current(func(verb int, format string, args ...any) {
+	set := c.crls.current(func(verb int, format string, args ...any) {
 		c.say(0, chain[0], verb, format, args...)
 	})
-	if len(lists) == 0 {
+	if len(set.lists) == 0 {
 		return c.fail(0, chain[0], "unable to get certificate CRL", nil)
 	}
 	for depth, cert := range chain {
@@ -131,46 +126,93 @@ func (c *check) revocation(chain []*x509.Certificate) error {
 		if depth+1 < len(chain) {
 			by = chain[depth+1]
 		}
-		found := false
-		for _, l := range lists {
-			if !bytes.Equal(l.list.RawIssuer, cert.RawIssuer) {
-				continue
-			}
-			found = true
-			if reason, err := l.check(cert, by, c.at); reason != "" {
-				return c.fail(depth, cert, reason, err)
-			}
-		}
-		if !found {
+		found, reason, err := c.revoked(set.lists, cert, by)
+		switch {
+		case reason != "":
+			return c.fail(depth, cert, reason, err)
+		case found:
+		case set.holes > 0:
+			return c.fail(depth, cert, "unable to get certificate CRL", errors.New("a revocation list cannot be read"))
+		default:
 			c.say(depth, cert, 1, "VERIFY WARNING: depth=%d, unable to get certificate CRL: %s", depth, Subject(cert))
 		}
 	}
 	return nil
 }
 
-// check returns OpenSSL's words for why the list refuses cert, or nothing.
-func (l *crl) check(cert, by *x509.Certificate, now time.Time) (string, error) {
-	if err := l.signedBy(by); err != nil {
-		return "CRL signature failure", err
+// revoked returns OpenSSL's words for why the lists refuse cert, or nothing. found is false when none speaks of it.
+//
+// Of the lists that the issuer signed, that in force counts which is about such certificates, and of several the newest. A list
+// of some reasons or changes only cannot clear a certificate, and revokes it all the same.
+func (c *check) revoked(lists []*crl, cert, by *x509.Certificate) (found bool, reason string, cause error) {
+	name := certs.Canonical(cert.RawIssuer)
+	var best *crl
+	for _, l := range lists {
+		if l.issuer != name {
+			continue
+		}
+		switch err := l.signedBy(by); {
+		case err != nil && errors.Is(err, certs.ErrKeyUsage):
+			cause = err
+			reason = "key usage does not include CRL signing"
+		case err != nil:
+			if reason == "" {
+				reason, cause = "CRL signature failure", err
+			}
+		case l.Partial:
+			if l.Revoked(cert) {
+				return true, "certificate revoked", nil
+			}
+		case best == nil || l.before(best, cert, c.at):
+			best = l
+		}
 	}
-	if now.Before(l.list.ThisUpdate) {
-		return "CRL is not yet valid", nil
+	if best == nil {
+		return reason != "", reason, cause
 	}
-	if !l.list.NextUpdate.IsZero() && now.After(l.list.NextUpdate) {
-		return "CRL has expired", nil
+	switch {
+	case best.ThisUpdate.IsZero():
+		return true, "format error in CRL's lastUpdate field", nil
+	case best.HasNext && best.NextUpdate.IsZero():
+		return true, "format error in CRL's nextUpdate field", nil
+	case c.at.Before(best.ThisUpdate):
+		return true, "CRL is not yet valid", nil
+	case best.HasNext && c.at.After(best.NextUpdate):
+		return true, "CRL has expired", nil
+	case best.Revoked(cert):
+		return true, "certificate revoked", nil
+	case best.Unknown:
+		return true, "unhandled critical CRL extension", nil
+	case !best.SpeaksOf(cert):
+		return true, "different CRL scope", nil
 	}
-	if _, ok := l.revoked[string(cert.SerialNumber.Bytes())]; ok {
-		return "certificate revoked", nil
+	return true, "", nil
+}
+
+// before reports whether l counts rather than other: it is in force, about such certificates, or newer.
+func (l *crl) before(other *crl, cert *x509.Certificate, now time.Time) bool {
+	if a, b := l.inForce(now), other.inForce(now); a != b {
+		return a
 	}
-	return "", nil
+	if a, b := l.SpeaksOf(cert), other.SpeaksOf(cert); a != b {
+		return a
+	}
+	return l.ThisUpdate.After(other.ThisUpdate)
+}
+
+func (l *crl) inForce(now time.Time) bool {
+	return !l.ThisUpdate.IsZero() && !now.Before(l.ThisUpdate) && (!l.HasNext || now.Before(l.NextUpdate))
 }
 
 // signedBy remembers the last answer: lists are checked in every handshake, and authorities are few.
 func (l *crl) signedBy(by *x509.Certificate) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.by == nil || !l.by.Equal(by) {
-		l.by, l.byError = by, l.list.CheckSignatureFrom(by)
+	if l.by == nil || !bytes.Equal(l.by.Raw, by.Raw) {
+		l.by, l.byError = by, l.SignedBy(by)
+		if l.byError == nil {
+			l.byError = certs.MaySign(by)
+		}
 	}
 	return l.byError
 }

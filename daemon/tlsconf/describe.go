@@ -4,10 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
 // Describe returns what stock logs of a finished handshake after "Control Channel: ":

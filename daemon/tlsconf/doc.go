@@ -9,11 +9,12 @@
 //
 // crypto/tls is told not to verify; [tls.Config.VerifyPeerCertificate] does all of it, in this order:
 //
-//	chain to a certificate authority, validity, purpose      (or a fingerprint list instead)
+//	chain to a certificate authority, purpose, constraints   (or a fingerprint list instead)
 //	key sizes and signature algorithms of the profile
 //	revocation, for every certificate of the chain
 //	fingerprint of the level-1 certificate
 //	from the top of the chain down to the peer's own:
+//	    validity
 //	    key usage, extended key usage, name                  depth 0 only
 //	    Hooks.Cert                                           the tls-verify hook
 //

@@ -1,13 +1,16 @@
 package tlsconf
 
 import (
+	"bytes"
 	"crypto"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"iter"
 
+	"github.com/moongate-vpn/moongate/daemon/certs"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/youmark/pkcs8"
 	"software.sslmate.com/src/go-pkcs12"
 )
@@ -22,9 +25,9 @@ func loadPair(o *Options, v *verifier) (*tls.Certificate, error) {
 	if pair == nil || err != nil {
 		return nil, err
 	}
-	extra, err := parseCerts(o.ExtraCerts)
-	if err != nil {
-		return nil, fmt.Errorf("extra-certs: %w", err)
+	extra, bad := readCerts(o.ExtraCerts)
+	if len(bad) > 0 {
+		return nil, fmt.Errorf("extra-certs: %w", errors.Join(bad...))
 	}
 	for _, cert := range extra {
 		pair.Certificate = append(pair.Certificate, cert.Raw)
@@ -39,21 +42,22 @@ func readPair(o *Options, v *verifier) (*tls.Certificate, error) {
 	if len(o.Cert) == 0 && len(o.Key) == 0 && o.External == nil {
 		return nil, nil
 	}
-	certs, err := parseCerts(o.Cert)
-	if err != nil {
-		return nil, fmt.Errorf("cert: %w", err)
+	own, bad := readCerts(o.Cert)
+	if len(bad) > 0 {
+		return nil, fmt.Errorf("cert: %w", errors.Join(bad...))
 	}
-	if len(certs) == 0 {
+	if len(own) == 0 {
 		return nil, ErrNoCertificate
 	}
 	var key crypto.PrivateKey
+	var err error
 	switch {
 	case o.External != nil:
-		signer, algorithms, err := o.External.signer(certs[0])
+		signer, algorithms, err := o.External.signer(own[0])
 		if err != nil {
 			return nil, err
 		}
-		pair := newPair(certs, signer)
+		pair := newPair(own, signer)
 		pair.SupportedSignatureAlgorithms = algorithms
 		return pair, nil
 	case len(o.Key) == 0:
@@ -63,10 +67,10 @@ func readPair(o *Options, v *verifier) (*tls.Certificate, error) {
 			return nil, err
 		}
 	}
-	if !matches(certs[0], key) {
+	if !matches(own[0], key) {
 		return nil, errors.New("private key does not match the certificate")
 	}
-	return newPair(certs, key), nil
+	return newPair(own, key), nil
 }
 
 // readBundle opens a PKCS#12 bundle. Its further certificates are trusted when there is no CA option, and
@@ -96,9 +100,9 @@ func readBundle(o *Options, v *verifier) (*tls.Certificate, error) {
 	return newPair(append([]*x509.Certificate{cert}, others...), key), nil
 }
 
-func newPair(certs []*x509.Certificate, key crypto.PrivateKey) *tls.Certificate {
-	pair := &tls.Certificate{PrivateKey: key, Leaf: certs[0]}
-	for _, c := range certs {
+func newPair(chain []*x509.Certificate, key crypto.PrivateKey) *tls.Certificate {
+	pair := &tls.Certificate{PrivateKey: key, Leaf: chain[0]}
+	for _, c := range chain {
 		pair.Certificate = append(pair.Certificate, c.Raw)
 	}
 	return pair
@@ -108,12 +112,7 @@ func newPair(certs []*x509.Certificate, key crypto.PrivateKey) *tls.Certificate 
 // the old encrypted form). Passphrase is asked only for encrypted keys, and may be nil.
 // A wrong or missing passphrase is ErrPassphrase.
 func ParseKey(text []byte, passphrase func() (string, error)) (crypto.PrivateKey, error) {
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			return nil, errors.New("key: no private key in PEM form")
-		}
-		text = rest
+	for block := range blocks(text) {
 		switch block.Type {
 		case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
 			key, err := parseKeyBlock(block, passphrase)
@@ -123,6 +122,7 @@ func ParseKey(text []byte, passphrase func() (string, error)) (crypto.PrivateKey
 			return key, nil
 		}
 	}
+	return nil, errors.New("key: no private key in PEM form")
 }
 
 func parseKeyBlock(block *pem.Block, passphrase func() (string, error)) (crypto.PrivateKey, error) {
@@ -177,22 +177,31 @@ func matches(cert *x509.Certificate, key crypto.PrivateKey) bool {
 	return ok && pub.Equal(cert.PublicKey)
 }
 
-// parseCerts returns every certificate of a PEM text; other blocks and text between them are passed over.
-func parseCerts(text []byte) ([]*x509.Certificate, error) {
-	var certs []*x509.Certificate
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			return certs, nil
-		}
-		text = rest
-		if block.Type != "CERTIFICATE" && block.Type != "X509 CERTIFICATE" {
+// readCerts returns every certificate of a PEM text, and an error for each that is none; other blocks and text between them are
+// passed over.
+func readCerts(text []byte) (list []*x509.Certificate, bad []error) {
+	n := 0
+	for b := range blocks(text) {
+		if b.Type != "CERTIFICATE" && b.Type != "X509 CERTIFICATE" && b.Type != "TRUSTED CERTIFICATE" {
 			continue
 		}
-		cert, err := x509.ParseCertificate(block.Bytes)
+		n++
+		cert, err := certs.Parse(b.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("certificate %d: %w", len(certs)+1, err)
+			bad = append(bad, fmt.Errorf("entry %d: %w", n, err))
+			continue
 		}
-		certs = append(certs, cert)
+		list = append(list, cert)
+	}
+	return list, bad
+}
+
+// blocks are the PEM blocks of a text. A byte order mark before a block, as some editors and `cat` of their files leave it, is
+// passed over.
+func blocks(text []byte) iter.Seq[*pem.Block] {
+	text = bytes.ReplaceAll(text, []byte("\ufeff-----BEGIN"), []byte("-----BEGIN"))
+	return func(yield func(*pem.Block) bool) {
+		for b, rest := pem.Decode(text); b != nil && yield(b); b, rest = pem.Decode(rest) {
+		}
 	}
 }

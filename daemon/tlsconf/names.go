@@ -1,10 +1,11 @@
 package tlsconf
 
 import (
-	"crypto/tls"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
 // openssl maps OpenSSL's names of TLS 1.2 suites to the library's ids. IANA names come from the library.
@@ -27,6 +28,9 @@ var openssl = map[string]uint16{
 	"AES256-SHA":                    tls.TLS_RSA_WITH_AES_256_CBC_SHA,
 	"AES128-SHA":                    tls.TLS_RSA_WITH_AES_128_CBC_SHA,
 }
+
+// suites13 are the suites of TLS 1.3, which only tls-ciphersuites speaks of.
+var suites13 = []uint16{tls.TLS_AES_256_GCM_SHA384, tls.TLS_CHACHA20_POLY1305_SHA256, tls.TLS_AES_128_GCM_SHA256}
 
 // SuiteID returns the library's id of a suite under its IANA name (with underscores, or with dashes as
 // OpenVPN writes it) or OpenSSL's name.
@@ -139,16 +143,19 @@ func (c *Config) suites(o *Options) error {
 		c.base.CipherSuites = ids
 	}
 	if o.CipherSuites != "" {
-		known := 0
 		for name := range strings.SplitSeq(o.CipherSuites, ":") {
-			if _, ok := SuiteID(name); ok {
-				known++
+			id, ok := SuiteID(name)
+			if !ok || !slices.Contains(suites13, id) {
+				c.note("Note: the TLS library does not have the suite %s of tls-ciphersuites", name)
+				continue
+			}
+			if !slices.Contains(c.base.CipherSuitesTLS13, id) {
+				c.base.CipherSuitesTLS13 = append(c.base.CipherSuitesTLS13, id)
 			}
 		}
-		if known == 0 {
+		if len(c.base.CipherSuitesTLS13) == 0 {
 			return lineError("Failed to set restricted TLS 1.3 cipher list: " + o.CipherSuites)
 		}
-		c.note("Note: tls-ciphersuites is ignored, the TLS library chooses among its three TLS 1.3 suites by itself")
 	}
 	if o.Profile == "suiteb" && o.Ciphers == "" {
 		c.base.CipherSuites = []uint16{

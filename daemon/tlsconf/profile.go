@@ -1,22 +1,24 @@
 package tlsconf
 
 import (
+	"crypto"
+	"crypto/dsa" //nolint:staticcheck // old authorities have such keys
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+
+	"github.com/moongate-vpn/moongate/daemon/certs"
 )
 
 // profile is the value of tls-cert-profile, in rising order.
-//
-// SHA-1 signatures are refused in each of them: the library does not know them any more.
 type profile uint8
 
 const (
-	insecure  profile = iota // what the library still takes
-	legacy                   // RSA from 1024 bits, elliptic curves from 160 bits
+	insecure  profile = iota // also signatures over MD5 and SHA-1
+	legacy                   // RSA from 1024 bits, elliptic curves from 160 bits; no MD5, no SHA-1
 	preferred                // RSA from 2048 bits, elliptic curves from 224 bits
 	suiteb                   // P-256 and P-384 with SHA-256 and SHA-384
 )
@@ -47,12 +49,23 @@ func (c *check) algorithms(chain []*x509.Certificate) error {
 			return c.fail(depth, cert, reason, nil)
 		}
 		// The signature of an anchor on itself says nothing.
-		if c.profile == suiteb && !c.anchored(cert) &&
-			cert.SignatureAlgorithm != x509.ECDSAWithSHA256 && cert.SignatureAlgorithm != x509.ECDSAWithSHA384 {
+		if !c.anchored(cert) && !c.profile.allowsSignature(cert) {
 			return c.fail(depth, cert, "CA signature digest algorithm too weak", nil)
 		}
 	}
 	return nil
+}
+
+func (p profile) allowsSignature(cert *x509.Certificate) bool {
+	switch p {
+	case insecure:
+		return true
+	case suiteb:
+		return cert.SignatureAlgorithm == x509.ECDSAWithSHA256 || cert.SignatureAlgorithm == x509.ECDSAWithSHA384
+	default:
+		h := certs.Hash(cert)
+		return h != crypto.MD5 && h != crypto.SHA1
+	}
 }
 
 func (p profile) allowsKey(key any) bool {
@@ -72,6 +85,8 @@ func (p profile) allowsKey(key any) bool {
 		return p != suiteb || k.Curve == elliptic.P256() || k.Curve == elliptic.P384()
 	case ed25519.PublicKey:
 		return p != suiteb
+	case *dsa.PublicKey:
+		return p == insecure || p == legacy && k.P.BitLen() >= 1024 || p == preferred && k.P.BitLen() >= 2048
 	default:
 		return false
 	}

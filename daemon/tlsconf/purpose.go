@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/certs"
 )
 
 // usage is one extended key usage under OpenSSL's names.
@@ -56,20 +58,6 @@ func parseUsage(name string) (*usage, error) {
 	return &usage{oid: oid, short: name, long: name}, nil
 }
 
-var (
-	oidKeyUsage    = asn1.ObjectIdentifier{2, 5, 29, 15}
-	oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
-)
-
-func extension(cert *x509.Certificate, oid asn1.ObjectIdentifier) ([]byte, bool) {
-	for _, ext := range cert.Extensions {
-		if ext.Id.Equal(oid) {
-			return ext.Value, true
-		}
-	}
-	return nil, false
-}
-
 // purpose checks the Netscape type, key usage and extended key usage of the peer's own certificate.
 func (c *check) purpose(cert *x509.Certificate) error {
 	if c.v.NSType != "" {
@@ -86,13 +74,12 @@ func (c *check) purpose(cert *x509.Certificate) error {
 		return nil
 	}
 	c.say(0, cert, 2, "Validating certificate extended key usage")
-	value, ok := extension(cert, oidExtKeyUsage)
+	have, ok, err := certs.ExtKeyUsage(cert)
 	if !ok {
 		c.say(0, cert, 2, "Certificate does not have extended key usage extension")
 		return c.refuse(0, cert, 2, "extended key usage missing", "VERIFY EKU ERROR")
 	}
-	var have []asn1.ObjectIdentifier
-	if _, err := asn1.Unmarshal(value, &have); err != nil {
+	if err != nil {
 		return c.refuse(0, cert, 2, "malformed extended key usage", "VERIFY EKU ERROR")
 	}
 	for _, oid := range have {
@@ -114,22 +101,16 @@ func (c *check) purpose(cert *x509.Certificate) error {
 	return c.refuse(0, cert, 2, "extended key usage does not match", "VERIFY EKU ERROR")
 }
 
-// oidNetscapeType is a bit string: client first, server second.
-var oidNetscapeType = asn1.ObjectIdentifier{2, 16, 840, 1, 113730, 1, 1}
-
 // netscapeType refuses a certificate that is not meant for its role by the Netscape extension, nor by the extended key
 // usage that took its place.
 func (c *check) netscapeType(cert *x509.Certificate) error {
-	bit, usage := 1, x509.ExtKeyUsageServerAuth
+	bit, usage := uint32(0x40), serverAuth.oid
 	if c.v.NSType == "client" {
-		bit, usage = 0, x509.ExtKeyUsageClientAuth
+		bit, usage = 0x80, clientAuth.oid
 	}
-	ok := slices.Contains(cert.ExtKeyUsage, usage)
-	if value, has := extension(cert, oidNetscapeType); has {
-		var bits asn1.BitString
-		_, err := asn1.Unmarshal(value, &bits)
-		ok = ok || err == nil && bits.At(bit) == 1
-	}
+	purposes, _, _ := certs.ExtKeyUsage(cert)
+	netscape, _, _ := certs.NetscapeType(cert)
+	ok := netscape&bit != 0 || slices.ContainsFunc(purposes, usage.Equal)
 	kind := strings.ToUpper(c.v.NSType)
 	if !ok {
 		return c.refuse(0, cert, 1, "wrong Netscape type", "VERIFY nsCertType ERROR: "+Subject(cert)+", require nsCertType="+kind)
@@ -139,7 +120,7 @@ func (c *check) netscapeType(cert *x509.Certificate) error {
 }
 
 func (c *check) keyUsage(cert *x509.Certificate) error {
-	value, ok := extension(cert, oidKeyUsage)
+	have, ok, err := certs.KeyUsage(cert)
 	if !ok {
 		c.say(0, cert, 2, "Certificate does not have key usage extension")
 		return c.refuse(0, cert, 2, "key usage missing", "VERIFY KU ERROR")
@@ -148,15 +129,8 @@ func (c *check) keyUsage(cert *x509.Certificate) error {
 		c.say(0, cert, 2, "VERIFY KU OK")
 		return nil
 	}
-	var bits asn1.BitString
-	if _, err := asn1.Unmarshal(value, &bits); err != nil {
+	if err != nil {
 		return c.refuse(0, cert, 2, "malformed key usage", "VERIFY KU ERROR")
-	}
-	var have uint32 // first octet, then the second above it when there is one: 0xa0, 0x80a0
-	for i, b := range bits.Bytes {
-		if i < 2 {
-			have |= uint32(b) << (8 * i)
-		}
 	}
 	c.say(0, cert, 2, "Validating certificate key usage")
 	for _, want := range c.v.KU {

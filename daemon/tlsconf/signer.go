@@ -7,13 +7,14 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/subtle"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
 // External is a private key held elsewhere, as behind the management interface.

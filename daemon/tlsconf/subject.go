@@ -2,11 +2,11 @@ package tlsconf
 
 import (
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/certs"
 )
 
 // attributes maps attribute types to OpenSSL's short names.
@@ -19,6 +19,10 @@ var attributes = map[string]string{
 	"2.5.4.65": "pseudonym", "2.5.4.97": "organizationIdentifier",
 	"1.2.840.113549.1.9.1": "emailAddress", "1.2.840.113549.1.9.2": "unstructuredName",
 	"0.9.2342.19200300.100.1.1": "UID", "0.9.2342.19200300.100.1.25": "DC",
+	"1.2.840.113549.1.9.7": "challengePassword", "1.2.840.113549.1.9.8": "unstructuredAddress", "1.2.840.113549.1.9.20": "friendlyName",
+	"2.5.4.18": "postOfficeBox", "2.5.4.19": "physicalDeliveryOfficeName", "2.5.4.23": "facsimileTelephoneNumber",
+	"2.5.4.24": "x121Address", "2.5.4.31": "member", "2.5.4.32": "owner", "2.5.4.51": "houseIdentifier", "2.5.4.54": "dmdName",
+	"2.5.4.72": "role", "0.9.2342.19200300.100.1.3": "mail", "0.9.2342.19200300.100.1.9": "host", "1.2.643.3.131.1.1": "INN",
 	"1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL", "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST",
 	"1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
 }
@@ -34,10 +38,11 @@ var longAttributes = map[string]string{
 const maxName = 64
 
 // DN returns a name in the form stock logs and compares it: parts in the order of the certificate, "C=XX,
-// O=Org, CN=name", parts of one set joined by " + ", control characters as \XX.
+// O=Org, CN=name", parts of one set joined by " + ", control characters as \XX, a
+// backslash doubled.
 func DN(raw []byte) string {
 	var b strings.Builder
-	for i, set := range sets(raw) {
+	for i, set := range certs.Names(raw) {
 		if i > 0 {
 			b.WriteString(", ")
 		}
@@ -47,18 +52,10 @@ func DN(raw []byte) string {
 			}
 			b.WriteString(shortName(attr.Type))
 			b.WriteByte('=')
-			b.WriteString(escape(text(attr.Value)))
+			b.WriteString(escape(attr.Value))
 		}
 	}
 	return b.String()
-}
-
-func sets(raw []byte) pkix.RDNSequence {
-	var seq pkix.RDNSequence
-	if rest, err := asn1.Unmarshal(raw, &seq); err != nil || len(rest) > 0 {
-		return nil
-	}
-	return seq
 }
 
 func shortName(oid asn1.ObjectIdentifier) string {
@@ -68,26 +65,18 @@ func shortName(oid asn1.ObjectIdentifier) string {
 	return oid.String()
 }
 
-func text(value any) string {
-	switch v := value.(type) {
-	case string:
-		return v
-	case []byte:
-		return "#" + hex.EncodeToString(v)
-	default:
-		return fmt.Sprint(v)
-	}
-}
-
 func escape(s string) string {
-	if !strings.ContainsFunc(s, control) {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r == '\\' || control(r) }) {
 		return s
 	}
 	var b strings.Builder
 	for _, r := range []byte(s) {
-		if control(rune(r)) {
+		switch {
+		case r == '\\':
+			b.WriteString(`\\`)
+		case control(rune(r)):
 			fmt.Fprintf(&b, "\\%02X", r)
-		} else {
+		default:
 			b.WriteByte(r)
 		}
 	}
@@ -146,10 +135,10 @@ func field(cert *x509.Certificate, name string) (string, error) {
 		short = s
 	}
 	found, value := false, ""
-	for _, set := range sets(cert.RawSubject) {
+	for _, set := range certs.Names(cert.RawSubject) {
 		for _, attr := range set {
 			if shortName(attr.Type) == short {
-				found, value = true, text(attr.Value)
+				found, value = true, attr.Value
 			}
 		}
 	}
@@ -159,23 +148,13 @@ func field(cert *x509.Certificate, name string) (string, error) {
 	return value, nil
 }
 
-// oidIssuerAltName is the extension id-ce-issuerAltName.
-var oidIssuerAltName = asn1.ObjectIdentifier{2, 5, 29, 18}
-
 func issuerMails(cert *x509.Certificate) []string {
 	var mails []string
-	for _, ext := range cert.Extensions {
-		if !ext.Id.Equal(oidIssuerAltName) {
-			continue
-		}
-		var names []asn1.RawValue
-		if _, err := asn1.Unmarshal(ext.Value, &names); err != nil {
-			return nil
-		}
-		for _, n := range names {
-			if n.Class == asn1.ClassContextSpecific && n.Tag == 1 { // rfc822Name
-				mails = append(mails, string(n.Bytes))
-			}
+	value, _ := certs.Extension(cert, certs.OIDIssuerAltName)
+	names, _ := certs.GeneralNames(value) // as far as they can be read
+	for _, n := range names {
+		if n.Kind == certs.KindEmail {
+			mails = append(mails, n.Text())
 		}
 	}
 	return mails

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/certs"
 )
 
 // NameType says what verify-x509-name is compared with.
@@ -52,25 +54,26 @@ type Verify struct {
 // verifier checks the certificates of peers. Immutable but for crls, which locks itself.
 type verifier struct {
 	v        Verify
-	optional bool                // a peer without certificate passes
-	roots    *x509.CertPool      // nil: no CA option
-	anchors  []*x509.Certificate // self-signed ones of the CA options: where chains end
-	helpers  []*x509.Certificate // the others: links on the way
+	optional bool           // a peer without certificate passes
+	roots    *x509.CertPool // names for the request of a server; nil: no CA option
+	anchors  authorities    // self-signed ones of the CA options: where chains end
+	helpers  authorities    // the others: links on the way
 	profile  profile
 	eku      *usage
-	usage    x509.ExtKeyUsage // what the peer's role calls for
-	crls     *crlStore        // nil: none
+	role     role      // of the peer
+	crls     *crlStore // nil: none
 	now      func() time.Time
+	notes    []string // what was passed over
 }
 
 func newVerifier(o *Options) (*verifier, error) {
-	v := &verifier{v: o.Verify, now: o.Time, usage: x509.ExtKeyUsageServerAuth}
+	v := &verifier{v: o.Verify, now: o.Time, role: serverRole, anchors: make(authorities), helpers: make(authorities)}
 	if v.now == nil {
 		v.now = time.Now
 	}
 	if o.Server {
 		v.optional = o.ClientCert == OptionalCert
-		v.usage = x509.ExtKeyUsageClientAuth
+		v.role = clientRole
 	}
 	var err error
 	if v.profile, err = parseProfile(o.Profile); err != nil {
@@ -97,14 +100,14 @@ func newVerifier(o *Options) (*verifier, error) {
 	}
 	var lists []byte
 	if len(o.CA) > 0 {
-		certs, err := parseCerts(o.CA)
-		if err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
+		list, bad := readCerts(o.CA)
+		for _, err := range bad {
+			v.notes = append(v.notes, fmt.Sprintf("WARNING: ca: %v: passed over", err))
 		}
-		if len(certs) == 0 {
-			return nil, errors.New("ca: no certificate in PEM form")
+		if len(list) == 0 {
+			return nil, errors.Join(append([]error{errors.New("ca: no certificate in PEM form")}, bad...)...)
 		}
-		v.trust(certs)
+		v.trust(list)
 		lists = append(lists, o.CA...)
 	}
 	if o.CAPath != "" {
@@ -123,20 +126,20 @@ func newVerifier(o *Options) (*verifier, error) {
 
 // trust takes certificates of the CA options. As for stock, a chain has to end in a self-signed one; the
 // others help to get there.
-func (v *verifier) trust(certs []*x509.Certificate) {
-	if len(certs) == 0 {
+func (v *verifier) trust(list []*x509.Certificate) {
+	if len(list) == 0 {
 		return
 	}
 	if v.roots == nil {
 		v.roots = x509.NewCertPool()
 	}
-	for _, c := range certs {
-		if !bytes.Equal(c.RawIssuer, c.RawSubject) {
-			v.helpers = append(v.helpers, c)
+	for _, c := range list {
+		if !selfSigned(c) {
+			v.helpers.add(c)
 			continue
 		}
 		v.roots.AddCert(c)
-		v.anchors = append(v.anchors, c)
+		v.anchors.add(c)
 	}
 }
 
@@ -155,9 +158,11 @@ func (v *verifier) trustDir(dir string) ([]byte, error) {
 		if err != nil || !bytes.Contains(text, []byte("-----BEGIN ")) {
 			continue // a stray file in there is no reason to stop, as for the library stock uses
 		}
-		if certs, err := parseCerts(text); err == nil {
-			v.trust(certs)
+		list, bad := readCerts(text)
+		for _, err := range bad {
+			v.notes = append(v.notes, fmt.Sprintf("WARNING: capath: %s: %v: passed over", e.Name(), err))
 		}
+		v.trust(list)
 		all = append(append(all, text...), '\n')
 	}
 	if v.roots == nil {
@@ -182,18 +187,18 @@ func (v *verifier) verify(raw [][]byte, h Hooks) error {
 	if len(raw) == 0 {
 		return c.fail(0, nil, "no peer certificate", nil)
 	}
-	certs := make([]*x509.Certificate, 0, len(raw))
+	sent := make([]*x509.Certificate, 0, len(raw))
 	for i, der := range raw {
-		cert, err := x509.ParseCertificate(der)
+		cert, err := certs.Parse(der)
 		if err != nil {
 			return c.fail(i, nil, "malformed certificate", err)
 		}
-		certs = append(certs, cert)
+		sent = append(sent, cert)
 	}
-	chain := certs[:1]
+	chain := sent[:1]
 	if v.roots != nil {
 		var err error
-		if chain, err = c.chain(certs); err != nil {
+		if chain, err = c.chain(sent); err != nil {
 			return err
 		}
 		if err := c.algorithms(chain); err != nil {
@@ -203,7 +208,7 @@ func (v *verifier) verify(raw [][]byte, h Hooks) error {
 			return err
 		}
 	} else if len(v.v.Fingerprints) == 0 {
-		return c.fail(0, certs[0], "unable to get local issuer certificate", errors.New("neither authority nor fingerprint"))
+		return c.fail(0, sent[0], "unable to get local issuer certificate", errors.New("neither authority nor fingerprint"))
 	}
 	for depth := len(chain) - 1; depth >= 0; depth-- {
 		if err := c.one(depth, chain[depth]); err != nil {

@@ -1,0 +1,220 @@
+package certs
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"math"
+	"math/big"
+	"time"
+)
+
+// Parse reads a certificate in DER. Bytes behind it are passed over.
+func Parse(der []byte) (*x509.Certificate, error) {
+	signed, err := parseSigned(der)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	c := &x509.Certificate{Raw: signed.raw, RawTBSCertificate: signed.body.raw, Signature: signed.signature}
+	c.SignatureAlgorithm = signed.algorithm.name()
+	if err := parseBody(c, signed.body.content); err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	return c, nil
+}
+
+// signed is what certificates and lists have in common: a body, how it is signed, the signature.
+type signed struct {
+	raw       []byte
+	body      element
+	algorithm algorithm
+	signature []byte
+}
+
+func parseSigned(der []byte) (signed, error) {
+	r := reader(der)
+	all, err := r.want(tagSequence)
+	if err != nil {
+		return signed{}, err
+	}
+	s := signed{raw: all.raw}
+	if s.body, err = all.content.want(tagSequence); err != nil {
+		return signed{}, err
+	}
+	if s.algorithm, err = parseAlgorithm(&all.content); err != nil {
+		return signed{}, err
+	}
+	sig, err := all.content.want(tagBitString)
+	if err != nil {
+		return signed{}, err
+	}
+	if s.signature, err = bits(sig.content); err != nil {
+		return signed{}, err
+	}
+	return s, nil
+}
+
+func parseBody(c *x509.Certificate, r reader) error {
+	c.Version = 1
+	if e, ok, err := r.skip(0xa0); err != nil {
+		return err
+	} else if ok {
+		v, err := e.content.want(tagInteger)
+		if err != nil {
+			return err
+		}
+		if n := integer(v.content); n.IsInt64() && n.Int64() < 1000 {
+			c.Version = int(n.Int64()) + 1
+		}
+	}
+	serial, err := r.want(tagInteger)
+	if err != nil {
+		return err
+	}
+	c.SerialNumber = integer(serial.content)
+	if _, err = r.want(tagSequence); err != nil { // the algorithm once more: compared when the signature is
+		return err
+	}
+	issuer, err := r.want(tagSequence)
+	if err != nil {
+		return err
+	}
+	validity, err := r.want(tagSequence)
+	if err != nil {
+		return err
+	}
+	subject, err := r.want(tagSequence)
+	if err != nil {
+		return err
+	}
+	key, err := r.want(tagSequence)
+	if err != nil {
+		return err
+	}
+	c.RawIssuer, c.RawSubject, c.RawSubjectPublicKeyInfo = issuer.raw, subject.raw, key.raw
+	fill(&c.Issuer, issuer.raw)
+	fill(&c.Subject, subject.raw)
+	c.NotBefore, c.NotAfter = moment(&validity.content), moment(&validity.content)
+	c.PublicKeyAlgorithm, c.PublicKey = publicKey(key.raw)
+	for !r.empty() {
+		e, err := r.next()
+		if err != nil {
+			return err
+		}
+		if e.tag == 0xa3 {
+			if c.Extensions, err = parseExtensions(e.content); err != nil {
+				return err
+			}
+		}
+	}
+	fillExtensions(c)
+	return nil
+}
+
+// moment reads a time. Without one in a form that RFC 5280 allows it is zero.
+func moment(r *reader) time.Time {
+	e, err := r.next()
+	if err != nil {
+		return time.Time{}
+	}
+	form := "060102150405Z"
+	switch {
+	case e.tag == tagGeneralizedTime:
+		form = "20060102150405Z"
+	case e.tag != tagUTCTime:
+		return time.Time{}
+	}
+	if len(e.content) != len(form) { // else time.Parse would take a fraction
+		return time.Time{}
+	}
+	t, err := time.Parse(form, string(e.content))
+	if err != nil {
+		return time.Time{}
+	}
+	if e.tag == tagUTCTime && t.Year() >= 2050 {
+		t = t.AddDate(-100, 0, 0)
+	}
+	return t
+}
+
+// publicKey returns the key in a SubjectPublicKeyInfo, or nil for what the library has no keys for. RSA keys are read here, as
+// the library insists on parameters that some leave out.
+func publicKey(spki []byte) (x509.PublicKeyAlgorithm, any) {
+	r := reader(spki)
+	info, err := r.want(tagSequence)
+	if err != nil {
+		return x509.UnknownPublicKeyAlgorithm, nil
+	}
+	alg, err := parseAlgorithm(&info.content)
+	if err != nil {
+		return x509.UnknownPublicKeyAlgorithm, nil
+	}
+	if alg.oid.Equal(oidRSA) || alg.oid.Equal(oidRSAPSS) {
+		value, err := info.content.want(tagBitString)
+		if err != nil || len(value.content) == 0 || value.content[0] != 0 {
+			return x509.UnknownPublicKeyAlgorithm, nil
+		}
+		if key := rsaKey(reader(value.content[1:])); key != nil {
+			return x509.RSA, key
+		}
+		return x509.UnknownPublicKeyAlgorithm, nil
+	}
+	key, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return x509.UnknownPublicKeyAlgorithm, nil
+	}
+	return algorithmOf(key), key
+}
+
+func rsaKey(r reader) *rsa.PublicKey {
+	pair, err := r.want(tagSequence)
+	if err != nil {
+		return nil
+	}
+	n, err := pair.content.want(tagInteger)
+	if err != nil {
+		return nil
+	}
+	e, err := pair.content.want(tagInteger)
+	if err != nil {
+		return nil
+	}
+	exp := integer(e.content)
+	key := &rsa.PublicKey{N: new(big.Int).SetBytes(n.content)}
+	if !exp.IsInt64() || exp.Int64() < 2 || exp.Int64() > math.MaxInt32 || key.N.Sign() <= 0 {
+		return nil
+	}
+	key.E = int(exp.Int64())
+	return key
+}
+
+func parseExtensions(r reader) ([]pkix.Extension, error) {
+	list, err := r.want(tagSequence)
+	if err != nil {
+		return nil, err
+	}
+	var exts []pkix.Extension
+	for r = list.content; !r.empty(); {
+		e, err := r.want(tagSequence)
+		if err != nil {
+			return nil, err
+		}
+		id, err := e.content.want(tagOID)
+		if err != nil {
+			return nil, err
+		}
+		critical, _, err := e.content.skip(tagBoolean)
+		if err != nil {
+			return nil, err
+		}
+		value, err := e.content.want(tagOctetString)
+		if err != nil {
+			return nil, err
+		}
+		exts = append(exts, pkix.Extension{
+			Id: oid(id.content), Critical: len(critical.content) == 1 && critical.content[0] != 0, Value: value.content,
+		})
+	}
+	return exts, nil
+}

@@ -1,0 +1,101 @@
+package tlsconf_test
+
+import (
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+)
+
+// Certificates and revocation lists of all kinds, odd and good, as stock 2.6.14 judged them in handshakes, once as server and once
+// as client. Where we judge otherwise the row says what we say, and why. What stock refuses for a limit in it, we refuse; what
+// it cannot read, we may read; a list that stock passes over never clears anybody.
+func TestJudgedByStock(t *testing.T) {
+	files, err := filepath.Glob("testdata/judged/*.txtar")
+	if err != nil || len(files) != 6 {
+		t.Fatalf("%d files of judged certificates, %v", len(files), err)
+	}
+	at := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for _, path := range files {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		content := map[string][]byte{"-": nil}
+		for _, f := range a.Files {
+			content[f.Name] = f.Data
+		}
+		for line := range strings.Lines(string(a.Comment)) {
+			f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+			if strings.HasPrefix(line, "#") {
+				continue
+			}
+			if len(f) != 9 {
+				t.Fatalf("%s: %d fields in %q", path, len(f), line)
+			}
+			t.Run(f[0], func(t *testing.T) {
+				o := tlsconf.Options{
+					CA: content[f[4]], Profile: strings.TrimPrefix(f[2], "-"), Server: f[1] == "client",
+					Time: func() time.Time { return at },
+				}
+				if o.Server {
+					own := issue(t, "server", nil, server)
+					o.External, o.Cert = &tlsconf.External{}, own.pem
+				}
+				if f[5] != "-" {
+					o.Verify.CRLFile = filepath.Join(t.TempDir(), "list")
+					if err := os.WriteFile(o.Verify.CRLFile, content[f[5]], 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want := f[7]
+				if want == "=" {
+					want = f[6]
+				}
+				if got := judge(t, o, content[f[3]]); got != want {
+					t.Errorf("%s\n  got %s\n want %s\nstock %s", f[8], got, want, f[6])
+				}
+			})
+		}
+	}
+}
+
+// judge returns the verdict on what a peer sent: "OK " and its subject, or "NO " and the line in the log.
+func judge(t *testing.T, o tlsconf.Options, sent []byte) string {
+	t.Helper()
+	c, err := tlsconf.Build(o)
+	if err != nil {
+		return "UNREAD " + err.Error()
+	}
+	var raw [][]byte
+	for b, rest := pem.Decode(sent); b != nil; b, rest = pem.Decode(rest) {
+		raw = append(raw, b.Bytes)
+	}
+	subject, refusal := "", ""
+	hooks := tlsconf.Hooks{Step: func(s tlsconf.Step) {
+		switch {
+		case s.Err != nil:
+			refusal = s.Line
+		case s.Passed && s.Depth == 0:
+			subject = s.Subject
+		}
+	}}
+	err = c.TLS(hooks).VerifyPeerCertificate(raw, nil)
+	var refused *tlsconf.VerifyError
+	switch {
+	case err == nil && refusal == "":
+		return "OK " + subject
+	case errors.As(err, &refused) && refusal != "":
+		return "NO " + refusal
+	default:
+		t.Fatalf("error %v, line %q", err, refusal)
+		return ""
+	}
+}
