@@ -92,9 +92,11 @@ func (a *attempt) imported(res *config.PushResult) {
 			return
 		}
 	}
-	cipher, err := a.chooseCipher(res.Cipher)
-	if err != nil {
-		a.c.log(1, "N", "%v", err)
+	cipher, problems := message.ClientCipher(o.DataCiphers, o.DataCiphersFallback, res.Cipher, a.key.peerOptions)
+	if cipher == "" {
+		for _, line := range append(problems, "Failed to open tun/tap interface") {
+			a.c.log(1, "N", "%s", line)
+		}
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
 		return
 	}
@@ -114,27 +116,6 @@ func (a *attempt) applyVerb() {
 	}
 	if a.opts.Mute != a.c.opts.Mute {
 		a.c.lg.SetMute(a.opts.Mute)
-	}
-}
-
-// chooseCipher is the client's half of the cipher negotiation: the pushed one if it is in our list; else what the
-// server's options string tells; else the fallback.
-func (a *attempt) chooseCipher(pushed string) (string, error) {
-	o := a.opts
-	if pushed != "" {
-		if !contains(o.DataCiphers, pushed) {
-			return "", fmt.Errorf("OPTIONS ERROR: failed to negotiate cipher with server.  Configure --data-ciphers-fallback if you want to connect to this server.") //nolint:staticcheck // stock's line
-		}
-		return pushed, nil
-	}
-	peer := message.OptionsCipher(a.key.peerOptions)
-	switch {
-	case peer != "" && contains(o.DataCiphers, peer):
-		return peer, nil
-	case o.DataCiphersFallback != "":
-		return o.DataCiphersFallback, nil
-	default:
-		return "", fmt.Errorf("OPTIONS ERROR: failed to negotiate cipher with server.  Add the server's cipher ('%s') to --data-ciphers (currently '%s'), e.g. --data-ciphers %s:%s if you want to connect to this server.", peer, strings.Join(o.DataCiphers, ":"), strings.Join(o.DataCiphers, ":"), peer) //nolint:staticcheck // stock's line
 	}
 }
 

@@ -47,8 +47,10 @@ func (p *parser) ciphers() error {
 		o.DataCiphersFallback = c
 	}
 	old := o.CompatMode != Version{}
-	if old && o.CompatMode.before(2, 4, 0) && !o.CipherDefined {
-		o.Cipher = "BF-CBC"
+	if old && o.CompatMode.before(2, 4, 0) {
+		if !o.CipherDefined {
+			o.Cipher = "BF-CBC"
+		}
 		if o.DataCiphersFallback == "" {
 			o.DataCiphersFallback = o.Cipher
 		}
@@ -71,9 +73,10 @@ func (p *parser) ciphers() error {
 				"this case. If you need this fallback please add '--data-ciphers-fallback BF-CBC' to your configuration and/or add BF-CBC "+
 				"to --data-ciphers.")
 		}
-	case slices.Contains(o.DataCiphers, o.Cipher) || o.Cipher == o.DataCiphersFallback:
+	case slices.Contains(o.DataCiphers, o.Cipher):
 	case old && o.CompatMode.before(2, 5, 0):
 		o.DataCiphers = append(slices.Clip(o.DataCiphers), o.Cipher)
+	case o.Cipher == o.DataCiphersFallback:
 	default:
 		p.warn("DEPRECATED OPTION: --cipher set to '%s' but missing in --data-ciphers (%s). OpenVPN ignores --cipher for cipher "+
 			"negotiations. ", o.Cipher, strings.Join(o.DataCiphers, ":"))

@@ -267,7 +267,7 @@ func TestCiphers(t *testing.T) {
 		{"cipher is not in the list", "cipher AES-256-CBC\n", "AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305", "",
 			"W|DEPRECATED OPTION: --cipher set to 'AES-256-CBC' but missing in --data-ciphers (AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305). OpenVPN ignores --cipher for cipher negotiations. "},
 		{"2.4", "compat-mode 2.4.0\ncipher AES-256-CBC\n", "AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305:AES-256-CBC", "", ""},
-		{"2.3", "compat-mode 2.3.0\n", "AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305", "", ""},
+		{"2.3", "compat-mode 2.3.0\n", "AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305", "AES-256-GCM", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := mustParse(t, minimal+"remote a\n"+tt.in)

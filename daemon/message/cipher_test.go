@@ -30,3 +30,28 @@ func TestServerCipher(t *testing.T) {
 		})
 	}
 }
+
+func TestClientCipher(t *testing.T) {
+	gcm := []string{"AES-256-GCM", "AES-128-GCM"}
+	for _, tt := range []struct {
+		name             string
+		ours             []string
+		fallback, pushed string
+		options, want    string
+		problem          string
+	}{
+		{"pushed, in the list", gcm, "", "AES-128-GCM", "V4,cipher AES-256-GCM", "AES-128-GCM", ""},
+		{"pushed, the fallback", gcm, "AES-192-CBC", "AES-192-CBC", "", "AES-192-CBC", ""},
+		{"pushed, neither", gcm, "AES-128-CBC", "AES-192-CBC", "V4,cipher AES-128-GCM", "", "Error: negotiated cipher not allowed - AES-192-CBC not in AES-256-GCM:AES-128-GCM"},
+		{"pushed, in other letters", gcm, "", "aes-128-gcm", "", "", "Error: negotiated cipher not allowed - aes-128-gcm not in AES-256-GCM:AES-128-GCM"},
+		{"named, in the list", gcm, "AES-128-CBC", "", "V4,cipher AES-128-GCM", "AES-128-GCM", ""},
+		{"named, the fallback", gcm, "AES-192-CBC", "", "V4,cipher AES-192-CBC", "", "OPTIONS ERROR: failed to negotiate cipher with server.  Add the server's cipher ('AES-192-CBC') to --data-ciphers (currently 'AES-256-GCM:AES-128-GCM') if you want to connect to this server."},
+		{"nothing, a fallback", gcm, "AES-192-CBC", "", "V4", "AES-192-CBC", ""},
+		{"nothing", gcm, "", "", "V4", "", "OPTIONS ERROR: failed to negotiate cipher with server. Configure --data-ciphers-fallback if you want to connect to this server."},
+	} {
+		got, problems := ClientCipher(tt.ours, tt.fallback, tt.pushed, tt.options)
+		if got != tt.want || len(problems) == 0 != (tt.problem == "") || len(problems) > 0 && problems[0] != tt.problem {
+			t.Errorf("%s: %q, %q", tt.name, got, problems)
+		}
+	}
+}

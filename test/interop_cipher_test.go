@@ -1,0 +1,178 @@
+//go:build linux
+
+package test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+)
+
+// What a client works with when a server pushes a cipher, only names one in its options string, or tells nothing; and when
+// that is in data-ciphers, is the fallback, is cipher under compat-mode, or none of them.
+func TestCipherOfClientLikeStock(t *testing.T) {
+	const cbc = "AES-192-CBC"
+	ours := map[string][]string{
+		"in data-ciphers":    {"--data-ciphers", "AES-256-GCM:" + cbc},
+		"fallback":           {"--data-ciphers-fallback", cbc},
+		"fallback, list":     {"--data-ciphers", "AES-128-GCM", "--data-ciphers-fallback", cbc},
+		"cipher 2.4":         {"--cipher", cbc, "--compat-mode", "2.4.0"},
+		"cipher 2.3":         {"--cipher", cbc, "--compat-mode", "2.3.0"},
+		"cipher 2.3, listed": {"--cipher", "AES-256-GCM", "--compat-mode", "2.3.0"},
+		"cipher":             {"--cipher", cbc},
+		"other fallback":     {"--data-ciphers-fallback", "AES-128-CBC"},
+		"nothing":            nil,
+	}
+	theirs := map[string]puppetServer{
+		"pushed":             {options: "V4,dev-type tun,cipher " + cbc, texts: []string{"cipher " + cbc}},
+		"pushed, other case": {options: "V4,dev-type tun", texts: []string{"cipher aes-192-cbc"}},
+		"named":              {options: "V4,dev-type tun,cipher " + cbc + ",auth SHA1,keysize 192"},
+		"untold":             {options: "V4,dev-type tun"},
+	}
+	outcome := regexp.MustCompile(`Data Channel: cipher '([^']*)'|(OPTIONS ERROR: .*)|(ERROR: .*)`)
+	for how, server := range theirs {
+		for what, client := range ours {
+			t.Run(how+"/"+what, func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				push := "PUSH_REPLY,ifconfig 10.8.0.2 255.255.255.0,topology subnet"
+				for _, o := range server.texts {
+					push += "," + o
+				}
+				puppetServer{options: server.options, texts: []string{push}}.start(t, l)
+				got := map[string]string{}
+				for who, start := range programs {
+					c := start(t, l.client, l.clientArgs(slices.Concat(client, []string{"--ifconfig-noexec", "--nobind"})...))
+					got[who] = firstMatch(t, c, outcome)
+					c.Stop(t)
+				}
+				if got["stock"] != got["ours"] {
+					t.Errorf("stock %q\n ours %q", got["stock"], got["ours"])
+				} else {
+					t.Log(got["ours"])
+				}
+			})
+		}
+	}
+}
+
+// firstMatch waits for a match in a program's log and returns it.
+func firstMatch(t *testing.T, p *daemontest.Process, re *regexp.Regexp) string {
+	t.Helper()
+	for deadline := time.Now().Add(upLimit); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if m := re.FindString(p.Log()); m != "" {
+			return m
+		}
+	}
+	t.Fatalf("nothing like %s in\n%s", re, p.Log())
+	return ""
+}
+
+// What a server pushes to a client that lists its ciphers, names one, or tells nothing.
+func TestCipherOfServerLikeStock(t *testing.T) {
+	const cbc = "AES-192-CBC"
+	servers := map[string][]string{
+		"in data-ciphers": {"--data-ciphers", "AES-256-GCM:" + cbc},
+		"fallback":        {"--data-ciphers-fallback", cbc},
+		"cipher 2.4":      {"--cipher", cbc, "--compat-mode", "2.4.0"},
+		"cipher 2.3":      {"--cipher", cbc, "--compat-mode", "2.3.0"},
+		"nothing":         nil,
+	}
+	clients := map[string]struct{ options, info string }{
+		"lists it":           {"V4,dev-type tun", "IV_VER=2.6\nIV_CIPHERS=" + cbc + "\n"},
+		"lists another":      {"V4,dev-type tun,cipher " + cbc, "IV_VER=2.6\nIV_CIPHERS=AES-128-CBC\n"},
+		"2.4, names it":      {"V4,dev-type tun,cipher " + cbc, "IV_VER=2.4\nIV_NCP=2\n"},
+		"2.3, names it":      {"V4,dev-type tun,cipher " + cbc, "IV_VER=2.3\n"},
+		"2.3, tells nothing": {"V4,dev-type tun", "IV_VER=2.3\n"},
+	}
+	for what, args := range servers {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			got := map[string]map[string]string{}
+			for who, start := range programs {
+				l := newLab(t)
+				start(t, l.server, l.serverArgs(args...)).WaitLine(t, up, upLimit)
+				got[who] = map[string]string{}
+				for how, c := range clients {
+					p, err := l.newPuppet(openUDP(t, l.client, "", "10.99.0.1:1194"), c.options, c.info)
+					if err != nil {
+						t.Fatal(err)
+					}
+					asked := time.Time{}
+					p.event = func(e control.Event) {
+						if _, ok := e.(control.Active); ok {
+							asked = time.Now()
+						}
+					}
+					err = p.play(upLimit, func() bool {
+						if !asked.IsZero() && time.Since(asked) > 0 {
+							_ = p.session.SendText("PUSH_REQUEST")
+							asked = asked.Add(2 * time.Second)
+						}
+						return p.told("PUSH_REPLY") || p.told("AUTH_FAILED")
+					})
+					p.session.Close()
+					if err != nil {
+						t.Fatal(err)
+					}
+					got[who][how] = "kept its own"
+					for _, text := range p.texts {
+						if strings.HasPrefix(text, "AUTH_FAILED") {
+							got[who][how] = text
+						} else if _, c, ok := strings.Cut(text, ",cipher "); ok {
+							got[who][how], _, _ = strings.Cut(c, ",")
+						}
+					}
+				}
+			}
+			if diff := cmp.Diff(got["stock"], got["ours"]); diff != "" {
+				t.Errorf("-stock +ours:\n%s", diff)
+			} else {
+				t.Log(got["ours"])
+			}
+		})
+	}
+}
+
+// What two peers without a pull agree upon.
+func TestCipherOfPeersLikeStock(t *testing.T) {
+	configs := map[string][]string{
+		"default":  nil,
+		"list":     {"--data-ciphers", "AES-192-CBC:AES-128-GCM"},
+		"cipher":   {"--cipher", "AES-192-CBC"},
+		"fallback": {"--data-ciphers", "AES-192-GCM", "--data-ciphers-fallback", "AES-128-CBC"},
+	}
+	for one, server := range configs {
+		for other, client := range configs {
+			t.Run(one+" with "+other, func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				got := map[string]string{}
+				for who, start := range programs {
+					s := stock(t, l.server, append([]string{"--dev", "tun", "--tls-server", "--dh", "none", "--verb", "3", "--ifconfig", "10.8.0.1", "10.8.0.2",
+						"--ca", l.file("ca.crt"), "--cert", l.file("server.crt"), "--key", l.file("server.key"), "--remote", "10.99.0.2"}, server...))
+					c := start(t, l.client, append([]string{"--dev", "tun", "--tls-client", "--verb", "3", "--ifconfig", "10.8.0.2", "10.8.0.1",
+						"--ca", l.file("ca.crt"), "--cert", l.file("client.crt"), "--key", l.file("client.key"), "--remote", "10.99.0.1"}, client...))
+					c.WaitLine(t, up, upLimit)
+					re := regexp.MustCompile(`Data Channel: cipher '[^']*'`)
+					got[who] = firstMatch(t, c, re)
+					if theirs := firstMatch(t, s, re); theirs != got[who] {
+						t.Errorf("%s: %s, the server %s", who, got[who], theirs)
+					}
+					c.Stop(t)
+					s.Stop(t)
+				}
+				if got["stock"] != got["ours"] {
+					t.Errorf("stock %q\n ours %q", got["stock"], got["ours"])
+				}
+			})
+		}
+	}
+}
