@@ -1,7 +1,9 @@
 package client
 
 import (
+	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/moongate-vpn/moongate/daemon/keys"
@@ -19,20 +21,16 @@ func (a *attempt) negotiateAsPeers() error {
 	o := a.opts
 	info := message.ParsePeerInfo(a.key.peerInfo)
 	a.key.cipher = o.DataCiphersFallback
-	if a.key.cipher == "" {
-		a.key.cipher = o.Cipher
-	}
 	if !info.Has(message.ProtoP2PNegotiation) {
-		return a.startChannel(-1)
+		return a.startPeerChannel(-1)
 	}
 	theirs, _ := info.Ciphers()
 	server, client := o.DataCiphers, theirs
 	if role(o) == keys.Client {
 		server, client = client, server
 	}
-	if cipher := message.SharedCipher(server, client); cipher != "" {
-		a.key.cipher = cipher
-	}
+	negotiated := message.SharedCipher(server, client)
+	a.key.cipher = cmp.Or(negotiated, a.key.cipher)
 	a.key.ekm = info.Has(message.ProtoTLSKeyExport)
 	a.push.ccExit = info.Has(message.ProtoCCExit)
 	o.KeyDerivationEKM, o.CCExit, o.DynamicTLSCrypt = a.key.ekm, a.push.ccExit, info.Has(message.ProtoDynamicTLSCrypt)
@@ -52,5 +50,26 @@ func (a *attempt) negotiateAsPeers() error {
 			id = int(binary.BigEndian.Uint32(append([]byte{0}, b...)))
 		}
 	}
+	result := "(not negotiated, fallback-cipher: " + cmp.Or(a.key.cipher, "none") + ")"
+	if negotiated != "" {
+		result = negotiated
+	}
+	a.c.log(3, "", "P2P mode NCP negotiation result: TLS_export=%d, DATA_v2=%d, peer-id %d, cipher=%s", flag(a.key.ekm), flag(id >= 0), max(id, 0), result)
+	return a.startPeerChannel(id)
+}
+
+var errNoPeerCipher = errors.New("ERROR: failed to negotiate cipher with peer and --data-ciphers-fallback not enabled. No usable data channel cipher") //nolint:staticcheck // stock's line
+
+func (a *attempt) startPeerChannel(id int) error {
+	if a.key.cipher == "" {
+		return errNoPeerCipher
+	}
 	return a.startChannel(id)
+}
+
+func flag(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
 }

@@ -313,7 +313,8 @@ func (a *attempt) describe() {
 func (a *attempt) peerNegotiated() {
 	if err := a.negotiateAsPeers(); err != nil {
 		a.c.log(1, "N", "%v", err)
-		a.end(engine.USR1, mgmt.ReasonTLSError)
+		a.c.log(1, "N", "ERROR: Failed to apply P2P negotiated protocol options")
+		a.end(engine.USR1, mgmt.ReasonInitFailed)
 		return
 	}
 	a.bringUp("")

@@ -61,7 +61,7 @@ func (p *parser) ciphers() error {
 		if o.Cipher == "" {
 			o.Cipher = "BF-CBC"
 		}
-		if o.DataCiphersFallback == "" {
+		if o.DataCiphersFallback == "" && o.CipherDefined {
 			o.DataCiphersFallback = o.Cipher
 		}
 		return nil
