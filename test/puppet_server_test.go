@@ -3,7 +3,6 @@
 package test
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
