@@ -69,11 +69,7 @@ func Main(ctx context.Context, args []string, env Env) int {
 	if opts.Tool.Name != "" {
 		return runTool(ctx, opts, env)
 	}
-	p, err := newProcess(args, opts, env)
-	if err != nil {
-		fmt.Fprintf(env.Stdout, "%v\n", err)
-		return exitError
-	}
+	p := newProcess(args, opts, env)
 	defer p.close()
 	return p.run(ctx)
 }
@@ -98,16 +94,15 @@ func parseFailed(err error, opts *config.Options, env Env) int {
 		return exitError
 	}
 	if opts != nil && (opts.Log != "" || opts.Syslog) {
-		if lg, lerr := logging.New(logConfig(opts, env)); lerr == nil {
-			defer lg.Close()
-			for _, n := range opts.Notes { // what was noticed before the error
-				lg.Print(n.Verb, n.Flag, n.Text)
-			}
-			for line := range errorLines(oe) {
-				lg.Print(0, "F", line)
-			}
-			return exitError
+		lg := logging.New(logConfig(opts, env))
+		defer lg.Close()
+		for _, n := range opts.Notes { // what was noticed before the error
+			lg.Print(n.Verb, n.Flag, n.Text)
 		}
+		for line := range errorLines(oe) {
+			lg.Print(0, "F", line)
+		}
+		return exitError
 	}
 	if opts != nil {
 		for _, n := range opts.Notes {

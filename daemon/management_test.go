@@ -26,10 +26,7 @@ func TestEarlyCommandsFindDaemonWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newProcess(nil, opts, Env{Stdout: io.Discard, NoSignals: true}.withDefaults())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProcess(nil, opts, Env{Stdout: io.Discard, NoSignals: true}.withDefaults())
 	defer p.close()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
@@ -90,10 +87,7 @@ func TestPasswordFileWithoutPassword(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := newProcess(nil, opts, Env{Stdout: io.Discard, NoSignals: true}.withDefaults())
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := newProcess(nil, opts, Env{Stdout: io.Discard, NoSignals: true}.withDefaults())
 			defer p.close()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -114,10 +108,7 @@ func TestPortAnswersBesideTheTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newProcess(nil, opts, Env{Stdout: io.Discard, NoSignals: true}.withDefaults())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProcess(nil, opts, Env{Stdout: io.Discard, NoSignals: true}.withDefaults())
 	defer p.close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

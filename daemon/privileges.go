@@ -26,6 +26,11 @@ func lookupPrivileges(userName, groupName, chroot string) (*privileges, error) {
 			return nil, fmt.Errorf("failed to find UID for user %s", userName)
 		}
 	}
+	if p.uid > 0 {
+		if err := canKeepCapabilities(); err != nil {
+			return nil, fmt.Errorf("user %s: %w", userName, err)
+		}
+	}
 	if groupName != "" {
 		g, err := user.LookupGroup(groupName)
 		if err != nil {

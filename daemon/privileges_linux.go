@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -11,6 +12,16 @@ import (
 
 // lockMemory keeps the memory of the process out of the swap.
 func lockMemory() error { return syscall.Mlockall(syscall.MCL_CURRENT | syscall.MCL_FUTURE) }
+
+// canKeepCapabilities reports why this binary cannot make system calls in all its threads, before anything depends on it.
+func canKeepCapabilities() error {
+	if err := allThreads(unix.SYS_PRCTL, unix.PR_GET_KEEPCAPS, 0, 0); errors.Is(err, errCgo) {
+		return fmt.Errorf("CAP_NET_ADMIN would be lost: %w; build with CGO_ENABLED=0, or start without the option user", err)
+	}
+	return nil
+}
+
+var errCgo = errors.New("a binary built with cgo cannot keep it in all its threads")
 
 // keepCapabilities makes every thread keep its permitted capabilities over setuid.
 func keepCapabilities() error { return allThreads(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1, 0) }
@@ -31,7 +42,7 @@ func onlyNetAdmin() error {
 func allThreads(nr, a, b, c uintptr) error {
 	_, _, errno := syscall.AllThreadsSyscall(nr, a, b, c)
 	if errno == syscall.ENOTSUP {
-		return errors.New("not possible in a binary built with cgo")
+		return errCgo
 	}
 	if errno != 0 {
 		return errno

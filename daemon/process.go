@@ -67,19 +67,15 @@ type process struct {
 }
 
 // newProcess opens the log and prepares what does not need the options twice.
-func newProcess(args []string, opts *config.Options, env Env) (*process, error) {
-	lg, err := logging.New(logConfig(opts, env))
-	if err != nil {
-		return nil, err
-	}
+func newProcess(args []string, opts *config.Options, env Env) *process {
 	p := &process{
-		args: args, env: env, opts: opts, lg: lg, sig: engine.NewSignals(), secrets: &client.Secrets{},
+		args: args, env: env, opts: opts, lg: logging.New(logConfig(opts, env)), sig: engine.NewSignals(), secrets: &client.Secrets{},
 		started: time.Now(), background: inBackground(),
 	}
 	p.scriptsAtOnce = fitThreads(threadLimit())
 	p.verb.Store(int32(opts.Verb))
 	p.sig.Remap(remap(opts.RemapUSR1))
-	return p, nil
+	return p
 }
 
 func remap(word string) engine.Signal {
@@ -146,6 +142,7 @@ func (p *process) run(ctx context.Context) int {
 func (p *process) loop(ctx context.Context) int {
 	for reread := false; ; reread = true {
 		if reread {
+			p.reopenLog()
 			opts, err := config.Parse(p.args, config.Env{Stdin: p.env.Stdin})
 			if err != nil {
 				return p.rereadFailed(err)
@@ -316,6 +313,13 @@ func (p *process) Log(verb int, flag, format string, args ...any) {
 	p.lg.Msg(logging.At(verb).Class(flag), format, args...)
 }
 
+// reopenLog opens the log file anew, for rotations that rename it. Inside a chroot its path means another file.
+func (p *process) reopenLog() {
+	if !p.dropped.Load() || p.privileges.chroot == "" {
+		p.lg.Reopen()
+	}
+}
+
 // catchSignals turns the signals of the process into pending ones.
 func (p *process) catchSignals(ctx context.Context) {
 	ch := make(chan os.Signal, 8)
@@ -395,7 +399,7 @@ func (p *process) environmentOf(o *config.Options) *hooks.Env {
 	}
 	e.Set("verb", strconv.Itoa(o.Verb))
 	e.Set("daemon", flag[o.Daemon])
-	e.Set("daemon_log_redirect", flag[o.Log != ""])
+	e.Set("daemon_log_redirect", flag[p.lg.File() != nil])
 	e.Set("daemon_start_time", strconv.FormatInt(p.started.Unix(), 10))
 	e.Set("daemon_pid", strconv.Itoa(os.Getpid()))
 	for i, c := range o.Connections {

@@ -38,6 +38,7 @@ var errNotReloaded = errors.New("no server is running")
 
 // Reload implements server.Reloader.
 func (p *process) Reload() ([]mgmt.Reloaded, error) {
+	p.reopenLog()
 	r := &p.reloads
 	r.mu.Lock()
 	defer r.mu.Unlock()

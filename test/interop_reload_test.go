@@ -165,7 +165,7 @@ func TestReloadWithoutRights(t *testing.T) {
 	}
 	path := l.configure(t, rights...)
 	readable("server.conf", "crl.pem", "ca.crt", "server.crt")
-	p := ours(t, l.server, []string{"--config", path})
+	p := l.server.Start(t, program(t), "--config", path)
 	p.WaitLine(t, up, upLimit)
 	r := &reloadLab{l, p, manage(t, l.file("server.sock"))}
 	l.configure(t, append(rights, `push "route 10.2.0.0 255.255.0.0"`)...)

@@ -2,6 +2,7 @@ package logging
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -19,9 +21,9 @@ type Config struct {
 	Verb int // 0 to 11; more is 11
 	Mute int // lines of one category in a row before the rest is suppressed; 0 never
 
-	File   string // file instead of standard output, created with mode 0600
-	Append bool   // do not truncate File
-	Syslog bool   // syslog instead of standard output; File wins
+	File   string // file instead of standard output, created with mode 0600; lines are appended, always
+	Append bool   // do not truncate File when it is opened first
+	Syslog bool   // syslog instead of standard output; File wins if it can be opened
 	Ident  string // name in syslog, "openvpn" when empty
 
 	SuppressTimestamps    bool
@@ -69,8 +71,8 @@ type tap struct {
 	f  func(Entry)
 }
 
-// New opens the log. The error is that of the file.
-func New(cfg Config) (*Logger, error) {
+// New opens the log. When File cannot be opened, the lines go where they went without it, and the first one says so.
+func New(cfg Config) *Logger {
 	c := &core{cfg: cfg}
 	if c.cfg.Now == nil {
 		c.cfg.Now = time.Now
@@ -82,24 +84,70 @@ func New(cfg Config) (*Logger, error) {
 	if c.out == nil {
 		c.out = os.Stdout
 	}
-	switch {
-	case cfg.File != "":
-		flags := os.O_CREATE | os.O_WRONLY | os.O_TRUNC
-		if cfg.Append {
-			flags = os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	var failed error
+	if cfg.File != "" {
+		var f *os.File
+		if f, failed = openFile(cfg.File, !cfg.Append); failed == nil {
+			c.file, c.out = f, f
 		}
-		f, err := os.OpenFile(cfg.File, flags, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("open log file: %w", err)
-		}
-		c.file, c.out = f, f
-	case cfg.Syslog:
+	}
+	if cfg.Syslog && c.file == nil {
 		c.sys = newSyslog(cfg.Ident)
 	}
 	l := &Logger{c: c}
 	l.SetVerb(cfg.Verb)
 	l.SetMute(cfg.Mute)
-	return l, nil
+	if failed != nil {
+		l.Msg(At(0).Class("W"), "Warning: Error redirecting stdout/stderr to --log file: %s: %s", cfg.File, errno(failed))
+	}
+	return l
+}
+
+// openFile opens the file for appending: whoever cuts it for rotation leaves no hole in it.
+func openFile(path string, truncate bool) (*os.File, error) {
+	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	if truncate {
+		flags |= os.O_TRUNC
+	}
+	return os.OpenFile(path, flags, 0o600)
+}
+
+// errno is the system's text for an error with its number, as stock writes it.
+func errno(err error) string {
+	var no syscall.Errno
+	if !errors.As(err, &no) {
+		return err.Error()
+	}
+	text := no.Error()
+	if text != "" {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	return fmt.Sprintf("%s (errno=%d)", text, int(no))
+}
+
+// Reopen opens the file anew by its path, for a rotation that renamed it. The descriptor stays the same, so that what scripts
+// write goes to the new file too. When the file cannot be opened, the old one stays, and a line in it says so.
+func (l *Logger) Reopen() {
+	c := l.c
+	c.mu.Lock()
+	var err error
+	if c.file != nil {
+		err = c.reopen()
+	}
+	c.mu.Unlock()
+	if err != nil {
+		l.Msg(Warn, "WARNING: cannot open the log file %s again, the old one stays in use: %s", c.cfg.File, errno(err))
+	}
+}
+
+// reopen puts a fresh file behind the descriptor that c.file has. c.mu is held.
+func (c *core) reopen() error {
+	fresh, err := openFile(c.cfg.File, false)
+	if err != nil {
+		return err
+	}
+	defer fresh.Close()
+	return replace(c.file, fresh)
 }
 
 // Discard returns a Logger that only feeds its subscribers.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/netip"
 	"os"
@@ -17,7 +16,7 @@ type poolFile struct {
 	f    *os.File
 }
 
-// open opens the file for reading, and for writing unless it is read-only. A file that is read-only may be missing.
+// open opens the file for reading, and for writing unless it is read-only.
 func (p *poolFile) open(path string, readOnly bool) error {
 	if p.f != nil && p.path == path {
 		return nil
@@ -28,9 +27,6 @@ func (p *poolFile) open(path string, readOnly bool) error {
 		flags = os.O_RDONLY
 	}
 	f, err := os.OpenFile(path, flags, 0o600)
-	if readOnly && errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -50,7 +46,7 @@ func sizeOf6(base netip.Prefix) int {
 	return 1 << min(16, 128-base.Bits())
 }
 
-// openPool makes the pool and reads its file.
+// openPool makes the pool and reads its file. A file that cannot be opened is worth a note: the pool works without it.
 func (h *hub) openPool() error {
 	cfg, ok := h.set.poolConfig()
 	if !ok {
@@ -61,6 +57,12 @@ func (h *hub) openPool() error {
 		return err
 	}
 	h.pool = p
+	readOnly := h.set.PoolPersistInterval == 0
+	if h.set.PoolPersist != "" {
+		if err := h.carried.pool.open(h.set.PoolPersist, readOnly); err != nil {
+			h.logLine("", 1, "I", "Note: cannot open %s for %s", h.set.PoolPersist, map[bool]string{true: "READ", false: "READ/WRITE"}[readOnly])
+		}
+	}
 	if cfg.Start.IsValid() {
 		h.logLine("", 3, "", "IFCONFIG POOL IPv4: base=%s size=%d", cfg.Start, p.Size())
 	}
@@ -74,15 +76,23 @@ func (h *hub) openPool() error {
 	if h.set.PoolPersist == "" {
 		return nil
 	}
+	if err := h.readPool(readOnly); err != nil {
+		return err
+	}
 	h.logLine("", 3, "", "IFCONFIG POOL LIST")
-	readOnly := h.set.PoolPersistInterval == 0
-	if err := h.carried.pool.open(h.set.PoolPersist, readOnly); err != nil || h.carried.pool.f == nil {
+	return nil
+}
+
+// readPool fills the pool from its file, if that is open.
+func (h *hub) readPool(readOnly bool) error {
+	f := h.carried.pool.f
+	if f == nil {
+		return nil
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	if _, err := h.carried.pool.f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	return p.Load(h.carried.pool.f, readOnly, func(line, reason string) {
+	return h.pool.Load(f, readOnly, func(line, reason string) {
 		h.logLine("", 1, "W", "ifconfig_pool_read(), in='%s': %s", line, reason)
 	})
 }
