@@ -34,6 +34,8 @@ type Env struct {
 	// RunScript runs the Lua file at path over conn, a management connection, until it or ctx ends, and closes conn. Its
 	// error tells file and line first and may go on with a trace in further lines. nil: scripts are not available.
 	RunScript func(ctx context.Context, conn net.Conn, path string, out ScriptOutput) error
+	// CheckScript compiles the Lua file at path without running it. nil: a reload takes scripts as they are.
+	CheckScript func(path string) error
 }
 
 // ScriptOutput is where the words of a script go.
@@ -72,6 +74,35 @@ func Main(ctx context.Context, args []string, env Env) int {
 	p := newProcess(args, opts, env)
 	defer p.close()
 	return p.run(ctx)
+}
+
+// Check reads a command line in OpenVPN's form with the files it names, as Main does at its start, and runs nothing. The warnings
+// are those that the log would show. The error has a line for each mistake, with file and line where there are any.
+func Check(args []string) (warnings []string, err error) {
+	opts, err := config.Parse(args, config.Env{})
+	if opts != nil {
+		for _, n := range slices.Concat(opts.Notes, opts.Warnings) {
+			if n.Flag == "W" && n.Verb <= opts.Verb {
+				warnings = append(warnings, n.Text)
+			}
+		}
+	}
+	var oe *config.Error
+	if errors.As(err, &oe) && oe.File != "" {
+		place := fmt.Sprintf("%s:%d", oe.File, oe.Line)
+		var lines []string
+		for line := range errorLines(&config.Error{Text: oe.Text, Fatal: oe.Fatal, Before: oe.Before}) {
+			if line == exiting {
+				continue
+			}
+			if !strings.Contains(line, place) {
+				line = place + ": " + line
+			}
+			lines = append(lines, line)
+		}
+		return warnings, errors.New(strings.Join(lines, "\n"))
+	}
+	return warnings, describe(err)
 }
 
 // parseFailed says what is wrong with the options and returns the exit status.

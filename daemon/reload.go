@@ -62,6 +62,9 @@ func (p *process) Reload() ([]mgmt.Reloaded, error) {
 		}
 		merged = old
 	}
+	if err := p.prove(srv, next, report); err != nil {
+		return nil, err
+	}
 	files, err := srv.Apply(merged, p.environmentOf(merged))
 	if err != nil {
 		return nil, err
@@ -81,6 +84,34 @@ func (p *process) Reload() ([]mgmt.Reloaded, error) {
 	slices.SortFunc(report, func(a, b mgmt.Reloaded) int { return cmp.Compare(a.Option, b.Option) })
 	p.tellReload(report)
 	return report, nil
+}
+
+// prove reads what the new options name and a running server does not take from them: a restart must not be the moment in which
+// a mistake shows. What Apply takes it proves itself.
+func (p *process) prove(srv *vpnserver.Server, next *config.Options, report []mgmt.Reloaded) error {
+	if p.env.CheckScript != nil {
+		for _, path := range scripts(next) {
+			if err := p.env.CheckScript(path); err != nil {
+				return err
+			}
+		}
+	}
+	for _, addr := range next.ManagementListen {
+		if addr.Cert.Set() {
+			if _, err := protection(addr); err != nil {
+				return err
+			}
+		}
+		if addr.Password.Set() && addr.Password.Path != "stdin" && !p.dropped.Load() {
+			if _, err := firstLine(addr.Password); err != nil {
+				return fmt.Errorf("management: %w", err)
+			}
+		}
+	}
+	if slices.ContainsFunc(report, func(c mgmt.Reloaded) bool { return c.Outcome == mgmt.OutcomeRestart }) {
+		return srv.Prove(next)
+	}
+	return nil
 }
 
 // compare lists the options that differ, with what can be done about them.

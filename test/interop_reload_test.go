@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -183,6 +184,106 @@ func TestReloadWithoutRights(t *testing.T) {
 		p.Signal(t, syscall.SIGUSR1) // and the next instance has what the reload brought
 		p.WaitLineAfter(t, from, up, upLimit)
 	}
+	terminate(t, p)
+}
+
+// Whatever a configuration names is read before anything is replaced: of a file that is missing, empty, half written, of another
+// kind or a folder, the reload says so, and what was in force stays.
+func TestReloadRefusesWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	gone := l.issue(t, "gone", pki.Spec{Name: "gone"})
+	l.ca.Revoke(gone)
+	l.revocations(t)
+	l.write(t, "extra.crt", l.ca.PEM)
+	l.write(t, "port.crt", []byte(read(l.file("server.crt"))))
+	l.write(t, "port.key", []byte(read(l.file("server.key"))))
+	script := l.write(t, "verify.sh", []byte("#!/bin/sh\nexit 0\n"))
+	if err := os.Chmod(script, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l.write(t, "hello.lua", []byte("moongate.every(60, function() end)\n"))
+	if err := os.Mkdir(l.file("ccd"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"tls-crypt-v2-server", "auth-token"} {
+		if out, err := l.server.TryRun(daemontest.RequireOpenVPN(t), "--genkey", kind, l.file(kind)); err != nil {
+			t.Fatal(out)
+		}
+	}
+	lines := []string{
+		"extra-certs " + l.file("extra.crt"), "script-security 2", "auth-user-pass-verify " + script + " via-env", "auth-user-pass-optional",
+		"client-config-dir " + l.file("ccd"), "script " + l.file("hello.lua"), "tls-auth " + l.file("ta.key"), "auth-gen-token 3600",
+		"auth-gen-token-secret " + l.file("auth-token"),
+	}
+	p := ours(t, l.server, []string{"--config", l.configure(t, lines...)})
+	p.WaitLine(t, up, upLimit)
+	r := &reloadLab{l, p, manage(t, l.file("server.sock"))}
+	if diff := cmp.Diff([]string(nil), r.reload(t)); diff != "" {
+		t.Fatalf("a reload without changes (-want +got):\n%s", diff)
+	}
+	// a file that a running server does not take is proven as well
+	withV2 := append(slices.Clone(lines), "tls-crypt-v2 "+l.file("tls-crypt-v2-server"), "port 1195")
+	for name, wanted := range map[string][]string{
+		"ca.crt": lines, "server.crt": lines, "server.key": lines, "extra.crt": lines, "crl.pem": lines, "ta.key": lines, "auth-token": lines, "verify.sh": lines,
+		"hello.lua": lines, "ccd": lines, "tls-crypt-v2-server": withV2,
+	} {
+		path := l.file(name)
+		l.configure(t, wanted...)
+		content := read(path)
+		for damage, do := range map[string]func() error{
+			"missing":      func() error { return nil },
+			"empty":        func() error { return os.WriteFile(path, nil, 0o600) },
+			"garbage":      func() error { return os.WriteFile(path, []byte("x = = 1\n"), 0o600) },
+			"half written": func() error { return os.WriteFile(path, []byte(content[:len(content)/2]), 0o600) },
+			"folder":       func() error { return os.Mkdir(path, 0o700) },
+		} {
+			switch { // what these are read as is up to those who run them
+			case name == "ccd" && damage == "folder", name == "verify.sh" && damage != "missing" && damage != "folder",
+				name == "hello.lua" && damage == "empty":
+				continue
+			}
+			if name == "hello.lua" {
+				content = "moongate.every(60, function() end)\nfunction"
+			}
+			old := path + ".old"
+			if err := os.Rename(path, old); err != nil {
+				t.Fatal(err)
+			}
+			if err := do(); err != nil {
+				t.Fatal(err)
+			}
+			_, err := r.port.Cmd(t.Context(), "reload")
+			if err == nil || !strings.Contains(err.Error(), "reload failed, nothing was changed") || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s, %s: %v", name, damage, err)
+			}
+			if err := os.RemoveAll(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(old, path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l.configure(t, lines...)
+	crl := read(l.file("crl.pem"))
+	l.write(t, "crl.pem", []byte(crl[:len(crl)/2]))
+	if _, err := r.port.Cmd(t.Context(), "reload"); err == nil {
+		t.Error("a half written revocation list was accepted")
+	}
+	args := []string{"--tls-auth", l.file("ta.key")}
+	c := stock(t, l.client, l.clientArgs(args...))
+	c.WaitLine(t, up, upLimit) // the list before is in force: it lets this one in
+	l.write(t, "client.crt", gone.CertPEM)
+	l.write(t, "client.key", gone.KeyPEM)
+	refused := stock(t, l.client, l.clientArgs(append(args, "--dev", "tun2")...))
+	p.WaitLine(t, "certificate revoked", upLimit) // and not that one
+	refused.Stop(t)
+	l.write(t, "crl.pem", []byte(crl))
+	if diff := cmp.Diff([]string(nil), r.reload(t)); diff != "" {
+		t.Errorf("after all (-want +got):\n%s", diff)
+	}
+	terminate(t, c)
 	terminate(t, p)
 }
 

@@ -28,7 +28,7 @@ const asDaemon = "MOONGATE_TEST_DAEMON"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asDaemon) != "" {
-		os.Exit(daemon.Main(context.Background(), os.Args[1:], daemon.Env{RunScript: runScript}))
+		os.Exit(daemon.Main(context.Background(), os.Args[1:], daemon.Env{RunScript: runScript, CheckScript: script.Check}))
 	}
 	os.Exit(m.Run())
 }

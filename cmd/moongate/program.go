@@ -8,7 +8,6 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli"
 	"github.com/moongate-vpn/moongate/daemon"
-	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/script"
 )
 
@@ -17,12 +16,9 @@ func program() cli.Program {
 	return cli.Program{
 		Version: daemon.Version,
 		Daemon: func(ctx context.Context, args []string, args0 []string) int {
-			return daemon.Main(ctx, args, daemon.Env{Args0: args0, RunScript: runScript})
+			return daemon.Main(ctx, args, daemon.Env{Args0: args0, RunScript: runScript, CheckScript: script.Check})
 		},
-		CheckConfig: func(path string) error {
-			_, err := config.Parse([]string{"--config", path}, config.Env{})
-			return err
-		},
+		CheckConfig: daemon.Check,
 	}
 }
 

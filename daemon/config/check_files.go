@@ -43,6 +43,7 @@ type fileCheck struct {
 	chroot  bool // looked up inside of chroot
 	stdin   bool // the name stdin means standard input
 	parent  bool // the folder has to be there, the file may come later
+	again   bool // looked at while the daemon runs, with the rights it has then
 }
 
 // checkFiles looks at every file the configuration names. All that is wrong is told at once.
@@ -54,15 +55,15 @@ func (p *parser) checkFiles() error {
 	checks := []fileCheck{
 		{option: "--dh", source: o.DH, mode: accessRead},
 		{option: "--ca", source: o.CA, mode: accessRead},
-		{option: "--capath", source: Source{Path: o.CAPath}, mode: accessRead, chroot: true},
+		{option: "--capath", source: Source{Path: o.CAPath}, mode: accessRead, chroot: true, again: true},
 		{option: "--cert", source: o.Cert, mode: accessRead},
 		{option: "--extra-certs", source: o.ExtraCerts, mode: accessRead},
 		{option: "--key", source: o.Key, mode: accessRead, private: true},
 		{option: "--pkcs12", source: o.PKCS12, mode: accessRead, private: true},
-		{option: "--crl-verify", source: o.CRL, mode: accessRead, chroot: true},
+		{option: "--crl-verify", source: o.CRL, mode: accessRead, chroot: true, again: true},
 	}
 	if o.CRLDir {
-		checks[len(checks)-1] = fileCheck{option: "--crl-verify directory", source: o.CRL, mode: accessExec, chroot: true}
+		checks[len(checks)-1] = fileCheck{option: "--crl-verify directory", source: o.CRL, mode: accessExec, chroot: true, again: true}
 	}
 	if o.DH.Path == "none" {
 		checks[0].source = Source{}
@@ -90,9 +91,9 @@ func (p *parser) checkFiles() error {
 		fileCheck{option: "--writepid", source: Source{Path: o.PIDFile}, mode: accessWrite, parent: true},
 		fileCheck{option: "--status", source: Source{Path: o.Status}, mode: accessWrite, parent: true},
 		fileCheck{option: "--chroot directory", source: Source{Path: o.Chroot}, mode: accessExec},
-		fileCheck{option: "--tls-export-cert", source: Source{Path: o.TLSExportCert}, mode: accessExec | accessWrite, chroot: true},
-		fileCheck{option: "--client-config-dir", source: Source{Path: o.ClientConfigDir}, mode: accessExec, chroot: true},
-		fileCheck{option: "Temporary directory (--tmp-dir)", source: Source{Path: o.TmpDir}, mode: accessExec | accessWrite, chroot: true})
+		fileCheck{option: "--tls-export-cert", source: Source{Path: o.TLSExportCert}, mode: accessExec | accessWrite, chroot: true, again: true},
+		fileCheck{option: "--client-config-dir", source: Source{Path: o.ClientConfigDir}, mode: accessExec, chroot: true, again: true},
+		fileCheck{option: "Temporary directory (--tmp-dir)", source: Source{Path: o.TmpDir}, mode: accessExec | accessWrite, chroot: true, again: true})
 	var wrong []string
 	seen := make(map[string]bool)
 	for _, c := range checks {
@@ -137,7 +138,7 @@ func (p *parser) checkFile(c fileCheck) string {
 			p.warn("WARNING: file '%s' is group or others accessible", path)
 		}
 	}
-	if err != nil && !(p.env.Restricted && errors.Is(err, syscall.EACCES)) {
+	if err != nil && !(p.env.Restricted && !c.again && errors.Is(err, syscall.EACCES)) {
 		return fmt.Sprintf("%s fails with '%s': %s", c.option, real, errnoText(err))
 	}
 	return ""

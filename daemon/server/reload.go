@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"os"
 	"slices"
 	"sync/atomic"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
 // effects tells what a running server can do about a changed option. What is not in the table needs a restart: it is
@@ -63,11 +66,57 @@ func Effect(option string, inForce, next *config.Options) mgmt.Outcome {
 // ErrNotServing means that there is no running instance to change.
 var ErrNotServing = errors.New("the server is not running")
 
+// Prove loads all that o names and throws it away: the error is what would fail at the start of a server with o.
+func (s *Server) Prove(o *config.Options) error {
+	_, err := s.proven(o)
+	return err
+}
+
+// proven is o with all that it names, readable and of the right kind. What a start goes on without, with everybody refused, is an
+// error here: the running server has something better.
+func (s *Server) proven(o *config.Options) (*setup, error) {
+	set, err := load(s.kept.Hold(o), s.deps.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	if err := set.tls.CRLProblem(); err != nil {
+		return nil, fmt.Errorf("crl-verify %s: %w", o.CRL, err)
+	}
+	for option, dir := range map[string]string{"client-config-dir": o.ClientConfigDir, "capath": o.CAPath, "tls-export-cert": o.TLSExportCert, "tmp-dir": o.TmpDir} {
+		if dir == "" {
+			continue
+		}
+		if fi, err := os.Stat(dir); err != nil {
+			return nil, fmt.Errorf("%s: %w", option, err)
+		} else if !fi.IsDir() {
+			return nil, fmt.Errorf("%s %s is not a directory", option, dir)
+		}
+	}
+	for option, command := range map[string]string{
+		"auth-user-pass-verify": o.AuthUserPassVerify, "client-connect": o.ClientConnect, "client-crresponse": o.ClientCRResponse,
+		"client-disconnect": o.ClientDisconnect, "learn-address": o.LearnAddress, "tls-crypt-v2-verify": o.TLSCryptV2Verify, "tls-verify": o.TLSVerify,
+	} {
+		words, err := lexer.Split(command, option)
+		if err != nil {
+			return nil, err
+		}
+		if len(words) == 0 {
+			continue
+		}
+		if fi, err := os.Stat(words[0]); err != nil {
+			return nil, fmt.Errorf("%s: %w", option, err)
+		} else if !fi.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s %s is not a program", option, words[0])
+		}
+	}
+	return set, nil
+}
+
 // Apply puts o in force. It must not differ from the options in force where Effect asks for a restart. env is the new base
 // of what scripts see. All files are read again; the report tells about those whose content changed. On an error nothing
 // was changed. No session ends by it.
 func (s *Server) Apply(o *config.Options, env *hooks.Env) ([]mgmt.Reloaded, error) {
-	set, err := load(s.kept.Hold(o), s.deps.Passphrase)
+	set, err := s.proven(o)
 	if err != nil {
 		return nil, err
 	}

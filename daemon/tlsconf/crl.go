@@ -2,6 +2,7 @@ package tlsconf
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -24,7 +25,8 @@ type crlStore struct {
 	read    crlSet     // from file
 	modTime time.Time
 	size    int64
-	loaded  bool // file was read at least once
+	loaded  bool  // file was read at least once
+	problem error // of the last look at file, or of the list in the options
 }
 
 // crlSet is what was read of one text.
@@ -51,6 +53,9 @@ func newCRLStore(v *Verify, caText []byte) *crlStore {
 	inline := parseCRLs(v.CRL)
 	s.fixed.lists = append(s.fixed.lists, inline.lists...)
 	s.fixed.holes += inline.holes
+	if len(v.CRL) > 0 {
+		s.problem = inline.problem()
+	}
 	return s
 }
 
@@ -80,6 +85,28 @@ func parseCRLs(text []byte) crlSet {
 	return set
 }
 
+// problem is why some of a text is no revocation list: it is being written, was cut off, or is something else.
+func (s crlSet) problem() error {
+	switch {
+	case s.holes > 0:
+		return fmt.Errorf("%d of %d revocation lists cannot be read", s.holes, s.holes+len(s.lists))
+	case len(s.lists) == 0:
+		return errors.New("no revocation list in PEM or DER form")
+	}
+	return nil
+}
+
+// CRLProblem is why the revocation lists that crl-verify names could not be read when c was built, nil when they could.
+func (c *Config) CRLProblem() error {
+	s := c.verifier.crls
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.problem
+}
+
 // current returns the lists in force, reading the file when it changed. say hears what stock logs of that.
 func (s *crlStore) current(say func(verb int, format string, args ...any)) crlSet {
 	if s.file == "" {
@@ -90,11 +117,13 @@ func (s *crlStore) current(say func(verb int, format string, args ...any)) crlSe
 	info, err := os.Stat(s.file)
 	switch {
 	case err != nil:
+		s.problem = err
 		say(1, "WARNING: Failed to stat CRL file, not reloading CRL.")
 	case s.loaded && info.ModTime().Equal(s.modTime) && info.Size() == s.size:
 	default:
 		text, err := os.ReadFile(s.file)
 		set := parseCRLs(text)
+		s.problem = cmp.Or(err, set.problem())
 		if err != nil || len(set.lists) == 0 || set.holes > 0 && s.loaded {
 			say(1, "CRL: cannot read CRL from file %s", s.file)
 			break

@@ -36,8 +36,9 @@ type Program struct {
 	Version string
 	// Daemon runs the daemon with OpenVPN's command line. args0 are the arguments in front of it, for a daemon that starts
 	// itself again.
-	Daemon      func(ctx context.Context, args, args0 []string) int
-	CheckConfig func(path string) error // reads a configuration file and returns its first mistake
+	Daemon func(ctx context.Context, args, args0 []string) int
+	// CheckConfig reads a daemon's command line with the files it names. The error tells all that is wrong.
+	CheckConfig func(args []string) (warnings []string, err error)
 }
 
 // Main runs the program with the process's arguments and streams and returns the exit code.

@@ -26,8 +26,8 @@ type Env struct {
 	InTTY    bool // In is a terminal
 	OutTTY   bool // Out is a terminal
 
-	// CheckConfig reads a daemon's configuration file and returns its first mistake.
-	CheckConfig func(path string) error
+	// CheckConfig reads a daemon's command line with the files it names. The error tells all that is wrong.
+	CheckConfig func(args []string) (warnings []string, err error)
 
 	// Set by the global flags.
 	Addr         string
