@@ -71,6 +71,25 @@ func TestClientFailsLikeStock(t *testing.T) {
 			states: []string{"CONNECTING", "WAIT", "RECONNECTING,server_poll"},
 		},
 		{
+			name: "no such name", noServer: true, client: []string{"--remote", "nosuch.invalid", "1194", "--connect-retry-max", "2"}, wait: "Exiting due to fatal error", ends: 1,
+			lines: slices.Repeat([]string{
+				"RESOLVE: Cannot resolve host address: nosuch.invalid:1194 (Temporary failure in name resolution)",
+				"RESOLVE: Cannot resolve host address: nosuch.invalid:1194 (Temporary failure in name resolution)",
+				"Could not determine IPv4/IPv6 protocol", "SIGUSR1[soft,Could not determine IPv4/IPv6 protocol] received, process restarting", "Restart pause, 1 second(s)",
+			}, 2),
+			states: []string{"CONNECTING", "RESOLVE", "RESOLVE", "RECONNECTING,Could not determine IPv4/IPv6 protocol", "RESOLVE", "RESOLVE", "RECONNECTING,Could not determine IPv4/IPv6 protocol"},
+		},
+		{
+			name: "no such name, once", noServer: true, client: []string{"--remote", "nosuch.invalid", "1194", "--resolv-retry", "0"}, wait: "Exiting due to fatal error", ends: 1,
+			lines:  []string{"RESOLVE: Cannot resolve host address: nosuch.invalid:1194 (Temporary failure in name resolution) (I would have retried this name query if you had specified the --resolv-retry option.)"},
+			states: []string{"CONNECTING", "RESOLVE"},
+		},
+		{
+			name: "no such service", noServer: true, client: []string{"--remote", "10.99.0.1", "nosuch", "--connect-retry-max", "1"}, wait: "Exiting due to fatal error", ends: 1,
+			lines:  []string{"RESOLVE: Cannot resolve host address: 10.99.0.1:nosuch (Servname not supported for ai_socktype)", "Could not determine IPv4/IPv6 protocol", "Restart pause, 1 second(s)", "All connections have been connect-retry-max (1) times unsuccessful, exiting"},
+			states: []string{"CONNECTING", "RESOLVE", "RESOLVE", "RECONNECTING,Could not determine IPv4/IPv6 protocol"},
+		},
+		{
 			name: "tcp refused", noServer: true, client: []string{"--proto", "tcp-client"}, wait: "Restart pause", ends: -1,
 			lines: []string{
 				"Attempting to establish TCP connection with [AF_INET]10.99.0.1:1194", "TCP: connect to [AF_INET]10.99.0.1:1194 failed: Connection refused",
@@ -238,4 +257,30 @@ func comparable(log string) []string {
 		out = append(out, line)
 	}
 	return out
+}
+
+// A seat that skips every profile is asked twice about each, and then the process ends.
+func TestSkippingEveryProfileLikeStock(t *testing.T) {
+	for who, start := range programs {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			sock := l.file("client.sock")
+			c := start(t, l.client, l.clientArgs("--remote", "10.99.0.1", "1", "--remote", "10.99.0.1", "2", "--management", sock, "unix", "--management-query-remote", "--management-hold"))
+			m := manage(t, sock)
+			sub := m.Subscribe(mgmt.KindRemote)
+			do(t, m, "hold", "release")
+			asked := 0
+			for asked < 10 {
+				if _, err := sub.Next(t.Context()); err != nil {
+					break // the end of the process
+				}
+				asked++
+				_, _ = m.Do(t.Context(), "remote", "SKIP")
+			}
+			if code := c.Wait(t, upLimit); code != 1 || asked != 4 || !strings.Contains(c.Log(), "No usable connection profiles are present") {
+				t.Errorf("exit status %d after %d questions\n%s", code, asked, c.Log())
+			}
+		})
+	}
 }

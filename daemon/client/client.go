@@ -148,13 +148,21 @@ func (c *Client) Run(ctx context.Context) engine.Stop {
 
 // beforeAttempt pauses, or holds when the hold flag is set. It returns false with the reason when a signal came.
 func (c *Client) beforeAttempt(ctx context.Context, first bool) (engine.Stop, bool) {
-	prof := c.profile()
-	if c.pauses.exhausted(c.opts.ConnectRetryMax, c.remotes.count) {
-		return fatal(errExhausted(c.opts.ConnectRetryMax)), false
-	}
 	if first {
 		return engine.Stop{}, true
 	}
+	if stop, ok := c.pause(ctx); !ok {
+		return stop, false
+	}
+	if c.pauses.exhausted(c.opts.ConnectRetryMax, c.remotes.count) {
+		return fatal(errExhausted(c.opts.ConnectRetryMax)), false
+	}
+	return engine.Stop{}, true
+}
+
+// pause waits before the next attempt. It returns false with the reason when a signal came.
+func (c *Client) pause(ctx context.Context) (engine.Stop, bool) {
+	prof := c.profile()
 	wait := time.Duration(0)
 	if !c.pauses.skip {
 		base := prof.ConnectRetry

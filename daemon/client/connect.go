@@ -1,12 +1,13 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
-	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/credentials"
@@ -71,6 +72,10 @@ func (c *Client) prepare(ctx context.Context) (*attempt, engine.Stop) {
 		if ctx.Err() != nil {
 			return nil, c.interrupted(ctx)
 		}
+		var final *noRetryError
+		if errors.As(err, &final) {
+			return nil, fatal(err)
+		}
 		c.log(1, "N", "Could not determine IPv4/IPv6 protocol")
 		return nil, c.soft(engine.Soft, mgmt.ReasonResolve)
 	}
@@ -125,6 +130,9 @@ func (c *Client) failedStep(ctx context.Context, err error) engine.Stop {
 	return fatal(err)
 }
 
+// errNoProfile is a list of profiles that was skipped twice.
+var errNoProfile = errors.New("No usable connection profiles are present") //nolint:staticcheck // stock's line
+
 // askProfile lets the management port choose the remote or the proxy.
 func (c *Client) askProfile(ctx context.Context) (*config.Connection, error) {
 	if c.port.Server == nil || !c.opts.ManagementQueryRemote {
@@ -134,7 +142,7 @@ func (c *Client) askProfile(ctx context.Context) (*config.Connection, error) {
 		}
 		return &prof, nil
 	}
-	for {
+	for range 2 * c.remotes.count {
 		prof := *c.profile()
 		answer, err := c.port.AskRemote(ctx, server.Remote{Host: prof.Remote, Port: prof.RemotePort, Proto: string(prof.Proto)})
 		if err != nil {
@@ -150,6 +158,7 @@ func (c *Client) askProfile(ctx context.Context) (*config.Connection, error) {
 		}
 		return &prof, nil
 	}
+	return nil, errNoProfile
 }
 
 func family(proto config.Proto) transport.Family {
@@ -163,68 +172,61 @@ func family(proto config.Proto) transport.Family {
 	}
 }
 
-// resolve finds the address of the attempt: the next one of a name looked up before, or the result of a new lookup,
-// tried for as long as resolv-retry says.
+// resolve finds the address of the attempt: the next one of a name looked up before, or the result of a new lookup. What
+// fails twice is up to the next attempt, so that connect-retry, connect-retry-max and the states count it.
 func (c *Client) resolve(ctx context.Context, prof *config.Connection) (netip.AddrPort, error) {
 	host, service := hop(prof)
-	family := family(prof.Proto)
 	if c.opts.RemoteRandomHostname {
 		host = randomName(host)
 	}
-	port, err := portNumber(ctx, prof.Proto, service)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	if addr, ok := c.remotes.address(); ok {
-		return netip.AddrPortFrom(addr, port), nil
-	}
-	if addrs := c.known(ctx, host, family); len(addrs) > 0 {
-		c.remotes.resolved(addrs)
-		return netip.AddrPortFrom(addrs[0], port), nil
-	}
-	if _, err := netip.ParseAddr(host); err != nil {
-		c.state(mgmt.State{Name: mgmt.StateResolve})
-	}
-	started := time.Now()
-	for {
-		addrs, err := transport.Resolve(ctx, host, family)
-		if err == nil && len(addrs) > 0 {
-			c.remotes.resolved(addrs)
-			addr, _ := c.remotes.address()
-			return netip.AddrPortFrom(addr, port), nil
+	for last := false; ; last = true {
+		addr, err := c.lookUp(ctx, prof, host, service)
+		if err == nil || ctx.Err() != nil {
+			return addr, cmp.Or(ctx.Err(), err)
 		}
-		if ctx.Err() != nil {
-			return netip.AddrPort{}, ctx.Err()
+		line := fmt.Sprintf("RESOLVE: Cannot resolve host address: %s:%s (%s)", host, service, transport.ResolveReason(err))
+		if c.opts.ResolvRetry == 0 {
+			return netip.AddrPort{}, &noRetryError{line + " (I would have retried this name query if you had specified the --resolv-retry option.)"}
 		}
-		c.log(1, "", "RESOLVE: Cannot resolve host address: %s:%s (%s)", host, service, resolverText(err))
-		if time.Since(started) >= c.opts.ResolvRetry {
+		c.log(1, "", "%s", line)
+		if last {
 			return netip.AddrPort{}, err
-		}
-		if c.remotes.count > 1 {
-			return netip.AddrPort{}, err // the next profile may do better
-		}
-		select {
-		case <-time.After(resolvePause):
-		case <-ctx.Done():
-			return netip.AddrPort{}, ctx.Err()
 		}
 	}
 }
 
-// resolvePause is the time between two lookups of the same name.
-const resolvePause = 5 * time.Second
+// noRetryError is a failed lookup under resolv-retry 0, which ends the process.
+type noRetryError struct{ line string }
 
-// resolverText is the C library's text for a failed lookup.
-func resolverText(err error) string {
-	var dns *net.DNSError
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return "Name or service not known"
-	case errors.As(err, &dns) && dns.IsTemporary:
-		return "Temporary failure in name resolution"
-	default:
-		return err.Error()
+// Error is the line stock ends with.
+func (e *noRetryError) Error() string { return e.line }
+
+var errService = errors.New("Servname not supported for ai_socktype") //nolint:staticcheck // the C library's text
+
+// lookUp is one try to find an address.
+func (c *Client) lookUp(ctx context.Context, prof *config.Connection, host, service string) (netip.AddrPort, error) {
+	port, err := portNumber(ctx, prof.Proto, service)
+	if err != nil {
+		c.state(mgmt.State{Name: mgmt.StateResolve})
+		return netip.AddrPort{}, errService
 	}
+	if addr, ok := c.remotes.address(); ok {
+		return netip.AddrPortFrom(addr, port), nil
+	}
+	addrs := c.known(ctx, host, family(prof.Proto))
+	if len(addrs) == 0 {
+		if _, err := netip.ParseAddr(host); err != nil {
+			c.state(mgmt.State{Name: mgmt.StateResolve})
+		}
+		if addrs, err = transport.Resolve(ctx, host, family(prof.Proto)); err != nil {
+			return netip.AddrPort{}, err
+		}
+	}
+	if len(addrs) == 0 {
+		return netip.AddrPort{}, &net.DNSError{Name: host, IsNotFound: true}
+	}
+	c.remotes.resolved(addrs)
+	return netip.AddrPortFrom(addrs[0], port), nil
 }
 
 func portNumber(ctx context.Context, proto config.Proto, service string) (uint16, error) {
