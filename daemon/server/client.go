@@ -157,12 +157,12 @@ func (h *hub) newcomer(n newcomer, now time.Time) {
 	}
 	if set := h.set; set.TLSCryptV2Verify != "" && n.first.ClientKey != nil && !n.metadataGood {
 		h.verifying[n.from] = true
-		h.beside(hookDeadline, func(ctx context.Context) func() {
-			err := h.verifyMetadata(ctx, set, n.first.Metadata)
+		h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+			err := a.verifyMetadata(ctx, set, n.first.Metadata)
 			if err != nil {
-				h.limitedLog(realAddress(n.from.Addr), 1, "W", "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
+				a.limitedLog(realAddress(n.from.Addr), 1, "W", "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
 			}
-			return func() {
+			return func(h *hub) {
 				delete(h.verifying, n.from)
 				if err == nil {
 					n.metadataGood = true

@@ -46,9 +46,9 @@ func (h *hub) authorise(i *instance, now time.Time) {
 	set, env := h.set, h.env(i)
 	prefix, cn := i.prefix(), undef(i.commonName)
 	extra := i.fromPort
-	h.inTurn(h.nameTurn(i), max(hookDeadline, h.verdictTime()), func(ctx context.Context) func() {
-		cc, ran, err := h.gather(ctx, set, cn, prefix, env, extra)
-		return func() { h.gathered(i, cc, ran, err, time.Now()) }
+	h.inTurn(h.nameTurn(i), max(hookDeadline, h.verdictTime()), func(ctx context.Context, a *aside) func(*hub) {
+		cc, ran, err := a.gather(ctx, set, cn, prefix, env, extra)
+		return func(h *hub) { h.gathered(i, cc, ran, err, time.Now()) }
 	})
 }
 
@@ -63,29 +63,29 @@ func (h *hub) endOthers(i *instance) {
 
 // gather collects the configuration of one client. It runs beside the hub. ran tells that client-connect
 // succeeded, or that there is none.
-func (h *hub) gather(ctx context.Context, set *setup, cn, prefix string, env *hooks.Env, extra []string) (cc *config.ClientConfig, ran bool, err error) {
+func (a *aside) gather(ctx context.Context, set *setup, cn, prefix string, env *hooks.Env, extra []string) (cc *config.ClientConfig, ran bool, err error) {
 	cc = set.NewClientConfig()
 	if set.ClientConfigDir != "" {
-		if err := h.readCCD(set, cc, cn, prefix); err != nil {
+		if err := a.readCCD(set, cc, cn, prefix); err != nil {
 			return nil, false, err
 		}
 	}
 	set.exportFixed(env, cc)
 	if set.ClientConnect != "" && !cc.Disable {
-		if err := h.connectScript(ctx, set, cc, prefix, env); err != nil {
+		if err := a.connectScript(ctx, set, cc, prefix, env); err != nil {
 			return nil, false, err
 		}
 	}
 	ran = !cc.Disable // a client-disconnect script without client-connect counts as well
 	if len(extra) > 0 {
-		h.parse(set, cc, "[CONFIG-STRING]", prefix, []byte(strings.Join(extra, "\n")+"\n"))
+		a.parse(set, cc, "[CONFIG-STRING]", prefix, []byte(strings.Join(extra, "\n")+"\n"))
 	}
 	pinTimers(cc, set)
 	return cc, ran, nil
 }
 
 // readCCD reads the file of the common name, else DEFAULT.
-func (h *hub) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) error {
+func (a *aside) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) error {
 	names := []string{cn, "DEFAULT"}
 	if set.CCDExclusive {
 		names = names[:1]
@@ -98,11 +98,11 @@ func (h *hub) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) er
 		text, err := os.ReadFile(path)
 		switch {
 		case err == nil:
-			h.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", path)
-			h.parse(set, cc, path, prefix, text)
+			a.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", path)
+			a.parse(set, cc, path, prefix, text)
 			return nil
 		case !errors.Is(err, os.ErrNotExist):
-			h.logLine(prefix, 1, "W", "%v", err)
+			a.logLine(prefix, 1, "W", "%v", err)
 		}
 	}
 	if set.CCDExclusive {
@@ -112,14 +112,14 @@ func (h *hub) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) er
 }
 
 // parse applies client-specific lines; wrong ones are logged and skipped.
-func (h *hub) parse(set *setup, cc *config.ClientConfig, path, prefix string, text []byte) {
+func (a *aside) parse(set *setup, cc *config.ClientConfig, path, prefix string, text []byte) {
 	for _, e := range set.ParseClientConfig(cc, path, text) {
-		h.logLine(prefix, 1, "W", "%v", e)
+		a.logLine(prefix, 1, "W", "%v", e)
 	}
 }
 
 // connectScript runs client-connect, deferred or not, and applies what it wrote.
-func (h *hub) connectScript(ctx context.Context, set *setup, cc *config.ClientConfig, prefix string, env *hooks.Env) error {
+func (a *aside) connectScript(ctx context.Context, set *setup, cc *config.ClientConfig, prefix string, env *hooks.Env) error {
 	files, err := newExchange(set.TmpDir, "cc", "ccr")
 	if err != nil {
 		return &refusal{log: err.Error()}
@@ -127,19 +127,19 @@ func (h *hub) connectScript(ctx context.Context, set *setup, cc *config.ClientCo
 	defer files.remove()
 	env.Set("client_connect_config_file", files.path("cc"))
 	env.Set("client_connect_deferred_file", files.path("ccr"))
-	err = h.script(ctx, hooks.Call{Tag: "--client-connect", Type: "client-connect", Command: set.ClientConnect, Args: []string{files.path("cc")}, Env: env})
+	err = a.script(ctx, hooks.Call{Tag: "--client-connect", Type: "client-connect", Command: set.ClientConnect, Args: []string{files.path("cc")}, Env: env})
 	if err != nil {
-		h.logLine(prefix, 1, "W", "%v", err)
+		a.logLine(prefix, 1, "W", "%v", err)
 		return tooLate(ctx, "client-connect refused")
 	}
 	if strings.HasPrefix(files.read("ccr"), "2") {
 		if err := files.awaitChange(ctx, "ccr", "2"); err != nil {
-			h.logLine(prefix, 1, "W", "MULTI: deferred --client-connect script returned CC_RET_FAILED")
+			a.logLine(prefix, 1, "W", "MULTI: deferred --client-connect script returned CC_RET_FAILED")
 			return tooLate(ctx, "deferred client-connect refused")
 		}
 	}
-	h.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", files.path("cc"))
-	h.parse(set, cc, files.path("cc"), prefix, []byte(files.read("cc")))
+	a.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", files.path("cc"))
+	a.parse(set, cc, files.path("cc"), prefix, []byte(files.read("cc")))
 	return nil
 }
 
@@ -378,10 +378,10 @@ func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 		return
 	}
 	set := h.set
-	h.inTurn(append(append(h.nameTurn(i), addressTurns(i.told)...), h.stationTurnsOf(i)...), hookDeadline, func(ctx context.Context) func() {
+	h.inTurn(append(append(h.nameTurn(i), addressTurns(i.told)...), h.stationTurnsOf(i)...), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Command: set.ClientDisconnect, Env: env}
-		if err := h.script(ctx, call); err != nil {
-			h.logLine("", 1, "W", "%v", err)
+		if err := a.script(ctx, call); err != nil {
+			a.logLine("", 1, "W", "%v", err)
 		}
 		return nil
 	})

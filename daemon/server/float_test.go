@@ -24,8 +24,8 @@ func TestFloatToAddressInUse(t *testing.T) {
 		"in its handshake": {handshake, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &Server{deps: Deps{Log: logging.Discard()}, total: new(engine.Totals)}
-			h := &hub{Server: s, set: &setup{Options: new(config.Options)}, table: newTable(2), instances: make(map[uint64]*instance), limiter: newLimiter()}
+			b := &base{deps: Deps{Log: logging.Discard()}, total: new(engine.Totals)}
+			h := &hub{aside: &aside{base: b, inbox: newInbox(), limiter: newLimiter()}, set: &setup{Options: new(config.Options)}, table: newTable(2), instances: make(map[uint64]*instance)}
 			i, other := &instance{}, &instance{}
 			i.phase, i.commonName, i.username, i.link = established, "a", "a", &near{}
 			other.phase, other.commonName, other.username, other.link = there.phase, there.cn, there.user, &near{}

@@ -20,7 +20,7 @@ import (
 // certHooks watch the certificate checks of a session. They are made on the hub and run in the goroutine of the handshake,
 // which may wait for a script without holding anybody up.
 func (h *hub) certHooks(i *instance) tlsconf.Hooks {
-	prefix := i.prefix()
+	prefix, a, verified := i.prefix(), h.aside, &i.verified
 	hk := tlsconf.Hooks{Step: func(s tlsconf.Step) {
 		if s.Line == "" {
 			return
@@ -29,8 +29,8 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 		if s.Err != nil {
 			flag = "N"
 		}
-		h.logLine(prefix, s.Verb, flag, "%s", s.Line)
-	}, Chain: func(chain []*x509.Certificate) { i.verified.Store(&chain) }}
+		a.logLine(prefix, s.Verb, flag, "%s", s.Line)
+	}, Chain: func(chain []*x509.Certificate) { verified.Store(&chain) }}
 	set := h.set
 	if set.TLSVerify == "" {
 		return hk
@@ -47,24 +47,24 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 		}
 		path, err := material.ExportCert(set.Options, cert)
 		if err != nil {
-			h.logLine(prefix, 1, "N", "%v", err)
+			a.logLine(prefix, 1, "N", "%v", err)
 			return err
 		}
 		if path != "" {
 			defer os.Remove(path) //nolint:errcheck // somebody may have moved it
 			env = env.With("peer_cert=" + path)
 		}
-		ctx, cancel := context.WithTimeout(h.working, hookDeadline)
+		ctx, cancel := context.WithTimeout(a.working, hookDeadline)
 		defer cancel()
 		call := hooks.Call{
 			Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(set.TLSVerify, ",", " "),
 			Args: []string{fmt.Sprint(depth), subject}, Env: env,
 		}
-		if err := h.script(ctx, call); err != nil {
-			h.logLine(prefix, 1, "N", "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
+		if err := a.script(ctx, call); err != nil {
+			a.logLine(prefix, 1, "N", "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
 			return err
 		}
-		h.logLine(prefix, 2, "", "VERIFY SCRIPT OK: depth=%d, %s", depth, subject)
+		a.logLine(prefix, 2, "", "VERIFY SCRIPT OK: depth=%d, %s", depth, subject)
 		return nil
 	}
 	return hk
@@ -86,7 +86,7 @@ func (s *setup) tooOld(f *ctrlwrap.First, now time.Time) error {
 }
 
 // verifyMetadata asks tls-crypt-v2-verify about the metadata of a client's key. It runs beside the hub.
-func (h *hub) verifyMetadata(ctx context.Context, set *setup, metadata []byte) error {
+func (a *aside) verifyMetadata(ctx context.Context, set *setup, metadata []byte) error {
 	if len(metadata) == 0 {
 		return &refusal{log: "client key without metadata"}
 	}
@@ -98,8 +98,8 @@ func (h *hub) verifyMetadata(ctx context.Context, set *setup, metadata []byte) e
 	if err := os.WriteFile(files.path("tls_crypt_v2_metadata_"), metadata[1:], 0o600); err != nil {
 		return err
 	}
-	env := h.baseEnv().With(fmt.Sprintf("metadata_type=%d", metadata[0]), "metadata_file="+files.path("tls_crypt_v2_metadata_"))
-	return h.script(ctx, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
+	env := a.baseEnv().With(fmt.Sprintf("metadata_type=%d", metadata[0]), "metadata_file="+files.path("tls_crypt_v2_metadata_"))
+	return a.script(ctx, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
 }
 
 // response hands on a client's answer to a challenge. A script may refuse the login the answer is for, until it is decided about.
@@ -110,20 +110,20 @@ func (h *hub) response(i *instance, text string) {
 		return
 	}
 	set, kid := h.set, i.lastKID
-	h.beside(hookDeadline, func(ctx context.Context) func() {
+	h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		files, err := newExchange(set.TmpDir, "cr")
 		if err == nil {
 			defer files.remove()
 			err = os.WriteFile(files.path("cr"), []byte(text), 0o600)
 		}
 		if err == nil {
-			err = h.script(ctx, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env})
+			err = a.script(ctx, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env})
 		}
 		if err == nil {
 			return nil
 		}
-		h.logLine("", 1, "W", "%v", err)
-		return func() {
+		a.logLine("", 1, "W", "%v", err)
+		return func(h *hub) {
 			for k := range i.logins {
 				if l := &i.logins[k]; kid != 0 && l.kid == kid {
 					h.verdict(i, uint8(k), kid, judgeScript, &refusal{log: "challenge response refused"}, time.Now())

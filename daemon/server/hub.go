@@ -16,17 +16,11 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
-// Queues of the hub. What does not fit is dropped: peers repeat control packets.
-const (
-	packetQueue = 4096
-	callQueue   = 1024
-)
-
 // hub owns the control plane: every instance, the pool, the routes. Its methods run on one goroutine, that of run.
 type hub struct {
-	*Server
+	*aside
+	carried     *carried
 	set         *setup // in force; a reload replaces it
-	boot        *setup // of the start: what a reload cannot change, for other goroutines
 	plane       *plane
 	proto       *ctrlwrap.Prototype
 	occ         string // of our key messages
@@ -37,14 +31,10 @@ type hub struct {
 	cookies     *cookie.Jar
 	answers     *ratelimit.Bucket // connect-freq-initial
 	creation    *ratelimit.Bucket // connect-freq
-	limiter     *limiter
-	streams     streams
+	streams     *streams
 	hooks       sync.WaitGroup
-	working     context.Context // ended before the sessions are: verdicts about certificates do not matter then
-	hooksCtx    context.Context // of all other hooks; ended by stopHooks
-	stopHooks   context.CancelFunc
+	stopHooks   context.CancelFunc // ends hooksCtx
 	turns       turns
-	gone        chan struct{} // closed when the hub does not work any more
 	established int
 	handshakes  int // since memory was given back
 	swept       struct {
@@ -59,14 +49,6 @@ type hub struct {
 	leaving   time.Time // shutting down; newcomers are ignored
 	out       [1][]byte
 
-	packets chan controlPacket
-	arrive  chan newcomer
-	calls   chan func()
-	woken   struct {
-		sync.Mutex
-		list []*instance // sessions whose handshake got somewhere
-		poke chan struct{}
-	}
 	reaper sync.WaitGroup // sessions that are being closed
 }
 
@@ -89,7 +71,7 @@ func (h *hub) run(ctx context.Context) {
 		case n := <-h.arrive:
 			h.newcomer(n, time.Now())
 		case f := <-h.calls:
-			f()
+			f(h)
 		case <-h.woken.poke:
 			h.wake(time.Now())
 		case <-timer.C:
@@ -99,34 +81,6 @@ func (h *hub) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-// call runs f on the hub and waits until it has, or until ctx ends or the hub is gone; it reports whether f ran.
-func (h *hub) call(ctx context.Context, f func()) bool {
-	done := make(chan struct{})
-	select {
-	case h.calls <- func() { f(); close(done) }:
-	case <-ctx.Done():
-		return false
-	case <-h.gone:
-		return false
-	}
-	select {
-	case <-done:
-		return true
-	case <-ctx.Done():
-		return false
-	case <-h.gone:
-		return false
-	}
-}
-
-// post has the hub run f soon. It is for goroutines that work for the hub, such as hooks.
-func (h *hub) post(f func()) {
-	select {
-	case h.calls <- f:
-	case <-h.gone:
 	}
 }
 
@@ -166,22 +120,6 @@ func (h *hub) wake(now time.Time) {
 	for _, i := range list {
 		i.awake.Store(false)
 		h.step(i, now)
-	}
-}
-
-// waker is what a session of i calls when TLS got somewhere. It may be called from any goroutine.
-func (h *hub) waker(i *instance) func() {
-	return func() {
-		if !i.awake.CompareAndSwap(false, true) {
-			return
-		}
-		h.woken.Lock()
-		h.woken.list = append(h.woken.list, i)
-		h.woken.Unlock()
-		select {
-		case h.woken.poke <- struct{}{}:
-		default:
-		}
 	}
 }
 

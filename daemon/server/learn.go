@@ -75,7 +75,7 @@ func (h *hub) learn(i *instance, leads []lead, now time.Time) {
 	i.told = leads
 	prefix, cn := i.prefix(), undef(i.commonName)
 	set, env := h.set, h.env(i)
-	h.inTurn(addressTurns(leads), hookDeadline, func(ctx context.Context) func() {
+	h.inTurn(addressTurns(leads), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		var learned []lead
 		for n, l := range leads {
 			op := "add"
@@ -83,14 +83,14 @@ func (h *hub) learn(i *instance, leads []lead, now time.Time) {
 				op = "update"
 			}
 			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, l.String(), cn}, Env: env}
-			if err := h.script(ctx, call); err != nil {
-				h.logLine(prefix, 1, "W", "%v", err)
-				h.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", l, prefix)
+			if err := a.script(ctx, call); err != nil {
+				a.logLine(prefix, 1, "W", "%v", err)
+				a.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", l, prefix)
 				continue
 			}
 			learned = append(learned, l)
 		}
-		return func() {
+		return func(h *hub) {
 			if i.phase != gone {
 				i.told = learned
 			}
@@ -116,18 +116,18 @@ func (h *hub) forget(i *instance, leads []lead) {
 		return
 	}
 	set, env := h.set, h.env(i)
-	h.inTurn(addressTurns(leads), hookDeadline, func(ctx context.Context) func() {
+	h.inTurn(addressTurns(leads), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		for _, l := range leads {
-			h.deleteAddress(ctx, set, env, l.String())
+			a.deleteAddress(ctx, set, env, l.String())
 		}
 		return nil
 	})
 }
 
-func (h *hub) deleteAddress(ctx context.Context, set *setup, env *hooks.Env, address string) {
+func (a *aside) deleteAddress(ctx context.Context, set *setup, env *hooks.Env, address string) {
 	call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"delete", address}, Env: env}
-	if err := h.script(ctx, call); err != nil {
-		h.logLine("", 1, "W", "%v", err)
+	if err := a.script(ctx, call); err != nil {
+		a.logLine("", 1, "W", "%v", err)
 	}
 }
 

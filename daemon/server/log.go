@@ -23,16 +23,16 @@ func (h *hub) logAt(at transport.Peer, verb int, flag, format string, args ...an
 }
 
 // logLine writes a line with a prefix, "" for none. It may be called from any goroutine.
-func (s *Server) logLine(prefix string, verb int, flag, format string, args ...any) {
+func (b *base) logLine(prefix string, verb int, flag, format string, args ...any) {
 	lv := logging.At(verb).Class(flag)
-	if !s.deps.Log.Enabled(lv) {
+	if !b.deps.Log.Enabled(lv) {
 		return
 	}
 	text := fmt.Sprintf(format, args...)
 	if prefix != "" {
 		text = prefix + " " + text
 	}
-	s.deps.Log.Print(verb, flag, text)
+	b.deps.Log.Print(verb, flag, text)
 }
 
 // limiter bounds lines that peers can cause: some at once, then one a second, and how many were left out.
@@ -52,15 +52,15 @@ func newLimiter() *limiter {
 }
 
 // limitedLog is logLine for what a peer can cause as often as it likes.
-func (h *hub) limitedLog(prefix string, verb int, flag, format string, args ...any) {
-	if !h.deps.Log.Enabled(logging.At(verb).Class(flag)) {
+func (a *aside) limitedLog(prefix string, verb int, flag, format string, args ...any) {
+	if !a.deps.Log.Enabled(logging.At(verb).Class(flag)) {
 		return
 	}
-	if !h.limiter.room.Allow(time.Now()) {
-		h.limiter.lost.Add(1)
+	if !a.limiter.room.Allow(time.Now()) {
+		a.limiter.lost.Add(1)
 		return
 	}
-	h.logLine(prefix, verb, flag, format, args...)
+	a.logLine(prefix, verb, flag, format, args...)
 }
 
 // tellLost says how many lines limitedLog left out.

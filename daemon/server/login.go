@@ -147,14 +147,14 @@ func (h *hub) verdictTime() time.Duration {
 // file until the client's time is over.
 func (h *hub) verifyScript(i *instance, keyID uint8, kid uint64, user, pass string, env *hooks.Env) {
 	set, limit, prefix := h.set, h.verdictTime(), i.prefix()
-	i.logins[keyID].stop = h.beside(limit, func(ctx context.Context) func() {
-		err := h.authScript(ctx, set, i, prefix, keyID, kid, user, pass, env)
-		return func() { h.verdict(i, keyID, kid, judgeScript, err, time.Now()) }
+	i.logins[keyID].stop = h.beside(limit, func(ctx context.Context, a *aside) func(*hub) {
+		err := a.authScript(ctx, set, i, prefix, keyID, kid, user, pass, env)
+		return func(h *hub) { h.verdict(i, keyID, kid, judgeScript, err, time.Now()) }
 	})
 }
 
 // authScript runs the script with its exchange files and returns nil when it accepts.
-func (h *hub) authScript(ctx context.Context, set *setup, i *instance, prefix string, keyID uint8, kid uint64, user, pass string, env *hooks.Env) error {
+func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix string, keyID uint8, kid uint64, user, pass string, env *hooks.Env) error {
 	files, err := newExchange(set.TmpDir, "acf", "apf", "afr")
 	if err != nil {
 		return &refusal{log: err.Error()}
@@ -178,11 +178,11 @@ func (h *hub) authScript(ctx context.Context, set *setup, i *instance, prefix st
 	} else if set.ScriptSecurity < 3 {
 		env.Unset("password")
 	}
-	err = h.script(ctx, call)
+	err = a.script(ctx, call)
 	var failed *hooks.Error
 	if errors.As(err, &failed) && failed.Code == 2 {
 		further := files.read("apf")
-		h.post(func() {
+		a.post(func(h *hub) {
 			h.deferred(i, keyID, kid)
 			h.pendingFromFile(i, keyID, kid, further)
 		})
@@ -192,7 +192,7 @@ func (h *hub) authScript(ctx context.Context, set *setup, i *instance, prefix st
 		return nil
 	}
 	if failed != nil && failed.Code != 2 && failed.Code != 1 && !errors.Is(ctx.Err(), context.Canceled) {
-		h.logLine(prefix, 1, "W", "%v", failed)
+		a.logLine(prefix, 1, "W", "%v", failed)
 	}
 	why := strings.TrimRight(files.read("afr"), "\r\n")
 	if why == "" && errors.Is(context.Cause(ctx), hooks.ErrDeadline) {

@@ -16,13 +16,13 @@ const callLimit = 5 * time.Second
 
 // do runs f on the hub and waits for it.
 func (s *Server) do(f func(h *hub)) bool {
-	h := s.live.Load()
-	if h == nil {
+	in := s.live.Load()
+	if in == nil {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
-	return h.call(ctx, func() { f(h) })
+	return in.call(ctx, f)
 }
 
 // Serving tells whether clients are served: not before the start is over, and not in a hold.

@@ -25,66 +25,42 @@ type plane struct {
 	routes         *forward.Table[*instance]
 	stations       *forward.Stations[*instance]
 	total          *engine.Totals
-	hub            *hub
-}
-
-// toHub passes a control packet on, or drops it when the hub has enough.
-func (p *plane) toHub(c controlPacket) {
-	select {
-	case p.hub.packets <- c:
-	default:
-	}
-}
-
-// admit passes a newcomer on, or drops it.
-func (p *plane) admit(n newcomer) {
-	select {
-	case p.hub.arrive <- n:
-	default:
-	}
-}
-
-// tell has the hub run f if it has room; the data plane never waits for it.
-func (p *plane) tell(f func()) {
-	select {
-	case p.hub.calls <- f:
-	default:
-	}
+	*aside
 }
 
 // notice logs a passing error of a link or of the device.
-func (p *plane) notice(err error) { p.hub.limitedLog("", 1, "N", "%v", err) }
+func (p *plane) notice(err error) { p.limitedLog("", 1, "N", "%v", err) }
 
 // bad logs a data packet that did not open.
 func (p *plane) bad(i *instance, err error) {
-	p.hub.limitedLog(i.addressText(), 1, "", "Authenticate/Decrypt packet error: %v", err)
+	p.limitedLog(i.addressText(), 1, "", "Authenticate/Decrypt packet error: %v", err)
 }
 
 // badSource logs a packet from an address that is not the client's.
 func (p *plane) badSource(i *instance, src netip.Addr) {
-	p.hub.limitedLog(i.addressText(), 4, "", "MULTI: bad source address from client [%s], packet dropped", src)
+	p.limitedLog(i.addressText(), 4, "", "MULTI: bad source address from client [%s], packet dropped", src)
 }
 
 // quota logs that a client has too many stations.
 func (p *plane) quota(i *instance) {
-	p.hub.limitedLog(i.addressText(), 1, "", "MULTI ROUTE: route quota (%d) exceeded for %s/%s (see --max-routes-per-client option)", i.maxStations, i.commonName, i.addressText())
+	p.limitedLog(i.addressText(), 1, "", "MULTI ROUTE: route quota (%d) exceeded for %s/%s (see --max-routes-per-client option)", i.maxStations, i.commonName, i.addressText())
 }
 
 // floated asks the hub to move a client that sent an authentic packet from another address.
 func (p *plane) floated(i *instance, to transport.Peer) {
-	p.tell(func() { p.hub.float(i, to) })
+	p.tell(func(h *hub) { h.float(i, to) })
 }
 
 // learned tells the hub of a new station.
 func (p *plane) learned(i *instance, at forward.EtherAddr, known bool) {
-	p.tell(func() { p.hub.learnedStation(i, at, known) })
+	p.tell(func(h *hub) { h.learnedStation(i, at, known) })
 }
 
 // exit is a client's farewell in the data channel.
 func (p *plane) exit(i *instance) {
-	p.tell(func() {
+	p.tell(func(h *hub) {
 		if i.phase != gone {
-			p.hub.finish(i, "remote-exit")
+			h.finish(i, "remote-exit")
 		}
 	})
 }
@@ -92,5 +68,5 @@ func (p *plane) exit(i *instance) {
 // occ answers a question in the data channel.
 func (p *plane) occ(i *instance, msg []byte) {
 	question := append([]byte(nil), msg...)
-	p.tell(func() { p.hub.answerOCC(i, question, time.Now()) })
+	p.tell(func(h *hub) { h.answerOCC(i, question, time.Now()) })
 }

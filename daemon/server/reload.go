@@ -139,7 +139,7 @@ func (s *Server) Apply(o *config.Options, env *hooks.Env) ([]mgmt.Reloaded, erro
 // adopt makes set the one in force.
 func (h *hub) adopt(set *setup) ([]mgmt.Reloaded, error) {
 	old := h.set
-	set.wrap = h.boot.wrap // the doorkeepers have it too
+	set.wrap, set.listensV6 = h.boot.wrap, h.boot.listensV6 // the doorkeepers have them too
 	if set.AuthGenToken && set.token == nil {
 		if set.token = old.token; set.token == nil {
 			var err error
@@ -216,10 +216,10 @@ func crlFile(o *config.Options) config.Source {
 }
 
 // exitNotify is explicit-exit-notify as it is in force.
-func (s *Server) exitNotify() int { return s.opts.Load().Connections[0].ExplicitExitNotify }
+func (b *base) exitNotify() int { return b.opts.Load().Connections[0].ExplicitExitNotify }
 
 // baseEnv is what scripts see of the configuration.
-func (s *Server) baseEnv() *hooks.Env { return s.env.Load() }
+func (b *base) baseEnv() *hooks.Env { return b.env.Load() }
 
 // pinTimers gives a client the timers it is told: a reload that changes keepalive is for newcomers, whose pings follow it.
 func pinTimers(cc *config.ClientConfig, set *setup) {

@@ -49,10 +49,9 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 	}
 	o := new(config.Options)
 	o.HandWindow = time.Minute
-	s := &Server{deps: Deps{Log: logging.Discard()}, total: new(engine.Totals)}
-	s.opts.Store(o)
-	h := &hub{Server: s, set: &setup{Options: o}, table: newTable(1), instances: make(map[uint64]*instance), limiter: newLimiter()}
-	h.woken.poke = make(chan struct{}, 1)
+	b := &base{deps: Deps{Log: logging.Discard()}, total: new(engine.Totals)}
+	b.opts.Store(o)
+	h := &hub{aside: &aside{base: b, inbox: newInbox(), limiter: newLimiter()}, set: &setup{Options: o}, table: newTable(1), instances: make(map[uint64]*instance)}
 
 	now := time.Now()
 	at := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:4000")}
@@ -101,7 +100,7 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 		client.Step(now)
 		events()
 	}}
-	h.plane = &plane{hub: h}
+	h.plane = &plane{aside: h.aside}
 	play := func(server func(pkts [][]byte), done func() bool) {
 		t.Helper()
 		for end := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {

@@ -70,17 +70,11 @@ type Deps struct {
 
 // Server is the engine. It implements engine.Engine and the management port's ServerController.
 type Server struct {
-	deps    Deps
-	port    Port
-	scripts *hooks.Runner
-	total   *engine.Totals
-	opts    atomic.Pointer[config.Options]
-	env     atomic.Pointer[hooks.Env] // the base of what scripts see
-	live    atomic.Pointer[hub]       // nil while no clients are served
-	slots   chan struct{}             // hooks that may run at once
-	carried carried                   // over SIGUSR1
-	kept    material.Files            // persist-key, for reloads
-	applied atomic.Pointer[applied]   // the newest reload
+	base
+	live    atomic.Pointer[inbox]   // nil while no clients are served
+	carried carried                 // over SIGUSR1
+	kept    material.Files          // persist-key, for reloads
+	applied atomic.Pointer[applied] // the newest reload
 }
 
 // New prepares a server. Nothing is opened before Run.
@@ -89,7 +83,7 @@ func New(d Deps) *Server {
 	if d.HooksAtOnce > 0 {
 		atOnce = d.HooksAtOnce
 	}
-	s := &Server{deps: d, port: d.Port, scripts: d.Hooks, total: d.Totals, slots: make(chan struct{}, atOnce)}
+	s := &Server{base: base{deps: d, port: d.Port, scripts: d.Hooks, total: d.Totals, slots: make(chan struct{}, atOnce)}}
 	s.opts.Store(d.Options)
 	s.env.Store(d.Env)
 	return s
@@ -193,7 +187,12 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 	if err != nil {
 		return fatal(err)
 	}
-	socks, err := s.listen(set)
+	local, err := localAddress(set)
+	if err != nil {
+		return fatal(err)
+	}
+	set = set.at(local)
+	socks, err := s.listen(set, local)
 	if err != nil {
 		return fatal(err)
 	}
@@ -208,7 +207,7 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 		}
 	}
 	v4, v6 := tn.Addresses()
-	s.live.Store(h) // who hears of CONNECTED may ask at once; work takes it back
+	s.live.Store(h.inbox) // who hears of CONNECTED may ask at once; work takes it back
 	s.logLine("", 1, "I", "Initialization Sequence Completed")
 	s.port.State(mgmt.State{Name: mgmt.StateConnected, Detail: mgmt.DetailSuccess, TunIPv4: v4, TunIPv6: v6})
 	return s.work(ctx, h, socks, &tn.planes)
@@ -216,15 +215,14 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 
 // newHub makes the control plane of an instance.
 func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
+	a := &aside{base: &s.base, inbox: newInbox(), boot: set, limiter: newLimiter()}
 	h := &hub{
-		Server: s, set: set, boot: set, proto: ctrlwrap.NewPrototype(set.wrap), occ: set.occ(), instances: make(map[uint64]*instance), verifying: make(map[transport.Peer]bool), turns: make(turns),
+		aside: a, carried: &s.carried, set: set, proto: ctrlwrap.NewPrototype(set.wrap), occ: set.occ(), instances: make(map[uint64]*instance), verifying: make(map[transport.Peer]bool), turns: make(turns),
 		byName: make(map[string]map[*instance]struct{}), table: newTable(set.MaxClients), routes: new(forward.Table[*instance]),
-		stations: new(forward.Stations[*instance]), packets: make(chan controlPacket, packetQueue),
-		arrive: make(chan newcomer, packetQueue), calls: make(chan func(), callQueue), gone: make(chan struct{}),
-		limiter: newLimiter(), answers: ratelimit.New(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
+		stations: new(forward.Stations[*instance]), streams: new(streams),
+		answers: ratelimit.New(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
 	}
-	h.woken.poke = make(chan struct{}, 1)
-	h.hooksCtx, h.stopHooks = context.WithCancel(context.Background())
+	a.hooksCtx, h.stopHooks = context.WithCancel(context.Background())
 	var err error
 	if h.cookies, err = cookie.New(rand.Reader, set.HandWindow); err != nil {
 		return nil, err
@@ -238,7 +236,7 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	}
 	h.plane = &plane{
 		dev: dev, tap: set.tap(), clientToClient: set.ClientToClient, passTOS: set.PassTOS && !set.tap() && set.prof.Proto.IsUDP(), maxPacket: max(set.prof.TunMTU+64, 2048), vlans: newVLANs(set.Options),
-		table: h.table, routes: h.routes, stations: h.stations, total: s.total, hub: h,
+		table: h.table, routes: h.routes, stations: h.stations, total: s.total, aside: a,
 	}
 	if set.MultihomeSameInterface {
 		h.logLine("", 1, "W", "WARNING: the flag same-interface of --multihome is ignored: routes decide on the interface of replies")
@@ -269,11 +267,7 @@ func (s *sockets) close() {
 }
 
 // listen binds the server's port.
-func (s *Server) listen(set *setup) (*sockets, error) {
-	local, err := localAddress(set)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) listen(set *setup, local netip.AddrPort) (*sockets, error) {
 	cfg := transport.ListenConfig{
 		Local: local, Multihome: set.Multihome,
 		Socket: transport.Socket{
@@ -297,9 +291,9 @@ func (s *Server) listen(set *setup) (*sockets, error) {
 	case "yes":
 		cfg.MTUDisc = transport.MTUDiscYes
 	}
-	set.listensV6 = listensOnV6(set, local)
 	s.announceSocket(set)
 	socks := &sockets{}
+	var err error
 	if set.prof.Proto.IsTCP() {
 		if socks.tcp, err = transport.ListenTCP(cfg); err != nil {
 			return nil, err

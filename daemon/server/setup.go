@@ -94,6 +94,13 @@ func (s *setup) loadWrap() error {
 	return nil
 }
 
+// at is the setup of a server that listens at local.
+func (s *setup) at(local netip.AddrPort) *setup {
+	c := *s
+	c.listensV6 = listensOnV6(s, local)
+	return &c
+}
+
 // tap reports whether clients send Ethernet frames.
 func (s *setup) tap() bool { return s.DevType == config.DevTap }
 

@@ -23,15 +23,15 @@ func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
 		op = "update"
 	}
 	set, env, cn, prefix := h.set, h.env(i), undef(i.commonName), i.prefix()
-	h.inTurn(stationTurns(at), hookDeadline, func(ctx context.Context) func() {
+	h.inTurn(stationTurns(at), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, at.String(), cn}, Env: env}
-		err := h.script(ctx, call)
+		err := a.script(ctx, call)
 		if err == nil {
 			return nil
 		}
-		h.logLine(prefix, 1, "W", "%v", err)
-		h.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", at, prefix)
-		return func() { h.stations.Forget(func(s *station) bool { return s.Addr == at && s.Client == i }) }
+		a.logLine(prefix, 1, "W", "%v", err)
+		a.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", at, prefix)
+		return func(h *hub) { h.stations.Forget(func(s *station) bool { return s.Addr == at && s.Client == i }) }
 	})
 }
 
@@ -42,8 +42,8 @@ func (h *hub) forgetStations(gone []*station) {
 	}
 	for _, s := range gone {
 		set, env := h.set, h.env(s.Client)
-		h.inTurn(stationTurns(s.Addr), hookDeadline, func(ctx context.Context) func() {
-			h.deleteAddress(ctx, set, env, s.Addr.String())
+		h.inTurn(stationTurns(s.Addr), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+			a.deleteAddress(ctx, set, env, s.Addr.String())
 			return nil
 		})
 	}

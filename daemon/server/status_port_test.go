@@ -34,9 +34,9 @@ func (c portController) Server() server.ServerController { return c.s }
 // longest time in nanoseconds that the hub was busy with one call.
 func crowdedPort(tb testing.TB) (conn net.Conn, r *bufio.Reader, slowest *atomic.Int64) {
 	tb.Helper()
-	s := &Server{deps: Deps{Title: "OpenVPN 2.6.14 test"}}
+	s := &Server{base: base{deps: Deps{Title: "OpenVPN 2.6.14 test"}}}
 	s.opts.Store(&config.Options{})
-	h := &hub{Server: s, instances: make(map[uint64]*instance), calls: make(chan func(), callQueue), gone: make(chan struct{})}
+	h := &hub{aside: &aside{base: &s.base, inbox: newInbox()}, instances: make(map[uint64]*instance)}
 	h.routes, h.stations = new(forward.Table[*instance]), new(forward.Stations[*instance])
 	now := time.Now()
 	for n := range uint64(statusClients) {
@@ -54,14 +54,14 @@ func crowdedPort(tb testing.TB) (conn net.Conn, r *bufio.Reader, slowest *atomic
 			select {
 			case f := <-h.calls:
 				start := time.Now()
-				f()
+				f(h)
 				slowest.Store(max(slowest.Load(), int64(time.Since(start))))
 			case <-h.gone:
 				return
 			}
 		}
 	}()
-	s.live.Store(h)
+	s.live.Store(h.inbox)
 	port := server.New(server.Config{Controller: portController{mgmttest.NewController(), s}, Title: "OpenVPN 2.6.14 test"})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -12,6 +12,9 @@ import (
 // It maps a name to the end of the last hook that concerns it; the hub owns it.
 type turns map[string]chan struct{}
 
+// job is work beside the hub. What it returns, if anything, runs on the hub.
+type job func(ctx context.Context, a *aside) func(h *hub)
+
 // nameTurn is what connect and disconnect scripts of one client have in common.
 func (h *hub) nameTurn(i *instance) []string {
 	if h.set.DuplicateCN || i.commonName == "" {
@@ -21,13 +24,15 @@ func (h *hub) nameTurn(i *instance) []string {
 }
 
 // beside runs work on a goroutine of its own and what it returns on the hub. Work gets a context that ends after limit,
-// with the cause hooks.ErrDeadline, or when the returned function is called because the work is of no use any more.
-func (h *hub) beside(limit time.Duration, work func(ctx context.Context) func()) context.CancelFunc {
+// with the cause hooks.ErrDeadline, or when the returned function is called because the work is of no use any more. It uses
+// what it is handed and nothing of the hub's.
+func (h *hub) beside(limit time.Duration, work job) context.CancelFunc {
 	return h.inTurn(nil, limit, work)
 }
 
 // inTurn is beside for work that waits for all earlier work about the same things.
-func (h *hub) inTurn(about []string, limit time.Duration, work func(ctx context.Context) func()) context.CancelFunc {
+func (h *hub) inTurn(about []string, limit time.Duration, work job) context.CancelFunc {
+	a := h.aside
 	done := make(chan struct{})
 	var before []chan struct{}
 	for _, name := range about {
@@ -44,19 +49,19 @@ func (h *hub) inTurn(about []string, limit time.Duration, work func(ctx context.
 		}
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, hooks.ErrDeadline)
 		defer cancel()
-		f := work(ctx)
+		f := work(ctx, a)
 		close(done)
 		if f == nil && len(about) == 0 {
 			return
 		}
-		h.post(func() {
+		a.post(func(h *hub) {
 			for _, name := range about {
 				if h.turns[name] == done {
 					delete(h.turns, name)
 				}
 			}
 			if f != nil {
-				f()
+				f(h)
 			}
 		})
 	})
@@ -75,14 +80,14 @@ func (h *hub) endHooks() {
 const lastHooks = 5 * time.Second
 
 // script runs a script, at most hooksAtOnce at a time. Waiting for a free place counts against ctx.
-func (h *hub) script(ctx context.Context, c hooks.Call) error {
+func (a *aside) script(ctx context.Context, c hooks.Call) error {
 	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
 	case <-ctx.Done():
 		return &hooks.Error{Tag: c.Tag, Code: -1, Err: context.Cause(ctx)}
 	}
-	r := *h.scripts
-	r.Security = h.opts.Load().ScriptSecurity
+	r := *a.scripts
+	r.Security = a.opts.Load().ScriptSecurity
 	return r.Run(ctx, c)
 }

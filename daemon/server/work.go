@@ -11,6 +11,8 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
@@ -35,11 +37,12 @@ func (s *Server) work(ctx context.Context, h *hub, socks *sockets, planes *sync.
 	for w := range out.workers {
 		planes.Go(func() { out.seal(w) })
 	}
+	door := &entrance{plane: h.plane, cookies: h.cookies, answers: h.answers, streams: h.streams}
 	for _, l := range socks.udp {
-		wg.Go(func() { report(h.inbound(l, false).run()) })
+		wg.Go(func() { report(door.inbound(l, false).run()) })
 	}
 	if socks.tcp != nil {
-		wg.Go(func() { report(h.acceptStreams(ctx, socks.tcp, &wg)) })
+		wg.Go(func() { report(door.acceptStreams(ctx, socks.tcp, &wg)) })
 	}
 	hubDone := make(chan struct{})
 	wg.Go(func() {
@@ -95,7 +98,7 @@ func (s *Server) farewell(ctx context.Context, h *hub) {
 	if s.exitNotify() == 2 {
 		msg = "RESTART,[N]"
 	}
-	h.call(ctx, func() {
+	h.call(ctx, func(h *hub) {
 		now := time.Now()
 		h.leaving = now
 		for _, i := range h.instances {
@@ -110,25 +113,33 @@ func (s *Server) farewell(ctx context.Context, h *hub) {
 	}
 }
 
+// entrance is what the receivers of all links share.
+type entrance struct {
+	*plane
+	cookies *cookie.Jar
+	answers *ratelimit.Bucket // connect-freq-initial
+	streams *streams
+}
+
 // inbound makes the receiver of a link, with a doorkeeper of its own.
-func (h *hub) inbound(l transport.Link, stream bool) *inbound {
+func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
 	d := &doorkeeper{
-		proto: ctrlwrap.NewPrototype(h.boot.wrap), cookies: h.cookies, answers: h.answers, force: h.boot.prof.TLSCryptV2ForceCookie,
-		stream: stream, admit: h.plane.admit, note: h.stranger,
+		proto: ctrlwrap.NewPrototype(e.boot.wrap), cookies: e.cookies, answers: e.answers, force: e.boot.prof.TLSCryptV2ForceCookie,
+		stream: stream, admit: e.admit, note: e.stranger,
 	}
-	return &inbound{plane: h.plane, link: l, strange: d.strange}
+	return &inbound{plane: e.plane, link: l, strange: d.strange}
 }
 
 // stranger counts a packet of nobody that did not verify.
-func (h *hub) stranger(from transport.Peer, err error) {
+func (e *entrance) stranger(from transport.Peer, err error) {
 	text := realAddress(from.Addr)
 	switch {
-	case h.boot.wrap.TLSCrypt != nil || h.boot.wrap.WrapKey != nil:
-		h.limitedLog(text, 1, "", "tls-crypt unwrap error: %v", err)
-		h.limitedLog(text, 1, "", "TLS Error: tls-crypt unwrapping failed from %s", h.set.fullAddress(from))
-	case h.boot.wrap.TLSAuthKey != nil:
-		h.limitedLog(text, 1, "", "Authenticate/Decrypt packet error: packet HMAC authentication failed")
-		h.limitedLog(text, 1, "", "TLS Error: incoming packet authentication failed from %s", h.set.fullAddress(from))
+	case e.boot.wrap.TLSCrypt != nil || e.boot.wrap.WrapKey != nil:
+		e.limitedLog(text, 1, "", "tls-crypt unwrap error: %v", err)
+		e.limitedLog(text, 1, "", "TLS Error: tls-crypt unwrapping failed from %s", e.boot.fullAddress(from))
+	case e.boot.wrap.TLSAuthKey != nil:
+		e.limitedLog(text, 1, "", "Authenticate/Decrypt packet error: packet HMAC authentication failed")
+		e.limitedLog(text, 1, "", "TLS Error: incoming packet authentication failed from %s", e.boot.fullAddress(from))
 	}
 }
 
@@ -136,11 +147,11 @@ func (h *hub) stranger(from transport.Peer, err error) {
 const streamGreeting = 60 * time.Second
 
 // acceptStreams takes TCP connections and gives each a receiver.
-func (h *hub) acceptStreams(ctx context.Context, ln *transport.Listener, wg *sync.WaitGroup) error {
-	other := newShare(h.boot, func(verb int, flag, format string, args ...any) { h.limitedLog("", verb, flag, format, args...) })
+func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg *sync.WaitGroup) error {
+	other := newShare(e.boot, func(verb int, flag, format string, args ...any) { e.limitedLog("", verb, flag, format, args...) })
 	if other != nil {
-		h.logLine("", 1, "I", "PORT SHARE PROXY: proxy starting")
-		defer h.logLine("", 1, "I", "PORT SHARE PROXY: proxy exiting")
+		e.logLine("", 1, "I", "PORT SHARE PROXY: proxy starting")
+		defer e.logLine("", 1, "I", "PORT SHARE PROXY: proxy exiting")
 	}
 	for {
 		l, err := ln.Accept()
@@ -148,38 +159,38 @@ func (h *hub) acceptStreams(ctx context.Context, ln *transport.Listener, wg *syn
 			if errors.Is(err, net.ErrClosed) {
 				return nil
 			}
-			h.limitedLog("", 1, "N", "accept: %v", err)
+			e.limitedLog("", 1, "N", "accept: %v", err)
 			select {
 			case <-time.After(100 * time.Millisecond): // out of descriptors, most likely
-			case <-h.gone:
+			case <-e.gone:
 				return nil
 			}
 			continue
 		}
-		if !h.streams.room(2*h.boot.MaxClients + spareStreams) {
-			h.limitedLog("", 1, "", "TCP connection from %s refused: there are too many", h.set.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
+		if !e.streams.room(2*e.boot.MaxClients + spareStreams) {
+			e.limitedLog("", 1, "", "TCP connection from %s refused: there are too many", e.boot.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
 			_ = l.Close()
 			continue
 		}
-		h.logLine("", 1, "I", "TCP connection established with %s", h.set.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
-		h.streams.add(l)
+		e.logLine("", 1, "I", "TCP connection established with %s", e.boot.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
+		e.streams.add(l)
 		wg.Go(func() {
-			defer h.streams.remove(l)
+			defer e.streams.remove(l)
 			defer l.Close()
 			_ = l.SetReadDeadline(time.Now().Add(streamGreeting)) // until there is an instance
 			if other != nil && other.redirected(ctx, l) {
 				return
 			}
-			err := h.inbound(l, true).run()
-			h.streamEnded(l, err)
+			err := e.inbound(l, true).run()
+			e.streamEnded(l, err)
 		})
 	}
 }
 
 // streamEnded removes the client of a connection that is gone.
-func (h *hub) streamEnded(l transport.Link, err error) {
+func (e *entrance) streamEnded(l transport.Link, err error) {
 	peer := transport.Peer{Addr: l.RemoteAddr()}
-	h.post(func() {
+	e.post(func(h *hub) {
 		i := h.table.byPeer(peer)
 		if i == nil || i.link != l || i.phase == gone {
 			return

@@ -1,0 +1,131 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+)
+
+// base is what every goroutine of a server may use: each field is fixed when the server is made, or made for concurrent
+// use.
+type base struct {
+	deps    Deps
+	port    Port
+	scripts *hooks.Runner
+	total   *engine.Totals
+	opts    atomic.Pointer[config.Options]
+	env     atomic.Pointer[hooks.Env] // the base of what scripts see
+	slots   chan struct{}             // hooks that may run at once
+}
+
+// aside is all that goroutines beside the hub have of it: receivers, the device's reader, TLS handshakes, hooks. Nothing in
+// it changes while they run. The hub's own state cannot be reached from here but by a function that the inbox runs on the
+// hub.
+type aside struct {
+	*base
+	*inbox
+	boot     *setup // of the start: what a reload cannot change
+	limiter  *limiter
+	working  context.Context // ended before the sessions are: verdicts about certificates do not matter then
+	hooksCtx context.Context // of all other hooks
+}
+
+// inbox is how other goroutines reach the hub.
+type inbox struct {
+	packets chan controlPacket
+	arrive  chan newcomer
+	calls   chan func(*hub)
+	gone    chan struct{} // closed when the hub does not work any more
+	woken   struct {
+		sync.Mutex
+		list []*instance // sessions whose handshake got somewhere
+		poke chan struct{}
+	}
+}
+
+// Queues of the hub. What does not fit is dropped: peers repeat control packets.
+const (
+	packetQueue = 4096
+	callQueue   = 1024
+)
+
+func newInbox() *inbox {
+	in := &inbox{
+		packets: make(chan controlPacket, packetQueue), arrive: make(chan newcomer, packetQueue), calls: make(chan func(*hub), callQueue),
+		gone: make(chan struct{}),
+	}
+	in.woken.poke = make(chan struct{}, 1)
+	return in
+}
+
+// call runs f on the hub and waits until it has, or until ctx ends or the hub is gone; it reports whether f ran.
+func (in *inbox) call(ctx context.Context, f func(*hub)) bool {
+	done := make(chan struct{})
+	select {
+	case in.calls <- func(h *hub) { f(h); close(done) }:
+	case <-ctx.Done():
+		return false
+	case <-in.gone:
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-in.gone:
+		return false
+	}
+}
+
+// post has the hub run f soon. It is for goroutines that work for the hub, such as hooks.
+func (in *inbox) post(f func(*hub)) {
+	select {
+	case in.calls <- f:
+	case <-in.gone:
+	}
+}
+
+// tell has the hub run f if it has room; the data plane never waits for it.
+func (in *inbox) tell(f func(*hub)) {
+	select {
+	case in.calls <- f:
+	default:
+	}
+}
+
+// toHub passes a control packet on, or drops it when the hub has enough.
+func (in *inbox) toHub(c controlPacket) {
+	select {
+	case in.packets <- c:
+	default:
+	}
+}
+
+// admit passes a newcomer on, or drops it.
+func (in *inbox) admit(n newcomer) {
+	select {
+	case in.arrive <- n:
+	default:
+	}
+}
+
+// waker is what a session of i calls when TLS got somewhere. It may be called from any goroutine.
+func (in *inbox) waker(i *instance) func() {
+	return func() {
+		if !i.awake.CompareAndSwap(false, true) {
+			return
+		}
+		in.woken.Lock()
+		in.woken.list = append(in.woken.list, i)
+		in.woken.Unlock()
+		select {
+		case in.woken.poke <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,368 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/tls"
+	"github.com/moongate-vpn/moongate/daemon/wire"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// rig is a whole server in this process, on loopback, without a device: for what its clients see and cost.
+type rig struct {
+	t      *testing.T
+	dir    string
+	args   []string
+	server *Server
+	sig    *engine.Signals
+	port   *portLog
+	log    *lockedBuffer
+	addr   string // host:port
+	tcp    bool
+	cert   tls.Certificate
+	done   chan struct{}
+}
+
+// newRig starts a server on a free port.
+func newRig(t *testing.T, proto string, extra ...string) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir(), sig: engine.NewSignals(), port: new(portLog), log: new(lockedBuffer), tcp: strings.HasPrefix(proto, "tcp"), done: make(chan struct{})}
+	ca, err := pki.NewCA("CA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spec := range map[string]pki.Spec{"server": {Name: "server", Server: true}, "client": {Name: "client1"}} {
+		leaf, err := ca.Issue(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pki.WriteFiles(r.dir, map[string][]byte{"ca.crt": ca.PEM, name + ".crt": leaf.CertPEM, name + ".key": leaf.KeyPEM}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.cert, err = tls.LoadX509KeyPair(r.file("client.crt"), r.file("client.key")); err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t, r.tcp)
+	r.addr = fmt.Sprintf("127.0.0.1:%d", port)
+	r.args = append([]string{
+		"--mode", "server", "--tls-server", "--dev", "null", "--dev-type", "tun", "--topology", "subnet", "--server", "10.8.0.0", "255.255.255.0",
+		"--ifconfig-noexec", "--route-noexec", "--local", "127.0.0.1", "--port", fmt.Sprint(port), "--proto", proto, "--dh", "none", "--verb", "4",
+		"--ca", r.file("ca.crt"), "--cert", r.file("server.crt"), "--key", r.file("server.key"), "--hand-window", "4", "--duplicate-cn",
+	}, extra...)
+	o := r.options()
+	lg := logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb})
+	r.server = New(Deps{
+		Options: o, Log: lg, Port: r.port, Signals: r.sig, Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log},
+		Env: hooks.NewEnv(), Totals: new(engine.Totals),
+	})
+	go func() {
+		defer close(r.done)
+		r.server.Run(context.Background())
+	}()
+	t.Cleanup(r.stop)
+	r.await("the server serves", r.server.Serving)
+	return r
+}
+
+func freePort(t *testing.T, tcp bool) int {
+	t.Helper()
+	if tcp {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Addr().(*net.TCPAddr).Port
+	}
+	l, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.LocalAddr().(*net.UDPAddr).Port
+}
+
+func (r *rig) file(name string) string { return filepath.Join(r.dir, name) }
+
+// script writes an executable shell script.
+func (r *rig) script(name, body string) string {
+	r.t.Helper()
+	if err := os.WriteFile(r.file(name), []byte("#!/bin/sh\nPATH=/usr/bin:/bin\n"+body+"\n"), 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	return r.file(name)
+}
+
+// options parses the rig's command line, with more at its end.
+func (r *rig) options(extra ...string) *config.Options {
+	r.t.Helper()
+	o, err := config.Parse(append(append([]string(nil), r.args...), extra...), config.Env{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return o
+}
+
+// stop ends the server and waits for it.
+func (r *rig) stop() {
+	r.sig.Raise(engine.Stop{Signal: engine.INT})
+	select {
+	case <-r.done:
+	case <-time.After(20 * time.Second):
+		r.t.Error("the server does not end")
+	}
+	if r.t.Failed() {
+		text := r.log.String()
+		r.t.Logf("the server's log:\n%s", text[max(0, len(text)-8000):])
+	}
+}
+
+func (r *rig) await(what string, ok func() bool) {
+	r.t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// onHub runs f on the server's hub.
+func (r *rig) onHub(f func(h *hub)) {
+	r.t.Helper()
+	if !r.server.do(f) {
+		r.t.Fatal("the hub does not answer")
+	}
+}
+
+// lockedBuffer is a buffer for several writers.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// portLog counts what the management port is told.
+type portLog struct {
+	mu   sync.Mutex
+	seen map[string]int
+	last server.ClientEvent
+}
+
+func (p *portLog) note(kind string, e server.ClientEvent) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seen == nil {
+		p.seen = make(map[string]int)
+	}
+	p.seen[kind]++
+	p.last = e
+}
+
+func (p *portLog) count(kind string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen[kind]
+}
+
+func (p *portLog) State(mgmt.State)                                   {}
+func (p *portLog) Notify(kind, _ string)                              { p.note("notify", server.ClientEvent{}) }
+func (p *portLog) UpDown(bool, []string)                              {}
+func (p *portLog) ClientConnect(e server.ClientEvent)                 { p.note("connect", e) }
+func (p *portLog) ClientReauth(e server.ClientEvent)                  { p.note("reauth", e) }
+func (p *portLog) ClientEstablished(e server.ClientEvent)             { p.note("established", e) }
+func (p *portLog) ClientDisconnect(e server.ClientEvent)              { p.note("disconnect", e) }
+func (p *portLog) ClientCRResponse(e server.ClientEvent, text string) { p.note("cr-response", e) }
+func (p *portLog) ClientAddress(uint64, netip.Prefix, bool)           {}
+
+// caller is a client that says what a test wants it to say.
+type caller struct {
+	conn       net.Conn
+	tcp        bool
+	in         []byte // of a stream, not yet a packet
+	session    *control.Session
+	user, pass string
+	texts      []string
+	failed     error
+	active     map[uint8]bool
+}
+
+// dial makes a client of the rig, from a local address or any.
+func (r *rig) dial(local string, wrap ctrlwrap.Wrapper) (*caller, error) {
+	network := "udp4"
+	if r.tcp {
+		network = "tcp4"
+	}
+	d := net.Dialer{Timeout: 5 * time.Second}
+	if local != "" {
+		a := net.ParseIP(local)
+		d.LocalAddr = &net.UDPAddr{IP: a}
+		if r.tcp {
+			d.LocalAddr = &net.TCPAddr{IP: a}
+		}
+	}
+	conn, err := d.Dial(network, r.addr)
+	if err != nil {
+		return nil, err
+	}
+	c := &caller{conn: conn, tcp: r.tcp}
+	if err := c.begin(r.cert, wrap, 0); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// begin starts a session on the connection.
+func (c *caller) begin(cert tls.Certificate, wrap ctrlwrap.Wrapper, reset wire.Opcode) (err error) {
+	c.active, c.texts, c.failed = make(map[uint8]bool), nil, nil
+	c.session, err = control.New(control.Config{
+		Role: keys.Client, TLS: &tls.Config{Certificates: []tls.Certificate{cert}, InsecureSkipVerify: true}, Wrap: wrap, ResetOp: reset,
+		LocalOptions: "V4", PeerInfo: "IV_VER=2.6.14\nIV_NCP=2\nIV_CIPHERS=AES-256-GCM\nIV_PROTO=478\n", HandWindow: time.Minute,
+	}, time.Now())
+	return err
+}
+
+func (c *caller) close() {
+	c.session.Close()
+	c.conn.Close()
+}
+
+// play runs the client until done, or for a while; it reports which.
+func (c *caller) play(limit time.Duration, done func() bool) bool {
+	for end := time.Now().Add(limit); time.Now().Before(end); {
+		c.step()
+		if done() {
+			return true
+		}
+		pkt, err := c.read(5 * time.Millisecond)
+		var timeout net.Error
+		switch {
+		case pkt != nil:
+			if op, _, err := wire.ParseHeader(pkt); err == nil && op.IsControl() {
+				_ = c.session.Input(pkt, time.Now())
+			}
+		case errors.As(err, &timeout) && timeout.Timeout():
+		case c.tcp:
+			c.failed = err
+			return done()
+		default: // refused, for the moment
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	return done()
+}
+
+// up runs the client until it is connected or refused, and reports the former.
+func (c *caller) up(limit time.Duration) bool {
+	c.play(limit, func() bool { return c.told("PUSH_REPLY") || c.told("AUTH_FAILED") || c.failed != nil })
+	return c.told("PUSH_REPLY")
+}
+
+func (c *caller) step() {
+	c.session.Step(time.Now())
+	for {
+		e, ok := c.session.Event()
+		if !ok {
+			break
+		}
+		switch e := e.(type) {
+		case control.NeedCredentials:
+			_ = c.session.SetCredentials(c.user, c.pass)
+		case control.Active:
+			c.active[e.KeyID] = true
+			_, _ = c.session.KeyBlock(e.KeyID, true)
+		case control.Text:
+			c.texts = append(c.texts, e.Text)
+		case control.Failed:
+			c.failed = e.Err
+		}
+	}
+	for _, b := range c.session.Output() {
+		c.write(b)
+	}
+}
+
+func (c *caller) write(b []byte) {
+	if c.tcp {
+		b = append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
+	}
+	_, _ = c.conn.Write(b)
+}
+
+// read returns the next packet, or an error when none comes in time.
+func (c *caller) read(limit time.Duration) ([]byte, error) {
+	buf := make([]byte, 4096)
+	_ = c.conn.SetReadDeadline(time.Now().Add(limit))
+	for {
+		if c.tcp && len(c.in) >= 2 {
+			if n := 2 + int(binary.BigEndian.Uint16(c.in)); len(c.in) >= n {
+				pkt := c.in[2:n]
+				c.in = c.in[n:]
+				return pkt, nil
+			}
+		}
+		n, err := c.conn.Read(buf)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, io.EOF
+		}
+		if !c.tcp {
+			return buf[:n], nil
+		}
+		c.in = append(c.in, buf[:n]...)
+	}
+}
+
+func (c *caller) told(prefix string) bool {
+	for _, t := range c.texts {
+		if strings.HasPrefix(t, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
