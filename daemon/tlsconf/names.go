@@ -8,55 +8,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
-// openssl maps OpenSSL's names of TLS 1.2 suites to the library's ids. IANA names come from the library.
-var openssl = map[string]uint16{
-	"ECDHE-ECDSA-AES256-GCM-SHA384": tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-	"ECDHE-RSA-AES256-GCM-SHA384":   tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-	"ECDHE-ECDSA-CHACHA20-POLY1305": tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-	"ECDHE-RSA-CHACHA20-POLY1305":   tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-	"ECDHE-ECDSA-AES128-GCM-SHA256": tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-	"ECDHE-RSA-AES128-GCM-SHA256":   tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-	"ECDHE-ECDSA-AES128-SHA256":     tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
-	"ECDHE-RSA-AES128-SHA256":       tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
-	"ECDHE-ECDSA-AES256-SHA":        tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
-	"ECDHE-RSA-AES256-SHA":          tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
-	"ECDHE-ECDSA-AES128-SHA":        tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
-	"ECDHE-RSA-AES128-SHA":          tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
-	"AES256-GCM-SHA384":             tls.TLS_RSA_WITH_AES_256_GCM_SHA384,
-	"AES128-GCM-SHA256":             tls.TLS_RSA_WITH_AES_128_GCM_SHA256,
-	"AES128-SHA256":                 tls.TLS_RSA_WITH_AES_128_CBC_SHA256,
-	"AES256-SHA":                    tls.TLS_RSA_WITH_AES_256_CBC_SHA,
-	"AES128-SHA":                    tls.TLS_RSA_WITH_AES_128_CBC_SHA,
-}
-
-// suites13 are the suites of TLS 1.3, which only tls-ciphersuites speaks of.
-var suites13 = []uint16{tls.TLS_AES_256_GCM_SHA384, tls.TLS_CHACHA20_POLY1305_SHA256, tls.TLS_AES_128_GCM_SHA256}
-
-// SuiteID returns the library's id of a suite under its IANA name (with underscores, or with dashes as
-// OpenVPN writes it) or OpenSSL's name.
-func SuiteID(name string) (uint16, bool) {
-	if id, ok := openssl[name]; ok {
-		return id, true
-	}
-	iana := strings.ReplaceAll(name, "-", "_")
-	for _, s := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
-		if s.Name == iana || strings.TrimSuffix(s.Name, "_SHA256") == iana && strings.HasSuffix(iana, "POLY1305") {
-			return s.ID, true
-		}
-	}
-	return 0, false
-}
-
-// SuiteName returns OpenSSL's name of a suite, which is what stock logs.
-func SuiteName(id uint16) string {
-	for name, have := range openssl {
-		if have == id {
-			return name
-		}
-	}
-	return tls.CipherSuiteName(id)
-}
-
 // groups maps the names OpenSSL and Go users write to the library's groups.
 var groups = map[string]tls.CurveID{
 	"x25519":             tls.X25519,
@@ -136,20 +87,18 @@ func (c *Config) versions(o *Options) error {
 // long as one is left, which is OpenSSL's way with its lists.
 func (c *Config) suites(o *Options) error {
 	if o.Ciphers != "" {
-		ids := c.cipherList(o.Ciphers)
-		if len(ids) == 0 {
-			return lineError("Failed to set restricted TLS cipher list: " + o.Ciphers)
+		if err := c.ciphers(o.Ciphers); err != nil {
+			return err
 		}
-		c.base.CipherSuites = ids
 	}
 	if o.CipherSuites != "" {
 		for name := range strings.SplitSeq(o.CipherSuites, ":") {
-			id, ok := SuiteID(name)
-			if !ok || !slices.Contains(suites13, id) {
+			at := slices.IndexFunc(suites13, func(id uint16) bool { return tls.CipherSuiteName(id) == strings.ReplaceAll(name, "-", "_") })
+			if at < 0 {
 				c.note("Note: the TLS library does not have the suite %s of tls-ciphersuites", name)
 				continue
 			}
-			if !slices.Contains(c.base.CipherSuitesTLS13, id) {
+			if id := suites13[at]; !slices.Contains(c.base.CipherSuitesTLS13, id) {
 				c.base.CipherSuitesTLS13 = append(c.base.CipherSuitesTLS13, id)
 			}
 		}
@@ -181,36 +130,4 @@ func (c *Config) suites(o *Options) error {
 		}
 	}
 	return nil
-}
-
-// cipherList reads a list in OpenSSL's cipher string form as far as single suites go: names, names taken
-// away with "!" or "-", and the words for "what the library thinks good".
-func (c *Config) cipherList(list string) []uint16 {
-	var ids []uint16
-	for name := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ':' || r == ',' || r == ' ' }) {
-		if bare := strings.TrimLeft(name, "!-"); bare != name {
-			if id, ok := SuiteID(bare); ok {
-				ids = slices.DeleteFunc(ids, func(have uint16) bool { return have == id })
-			}
-			continue
-		}
-		switch name {
-		case "DEFAULT", "HIGH", "ALL", "ECDHE", "EECDH", "kEECDH", "ECDHE+AESGCM", "EECDH+AESGCM":
-			for _, s := range tls.CipherSuites() {
-				if slices.Contains(s.SupportedVersions, tls.VersionTLS12) {
-					ids = append(ids, s.ID)
-				}
-			}
-			continue
-		}
-		id, ok := SuiteID(name)
-		if !ok {
-			if !strings.HasPrefix(name, "@") {
-				c.note("No valid translation found for TLS cipher '%s'", name)
-			}
-			continue
-		}
-		ids = append(ids, id)
-	}
-	return ids
 }
