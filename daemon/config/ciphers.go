@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -28,6 +29,13 @@ func canonicalCipher(name string) (string, bool) {
 	return name, false
 }
 
+// cipherName matches the names of ciphers that some version of OpenVPN has had. Not all of them are here: a name in cipher need not
+// be used, as long as peers agree on another.
+var cipherName = regexp.MustCompile(`(?i)^(none|chacha20-poly1305|id-aes(128|192|256)-gcm|(aes|aria|camellia)(128|192|256)|` +
+	`((aes|aria|camellia)-(128|192|256)|sm4|seed|idea|bf|cast5|rc2|rc2-40|rc2-64|des|des-ede|des-ede3|desx)-(cbc|cfb|cfb1|cfb8|ofb|gcm))$`)
+
+func isCipher(name string) bool { return cipherName.MatchString(name) }
+
 // ciphers applies the rules of cipher, data-ciphers and data-ciphers-fallback.
 func (p *parser) ciphers() error {
 	o := p.o
@@ -45,6 +53,11 @@ func (p *parser) ciphers() error {
 	}
 	if c, ok := canonicalCipher(o.DataCiphersFallback); ok {
 		o.DataCiphersFallback = c
+	}
+	if fallback := o.DataCiphersFallback; o.Cipher != "" && !isCipher(o.Cipher) {
+		return fatalf("Cipher %s not supported", o.Cipher)
+	} else if o.Cipher == "" && fallback != "" && !isCipher(fallback) {
+		return fatalf("Cipher %s not supported", fallback)
 	}
 	old := o.CompatMode != Version{}
 	if old && o.CompatMode.before(2, 4, 0) {

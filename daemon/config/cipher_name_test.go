@@ -1,0 +1,16 @@
+package config
+
+import "testing"
+
+// Names that stock 2.6.14 refuses in cipher, and old ones that configurations still have.
+func TestCipherNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"FOO": false, "AES-999-GCM": false, "AES-256-CCM": false, "AES-256-CTR": false, "": false, "AES-256-GCM-": false, "XAES-256-GCM": false,
+		"aes-256-gcm": true, "AES256": true, "id-aes256-GCM": true, "none": true, "CHACHA20-POLY1305": true,
+		"CAMELLIA-256-CBC": true, "ARIA-128-CFB1": true, "DES-EDE3-CBC": true, "BF-CBC": true, "SM4-OFB": true,
+	} {
+		if got := isCipher(name); got != want {
+			t.Errorf("cipher %q is known: %v, want %v", name, got, want)
+		}
+	}
+}
