@@ -4,15 +4,17 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/certs"
 	"github.com/moongate-vpn/moongate/daemon/tls"
-	"github.com/youmark/pkcs8"
-	"software.sslmate.com/src/go-pkcs12"
 )
 
 // ErrPassphrase means that the private key or the bundle did not open: a wrong passphrase, or none when one
@@ -76,16 +78,13 @@ func readPair(o *Options, v *verifier) (*tls.Certificate, error) {
 // readBundle opens a PKCS#12 bundle. Its further certificates are trusted when there is no CA option, and
 // sent after ours otherwise.
 func readBundle(o *Options, v *verifier) (*tls.Certificate, error) {
-	key, cert, others, err := pkcs12.DecodeChain(o.PKCS12, "")
-	if errors.Is(err, pkcs12.ErrIncorrectPassword) && o.Passphrase != nil {
+	key, cert, others, err := openBundle(o.PKCS12, "")
+	if errors.Is(err, ErrPassphrase) && o.Passphrase != nil {
 		pass, askErr := o.Passphrase()
 		if askErr != nil {
 			return nil, fmt.Errorf("ask for the passphrase: %w", askErr)
 		}
-		key, cert, others, err = pkcs12.DecodeChain(o.PKCS12, pass)
-	}
-	if errors.Is(err, pkcs12.ErrIncorrectPassword) {
-		return nil, fmt.Errorf("pkcs12: %w", ErrPassphrase)
+		key, cert, others, err = openBundle(o.PKCS12, pass)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pkcs12: %w", err)
@@ -127,34 +126,70 @@ func ParseKey(text []byte, passphrase func() (string, error)) (crypto.PrivateKey
 
 func parseKeyBlock(block *pem.Block, passphrase func() (string, error)) (crypto.PrivateKey, error) {
 	der := block.Bytes
-	//lint:ignore SA1019 Broken by design, and still what old key files hold.
-	old := x509.IsEncryptedPEMBlock(block)
-	if old || block.Type == "ENCRYPTED PRIVATE KEY" {
-		if passphrase == nil {
-			return nil, ErrPassphrase
-		}
-		pass, err := passphrase()
-		if err != nil {
-			return nil, fmt.Errorf("ask for the passphrase: %w", err)
-		}
-		if !old {
-			key, err := pkcs8.ParsePKCS8PrivateKey(der, []byte(pass))
-			if err != nil {
-				return nil, fmt.Errorf("%w (%w)", ErrPassphrase, err)
-			}
-			return key, nil
-		}
-		//lint:ignore SA1019 see above
-		if der, err = x509.DecryptPEMBlock(block, []byte(pass)); err != nil {
-			return nil, fmt.Errorf("%w (%w)", ErrPassphrase, err)
-		}
+	open, err := openerFor(block)
+	if err != nil {
+		return nil, err
+	}
+	if open == nil {
+		return parseDER(block.Type, der)
+	}
+	if passphrase == nil {
+		return nil, ErrPassphrase
+	}
+	pass, err := passphrase()
+	if err != nil {
+		return nil, fmt.Errorf("ask for the passphrase: %w", err)
+	}
+	if der, err = open(pass); err != nil {
+		return nil, err
 	}
 	key, err := parseDER(block.Type, der)
-	if err != nil && old {
-		// The old form has no checksum: one wrong passphrase in 256 decrypts to rubbish.
+	if err != nil && !isSequence(der) {
+		// One wrong passphrase in 256 leaves the end in order and opens to rubbish.
 		return nil, fmt.Errorf("%w (%w)", ErrPassphrase, err)
 	}
 	return key, err
+}
+
+// openerFor returns what decrypts a block, nil for one in the clear, or a *FormError.
+func openerFor(block *pem.Block) (func(pass string) ([]byte, error), error) {
+	if block.Type == "ENCRYPTED PRIVATE KEY" {
+		var info struct {
+			Algorithm pkix.AlgorithmIdentifier
+			Data      []byte
+		}
+		if _, err := asn1.Unmarshal(block.Bytes, &info); err != nil {
+			return nil, err
+		}
+		open, err := openerOf(info.Algorithm)
+		if err != nil {
+			return nil, err
+		}
+		return func(pass string) ([]byte, error) { return open(info.Data, pass) }, nil
+	}
+	//lint:ignore SA1019 Broken by design, and still what old key files hold.
+	if !x509.IsEncryptedPEMBlock(block) {
+		return nil, nil
+	}
+	name, _, _ := strings.Cut(block.Headers["DEK-Info"], ",")
+	if !slices.Contains([]string{"DES-CBC", "DES-EDE3-CBC", "AES-128-CBC", "AES-192-CBC", "AES-256-CBC"}, name) {
+		return nil, &FormError{name}
+	}
+	return func(pass string) ([]byte, error) {
+		//lint:ignore SA1019 see above
+		der, err := x509.DecryptPEMBlock(block, []byte(pass))
+		if errors.Is(err, x509.IncorrectPasswordError) {
+			err = ErrPassphrase
+		}
+		return der, err
+	}, nil
+}
+
+// isSequence reports whether der is one whole SEQUENCE, as all keys are.
+func isSequence(der []byte) bool {
+	var v asn1.RawValue
+	rest, err := asn1.Unmarshal(der, &v)
+	return err == nil && len(rest) == 0 && v.Tag == asn1.TagSequence
 }
 
 func parseDER(kind string, der []byte) (crypto.PrivateKey, error) {
