@@ -81,8 +81,6 @@ func SuiteName(id uint16) string {
 // not unless named again, and "+" in front, which only changes the order. all is what OpenSSL would make of it, ids what the
 // library has of that: the good ones of each word, or the others where a word means nothing else. The order is the
 // library's. known is false for a list with an unknown command, which OpenSSL refuses.
-//
-// Rule: https://docs.openssl.org/3.0/man1/openssl-ciphers, "CIPHER LIST FORMAT".
 func cipherList(list string) (all, ids []uint16, unknown []string, known bool) {
 	never := make(map[uint16]bool)
 	for item := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ':' || r == ',' || r == ' ' || r == ';' }) {
