@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 )
 
@@ -38,12 +38,12 @@ func runTool(_ context.Context, o *config.Options, env Env) int {
 	case "show-tls":
 		showTLS(env.Stdout)
 	case "show-curves", "show-groups":
-		fmt.Fprintln(env.Stdout, "Groups for the key exchange, for --tls-groups:")
-		for _, name := range []string{"X25519MLKEM768", "X25519", "prime256v1", "secp384r1", "secp521r1"} {
+		fmt.Fprint(env.Stdout, "The groups that --tls-groups can name, the first offered first.\n\nAvailable Elliptic curves/groups:\n")
+		for _, name := range []string{"X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024", "X25519", "prime256v1", "secp384r1", "secp521r1"} {
 			fmt.Fprintln(env.Stdout, name)
 		}
 	case "show-engines":
-		fmt.Fprintln(env.Stdout, "No crypto engines: the cryptography is built in")
+		fmt.Fprintln(env.Stdout, "Sorry, there are no crypto engines: the cryptography is built in")
 	case "show-gateway":
 		err = showGateway(o, env.Stdout)
 	case "show-pkcs11-ids":
@@ -71,7 +71,7 @@ func stamp(w io.Writer, text string) {
 }
 
 func showCiphers(w io.Writer) {
-	fmt.Fprint(w, "Ciphers of the data channel, for --data-ciphers and --cipher:\n\n")
+	fmt.Fprint(w, "The following ciphers of the data channel can stand in --data-ciphers and --cipher.\n\n")
 	var strong, weak []string
 	for _, s := range data.Ciphers() {
 		if s.Mode == data.Plain {
@@ -100,7 +100,7 @@ func showCiphers(w io.Writer) {
 		fmt.Fprintln(w, l)
 	}
 	if len(weak) > 0 {
-		fmt.Fprint(w, "\nWith blocks of less than 128 bits, for old peers only:\n\n")
+		fmt.Fprint(w, "\nThe following have blocks of less than 128 bits, for old peers only.\n\n")
 	}
 	for _, l := range weak {
 		fmt.Fprintln(w, l)
@@ -109,7 +109,7 @@ func showCiphers(w io.Writer) {
 }
 
 func showDigests(w io.Writer) {
-	fmt.Fprint(w, "Digests that authenticate packets, for --auth:\n\n")
+	fmt.Fprint(w, "The following digests authenticate packets and can stand in --auth.\n\n")
 	for _, d := range keys.Digests() {
 		fmt.Fprintf(w, "%s %d bit digest size\n", d.Name, d.Size*8)
 	}
@@ -117,18 +117,14 @@ func showDigests(w io.Writer) {
 }
 
 func showTLS(w io.Writer) {
-	fmt.Fprint(w, "Cipher suites of TLS 1.3, of which the TLS library chooses:\n\n")
-	var old []string
-	for _, s := range tls.CipherSuites() {
-		if slices.Contains(s.SupportedVersions, tls.VersionTLS13) {
-			fmt.Fprintln(w, s.Name)
-		} else {
-			old = append(old, strings.ReplaceAll(s.Name, "_", "-"))
-		}
+	fmt.Fprint(w, "Available TLS Ciphers of the library:\n\nFor TLS 1.3 and newer (--tls-ciphersuites):\n\n")
+	new13, old := tlsconf.Suites()
+	for _, name := range new13 {
+		fmt.Fprintln(w, name)
 	}
-	fmt.Fprint(w, "\nCipher suites of TLS 1.2, for --tls-cipher:\n\n")
-	for _, n := range old {
-		fmt.Fprintln(w, n)
+	fmt.Fprint(w, "\nFor TLS 1.2 and older (--tls-cipher):\n\n")
+	for _, name := range old {
+		fmt.Fprintln(w, name)
 	}
 	fmt.Fprintln(w)
 }

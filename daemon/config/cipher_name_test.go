@@ -1,6 +1,9 @@
 package config
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // Names that stock 2.6.14 refuses in cipher, and old ones that configurations still have.
 func TestCipherNames(t *testing.T) {
@@ -12,5 +15,17 @@ func TestCipherNames(t *testing.T) {
 		if got := isCipher(name); got != want {
 			t.Errorf("cipher %q is known: %v, want %v", name, got, want)
 		}
+	}
+}
+
+// A server without dh runs as with `dh none`, and says so.
+func TestServerWithoutDH(t *testing.T) {
+	o := mustParse(t, "dev tun\nserver 10.8.0.0 255.255.255.0\nca ca\ncert cert\nkey key\n")
+	said := false
+	for _, n := range o.Notes {
+		said = said || strings.Contains(n.Text, "--dh none is assumed")
+	}
+	if o.DH.Path != "none" || !said {
+		t.Errorf("dh %q, notes %+v", o.DH.Path, o.Notes)
 	}
 }

@@ -161,7 +161,7 @@ func TestErrorsAreStocks(t *testing.T) {
 		clientBase + "lladdr 00:11:22:33:44:55\n", clientBase + "bind\nnobind\n", clientBase + "local 127.0.0.1\nnobind\n", clientBase + "lport 5\nnobind\n",
 		clientBase + "management-hold\n", clientBase + "management 127.0.0.1 1 pass\nmanagement-client-user x\n", clientBase + "proto tcp\nfragment 1200\n",
 		clientBase + "http-proxy a 80\n", clientBase + "proto tcp\nhttp-proxy-option AGENT x\n", clientBase + "proto tcp\nhttp-proxy a 80\nsocks-proxy b\n",
-		clientBase + "no-replay\nreplay-window 64\n", clientBase + "tls-server\n", clientBase + "tls-version-min 1.3\ntls-version-max 1.2\n",
+		clientBase + "no-replay\nreplay-window 64\n", clientBase + "tls-server\ndh none\n", clientBase + "tls-version-min 1.3\ntls-version-max 1.2\n",
 		clientBase + "tls-auth key\ntls-crypt key\n", clientBase + "tls-crypt key\ntls-crypt-v2 key\n", peerBase + "auth-user-pass pass\n",
 		clientBase + "link-mtu 1400\ntun-mtu 1400\n", clientBase + "management-external-key\nmanagement 127.0.0.1 1 pass\n",
 		clientBase + "management-external-cert x\nmanagement 127.0.0.1 1 pass\n", clientBase + "pkcs12 cert\n", clientBase + "ifconfig 10.0.0.1 10.0.0.1\n",

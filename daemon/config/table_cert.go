@@ -128,22 +128,36 @@ func (p *parser) hashes(s string, size int) ([][]byte, error) {
 	return all, nil
 }
 
+// usernameFields reads the fields that make up the user's name. Of alternatives, with "|" between them, the first counts that the
+// certificate has.
 func (p *parser) usernameFields(a []string) error {
 	var fields []string
 	for _, f := range a {
-		switch {
-		case f == "ext:subjectAltName" || f == "ext:issuerAltName":
-		case strings.HasPrefix(f, "ext:"):
-			return errorf("Unsupported x509-username-field extension: %s", f)
-		case f == strings.ToLower(f):
-			if up := strings.ToUpper(f); up != f {
-				f = up
-				p.warn("DEPRECATED FEATURE: automatically upcased the --x509-username-field parameter to '%s'; please update your"+
-					"configuration", f)
+		var alternatives []string
+		for one := range strings.SplitSeq(f, "|") {
+			one, err := p.usernameField(one)
+			if err != nil {
+				return err
 			}
+			alternatives = append(alternatives, one)
 		}
-		fields = append(fields, f)
+		fields = append(fields, strings.Join(alternatives, "|"))
 	}
 	p.o.X509UsernameFields = fields
 	return nil
+}
+
+func (p *parser) usernameField(f string) (string, error) {
+	switch {
+	case f == "ext:subjectAltName" || f == "ext:issuerAltName":
+	case strings.HasPrefix(f, "ext:"):
+		return "", errorf("Unsupported x509-username-field extension: %s", f)
+	case f == strings.ToLower(f):
+		if up := strings.ToUpper(f); up != f {
+			f = up
+			p.warn("DEPRECATED FEATURE: automatically upcased the --x509-username-field parameter to '%s'; please update your"+
+				"configuration", f)
+		}
+	}
+	return f, nil
 }

@@ -3,6 +3,7 @@ package tlsconf
 import (
 	"crypto/x509"
 	"encoding/asn1"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -91,7 +92,8 @@ func Subject(cert *x509.Certificate) string { return DN(cert.RawSubject) }
 // Username returns what stands for the user in a certificate: the values of the fields, joined by "_". No
 // fields means CN. A field is an attribute of the subject (its last occurrence), "serialNumber" (the
 // certificate's serial number in hex after 0x), or "ext:subjectAltName" and "ext:issuerAltName" (the last mail
-// address in there). Control characters become "_", and 64 bytes is the limit of the whole.
+// address in there, else the last DNS name, else the last URI). A field may name alternatives with "|" between them: the first
+// that the certificate has is taken. Control characters become "_", and 64 bytes is the limit of the whole.
 func Username(cert *x509.Certificate, fields []string) (string, error) {
 	if len(fields) == 0 {
 		fields = []string{"CN"}
@@ -116,16 +118,22 @@ func Username(cert *x509.Certificate, fields []string) (string, error) {
 	}, name), nil
 }
 
-func field(cert *x509.Certificate, name string) (string, error) {
-	if ext, ok := strings.CutPrefix(name, "ext:"); ok {
-		mails := cert.EmailAddresses
-		if ext == "issuerAltName" {
-			mails = issuerMails(cert)
+// field returns the first of the alternatives in name, with "|" between them, that the certificate has.
+func field(cert *x509.Certificate, name string) (value string, err error) {
+	for one := range strings.SplitSeq(name, "|") {
+		if value, err = oneField(cert, one); err == nil && value != "" {
+			return value, nil
 		}
-		if len(mails) == 0 {
-			return "", fmt.Errorf("certificate has no mail address in %s", ext)
-		}
-		return mails[len(mails)-1], nil
+	}
+	return value, err
+}
+
+func oneField(cert *x509.Certificate, name string) (string, error) {
+	switch name {
+	case "ext:subjectAltName":
+		return altName(cert, certs.OIDSubjectAltName)
+	case "ext:issuerAltName":
+		return altName(cert, certs.OIDIssuerAltName)
 	}
 	if name == "serialNumber" {
 		return fmt.Sprintf("0x%X", cert.SerialNumber.Bytes()), nil // whole bytes
@@ -148,14 +156,18 @@ func field(cert *x509.Certificate, name string) (string, error) {
 	return value, nil
 }
 
-func issuerMails(cert *x509.Certificate) []string {
-	var mails []string
-	value, _ := certs.Extension(cert, certs.OIDIssuerAltName)
+// altName returns the last mail address of an extension of alternative names, else its last DNS name, else its last URI.
+func altName(cert *x509.Certificate, extension asn1.ObjectIdentifier) (string, error) {
+	value, _ := certs.Extension(cert, extension)
 	names, _ := certs.GeneralNames(value) // as far as they can be read
+	found := make(map[int]string)
 	for _, n := range names {
-		if n.Kind == certs.KindEmail {
-			mails = append(mails, n.Text())
+		found[n.Kind] = n.Text()
+	}
+	for _, kind := range []int{certs.KindEmail, certs.KindDNS, certs.KindURI} {
+		if name := found[kind]; name != "" {
+			return name, nil
 		}
 	}
-	return mails
+	return "", errors.New("certificate has no mail address, DNS name or URI among its alternative names")
 }

@@ -67,6 +67,19 @@ func has(list []*tls.CipherSuite, id uint16) bool {
 	return slices.ContainsFunc(list, func(s *tls.CipherSuite) bool { return s.ID == id })
 }
 
+// Suites returns the names of the suites used by default, those of TLS 1.3 and those of TLS 1.2 in the form that tls-cipher takes.
+func Suites() (new13, old []string) {
+	for _, id := range suites13 {
+		new13 = append(new13, tls.CipherSuiteName(id))
+	}
+	for _, s := range tls.CipherSuites() {
+		if !slices.Contains(s.SupportedVersions, tls.VersionTLS13) {
+			old = append(old, strings.ReplaceAll(s.Name, "_", "-"))
+		}
+	}
+	return new13, old
+}
+
 // SuiteName returns OpenSSL's name of a suite, which is what stock logs.
 func SuiteName(id uint16) string {
 	for _, s := range suites() {

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -353,6 +354,10 @@ func TestUsername(t *testing.T) {
 		{"ext:subjectAltName", "two@x.y"},
 		{"ext:issuerAltName", ""},
 		{"OU", ""},
+		{"OU|CN", "la_st"},
+		{"CN|OU", "la_st"},
+		{"OU|ext:issuerAltName|ext:subjectAltName O", "two@x.y_Ünï"},
+		{"OU|ext:issuerAltName", ""},
 	} {
 		got, err := tlsconf.Username(cert, strings.Fields(tt.fields))
 		if got != tt.want || (err != nil) != (tt.want == "") {
@@ -362,5 +367,41 @@ func TestUsername(t *testing.T) {
 	long := issue(t, "x", root, func(c *x509.Certificate) { c.Subject.CommonName = strings.Repeat("x", 65) }).cert
 	if got, err := tlsconf.Username(long, nil); err == nil {
 		t.Errorf("65 bytes pass as %q", got)
+	}
+}
+
+// A certificate without a subject has a name when x509-username-field asks its alternative names for one.
+func TestUsernameFromAltNames(t *testing.T) {
+	root := issue(t, "Lab CA", nil, ca)
+	for _, tt := range []struct {
+		name  string
+		alter func(*x509.Certificate)
+		want  string // empty: refused
+	}{
+		{"DNS name", func(c *x509.Certificate) { c.DNSNames = []string{"laptop.example"} }, "laptop.example"},
+		{"mail first", func(c *x509.Certificate) {
+			c.DNSNames, c.EmailAddresses = []string{"laptop.example"}, []string{"jo@example.org"}
+		}, "jo@example.org"},
+		{"URI", func(c *x509.Certificate) { c.URIs = []*url.URL{{Scheme: "spiffe", Host: "x", Path: "/jo"}} }, "spiffe://x/jo"},
+		{"common name first", func(c *x509.Certificate) {
+			c.Subject.CommonName, c.DNSNames = "jo", []string{"laptop.example"}
+		}, "jo"},
+		{"too long", func(c *x509.Certificate) { c.DNSNames = []string{strings.Repeat("a.", 40) + "example"} }, ""},
+		{"nothing", func(*x509.Certificate) {}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			leaf := issue(t, "", root, func(c *x509.Certificate) { c.Subject = pkix.Name{}; tt.alter(c) })
+			fields := []string{"CN|ext:subjectAltName"}
+			_, err := verify(t, tlsconf.Options{CA: root.pem, Verify: tlsconf.Verify{UsernameFields: fields}}, leaf)
+			got, _ := tlsconf.Username(leaf.cert, fields)
+			if got != tt.want || (err == nil) != (tt.want != "") {
+				t.Errorf("name %q, verify: %v, want %q", got, err, tt.want)
+			}
+			if len(leaf.cert.Subject.CommonName) == 0 {
+				if _, err := verify(t, tlsconf.Options{CA: root.pem}, leaf); err == nil {
+					t.Error("without the option it passes")
+				}
+			}
+		})
 	}
 }
