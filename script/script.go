@@ -1,6 +1,7 @@
 package script
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -90,6 +91,7 @@ func compile(path string) (*lua.FunctionProto, error) {
 }
 
 func compileSource(path string, src []byte) (*lua.FunctionProto, error) {
+	src = bytes.TrimPrefix(src, []byte("\ufeff"))
 	if len(src) > maxSource {
 		return nil, &Error{File: path, Text: "script too large"}
 	}

@@ -17,7 +17,7 @@ import (
 func (p *Pool) Load(r io.Reader, fixed bool, skipped func(line, reason string)) error {
 	sc := bufio.NewScanner(r)
 	for sc.Scan() {
-		line := strings.TrimSpace(sc.Text())
+		line := strings.TrimSpace(strings.TrimPrefix(sc.Text(), "\ufeff")) // some editors begin a file so
 		if line == "" || line[0] == '#' || line[0] == ';' {
 			continue
 		}

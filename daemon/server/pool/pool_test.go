@@ -209,3 +209,18 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// A persist file that an editor has put a byte order mark before: the first client keeps its address too.
+func TestLoadByteOrderMark(t *testing.T) {
+	p, err := New(Config{Start: addr("10.8.0.4"), End: addr("10.8.0.20")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.Load(strings.NewReader("\ufefffirst,10.8.0.9,\r\nsecond,10.8.0.7,\n"), false, func(line, reason string) { t.Errorf("%q: %s", line, reason) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.last["first"]; got != 5 {
+		t.Errorf("the first client of the file has slot %d", got)
+	}
+}

@@ -68,13 +68,13 @@ func (e *Env) ClientOptions() (client.Options, error) {
 	return o, err
 }
 
-// FirstLine reads the first line of a file, without its end.
+// FirstLine reads the first line of a file, without its end or a byte order mark.
 func FirstLine(path string) (string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
-	line, _, _ := strings.Cut(string(b), "\n")
+	line, _, _ := strings.Cut(strings.TrimPrefix(string(b), "\ufeff"), "\n")
 	return strings.TrimSuffix(line, "\r"), nil
 }
 

@@ -1,6 +1,7 @@
 package env
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"os"
@@ -26,7 +27,7 @@ func (e *Env) TLS() (*tls.Config, error) {
 			return nil, Usagef("--ca: %v", err)
 		}
 		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		if !cfg.RootCAs.AppendCertsFromPEM(bytes.TrimPrefix(pem, []byte("\ufeff"))) {
 			return nil, Usagef("--ca: %s holds no certificate", ca)
 		}
 	}
