@@ -66,14 +66,17 @@ func HasBlock(kind, text string) bool {
 	return false
 }
 
-// Types of NOTIFY notifications. The last two are ours: how many lines a seat lost because it did not read, and that
-// another seat has answered a prompt, "KIND,type".
+// Types of NOTIFY notifications. The last four are ours: how many lines a seat lost because it did not read; that
+// another seat has answered a prompt, "KIND,type"; and behind a mux, that the daemon is lost, with the reason, and found
+// again, with its greeting.
 const (
 	NotifyReset      = "server-pushed-connection-reset"
 	NotifyHalt       = "server-pushed-halt"
 	NotifyRemoteExit = "remote-exit"
 	NotifyLostLines  = "lost-lines"
 	NotifyAnswered   = "prompt-answered"
+	NotifyLost       = "daemon-lost"
+	NotifyFound      = "daemon-found"
 )
 
 // Types of secrets in PASSWORD prompts. The type of a PKCS#11 PIN is "<label> token".

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,12 +45,15 @@ type Client struct {
 
 // pending is a command whose reply is not complete. The reader owns it until done is closed.
 type pending struct {
-	shape shape
-	at    int // part being read
-	first bool
-	lines int // read so far; a reply keeps the first maxReply of them
-	reply Reply
-	done  chan struct{}
+	shape  shape
+	at     int // part being read
+	first  bool
+	lines  int // read so far; a reply keeps the first maxReply of them
+	queued bool
+	reply  Reply
+	done   chan struct{}
+	call   func(Reply, error) // of Send: instead of done, from the reader
+	block  []string           // lines sent behind the command, END included
 }
 
 const (
@@ -166,7 +170,7 @@ func (c *Client) roundTrip(ctx context.Context, s shape, line string, more ...st
 	if err := c.send(p, line, more); err != nil {
 		return Reply{}, err
 	}
-	if len(s.parts) == 0 && s.lines == 0 {
+	if p.silent() {
 		return Reply{}, nil
 	}
 	limit := time.NewTimer(c.o.ReplyTimeout)
@@ -188,6 +192,46 @@ func (c *Client) roundTrip(ctx context.Context, s shape, line string, more ...st
 	}
 }
 
+// Send sends a command line, with the lines of its block without END, and hands the reply to done. done is called once, by the
+// reader, in the order of the stream: after what the daemon told before the reply and before what it tells next. It must
+// not block. When the command cannot be sent, Send calls it itself. There is no deadline: the session's end is one.
+func (c *Client) Send(line string, block []string, done func(Reply, error)) {
+	s := shapeFor(line, c.version)
+	p := &pending{shape: s, first: true, call: done}
+	if s.block = s.block && block != nil; s.block {
+		p.block = append(append(p.block, block...), listEnd)
+	}
+	for _, l := range append([]string{line}, block...) {
+		if err := checkLine(l); err != nil {
+			done(Reply{}, err)
+			return
+		}
+	}
+	if err := c.send(p, line, p.block); err != nil {
+		if c.forget(p) {
+			done(Reply{}, err)
+		}
+		return
+	}
+	if p.silent() {
+		done(Reply{}, nil)
+	}
+}
+
+// forget takes p out of the queue, and reports whether nobody else answered it.
+func (c *Client) forget(p *pending) bool {
+	c.queue.Lock()
+	defer c.queue.Unlock()
+	if i := slices.Index(c.queue.waiting, p); i >= 0 {
+		c.queue.waiting = slices.Delete(c.queue.waiting, i, i+1)
+		return true
+	}
+	return !p.queued
+}
+
+// silent reports whether the command has no reply.
+func (p *pending) silent() bool { return len(p.shape.parts) == 0 && p.shape.lines == 0 }
+
 func (c *Client) send(p *pending, line string, more []string) error {
 	var b strings.Builder
 	b.WriteString(line)
@@ -203,8 +247,9 @@ func (c *Client) send(p *pending, line string, more []string) error {
 		c.queue.Unlock()
 		return err
 	}
-	if len(p.shape.parts) > 0 || p.shape.lines > 0 {
+	if !p.silent() {
 		c.queue.waiting = append(c.queue.waiting, p)
+		p.queued = true
 	}
 	c.queue.Unlock()
 	c.trace(false, line)
@@ -289,18 +334,48 @@ func (c *Client) expects(line string) bool {
 
 // answer gives a line to the oldest command. A line nobody waits for is dropped.
 func (c *Client) answer(line string) {
-	c.queue.Lock()
-	defer c.queue.Unlock()
-	if len(c.queue.waiting) == 0 {
-		return
-	}
-	p := c.queue.waiting[0]
-	if p.take(line) {
-		c.queue.waiting[0] = nil
-		c.queue.waiting = c.queue.waiting[1:]
+	if p := c.answered(line); p != nil && p.call != nil {
+		p.call(p.reply, p.reply.err(p.shape.word))
+	} else if p != nil && p.done != nil {
 		close(p.done)
 	}
 }
+
+// answered gives a line to the oldest command, and returns it if that completes its reply.
+func (c *Client) answered(line string) *pending {
+	c.queue.Lock()
+	defer c.queue.Unlock()
+	if len(c.queue.waiting) == 0 {
+		return nil
+	}
+	p := c.queue.waiting[0]
+	if !p.take(line) {
+		return nil
+	}
+	c.queue.waiting[0] = nil
+	c.queue.waiting = c.queue.waiting[1:]
+	if p.refusedAtOnce() {
+		var lines []*pending
+		for _, l := range p.block { // were read as commands
+			if q := (&pending{shape: shapeFor(l, c.version), first: true}); !q.silent() {
+				lines = append(lines, q)
+			}
+		}
+		c.queue.waiting = append(lines, c.queue.waiting...)
+	}
+	return p
+}
+
+// refusedAtOnce reports whether the daemon did not take the lines of the block: every other error comes after END.
+func (p *pending) refusedAtOnce() bool {
+	var refused *ReplyError
+	return len(p.block) > 0 && errors.As(p.reply.err(""), &refused) && slices.ContainsFunc(notTaken, func(s string) bool {
+		return strings.Contains(refused.Text, s)
+	})
+}
+
+// notTaken are what errors say that come in front of a block: there is no such request or command, or its ids are none.
+var notTaken = []string{"is not currently available", "cannot parse ", " requires ", "unknown command"}
 
 // take adds line to the reply and reports whether the reply is complete.
 func (p *pending) take(line string) bool {
@@ -323,6 +398,10 @@ func (p *pending) take(line string) bool {
 }
 
 func (c *Client) deliver(n Notification) {
+	if c.o.Notify != nil {
+		c.o.Notify(n)
+		return
+	}
 	c.subs.Lock()
 	defer c.subs.Unlock()
 	for _, s := range c.subs.list {
@@ -347,8 +426,14 @@ func (c *Client) finish(err error) {
 	default:
 		c.queue.err = fmt.Errorf("%w: %v", ErrLost, err)
 	}
+	left, why := c.queue.waiting, c.queue.err
 	c.queue.waiting = nil
 	c.queue.Unlock()
+	for _, p := range left {
+		if p.call != nil {
+			p.call(Reply{}, why)
+		}
+	}
 	close(c.over)
 	c.subs.Lock()
 	defer c.subs.Unlock()

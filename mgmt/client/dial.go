@@ -26,6 +26,10 @@ type Options struct {
 
 	TLS *tls.Config // for tls:// addresses; ServerName is filled in when empty
 
+	// Notify takes all notifications, in the order of the stream, from the reader: it must not block. Subscriptions get none
+	// then.
+	Notify func(Notification)
+
 	// Trace sees every line once it was sent or received, secrets replaced (Redact). It is called from the
 	// reader and from callers of Cmd, one at a time, and must not block.
 	Trace func(fromDaemon bool, line string)

@@ -152,18 +152,7 @@ func (s *Server) AskCertificate(ctx context.Context, hint string) (string, error
 //	version ≥ 3  >PK_SIGN:data,algorithm     2  >PK_SIGN:data     1  >RSA_SIGN:data
 func (s *Server) Sign(ctx context.Context, data []byte, algorithm string) ([]byte, error) {
 	text := base64.StdEncoding.EncodeToString(data)
-	p := &prompt{kind: askSign, need: mgmt.RoleAuth, line: func(st *seat) []byte {
-		st.signWord = "pk-sign"
-		switch {
-		case st.version >= 3:
-			return wire.AppendLine(nil, mgmt.KindPKSign, text+","+algorithm)
-		case st.version == 2:
-			return wire.AppendLine(nil, mgmt.KindPKSign, text)
-		default:
-			st.signWord = "rsa-sign"
-			return wire.AppendLine(nil, mgmt.KindRSASign, text)
-		}
-	}}
+	p := &prompt{kind: askSign, need: mgmt.RoleAuth, line: signLine(text, algorithm)}
 	if err := s.ask(ctx, p, "Need signature from management interface, waiting..."); err != nil {
 		return nil, err
 	}
@@ -175,4 +164,20 @@ func (s *Server) Sign(ctx context.Context, data []byte, algorithm string) ([]byt
 		return nil, errors.New("signature from the management interface: empty")
 	}
 	return sig, nil
+}
+
+// signLine shows a signature request in the words of the version that a seat announced.
+func signLine(data, algorithm string) func(*seat) []byte {
+	return func(st *seat) []byte {
+		st.signWord = "pk-sign"
+		switch {
+		case st.version >= 3 && algorithm != "":
+			return wire.AppendLine(nil, mgmt.KindPKSign, data+","+algorithm)
+		case st.version >= 2:
+			return wire.AppendLine(nil, mgmt.KindPKSign, data)
+		default:
+			st.signWord = "rsa-sign"
+			return wire.AppendLine(nil, mgmt.KindRSASign, data)
+		}
+	}
 }

@@ -128,7 +128,7 @@ func (c *call) kill() {
 		}
 	}
 	parts := strings.Split(arg, ":")
-	if c.s.cfg.Version >= 6 {
+	if c.s.protocol() >= 6 {
 		if len(parts) >= 3 {
 			c.killProto(ctl, parts)
 			return

@@ -19,6 +19,15 @@ func (c *call) password() {
 // secret takes a user name or password for the pending prompt. A nil text only checks that it is wanted, and replies
 // when it is not.
 func (c *call) secret(what, typ string, text *string) bool {
+	p, all, ok := c.takeSecret(what, typ, text)
+	if p != nil {
+		c.handOn(p, what, all)
+	}
+	return ok
+}
+
+// takeSecret is secret up to a complete answer for a daemon behind a Relay, which it returns.
+func (c *call) takeSecret(what, typ string, text *string) (whole *prompt, all pair, ok bool) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,15 +41,15 @@ func (c *call) secret(what, typ string, text *string) bool {
 	switch {
 	case p == nil && s.late(askSecret, typ, c.seat):
 		c.reply("ERROR: " + what + " for '" + typ + "' is no longer needed, " + answeredBy)
-		return false
+		return nil, pair{}, false
 	case p == nil:
 		c.reply("ERROR: no " + what + " is currently needed at this time")
-		return false
+		return nil, pair{}, false
 	case p.typ != typ:
 		c.reply("ERROR: " + what + " of type '" + typ + "' entered, but we need one of type '" + p.typ + "'")
-		return false
+		return nil, pair{}, false
 	case text == nil:
-		return true
+		return nil, pair{}, true
 	}
 	g := p.given[c.seat]
 	if g == nil {
@@ -54,11 +63,15 @@ func (c *call) secret(what, typ string, text *string) bool {
 	} else {
 		g.pass = text
 	}
-	c.reply("SUCCESS: '" + typ + "' " + what + " entered, but not yet verified")
-	all := p.left
+	all = p.left
 	all.take(g)
-	if p.user && all.user == nil || p.pass && all.pass == nil {
-		return true
+	complete := (!p.user || all.user != nil) && (!p.pass || all.pass != nil)
+	if complete && s.cfg.Relay != nil {
+		return p, all, true
+	}
+	c.reply("SUCCESS: '" + typ + "' " + what + " entered, but not yet verified")
+	if !complete {
+		return nil, pair{}, true
 	}
 	var answer Credentials
 	if all.user != nil {
@@ -68,7 +81,7 @@ func (c *call) secret(what, typ string, text *string) bool {
 		answer.Password = *all.pass
 	}
 	s.settle(p, c.seat, answer)
-	return true
+	return nil, pair{}, true
 }
 
 func (c *call) passwordIsBlock() bool { return c.cmd.Name == "password" && len(c.args) == 1 }
@@ -244,6 +257,10 @@ func (c *call) blockFor(kind promptKind, word func() string, value func([]string
 	}
 	b := &block{word: word(), prompt: p}
 	b.end = func(lines []string) {
+		if s.cfg.Relay != nil {
+			c.relayBlock(b, kind, lines)
+			return
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		select {

@@ -61,6 +61,10 @@ func (c *call) clientAuth() {
 		return
 	}
 	c.begin(&block{word: "client-auth", end: func(lines []string) {
+		if c.s.cfg.Relay != nil {
+			c.decideRelayed(k, c.text, append([]string{}, lines...))
+			return
+		}
 		if ctl := c.server(); ctl != nil {
 			c.decide("client-auth", k, func() bool { return ctl.ClientAuth(k.cid, k.kid, lines) })
 		}

@@ -80,7 +80,7 @@ func (c *call) help() {
 // announce is version: what the daemon is, or what the client speaks.
 func (c *call) announce() {
 	if len(c.args) == 0 {
-		c.list([]string{"OpenVPN Version: " + c.s.cfg.Title, "Management Version: " + strconv.Itoa(c.s.cfg.Version)})
+		c.list([]string{"OpenVPN Version: " + c.s.cfg.Title, "Management Version: " + strconv.Itoa(c.s.protocol())})
 		return
 	}
 	n := number(c.args[0])
@@ -90,7 +90,7 @@ func (c *call) announce() {
 		c.s.version = n
 	}
 	c.s.mu.Unlock()
-	if c.s.cfg.Version >= 6 && n >= 4 {
+	if c.s.protocol() >= 6 && n >= 4 {
 		c.reply("SUCCESS: Management client version set to " + strconv.Itoa(n))
 	}
 }

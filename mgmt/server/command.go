@@ -15,6 +15,7 @@ type call struct {
 	*seat
 	cmd  *mgmt.Command
 	args []string // parameters behind the command word, at least cmd.Min
+	text string   // the line
 }
 
 // where stands in lexer errors. Stock writes it on unix sockets too.
@@ -57,15 +58,25 @@ func (st *seat) execute(text string) bool {
 	}
 	st.logCommand(text, params[0])
 	cmd := mgmt.Lookup(params[0])
-	if cmd == nil {
-		st.unknown(params[0])
-		return true
-	}
 	if params[0] == "exit" || params[0] == "quit" {
 		return false
 	}
-	c := call{st, cmd, params[1:]}
-	if min, atLeast := c.arity(); len(c.args) < min {
+	relayed := st.s.cfg.Relay != nil
+	switch {
+	case params[0] == useCommand && st.s.cfg.Choices != nil:
+		st.use(params[1:])
+		return true
+	case !relayed && st.s.cfg.Controller == nil:
+		st.reply(wire.Error + "choose a daemon first: " + st.s.choices())
+		return true
+	case cmd == nil && relayed && st.role == mgmt.RoleAdmin:
+		cmd = &mgmt.Command{Name: params[0], Role: mgmt.RoleAdmin} // a word that the daemon behind may know
+	case cmd == nil:
+		st.unknown(params[0])
+		return true
+	}
+	c := call{st, cmd, params[1:], text}
+	if min, atLeast := c.arity(); len(c.args) < min && !relayed {
 		c.reply(arityError(cmd.Name, min, atLeast))
 		return true
 	}
@@ -78,13 +89,17 @@ func (st *seat) execute(text string) bool {
 		}
 		return true
 	}
-	handlers[cmd.Name](&c)
+	if relayed {
+		c.runRelayed(params[0])
+	} else {
+		handlers[cmd.Name](&c)
+	}
 	return true
 }
 
 // arity is how many parameters the command must have.
 func (c *call) arity() (n int, atLeast bool) {
-	if c.cmd.Name == "password" && c.s.cfg.Version >= 6 {
+	if c.cmd.Name == "password" && c.s.protocol() >= 6 {
 		if c.announced() >= 5 || len(c.args) == 0 {
 			return 1, true
 		}
@@ -105,7 +120,7 @@ func arityError(name string, n int, atLeast bool) string {
 }
 
 func (st *seat) unknown(word string) {
-	if st.s.cfg.Version >= 6 {
+	if st.s.protocol() >= 6 {
 		st.reply("ERROR: unknown command [" + word + "], enter 'help' for more options")
 		return
 	}
@@ -115,7 +130,7 @@ func (st *seat) unknown(word string) {
 // logCommand logs an executed line at verbosity 3. Secrets are left out: passwords as stock does, also of lines that the
 // lexer refuses, and challenge responses.
 func (st *seat) logCommand(text, word string) {
-	if text == "load-stats" {
+	if text == "load-stats" || st.s.cfg.Controller == nil { // the daemon behind a Relay logs what reaches it
 		return
 	}
 	for _, secret := range [...]string{"password", "cr-response"} {

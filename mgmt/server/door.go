@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -13,9 +14,9 @@ import (
 type door struct {
 	wrong attempts
 
-	// Guarded by Server.mu.
-	strangers []*seat // connections that are not seats yet, the oldest first
-	seats     int     // connections that are
+	mu        sync.Mutex // guards all below; may be taken under Server.mu, never the other way
+	strangers []*seat    // connections that are not seats yet, the oldest first
+	seats     int        // connections that are
 	told      time.Time
 	untold    int // strangers turned away since told
 }
@@ -29,12 +30,14 @@ const refusalsEvery = 10 * time.Second
 // enter lets a stranger in. Where there are too many, the oldest one goes, of the address that has most of them: silent
 // connections keep nobody out, and a flood from one address leaves the others their time.
 func (s *Server) enter(st *seat) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	select {
+	case <-s.done:
 		return ErrClosed
+	default:
 	}
 	in := st.door
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	if len(in.strangers) >= s.cfg.Limits.Strangers {
 		old := in.crowd()
 		in.remove(old)
@@ -45,7 +48,7 @@ func (s *Server) enter(st *seat) error {
 	return nil
 }
 
-// crowd is the oldest stranger of the address with most of them.
+// crowd is the oldest stranger of the address with most of them. The lock is held.
 func (in *door) crowd() *seat {
 	count := make(map[string]int)
 	for _, st := range in.strangers {
@@ -60,7 +63,7 @@ func (in *door) crowd() *seat {
 	return worst
 }
 
-// remove takes a stranger out, if it still is one.
+// remove takes a stranger out, if it still is one. The lock is held.
 func (in *door) remove(st *seat) {
 	if i := slices.Index(in.strangers, st); i >= 0 {
 		in.strangers = slices.Delete(in.strangers, i, i+1)
@@ -68,23 +71,45 @@ func (in *door) remove(st *seat) {
 }
 
 // leave ends a stranger's being one.
-func (s *Server) leave(st *seat) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.door.remove(st)
+func (in *door) leave(st *seat) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.remove(st)
+}
+
+// sit counts a seat, or reports that there are limit of them.
+func (in *door) sit(limit int) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.seats >= limit {
+		return false
+	}
+	in.seats++
+	return true
+}
+
+// rise is the end of a seat.
+func (in *door) rise() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.seats--
 }
 
 // logTurnedAway logs the strangers that had to go, now and then.
 func (s *Server) logTurnedAway(in *door) {
 	now := s.cfg.Now()
-	s.mu.Lock()
+	in.mu.Lock()
 	n := in.untold
-	if n == 0 || now.Sub(in.told) < refusalsEvery && !in.told.IsZero() {
-		s.mu.Unlock()
+	if n > 0 && now.Sub(in.told) < refusalsEvery && !in.told.IsZero() {
+		n = 0
+	}
+	if n > 0 {
+		in.told, in.untold = now, 0
+	}
+	in.mu.Unlock()
+	if n == 0 {
 		return
 	}
-	in.told, in.untold = now, 0
-	s.mu.Unlock()
 	s.logf(1, mgmt.FlagWarning, "MANAGEMENT: too many connections wait for their password or certificate, "+string(appendInt(nil, n))+" ended")
 }
 

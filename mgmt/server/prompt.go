@@ -102,12 +102,7 @@ func (s *Server) ask(ctx context.Context, p *prompt, waiting string) error {
 		return nil
 	default:
 	}
-	s.drop(p)
-	for _, st := range s.seats {
-		if b := st.block; b != nil && b.prompt == p {
-			b.refuse(b.word + " command failed")
-		}
-	}
+	s.cancel(p)
 	return err
 }
 

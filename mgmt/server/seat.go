@@ -40,11 +40,12 @@ type seat struct {
 	envFilter int
 	version   int
 	block     *block
-	signWord  string        // of the last signature request shown: pk-sign or rsa-sign
-	every     time.Duration // bytecount interval, 0 for none
-	next      time.Time     // of the next byte count
-	counted   counters      // what the last byte counts were made of
-	gated     bool          // a decision of this seat is being executed: what is told to it waits in held
+	signWord  string               // of the last signature request shown: pk-sign or rsa-sign
+	every     time.Duration        // bytecount interval, 0 for none
+	next      time.Time            // of the next byte count
+	counted   counters             // what the last byte counts were made of
+	told      map[string]time.Time // the last byte count by client id, behind a Relay
+	gated     bool                 // a decision of this seat is being executed: what is told to it waits in held
 	held      []heldLines
 }
 
@@ -76,7 +77,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, in *door)
 	if err := s.enter(st); err != nil {
 		return err
 	}
-	defer s.leave(st)
+	defer in.leave(st)
 	s.logTurnedAway(in)
 	if t, ok := conn.(*tls.Conn); ok {
 		if err := t.HandshakeContext(ctx); err != nil {
@@ -100,7 +101,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, in *door)
 	if err != nil {
 		return err
 	}
-	s.leave(st)
+	in.leave(st)
 	conn.SetDeadline(time.Time{})
 	if closing, broken := st.out.state(); closing || broken { // meanwhile, and the deadline that would wake the reader was lifted with ours
 		st.limitFlush()
@@ -110,7 +111,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, in *door)
 		s.logf(3, mgmt.FlagWarning, "MANAGEMENT: connection from "+st.name+" refused: "+err.Error())
 		return err
 	}
-	defer s.detach(st)
+	defer func() { st.s.detach(st) }() // it may have moved
 	select {
 	case <-s.begun:
 		st.read(rest)
@@ -137,7 +138,7 @@ func (s *Server) attach(st *seat) error {
 	if s.closed {
 		return ErrClosed
 	}
-	if st.door.seats >= s.cfg.Limits.Seats {
+	if !st.door.sit(s.cfg.Limits.Seats) {
 		err := fmt.Errorf("%w: too many of them, the limit is %d", ErrRefused, s.cfg.Limits.Seats)
 		st.reply(wire.Error + err.Error())
 		return err
@@ -146,8 +147,7 @@ func (s *Server) attach(st *seat) error {
 	st.id, st.attached = s.lastSeat, true
 	st.envFilter, st.version = s.envFilter, s.version
 	s.seats = append(s.seats, st)
-	st.door.seats++
-	s.push(st, essential, wire.AppendLine(nil, mgmt.KindInfo, Greeting(s.cfg.Version)))
+	s.push(st, essential, wire.AppendLine(nil, mgmt.KindInfo, s.greeting))
 	for _, p := range s.prompts {
 		s.push(st, essential, p.line(st))
 	}
@@ -163,10 +163,11 @@ func Greeting(version int) string {
 // answer come management-forget-disconnect and management-signal.
 func (s *Server) detach(st *seat) {
 	s.mu.Lock()
+	before := s.shortest()
 	st.attached, st.block, st.every = false, nil, 0
 	if i := slices.Index(s.seats, st); i >= 0 {
 		s.seats = slices.Delete(s.seats, i, i+1)
-		st.door.seats--
+		st.door.rise()
 	}
 	for _, p := range s.prompts {
 		if g := p.given[st]; g != nil {
@@ -189,7 +190,14 @@ func (s *Server) detach(st *seat) {
 		last = last && !other.role.CanAnswer()
 	}
 	held := s.pending(askHold) != nil
+	closed := s.closed
 	s.mu.Unlock()
+	if s.cfg.Relay != nil {
+		if !closed {
+			s.unsubscribe(st, before)
+		}
+		st.state, st.log, st.echo = false, false, false
+	}
 	if last && s.cfg.ForgetDisconnect {
 		s.cfg.Controller.ForgetPasswords()
 	}
@@ -322,7 +330,7 @@ func (st *seat) finish() {
 	}
 }
 
-func (st *seat) limitFlush() { st.conn.SetWriteDeadline(time.Now().Add(st.s.cfg.Limits.Flush)) }
+func (st *seat) limitFlush() { st.conn.SetWriteDeadline(time.Now().Add(st.out.limits.Flush)) }
 
 // abort ends the seat without waiting for anything: both directions wake up with an error.
 func (st *seat) abort(why string) {
@@ -364,7 +372,7 @@ func (st *seat) linger() {
 	if t, ok := raw.(*tls.Conn); ok {
 		raw = t.NetConn()
 	}
-	end := time.Now().Add(st.s.cfg.Limits.Flush)
+	end := time.Now().Add(st.out.limits.Flush)
 	buf := make([]byte, 4096)
 	for now := time.Now(); now.Before(end); now = time.Now() {
 		raw.SetReadDeadline(now.Add(lingerPause))

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -13,6 +14,12 @@ import (
 // Config is what New needs. The zero value of a field is its default.
 type Config struct {
 	Controller Controller
+	// Relay is a daemon at another port to share out, instead of a Controller. Title, PID, histories, Hold and what follows
+	// a disconnect are that daemon's.
+	Relay Relay
+	// Choices are servers that a seat may move to by the command use. A server with neither Controller nor Relay is where
+	// seats choose.
+	Choices map[string]*Server
 	// Title is the product string of version, help and status.
 	Title string
 	// Version is the management version announced in the greeting: 5 (default) behaves like 2.6, 6 like 2.7.
@@ -46,6 +53,7 @@ type Limits struct {
 	Droppable  int           // bytes of LOG and BYTECOUNT lines waiting for one seat; default 1 MiB
 	Essential  int           // bytes of other notifications waiting for one seat; default 4 MiB
 	Replies    int           // bytes of replies waiting for one seat before its commands wait; default 256 KiB
+	Relay      time.Duration // for the reply of a daemon behind a Relay; default 15 s
 	Handshake  time.Duration // for TLS and password together; default 10 s
 	WrongDelay time.Duration // grows with each wrong password of a listener; default 50 ms, at most 2 s together
 	Flush      time.Duration // for output still waiting when a session ends; default 1 s
@@ -57,6 +65,7 @@ func (l *Limits) defaults() {
 	setDefault(&l.Droppable, 1<<20)
 	setDefault(&l.Essential, 4<<20)
 	setDefault(&l.Replies, 256<<10)
+	setDefault(&l.Relay, 15*time.Second)
 	setDefault(&l.Handshake, 10*time.Second)
 	setDefault(&l.WrongDelay, 50*time.Millisecond)
 	setDefault(&l.Flush, time.Second)
@@ -85,6 +94,8 @@ type Server struct {
 	begin func()        // closes begun, once
 	begun chan struct{} // seats wait for it before their first command
 
+	proto atomic.Int64 // the management version
+
 	counts struct {
 		sync.Once               // starts the goroutine
 		wake      chan struct{} // capacity 1: some seat's interval changed
@@ -104,6 +115,8 @@ type Server struct {
 	states    ring
 	echoes    ring
 	lost      uint64 // lines that slow seats lost, in total
+	greeting  string // of INFO
+	away      bool   // Gone was called, and not yet Found
 }
 
 // New returns a Server without listeners.
@@ -120,6 +133,8 @@ func New(cfg Config) *Server {
 		answered: make(map[answeredKey]*seat), decided: make(map[clientKey]*seat),
 		logs: ring{max: cfg.LogCache}, states: ring{max: stateCache}, echoes: ring{max: echoCache},
 	}
+	s.proto.Store(int64(cfg.Version))
+	s.greeting = Greeting(cfg.Version)
 	s.counts.wake = make(chan struct{}, 1)
 	s.begun = make(chan struct{})
 	s.begin = sync.OnceFunc(func() { close(s.begun) })
@@ -131,6 +146,9 @@ func New(cfg Config) *Server {
 	}
 	return s
 }
+
+// protocol is the management version.
+func (s *Server) protocol() int { return int(s.proto.Load()) }
 
 // Begin lets commands in, if Config.Starting holds them back. It is idempotent.
 func (s *Server) Begin() { s.begin() }

@@ -93,6 +93,7 @@ type arena struct {
 	here    *daemontest.Namespace // of the daemon, nil for alone
 	there   *daemontest.Namespace // of the peers
 	procs   map[string]*process   // "daemon", "peer1", …
+	mux     *muxed                // between the seats and the port, nil for none
 }
 
 // newArena makes the files and namespaces for a scenario. All that can stop a test happens here, on its goroutine.
@@ -269,6 +270,9 @@ func (p *process) wait(limit time.Duration) (int, error) {
 func (a *arena) stop(t *testing.T) {
 	if a.accept != nil {
 		a.accept.Close()
+	}
+	if a.mux != nil {
+		a.mux.stop()
 	}
 	for _, p := range a.procs {
 		_ = p.cmd.Process.Kill()

@@ -154,7 +154,14 @@ func (p *player) attach(n int) error {
 			return err
 		}
 	}
-	s, err := dialPort(p.address, p.procs["daemon"].done)
+	address := p.address
+	if p.mux != nil {
+		if err := p.mux.ready(); err != nil {
+			return err
+		}
+		address = p.mux.address
+	}
+	s, err := dialPort(address, p.procs["daemon"].done)
 	if err != nil {
 		return err
 	}

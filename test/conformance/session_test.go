@@ -78,6 +78,10 @@ func (s *session) read() {
 				break
 			}
 			rest = after
+			if strings.HasPrefix(line, lostBehindMux) {
+				s.conn.Close() // to the scenario the port is gone
+				return
+			}
 			if text, ok := strings.CutSuffix(line, "\r"); ok {
 				s.lines <- text
 			} else {
