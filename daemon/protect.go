@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"strings"
 
@@ -60,17 +59,15 @@ func protection(addr config.ManagementAddr) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("management-tls: %w", err)
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
-	if !addr.ClientCA.Set() {
-		return cfg, nil
+	var ca []byte
+	if addr.ClientCA.Set() {
+		if ca, err = addr.ClientCA.Load(); err != nil {
+			return nil, fmt.Errorf("management-tls: %w", err)
+		}
 	}
-	pem, err := addr.ClientCA.Load()
+	cfg, err := server.TLSConfig(cert, ca)
 	if err != nil {
-		return nil, fmt.Errorf("management-tls: %w", err)
-	}
-	cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-	if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("management-tls: %s holds no certificate", addr.ClientCA)
+		return nil, fmt.Errorf("management-tls: %s: %w", addr.ClientCA, err)
 	}
 	return cfg, nil
 }

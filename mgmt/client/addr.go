@@ -12,6 +12,7 @@ type Addr struct {
 	Network string // "tcp" or "unix"
 	Address string // for net.Dial
 	TLS     bool
+	Use     string // which daemon of a mux, "" for its only one
 	text    string
 }
 
@@ -19,9 +20,10 @@ type Addr struct {
 //
 //	HOST:PORT  [IPV6]:PORT  tls://HOST:PORT  unix:/PATH  unix:///PATH  /PATH  ./PATH  DIR/PATH
 //
-// PORT is a number from 1 to 65535. An address that ParseAddr refuses can never work, so no dial error hides a mistyped one.
+// Each may end in #NAME, which chooses a daemon where a mux offers several. PORT is a number from 1 to 65535. An address that ParseAddr refuses can never work, so no dial error hides a mistyped one.
 func ParseAddr(s string) (Addr, error) {
 	a := Addr{text: s}
+	s, a.Use, _ = strings.Cut(s, "#")
 	switch {
 	case strings.Contains(s, "/") && !strings.Contains(s, "://") && !strings.HasPrefix(s, "unix:"):
 		a.Network, a.Address = "unix", s

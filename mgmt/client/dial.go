@@ -24,6 +24,8 @@ type Options struct {
 	WriteTimeout    time.Duration // default 10 s
 	ReplyTimeout    time.Duration // default 15 s: daemons in a name lookup answer late
 
+	use string // which daemon of a mux
+
 	TLS *tls.Config // for tls:// addresses; ServerName is filled in when empty
 
 	// Notify takes all notifications, in the order of the stream, from the reader: it must not block. Subscriptions get none
@@ -80,6 +82,7 @@ func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 		}
 		return nil, &UnreachableError{Addr: a.String(), Err: plainDialError(err)}
 	}
+	o.use = a.Use
 	c, err := New(ctx, conn, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a, err)
@@ -133,7 +136,7 @@ const enterPassword = wire.PasswordQuestion
 // greet plays the password dialogue and reads the greeting line.
 func (c *Client) greet(ctx context.Context) error {
 	c.conn.SetReadDeadline(time.Now().Add(c.o.GreetingTimeout))
-	asked := false
+	asked, chosen := false, false
 	for {
 		line, prompt, err := c.readGreetingLine()
 		switch {
@@ -158,7 +161,14 @@ func (c *Client) greet(ctx context.Context) error {
 			c.greeting = strings.TrimPrefix(line, ">INFO:")
 			c.version = greetingVersion(c.greeting)
 			c.trace(true, line)
-			return nil
+			if c.o.use == "" || chosen {
+				return nil
+			}
+			if err := c.choose(); err != nil {
+				return err
+			}
+			asked, chosen = true, true
+		case strings.HasPrefix(line, ">"): // of a daemon that was not chosen
 		case asked && strings.HasPrefix(line, successPrefix):
 			c.trace(true, line)
 		case strings.HasPrefix(line, errorPrefix):
@@ -167,6 +177,20 @@ func (c *Client) greet(ctx context.Context) error {
 			return fmt.Errorf("%w: it says %.60q", ErrNotManagement, line)
 		}
 	}
+}
+
+// choose asks a mux for one of its daemons, which then greets.
+func (c *Client) choose() error {
+	line := Line("use", c.o.use)
+	if err := checkLine(line); err != nil {
+		return err
+	}
+	c.trace(false, line)
+	c.conn.SetDeadline(time.Now().Add(c.o.GreetingTimeout))
+	if _, err := c.conn.Write([]byte(line + "\n")); err != nil {
+		return fmt.Errorf("%w: %v", ErrLost, err)
+	}
+	return nil
 }
 
 func (c *Client) sendPassword(ctx context.Context) error {

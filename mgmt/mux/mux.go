@@ -68,7 +68,7 @@ func New(cfg Config) (*Mux, error) {
 	}
 	for _, u := range cfg.Upstreams {
 		l := &Link{up: u, log: cfg.Log}
-		l.srv = server.New(server.Config{Relay: l, Limits: cfg.Limits, Log: cfg.Log, Choices: choices})
+		l.srv = server.New(server.Config{Relay: l, Starting: true, Limits: cfg.Limits, Log: cfg.Log, Choices: choices})
 		if choices != nil {
 			if u.Name == "" || choices[u.Name] != nil {
 				return nil, fmt.Errorf("daemon %s: several daemons need a name each", u.Addr)
@@ -124,6 +124,10 @@ func (l *Link) run(ctx context.Context) {
 	var told string
 	for pause := time.Duration(0); ; {
 		c, err := l.open(ctx)
+		if err != nil {
+			l.lose(err)
+		}
+		l.srv.Begin() // the first commands wait for the first attempt
 		if err == nil {
 			told, pause = "", 0
 			l.log(1, "", "mux: connected to "+l.name())
@@ -133,12 +137,14 @@ func (l *Link) run(ctx context.Context) {
 			case <-ctx.Done():
 			}
 			c.Close()
+			if ctx.Err() != nil {
+				err = ctx.Err()
+			}
+			l.lose(err)
 		}
 		if ctx.Err() != nil {
-			l.lose(ctx.Err())
 			return
 		}
-		l.lose(err)
 		if err.Error() != told { // a daemon that is down is news once
 			told = err.Error()
 			l.log(1, "W", "mux: "+l.name()+": "+told)

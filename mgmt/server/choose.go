@@ -28,6 +28,10 @@ func (st *seat) use(names []string) {
 	st.reply(wire.Success + "using " + names[0])
 	s.detach(st)
 	st.s = to
+	select { // its first attempt to reach the daemon is bounded
+	case <-to.begun:
+	case <-to.done:
+	}
 	if err := to.attach(st); err != nil {
 		st.s = s
 		st.finish()

@@ -11,6 +11,11 @@
 // What stock does when its client leaves (management-signal, management-forget-disconnect) happens when the last seat
 // that may answer leaves.
 //
+// # A daemon elsewhere
+//
+// Behind a [Relay] the daemon is at another port: commands go there as they are (relay.go), what it tells comes back through
+// [Server.Forward] (forward.go). Roles, prompts, subscriptions and decisions are the same.
+//
 // # Nothing a seat does blocks the daemon
 //
 // Every method the engines call formats a line once, shares its bytes between the queues of the seats, and returns. A seat

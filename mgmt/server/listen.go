@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,9 +21,12 @@ func Listen(network, address string) (net.Listener, error) {
 }
 
 // ListenUnix makes a unix stream socket that everybody may connect to, mode 0777; who may stay is PeerCredentials' to say.
-// A socket that is in the way is removed, anything else is an error (stock removes whatever there is). The socket is
-// removed when the listener is closed, unless another one took its place.
-func ListenUnix(path string) (net.Listener, error) {
+func ListenUnix(path string) (net.Listener, error) { return ListenUnixMode(path, 0o777, -1) }
+
+// ListenUnixMode makes a unix stream socket of a mode and group, by number; -1 leaves the group. A socket that is in the way is
+// removed, anything else is an error (stock removes whatever there is). The socket is removed when the listener is closed,
+// unless another one took its place.
+func ListenUnixMode(path string, mode fs.FileMode, gid int) (net.Listener, error) {
 	if st, err := os.Lstat(path); err == nil {
 		if st.Mode()&fs.ModeSocket == 0 {
 			return nil, fmt.Errorf("management socket %s: something that is no socket is in the way", path)
@@ -40,7 +44,9 @@ func ListenUnix(path string) (net.Listener, error) {
 	u := &unixListener{UnixListener: ln.(*net.UnixListener), path: path}
 	u.SetUnlinkOnClose(false)
 	if u.made, err = os.Lstat(path); err == nil {
-		err = os.Chmod(path, 0o777)
+		if err = os.Chmod(path, mode); err == nil && gid >= 0 {
+			err = os.Chown(path, -1, gid)
+		}
 	}
 	if err != nil {
 		u.Close()
@@ -74,6 +80,19 @@ func ListenTCP(address string) (net.Listener, error) {
 		network = "tcp4" // package net would make a dual stack socket of 0.0.0.0
 	}
 	return net.Listen(network, address)
+}
+
+// TLSConfig is the TLS of a listener with this certificate. With clientCA, PEM, clients must show one of these authorities.
+func TLSConfig(cert tls.Certificate, clientCA []byte) (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	if clientCA == nil {
+		return cfg, nil
+	}
+	cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !cfg.ClientCAs.AppendCertsFromPEM(clientCA) {
+		return nil, errors.New("it holds no certificate")
+	}
+	return cfg, nil
 }
 
 // ListenTLS wraps a listener. Handshakes run on the goroutine of each session, under its time limit.

@@ -48,7 +48,7 @@ var exitCases = []exitCase{
 }
 
 // local are the commands that reach no daemon.
-var local = []string{"attach", "check", "completion", "daemon", "demo", "genkey", "help", "man", "replay"}
+var local = []string{"attach", "check", "completion", "daemon", "demo", "genkey", "help", "man", "mux", "replay"}
 
 // situations are what a command may find at its address.
 func situations(t *testing.T) []struct {

@@ -21,6 +21,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/history"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/lines"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/man"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/mux"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/record"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/reload"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/script"
@@ -146,6 +147,7 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	add("other", attach.NewCmd(e))
 	add("other", script.NewCmds(e)...)
 	add("other", record.NewCmds(e)...)
+	add("other", mux.NewCmd(e))
 	add("other", daemonCmd(), genkey.NewCmd(e), demoCmd(e), man.NewCmd(e, root))
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
