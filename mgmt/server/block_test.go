@@ -44,8 +44,7 @@ func TestBlockHasOneReply(t *testing.T) {
 					setup = []string{"mode client", c.ask}
 				}
 				s := attach(t, d.Pipe(server.Access{}))
-				s.send("version 6")
-				s.send("pid")
+				s.send("version 6\npid") // at once: nobody reads between two writes to a pipe
 				s.until("SUCCESS: pid=")
 				for _, s := range setup {
 					if err := d.Do(s); err != nil {
