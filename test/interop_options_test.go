@@ -122,7 +122,7 @@ func TestStaticKey(t *testing.T) {
 					t.Errorf("states (-want +got):\n%s", diff)
 				}
 				expectInOrder(t, us.Log(), []string{"DEPRECATED OPTION: The option --secret is deprecated.", "TUN/TAP device tun0 opened", "Peer Connection Initiated with [AF_INET]10.99.0.", up, "Data Channel: cipher 'AES-"})
-				for _, bad := range []string{"Authenticate/Decrypt", "inconsistent"} {
+				for _, bad := range []string{"Authenticate/Decrypt", "Decrypt error", "Decompression error", "FRAG_IN", "inconsistent"} {
 					if strings.Contains(a.Log()+b.Log(), bad) {
 						t.Errorf("%q in a log:\n%s\n%s", bad, a.Log(), b.Log())
 					}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -87,9 +88,12 @@ type attempt struct {
 	wake    chan struct{}
 	results chan func() // what helpers want done by the owner
 	told    atomic.Bool // a failed data packet was logged in this second
-	wg      sync.WaitGroup
-	ctx     context.Context // of helpers; ended by run
-	done    chan struct{}   // closed when run returns
+	// toldDevice: and so was a failed write to the device.
+	toldDevice  atomic.Bool
+	toldControl time.Time
+	wg          sync.WaitGroup
+	ctx         context.Context // of helpers; ended by run
+	done        chan struct{}   // closed when run returns
 }
 
 // end makes the attempt end with a soft signal unless it ends already.
@@ -163,7 +167,7 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 func (a *attempt) receive() {
 	in := &inbound{
 		link: a.link, path: &a.c.path, control: a.control, broken: a.broken, traffic: &a.traffic, total: &a.c.totals.In,
-		notice: a.noteError, bad: a.notePacket,
+		notice: a.noteError, bad: a.notePacket, device: a.noteDevice,
 		heard: func(p transport.Peer) { a.post(func() { a.heardFrom(p) }) }, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
 	}
 	a.wg.Go(in.run)
@@ -208,7 +212,7 @@ func (a *attempt) input(p controlPacket) {
 		return
 	}
 	if err := a.session.Input(p.b, now); err != nil {
-		a.controlError(p, err)
+		a.controlError(p, err, now)
 		return
 	}
 	a.traffic.lastRecv.Store(now.UnixNano())
@@ -325,20 +329,58 @@ func (a *attempt) stream() bool { return len(a.link.Proto()) > 3 && a.link.Proto
 // noteError logs a transient socket error. Safe for any goroutine.
 func (a *attempt) noteError(err error) { a.c.log(1, "N", "%v", err) }
 
+// noteDevice logs a failed write to the device, at most one a second. Safe for any goroutine.
+func (a *attempt) noteDevice(err error) {
+	if a.toldDevice.CompareAndSwap(false, true) {
+		a.c.log(1, "N", "write to TUN/TAP : %s", deviceError(err))
+		time.AfterFunc(time.Second, func() { a.toldDevice.Store(false) })
+	}
+}
+
+// deviceError is the text of the system's error number, if there is one.
+func deviceError(err error) string {
+	var no syscall.Errno
+	if errors.As(err, &no) {
+		return fmt.Sprintf("%s (code=%d)", transport.ErrnoText(no), int(no))
+	}
+	return err.Error()
+}
+
 // notePacket logs a data packet that was dropped, at most one a second. Safe for any goroutine.
-func (a *attempt) notePacket(err error) {
+func (a *attempt) notePacket(c *data.Channel, err error) {
 	if a.c.opts.MuteReplayWarnings && errors.Is(err, data.ErrReplay) {
 		return
 	}
 	if a.told.CompareAndSwap(false, true) {
-		a.c.log(1, "", "Authenticate/Decrypt packet error: %v", err)
+		a.c.log(1, "", "%s", data.OpenErrorText(err, c.Params().Cipher))
 		time.AfterFunc(time.Second, func() { a.told.Store(false) })
 	}
 }
 
-// controlError logs a control packet that was dropped.
-func (a *attempt) controlError(p controlPacket, err error) {
-	a.c.log(1, "", "TLS Error: %v from %s", err, transport.AddrText(p.from.Addr))
+// controlError logs a control packet that was dropped, at most one a second of a datagram link: anybody can send those.
+func (a *attempt) controlError(p controlPacket, err error, now time.Time) {
+	if !a.stream() && now.Sub(a.toldControl) < time.Second {
+		return
+	}
+	a.toldControl = now
+	from := transport.AddrText(p.from.Addr)
+	reason := ""
+	switch {
+	case errors.Is(err, ctrlwrap.ErrAuth):
+		reason = "packet HMAC authentication failed"
+	case errors.Is(err, ctrlwrap.ErrReplay):
+		reason = "bad packet ID (may be a replay)"
+	}
+	switch {
+	case reason == "":
+		a.c.log(1, "", "TLS Error: %v from %s", err, from)
+	case a.prof.TLSAuth.Set():
+		a.c.log(1, "", "Authenticate/Decrypt packet error: %s", reason)
+		a.c.log(1, "", "TLS Error: incoming packet authentication failed from %s", from)
+	default:
+		a.c.log(1, "", "tls-crypt unwrap error: %s", reason)
+		a.c.log(1, "", "TLS Error: tls-crypt unwrapping failed from %s", from)
+	}
 	if a.stream() {
 		a.c.log(1, "N", "Fatal TLS error (check_tls_errors_co), restarting")
 		a.end(engine.USR1, mgmt.ReasonTLSError)

@@ -48,7 +48,7 @@ func (a *attempt) called(p controlPacket, now time.Time) bool {
 	}
 	if p.from.Addr == a.next.peer.Addr {
 		if err := a.next.session.Input(p.b, now); err != nil {
-			a.controlError(p, err)
+			a.controlError(p, err, now)
 		}
 	}
 	return true

@@ -44,13 +44,14 @@ const controlQueue = 128
 type inbound struct {
 	link    transport.Link
 	path    *atomic.Pointer[path]
-	control chan<- controlPacket // never closed
-	broken  chan<- error         // told once, why the link ended
-	notice  func(error)          // a transient error
-	bad     func(error)          // a data packet that did not open
-	exit    func()               // the peer leaves
-	heard   func(transport.Peer) // data that opened came from another address than data before
-	last    transport.Peer       // where it came from
+	control chan<- controlPacket       // never closed
+	broken  chan<- error               // told once, why the link ended
+	notice  func(error)                // a transient error
+	bad     func(*data.Channel, error) // a data packet that did not open
+	device  func(error)                // a payload that the device did not take
+	exit    func()                     // the peer leaves
+	heard   func(transport.Peer)       // data that opened came from another address than data before
+	last    transport.Peer             // where it came from
 	traffic *traffic
 	total   *atomic.Uint64
 
@@ -123,7 +124,7 @@ func (in *inbound) batch(b *transport.Batch) {
 func (in *inbound) open(p *path, pkt []byte, now time.Time) int {
 	payload, kind, err := p.channel.Open(pkt, now)
 	if err != nil {
-		in.bad(err)
+		in.bad(p.channel, err)
 		return 0
 	}
 	switch kind {
@@ -160,7 +161,7 @@ func (in *inbound) write(p *path) {
 		n += len(b) - tun.Offset
 	}
 	if _, err := p.device.Write(in.bufs, tun.Offset); err != nil && !errors.Is(err, os.ErrClosed) {
-		in.bad(err)
+		in.device(err)
 	}
 	p.traffic.tunWrite.Add(uint64(n))
 }

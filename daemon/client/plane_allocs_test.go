@@ -72,7 +72,7 @@ func TestPlaneAllocs(t *testing.T) {
 	in.Store(&path{link: link, peer: peer, channel: channel(keys.Server), device: device, traffic: &traffic{}})
 	fail := func(err error) { t.Error(err) }
 	o := &outbound{device: device, path: &out, total: &total, failed: fail, notice: fail}
-	i := &inbound{link: link, path: &in, notice: fail, bad: fail, traffic: &traffic{}, total: &total}
+	i := &inbound{link: link, path: &in, notice: fail, bad: func(_ *data.Channel, err error) { fail(err) }, device: fail, traffic: &traffic{}, total: &total}
 
 	const train, size, runs = 40, 1400, 50
 	bufs, sizes := make([][]byte, train), make([]int, train)

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -33,7 +34,11 @@ func (p *plane) notice(err error) { p.limitedLog("", 1, "N", "%v", err) }
 
 // bad logs a data packet that did not open.
 func (p *plane) bad(i *instance, err error) {
-	p.limitedLog(i.addressText(), 1, "", "Authenticate/Decrypt packet error: %v", err)
+	cipher := ""
+	if ch := i.tunnel.Load(); ch != nil {
+		cipher = ch.Params().Cipher
+	}
+	p.limitedLog(i.addressText(), 1, "", "%s", data.OpenErrorText(err, cipher))
 }
 
 // badSource logs a packet from an address that is not the client's.
