@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -50,6 +51,11 @@ func (a *attempt) pushReply(msg, arg string) {
 	}
 	if err != nil {
 		a.c.log(1, "N", "%v", err)
+		if errors.Is(err, config.ErrPulledCompression) {
+			a.notApplied("OPTIONS ERROR: server pushed compression settings that are not allowed and will result in a non-working connection. See also allow-compression in the manual.",
+				"ERROR: Failed to apply push options")
+			return
+		}
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
 		return
 	}
@@ -94,10 +100,7 @@ func (a *attempt) imported(res *config.PushResult) {
 	}
 	cipher, problems := message.ClientCipher(o.DataCiphers, o.DataCiphersFallback, res.Cipher, a.key.peerOptions)
 	if cipher == "" {
-		for _, line := range append(problems, "Failed to open tun/tap interface") {
-			a.c.log(1, "N", "%s", line)
-		}
-		a.end(engine.USR1, mgmt.ReasonPushFailed)
+		a.notApplied(problems...)
 		return
 	}
 	a.key.ekm, a.key.cipher = o.KeyDerivationEKM, cipher
@@ -107,6 +110,14 @@ func (a *attempt) imported(res *config.PushResult) {
 		return
 	}
 	a.bringUp(hex.EncodeToString(res.Digest[:]))
+}
+
+// notApplied starts the connection again because options that were pulled cannot work, and says why.
+func (a *attempt) notApplied(problems ...string) {
+	for _, line := range append(problems, "Failed to open tun/tap interface") {
+		a.c.log(1, "N", "%s", line)
+	}
+	a.end(engine.USR1, mgmt.ReasonPushFailed)
 }
 
 // applyVerb takes over a pushed verb or mute.
@@ -272,8 +283,8 @@ func (a *attempt) describe() {
 	if a.channel.Params().V2 {
 		line += fmt.Sprintf(", peer-id: %d", a.channel.Params().PeerID)
 	}
-	if o.Framing != config.FramingNone {
-		line += fmt.Sprintf(", compression: '%s'", o.Framing)
+	if name := compressionName(o); name != "" {
+		line += fmt.Sprintf(", compression: '%s'", name)
 	}
 	c.log(2, "", "%s", line)
 	var timers []string
@@ -306,6 +317,18 @@ func (a *attempt) describe() {
 	}
 	if len(protocol) > 0 {
 		c.log(2, "", "Protocol options: %s", strings.Join(protocol, ", "))
+	}
+}
+
+// compressionName is what the log calls the compression of a connection, "" without.
+func compressionName(o *config.Options) string {
+	switch {
+	case o.Framing == config.FramingNone, o.Framing == config.FramingMigrate:
+		return ""
+	case o.Framing == config.FramingLZO && !o.Compressed:
+		return "stub"
+	default:
+		return strings.ReplaceAll(string(o.Framing), "-", "")
 	}
 }
 

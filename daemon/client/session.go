@@ -42,9 +42,6 @@ func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote
 		return nil, fmt.Errorf("start session: %w", err)
 	}
 	a.setTimers()
-	if opts.Pull && prof.Proto.IsUDP() && a.ping.timeout == 0 {
-		a.ping.timeout = pingBeforePull
-	}
 	for _, name := range []string{"tls_", "X509_"} {
 		c.env.UnsetPrefix(name)
 	}

@@ -10,7 +10,6 @@ import (
 // Intervals without an option of their own.
 const (
 	pushInterval   = 5 * time.Second   // between push requests
-	pingBeforePull = 120 * time.Second // ping-restart of a pulling client until its options are there
 	usageInterval  = time.Second       // how often a key's use is compared with its limits
 )
 

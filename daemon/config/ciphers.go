@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // dataChannelCiphers are the names data-ciphers may hold, in OpenSSL's spelling.
@@ -128,6 +129,17 @@ func (v Version) before(major, minor, patch int) bool {
 	return slices.Compare([]int{v.Major, v.Minor, v.Patch}, []int{major, minor, patch}) < 0
 }
 
+// pullPingRestart is ping-restart of a client that pulls over UDP, unless its file or its server says otherwise.
+const pullPingRestart = 120 * time.Second
+
+// keepalives applies the default of ping-restart.
+func (p *parser) keepalives() error {
+	if o := p.o; o.Pull && !o.state.pingRestartSet && o.Connections[0].Proto.IsUDP() {
+		o.PingRestart = pullPingRestart
+	}
+	return nil
+}
+
 // compatibility applies the remaining defaults that depend on compat-mode and on other options.
 func (p *parser) compatibility() error {
 	o := p.o
@@ -145,7 +157,11 @@ func (p *parser) compatibility() error {
 	} else if o.TLSVersionMax != "" && o.TLSVersionMin > o.TLSVersionMax {
 		return errorf("--tls-version-min bigger than --tls-version-max")
 	}
-	if old(2, 6, 0) && o.AllowCompression == "no" {
+	switch {
+	case o.state.allowCompression && o.AllowCompression == "no" && o.Compressed:
+		return errorf("'--allow-compression no' conflicts with  enabling compression")
+	case o.state.allowCompression:
+	case old(2, 6, 0), o.Framing != FramingNone && o.Framing != FramingMigrate:
 		o.AllowCompression = "asym"
 	}
 	if o.Pull {

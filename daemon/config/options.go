@@ -406,6 +406,7 @@ type Crypto struct {
 type Compression struct {
 	AllowCompression string // "no" (default), "asym" or "yes"
 	Framing          Framing
+	Compressed       bool // packets of the peer may be compressed: not with comp-lzo no, or a stub
 }
 
 // Management is the management port.

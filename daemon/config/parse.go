@@ -86,7 +86,7 @@ func (p *parser) finish() error {
 		}
 	}
 	for _, step := range []func(*parser) error{
-		(*parser).macros, (*parser).ciphers, (*parser).compatibility, (*parser).profiles, (*parser).certificates,
+		(*parser).macros, (*parser).ciphers, (*parser).compatibility, (*parser).profiles, (*parser).keepalives, (*parser).certificates,
 		(*parser).checkConnections, (*parser).checkProtection, (*parser).checkMode, (*parser).checkCredentials, (*parser).checkTLSOnly,
 		(*parser).warnings, (*parser).finishDNS, (*parser).checkFiles, (*parser).checkDevice,
 	} {

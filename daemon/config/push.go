@@ -31,6 +31,9 @@ type PushResult struct {
 // ErrPulledDNS means that the pulled resolver settings are not usable.
 var ErrPulledDNS = errors.New("process-push-msg-failed")
 
+// ErrPulledCompression means that the server compresses, and allow-compression says no: no packet of it could be read.
+var ErrPulledCompression = errors.New("Compression is not allowed since allow-compression is set to 'stub-only'") //nolint:staticcheck // stock's line
+
 // ApplyPushed applies the options of a push reply, all parts together and without the word PUSH_REPLY, to o and to its
 // profile c. Both are the caller's copies for one connection: see Clone.
 //
@@ -68,6 +71,10 @@ func (o *Options) applyPushed(c *Connection, list []string, res *PushResult) err
 		}
 	}
 	res.Digest = digest(shaping)
+	if o.AllowCompression == "no" && o.Compressed {
+		res.Notes, o.Notes = append(res.Notes, o.Notes...), before
+		return ErrPulledCompression
+	}
 	bad := o.translateDNS()
 	if bad != "" {
 		p.note(1, "N", "ERROR: %s", bad)

@@ -22,7 +22,7 @@ var updatable = map[string][]string{
 }
 
 // maxPushed bounds what updates may collect.
-const maxPushed = 8192
+const maxPushed = 1 << 18
 
 // Update is what an update makes of a connection's options.
 type Update struct {

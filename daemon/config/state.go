@@ -23,12 +23,13 @@ type parseState struct {
 	keepalive  *keepalive
 	tcpNodelay bool
 
-	pingRestartSet bool
-	tokenRenewal   bool
-	vlanAccept     bool
-	vlanPVID       bool
-	proxyOverride  []string
-	onlyServer     []string // shown names of options that need server mode, in order
+	pingRestartSet   bool
+	allowCompression bool // given
+	tokenRenewal     bool
+	vlanAccept       bool
+	vlanPVID         bool
+	proxyOverride    []string
+	onlyServer       []string // shown names of options that need server mode, in order
 }
 
 // connSet is what a profile said itself.

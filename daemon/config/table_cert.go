@@ -18,7 +18,11 @@ const (
 func certificateRows() []row {
 	return []row{
 		{"ca", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.CA })},
-		{"capath", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.CAPath })},
+		{"capath", 1, 1, inMain, 0, func(p *parser, a []string) error {
+			p.o.CAPath = a[0]
+			p.doubt("WARNING: experimental option --capath %s", a[0])
+			return nil
+		}},
 		{"cert", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.Cert })},
 		{"key", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.Key })},
 		{"extra-certs", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.ExtraCerts })},

@@ -55,7 +55,7 @@ func cryptoRows() []row {
 			if a[0] != "yes" && a[0] != "no" && a[0] != "asym" {
 				return errorf("bad allow-compression option: %s -- must be 'yes', 'no', or 'asym'", a[0])
 			}
-			p.o.AllowCompression = a[0]
+			p.o.AllowCompression, p.o.state.allowCompression = a[0], true
 			return nil
 		}},
 		{"comp-lzo", 0, 1, mainAll, classCompression, func(p *parser, a []string) error {
@@ -67,7 +67,7 @@ func cryptoRows() []row {
 			default:
 				return errorf("bad comp-lzo option: %s -- must be 'yes', 'no', or 'adaptive'", mode)
 			}
-			p.o.Framing = FramingLZO
+			p.o.Framing, p.o.Compressed = FramingLZO, mode != "no"
 			return nil
 		}},
 		{"compress", 0, 1, mainAll, classCompression, func(p *parser, a []string) error {
@@ -79,7 +79,7 @@ func cryptoRows() []row {
 			default:
 				return errorf("bad comp option: %s", f)
 			}
-			p.o.Framing = f
+			p.o.Framing, p.o.Compressed = f, f == FramingLZO || f == FramingLZ4 || f == FramingLZ4v2
 			return nil
 		}},
 	}

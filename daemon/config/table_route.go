@@ -117,6 +117,10 @@ func (p *parser) routeIPv6(a []string) error {
 
 func (p *parser) redirect(a []string) error {
 	r := p.o.Redirect
+	if r.Enabled {
+		p.warn("WARNING: You have specified redirect-gateway and redirect-private at the same time (or the same option multiple times). " +
+			"This is not well supported and may lead to unexpected results")
+	}
 	r.Enabled = true
 	if p.line.Name == "redirect-gateway" {
 		r.Gateway = true

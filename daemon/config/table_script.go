@@ -82,7 +82,12 @@ func (p *parser) tool(a []string) error {
 func oddRows() []row {
 	rows := []row{
 		{"disable-dco", 0, many, unruled, 0, ignored},
-		{"tun-ipv6", 0, 0, unruled, 0, warned("Note: option %s is ignored because modern operating systems do not need special IPv6 tun handling anymore.")},
+		{"tun-ipv6", 0, 0, unruled, 0, func(p *parser, _ []string) error {
+			if p.ctx != pushContext {
+				p.warn("Note: option tun-ipv6 is ignored because modern operating systems do not need special IPv6 tun handling anymore.")
+			}
+			return nil
+		}},
 		{"memstats", 1, 1, inMain, 0, ignored},
 		{"fast-io", 0, 0, inMain, 0, ignored},
 		{"gremlin", 1, 1, inMain, 0, warned("WARNING: --%s is ignored")},

@@ -11,8 +11,8 @@ const (
 	pushReserve = 84
 	// pushOption is the limit of one pushed option with its NUL, in bytes.
 	pushOption = 256
-	// maxPushed bounds the options of one list.
-	maxPushed = 8192
+	// maxPushed bounds the options of one list: far above what servers push, far below what a client has room for.
+	maxPushed = 1 << 18
 )
 
 // Marks at the end of a message: more of the list follows, or this was its last part.
@@ -55,7 +55,7 @@ func PackPush(head string, options []string) ([]string, error) {
 type PushList struct{ Options []string }
 
 // Add takes the argument of one message and reports whether the list is complete. ok is false when the list has more
-// than 8,192 options: the peer never ends it.
+// than 262,144 options: the peer never ends it.
 func (l *PushList) Add(arg string) (complete, ok bool) {
 	complete = true
 	for option := range strings.SplitSeq(arg, ",") {

@@ -142,7 +142,7 @@ func (h *hub) newcomer(n newcomer, now time.Time) {
 	case h.verifying[n.from]: // the client says it again while the script thinks
 		return
 	case !h.leaving.IsZero():
-		h.logAt(n.from, 1, "", "MULTI: Connection attempt from %s ignored while server is shutting down", h.set.fullAddress(n.from))
+		h.logAt(n.from, 1, "", "MULTI: Connection attempt from %s ignored while server is shutting down", realAddress(n.from.Addr))
 		return
 	case len(h.instances) >= h.set.MaxClients:
 		h.logAt(n.from, 1, "", "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
