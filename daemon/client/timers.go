@@ -9,8 +9,8 @@ import (
 
 // Intervals without an option of their own.
 const (
-	pushInterval   = 5 * time.Second   // between push requests
-	usageInterval  = time.Second       // how often a key's use is compared with its limits
+	pushInterval  = 5 * time.Second // between push requests
+	usageInterval = time.Second     // how often a key's use is compared with its limits
 )
 
 // timers acts on everything that is due and returns when the next thing will be.
