@@ -1,6 +1,7 @@
 package script
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -20,17 +22,23 @@ import (
 
 // install puts everything a script sees into the state.
 func (r *runtime) install(dirs []string) {
-	L := r.L
+	L := r.L.LState
 	mg := L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{
-		"on":         r.on,
-		"after":      func(L *lua.LState) int { return r.addTimer(L, false) },
-		"every":      func(L *lua.LState) int { return r.addTimer(L, true) },
-		"send":       r.send,
-		"get_state":  r.getState,
-		"get_status": r.getStatus,
-		"quote":      func(L *lua.LState) int { L.Push(lua.LString(client.Line(L.CheckString(1)))); return 1 },
-		"now":        func(L *lua.LState) int { L.Push(lua.LNumber(float64(time.Now().UnixMicro()) / 1e6)); return 1 },
-		"stop":       r.stop,
+		"after": func(L *lua.LState) int { return r.addTimer(L, false) },
+		"every": func(L *lua.LState) int { return r.addTimer(L, true) },
+		"quote": func(L *lua.LState) int { L.Push(lua.LString(client.Line(L.CheckString(1)))); return 1 },
+		"now":   func(L *lua.LState) int { L.Push(lua.LNumber(float64(r.now().UnixMicro()) / 1e6)); return 1 },
+		"stop":  r.stop,
+	})
+	for name, fn := range map[string]lua.LGFunction{
+		"on": r.on, "sleep": r.sleep, "wait_for": r.waitFor, "send": r.send, "get_state": r.getState, "get_status": r.getStatus,
+	} {
+		mg.RawSetString(name, r.L.Waiting(L, name, fn))
+	}
+	mg.ForEach(func(name, fn lua.LValue) { // sleep is moongate.sleep
+		if g := name.String(); L.GetGlobal(g) == lua.LNil {
+			L.SetGlobal(g, fn)
+		}
 	})
 	args := L.NewTable()
 	for _, a := range r.o.Args {
@@ -44,7 +52,7 @@ func (r *runtime) install(dirs []string) {
 	L.SetGlobal("log", lib.Log(L, r.log))
 	L.SetGlobal("file", lib.File(L, dirs))
 	L.SetGlobal("print", L.NewFunction(r.print))
-	L.SetGlobal("require", L.NewFunction(func(L *lua.LState) int { return r.require(L, dirs[:1]) }))
+	L.SetGlobal("require", r.L.Require(L, func(L *lua.LState) int { return r.find(L, dirs[:1]) }, r.keepModule))
 	r.eventMeta = r.newEventMeta()
 }
 
@@ -66,33 +74,72 @@ func streamFor(event string, interval float64) string {
 	return ""
 }
 
+// maxHandlers bounds what a script may register.
+const maxHandlers = 1000
+
+// checkEventName reads the name of an event.
+func checkEventName(L *lua.LState, arg int) string {
+	event := L.CheckString(arg)
+	if event != "*" && !slices.Contains(lib.EventNames(), event) {
+		L.ArgError(arg, fmt.Sprintf("unknown event %q%s", event, lib.DidYouMean(event, lib.EventNames())))
+	}
+	return event
+}
+
 // on is moongate.on(event, function, options).
 func (r *runtime) on(L *lua.LState) int {
-	event, fn := L.CheckString(1), L.CheckFunction(2)
-	o := lib.Options(L, 3, "interval")
-	if event != "*" && !slices.Contains(lib.EventNames(), event) {
-		L.ArgError(1, fmt.Sprintf("unknown event %q", event))
+	event, fn := checkEventName(L, 1), L.CheckFunction(2)
+	o := lib.Options(L, 3, "interval", "timeout")
+	interval, timeout := o.Number("interval", 1), o.Number("timeout", r.o.HandlerTimeout.Seconds())
+	if !(timeout > 0 && timeout <= maxTimeout.Seconds()) {
+		L.ArgError(3, fmt.Sprintf("timeout must be above 0 and at most %v", maxTimeout))
 	}
-	if cmd := streamFor(event, o.Number("interval", 1)); cmd != "" && r.streams[event] != cmd {
-		r.streams[event] = cmd
-		if r.c != nil {
-			if _, err := r.c.Cmd(L.Context(), cmd); err != nil {
-				L.RaiseError("%s: %s", cmd, err.Error())
-			}
-		}
+	switch {
+	case r.live >= maxHandlers:
+		L.RaiseError("too many handlers")
+	case r.draining:
+		L.RaiseError("the script is about to end")
 	}
-	h := &handler{event: event, fn: fn}
-	r.handlers[event] = append(r.handlers[event], h)
+	h := &handler{event: event, fn: fn, limit: time.Duration(timeout * float64(time.Second))}
+	r.handlers[event] = append(slices.Clone(r.handlers[event]), h) // a fresh slice: a row may be walking the old one
 	r.live++
-	L.Push(r.handle(L, "off", func() {
+	handle := r.handle(L, "off", func() {
 		if !h.off {
 			h.off = true
 			r.live--
-			// a fresh slice: fire may be walking the old one
 			r.handlers[event] = slices.DeleteFunc(slices.Clone(r.handlers[event]), func(x *handler) bool { return x == h })
 		}
-	}))
-	return 1
+	})
+	cmd := streamFor(event, interval)
+	if cmd == "" || r.streams[event] == cmd {
+		L.Push(handle)
+		return 1
+	}
+	r.streams[event] = cmd
+	return r.ask(L, cmd, nil, func(_ client.Reply, err error) []lua.LValue {
+		if err != nil {
+			r.log.Warn("stream not switched on", "command", cmd, "err", err)
+		}
+		return []lua.LValue{handle}
+	})
+}
+
+// maxTimeout is the longest time of a handler.
+const maxTimeout = 24 * time.Hour
+
+// stream switches the stream of an event on without waiting for the answer.
+func (r *runtime) stream(L *lua.LState, event string, interval float64) {
+	cmd := streamFor(event, interval)
+	if cmd == "" || r.streams[event] != "" || r.c == nil {
+		return
+	}
+	r.streams[event] = cmd
+	c := r.c
+	r.ops.Go(func() {
+		if _, err := c.Start(r.base, cmd)(r.base); err != nil {
+			r.post(func() { r.log.Warn("stream not switched on", "command", cmd, "err", err) })
+		}
+	})
 }
 
 // words reads a command: a line, or a table of words that are quoted one by one.
@@ -124,72 +171,110 @@ func stringList(L *lua.LState, t *lua.LTable) []string {
 func (r *runtime) send(L *lua.LState) int {
 	line := words(L, 1)
 	if t := L.OptTable(2, nil); t != nil {
-		return r.pushReply(L, func() (client.Reply, error) { return r.c.Block(L.Context(), line, stringList(L, t)) })
+		return r.pushReply(L, line, append([]string{}, stringList(L, t)...))
 	}
 	return r.cmd(L, line)
 }
 
-func (r *runtime) cmd(L *lua.LState, line string) int {
-	return r.pushReply(L, func() (client.Reply, error) { return r.c.Cmd(L.Context(), line) })
+func (r *runtime) cmd(L *lua.LState, line string) int { return r.pushReply(L, line, nil) }
+
+// pushReply sends a command, with a block unless that is nil, and returns {text =, lines =}, or nil and the daemon's text.
+func (r *runtime) pushReply(L *lua.LState, line string, block []string) int {
+	return r.ask(L, line, block, r.replyValues)
 }
 
-// pushReply returns {text =, lines =}, or nil and the daemon's text.
-func (r *runtime) pushReply(L *lua.LState, do func() (client.Reply, error)) int {
-	if r.c == nil {
-		return fail(L, client.ErrLost)
-	}
-	reply, err := do()
+func (r *runtime) replyValues(reply client.Reply, err error) []lua.LValue {
 	if err != nil {
-		return fail(L, err)
+		return []lua.LValue{lua.LNil, lua.LString(err.Error())}
 	}
-	t := L.NewTable()
+	return []lua.LValue{r.replyTable(reply)}
+}
+
+func (r *runtime) replyTable(reply client.Reply) *lua.LTable {
+	t, lines := r.L.NewTable(), r.L.NewTable()
 	t.RawSetString("text", lua.LString(reply.Text()))
-	lines := L.NewTable()
 	for _, l := range reply.Body() {
 		lines.Append(lua.LString(l))
 	}
 	t.RawSetString("lines", lines)
-	L.Push(t)
-	return 1
+	return t
 }
 
-func fail(L *lua.LState, err error) int {
-	L.Push(lua.LNil)
-	L.Push(lua.LString(err.Error()))
-	return 2
+// ask sends a command, with a block unless that is nil, and makes the running task wait for its reply.
+func (r *runtime) ask(L *lua.LState, line string, block []string, answer func(client.Reply, error) []lua.LValue) int {
+	return r.askAll(L, []string{line}, block, answer)
 }
+
+// askAll sends commands one after the other, up to the first that the daemon refuses; the last comes with the block. Commands
+// arrive at the daemon in the order in which the script sends them.
+func (r *runtime) askAll(L *lua.LState, lines, block []string, answer func(client.Reply, error) []lua.LValue) int {
+	c, before, mine := r.c, r.sent, make(chan struct{})
+	n := r.await(L, true, func(ctx context.Context) func() []lua.LValue {
+		if before != nil {
+			<-before
+		}
+		sent := sync.OnceFunc(func() { close(mine) })
+		defer sent()
+		var reply client.Reply
+		err := client.ErrLost
+		for i, line := range lines {
+			if c == nil {
+				break
+			}
+			start := func() func(context.Context) (client.Reply, error) { return c.Start(ctx, line) }
+			if block != nil && i == len(lines)-1 {
+				start = func() func(context.Context) (client.Reply, error) { return c.StartBlock(ctx, line, block) }
+			}
+			wait := start()
+			sent()
+			if reply, err = wait(ctx); err != nil {
+				break
+			}
+		}
+		return func() []lua.LValue { return answer(reply, err) }
+	})
+	r.sent = mine // not before: where waiting is refused, nothing is sent
+	return n
+}
+
+// stateFields are the fields of a state event, as of the table that get_state returns.
+var stateFields = []string{"time", "name", "detail", "tun_ipv4", "remote_addr", "remote_port", "local_addr", "local_port", "tun_ipv6"}
 
 // getState is moongate.get_state(): the newest state as a table.
 func (r *runtime) getState(L *lua.LState) int {
-	if r.c == nil {
-		return fail(L, client.ErrLost)
-	}
-	reply, err := r.c.Cmd(L.Context(), "state")
-	if err != nil {
-		return fail(L, err)
-	}
-	body := reply.Body()
-	if len(body) == 0 {
-		return fail(L, errors.New("the daemon has no state"))
-	}
-	ev := &lib.Event{Name: "state", Note: client.Notification{Kind: mgmt.KindState, Text: body[len(body)-1]}}
-	t := L.NewTable()
-	for _, f := range []string{"time", "name", "detail", "tun_ipv4", "remote_addr", "remote_port", "local_addr", "local_port", "tun_ipv6"} {
-		t.RawSetString(f, ev.Field(L, f))
-	}
-	L.Push(t)
-	return 1
+	return r.ask(L, "state", nil, func(reply client.Reply, err error) []lua.LValue {
+		body := reply.Body()
+		if err == nil && len(body) == 0 {
+			err = errors.New("the daemon has no state")
+		}
+		if err != nil {
+			return []lua.LValue{lua.LNil, lua.LString(err.Error())}
+		}
+		ev := &lib.Event{Name: "state", Note: client.Notification{Kind: mgmt.KindState, Text: body[len(body)-1]}}
+		t := r.L.NewTable()
+		for _, f := range stateFields {
+			t.RawSetString(f, ev.Field(r.L.LState, f))
+		}
+		return []lua.LValue{t}
+	})
 }
 
 // getStatus is moongate.get_status(): clients of a server, counters of a client.
 func (r *runtime) getStatus(L *lua.LState) int {
-	if r.c == nil {
-		return fail(L, client.ErrLost)
-	}
-	s, err := r.c.Status(L.Context())
-	if err != nil {
-		return fail(L, err)
-	}
+	return r.ask(L, "status 3", nil, func(reply client.Reply, err error) []lua.LValue {
+		var s client.Status
+		if err == nil {
+			s, err = client.ParseStatus(reply.Body())
+		}
+		if err != nil {
+			return []lua.LValue{lua.LNil, lua.LString(err.Error())}
+		}
+		return []lua.LValue{r.statusTable(s)}
+	})
+}
+
+func (r *runtime) statusTable(s client.Status) *lua.LTable {
+	L := r.L
 	t, clients, counters := L.NewTable(), L.NewTable(), L.NewTable()
 	for _, c := range s.Clients {
 		row := L.NewTable()
@@ -211,8 +296,7 @@ func (r *runtime) getStatus(L *lua.LState) int {
 	t.RawSetString("server", lua.LBool(s.Server))
 	t.RawSetString("clients", clients)
 	t.RawSetString("counters", counters)
-	L.Push(t)
-	return 1
+	return t
 }
 
 // stop is moongate.stop(code): it ends the script at once.
@@ -222,6 +306,7 @@ func (r *runtime) stop(L *lua.LState) int {
 		L.ArgError(1, "a code from 0 to 255")
 	}
 	r.stopped = true
+	r.L.Meter.Interrupt(errStopped) // no pcall goes on
 	L.Error(lua.LString("stopped"), 0)
 	return 0
 }
@@ -238,8 +323,9 @@ func (r *runtime) print(L *lua.LState) int {
 
 var moduleName = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
-// require loads NAME.lua from the script's folder, once; dots are folders.
-func (r *runtime) require(L *lua.LState, dirs []string) int {
+// find is the first half of require: NAME.lua from the script's folder; dots are folders. It returns the module, or nil and
+// the function that makes it.
+func (r *runtime) find(L *lua.LState, dirs []string) int {
 	name := L.CheckString(1)
 	if v, ok := r.loaded[name]; ok {
 		L.Push(v)
@@ -255,18 +341,26 @@ func (r *runtime) require(L *lua.LState, dirs []string) int {
 	} else if err != nil {
 		L.RaiseError("%s", err.Error())
 	}
-	proto, err := compileSource(file, src)
+	chunk, err := compileSource(file, src)
+	if err != nil {
+		L.RaiseError("%s", err.Error())
+	}
+	fn, err := chunk.Load(L)
 	if err != nil {
 		L.RaiseError("%s", err.Error())
 	}
 	r.loaded[name] = lua.LTrue // a module that requires itself sees this
-	L.Push(L.NewFunctionFromProto(proto))
-	L.Push(lua.LString(name))
-	L.Call(1, 1)
-	if v := L.Get(-1); v != lua.LNil {
+	L.Push(lua.LNil)
+	L.Push(fn)
+	return 2
+}
+
+// keepModule is the second half of require: what the module returned is kept.
+func (r *runtime) keepModule(L *lua.LState) int {
+	name := L.CheckString(1)
+	if v := L.Get(2); v != lua.LNil {
 		r.loaded[name] = v
 	}
-	L.Pop(1)
 	L.Push(r.loaded[name])
 	return 1
 }
@@ -279,7 +373,7 @@ func (r *runtime) newEventMeta() *lua.LTable {
 		"answer": r.answer, "ok": r.needOK("ok"), "cancel": r.needOK("cancel"), "admit": r.admit, "deny": r.deny,
 		"pending": r.pending, "release": r.release,
 	} {
-		methods[name] = L.NewFunction(func(L *lua.LState) int { return fn(L, checkEvent(L)) })
+		methods[name] = r.L.Waiting(L.LState, name, func(L *lua.LState) int { return fn(L, checkEvent(L)) })
 	}
 	meta := L.NewTable()
 	meta.RawSetString("__metatable", lua.LString("event"))
@@ -334,17 +428,18 @@ func (r *runtime) answer(L *lua.LState, ev *lib.Event) int {
 	case ev.Field(L, "challenge") != lua.LNil:
 		password = mgmt.StaticResponse(password, response)
 	}
+	var lines []string
 	if ev.Field(L, "wants_username") == lua.LTrue {
 		user := o.String("username", "")
 		if user == "" {
 			L.ArgError(2, "this prompt wants a username")
 		}
-		if n := r.cmd(L, client.Line("username", typ, user)); n != 1 || ev.Field(L, "wants_password") == lua.LFalse {
-			return n
-		}
-		L.Pop(1)
+		lines = append(lines, client.Line("username", typ, user))
 	}
-	return r.cmd(L, client.Line("password", typ, password))
+	if len(lines) == 0 || ev.Field(L, "wants_password") != lua.LFalse {
+		lines = append(lines, client.Line("password", typ, password))
+	}
+	return r.askAll(L, lines, nil, r.replyValues)
 }
 
 func (r *runtime) needOK(word string) func(*lua.LState, *lib.Event) int {
@@ -369,9 +464,7 @@ func ids(L *lua.LState, ev *lib.Event) (cid, kid string) {
 func (r *runtime) admit(L *lua.LState, ev *lib.Event) int {
 	cid, kid := ids(L, ev)
 	if t := L.OptTable(2, nil); t != nil && t.Len() > 0 {
-		return r.pushReply(L, func() (client.Reply, error) {
-			return r.c.Block(L.Context(), "client-auth "+cid+" "+kid, stringList(L, t))
-		})
+		return r.pushReply(L, "client-auth "+cid+" "+kid, stringList(L, t))
 	}
 	return r.cmd(L, "client-auth-nt "+cid+" "+kid)
 }

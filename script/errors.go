@@ -4,13 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
-// ErrDeadline ends a handler that took longer than HandlerTimeout.
+// ErrDeadline ends a handler that took longer than HandlerTimeout, waits included.
 var ErrDeadline = errors.New("handler took too long")
 
 // Error is an error of the script itself.
@@ -35,14 +38,32 @@ type ExitError struct{ Code int }
 // Error names the code.
 func (e *ExitError) Error() string { return fmt.Sprintf("the script stopped with code %d", e.Code) }
 
+// FailedError is returned by Run under Strict when handlers failed.
+type FailedError struct {
+	Errors uint64
+	Last   string // with file and line
+}
+
+// Error tells how many, and the last.
+func (e *FailedError) Error() string {
+	if e.Errors == 1 {
+		return "a handler failed: " + e.Last
+	}
+	return fmt.Sprintf("%d handlers failed, the last: %s", e.Errors, e.Last)
+}
+
 var (
 	place  = regexp.MustCompile(`^(.*?):(\d+): `)
 	parsed = regexp.MustCompile(`^(.*) line:(\d+)\(column:\d+\) near '([^']*)':\s*`)
 )
 
-// scriptError turns what gopher-lua returns into an *Error. A deadline wins over the text it left behind.
-func scriptError(file string, err, cause error) *Error {
-	e := &Error{File: file, Text: err.Error()}
+// scriptError turns what gopher-lua returns into an *Error. cause, if any, is why the meter or a deadline ended the call, and wins over
+// the text that this left behind. co is the coroutine that died, nil if there was none.
+func scriptError(file string, err, cause error, co *lua.LState) *Error {
+	e := &Error{File: file}
+	if err != nil {
+		e.Text = err.Error()
+	}
 	var api *lua.ApiError
 	if errors.As(err, &api) {
 		e.Text = api.Object.String()
@@ -52,7 +73,16 @@ func scriptError(file string, err, cause error) *Error {
 				e.Text = api.Cause.Error()
 			}
 		}
-		e.Trace = strings.TrimPrefix(strings.TrimSpace(api.StackTrace), "stack traceback:\n")
+		if t, ok := api.Object.(*lua.LTable); ok {
+			e.Text = tableError(t)
+		}
+	}
+	rest, inside := sandbox.Inside(e.Text)
+	if co != nil {
+		e.Trace = sandbox.Trace(co)
+		if inside || e.Text == "" || place.FindString(e.Text) == "" {
+			e.Text = sandbox.Where(co) + rest
+		}
 	}
 	if m := place.FindStringSubmatch(e.Text); m != nil {
 		e.File, e.Text = m[1], e.Text[len(m[0]):]
@@ -60,9 +90,24 @@ func scriptError(file string, err, cause error) *Error {
 	} else if m := parsed.FindStringSubmatch(e.Text); m != nil {
 		e.Line, _ = strconv.Atoi(m[2])
 		e.Text = fmt.Sprintf("near '%s': %s", m[3], strings.TrimSpace(e.Text[len(m[0]):]))
+	} else if m := atEnd.FindStringSubmatch(e.Text); m != nil {
+		e.Line, e.Text = strings.Count(e.Text, "\n"), "the file ends too early"
 	}
 	if cause != nil {
 		e.Text = cause.Error()
 	}
 	return e
+}
+
+var atEnd = regexp.MustCompile(`^(.*) at EOF:\s*`)
+
+// tableError is the text of an error that is a table: its message, or what it has else.
+func tableError(t *lua.LTable) string {
+	if s, ok := t.RawGetString("message").(lua.LString); ok {
+		return string(s)
+	}
+	var parts []string
+	t.ForEach(func(k, v lua.LValue) { parts = append(parts, fmt.Sprintf("%v = %v", k, v)) })
+	slices.Sort(parts)
+	return "{" + strings.Join(parts, ", ") + "}"
 }

@@ -42,6 +42,7 @@ func TestRedial(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { c.Close() })
 		return c
 	}
 	path := filepath.Join(t.TempDir(), "t.lua")

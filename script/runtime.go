@@ -3,11 +3,9 @@ package script
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -18,41 +16,63 @@ import (
 	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
-// runtime is one script. Everything but the watch group belongs to the goroutine of run.
+// runtime is one script. Everything belongs to the goroutine of run, but results.
 type runtime struct {
 	path string
 	o    Options
 	log  *slog.Logger
-	L    *lua.LState
-	c    *client.Client // the session, nil between two
+	L    *sandbox.State
+	c    session // nil between two
 	sub  *client.Subscription
+	base context.Context // of run
 
 	handlers  map[string][]*handler // by event name, in order of registration
 	live      int                   // handlers that are on
+	waiters   []*waiter             // of wait_for
 	timers    timerHeap
+	periodic  int               // script timers in the heap: after and every
 	streams   map[string]string // commands that switch real-time streams on, by event name
 	eventMeta *lua.LTable
 	loaded    map[string]lua.LValue // require
 
+	// What runs (task.go).
+	current *task
+	busy    map[subject]*line
+	early   []subject // of lines that began while no event was let in, in order of arrival
+	backlog int       // events in lines
+	tasks   int       // alive, the main chunk included
+	idle    []*lua.LState
+	seq     uint64           // events so far
+	recent  []*lua.LUserData // the newest of them, for wait_for; empty while no task is alive
+	closed  bool             // no event is begun: the main chunk has not ended, or the script is draining
+
+	ops     sync.WaitGroup
+	sent    <-chan struct{} // closed when the last command is on its way
+	results struct {
+		sync.Mutex
+		list []func()
+		wake chan struct{} // room for one
+	}
+
 	stopped  bool
 	exitCode int
+	fatal    error // the script cannot go on
+	draining bool
 	dropped  uint64 // told so far
+	stats    stats
+}
 
-	watch struct { // the watchdog
-		busySince atomic.Int64 // unix nanoseconds, 0 when no Lua code runs
-		what      atomic.Pointer[string]
-		cancel    atomic.Pointer[context.CancelCauseFunc]
-		stop      chan struct{}
-		done      sync.WaitGroup
-	}
-	base context.Context // of run; a cancelled handler context is replaced by a child of it
-	cur  context.Context
+// session is what a script needs of a connection to a daemon.
+type session interface {
+	Start(ctx context.Context, line string) func(context.Context) (client.Reply, error)
+	StartBlock(ctx context.Context, line string, lines []string) func(context.Context) (client.Reply, error)
 }
 
 // handler is one moongate.on.
 type handler struct {
 	event string
 	fn    *lua.LFunction
+	limit time.Duration // for one call, waits included
 	off   bool
 }
 
@@ -62,99 +82,31 @@ func newRuntime(ctx context.Context, path string, o Options) (*runtime, error) {
 		return nil, err
 	}
 	r := &runtime{
-		path: path, o: o, log: o.Log.With("script", filepath.Base(path)), L: sandbox.NewState(),
-		handlers: make(map[string][]*handler), streams: make(map[string]string), loaded: make(map[string]lua.LValue), base: ctx,
+		path: path, o: o, log: o.Log.With("script", filepath.Base(path)),
+		L:        sandbox.NewState(sandbox.Limits{Burst: o.Burst, Memory: o.Memory, Shared: !o.Alone}),
+		handlers: make(map[string][]*handler), streams: make(map[string]string), loaded: make(map[string]lua.LValue),
+		busy: make(map[subject]*line), base: ctx, closed: true,
 	}
-	r.renewContext()
+	r.results.wake = make(chan struct{}, 1)
+	r.stats.init(path)
 	r.install(append([]string{dir}, o.ReadDirs...))
-	r.watch.stop = make(chan struct{})
-	r.watch.done.Add(1)
-	go r.watchdog()
 	return r, nil
 }
 
+// close ends what still runs for the script. The context of run is over by then, or is ended by the caller's defer.
 func (r *runtime) close() {
-	close(r.watch.stop)
-	r.watch.done.Wait()
-	(*r.watch.cancel.Load())(nil)
+	r.ops.Wait()
 	r.L.Close()
 }
 
-// renewContext gives the state a context that the watchdog can cancel alone.
-func (r *runtime) renewContext() {
-	ctx, cancel := context.WithCancelCause(r.base)
-	r.watch.cancel.Store(&cancel)
-	r.cur = ctx
-	r.L.SetContext(ctx)
-}
-
-// watchdog cancels what runs too long, and reports what does not end even then.
-func (r *runtime) watchdog() {
-	defer r.watch.done.Done()
-	tick := time.NewTicker(max(r.o.HandlerTimeout/8, time.Millisecond))
-	defer tick.Stop()
-	var cancelled, reported int64
-	for {
-		select {
-		case <-r.watch.stop:
-			return
-		case <-tick.C:
-		}
-		since := r.watch.busySince.Load()
-		if since == 0 {
-			continue
-		}
-		d := time.Duration(time.Now().UnixNano() - since)
-		if d > r.o.HandlerTimeout && cancelled != since {
-			cancelled = since
-			(*r.watch.cancel.Load())(fmt.Errorf("%w (%v)", ErrDeadline, r.o.HandlerTimeout))
-		}
-		if d > 3*r.o.HandlerTimeout && reported != since {
-			reported = since
-			r.log.Error("handler is stuck and cannot be ended", "event", *r.watch.what.Load(), "for", d.Round(time.Millisecond))
-		}
-	}
-}
-
-// call runs fn under the handler deadline. what names it in errors; begin is the time it starts.
-func (r *runtime) call(what *string, fn lua.LValue, nret int, args ...lua.LValue) error {
-	r.watch.what.Store(what)
-	r.watch.busySince.Store(time.Now().UnixNano())
-	err := r.L.CallByParam(lua.P{Fn: fn, NRet: nret, Protect: true}, args...)
-	r.watch.busySince.Store(0)
-	if r.cur.Err() != nil {
-		cause := context.Cause(r.cur)
-		if r.base.Err() == nil {
-			r.renewContext()
-		}
-		if err != nil {
-			return withPath(scriptError(filepath.Base(r.path), err, cause), r.path)
-		}
-		return nil
-	}
-	if err != nil {
-		return withPath(scriptError(filepath.Base(r.path), err, nil), r.path)
-	}
-	return nil
-}
-
 // run executes the main chunk and then serves sessions.
-func (r *runtime) run(ctx context.Context, c *client.Client, proto *lua.FunctionProto) error {
+func (r *runtime) run(ctx context.Context, c *client.Client, chunk *sandbox.Chunk) error {
 	r.attach(c)
-	var again *client.Client // dialed by us, nil at first
-	defer func() {
-		if again != nil {
-			again.Close()
-		}
-	}()
-	main := "main chunk"
-	if err := r.call(&main, r.L.NewFunctionFromProto(proto), 0); err != nil && !r.stopped {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return err
+	fn, err := chunk.Load(r.L.LState)
+	if err != nil {
+		return r.scriptError(err, nil)
 	}
-	r.emit("connected")
+	r.startMain(fn)
 	for {
 		err := r.serve(ctx)
 		switch {
@@ -162,21 +114,21 @@ func (r *runtime) run(ctx context.Context, c *client.Client, proto *lua.Function
 			if r.exitCode != 0 {
 				return &ExitError{r.exitCode}
 			}
+			if r.o.Strict && r.stats.Errors > 0 {
+				return &FailedError{Errors: r.stats.Errors, Last: r.stats.LastError}
+			}
 			return nil
 		case !errors.Is(err, client.ErrLost) || ctx.Err() != nil:
 			return err
 		}
 		r.c = nil
-		if again != nil {
-			again.Close()
-			again = nil
-		}
 		r.emit("lost")
 		if r.o.Redial == nil || r.stopped {
 			return err
 		}
 		r.log.Warn("session lost, dialing again", "err", err)
-		if again, err = r.o.Redial(ctx); err != nil {
+		again, err := r.o.Redial(ctx)
+		if err != nil {
 			return err
 		}
 		r.attach(again)
@@ -191,99 +143,196 @@ func (r *runtime) run(ctx context.Context, c *client.Client, proto *lua.Function
 
 func (r *runtime) attach(c *client.Client) {
 	r.c, r.sub, r.dropped = c, c.SubscribeQueue(r.o.Queue), 0
+	if r.o.DryRun != nil {
+		r.c = &dryRun{c, r.o.DryRun}
+	}
 }
 
-// serve hands out events and timers until the session or the script ends.
+// serve hands out events, results and timers until the session or the script ends.
 func (r *runtime) serve(ctx context.Context) error {
 	defer r.sub.Close()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		drained := false
-		for range 256 { // then look at the timers
-			n, ok := r.sub.TryNext()
-			if !ok {
-				drained = true
-				break
-			}
-			r.dispatch(n)
-			if r.stopped {
-				return errStopped
-			}
-		}
+		drained := r.pull()
+		r.takeResults()
 		wait := r.runTimers()
 		switch {
+		case r.fatal != nil:
+			return r.fatal
 		case r.stopped:
 			return errStopped
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case r.live == 0 && r.timers.Len() == 0:
+		case r.finished():
 			return errStopped // nothing can happen any more
-		case r.sub.Ended():
-			return r.c.Err()
+		case r.sub.Ended() && r.stats.State != StateStarting && (r.backlog == 0 || r.tasks == 0):
+			if c, ok := r.c.(interface{ Err() error }); ok {
+				return c.Err()
+			}
+			return client.ErrLost
 		}
 		if d := r.sub.Dropped(); d > r.dropped {
 			r.log.Warn("the script is too slow: events were dropped", "count", d-r.dropped)
+			r.stats.Dropped += d - r.dropped
 			r.dropped = d
 		}
+		r.stats.publish(r)
 		if !drained {
 			continue // Ready tells of arrivals, not of what is still queued
 		}
-		timer.Reset(wait)
+		timer.Reset(min(wait, r.stats.next()))
 		select {
 		case <-r.sub.Ready():
+		case <-r.results.wake:
 		case <-timer.C:
+		case <-r.o.control.begin:
+			r.open(*r.o.control.keep)
+		case <-r.o.control.drain:
+			r.drain()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// dispatch calls the handlers of one notification. false from a handler ends the row.
+// maxBacklog is how many events may wait for others about their subject before no more are taken from the session's queue.
+const maxBacklog = 1024
+
+// pull takes up to 256 events from the session and reports whether it has no more.
+func (r *runtime) pull() (drained bool) {
+	for range 256 { // then look at the timers
+		if r.backlog >= maxBacklog || r.tasks >= maxTasks {
+			return true // results, timers and deadlines go on; they make room
+		}
+		n, ok := r.sub.TryNext()
+		if !ok {
+			return true
+		}
+		r.dispatch(n)
+		if r.stopped || r.fatal != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// finished reports whether nothing can happen any more.
+func (r *runtime) finished() bool {
+	if r.tasks > 0 {
+		return false
+	}
+	return r.draining || r.live == 0 && r.timers.Len() == 0 && r.backlog == 0 && !r.o.control.keepAlive
+}
+
+// open lets events in. What came before is kept, or was the business of the script's predecessor.
+func (r *runtime) open(keep bool) {
+	r.o.control.begin = nil
+	if r.draining {
+		return
+	}
+	r.closed = false
+	r.stats.State = StateRunning
+	for _, s := range r.early {
+		switch l := r.busy[s]; {
+		case l == nil || l.running != nil:
+		case keep:
+			r.advance(s, l)
+		default:
+			r.backlog -= len(l.queue)
+			delete(r.busy, s)
+		}
+	}
+	r.early = nil
+}
+
+// drain ends the script when what has begun is over.
+func (r *runtime) drain() {
+	r.o.control.drain = nil
+	r.draining, r.closed = true, true
+	r.stats.State = StateDraining
+	clear(r.handlers)
+	r.live = 0
+	r.dropTimers()
+}
+
+// dispatch gives a notification to those that wait for it, and begins the calls of its handlers.
 func (r *runtime) dispatch(n wire.Notification) {
 	name := lib.EventName(n)
-	if len(r.handlers[name]) == 0 && len(r.handlers["*"]) == 0 {
+	wanted := len(r.handlers[name]) > 0 || len(r.handlers["*"]) > 0 || r.closed && !r.draining // the main chunk may still ask for it
+	r.seq++
+	if !wanted && len(r.waiters) == 0 && r.tasks == 0 {
 		return
 	}
 	ev := &lua.LUserData{Value: &lib.Event{Name: name, Note: n}, Metatable: r.eventMeta}
-	r.fire(name, ev)
+	r.offer(ev)
+	if wanted {
+		r.stats.Events++
+		r.begin(subjectOf(name, n), name, ev)
+	}
 }
 
 // emit makes an event of ours.
 func (r *runtime) emit(name string) {
+	r.seq++
+	ev := &lua.LUserData{Value: &lib.Event{Name: name}, Metatable: r.eventMeta}
+	r.offer(ev)
 	if len(r.handlers[name]) > 0 {
-		r.fire(name, &lua.LUserData{Value: &lib.Event{Name: name}, Metatable: r.eventMeta})
-	}
-}
-
-func (r *runtime) fire(name string, ev lua.LValue) {
-	for _, list := range [2][]*handler{r.handlers[name], r.handlers["*"]} {
-		for _, h := range list {
-			if h.off {
-				continue
-			}
-			if err := r.call(&h.event, h.fn, 1, ev); err != nil {
-				r.report(h.event, err)
-				continue
-			}
-			res := r.L.Get(-1)
-			r.L.Pop(1)
-			if r.stopped || res == lua.LFalse {
-				return
-			}
-		}
+		r.begin(subject{name: "session"}, name, ev)
 	}
 }
 
 // report logs a handler's error with its place and trace; the script goes on.
-func (r *runtime) report(what string, err error) {
+func (r *runtime) report(what string, e *Error) {
 	if r.stopped || r.base.Err() != nil {
 		return
 	}
-	var e *Error
-	if errors.As(err, &e) {
-		r.log.Error(e.Text, "event", what, "file", e.File, "line", e.Line, "trace", e.Trace)
-		return
+	r.stats.failed(e)
+	r.log.Error(e.Text, "event", what, "file", e.File, "line", e.Line, "trace", e.Trace)
+}
+
+// scriptError is what a coroutine ended with. co is nil for errors of loading.
+func (r *runtime) scriptError(err error, co *lua.LState) *Error {
+	var cause error
+	if co != nil {
+		cause = r.L.Meter.Err()
 	}
-	r.log.Error(err.Error(), "event", what)
+	e := withPath(scriptError(filepath.Base(r.path), err, cause, co), r.path)
+	if t := r.L.TakeTrace(); t != "" {
+		e.Trace = t
+	}
+	return e
+}
+
+// post has f run by the goroutine of run.
+func (r *runtime) post(f func()) {
+	r.results.Lock()
+	r.results.list = append(r.results.list, f)
+	r.results.Unlock()
+	select {
+	case r.results.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *runtime) takeResults() {
+	r.results.Lock()
+	list := r.results.list
+	r.results.list = nil
+	r.results.Unlock()
+	for _, f := range list {
+		if r.stopped || r.fatal != nil {
+			return
+		}
+		f()
+	}
+}
+
+// control is how another goroutine of the package steers a script that takes the place of another.
+type control struct {
+	begin     chan struct{} // closed: events may be handled; nil: at once when the main chunk has ended
+	keep      *bool         // what came before the main chunk ended is handled too; written before begin is closed
+	drain     chan struct{} // closed: end when what has begun is over
+	keepAlive bool          // do not end for want of handlers
+	ready     func()        // called when the main chunk has ended well
 }

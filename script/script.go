@@ -13,27 +13,47 @@ import (
 	"strings"
 	"time"
 
-	lua "github.com/yuin/gopher-lua"
-	"github.com/yuin/gopher-lua/parse"
-
 	"github.com/moongate-vpn/moongate/mgmt/client"
+	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
 // Options tune a script. The zero value is fine.
 type Options struct {
 	Args           []string                                          // moongate.args
-	HandlerTimeout time.Duration                                     // default 5 s
+	HandlerTimeout time.Duration                                     // for one call, waits included; default 30 s
+	Burst          time.Duration                                     // processor time of a call between two waits; default 100 ms
+	Memory         int64                                             // bytes of Lua's data, default 64 MiB
+	Alone          bool                                              // the process does nothing else: its heap is the script's
+	Strict         bool                                              // Run fails when a handler failed
 	Log            *slog.Logger                                      // log.* and the errors of handlers; default: nowhere
 	Print          func(string)                                      // print(); default: Log at info
 	ReadDirs       []string                                          // folders file.read may open beside the script's own
 	Queue          int                                               // events waiting, default client.DefaultQueue
 	Client         client.Options                                    // for Run
-	Redial         func(ctx context.Context) (*client.Client, error) // a new session after one was lost; nil: Run ends
+	Redial         func(ctx context.Context) (*client.Client, error) // a new session after one was lost, closed by the caller; nil: Run ends
+	DryRun         func(line string)                                 // is told commands that change something, instead of the daemon
+	Clock          func() time.Time                                  // default time.Now
+	Status         func(Status)                                      // is told when something changed, by the script's goroutine
+
+	control control
 }
+
+// Defaults of Options.
+const (
+	DefaultHandlerTimeout = 30 * time.Second
+	DefaultBurst          = 100 * time.Millisecond
+	DefaultMemory         = 64 << 20
+)
 
 func (o Options) withDefaults() Options {
 	if o.HandlerTimeout <= 0 {
-		o.HandlerTimeout = 5 * time.Second
+		o.HandlerTimeout = DefaultHandlerTimeout
+	}
+	if o.Burst <= 0 {
+		o.Burst = DefaultBurst
+	}
+	if o.Memory <= 0 {
+		o.Memory = DefaultMemory
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -64,16 +84,23 @@ func Run(ctx context.Context, conn net.Conn, path string, o Options) error {
 
 // RunClient is Run on an open session. c is left open.
 func RunClient(ctx context.Context, c *client.Client, path string, o Options) error {
-	proto, err := compile(path)
+	chunk, err := compile(path)
 	if err != nil {
 		return err
 	}
+	return runChunk(ctx, c, path, chunk, o)
+}
+
+func runChunk(ctx context.Context, c *client.Client, path string, chunk *sandbox.Chunk, o Options) error {
+	ctx, cancel := context.WithCancel(ctx)
 	r, err := newRuntime(ctx, path, o.withDefaults())
 	if err != nil {
+		cancel()
 		return err
 	}
 	defer r.close()
-	return r.run(ctx, c, proto)
+	defer cancel()
+	return r.run(ctx, c, chunk)
 }
 
 // Check compiles the file at path without running it. A mistake in it is an *Error.
@@ -82,7 +109,7 @@ func Check(path string) error {
 	return err
 }
 
-func compile(path string) (*lua.FunctionProto, error) {
+func compile(path string) (*sandbox.Chunk, error) {
 	src, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read script: %w", err)
@@ -90,7 +117,7 @@ func compile(path string) (*lua.FunctionProto, error) {
 	return compileSource(path, src)
 }
 
-func compileSource(path string, src []byte) (*lua.FunctionProto, error) {
+func compileSource(path string, src []byte) (*sandbox.Chunk, error) {
 	src = bytes.TrimPrefix(src, []byte("\ufeff"))
 	if len(src) > maxSource {
 		return nil, &Error{File: path, Text: "script too large"}
@@ -100,15 +127,11 @@ func compileSource(path string, src []byte) (*lua.FunctionProto, error) {
 		text = "--" + text
 	}
 	name := filepath.Base(path)
-	chunk, err := parse.Parse(strings.NewReader(text), name)
+	chunk, err := sandbox.Compile(name, text)
 	if err != nil {
-		return nil, withPath(scriptError(name, err, nil), path)
+		return nil, withPath(scriptError(name, err, nil, nil), path)
 	}
-	proto, err := lua.Compile(chunk, name)
-	if err != nil {
-		return nil, withPath(scriptError(name, err, nil), path)
-	}
-	return proto, nil
+	return chunk, nil
 }
 
 // withPath names the file as the caller did.

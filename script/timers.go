@@ -7,14 +7,12 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// timer is one moongate.after or moongate.every.
+// timer is anything that is due at a time: moongate.after and every, sleeps, ends of waits.
 type timer struct {
-	at    time.Time
-	every time.Duration // 0: once
-	fn    *lua.LFunction
-	index int // in the heap, -1 outside
-	off   bool
-	what  string
+	at     time.Time
+	fire   func()
+	index  int  // in the heap, -1 outside
+	script bool // set by after or every
 }
 
 // timerHeap has the next due timer first.
@@ -46,54 +44,92 @@ func (h *timerHeap) Pop() any {
 
 const (
 	minPeriod = time.Millisecond
-	maxTimers = 10_000
+	maxTimers = 10_000 // of after and every
 	idleWait  = time.Hour
 )
 
-// runTimers calls what is due and returns how long until the next. A periodic timer is set anew after its call: a slow run
-// delays the next and never overlaps it.
+// now is the time by the script's clock.
+func (r *runtime) now() time.Time {
+	if r.o.Clock != nil {
+		return r.o.Clock()
+	}
+	return time.Now()
+}
+
+func (r *runtime) schedule(at time.Time, fire func()) *timer {
+	t := &timer{at: at, fire: fire}
+	heap.Push(&r.timers, t)
+	return t
+}
+
+// unschedule takes a timer out of the heap; nil and timers that fired are fine.
+func (r *runtime) unschedule(t *timer) {
+	if t == nil || t.index < 0 {
+		return
+	}
+	heap.Remove(&r.timers, t.index)
+	if t.script {
+		r.periodic--
+	}
+}
+
+// dropTimers takes the timers of after and every out.
+func (r *runtime) dropTimers() {
+	for _, t := range append(timerHeap(nil), r.timers...) {
+		if t.script {
+			r.unschedule(t)
+		}
+	}
+}
+
+// runTimers calls what is due and returns how long until the next.
 func (r *runtime) runTimers() time.Duration {
-	for r.timers.Len() > 0 {
+	for range 256 { // then look at the events
+		if r.timers.Len() == 0 {
+			return idleWait
+		}
 		t := r.timers[0]
-		if d := time.Until(t.at); d > 0 {
+		if d := t.at.Sub(r.now()); d > 0 {
 			return d
 		}
-		heap.Pop(&r.timers)
-		if err := r.call(&t.what, t.fn, 0); err != nil {
-			r.report(t.what, err)
-		}
-		if t.every > 0 && !t.off {
-			t.at = time.Now().Add(t.every)
-			heap.Push(&r.timers, t)
-		}
-		if r.stopped || r.sub.Ended() {
+		r.unschedule(t)
+		t.fire()
+		if r.stopped || r.fatal != nil {
 			return 0
 		}
 	}
-	return idleWait
+	return 0
 }
 
-// addTimer reads (seconds, function) and returns the timer's handle.
+// addTimer reads (seconds, function) and returns the timer's handle. A periodic timer is set anew after its call: a slow run
+// delays the next and never overlaps it.
 func (r *runtime) addTimer(L *lua.LState, periodic bool) int {
-	seconds := float64(L.CheckNumber(1))
+	d := max(seconds(L, 1), minPeriod)
 	fn := L.CheckFunction(2)
-	if !(seconds >= 0 && seconds < 1e9) {
-		L.ArgError(1, "seconds must be a number from 0 on")
-	}
-	if r.timers.Len() >= maxTimers {
+	if r.periodic >= maxTimers {
 		L.RaiseError("too many timers")
 	}
-	d := max(time.Duration(seconds*float64(time.Second)), minPeriod)
-	t := &timer{at: time.Now().Add(d), fn: fn, what: "timer"}
-	if periodic {
-		t.every = d
+	if r.draining {
+		L.RaiseError("the script is about to end")
 	}
-	heap.Push(&r.timers, t)
+	t := &timer{at: r.now().Add(d), script: true}
+	off := false
+	push := func() {
+		r.periodic++
+		heap.Push(&r.timers, t)
+	}
+	t.fire = func() {
+		r.start(&task{what: "timer", fn: fn, limit: r.o.HandlerTimeout, finish: func() {
+			if periodic && !off && !r.draining && !r.stopped {
+				t.at = r.now().Add(d)
+				push()
+			}
+		}})
+	}
+	push()
 	L.Push(r.handle(L, "stop", func() {
-		t.off = true
-		if t.index >= 0 {
-			heap.Remove(&r.timers, t.index)
-		}
+		off = true
+		r.unschedule(t)
 	}))
 	return 1
 }

@@ -10,7 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moongate-vpn/moongate/cmd/internal/cli"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/daemon"
+	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
+	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
 // logBuffer is a log that is read while it is written.
@@ -74,5 +78,50 @@ func TestScriptErrorsInTheDaemonsLog(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Logf("the log:\n%s", log)
+	}
+}
+
+// A script that changes is loaded again, and stays when the new version is broken.
+func TestRunWatch(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	defer d.Stop()
+	path := filepath.Join(t.TempDir(), "watched.lua")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	every := func(name string) string { return `moongate.every(0.01, function() print("` + name + `") end)` }
+	write(every("one"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &logBuffer{}
+	e := &env.Env{In: strings.NewReader(""), Out: out, Err: out, Getenv: func(string) string { return "" }, Addr: d.ListenTCP(server.Access{})}
+	done := make(chan int)
+	go func() { done <- cli.Run(ctx, e, "test", []string{"run", path, "--watch", "-a", e.Addr}) }()
+	soon := func(want string) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), want); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("no %q in:\n%s", want, out)
+			}
+		}
+	}
+	soon("one\n")
+	write("moongate.on('nonsense', print)\n")
+	soon("not loaded again, the old version stays: " + path + `:1: bad argument #1 to on (unknown event \"nonsense\")`)
+	write("x = = 1\n")
+	soon(path + ":1: near '=': syntax error")
+	write(every("two"))
+	soon("two\n")
+	if i := strings.LastIndex(out.String(), "one\n"); i > strings.Index(out.String(), "loaded again\"") {
+		time.Sleep(100 * time.Millisecond)
+		if j := strings.LastIndex(out.String(), "one\n"); j != i {
+			t.Error("the old version goes on")
+		}
+	}
+	cancel()
+	if code := <-done; code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }

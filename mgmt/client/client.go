@@ -115,37 +115,51 @@ func (c *Client) Close() error {
 // A command that starts a block (IsBlock) must go through Block.
 // Errors: *ReplyError, ErrLine, ErrTimeout, ErrLost, and ctx's.
 func (c *Client) Cmd(ctx context.Context, line string) (Reply, error) {
+	return c.Start(ctx, line)(ctx)
+}
+
+// Start sends a command line, as Cmd does, and returns what waits for its reply: commands that are started one after the other
+// arrive in this order, in whatever order their replies are waited for.
+func (c *Client) Start(ctx context.Context, line string) (wait func(context.Context) (Reply, error)) {
 	s := shapeFor(line, c.version)
 	if s.block {
-		return Reply{}, fmt.Errorf("%w: %s wants a block of lines", ErrLine, s.word)
+		return failed(fmt.Errorf("%w: %s wants a block of lines", ErrLine, s.word))
 	}
-	return c.roundTrip(ctx, s, line)
+	return c.start(ctx, s, line)
 }
 
 // Block sends a command that collects lines up to END (client-auth, pk-sig, rsa-sig, certificate and, from version 6 on,
 // password with one parameter) together with its lines. When the daemon refuses the command at once the lines were
 // read as commands; Block then skips their answers, so that the session stays in step.
 func (c *Client) Block(ctx context.Context, line string, lines []string) (Reply, error) {
+	return c.StartBlock(ctx, line, lines)(ctx)
+}
+
+// StartBlock is to Block as Start is to Cmd.
+func (c *Client) StartBlock(ctx context.Context, line string, lines []string) (wait func(context.Context) (Reply, error)) {
 	for _, l := range lines {
 		if l == listEnd {
-			return Reply{}, fmt.Errorf("%w: a line END inside the block would end it", ErrLine)
+			return failed(fmt.Errorf("%w: a line END inside the block would end it", ErrLine))
 		}
 	}
 	s := shapeFor(line, c.version)
 	s.block = true
-	r, err := c.roundTrip(ctx, s, line, append(append([]string(nil), lines...), listEnd)...)
-	var refused *ReplyError
-	if errors.As(err, &refused) && !strings.Contains(refused.Text, "command failed") {
-		if serr := c.resync(ctx); serr != nil {
-			return r, serr
+	reply := c.start(ctx, s, line, append(append([]string(nil), lines...), listEnd)...)
+	return func(ctx context.Context) (Reply, error) {
+		r, err := reply(ctx)
+		var refused *ReplyError
+		if errors.As(err, &refused) && !strings.Contains(refused.Text, "command failed") {
+			if serr := c.resync(ctx); serr != nil {
+				return r, serr
+			}
 		}
+		return r, err
 	}
-	return r, err
 }
 
 // resync drops the answers to block lines that were taken for commands: everything up to the answer of a pid.
 func (c *Client) resync(ctx context.Context) error {
-	_, err := c.roundTrip(ctx, shape{word: "pid", parts: []part{partPID}}, "pid")
+	_, err := c.start(ctx, shape{word: "pid", parts: []part{partPID}}, "pid")(ctx)
 	var skipped *ReplyError
 	if errors.As(err, &skipped) {
 		return nil
@@ -156,37 +170,47 @@ func (c *Client) resync(ctx context.Context) error {
 // partPID ends at the answer to pid, whatever comes before.
 const partPID part = 255
 
-// roundTrip writes line and more as one piece, queues the expectation and waits for the reply.
-func (c *Client) roundTrip(ctx context.Context, s shape, line string, more ...string) (Reply, error) {
+// start writes line and more as one piece, queues the expectation and returns what waits for the reply.
+func (c *Client) start(ctx context.Context, s shape, line string, more ...string) func(context.Context) (Reply, error) {
 	for _, l := range append([]string{line}, more...) {
 		if err := checkLine(l); err != nil {
-			return Reply{}, err
+			return failed(err)
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return Reply{}, err
+		return failed(err)
 	}
 	p := &pending{shape: s, first: true, done: make(chan struct{})}
 	if err := c.send(p, line, more); err != nil {
-		return Reply{}, err
+		return failed(err)
 	}
 	if p.silent() {
-		return Reply{}, nil
+		return failed(nil)
 	}
+	return func(ctx context.Context) (Reply, error) { return c.await(ctx, p) }
+}
+
+// failed is the wait for a command that was not sent, or that has no reply.
+func failed(err error) func(context.Context) (Reply, error) {
+	return func(context.Context) (Reply, error) { return Reply{}, err }
+}
+
+// await waits for the reply to p.
+func (c *Client) await(ctx context.Context, p *pending) (Reply, error) {
 	limit := time.NewTimer(c.o.ReplyTimeout)
 	defer limit.Stop()
 	select {
 	case <-p.done:
-		return p.reply, p.reply.err(s.word)
+		return p.reply, p.reply.err(p.shape.word)
 	case <-ctx.Done():
 		return Reply{}, ctx.Err()
 	case <-limit.C:
-		return Reply{}, fmt.Errorf("%s: %w (%v)", s.word, ErrTimeout, c.o.ReplyTimeout)
+		return Reply{}, fmt.Errorf("%s: %w (%v)", p.shape.word, ErrTimeout, c.o.ReplyTimeout)
 	case <-c.over:
 	}
 	select { // the last line and the end may have come together
 	case <-p.done:
-		return p.reply, p.reply.err(s.word)
+		return p.reply, p.reply.err(p.shape.word)
 	default:
 		return Reply{}, c.Err()
 	}

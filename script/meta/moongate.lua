@@ -10,7 +10,8 @@ moongate = {}
 ---state, log, echo and bytecount switch the daemon's stream on; interval is the seconds between byte counts.
 ---@param event EventName
 ---@param fn fun(ev: Event): boolean?
----@param options? { interval: number }
+---A handler has 30 seconds (--handler-timeout), waits included; timeout gives this one another limit.
+---@param options? { interval?: number, timeout?: number }
 ---@return { off: fun() } handle its off() ends the subscription
 function moongate.on(event, fn, options) end
 
@@ -25,6 +26,18 @@ function moongate.after(seconds, fn) end
 ---@param fn fun()
 ---@return { stop: fun() } handle
 function moongate.every(seconds, fn) end
+
+---Wait. Other handlers go on meanwhile.
+---@param seconds number
+function moongate.sleep(seconds) end
+
+---Wait for the next event of this name whose fields are equal to those of the filter. Handlers of the event see it too.
+---@param event EventName
+---@param filter table<string, any>?
+---@param timeout number seconds
+---@return Event? ev
+---@return string? err "timeout"
+function moongate.wait_for(event, filter, timeout) end
 
 ---Send a management command and wait for its reply. A table of words is quoted word by word. With block the lines follow up
 ---to END (client-auth, pk-sig, rsa-sig, certificate).

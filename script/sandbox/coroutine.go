@@ -1,44 +1,230 @@
 package sandbox
 
-import lua "github.com/yuin/gopher-lua"
+import (
+	_ "embed"
+	"fmt"
+	"regexp"
+	"runtime"
+	"strings"
 
-// boundCoroutines makes coroutines run under the context of whoever resumes them. By itself each has a context made from its
-// creator's: a handler that was ended would end all coroutines for ever, and those never resumed to their end would stay
-// registered with it.
-func boundCoroutines(L *lua.LState) {
-	t := L.G.Global.RawGetString(lua.CoroutineLibName).(*lua.LTable)
-	original := func(name string) lua.LGFunction { return t.RawGetString(name).(*lua.LFunction).GFunction }
-	create, wrap, resume := original("create"), original("wrap"), original("resume")
-	L.SetFuncs(t, map[string]lua.LGFunction{
-		"create": func(L *lua.LState) int { return withoutContext(L, create) },
-		"resume": func(L *lua.LState) int {
-			adopt(L, L.CheckThread(1))
-			return resume(L)
-		},
-		"wrap": func(L *lua.LState) int {
-			n := withoutContext(L, wrap)
-			fn := L.Get(-1).(*lua.LFunction)
-			step := fn.GFunction
-			fn.GFunction = func(L *lua.LState) int {
-				adopt(L, L.ToThread(lua.UpvalueIndex(1)))
-				return step(L)
-			}
-			return n
-		},
+	lua "github.com/yuin/gopher-lua"
+)
+
+//go:embed prelude.lua
+var prelude string
+
+// preludeName is the source name of the prelude: no error and no trace shows it.
+const preludeName = "\x01"
+
+// Coroutines are the parts of the prelude that the runtime uses.
+type Coroutines struct {
+	Wait *lua.LUserData // first value of a yield that asks the runtime for something
+	Done *lua.LUserData // first value of a yield of a worker that finished a call
+
+	worker, waiting, requirer *lua.LFunction
+}
+
+// named finds the name that the prelude has for a function, in an error about its argument.
+var named = regexp.MustCompile(`^(bad argument #\d+) to \w+ \(`)
+
+// maxNesting is how deep coroutines may resume each other, pcall included: each level is one of Go's stack.
+const maxNesting = 160
+
+// openCoroutines replaces the coroutine library, pcall and xpcall by functions that can wait (prelude.lua).
+func openCoroutines(L *lua.LState) *Coroutines {
+	c := &Coroutines{Wait: L.NewUserData(), Done: L.NewUserData()}
+	lib := L.G.Global.RawGetString(lua.CoroutineLibName).(*lua.LTable)
+	original := func(name string) lua.LGFunction { return lib.RawGetString(name).(*lua.LFunction).GFunction }
+	create, resume := original("create"), original("resume")
+	rawCreate := L.NewFunction(func(L *lua.LState) int {
+		spend(L, sizeOfThread)
+		ctx := L.RemoveContext() // else the coroutine's would be a child of it, registered for ever
+		n := create(L)
+		if ctx != nil {
+			L.SetContext(ctx)
+			L.CheckThread(-1).SetContext(ctx)
+		}
+		return n
 	})
+	rawResume := L.NewFunction(fromPrelude("resume", func(L *lua.LState) int {
+		m := meterOf(L)
+		if m == nil {
+			return resume(L)
+		}
+		if m.nesting >= maxNesting {
+			L.RaiseError("stack overflow: coroutines and pcall nest deeper than %d levels", maxNesting)
+		}
+		m.nesting++
+		defer func() { m.nesting-- }()
+		return resume(L)
+	}))
+	rawYield := L.NewFunction(fromPrelude("yield", func(L *lua.LState) int {
+		if L.Parent == nil {
+			L.RaiseError("attempt to yield from outside a coroutine")
+		}
+		checkPlain(L)
+		return -1
+	}))
+	fn, err := L.Load(strings.NewReader(prelude), preludeName)
+	if err != nil {
+		panic(err)
+	}
+	L.Push(fn)
+	for _, v := range []lua.LValue{rawYield, rawResume, rawCreate, lib.RawGetString("status"), c.Wait, c.Done} {
+		L.Push(v)
+	}
+	L.Call(6, 8)
+	for i, set := range []func(*lua.LFunction){
+		func(f *lua.LFunction) { lib.RawSetString("yield", f) },
+		func(f *lua.LFunction) { lib.RawSetString("resume", f) },
+		func(f *lua.LFunction) { lib.RawSetString("wrap", f) },
+		func(f *lua.LFunction) { L.G.Global.RawSetString("pcall", f) },
+		func(f *lua.LFunction) { L.G.Global.RawSetString("xpcall", f) },
+		func(f *lua.LFunction) { c.worker = f },
+		func(f *lua.LFunction) { c.waiting = f },
+		func(f *lua.LFunction) { c.requirer = f },
+	} {
+		set(L.Get(i - 8).(*lua.LFunction))
+	}
+	L.Pop(8)
+	lib.RawSetString("create", rawCreate)
+	return c
 }
 
-// withoutContext calls f as if L had no context.
-func withoutContext(L *lua.LState, f lua.LGFunction) int {
-	if ctx := L.RemoveContext(); ctx != nil {
-		defer L.SetContext(ctx)
+// checkPlain raises when L's coroutine cannot yield here: gopher-lua runs metamethods, iterators and functions that Go code calls
+// in an interpreter loop of their own, which a yield would leave half done.
+func checkPlain(L *lua.LState) {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for loops := 0; ; {
+		f, more := frames.Next()
+		switch {
+		case strings.HasSuffix(f.Function, "gopher-lua.threadRun"):
+			return
+		case strings.Contains(f.Function, "gopher-lua.mainLoop"):
+			if loops++; loops > 1 {
+				L.RaiseError("cannot wait inside a metamethod, an iterator of for, or a function that sort or gsub calls")
+			}
+		}
+		if !more {
+			return
+		}
 	}
-	return f(L)
 }
 
-// adopt gives a coroutine the context of its resumer.
-func adopt(L, coroutine *lua.LState) {
-	if ctx := L.Context(); ctx != nil && coroutine != L {
-		coroutine.SetContext(ctx)
+// Worker is the function of coroutines that run one call after the other: resume it with a function and an argument, and
+// it yields Done and the results.
+func (c *Coroutines) Worker() *lua.LFunction { return c.worker }
+
+// Waiting makes fn, called name in errors, a function that may yield: fn returns the number of its results, or what Ask returns.
+func (c *Coroutines) Waiting(L *lua.LState, name string, fn lua.LGFunction) *lua.LFunction {
+	L.Push(c.waiting)
+	L.Push(L.NewFunction(fromPrelude(name, fn)))
+	L.Call(1, 1)
+	f := L.Get(-1).(*lua.LFunction)
+	L.Pop(1)
+	return f
+}
+
+// Require makes the function require: find returns a module, or nil and the function that makes it; keep gets a name and what
+// that function returned, and returns the module.
+func (c *Coroutines) Require(L *lua.LState, find, keep lua.LGFunction) *lua.LFunction {
+	L.Push(c.requirer)
+	L.Push(L.NewFunction(fromPrelude("require", find)))
+	L.Push(L.NewFunction(keep))
+	L.Call(2, 1)
+	f := L.Get(-1).(*lua.LFunction)
+	L.Pop(1)
+	return f
+}
+
+// Ask yields to the runtime with a request. The runtime resumes with the results.
+func (c *Coroutines) Ask(L *lua.LState, request any) int {
+	if L.Parent == nil {
+		L.RaiseError("cannot wait here")
 	}
+	checkPlain(L)
+	ud := L.NewUserData()
+	ud.Value = request
+	return L.Yield(c.Wait, ud)
+}
+
+// fromPrelude makes the errors of a function that the prelude calls those of the prelude's caller.
+func fromPrelude(name string, fn lua.LGFunction) lua.LGFunction {
+	return func(L *lua.LState) int {
+		defer func() {
+			if r := recover(); r != nil {
+				panic(atCaller(L, name, r))
+			}
+		}()
+		return fn(L)
+	}
+}
+
+// atCaller moves an error from the prelude to the line that called it.
+func atCaller(L *lua.LState, name string, r any) any {
+	e, ok := r.(*lua.ApiError)
+	if !ok {
+		return r
+	}
+	text, ok := e.Object.(lua.LString)
+	if !ok || !strings.HasPrefix(string(text), preludeName+":") {
+		return r
+	}
+	_, rest, _ := strings.Cut(string(text), ": ")
+	e.Object = lua.LString(Where(L) + named.ReplaceAllString(rest, "$1 to "+name+" ("))
+	return e
+}
+
+// Where is "FILE:LINE: " of the innermost line of a script that L executes, or was executing when it died; "" without any.
+func Where(L *lua.LState) string {
+	for level := 0; ; level++ {
+		frame, ok := L.GetStack(level)
+		if !ok {
+			return ""
+		}
+		if _, err := L.GetInfo("Sl", frame, lua.LNil); err == nil && frame.What != "G" && frame.CurrentLine > 0 && frame.Source != preludeName {
+			return fmt.Sprintf("%s:%d: ", frame.Source, frame.CurrentLine)
+		}
+	}
+}
+
+// Inside reports whether the text of an error names a line of the prelude, and returns the rest of it.
+func Inside(text string) (rest string, ok bool) {
+	if !strings.HasPrefix(text, preludeName+":") {
+		return text, false
+	}
+	_, rest, _ = strings.Cut(text, ": ")
+	return rest, true
+}
+
+// maxTrace is how many calls a trace shows.
+const maxTrace = 20
+
+// Trace is the stack of L, also of one that died: a call a line, the prelude's left out.
+func Trace(L *lua.LState) string {
+	var b strings.Builder
+	for level, n := 0, 0; n < maxTrace; level++ {
+		frame, ok := L.GetStack(level)
+		if !ok {
+			break
+		}
+		if _, err := L.GetInfo("nSl", frame, lua.LNil); err != nil || frame.What == "G" || frame.Source == preludeName {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		n++
+		fmt.Fprintf(&b, "%s:%d: in ", frame.Source, frame.CurrentLine)
+		switch {
+		case frame.What == "main":
+			b.WriteString("main chunk")
+		case frame.Name != "" && frame.Name != "fn" && frame.Name != "?":
+			fmt.Fprintf(&b, "function '%s'", frame.Name)
+		default:
+			fmt.Fprintf(&b, "function <%s:%d>", frame.Source, frame.LineDefined)
+		}
+	}
+	return b.String()
 }

@@ -1,9 +1,10 @@
-// Package sandbox builds Lua states for scripts nobody has read: only libraries that touch nothing outside, and string functions
-// whose work is bounded.
+// Package sandbox builds Lua states for scripts nobody has read: only libraries that touch nothing outside, functions whose work is
+// bounded, and a meter that ends what takes too much time or memory.
 //
-// gopher-lua looks at the state's context between instructions, so a loop in Lua can be stopped, but never inside a Go
-// function. Its own pattern functions can backtrack for minutes and gsub is quadratic; ours count their steps, look at the
-// context while they work, and refuse results larger than MaxString.
+// gopher-lua looks at the state's context before each instruction. The meter is that context: it counts time and memory
+// (Meter). What one instruction can do is bounded too: Compile turns ".." and "#" into functions of ours, the library functions whose
+// work grows with their arguments tell the meter, pattern functions count their steps, strings have at most MaxString bytes
+// and lists about 131,000 entries.
 //
-// What is not bounded: memory taken by many small values. The handler deadline limits how long it can grow.
+// Functions that wait are in the prelude: handlers are coroutines, and may wait inside pcall and coroutines of their own.
 package sandbox

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"context"
 	"errors"
 	"fmt"
 )
@@ -11,7 +10,7 @@ const (
 	maxCaptures = 32
 	maxPattern  = 4096     // bytes
 	stepBudget  = 20 << 20 // single character tests
-	stepsPerAsk = 8192     // between looks at the context
+	stepsPerAsk = 1024     // between looks at the meter
 )
 
 // ErrBudget is raised when a pattern takes too many steps on its subject.
@@ -28,7 +27,7 @@ type capture struct{ start, len int }
 // matcher runs one pattern over one subject. It is Lua 5.1's pattern language: classes, sets, * + - ?, captures,
 // %b, %f, back references, anchors. Recursion goes no deeper than the pattern has items.
 type matcher struct {
-	ctx   context.Context
+	meter *Meter // nil: no bound but the steps
 	src   string
 	pat   string
 	steps int
@@ -39,11 +38,11 @@ type matcher struct {
 // patternError is a malformed pattern; it unwinds the matcher as a panic and is returned by match.
 type patternError struct{ error }
 
-func newMatcher(ctx context.Context, src, pat string) (*matcher, error) {
+func newMatcher(meter *Meter, src, pat string) (*matcher, error) {
 	if len(pat) > maxPattern {
 		return nil, fmt.Errorf("pattern longer than %d bytes", maxPattern)
 	}
-	return &matcher{ctx: ctx, src: src, pat: pat}, nil
+	return &matcher{meter: meter, src: src, pat: pat}, nil
 }
 
 // match tries the pattern from offset p of the pattern at offset s of the subject and returns the end of the match, or -1.
@@ -70,8 +69,8 @@ func (m *matcher) step() {
 		if m.steps > stepBudget {
 			panic(patternError{ErrBudget})
 		}
-		if m.ctx != nil && m.ctx.Err() != nil {
-			panic(patternError{context.Cause(m.ctx)})
+		if m.meter != nil && !m.meter.Spent(between*perCredit) {
+			panic(patternError{m.meter.Err()})
 		}
 	}
 }

@@ -4,11 +4,12 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// Sizes of a state: small at the start, growing to a bound.
+// Sizes of a state or coroutine: small at the start, growing to a bound.
 const (
-	callStack   = 256
-	registry    = 1024
-	registryMax = 256 << 10
+	callStack    = 256
+	registry     = 256
+	registryStep = 4 << 10
+	registryMax  = 64 << 10
 )
 
 // removed are base functions that reach files, compile text or steer the collector.
@@ -16,11 +17,21 @@ var removed = []string{
 	"dofile", "loadfile", "load", "loadstring", "module", "newproxy", "collectgarbage", "require", "print", "_printregs",
 }
 
+// State is a Lua state with its bounds. Lua code runs in coroutines that have the meter as context.
+type State struct {
+	*lua.LState
+	*Coroutines
+	Meter *Meter
+
+	nop   *lua.LFunction
+	trace string // of the newest error that ended a worker
+}
+
 // NewState returns a state with base, table, string, math, coroutine, and of os only time, date and clock, of debug only traceback.
 // print and require are for the caller to provide. The caller closes the state.
-func NewState() *lua.LState {
+func NewState(limits Limits) *State {
 	L := lua.NewState(lua.Options{
-		SkipOpenLibs: true, CallStackSize: callStack, RegistrySize: registry, RegistryMaxSize: registryMax, RegistryGrowStep: 8 << 10,
+		SkipOpenLibs: true, CallStackSize: callStack, RegistrySize: registry, RegistryMaxSize: registryMax, RegistryGrowStep: registryStep,
 		MinimizeStackMemory: true, IncludeGoStackTrace: false,
 	})
 	for _, lib := range []struct {
@@ -48,13 +59,65 @@ func NewState() *lua.LState {
 	keep(L, lua.DebugLibName, "traceback")
 	g.RawSetString(lua.LoadLibName, lua.LNil)
 
-	boundCoroutines(L)
-
+	g.RawSetString("unpack", L.NewFunction(boundResults(3, func(L *lua.LState) int { return L.CheckTable(1).Len() }, g.RawGetString("unpack"))))
 	str := g.RawGetString(lua.StringLibName).(*lua.LTable)
 	str.RawSetString("dump", lua.LNil)
+	for _, name := range announced {
+		str.RawSetString(name, L.NewFunction(announce(str.RawGetString(name).(*lua.LFunction).GFunction)))
+	}
+	str.RawSetString("byte", L.NewFunction(boundResults(3, func(L *lua.LState) int { return L.OptInt(2, 1) }, str.RawGetString("byte"))))
 	L.SetFuncs(str, boundedStrings)
-	g.RawGetString(lua.TabLibName).(*lua.LTable).RawSetString("concat", L.NewFunction(concat))
-	return L
+	L.SetFuncs(g.RawGetString(lua.TabLibName).(*lua.LTable), boundedTables)
+	s := &State{LState: L, Coroutines: openCoroutines(L), Meter: NewMeter(limits)}
+	s.Meter.SetSize(func() int64 { return Size(L) })
+	L.SetContext(s.Meter)
+	return s
+}
+
+// NewWorker returns a coroutine for calls of functions, to be resumed with Worker.
+func (s *State) NewWorker() *lua.LState {
+	s.RemoveContext()
+	th, _ := s.NewThread()
+	s.SetContext(s.Meter)
+	th.SetContext(s.Meter)
+	if s.nop == nil {
+		s.nop = s.NewFunction(func(*lua.LState) int { return 0 })
+	}
+	s.Resume(th, s.Worker(), s.nop) // the first start sets Panic
+	th.Panic = func(L *lua.LState) {
+		s.trace = Trace(L) // while the calls are still there
+		panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: L.Get(-1)})
+	}
+	return th
+}
+
+// TakeTrace is the stack at the newest error that ended a worker, "" when it is not known.
+func (s *State) TakeTrace() string {
+	t := s.trace
+	s.trace = ""
+	return t
+}
+
+// maxResults is how many values unpack and byte return at most, about as many as in the reference implementation.
+const maxResults = 8000
+
+// boundResults limits a function that takes a first and a last index as arguments 2 and last.
+func boundResults(last int, end func(*lua.LState) int, fn lua.LValue) lua.LGFunction {
+	original := fn.(*lua.LFunction).GFunction
+	return func(L *lua.LState) int {
+		from, to := L.OptInt(2, 1), 0
+		if L.Get(last) == lua.LNil {
+			to = end(L)
+		} else if to = L.CheckInt(last); to < 0 {
+			if s, ok := L.Get(1).(lua.LString); ok {
+				to = len(s)
+			}
+		}
+		if to-from >= maxResults {
+			L.RaiseError("too many results: at most %d", maxResults)
+		}
+		return original(L)
+	}
 }
 
 // keep replaces library name by a table with only the named functions.

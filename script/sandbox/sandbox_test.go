@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -11,22 +12,44 @@ import (
 	"github.com/yuin/gopher-lua/pm"
 )
 
-// eval runs an expression list and returns it joined by "|".
-func eval(t *testing.T, L *lua.LState, expr string) string {
-	t.Helper()
-	L.SetTop(0)
-	if err := L.DoString("return " + expr); err != nil {
-		t.Fatalf("%s: %v", expr, err)
+// run runs source as the runtime does, and returns what it returned joined by "|".
+func run(s *State, src string) (string, error) {
+	chunk, err := Compile("t.lua", src)
+	if err != nil {
+		return "", err
+	}
+	fn, err := chunk.Load(s.LState)
+	if err != nil {
+		return "", err
+	}
+	s.Meter.Begin()
+	state, err, values := s.Resume(s.NewWorker(), s.Worker(), fn)
+	s.Meter.End()
+	switch {
+	case state == lua.ResumeError:
+		return "", err
+	case len(values) == 0 || values[0] != s.Done:
+		return "", fmt.Errorf("it waits: %v", values)
 	}
 	var out []string
-	for i := 1; i <= L.GetTop(); i++ {
-		out = append(out, L.Get(i).String())
+	for _, v := range values[1:] {
+		out = append(out, v.String())
 	}
-	return strings.Join(out, "|")
+	return strings.Join(out, "|"), nil
+}
+
+// eval runs an expression list and returns it joined by "|".
+func eval(t *testing.T, s *State, expr string) string {
+	t.Helper()
+	got, err := run(s, "return "+expr)
+	if err != nil {
+		t.Fatalf("%s: %v", expr, err)
+	}
+	return got
 }
 
 func TestStringFunctions(t *testing.T) {
-	L := NewState()
+	L := NewState(Limits{})
 	defer L.Close()
 	for expr, want := range map[string]string{
 		`("hello world"):find("wor")`:                                       "7|9",
@@ -68,50 +91,75 @@ func TestStringFunctions(t *testing.T) {
 }
 
 func TestMalformedPatternsRaise(t *testing.T) {
-	L := NewState()
+	L := NewState(Limits{})
 	defer L.Close()
 	for _, pat := range []string{"[a", "%", "(a", "a)", "%1", "%b", "%f", "[%"} {
-		if err := L.DoString(`return ("abc"):match(` + "[==[" + pat + "]==]" + `)`); err == nil {
+		if _, err := run(L, `return ("abc"):match(`+"[==["+pat+"]==]"+`)`); err == nil {
 			t.Errorf("pattern %q was accepted", pat)
 		}
 	}
 }
 
-// What gopher-lua's own functions do not survive ends here with an error, in bounded time.
-func TestHostileScriptsEnd(t *testing.T) {
-	for name, src := range map[string]string{
-		"backtracking":   `return (("a"):rep(60)):find(("a?"):rep(60)..("a"):rep(60).."b")`,
-		"lazy items":     `return (("a"):rep(3000)):match(".-.-.-.-.-.-b")`,
-		"rep":            `return ("x"):rep(1e9)`,
-		"rep rep":        `return ("x"):rep(1e6):rep(1e6)`,
-		"gsub growth":    `return ("x"):rep(1e6):gsub("x", ("y"):rep(1000))`,
-		"concat":         `local s, t = ("x"):rep(1e6), {} for i = 1, 100 do t[i] = s end return table.concat(t)`,
-		"format width":   `return ("%999999999d"):format(1)`,
-		"loop":           `while true do end`,
-		"pcall loop":     `while true do pcall(function() while true do end end) end`,
-		"coroutine loop": `return coroutine.wrap(function() while true do end end)()`,
-		"recursion":      `local function f() return 1 + f() end return f()`,
-		"unpack":         `return unpack({}, 1, 1e8)`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			L := NewState()
-			defer L.Close()
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
-			L.SetContext(ctx)
-			begin := time.Now()
-			if err := L.DoString(src); err == nil {
-				t.Error("it went through")
+// heapPeak samples the heap while f runs.
+func heapPeak(f func()) int64 {
+	var h heap
+	h.init(Limits{})
+	runtime.GC()
+	before, peak := h.inUse(), int64(0)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		var h heap
+		h.init(Limits{})
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				peak = max(peak, h.inUse())
+				time.Sleep(200 * time.Microsecond)
 			}
-			if d := time.Since(begin); d > 3*time.Second {
+		}
+	}()
+	f()
+	close(stop)
+	<-done
+	return peak - before
+}
+
+// Every way of a script to take time or memory ends soon after its budget, with an error, and the state goes on.
+func TestHostileScriptsEnd(t *testing.T) {
+	for name, src := range hostile {
+		t.Run(name, func(t *testing.T) {
+			const burst = 100 * time.Millisecond
+			s := NewState(Limits{Burst: burst, Memory: 32 << 20})
+			defer s.Close()
+			begin := time.Now()
+			var err error
+			peak := heapPeak(func() { _, err = run(s, src) })
+			if err == nil {
+				t.Error("it went through")
+			} else {
+				t.Logf("%v: %v, %d MiB", time.Since(begin).Round(time.Millisecond), err, peak>>20)
+			}
+			if d := time.Since(begin); d > burst+400*time.Millisecond {
 				t.Errorf("took %v", d)
+			}
+			if peak > 32<<20+24<<20 {
+				t.Errorf("took %d MiB", peak>>20)
+			}
+			if got, err := run(s, "hoard = nil return 1 + 1"); got != "2" {
+				t.Errorf("afterwards: %q, %v", got, err)
+			}
+			if s.Meter.Over() {
+				t.Error("it still holds too much")
 			}
 		})
 	}
 }
 
 func TestLongGsubIsLinear(t *testing.T) {
-	L := NewState()
+	L := NewState(Limits{})
 	defer L.Close()
 	begin := time.Now()
 	if got := eval(t, L, `#(("ab"):rep(512*1024):gsub("a", "xy"))`); got != "1572864" {
@@ -134,7 +182,7 @@ func FuzzMatchAgainstPM(f *testing.F) {
 		if len(src) > 24 || len(pat) > 12 || strings.Contains(pat, "%f") {
 			return // pm has no %f
 		}
-		m, err := newMatcher(t.Context(), src, pat)
+		m, err := newMatcher(nil, src, pat)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,11 +243,8 @@ func FuzzMatchAgainstPM(f *testing.F) {
 
 // A coroutine that nobody resumes to its end is collected.
 func TestAbandonedCoroutinesAreCollected(t *testing.T) {
-	L := NewState()
+	L := NewState(Limits{})
 	defer L.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	L.SetContext(ctx)
 	heap := func() uint64 {
 		var m runtime.MemStats
 		runtime.GC()
@@ -207,10 +252,88 @@ func TestAbandonedCoroutinesAreCollected(t *testing.T) {
 		return m.HeapAlloc
 	}
 	before := heap()
-	if err := L.DoString(`for i = 1, 20000 do local a, b = coroutine.wrap(coroutine.yield), coroutine.create(coroutine.yield) end`); err != nil {
+	if _, err := run(L, `for i = 1, 20000 do local a, b = coroutine.wrap(coroutine.yield), coroutine.create(coroutine.yield) end`); err != nil {
 		t.Fatal(err)
 	}
 	if after := heap(); after > before+2<<20 {
 		t.Errorf("%d bytes are left", after-before)
+	}
+}
+
+func TestRewrittenOperators(t *testing.T) {
+	s := NewState(Limits{})
+	defer s.Close()
+	chain := "'x'" + strings.Repeat(" .. 'x'", 1000)
+	for expr, want := range map[string]string{
+		`"a" .. 1 .. "b"`:                                 "a1b",
+		`1 .. 2`:                                          "12",
+		`1.5 .. "|" .. -0.25 .. "|" .. 1e20`:              "1.5|-0.25|1e+20",
+		`"a" .. ("b"):rep(2) .. "c"`:                      "abbc",
+		`#"abc", #{1, 2, 3}, -#"ab", not #""`:             "3|3|-2|false",
+		`#(` + chain + `)`:                                "1001",
+		`(function(...) return ... .. "x" end)("a", "b")`: "ax",
+		`(function() return "a", "b" end)() .. "c"`:       "ac",
+		`"c" .. (function() return "a", "b" end)()`:       "ca",
+		`setmetatable({}, {__concat = function(a, b) return "m" end}) .. "x"`:             "m",
+		`"x" .. "y" .. setmetatable({}, {__concat = function(a, b) return a .. "m" end})`: "xym",
+		`#setmetatable({}, {__len = function() return 42 end})`:                           "42",
+		`(function() local t = {} for k, v in pairs{a = 1} do t[1] = k .. v end for i, v in ipairs{5, 6} do
+		   if i == 1 then goto continue end t[2] = i .. v ::continue:: end
+		   for i in ("a b c"):gmatch("%a") do if i == "c" then break end local i = i .. i t[#t + 1] = i end
+		   for i, v in next, {7} do return table.concat(t, ",") .. i .. v end end)()`: "a1,26,aa,bb17",
+		`select("#", (function(...) return ... end)(1, nil, nil))`: "3",
+	} {
+		if got := eval(t, s, expr); got != want {
+			t.Errorf("%s = %s, want %s", expr, got, want)
+		}
+	}
+	for src, want := range map[string]string{
+		"local t = {}\nreturn 'a' .. t": "t.lua:2: attempt to concatenate a table value",
+		"local t\n\nlocal n = #t":       "t.lua:3: attempt to get length of a nil value",
+		"x = 'a' .. nil":                "t.lua:1: attempt to concatenate a nil value",
+		"for i = 1, 2e5 do hoard = hoard or {} hoard[#hoard + 1] = true end": "t.lua:1: list too long",
+		"x = = 1":                  "t.lua line:1(column:",
+		strings.Repeat("(", 30000): "t.lua:1: the source nests deeper",
+		"return " + strings.Repeat("- ", 30000) + "1":                     "deeper",
+		"return " + strings.Repeat("not ", 30000) + "1":                   "deeper",
+		"return " + strings.Repeat("{", 3000) + strings.Repeat("}", 3000): "t.lua:1: the source nests deeper",
+		strings.Repeat("do ", 30000) + strings.Repeat(" end", 30000):      "t.lua:1: the source nests deeper",
+	} {
+		if _, err := run(s, src); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60s: error %.200v, want %q", src, err, want)
+		}
+	}
+}
+
+func TestCoroutinesAndProtectedCalls(t *testing.T) {
+	s := NewState(Limits{Burst: time.Second})
+	defer s.Close()
+	for src, want := range map[string]string{
+		`local co = coroutine.create(function(a, b) local c, d = coroutine.yield(a + b) return c, d end)
+		 local _, sum = coroutine.resume(co, 1, 2) return sum, coroutine.resume(co, "x")`: "3|true|x|nil",
+		`local t = {} for v in coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end) do t[#t + 1] = v end return table.concat(t)`: "123",
+		`return pcall(function(a) error("no " .. a, 0) end, "luck")`:                                                                              "false|no luck",
+		`return pcall(function(...) return ... end, 1, nil, 3)`:                                                                                   "true|1|nil|3",
+		`return (pcall(nil)), (pcall(setmetatable({}, {__call = function() end})))`:                                                               "false|true",
+		`return xpcall(function() error({code = 7}) end, function(e) return e.code end)`:                                                          "false|7",
+		`return select(2, pcall(function() local x = nil + 1 end))`:                                                                               "t.lua:1: cannot perform add operation between nil and number",
+		`local co = coroutine.wrap(function() pcall(coroutine.yield, 1) return 2 end) return co(), co()`:                                          "1|2",
+		`local co = coroutine.create(function() error("x", 0) end) return coroutine.resume(co), coroutine.status(co)`:                             "false|dead",
+		`return coroutine.resume(coroutine.running())`:                                                                                            "false|can not resume a running thread",
+	} {
+		got, err := run(s, src)
+		if err != nil || got != want {
+			t.Errorf("%s\n  = %s, %v, want %s", src, got, err, want)
+		}
+	}
+	for src, want := range map[string]string{
+		`local t = setmetatable({}, {__index = function() return coroutine.yield() end}) return t.x`:    "cannot wait inside a metamethod",
+		`local function f() return pcall(f) end return assert(select(2, f()))`:                          "",
+		`local function deep() local ok, err = pcall(deep) if not ok then error(err, 0) end end deep()`: "nest deeper than 160 levels",
+		`coroutine.wrap(function() error("t") end)()`:                                                   "t.lua:1: t",
+	} {
+		if _, err := run(s, src); err == nil && want != "" || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", src, err, want)
+		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // MaxString is the longest string our functions build, in bytes.
-const MaxString = 16 << 20
+const MaxString = 8 << 20
 
 // boundedStrings replaces the functions of the string table whose work or result is unbounded.
 var boundedStrings = map[string]lua.LGFunction{
@@ -21,6 +21,19 @@ var boundedStrings = map[string]lua.LGFunction{
 	"gsub":   gsub,
 	"rep":    rep,
 	"format": format,
+}
+
+// announced are functions of the string table that work as long as their first argument is.
+var announced = []string{"upper", "lower", "reverse", "byte", "sub"}
+
+// announce makes fn tell the meter about its work.
+func announce(fn lua.LGFunction) lua.LGFunction {
+	return func(L *lua.LState) int {
+		if s, ok := L.Get(1).(lua.LString); ok && len(s) > perCredit {
+			spend(L, len(s))
+		}
+		return fn(L)
+	}
 }
 
 // start turns Lua's optional init argument into an offset into a string of n bytes.
@@ -36,7 +49,7 @@ func start(L *lua.LState, arg, n int) int {
 }
 
 func mustMatcher(L *lua.LState, src, pat string) *matcher {
-	m, err := newMatcher(L.Context(), src, pat)
+	m, err := newMatcher(meterOf(L), src, pat)
 	if err != nil {
 		L.RaiseError("%s", err.Error())
 	}
@@ -90,6 +103,7 @@ func find(L *lua.LState, positions bool) int {
 	}
 	s := start(L, 3, len(src))
 	if positions && (L.ToBool(4) || !strings.ContainsAny(pat, "^$*+?.([%-")) {
+		spend(L, len(src)-s)
 		i := strings.Index(src[s:], pat)
 		if i < 0 {
 			L.Push(lua.LNil)
@@ -189,6 +203,7 @@ func gsub(L *lua.LState) int {
 	if s < len(src) {
 		b.WriteString(src[s:])
 	}
+	spend(L, len(src)+b.Len())
 	L.Push(lua.LString(b.String()))
 	L.Push(lua.LNumber(n))
 	return 2
@@ -259,6 +274,7 @@ func rep(L *lua.LState) int {
 	if n > MaxString/len(s) {
 		L.RaiseError("resulting string too large")
 	}
+	spend(L, n*len(s))
 	L.Push(lua.LString(strings.Repeat(s, n)))
 	return 1
 }
@@ -271,6 +287,7 @@ func concat(L *lua.LState) int {
 	var b strings.Builder
 	for k := i; k <= j; k++ {
 		v := L.GetTable(t, lua.LNumber(k))
+		spend(L, perCredit/8)
 		if v.Type() != lua.LTString && v.Type() != lua.LTNumber {
 			L.RaiseError("invalid value (%s) at index %d in table for concat", v.Type().String(), k)
 		}
@@ -282,6 +299,7 @@ func concat(L *lua.LState) int {
 			L.RaiseError("resulting string too large")
 		}
 	}
+	spend(L, b.Len())
 	L.Push(lua.LString(b.String()))
 	return 1
 }
@@ -339,6 +357,7 @@ func format(L *lua.LState) int {
 			L.RaiseError("resulting string too large")
 		}
 	}
+	spend(L, b.Len())
 	L.Push(lua.LString(b.String()))
 	return 1
 }
