@@ -1,7 +1,6 @@
 package certs
 
 import (
-	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
 	"slices"
@@ -171,16 +170,3 @@ func fold(s string) string {
 
 // SameName reports whether two names in DER are equal.
 func SameName(a, b []byte) bool { return string(a) == string(b) || Canonical(a) == Canonical(b) }
-
-// fill sets the parts of a name that the standard library gives fields to.
-func fill(name *pkix.Name, raw []byte) {
-	var seq pkix.RDNSequence
-	for _, set := range Names(raw) {
-		var out pkix.RelativeDistinguishedNameSET
-		for _, a := range set {
-			out = append(out, pkix.AttributeTypeAndValue{Type: a.Type, Value: a.Value})
-		}
-		seq = append(seq, out)
-	}
-	name.FillFromRDNSequence(&seq)
-}

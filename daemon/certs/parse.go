@@ -93,8 +93,6 @@ func parseBody(c *x509.Certificate, r reader) error {
 		return err
 	}
 	c.RawIssuer, c.RawSubject, c.RawSubjectPublicKeyInfo = issuer.raw, subject.raw, key.raw
-	fill(&c.Issuer, issuer.raw)
-	fill(&c.Subject, subject.raw)
 	c.NotBefore, c.NotAfter = moment(&validity.content), moment(&validity.content)
 	c.PublicKeyAlgorithm, c.PublicKey = publicKey(key.raw)
 	for !r.empty() {

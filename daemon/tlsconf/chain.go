@@ -34,17 +34,21 @@ func (c *check) chain(sent []*x509.Certificate) ([]*x509.Certificate, error) {
 	return path, c.constraints(path)
 }
 
-// authorities are certificates by the canonical form of their subjects.
-type authorities map[string][]*x509.Certificate
+// authorities are certificates of the CA options, by the canonical form of their subjects and by all their bytes.
+type authorities struct {
+	named map[string][]*x509.Certificate
+	whole map[string]bool
+}
 
-func (a authorities) add(cert *x509.Certificate) {
+func (a *authorities) add(cert *x509.Certificate) {
+	if a.named == nil {
+		a.named, a.whole = make(map[string][]*x509.Certificate), make(map[string]bool)
+	}
 	name := certs.Canonical(cert.RawSubject)
-	a[name] = append(a[name], cert)
+	a.named[name], a.whole[string(cert.Raw)] = append(a.named[name], cert), true
 }
 
-func (a authorities) has(cert *x509.Certificate) bool {
-	return contains(a[certs.Canonical(cert.RawSubject)], cert)
-}
+func (a *authorities) has(cert *x509.Certificate) bool { return a.whole[string(cert.Raw)] }
 
 // search looks for a way from a certificate to an anchor. When there is none it keeps the first end it came to, for the log.
 type search struct {
@@ -64,10 +68,10 @@ func (s *search) extend(path []*x509.Certificate) []*x509.Certificate {
 		return path
 	}
 	name := certs.Canonical(cur.RawIssuer)
-	candidates := slices.Clone(s.anchors[name])
+	candidates := slices.Clone(s.anchors.named[name])
 	self := selfSigned(cur)
 	if !self {
-		candidates = append(candidates, s.helpers[name]...)
+		candidates = append(candidates, s.helpers.named[name]...)
 		for _, p := range s.sent {
 			if certs.Canonical(p.RawSubject) == name {
 				candidates = append(candidates, p)

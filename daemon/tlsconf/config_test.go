@@ -44,7 +44,7 @@ func newLab(t *testing.T, kind pki.KeyKind) lab {
 }
 
 // shake runs a TLS handshake between both configurations and returns both ends' states.
-func shake(t *testing.T, client, server *tls.Config) (cs, ss tls.ConnectionState, err error) {
+func shake(t testing.TB, client, server *tls.Config) (cs, ss tls.ConnectionState, err error) {
 	t.Helper()
 	a, b := net.Pipe()
 	defer func() { _, _ = a.Close(), b.Close() }()

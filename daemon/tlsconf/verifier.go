@@ -67,7 +67,7 @@ type verifier struct {
 }
 
 func newVerifier(o *Options) (*verifier, error) {
-	v := &verifier{v: o.Verify, now: o.Time, role: serverRole, anchors: make(authorities), helpers: make(authorities)}
+	v := &verifier{v: o.Verify, now: o.Time, role: serverRole}
 	if v.now == nil {
 		v.now = time.Now
 	}

@@ -33,7 +33,7 @@ type issued struct {
 }
 
 // issue makes a certificate; nil by means self-signed. change edits the template.
-func issue(t *testing.T, cn string, by *issued, change func(*x509.Certificate)) *issued {
+func issue(t testing.TB, cn string, by *issued, change func(*x509.Certificate)) *issued {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
