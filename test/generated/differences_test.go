@@ -1,0 +1,28 @@
+//go:build linux
+
+package generated
+
+import "regexp"
+
+// difference is where a pairing with our daemon may differ from the stock pair, and why.
+type difference struct {
+	setup, pairing, key string // regular expressions
+	reason              string
+}
+
+var differences = []difference{
+	{".*", ".*-ours", "server env .*: IV_PROTO", "our client announces more: pushed updates, which 2.6 does not know"},
+	{".*", ".*-ours", "server env .*: IV_(LZ4|LZ4v2|LZO|LZO_STUB)", "our client compresses nothing: it announces the framings only"},
+}
+
+func allowed(setup string, p pairing, key string) *difference {
+	for i := range differences {
+		d := &differences[i]
+		if match(d.setup, setup) && match(d.pairing, p.String()) && match(d.key, key) {
+			return d
+		}
+	}
+	return nil
+}
+
+func match(pattern, s string) bool { return regexp.MustCompile(`^(?:` + pattern + `)$`).MatchString(s) }

@@ -1,0 +1,298 @@
+//go:build linux
+
+package generated
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+)
+
+// binary is our daemon as it is released, without cgo: many of the set-ups give up their rights.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "mg-generated-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "openvpn")
+	return m.Run()
+}
+
+// build makes binary, once.
+func build(t *testing.T) {
+	t.Helper()
+	daemontest.RequireRoot(t)
+	daemontest.RequireOpenVPN(t)
+	if _, err := os.Stat(binary); err == nil {
+		return
+	}
+	cmd := exec.Command("go", "build", "-o", binary, "../../cmd/moongate")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// setup is one generator's case.json.
+type setup struct {
+	name      string
+	Gateway   string   `json:"gw"`
+	Reload    string   `json:"reload"` // crl, restart, hup, mgmtkill, mgmtsig, none
+	ServerArg []string `json:"sargs"`
+	ClientArg []string `json:"cargs"`
+	Static    any      `json:"static_ccd"` // 1 or the address of the client's file
+	Reconnect int      `json:"reconnect"`  // the client comes back by itself after the reload
+	NoCRL     int      `json:"nocrl"`
+	Jail      int      `json:"jail"`
+}
+
+// setups reads the cases, all of them or those of the names.
+func setups(t *testing.T, names ...string) []*setup {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/*/case.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	var list []*setup
+	for _, path := range paths {
+		s := &setup{name: filepath.Base(filepath.Dir(path))}
+		if len(names) > 0 && !slices.Contains(names, s.name) {
+			continue
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(b, s); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// authority is the throw-away PKI of one generator, the same in all pairings, so that serial numbers and digests are too.
+type authority struct {
+	ca      *pki.CA
+	client  *pki.Leaf
+	files   map[string][]byte // by name below pki
+	revoked []byte            // the list with the client on it
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{files: make(map[string][]byte)}
+	ca, err := pki.NewCA("Generated CA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := ca.Issue(pki.Spec{Name: "server", Server: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.client, err = ca.Issue(pki.Spec{Name: "client"}); err != nil {
+		t.Fatal(err)
+	}
+	crl, err := ca.CRL(time.Now().Add(24 * time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dh, err := os.ReadFile("testdata/dh.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{
+		"ca.crt": ca.PEM, "server.crt": server.CertPEM, "server.key": server.KeyPEM, "client.crt": a.client.CertPEM, "client.key": a.client.KeyPEM,
+		"crl.pem": crl, "crl0.pem": crl, "dh.pem": dh, "ta.key": pki.StaticKey(), "tc.key": pki.StaticKey(), "up.txt": []byte("alice\nsecret\n"),
+	} {
+		a.files[name] = content
+	}
+	ca.Revoke(a.client)
+	if a.revoked, err = ca.CRL(time.Now().Add(24 * time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	v2s, v2c := filepath.Join(dir, "v2s"), filepath.Join(dir, "v2c")
+	for _, args := range [][]string{{"--genkey", "tls-crypt-v2-server", v2s}, {"--tls-crypt-v2", v2s, "--genkey", "tls-crypt-v2-client", v2c}} {
+		if out, err := exec.Command(daemontest.RequireOpenVPN(t), args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	for name, path := range map[string]string{"v2s.key": v2s, "v2c.key": v2c} {
+		if a.files[name], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+// hash is the name of the authority in a capath folder.
+func (a *authority) hash(t *testing.T, file string) string {
+	t.Helper()
+	out, err := exec.Command("openssl", "x509", "-noout", "-hash", "-in", file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out)) + ".0"
+}
+
+// scripts stand for those of the generators: each notes its environment, in a file named by its words.
+const evScript = `#!/bin/sh
+name=$(basename $0); for word in "$@"; do case $word in [a-z-]*) name=$name-$word; break;; esac; done
+env | sort >@D@/env/.$$ && mv @D@/env/.$$ @D@/env/$name
+case "$*" in *--defer*) printf 1 >"$auth_control_file"; exit 2;; esac
+exit 0
+`
+
+// end is one end of a tunnel: its host, its folder and its command line.
+type end struct {
+	host *daemontest.Namespace
+	dir  string
+	argv []string
+	jail bool
+	proc *daemontest.Process // in front; daemons go to the background
+}
+
+// prepare writes the folder of an end and returns the end.
+func (s *setup) prepare(t *testing.T, a *authority, host *daemontest.Namespace, program, config string, args []string) *end {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	e := &end{host: host, dir: dir, jail: s.Jail != 0 && config == "server.conf"}
+	for _, d := range []string{"", "pki", "pki/capath", "ccd", "env", "jail", "jail/ccd", "jail/tmp"} {
+		mode := os.FileMode(0o755)
+		if d == "env" || d == "jail/tmp" {
+			mode = 0o777
+		}
+		path := filepath.Join(dir, d)
+		if err := os.MkdirAll(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil { // whatever the umask
+			t.Fatal(err)
+		}
+	}
+	for name, content := range a.files {
+		mode := os.FileMode(0o644)
+		if strings.HasSuffix(name, ".key") || name == "up.txt" {
+			mode = 0o600
+		}
+		e.write(t, "pki/"+name, content, mode)
+	}
+	e.write(t, "pki/capath/"+a.hash(t, filepath.Join(dir, "pki/ca.crt")), a.files["ca.crt"], 0o644)
+	e.revocations(t, a.files["crl.pem"])
+	for _, name := range []string{"ev.sh", "auth.sh", "linkup", "linkdown"} {
+		e.write(t, name, []byte(strings.ReplaceAll(evScript, "@D@", dir)), 0o755)
+	}
+	if s.Static != nil {
+		address, given := s.Static.(string)
+		if !given {
+			address = s.Gateway[:strings.LastIndexByte(s.Gateway, '.')] + ".77"
+		}
+		e.write(t, "ccd/client", []byte("ifconfig-push "+address+" 255.255.255.0\n"), 0o644)
+		e.write(t, "ccd/alice", []byte("ifconfig-push "+address+" 255.255.255.0\n"), 0o644)
+	}
+	text, err := os.ReadFile(filepath.Join("testdata", s.name, config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.write(t, config, []byte(fill(t, string(text), a, dir)), 0o644)
+	e.argv = []string{program}
+	for _, arg := range args {
+		e.argv = append(e.argv, fill(t, arg, a, dir))
+	}
+	return e
+}
+
+var fileMark = regexp.MustCompile(`@F:([^@]+|@CL@[^@]*)@`)
+
+// fill puts values in the place of the marks (testdata/README.md).
+func fill(t *testing.T, text string, a *authority, dir string) string {
+	t.Helper()
+	text = strings.NewReplacer("@R@", "10.99.0.1", "@P@", "1194", "@CIP@", "10.99.0.2", "@D@", dir, "@CL@", "client").Replace(text)
+	return fileMark.ReplaceAllStringFunc(text, func(mark string) string {
+		content, ok := a.files[mark[len("@F:"):len(mark)-1]]
+		if !ok {
+			t.Fatalf("no file for %s", mark)
+		}
+		return strings.TrimSuffix(string(content), "\n")
+	})
+}
+
+func (e *end) write(t *testing.T, name string, content []byte, mode os.FileMode) {
+	t.Helper()
+	path := filepath.Join(e.dir, name)
+	if err := os.WriteFile(path+".new", content, mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path+".new", mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// revocations puts a list where the server looks for it.
+func (e *end) revocations(t *testing.T, list []byte) {
+	t.Helper()
+	e.write(t, "crl.pem", list, 0o644)
+	e.write(t, "jail/crl.pem", list, 0o644)
+}
+
+func (e *end) start(t *testing.T) {
+	t.Helper()
+	e.proc = e.host.Start(t, "env", append([]string{"-C", e.dir}, e.argv...)...)
+}
+
+// signal sends a signal to all that runs on the host: the daemon, wherever it went.
+func (e *end) signal(name string) {
+	out, _ := exec.Command("ip", "netns", "pids", e.host.Name).Output()
+	for _, pid := range strings.Fields(string(out)) {
+		_ = exec.Command("kill", "-"+name, pid).Run()
+	}
+}
+
+// stop ends the daemon as a service manager does, and waits for its end.
+func (e *end) stop(t *testing.T) {
+	t.Helper()
+	e.signal("TERM")
+	await(t, 15*time.Second, "the end of "+strings.Join(e.argv, " "), func() bool {
+		out, err := exec.Command("ip", "netns", "pids", e.host.Name).Output()
+		return err == nil && len(strings.Fields(string(out))) == 0
+	})
+}
+
+// await polls until done, and fails the test after the time.
+func await(t *testing.T, limit time.Duration, what string, done func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for !done() {
+		if time.Since(began) > limit {
+			t.Fatalf("no %s within %v", what, limit)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return time.Since(began)
+}
