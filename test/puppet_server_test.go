@@ -21,7 +21,7 @@ import (
 // itself what a test wants.
 type puppetServer struct {
 	options, peerInfo string   // of its key message
-	texts             []string // answer to PUSH_REQUEST
+	texts             []string // answer to the first PUSH_REQUEST
 	greeting          []string // sent as soon as the first key is there
 }
 
@@ -53,7 +53,7 @@ func (p puppetServer) serve(conn *net.UDPConn, conf *tls.Config) {
 			s.Close()
 		}
 	}()
-	buf := make([]byte, 2048)
+	buf, answered := make([]byte, 2048), false
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 		n, from, err := conn.ReadFromUDP(buf)
@@ -67,7 +67,7 @@ func (p puppetServer) serve(conn *net.UDPConn, conf *tls.Config) {
 				if s != nil {
 					s.Close()
 				}
-				client = from
+				client, answered = from, false
 				if s, err = control.New(control.Config{
 					Role: keys.Server, TLS: conf, Wrap: ctrlwrap.NewPlain(), LocalOptions: p.options, PeerInfo: p.peerInfo, HandWindow: time.Minute,
 				}, time.Now()); err != nil {
@@ -81,12 +81,13 @@ func (p puppetServer) serve(conn *net.UDPConn, conf *tls.Config) {
 			return
 		}
 		if s != nil {
-			p.step(s, conn, client)
+			answered = p.step(s, conn, client, answered)
 		}
 	}
 }
 
-func (p puppetServer) step(s *control.Session, conn *net.UDPConn, client *net.UDPAddr) {
+// step moves the session on, and reports whether the options have been asked for.
+func (p puppetServer) step(s *control.Session, conn *net.UDPConn, client *net.UDPAddr, answered bool) bool {
 	s.Step(time.Now())
 	for {
 		e, ok := s.Event()
@@ -102,14 +103,16 @@ func (p puppetServer) step(s *control.Session, conn *net.UDPConn, client *net.UD
 				p.say(s, p.greeting)
 			}
 		case control.Text:
-			if e.Text == "PUSH_REQUEST" {
+			if e.Text == "PUSH_REQUEST" && !answered {
 				p.say(s, p.texts)
+				answered = true
 			}
 		}
 	}
 	for _, b := range s.Output() {
 		_, _ = conn.WriteToUDP(b, client)
 	}
+	return answered
 }
 
 func (puppetServer) say(s *control.Session, texts []string) {

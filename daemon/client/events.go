@@ -245,12 +245,18 @@ func (a *attempt) authPending(arg string, now time.Time) {
 	}
 	wait := a.opts.HandWindow
 	detail := ""
-	if t := message.PendingTimeout(arg); t > 0 {
-		wait, detail = t, arg
+	for param := range strings.SplitSeq(arg, ",") {
+		if t, ok := message.PendingTimeout(param); ok {
+			wait, detail = t, arg
+		} else if param != "" {
+			a.c.log(3, "", "ignoring AUTH_PENDING parameter: %s", param)
+		}
 	}
 	wait = min(wait, limit)
 	a.c.log(3, "", "AUTH_PENDING received, extending handshake timeout from %ds to %ds", int(a.opts.HandWindow.Seconds()), int(wait.Seconds()))
-	a.push.deadline = now.Add(wait)
+	if until := now.Add(wait); until.After(a.push.deadline) { // it is extended, never cut short
+		a.push.deadline = until
+	}
 	a.c.state(mgmt.State{Name: mgmt.StateAuthPending, Detail: detail})
 }
 

@@ -115,19 +115,17 @@ func ParseAuthFailed(arg string) AuthFailure {
 	return f
 }
 
-// PendingTimeout is the time of AUTH_PENDING,timeout N, or 0 without the keyword.
-//
-// Rule: docs/protocol.md#44-auth_pending-info_pre-cr_response.
-func PendingTimeout(arg string) time.Duration {
-	value, ok := strings.CutPrefix(arg, "timeout ")
+// PendingTimeout reads the parameter "timeout N" of AUTH_PENDING, in seconds. It returns false for any other.
+func PendingTimeout(param string) (time.Duration, bool) {
+	value, ok := strings.CutPrefix(param, "timeout ")
 	if !ok {
-		return 0
+		return 0, false
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(value))
 	if err != nil || n < 0 {
-		return 0
+		return 0, false
 	}
-	return time.Duration(min(n, 1<<20)) * time.Second
+	return time.Duration(min(n, 1<<20)) * time.Second, true
 }
 
 // ConnectionFlags reads the flags of RESTART and HALT: letters in brackets right at the start of the argument.

@@ -84,7 +84,7 @@ func FuzzTexts(f *testing.F) {
 				t.Errorf("negative backoff from %q", msg)
 			}
 		case TextAuthPending:
-			if PendingTimeout(arg) < 0 {
+			if d, ok := PendingTimeout(arg); d < 0 || d > 0 && !ok {
 				t.Errorf("negative timeout from %q", msg)
 			}
 		case TextPushReply, TextPushUpdate:
