@@ -21,11 +21,14 @@ import (
 type doorkeeper struct {
 	proto   *ctrlwrap.Prototype
 	cookies *cookie.Jar
-	answers *ratelimit.Bucket // connect-freq-initial
-	force   bool              // tls-crypt-v2 force-cookie
-	stream  bool              // a TCP link: its address needs no proof
+	answers *ratelimit.PerPrefix // connect-freq-initial
+	force   bool                 // tls-crypt-v2 force-cookie
+	stream  bool                 // a TCP link: its address needs no proof
+	// refuses is why the hub is sure to refuse a client, "" when it is not.
+	refuses func(f ctrlwrap.First, from transport.Peer, now time.Time) string
 	admit   func(newcomer)
 	note    func(from transport.Peer, err error)
+	refused func(from transport.Peer, why string)
 
 	// recent are the addresses admitted last, a ring.
 	recent [recentClients]transport.Peer
@@ -50,6 +53,8 @@ type newcomer struct {
 	packet    []byte
 	// follows: the packet belongs to a client that was admitted shortly before.
 	follows bool
+	// replaces: it takes the place of the client at its address, if it proves to be the same.
+	replaces bool
 	// metadataGood: tls-crypt-v2-verify has accepted the client's key.
 	metadataGood bool
 }
@@ -82,14 +87,23 @@ func (d *doorkeeper) strange(l transport.Link, from transport.Peer, pkt []byte, 
 	if err := body.Parse(f.Body, op); err != nil {
 		return
 	}
+	if reset {
+		if why := d.refuses(f, from, now); why != "" {
+			d.refused(from, why)
+			if d.stream {
+				_ = l.Close()
+			}
+			return
+		}
+	}
 	switch {
 	case reset && (d.stream || op == wire.OpControlHardResetClientV3 && !f.Early && !d.force):
 		// A stream has proved its address; a client of 2.5 cannot send its key again, so that state is needed now.
-		if body.MsgID == 0 && (d.stream || d.answers.Allow(now)) {
+		if body.MsgID == 0 && (d.stream || d.answers.Allow(from.Addr.Addr(), now)) {
 			d.hand(newcomer{link: l, from: from, first: f, packet: slices.Clone(pkt)})
 		}
 	case reset:
-		if body.MsgID == 0 && (op != wire.OpControlHardResetClientV3 || f.Early) && d.answers.Allow(now) {
+		if body.MsgID == 0 && (op != wire.OpControlHardResetClientV3 || f.Early) && d.answers.Allow(from.Addr.Addr(), now) {
 			d.answer(l, from, &f, now)
 		}
 	case d.stream:

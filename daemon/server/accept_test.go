@@ -35,7 +35,9 @@ type door struct {
 	*doorkeeper
 	wall     *wall
 	admitted []newcomer
-	refused  int // packets that did not verify
+	refused  int    // packets that did not verify
+	turned   int    // answered with silence for a reason of the hub's
+	closed   string // why the hub is sure to refuse
 	client   ctrlwrap.Wrapper
 	at       transport.Peer
 	now      time.Time
@@ -52,9 +54,11 @@ func newDoor(t *testing.T, cfg ctrlwrap.Server, client ctrlwrap.Wrapper) *door {
 	}
 	d := &door{wall: &wall{}, client: client, at: transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:4000")}, now: now}
 	d.doorkeeper = &doorkeeper{
-		proto: ctrlwrap.NewPrototype(cfg), cookies: jar, answers: ratelimit.New(100, 10*time.Second),
-		admit: func(n newcomer) { d.admitted = append(d.admitted, n) },
-		note:  func(transport.Peer, error) { d.refused++ },
+		proto: ctrlwrap.NewPrototype(cfg), cookies: jar, answers: ratelimit.NewPerPrefix(200, 20*time.Second),
+		admit:   func(n newcomer) { d.admitted = append(d.admitted, n) },
+		note:    func(transport.Peer, error) { d.refused++ },
+		refused: func(transport.Peer, string) { d.turned++ },
+		refuses: func(ctrlwrap.First, transport.Peer, time.Time) string { return d.closed },
 	}
 	return d
 }
@@ -288,7 +292,7 @@ func TestDoorkeeperOfStreams(t *testing.T) {
 // What strangers send costs no memory once the buffers are there.
 func TestDoorkeeperAllocates(t *testing.T) {
 	d := newDoor(t, ctrlwrap.Server{}, ctrlwrap.NewPlain())
-	d.answers = ratelimit.New(1, time.Hour)
+	d.answers = ratelimit.NewPerPrefix(1, time.Hour)
 	reset, _ := d.knock(t, wire.OpControlHardResetClientV2)
 	if n := testing.AllocsPerRun(100, func() { d.strange(d.wall, d.at, reset, d.now) }); n > 0 {
 		t.Errorf("%v allocations for a reset above the rate", n)

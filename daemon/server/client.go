@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -136,42 +135,13 @@ func (h *hub) newcomer(n newcomer, now time.Time) {
 		h.input(controlPacket{link: n.link, from: n.from, to: at, b: n.packet}, now)
 		return
 	}
-	switch {
-	case n.follows: // its client was not let in
-		return
-	case h.verifying[n.from]: // the client says it again while the script thinks
-		return
-	case !h.leaving.IsZero():
-		h.logAt(n.from, 1, "", "MULTI: Connection attempt from %s ignored while server is shutting down", realAddress(n.from.Addr))
-		return
-	case len(h.instances) >= h.set.MaxClients:
-		h.logAt(n.from, 1, "", "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
-		return
-	case n.proved && !n.metadataGood && !h.creation.Allow(now):
-		h.logAt(n.from, 1, "", "Connection Attempt exceeded --connect-freq")
-		return
+	if !n.follows { // else its client was not let in
+		h.enter(n, (*hub).welcome, now)
 	}
-	if err := h.set.tooOld(&n.first, now); err != nil {
-		h.logAt(n.from, 1, "", "TLS Error: %v", err)
-		return
-	}
-	if set := h.set; set.TLSCryptV2Verify != "" && n.first.ClientKey != nil && !n.metadataGood {
-		h.verifying[n.from] = true
-		h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
-			err := a.verifyMetadata(ctx, set, n.first.Metadata)
-			if err != nil {
-				a.limitedLog(realAddress(n.from.Addr), 1, "W", "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
-			}
-			return func(h *hub) {
-				delete(h.verifying, n.from)
-				if err == nil {
-					n.metadataGood = true
-					h.newcomer(n, time.Now())
-				}
-			}
-		})
-		return
-	}
+}
+
+// welcome makes the instance of a newcomer.
+func (h *hub) welcome(n newcomer, now time.Time) {
 	i, err := h.newInstance(n, now)
 	if err != nil {
 		h.logAt(n.from, 1, "N", "TLS Error: %v", err)
@@ -231,8 +201,8 @@ func (h *hub) sessionConfig(i *instance, w ctrlwrap.Wrapper) control.Config {
 	}
 }
 
-// restart lets a known client that begins anew prove itself in a rival instance, and reports whether it may. The
-// instance it has goes on until the rival is authorised.
+// restart lets a known client that begins anew prove itself in a rival instance, and reports whether the packet is one of
+// that. The instance it has goes on until the rival is authorised.
 //
 // Rule: docs/protocol.md#212-hard-reset-on-a-live-session-failures.
 func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
@@ -240,26 +210,38 @@ func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 		return false // a stream has one session
 	}
 	f, err := h.proto.Verify(p.b)
-	if err != nil || f.Session == i.session.Peer() || f.Op != wire.OpControlHardResetClientV2 && f.Op != wire.OpControlHardResetClientV3 {
+	if err != nil || f.Session == i.session.Peer() || f.Op != wire.OpControlHardResetClientV2 && f.Op != wire.OpControlHardResetClientV3 || !i.mayHaveRival(f.Session, now) {
 		return false
+	}
+	f.Body = nil
+	n := newcomer{link: i.link, from: p.from, first: f, packet: p.b, replaces: true}
+	h.enter(n, func(h *hub, n newcomer, now time.Time) { h.challenge(i, n, now) }, now)
+	return true
+}
+
+// mayHaveRival reports whether a new session may challenge an instance.
+func (i *instance) mayHaveRival(session wire.SessionID, now time.Time) bool {
+	return i.phase != gone && (i.rival == nil || session != i.rival.session.Peer() && now.Sub(i.rival.since) >= rivalChance)
+}
+
+// challenge makes the rival of an instance.
+func (h *hub) challenge(i *instance, n newcomer, now time.Time) {
+	if !i.mayHaveRival(n.first.Session, now) {
+		return
 	}
 	if i.rival != nil {
-		if f.Session == i.rival.session.Peer() || now.Sub(i.rival.since) < rivalChance {
-			return false
-		}
 		h.remove(i.rival)
 	}
-	r, err := h.newInstance(newcomer{link: i.link, from: p.from, first: f}, now)
+	r, err := h.newInstance(n, now)
 	if err != nil {
-		return false
+		return
 	}
 	i.rival, r.rivalOf = r, i
-	if err := r.session.Input(p.b, now); err != nil {
+	if err := r.session.Input(n.packet, now); err != nil {
 		h.remove(r)
-		return false
+		return
 	}
 	h.step(r, now)
-	return true
 }
 
 // rivalChance is how long a rival is not replaced by the next one: resets may be forged, and each makes a session.
@@ -436,6 +418,10 @@ func (h *hub) remove(i *instance) {
 	if was == established {
 		h.established--
 	}
+	if was >= authorised {
+		h.clients--
+	}
+	h.publish()
 }
 
 // name enters an instance under its common name, unname takes it out.

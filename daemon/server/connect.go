@@ -35,10 +35,18 @@ func (h *hub) authorise(i *instance, now time.Time) {
 		h.remove(i)
 		return
 	}
-	i.phase = authorised
 	if !h.set.DuplicateCN && i.commonName != "" { // without certificates nobody has a name: they are not all the same
 		h.endOthers(i)
 	}
+	if h.clients >= h.set.MaxClients { // the last place went to another one that was in its handshake
+		h.log(i, 1, "", "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
+		h.closeLater(i, now)
+		h.text(i, "RESTART", now)
+		return
+	}
+	i.phase = authorised
+	h.clients++
+	h.publish()
 	h.name(i)
 	if err := h.leaseFor(i); err != nil {
 		h.log(i, 1, "", "MULTI: %v", err)

@@ -8,9 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
-	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 
@@ -68,21 +66,6 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 		return nil
 	}
 	return hk
-}
-
-// tooOld refuses a client whose tls-crypt-v2 key is older than tls-crypt-v2-max-age, or does not tell its age.
-func (s *setup) tooOld(f *ctrlwrap.First, now time.Time) error {
-	if s.TLSCryptV2MaxAge == 0 || f.ClientKey == nil {
-		return nil
-	}
-	made, ok := keys.MetadataCreation(f.Metadata)
-	if !ok {
-		return &refusal{log: "tls-crypt-v2 client key without time of creation"}
-	}
-	if now.Sub(made) > s.TLSCryptV2MaxAge {
-		return &refusal{log: fmt.Sprintf("tls-crypt-v2 client key is %d days old, --tls-crypt-v2-max-age allows %d", int(now.Sub(made).Hours()/24), int(s.TLSCryptV2MaxAge.Hours()/24))}
-	}
-	return nil
 }
 
 // verifyMetadata asks tls-crypt-v2-verify about the metadata of a client's key. It runs beside the hub.

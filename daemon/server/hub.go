@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
@@ -29,12 +30,14 @@ type hub struct {
 	routes      *forward.Table[*instance]
 	stations    *forward.Stations[*instance]
 	cookies     *cookie.Jar
-	answers     *ratelimit.Bucket // connect-freq-initial
-	creation    *ratelimit.Bucket // connect-freq
+	answers     *ratelimit.PerPrefix // connect-freq-initial
+	creation    *ratelimit.Bucket    // connect-freq
+	gate        *atomic.Pointer[admission]
 	streams     *streams
 	hooks       sync.WaitGroup
 	stopHooks   context.CancelFunc // ends hooksCtx
 	turns       turns
+	clients     int // that logged in
 	established int
 	handshakes  int // since memory was given back
 	swept       struct {

@@ -360,7 +360,7 @@ func (h *hub) keyActive(i *instance, e control.Active, now time.Time) {
 	l.ready, l.started = true, e.Started
 	h.handshakes++
 	if e.KeyID == 0 {
-		h.answers.Credit()
+		h.answers.Credit(i.peer.Load().Addr.Addr())
 	}
 	if l.done || l.late {
 		h.introduce(i, e.KeyID)

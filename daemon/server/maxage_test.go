@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
 // tls-crypt-v2-max-age lets keys in that are young enough and say so; without it, and for other wrappings, nobody asks.
@@ -28,10 +28,9 @@ func TestMaxAge(t *testing.T) {
 		{"other wrapping", 30 * day, ctrlwrap.First{}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := new(config.Options)
-			o.TLSCryptV2MaxAge = tt.max
-			if err := (&setup{Options: o}).tooOld(&tt.first, now); (err != nil) != tt.refused {
-				t.Errorf("got %v, want refused %v", err, tt.refused)
+			a := admission{max: 1, maxAge: tt.max}
+			if why := a.refuses(&tt.first, transport.Peer{}, false, now); (why != "") != tt.refused {
+				t.Errorf("got %q, want refused %v", why, tt.refused)
 			}
 		})
 	}

@@ -153,11 +153,12 @@ func (h *hub) adopt(set *setup) ([]mgmt.Reloaded, error) {
 			return nil, err
 		}
 	}
-	h.table.grow(set.MaxClients)
+	h.table.grow(slotsFor(set.MaxClients))
 	if set.ConnectFreq != old.ConnectFreq {
 		h.creation = ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per)
 	}
 	h.set = set
+	h.publish()
 	return changedFiles(old.files, set.files), nil
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 	o.HandWindow = time.Minute
 	b := &base{deps: Deps{Log: logging.Discard()}, total: new(engine.Totals)}
 	b.opts.Store(o)
-	h := &hub{aside: &aside{base: b, inbox: newInbox(), limiter: newLimiter()}, set: &setup{Options: o}, table: newTable(1), instances: make(map[uint64]*instance)}
+	h := &hub{gate: new(atomic.Pointer[admission]), aside: &aside{base: b, inbox: newInbox(), limiter: newLimiter()}, set: &setup{Options: o}, table: newTable(1), instances: make(map[uint64]*instance)}
 
 	now := time.Now()
 	at := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:4000")}

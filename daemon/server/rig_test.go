@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,9 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/tls"
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -65,11 +68,13 @@ func newRig(t *testing.T, proto string, extra ...string) *rig {
 	if r.cert, err = tls.LoadX509KeyPair(r.file("client.crt"), r.file("client.key")); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t, r.tcp)
-	r.addr = fmt.Sprintf("127.0.0.1:%d", port)
+	// An address of its own for each rig: a free port could be another's by the time it is bound.
+	n := rigs.Add(1)
+	local := fmt.Sprintf("127.%d.%d.%d", 64+os.Getpid()%128, n/250, 2+n%250)
+	r.addr = local + ":1194"
 	r.args = append([]string{
-		"--mode", "server", "--tls-server", "--dev", "null", "--dev-type", "tun", "--topology", "subnet", "--server", "10.8.0.0", "255.255.255.0",
-		"--ifconfig-noexec", "--route-noexec", "--local", "127.0.0.1", "--port", fmt.Sprint(port), "--proto", proto, "--dh", "none", "--verb", "4",
+		"--mode", "server", "--tls-server", "--dev", "tun", "--topology", "subnet", "--server", "10.8.0.0", "255.255.255.0",
+		"--ifconfig-noexec", "--route-noexec", "--local", local, "--port", "1194", "--proto", proto, "--dh", "none", "--verb", "4",
 		"--ca", r.file("ca.crt"), "--cert", r.file("server.crt"), "--key", r.file("server.key"), "--hand-window", "4", "--duplicate-cn",
 	}, extra...)
 	o := r.options()
@@ -80,30 +85,17 @@ func newRig(t *testing.T, proto string, extra ...string) *rig {
 	})
 	go func() {
 		defer close(r.done)
-		r.server.Run(context.Background())
+		if stop := r.server.Run(context.Background()); stop.Err != nil {
+			t.Errorf("the server: %v", stop.Err)
+		}
 	}()
 	t.Cleanup(r.stop)
 	r.await("the server serves", r.server.Serving)
 	return r
 }
 
-func freePort(t *testing.T, tcp bool) int {
-	t.Helper()
-	if tcp {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		return l.Addr().(*net.TCPAddr).Port
-	}
-	l, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.LocalAddr().(*net.UDPAddr).Port
-}
+// rigs counts the rigs of this process.
+var rigs atomic.Int32
 
 func (r *rig) file(name string) string { return filepath.Join(r.dir, name) }
 
@@ -123,6 +115,7 @@ func (r *rig) options(extra ...string) *config.Options {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	o.Dev, o.DevType = "null", config.DevNull // no device, and so no root
 	return o
 }
 
@@ -365,4 +358,14 @@ func mustRead(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// newBareHub is a hub without goroutines, for its decisions.
+func newBareHub(b *base, o *config.Options) *hub {
+	set := &setup{Options: o, prof: new(config.Connection), tls: new(tlsconf.Config)}
+	return &hub{
+		aside: &aside{base: b, inbox: newInbox(), limiter: newLimiter(), boot: set}, set: set, gate: new(atomic.Pointer[admission]),
+		proto: ctrlwrap.NewPrototype(ctrlwrap.Server{}), table: newTable(slotsFor(o.MaxClients)), routes: new(forward.Table[*instance]),
+		stations: new(forward.Stations[*instance]), instances: make(map[uint64]*instance), byName: make(map[string]map[*instance]struct{}), turns: make(turns),
+	}
 }

@@ -218,10 +218,11 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	a := &aside{base: &s.base, inbox: newInbox(), boot: set, limiter: newLimiter()}
 	h := &hub{
 		aside: a, carried: &s.carried, set: set, proto: ctrlwrap.NewPrototype(set.wrap), occ: set.occ(), instances: make(map[uint64]*instance), verifying: make(map[transport.Peer]bool), turns: make(turns),
-		byName: make(map[string]map[*instance]struct{}), table: newTable(set.MaxClients), routes: new(forward.Table[*instance]),
+		byName: make(map[string]map[*instance]struct{}), table: newTable(slotsFor(set.MaxClients)), routes: new(forward.Table[*instance]),
 		stations: new(forward.Stations[*instance]), streams: new(streams),
-		answers: ratelimit.New(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
+		gate: new(atomic.Pointer[admission]), answers: ratelimit.NewPerPrefix(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
 	}
+	h.publish()
 	a.hooksCtx, h.stopHooks = context.WithCancel(context.Background())
 	var err error
 	if h.cookies, err = cookie.New(rand.Reader, set.HandWindow); err != nil {

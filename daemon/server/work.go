@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
@@ -37,7 +38,7 @@ func (s *Server) work(ctx context.Context, h *hub, socks *sockets, planes *sync.
 	for w := range out.workers {
 		planes.Go(func() { out.seal(w) })
 	}
-	door := &entrance{plane: h.plane, cookies: h.cookies, answers: h.answers, streams: h.streams}
+	door := &entrance{plane: h.plane, cookies: h.cookies, answers: h.answers, gate: h.gate, streams: h.streams}
 	for _, l := range socks.udp {
 		wg.Go(func() { report(door.inbound(l, false).run()) })
 	}
@@ -101,6 +102,7 @@ func (s *Server) farewell(ctx context.Context, h *hub) {
 	h.call(ctx, func(h *hub) {
 		now := time.Now()
 		h.leaving = now
+		h.publish()
 		for _, i := range h.instances {
 			if i.phase == established {
 				h.text(i, msg, now)
@@ -117,7 +119,8 @@ func (s *Server) farewell(ctx context.Context, h *hub) {
 type entrance struct {
 	*plane
 	cookies *cookie.Jar
-	answers *ratelimit.Bucket // connect-freq-initial
+	answers *ratelimit.PerPrefix // connect-freq-initial
+	gate    *atomic.Pointer[admission]
 	streams *streams
 }
 
@@ -126,6 +129,10 @@ func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
 	d := &doorkeeper{
 		proto: ctrlwrap.NewPrototype(e.boot.wrap), cookies: e.cookies, answers: e.answers, force: e.boot.prof.TLSCryptV2ForceCookie,
 		stream: stream, admit: e.admit, note: e.stranger,
+		refuses: func(f ctrlwrap.First, from transport.Peer, now time.Time) string {
+			return e.gate.Load().refuses(&f, from, false, now)
+		},
+		refused: func(from transport.Peer, why string) { e.limitedLog(realAddress(from.Addr), 1, "", "%s", why) },
 	}
 	return &inbound{plane: e.plane, link: l, strange: d.strange}
 }

@@ -25,7 +25,13 @@ func New(n int, per time.Duration) *Bucket {
 }
 
 // Allow takes a token if there is one.
-func (b *Bucket) Allow(now time.Time) bool {
+func (b *Bucket) Allow(now time.Time) bool { return b.take(now, 1) }
+
+// Ready reports whether Allow would take a token.
+func (b *Bucket) Ready(now time.Time) bool { return b.take(now, 0) }
+
+// take takes n tokens if there is one at least.
+func (b *Bucket) take(now time.Time, n float64) bool {
 	if b == nil {
 		return true
 	}
@@ -42,7 +48,7 @@ func (b *Bucket) Allow(now time.Time) bool {
 	if b.tokens < 1-hair {
 		return false
 	}
-	b.tokens = max(b.tokens-1, 0)
+	b.tokens = max(b.tokens-n, 0)
 	return true
 }
 

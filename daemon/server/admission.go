@@ -1,0 +1,154 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+)
+
+// admission decides whether a client may have an instance. There is one for all ways in: a cookie that came back, a client
+// that cannot send its key twice, a TCP connection, a known client that starts again. The hub publishes it for the
+// doorkeepers, which do not answer what the hub is sure to refuse: a client that gets no answer asks again, one that got
+// one waits for the end of its hand-window.
+type admission struct {
+	leaving bool
+	clients int           // that logged in
+	max     int           // max-clients
+	maxAge  time.Duration // tls-crypt-v2-max-age, 0 for none
+	show    *setup        // how addresses are written
+	// creation is connect-freq. It is only looked at: who is let in takes a token of it.
+	creation *ratelimit.Bucket
+}
+
+// refuses is the log line about a client that may not come in, "" when it may. replaces says that it takes the place of
+// a client that is in.
+func (a *admission) refuses(f *ctrlwrap.First, from transport.Peer, replaces bool, now time.Time) string {
+	switch {
+	case a.leaving:
+		return fmt.Sprintf("MULTI: Connection attempt from %s ignored while server is shutting down", a.show.fullAddress(from))
+	case a.clients >= a.max && !replaces:
+		return fmt.Sprintf("MULTI: new incoming connection would exceed maximum number of clients (%d)", a.max)
+	case !a.creation.Ready(now):
+		return "Connection Attempt exceeded --connect-freq"
+	}
+	if why := a.tooOld(f, now); why != "" {
+		return "TLS Error: " + why
+	}
+	return ""
+}
+
+// tooOld is why a client key of tls-crypt-v2 is refused for its age, "" when it is not.
+func (a *admission) tooOld(f *ctrlwrap.First, now time.Time) string {
+	if a.maxAge == 0 || f.ClientKey == nil {
+		return ""
+	}
+	made, ok := keys.MetadataCreation(f.Metadata)
+	if !ok {
+		return "tls-crypt-v2 client key without time of creation"
+	}
+	if age := now.Sub(made); age > a.maxAge {
+		return fmt.Sprintf("tls-crypt-v2 client key is %d days old, --tls-crypt-v2-max-age allows %d", int(age.Hours()/24), int(a.maxAge.Hours()/24))
+	}
+	return ""
+}
+
+// publish tells the doorkeepers of the admission in force.
+func (h *hub) publish() {
+	a := admission{leaving: !h.leaving.IsZero(), clients: h.clients, max: h.set.MaxClients, maxAge: h.set.TLSCryptV2MaxAge, show: h.boot, creation: h.creation}
+	if old := h.gate.Load(); old == nil || *old != a {
+		h.gate.Store(&a)
+	}
+}
+
+// enter lets a client in by way of in, once nothing speaks against it. Others hear nothing; a stream is closed.
+func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now time.Time) {
+	if h.verifying[n.from] { // the client says it again while the script thinks
+		return
+	}
+	h.publish()
+	a := *h.gate.Load()
+	if n.metadataGood {
+		a.creation = nil // it took its token before the script ran
+	}
+	why := a.refuses(&n.first, n.from, n.replaces, now)
+	if why == "" && !h.roomToTry(n.from.Addr.Addr()) {
+		why = "MULTI: too many connections that have not logged in"
+	}
+	if why != "" {
+		h.logAt(n.from, 1, "", "%s", why)
+		n.turnAway()
+		return
+	}
+	a.creation.Allow(now)
+	set := h.set
+	if set.TLSCryptV2Verify == "" || n.first.ClientKey == nil || n.metadataGood {
+		in(h, n, now)
+		return
+	}
+	h.verifying[n.from] = true
+	h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+		err := a.verifyMetadata(ctx, set, n.first.Metadata)
+		if err != nil {
+			a.limitedLog(realAddress(n.from.Addr), 1, "W", "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
+		}
+		return func(h *hub) {
+			delete(h.verifying, n.from)
+			if err != nil {
+				n.turnAway()
+				return
+			}
+			n.metadataGood = true
+			h.enter(n, in, time.Now())
+		}
+	})
+}
+
+// turnAway closes the connection of a client that is not let in, so that it does not wait for an answer.
+func (n *newcomer) turnAway() {
+	if n.link.RemoteAddr().IsValid() {
+		_ = n.link.Close()
+	}
+}
+
+// maxHalfOpen is how many clients may be between their first packet and their login, beside max-clients.
+func maxHalfOpen(maxClients int) int { return min(max(maxClients, 64), 1024) }
+
+// slotsFor is how many instances there may be at once.
+func slotsFor(maxClients int) int { return maxClients + maxHalfOpen(maxClients) }
+
+// roomToTry reports whether one more client may try to log in. When all places are taken, the network that holds the most of
+// them loses its oldest, unless the newcomer is from there.
+func (h *hub) roomToTry(from netip.Addr) bool {
+	if len(h.instances)-h.clients < maxHalfOpen(h.set.MaxClients) {
+		return true
+	}
+	oldest := make(map[netip.Prefix]*instance)
+	held := make(map[netip.Prefix]int)
+	var crowd netip.Prefix
+	for _, i := range h.instances {
+		if i.phase >= authorised {
+			continue
+		}
+		p := ratelimit.Prefix(i.peer.Load().Addr.Addr())
+		if held[p]++; held[p] > held[crowd] {
+			crowd = p
+		}
+		// One that waits for a verdict is not the oldest: somebody may be typing a code.
+		if o := oldest[p]; i.lastKID == 0 && (o == nil || i.cid < o.cid) {
+			oldest[p] = i
+		}
+	}
+	i := oldest[crowd]
+	if i == nil || crowd == ratelimit.Prefix(from) {
+		return false
+	}
+	h.log(i, 3, "", "MULTI: connection dropped in its handshake: too many from %s", crowd)
+	h.remove(i)
+	return true
+}
