@@ -61,3 +61,16 @@ func TestSoakWebLogin(t *testing.T) {
 
 // Every dialogue about credentials, with the stock client and with ours.
 func TestSoakLifeOfCredentials(t *testing.T) { livesOfCredentials(t) }
+
+// A server with twenty clients, half of them stock, that is restarted has them back in two seconds, under every wrapping.
+func TestSoakServerRestart(t *testing.T) {
+	for wrap := range wraps {
+		t.Run(wrap, func(t *testing.T) {
+			last := restartUnderClients(t, wrap, 10)
+			t.Logf("all are back after %v", last)
+			if last > 2*time.Second {
+				t.Errorf("the last client is back %v after the new start", last)
+			}
+		})
+	}
+}

@@ -31,7 +31,7 @@ type admission struct {
 func (a *admission) refuses(f *ctrlwrap.First, from transport.Peer, replaces bool, now time.Time) string {
 	switch {
 	case a.leaving:
-		return fmt.Sprintf("MULTI: Connection attempt from %s ignored while server is shutting down", a.show.fullAddress(from))
+		return fmt.Sprintf("MULTI: Connection attempt from %s ignored while server is shutting down", realAddress(from.Addr))
 	case a.clients >= a.max && !replaces:
 		return fmt.Sprintf("MULTI: new incoming connection would exceed maximum number of clients (%d)", a.max)
 	case !a.creation.Ready(now):
@@ -60,7 +60,7 @@ func (a *admission) tooOld(f *ctrlwrap.First, now time.Time) string {
 
 // publish tells the doorkeepers of the admission in force.
 func (h *hub) publish() {
-	a := admission{leaving: !h.leaving.IsZero(), clients: h.clients, max: h.set.MaxClients, maxAge: h.set.TLSCryptV2MaxAge, show: h.boot, creation: h.creation}
+	a := admission{leaving: !h.leaving.IsZero(), clients: h.clients, max: h.set.MaxClients, maxAge: h.set.TLSCryptV2MaxAge, creation: h.creation}
 	if old := h.gate.Load(); old == nil || *old != a {
 		h.gate.Store(&a)
 	}

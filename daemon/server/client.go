@@ -13,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
 	"github.com/moongate-vpn/moongate/daemon/tls"
@@ -51,9 +52,10 @@ type hubSide struct {
 	base     *keys.StaticKey // of dynamic tls-crypt
 	logins   [8]login        // by key id
 	lastKID  uint64
-	proved   bool      // by the cookie of a stateless answer
-	channel  string    // what the log is to say about the control channel, until it has
-	keySince time.Time // when the newest key began
+	proved   bool              // by the cookie of a stateless answer
+	channel  string            // what the log is to say about the control channel, until it has
+	keySince time.Time         // when the newest key began
+	noise    *ratelimit.Bucket // lines and notifications that the client may cause
 	// renegotiated says that a key after the first one got as far as a login.
 	renegotiated bool
 
@@ -104,12 +106,31 @@ type login struct {
 	limit   time.Time // when they are overdue
 	late    bool      // the log says that the verdict is deferred
 	refused error
+	step    bool      // a further step was announced to the client, which may answer
+	answer  bool      // a script looks at an answer to it
 	expired bool      // by a token that was too old, which the client reads when it is refused
 	done    bool      // everybody accepted
 	ready   bool      // the key is active
 	started time.Time // of its negotiation
 	// installed says that the data channel has the key: a second time would begin its packet ids anew.
 	installed bool
+}
+
+// peerNotices is how many lines and notifications one client may cause at once. One comes back each second.
+const peerNotices = 20
+
+// awaitsAnswer is the login that an answer of the client is for: the newest, while it waits for verdicts, a further step was
+// announced and no answer is being looked at. Otherwise it is nil.
+func (i *instance) awaitsAnswer() *login {
+	if !i.closeAt.IsZero() {
+		return nil
+	}
+	for k := range i.logins {
+		if l := &i.logins[k]; l.kid == i.lastKID && l.kid != 0 && l.step && l.pending != 0 && l.refused == nil && !l.done && !l.answer {
+			return l
+		}
+	}
+	return nil
 }
 
 // deciding reports whether the newest login waits for its verdicts.
@@ -160,6 +181,7 @@ func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	i := &instance{cid: h.nextCID, link: n.link}
 	i.since, i.keySince, i.markAt, i.heapIndex = now, now, now, -1
 	i.proved = n.proved
+	i.noise = ratelimit.New(peerNotices, peerNotices*time.Second)
 	i.peer.Store(&n.from)
 	i.counts.lastIn.Store(now.Unix())
 	i.base = h.proto.StaticKey(&n.first)

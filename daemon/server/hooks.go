@@ -85,14 +85,19 @@ func (a *aside) verifyMetadata(ctx context.Context, set *setup, metadata []byte)
 	return a.script(ctx, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
 }
 
-// response hands on a client's answer to a challenge. A script may refuse the login the answer is for, until it is decided about.
-func (h *hub) response(i *instance, text string) {
+// response hands on a client's answer to a challenge, while the login that it is for waits. A script may refuse that login.
+func (h *hub) response(i *instance, text string, now time.Time) {
+	l := i.awaitsAnswer()
+	if l == nil || !i.noise.Allow(now) {
+		return
+	}
 	env := h.env(i)
 	h.port.ClientCRResponse(h.clientEvent(i, env), text)
 	if h.set.ClientCRResponse == "" {
 		return
 	}
-	set, kid := h.set, i.lastKID
+	l.answer = true
+	set, kid := h.set, l.kid
 	h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		files, err := newExchange(set.TmpDir, "cr")
 		if err == nil {
@@ -102,13 +107,17 @@ func (h *hub) response(i *instance, text string) {
 		if err == nil {
 			err = a.script(ctx, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env})
 		}
-		if err == nil {
-			return nil
+		if err != nil {
+			a.logLine("", 1, "W", "%v", err)
 		}
-		a.logLine("", 1, "W", "%v", err)
 		return func(h *hub) {
 			for k := range i.logins {
-				if l := &i.logins[k]; kid != 0 && l.kid == kid {
+				l := &i.logins[k]
+				if l.kid != kid {
+					continue
+				}
+				l.answer = false
+				if err != nil {
 					h.verdict(i, uint8(k), kid, judgeScript, &refusal{log: "challenge response refused"}, time.Now())
 				}
 			}

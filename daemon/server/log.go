@@ -17,6 +17,15 @@ func (h *hub) log(i *instance, verb int, flag, format string, args ...any) {
 	h.logLine(i.prefix(), verb, flag, format, args...)
 }
 
+// logNoise is log for what a client can cause as often as it likes: it has a limit of its own.
+func (h *hub) logNoise(i *instance, now time.Time, verb int, flag, format string, args ...any) {
+	if !i.noise.Allow(now) {
+		h.limiter.lost.Add(1)
+		return
+	}
+	h.log(i, verb, flag, format, args...)
+}
+
 // logAt writes a line about an address without an instance.
 func (h *hub) logAt(at transport.Peer, verb int, flag, format string, args ...any) {
 	h.limitedLog(realAddress(at.Addr), verb, flag, format, args...)
@@ -66,7 +75,7 @@ func (a *aside) limitedLog(prefix string, verb int, flag, format string, args ..
 // tellLost says how many lines limitedLog left out.
 func (h *hub) tellLost() {
 	if lost := h.limiter.lost.Swap(0); lost > 0 {
-		h.logLine("", 1, "W", "%d more lines about bad packets were left out", lost)
+		h.logLine("", 1, "W", "%d more lines that peers caused were left out", lost)
 	}
 }
 

@@ -413,7 +413,7 @@ func (h *hub) pending(i *instance, kid uint64, extra string, timeout time.Durati
 		}
 		most := max(h.set.RenegSec/2, h.set.HandWindow)
 		timeout = max(0, min(timeout, most-now.Sub(i.keySince)))
-		l.limit = now.Add(timeout)
+		l.limit, l.step = now.Add(timeout), true
 		msg := "AUTH_PENDING"
 		if i.info.Has(message.ProtoAuthPendingWord) {
 			msg = fmt.Sprintf("AUTH_PENDING,timeout %d", int(timeout.Seconds()))

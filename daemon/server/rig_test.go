@@ -244,7 +244,7 @@ func (c *caller) begin(cert tls.Certificate, wrap ctrlwrap.Wrapper, reset wire.O
 	c.active, c.texts, c.failed = make(map[uint8]bool), nil, nil
 	c.session, err = control.New(control.Config{
 		Role: keys.Client, TLS: &tls.Config{Certificates: []tls.Certificate{cert}, InsecureSkipVerify: true}, Wrap: wrap, ResetOp: reset,
-		LocalOptions: "V4", PeerInfo: "IV_VER=2.6.14\nIV_NCP=2\nIV_CIPHERS=AES-256-GCM\nIV_PROTO=478\n", HandWindow: time.Minute,
+		LocalOptions: "V4", PeerInfo: "IV_VER=2.6.14\nIV_NCP=2\nIV_CIPHERS=AES-256-GCM\nIV_PROTO=478\n", HandWindow: time.Minute, TLSTimeout: 500 * time.Millisecond,
 	}, time.Now())
 	return err
 }
@@ -368,4 +368,9 @@ func newBareHub(b *base, o *config.Options) *hub {
 		proto: ctrlwrap.NewPrototype(ctrlwrap.Server{}), table: newTable(slotsFor(o.MaxClients)), routes: new(forward.Table[*instance]),
 		stations: new(forward.Stations[*instance]), instances: make(map[uint64]*instance), byName: make(map[string]map[*instance]struct{}), turns: make(turns),
 	}
+}
+
+func readOr(path string) []byte {
+	b, _ := os.ReadFile(path)
+	return b
 }

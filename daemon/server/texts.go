@@ -23,18 +23,18 @@ func (h *hub) textFrom(i *instance, msg string, now time.Time) {
 	kind, arg := message.ParseText(msg)
 	switch kind {
 	case message.TextPushRequest:
-		h.log(i, 3, "", "PUSH: Received control message: 'PUSH_REQUEST'")
+		h.logNoise(i, now, 3, "", "PUSH: Received control message: 'PUSH_REQUEST'")
 		i.pushAsked = true
 		if i.phase == established && now.Sub(i.pushed) >= pushAgain {
 			h.push(i, now)
 		}
 	case message.TextExit:
-		h.log(i, 1, "I", "CC-EEN exit message received by peer")
+		h.logNoise(i, now, 1, "I", "CC-EEN exit message received by peer")
 		h.exited(i, now)
 	case message.TextCRResponse:
-		h.response(i, arg)
+		h.response(i, arg, now)
 	default:
-		h.log(i, 1, "W", "WARNING: Received unknown control message: %s", msg)
+		h.logNoise(i, now, 1, "W", "WARNING: Received unknown control message: %s", msg)
 	}
 }
 

@@ -72,7 +72,7 @@ func (s *Server) wait(ctx context.Context, h *hub, broken <-chan error) engine.S
 			if !ok {
 				continue
 			}
-			if s.exitNotify() > 0 && stop.Signal >= engine.TERM && h.boot.prof.Proto.IsUDP() {
+			if s.exitNotify() > 0 && h.boot.prof.Proto.IsUDP() {
 				s.farewell(ctx, h)
 			}
 			return stop
@@ -90,7 +90,7 @@ func (s *Server) wait(ctx context.Context, h *hub, broken <-chan error) engine.S
 	}
 }
 
-// exitPause is how long a server stays after it told its clients to go.
+// exitPause is how long a server stays after it told its clients to go, whether it ends or starts again.
 const exitPause = 2 * time.Second
 
 // farewell tells the clients that the server goes: to come back, or to try the next one.
