@@ -82,6 +82,9 @@ func TestFork(t *testing.T) {
 	if v := runtime.Version(); v != Version && !*update {
 		t.Skipf("the fork is made from %s, this is %s: if its crypto/tls has changed, run go test ./daemon/tls -run Fork -update", Version, v)
 	}
+	if *update && runtime.Version() != Version {
+		t.Errorf("set Version in fork.go to %s", runtime.Version())
+	}
 	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -79,9 +79,10 @@ func (s *search) extend(path []*x509.Certificate) []*x509.Certificate {
 		}
 	}
 	// Of two that fit equally well, that whose dates are right: an old one and a new one with the same key.
-	slices.SortStableFunc(candidates, func(a, b *x509.Certificate) int {
-		return len(timeError(a, s.at)) - len(timeError(b, s.at))
-	})
+	now := slices.Clone(candidates)
+	candidates = append(
+		slices.DeleteFunc(now, func(p *x509.Certificate) bool { return timeError(p, s.at) != "" }),
+		slices.DeleteFunc(candidates, func(p *x509.Certificate) bool { return timeError(p, s.at) == "" })...)
 	bad, tried := error(nil), false
 	for _, p := range candidates {
 		if contains(path, p) || !mayIssue(p, cur) || len(path) > maxChain || s.signatures >= maxSignatures {

@@ -99,3 +99,26 @@ func judge(t *testing.T, o tlsconf.Options, sent []byte) string {
 		return ""
 	}
 }
+
+// A list in place that cannot be read is a problem that a reload hears of, and lets nobody in.
+func TestInlineCRLProblem(t *testing.T) {
+	root := issue(t, "Lab CA", nil, ca)
+	good := root.crl(t, time.Now().Add(time.Hour))
+	for _, tt := range []struct {
+		name    string
+		text    []byte
+		problem bool
+	}{{"good", good, false}, {"cut", good[:len(good)-60], true}, {"text", []byte("hello"), true}} {
+		c, err := tlsconf.Build(tlsconf.Options{CA: root.pem, Verify: tlsconf.Verify{CRL: tt.text}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.CRLProblem(); (err != nil) != tt.problem {
+			t.Errorf("%s: problem %v", tt.name, err)
+		}
+		leaf := issue(t, "server", root, server)
+		if err := c.TLS(tlsconf.Hooks{}).VerifyPeerCertificate([][]byte{leaf.cert.Raw}, nil); (err != nil) != tt.problem {
+			t.Errorf("%s: verify %v", tt.name, err)
+		}
+	}
+}
