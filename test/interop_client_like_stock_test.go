@@ -259,6 +259,59 @@ func comparable(log string) []string {
 	return out
 }
 
+// While a client says goodbye, it takes no signal but another one to end; and what a password file holds besides text is
+// left out.
+func TestGoodbyeLikeStock(t *testing.T) {
+	for who, start := range programs {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			desk := &credentialLife{t: t, l: l}
+			sock := l.file("server.sock")
+			stock(t, l.server, l.serverArgs("--management", sock, "unix", "--management-client-auth"))
+			desk.desk = manage(t, sock)
+			go desk.serve(desk.desk.Subscribe(mgmt.KindClient))
+			login := l.write(t, "login.key", []byte("us\x01er\tone\r\npa\x02\x7fss\n"))
+			args := l.clientArgs("--auth-user-pass", login, "--explicit-exit-notify", "3")
+			c := start(t, l.client, args)
+			c.WaitLine(t, up, upLimit)
+			c.Signal(t, syscall.SIGTERM)
+			c.WaitLine(t, "sending exit notification", upLimit)
+			for sig, name := range map[syscall.Signal]string{syscall.SIGUSR1: "SIGUSR1", syscall.SIGHUP: "SIGHUP"} {
+				for range 5 { // the first may meet the signal before
+					if c.Signal(t, sig); strings.Contains(c.Log(), "Ignoring "+name) {
+						break
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+			}
+			if code := c.Wait(t, upLimit); code != 0 {
+				t.Errorf("exit status %d", code)
+			}
+			for _, name := range []string{"SIGUSR1", "SIGHUP"} {
+				expectInOrder(t, c.Log(), []string{
+					"SIGTERM received, sending exit notification to peer", "Ignoring " + name + " received during exit notification",
+					"SIGTERM[soft,exit-with-notification] received, process exiting",
+				})
+			}
+			c = start(t, l.client, args)
+			c.WaitLine(t, up, upLimit)
+			c.Signal(t, syscall.SIGTERM)
+			c.WaitLine(t, "sending exit notification", upLimit)
+			time.Sleep(200 * time.Millisecond) // stock loses a signal that comes while it writes that line
+			c.Signal(t, syscall.SIGTERM)
+			c.WaitLine(t, "SIGTERM[hard,] received, process exiting", 2*time.Second)
+			desk.mu.Lock()
+			defer desk.mu.Unlock()
+			for _, login := range desk.trace {
+				if login != "userone/pass" {
+					t.Errorf("logged in as %q", login)
+				}
+			}
+		})
+	}
+}
+
 // A seat that skips every profile is asked twice about each, and then the process ends.
 func TestSkippingEveryProfileLikeStock(t *testing.T) {
 	for who, start := range programs {

@@ -110,7 +110,7 @@ func (c *Client) fileCredentials() (user, pass string, err error) {
 	default:
 		return "", "", fmt.Errorf("ERROR: username from Auth authfile '%s' is empty", src) //nolint:staticcheck // the line scripts know
 	}
-	return user, pass, nil
+	return printable(user), printable(pass), nil
 }
 
 // askSomebody asks the management port or the terminal, with the challenge of the moment.
@@ -157,6 +157,16 @@ func (c *Client) console(ctx context.Context, prompt string, echo bool) (string,
 		return "", errNoTerminal(prompt)
 	}
 	return c.deps.Console(ctx, prompt, echo)
+}
+
+// printable drops the control characters of a line, as stock does with what it reads from files.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 func firstLine(b []byte) string {

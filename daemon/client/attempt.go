@@ -271,6 +271,10 @@ func (a *attempt) signalled(now time.Time) {
 			return
 		}
 	}
+	if !a.exit.until.IsZero() && stop.Signal < engine.TERM {
+		a.c.log(1, "", "Ignoring %s received during exit notification", stop.Signal)
+		return
+	}
 	a.exit.until = time.Time{}
 	a.stop = &stop
 }
