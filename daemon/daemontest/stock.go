@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -26,9 +27,15 @@ type Process struct {
 	more  chan struct{} // closed and replaced with every line
 }
 
-// RequireOpenVPN skips a test where the stock daemon is not installed.
+// StockVariable in the environment is the path of the stock program that tests run against, in place of the installed one.
+const StockVariable = "MOONGATE_STOCK"
+
+// RequireOpenVPN is the path of the stock program. It skips a test where there is none.
 func RequireOpenVPN(t testing.TB) string {
 	t.Helper()
+	if path := os.Getenv(StockVariable); path != "" {
+		return path
+	}
 	for _, p := range []string{"openvpn", "/usr/sbin/openvpn", "/usr/local/sbin/openvpn"} {
 		if path, err := exec.LookPath(p); err == nil {
 			return path
