@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -136,16 +135,13 @@ func ids(t *testing.T, pid int) string {
 	return strings.Join(slices.Sorted(maps.Keys(kinds)), "\n")
 }
 
-// program builds the real program under the name that makes it the daemon, and returns its path. Without cgo, as it is
-// released, it can change what belongs to each thread in all of them.
-func program(t *testing.T) string {
+// program is the daemon as it is released.
+func program(t testing.TB) string {
 	t.Helper()
 	daemontest.RequireRoot(t)
-	path := filepath.Join(t.TempDir(), "openvpn")
-	cmd := exec.Command("go", "build", "-o", path, "../cmd/moongate")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	path, err := released()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

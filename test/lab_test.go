@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,8 +32,28 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asDaemon) != "" {
 		os.Exit(daemon.Main(context.Background(), os.Args[1:], daemon.Env{RunScript: runScript, CheckScript: script.Check}))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	_ = os.RemoveAll(releasedDir)
+	os.Exit(code)
 }
+
+// releasedDir is where released puts the program, empty until then.
+var releasedDir string
+
+// released builds the real program, once, under the name that makes it the daemon, and returns its path. Without cgo, as it is
+// released, it can change what belongs to each thread in all of them; this test program cannot when it has the race detector.
+var released = sync.OnceValues(func() (path string, err error) {
+	if releasedDir, err = os.MkdirTemp("", "mg-released-"); err != nil {
+		return "", err
+	}
+	path = filepath.Join(releasedDir, "openvpn")
+	cmd := exec.Command("go", "build", "-o", path, "../cmd/moongate")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return path, nil
+})
 
 func runScript(ctx context.Context, conn net.Conn, path string, out daemon.ScriptOutput) error {
 	return script.Run(ctx, conn, path, script.Options{Log: out.Log, Print: out.Print})
@@ -112,9 +134,12 @@ func stock(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.Pro
 	return n.Start(t, daemontest.RequireOpenVPN(t), args...)
 }
 
-// ours starts our daemon.
+// ours starts our daemon; with user in its arguments, which a program with cgo refuses, as it is released.
 func ours(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.Process {
 	t.Helper()
+	if slices.Contains(args, "--user") {
+		return n.Start(t, program(t), args...)
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
