@@ -288,10 +288,10 @@ func (p *process) banner() {
 func (p *process) fatal(err error) int {
 	text := err.Error()
 	p.Log(0, "F", "%s", text)
-	p.Log(0, "F", "%s", exiting)
 	if p.port != nil {
 		p.port.Fatal(text)
 	}
+	p.Log(0, "F", "%s", exiting) // the port is closed by then
 	sdNotify("STATUS=Failed to start up: " + text + "\nERRNO=1")
 	return exitError
 }

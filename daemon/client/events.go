@@ -267,7 +267,7 @@ func (a *attempt) authFailed(arg string) {
 	if f.Reason != "" {
 		tail = "," + f.Reason
 	}
-	a.c.log(1, "", "AUTH: Received control message: AUTH_FAILED%s", tail)
+	a.c.log(0, "", "AUTH: Received control message: AUTH_FAILED%s", tail)
 	a.c.remotes.stay = true // the credentials were wrong, not the server
 	switch {
 	case f.Temp:

@@ -147,9 +147,9 @@ func (c *Client) tlsFailed(ctx context.Context, err error) engine.Stop {
 		name = c.opts.PKCS12.String()
 	}
 	if bad {
-		c.log(1, "N", "Cannot load private key file %s", name)
 		c.secrets.on((*credentials.Set).KeyRefused)
 		c.port.PasswordFailed(mgmt.SecretPrivateKey, "")
+		c.log(0, "W", "Cannot load private key file %s", name)
 	}
 	if c.secrets.Retry() == mgmt.AuthRetryNone {
 		return fatal(errors.New("Error: private key password verification failed")) //nolint:staticcheck // the line scripts know
@@ -172,11 +172,7 @@ func (c *Client) verifyStep(s tlsconf.Step) {
 		c.exportCert(s.Depth, s.Cert)
 	}
 	if s.Line != "" {
-		flag := ""
-		if s.Err != nil {
-			flag = "N"
-		}
-		c.log(s.Verb, flag, "%s", s.Line)
+		c.log(s.Verb, s.Flag, "%s", s.Line)
 	}
 }
 
@@ -224,7 +220,8 @@ func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string
 		Args: []string{fmt.Sprint(depth), subject}, Env: a.c.env,
 	}
 	if err := a.c.hooks.Run(a.ctx, call); err != nil {
-		a.c.log(1, "N", "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
+		a.c.log(0, "W", "%v", err)
+		a.c.log(2, "", "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
 		return err
 	}
 	a.c.log(2, "", "VERIFY SCRIPT OK: depth=%d, %s", depth, subject)

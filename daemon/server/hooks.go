@@ -23,11 +23,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 		if s.Line == "" {
 			return
 		}
-		flag := ""
-		if s.Err != nil {
-			flag = "N"
-		}
-		a.logLine(prefix, s.Verb, flag, "%s", s.Line)
+		a.logLine(prefix, s.Verb, s.Flag, "%s", s.Line)
 	}, Chain: func(chain []*x509.Certificate) { verified.Store(&chain) }}
 	set := h.set
 	if set.TLSVerify == "" {
@@ -59,7 +55,8 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 			Args: []string{fmt.Sprint(depth), subject}, Env: env,
 		}
 		if err := a.script(ctx, call); err != nil {
-			a.logLine(prefix, 1, "N", "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
+			a.logLine(prefix, 0, "W", "%v", err)
+			a.logLine(prefix, 2, "", "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
 			return err
 		}
 		a.logLine(prefix, 2, "", "VERIFY SCRIPT OK: depth=%d, %s", depth, subject)

@@ -161,7 +161,7 @@ func (s *Server) ClientDeny(cid, kid uint64, reason, clientReason string) (ok bo
 			}
 			ok = true
 			if i.logins[k].refused == nil {
-				h.log(i, 3, "", "MULTI: connection rejected: %s, CLI:%s", reason, clientReason)
+				s.logLine("", 3, "", "MULTI: connection rejected: %s, CLI:%s", reason, clientReason) // stock names no client here
 				h.refuse(i, uint8(k), &refusal{log: reason, client: clientReason}, time.Now())
 			}
 			return

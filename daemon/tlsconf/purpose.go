@@ -139,9 +139,12 @@ func (c *check) keyUsage(cert *x509.Certificate) error {
 			return nil
 		}
 	}
-	c.say(0, cert, 1, "ERROR: Certificate has key usage %04x, expected one of:", have)
+	complain := func(format string, bits uint32) {
+		c.h.step(Step{Cert: cert, Subject: Subject(cert), Verb: 1, Flag: errorFlag(1), Line: fmt.Sprintf(format, bits)})
+	}
+	complain("ERROR: Certificate has key usage %04x, expected one of:", have)
 	for _, want := range c.v.KU {
-		c.say(0, cert, 1, " * %04x", want)
+		complain(" * %04x", want)
 	}
 	return c.refuse(0, cert, 2, "key usage does not match", "VERIFY KU ERROR")
 }
@@ -170,7 +173,7 @@ func (c *check) name(cert *x509.Certificate) error {
 	}
 	subject := Subject(cert)
 	if !ok {
-		return c.refuse(0, cert, 1, "name does not match",
+		return c.refuse(0, cert, 2, "name does not match",
 			fmt.Sprintf("VERIFY X509NAME ERROR: %s, must be %s", subject, c.v.X509Name))
 	}
 	c.say(0, cert, 2, "VERIFY X509NAME OK: %s", subject)

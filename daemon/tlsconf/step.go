@@ -13,6 +13,7 @@ type Step struct {
 	Err     *VerifyError      // nil: passed
 	Passed  bool              // the certificate at Depth has passed every check
 	Verb    int               // lowest verbosity at which stock logs Line
+	Flag    string            // class of Line, a mgmt.Flag constant or ""
 	Line    string            // stock's log line; empty: nothing to log
 }
 

@@ -273,8 +273,16 @@ func (c *check) fail(depth int, cert *x509.Certificate, reason string, cause err
 // refuse reports an error stock has a line of its own for.
 func (c *check) refuse(depth int, cert *x509.Certificate, verb int, reason, line string) error {
 	e := &VerifyError{Depth: depth, Subject: Subject(cert), Reason: reason}
-	c.h.step(Step{Depth: depth, Cert: cert, Subject: e.Subject, Err: e, Verb: verb, Line: line})
+	c.h.step(Step{Depth: depth, Cert: cert, Subject: e.Subject, Err: e, Verb: verb, Flag: errorFlag(verb), Line: line})
 	return e
+}
+
+// errorFlag is the class of a refusal's line: those that show from verb 1 on are errors, the others steps of the handshake.
+func errorFlag(verb int) string {
+	if verb <= 1 {
+		return "N"
+	}
+	return ""
 }
 
 // say reports something that passed.

@@ -57,6 +57,7 @@ func ours(t *testing.T) string {
 		}
 		built.path = filepath.Join(built.dir, "moongate")
 		cmd := exec.Command("go", "build", "-o", built.path, "../../cmd/moongate")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make builds it
 		built.out, built.err = cmd.CombinedOutput()
 	})
 	if built.err != nil {

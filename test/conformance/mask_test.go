@@ -34,6 +34,7 @@ var masks = []struct {
 	{regexp.MustCompile(`(MANAGEMENT: >(?:STATE|ECHO):)\d{9,10},`), "$1<time>,"},
 	{regexp.MustCompile(`^(<time>,I,(?:OpenVPN|library versions:) ).+`), "$1<title>"},
 	{regexp.MustCompile(`(,Socket Buffers: ).+`), "$1<sizes>"},
+	{regexp.MustCompile(`, sid=[0-9a-f]{8} [0-9a-f]{8}$`), ", sid=<sid>"},
 }
 
 // mask prepares a line for comparison.
@@ -45,10 +46,12 @@ func mask(line string) string {
 }
 
 // momentary are lines that come or not by the moment: byte counts by a clock, GET_CONFIG when the server does not push before
-// the client asks, the log's word about a port that nobody listens on; or by the build: a module for the kernel that
-// only stock has. They are compared where a scenario waits for them.
+// the client asks, the log's word about a port that nobody listens on, or about a request repeated by a clock; or by the
+// build: a module for the kernel that only stock has, or what a TLS library says about its failures. They are compared
+// where a scenario waits for them.
 var momentary = regexp.MustCompile(`^>BYTECOUNT|^(?:>STATE:)?<time>,GET_CONFIG,|^(?:>LOG:)?<time>,N,read UDPv4 \[ECONNREFUSED\]|` +
-	`^(?:>LOG:)?<time>,.?,(?:DCO version: |.* disables? data channel offload|.* disabling data channel offload|event_wait : Interrupted)`)
+	`^(?:>LOG:)?<time>,.?,(?:[0-9.:]+ )?(?:OpenSSL: error|Sent fatal SSL alert: |SENT CONTROL \[\w+\]: 'PUSH_REQUEST'|MANAGEMENT: CMD 'quit'|` +
+	`DCO version: |.* disables? data channel offload|.* disabling data channel offload|event_wait : Interrupted)`)
 
 // steady drops momentary lines, unless it is the last one, for which was waited.
 func steady(lines []string) []string {

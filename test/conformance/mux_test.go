@@ -78,6 +78,7 @@ func (x *muxed) ready() error {
 // notThroughMux are scenarios that a mux cannot play, with the reason.
 var notThroughMux = map[string]string{
 	"client-forget-disconnect": "the daemon's one client, the mux, does not leave with its seats",
+	"client-two-sigterms":      "stock tells two signals in one piece from two in a row, and a mux waits for the first reply",
 	"management-signal":        "the daemon's one client, the mux, does not leave with its seats",
 }
 
