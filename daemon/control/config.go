@@ -26,6 +26,9 @@ const (
 const (
 	MaxText = keys.MaxMessage - 1 // the longest text, in bytes without its NUL
 
+	// maxWaiting is how many bytes may wait for a peer that does not acknowledge: more than any list of options.
+	maxWaiting = 256 << 10
+
 	maxReceive = 16 << 10 // the longest a message may grow over several records before the key fails
 )
 

@@ -29,6 +29,7 @@ var (
 	ErrClosed  = errors.New("session is closed")
 	ErrNotUp   = errors.New("key is not negotiated yet")
 	ErrBusy    = errors.New("a key negotiation is under way")
+	ErrBacklog = errors.New("the peer does not acknowledge text messages")
 	ErrText    = errors.New("text message too long, empty or with control characters")
 	ErrKeySize = errors.New("key message does not fit one TLS record of 2048 bytes")
 )

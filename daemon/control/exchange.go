@@ -198,7 +198,7 @@ func (s *Session) sendKey(k *keyState, user, pass string) error {
 
 // SendText sends a text message to the peer; the NUL is added here. Before the key is active, and during a
 // renewal, it waits. ErrText means a text no peer would take: empty, above MaxText bytes, or with control
-// characters.
+// characters. ErrBacklog means that as much waits as may, for a peer that does not acknowledge.
 func (s *Session) SendText(msg string) error {
 	if s.Dead() {
 		return ErrClosed
@@ -206,9 +206,24 @@ func (s *Session) SendText(msg string) error {
 	if msg == "" || len(msg) > MaxText || strings.ContainsFunc(msg, control) {
 		return ErrText
 	}
+	if s.waiting()+len(msg) > maxWaiting {
+		return ErrBacklog
+	}
 	s.texts = append(s.texts, msg)
 	s.flushTexts()
 	return nil
+}
+
+// waiting is how many bytes wait for the peer's acknowledgements.
+func (s *Session) waiting() int {
+	n := 0
+	for _, t := range s.texts {
+		n += len(t)
+	}
+	for _, k := range s.live() {
+		n += len(k.backlog)
+	}
+	return n
 }
 
 // flushTexts writes waiting texts, one record each, if the primary key is active.

@@ -26,7 +26,8 @@ func (s *Session) Input(pkt []byte, now time.Time) error {
 	if !s.direction(op) {
 		return ErrDirection
 	}
-	op, keyID, sid, body, err := s.wrapper(keyID).Unwrap(pkt, now)
+	w := s.wrapper(keyID) // of the packet: a renewal may begin with it
+	op, keyID, sid, body, err := w.Unwrap(pkt, now)
 	if err != nil {
 		return err
 	}
@@ -51,6 +52,7 @@ func (s *Session) Input(pkt []byte, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	w.Commit(now)
 	s.take(k, op, now)
 	return nil
 }

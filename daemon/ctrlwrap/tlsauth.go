@@ -5,7 +5,6 @@ import (
 	"hash"
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/internal/replay"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
@@ -21,7 +20,7 @@ func newTLSAuth(key *keys.StaticKey, dir keys.Direction, digest keys.Digest) *tl
 		send:    hmac.New(digest.New, key.HMAC(dir.Send())[:n]),
 		receive: hmac.New(digest.New, key.HMAC(dir.Receive())[:n]),
 		size:    n,
-		window:  newWindow(),
+		receipt: receipt{window: newWindow()},
 		sum:     make([]byte, 0, n),
 	}
 }
@@ -36,8 +35,8 @@ type tlsAuth struct {
 	send, receive hash.Hash
 	size          int // of the HMAC, bytes
 	counter       counter
-	window        *replay.Window
-	sum           []byte
+	receipt
+	sum []byte
 }
 
 func (t *tlsAuth) Overhead() int { return t.size + replayIDSize }
@@ -58,8 +57,8 @@ func (t *tlsAuth) Wrap(dst []byte, op wire.Opcode, keyID uint8, sid wire.Session
 
 func (t *tlsAuth) Unwrap(pkt []byte, now time.Time) (wire.Opcode, uint8, wire.SessionID, []byte, error) {
 	op, keyID, sid, body, id, senderTime, err := t.open(pkt)
-	if err == nil && !t.window.AcceptLong(id, senderTime, now) {
-		err = ErrReplay
+	if err == nil {
+		err = t.check(id, senderTime, now)
 	}
 	if err != nil {
 		return 0, 0, wire.SessionID{}, nil, err

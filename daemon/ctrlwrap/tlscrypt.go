@@ -11,7 +11,6 @@ import (
 	"hash"
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/internal/replay"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
@@ -59,7 +58,7 @@ func newTLSCrypt(key *keys.StaticKey, role keys.Role) *tlsCrypt {
 	return &tlsCrypt{
 		send:    newCryptHalf(key, keys.WrapHalf(role)),
 		receive: newCryptHalf(key, keys.WrapHalf(role.Peer())),
-		window:  newWindow(),
+		receipt: receipt{window: newWindow()},
 		plain:   make([]byte, 0, maxBody),
 	}
 }
@@ -72,10 +71,10 @@ func newTLSCrypt(key *keys.StaticKey, role keys.Role) *tlsCrypt {
 type tlsCrypt struct {
 	send, receive cryptHalf
 	counter       counter
-	window        *replay.Window
-	plain         []byte // the body decrypted last
-	wkc           []byte // client of v2: appended to opcodes 10 and 11
-	stripWKc      bool   // server of v2: those opcodes end in one
+	receipt
+	plain    []byte // the body decrypted last
+	wkc      []byte // client of v2: appended to opcodes 10 and 11
+	stripWKc bool   // server of v2: those opcodes end in one
 }
 
 func (c *tlsCrypt) Overhead() int { return cryptOverhead }
@@ -108,8 +107,8 @@ func (c *tlsCrypt) Unwrap(pkt []byte, now time.Time) (wire.Opcode, uint8, wire.S
 		pkt = rest
 	}
 	op, keyID, sid, body, id, senderTime, err := c.open(pkt)
-	if err == nil && !c.window.AcceptLong(id, senderTime, now) {
-		err = ErrReplay
+	if err == nil {
+		err = c.check(id, senderTime, now)
 	}
 	if err != nil {
 		return 0, 0, wire.SessionID{}, nil, err

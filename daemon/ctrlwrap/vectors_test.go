@@ -68,6 +68,7 @@ func (p *packetVector) parts() parts {
 
 func unwrap(w Wrapper, pkt []byte, now time.Time) (parts, error) {
 	op, keyID, sid, body, err := w.Unwrap(pkt, now)
+	w.Commit(now)
 	return parts{op, keyID, sid, body}, err
 }
 

@@ -24,9 +24,13 @@ type Wrapper interface {
 	// now stamps the replay id when its count starts. ErrSize is the only error.
 	Wrap(dst []byte, op wire.Opcode, keyID uint8, sid wire.SessionID, body []byte, now time.Time) ([]byte, error)
 
-	// Unwrap verifies a whole packet and checks for replay. body aliases pkt or a buffer of the wrapper, until the
-	// next call. Errors: ErrShort, ErrOpcode, ErrSize, ErrAuth, ErrReplay.
+	// Unwrap verifies a whole packet and checks for replay, without counting it as received: Commit does, when the
+	// caller has found all of it good. Everyone who has a shared key can make packets that unwrap. body aliases pkt or a
+	// buffer of the wrapper, until the next call. Errors: ErrShort, ErrOpcode, ErrSize, ErrAuth, ErrReplay.
 	Unwrap(pkt []byte, now time.Time) (op wire.Opcode, keyID uint8, sid wire.SessionID, body []byte, err error)
+
+	// Commit counts the packet unwrapped last as received: it is a replay from then on.
+	Commit(now time.Time)
 
 	// Overhead is the number of bytes Wrap adds to byte0, session id and body, not counting a Trailer.
 	Overhead() int
@@ -89,6 +93,8 @@ func (plain) Unwrap(pkt []byte, _ time.Time) (wire.Opcode, uint8, wire.SessionID
 	return wire.ParseControlHeader(pkt)
 }
 
+func (plain) Commit(time.Time) {}
+
 func (plain) Overhead() int { return 0 }
 
 // counter numbers the packets of one wrap context. The time is taken with the first packet and stays, until the
@@ -108,6 +114,30 @@ func (c *counter) next(now time.Time) (id, senderTime uint32) {
 	}
 	c.id++
 	return c.id, c.time
+}
+
+// receipt is a replay window and the id of the packet that was unwrapped last.
+type receipt struct {
+	window   *replay.Window
+	id, time uint32 // id 0: none
+}
+
+// check notes an id and reports whether it is new.
+func (r *receipt) check(id, senderTime uint32, now time.Time) error {
+	r.id = 0
+	if !r.window.CheckLong(id, senderTime, now) {
+		return ErrReplay
+	}
+	r.id, r.time = id, senderTime
+	return nil
+}
+
+// Commit implements Wrapper.
+func (r *receipt) Commit(now time.Time) {
+	if r.id != 0 {
+		r.window.AcceptLong(r.id, r.time, now)
+		r.id = 0
+	}
 }
 
 func newWindow() *replay.Window { return replay.New(replay.DefaultSize, replay.DefaultLimit) }

@@ -137,6 +137,35 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// A packet that unwraps and is then found wanting moves no window: nobody with a shared key locks a session's packets out.
+func TestUnwrapDoesNotCommit(t *testing.T) {
+	for name, pair := range pairs(t) {
+		if name == "plain" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			client, server := pair()
+			var forger Wrapper
+			forger, _ = pair()
+			honest := mustWrap(t, client, wire.OpControlV1, make([]byte, 5), testNow)
+			for range 100 { // of a later count, which would make all earlier ones replays
+				forged := mustWrap(t, forger, wire.OpControlV1, make([]byte, 5), testNow.Add(time.Hour))
+				if _, _, _, _, err := server.Unwrap(forged, testNow); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, _, _, _, err := server.Unwrap(honest, testNow); err != nil {
+				t.Fatalf("after packets that were not committed: %v", err)
+			}
+			server.Commit(testNow)
+			server.Commit(testNow) // nothing is left to commit
+			if _, _, _, _, err := server.Unwrap(honest, testNow); !errors.Is(err, ErrReplay) {
+				t.Errorf("a packet that was committed: %v", err)
+			}
+		})
+	}
+}
+
 func TestWrongKeyOrDirection(t *testing.T) {
 	key, other := testKey(), testKey()
 	other[0]++

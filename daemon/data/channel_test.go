@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -375,5 +376,26 @@ func TestAnswerOCC(t *testing.T) {
 		if got := AnswerOCC(nil, tt.msg, "V4", 1500, 100, 24); !bytes.Equal(got, tt.want) {
 			t.Errorf("%s: %x, want %x", tt.name, got, tt.want)
 		}
+	}
+}
+
+// The last epoch ends in an error, not in a search for a next one.
+func TestLastEpochIsTheLast(t *testing.T) {
+	a, _ := pair(t, Params{Cipher: "AES-256-GCM", V2: true, Epoch: true, ReplayWindow: 64}, 0, testBlock())
+	s := a.keys.Load().slots[0].send.(*epochSeal)
+	last := s.ring[s.cur.Load()&1].Load()
+	last.epoch = 0xFFFF
+	s.ring[1].Store(last)
+	s.cur.Store(0xFFFF)
+	if _, err := a.Seal(nil, packet(20), testNow); err != nil {
+		t.Fatalf("in the last epoch: %v", err)
+	}
+	last.ids.Store(lastCounter)
+	if _, err := a.Seal(nil, packet(20), testNow); !errors.Is(err, ErrExhausted) {
+		t.Errorf("behind the last epoch: %v, want %v", err, ErrExhausted)
+	}
+	pkts := [][]byte{packet(20), packet(20)}
+	if _, err := s.reserve(len(pkts), 40, testNow); !errors.Is(err, ErrExhausted) {
+		t.Errorf("a batch behind the last epoch: %v, want %v", err, ErrExhausted)
 	}
 }

@@ -124,6 +124,9 @@ func (k *epochSeal) reserve(n, size int, _ time.Time) (uint64, error) {
 			k.use.sealedBytes.Add(uint64(size))
 			return uint64(key.epoch)<<48 | (last - uint64(n) + 1), nil
 		}
+		if key.epoch == 0xFFFF {
+			return 0, ErrExhausted
+		}
 		if err := k.advance(key.epoch + 1); err != nil {
 			return 0, err
 		}
