@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
@@ -44,6 +45,17 @@ type KeyIDError struct {
 func (e *KeyIDError) Error() string {
 	return fmt.Sprintf("keys are out of sync: %v for key id %d, known key ids %v", e.Op, e.KeyID, e.Expected)
 }
+
+// PanicError is a panic in the work for one peer.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// NewPanic keeps what recover returned, with the stack of the goroutine that panicked.
+func NewPanic(v any) *PanicError { return &PanicError{v, debug.Stack()} }
+
+func (e *PanicError) Error() string { return fmt.Sprintf("internal error: %v", e.Value) }
 
 // TLSError is a failed handshake or a broken TLS connection.
 type TLSError struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
@@ -87,6 +88,23 @@ func TestTextsWaitUpToALimit(t *testing.T) {
 		}
 		if err := p.server.s.SendText("again"); err != nil {
 			t.Errorf("after all was acknowledged: %v", err)
+		}
+	})
+}
+
+// A panic in the TLS of one peer is that peer's failure.
+func TestPanicInAHandshakeFailsIt(t *testing.T) {
+	identities(t, pki.ECDSA)
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, settings{wrap: "plain", weather: daemontest.Weather{Delay: 10 * time.Millisecond}, server: func(c *control.Config) {
+			c.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { panic("broken hook") }
+		}})
+		if !p.until(time.Minute, func() bool { return len(p.server.failed) > 0 }) {
+			t.Fatal("no failure")
+		}
+		var panicked *control.PanicError
+		if err := p.server.failed[0].Err; !errors.As(err, &panicked) || !strings.Contains(string(panicked.Stack), "limits_test") {
+			t.Errorf("got %v", err)
 		}
 	})
 }

@@ -46,11 +46,18 @@ func startTLS(cfg *tls.Config, server bool, wake func()) *stream {
 	} else {
 		s.conn = tls.Client(&s.pipe, cfg)
 	}
-	s.wg.Go(func() {
-		err := s.conn.Handshake()
-		s.pipe.finish(err)
-	})
+	s.wg.Go(func() { s.pipe.finish(handshake(s.conn)) })
 	return s
+}
+
+// handshake returns a panic in TLS, or in a hook of it, as an error: it is about one peer, and no other is to suffer.
+func handshake(c *tls.Conn) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = NewPanic(v)
+		}
+	}()
+	return c.Handshake()
 }
 
 // feed hands over bytes of the peer. It does not keep b.

@@ -384,6 +384,7 @@ func (h *hub) keyFailed(i *instance, e control.Failed, now time.Time) {
 	default:
 		h.log(i, 1, "N", "TLS Error: %v", e.Err)
 	}
+	h.logPanic(i.prefix(), e.Err)
 	h.log(i, 1, "N", "TLS Error: TLS handshake failed")
 	if !e.Dead {
 		return

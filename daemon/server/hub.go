@@ -96,10 +96,17 @@ func (h *hub) input(p controlPacket, now time.Time) {
 	if p.from != *i.peer.Load() {
 		return // control packets never move a client
 	}
-	err := i.session.Input(p.b, now)
+	var err error
+	h.contained(i, func() { err = i.session.Input(p.b, now) })
+	if i.phase == gone {
+		return
+	}
 	if err != nil && i.rival != nil {
-		if i.rival.session.Input(p.b, now) == nil {
-			h.step(i.rival, now)
+		r := i.rival
+		taken := false
+		h.contained(r, func() { taken = r.session.Input(p.b, now) == nil })
+		if taken {
+			h.step(r, now)
 			return
 		}
 	}
@@ -147,7 +154,10 @@ func (h *hub) expire(now time.Time) {
 // to be there by then.
 func (h *hub) step(i *instance, now time.Time) {
 	for i.phase != gone {
-		at := i.session.Step(now)
+		var at time.Time
+		if h.contained(i, func() { at = i.session.Step(now) }); i.phase == gone {
+			return
+		}
 		e, ok := i.session.Event()
 		if !ok {
 			h.flush(i, now)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 )
 
@@ -49,7 +50,7 @@ func (h *hub) inTurn(about []string, limit time.Duration, work job) context.Canc
 		}
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, hooks.ErrDeadline)
 		defer cancel()
-		f := work(ctx, a)
+		f := a.run(ctx, work)
 		close(done)
 		if f == nil && len(about) == 0 {
 			return
@@ -66,6 +67,17 @@ func (h *hub) inTurn(about []string, limit time.Duration, work job) context.Canc
 		})
 	})
 	return stop
+}
+
+// run runs a job. One that panics returns nothing: what waits for it is refused when its time is over.
+func (a *aside) run(ctx context.Context, work job) (f func(*hub)) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.logPanic("", control.NewPanic(v))
+			f = nil
+		}
+	}()
+	return work(ctx, a)
 }
 
 // endHooks waits for the hooks that are left when the hub is gone, and kills those that take long.
