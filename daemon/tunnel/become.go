@@ -89,7 +89,7 @@ func (t *Tunnel) adopt(next *Tunnel) network {
 
 // reconfigure changes addresses and MTU of the device from those of another plan.
 func (t *Tunnel) reconfigure(was *network) error {
-	if !slices.Equal(was.addrs, t.net.addrs) {
+	if !slices.Equal(was.addrs, t.net.addrs) && !t.net.noExec {
 		t.cfg.State(mgmt.State{Name: mgmt.StateAssignIP, TunIPv4: t.net.local4, TunIPv6: t.net.local6})
 	}
 	if t.net.noExec || t.net.device.Type == tun.Null {

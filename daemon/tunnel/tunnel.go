@@ -131,7 +131,9 @@ func (t *Tunnel) Open(ctx context.Context, script string) error {
 		t.cfg.Log(1, "I", "TUN/TAP device %s opened", dev.Name())
 	}
 	t.exportVars(script)
-	t.cfg.State(mgmt.State{Name: mgmt.StateAssignIP, TunIPv4: t.net.local4, TunIPv6: t.net.local6})
+	if !t.net.noExec {
+		t.cfg.State(mgmt.State{Name: mgmt.StateAssignIP, TunIPv4: t.net.local4, TunIPv6: t.net.local6})
+	}
 	if !t.net.noExec && t.net.device.Type != tun.Null {
 		if err := t.configure(); err != nil {
 			return err
