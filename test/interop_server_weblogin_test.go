@@ -84,13 +84,15 @@ func webLogin(t *testing.T, server, client starter, reneg string, d time.Duratio
 // A client that logged in once in a browser shows its token at every renewal, and is not sent there again.
 func TestWebLoginIsAskedOnce(t *testing.T) {
 	t.Parallel()
-	for name, server := range programs {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			logins, renewals := webLogin(t, server, stock, "3", 10*time.Second)
-			if logins != 1 || renewals < 2 {
-				t.Errorf("%d logins and %d renewals by token, want 1 and at least 2", logins, renewals)
-			}
-		})
+	for server, start := range programs {
+		for client, dial := range programs {
+			t.Run(client+" client, "+server+" server", func(t *testing.T) {
+				t.Parallel()
+				logins, renewals := webLogin(t, start, dial, "3", 10*time.Second)
+				if logins != 1 || renewals < 2 {
+					t.Errorf("%d logins and %d renewals by token, want 1 and at least 2", logins, renewals)
+				}
+			})
+		}
 	}
 }

@@ -48,14 +48,16 @@ func TestSoakServerClients(t *testing.T) {
 
 // A client that logged in once in a browser is not sent there again in a minute of renewals.
 func TestSoakWebLogin(t *testing.T) {
-	for name, server := range programs {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			logins, renewals := webLogin(t, server, stock, "10", time.Minute)
-			if logins != 1 || renewals < 4 {
-				t.Errorf("%d logins and %d renewals by token, want 1 and at least 4", logins, renewals)
-			}
-		})
+	for server, start := range programs {
+		for client, dial := range programs {
+			t.Run(client+" client, "+server+" server", func(t *testing.T) {
+				t.Parallel()
+				logins, renewals := webLogin(t, start, dial, "10", time.Minute)
+				if logins != 1 || renewals < 4 {
+					t.Errorf("%d logins and %d renewals by token, want 1 and at least 4", logins, renewals)
+				}
+			})
+		}
 	}
 }
 
