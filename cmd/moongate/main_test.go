@@ -24,6 +24,9 @@ import (
 var stockBinary, _ = exec.LookPath("openvpn")
 
 func TestMain(m *testing.M) {
+	if os.Getenv("MOONGATE_TEST_MAIN") != "" { // a test runs this binary as the program itself
+		os.Exit(cli.Main(program(), append([]string{"moongate"}, os.Args[1:]...)))
+	}
 	testscript.Main(m, map[string]func(){
 		"moongate": func() { os.Exit(cli.Main(program(), os.Args)) },
 		"openvpn":  func() { os.Exit(cli.Main(program(), os.Args)) }, // the name alone makes it the daemon
@@ -33,6 +36,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script against the scripted daemon of mgmttest and against the stock daemon.
 //
 //	fake [PASSWORD]        starts the scripted daemon and points MOONGATE_ADDR at it
+//	fake-unix              starts it on a unix socket, whose path is in SOCKET
 //	do DIRECTIVE…          performs a directive of mgmttest on it
 //	stock [OPTION…]        starts the stock daemon, held, and points MOONGATE_ADDR at it
 //	silent                 points MOONGATE_ADDR at a port that never greets
@@ -46,12 +50,14 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("TZ", "UTC")
+			e.Setenv("MOONGATE_NO_ASK", "1")                              // a terminal behind the tests must not be asked
+			e.Setenv("MOONGATE_RUN_DIR", filepath.Join(e.WorkDir, "run")) // nor the daemons of this machine be found
 			e.Setenv("GORACE", os.Getenv("GORACE"))
 			return nil
 		},
 		Condition: func(cond string) (bool, error) { return cond == "stock" && stockBinary != "", nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fake": s.fake, "do": s.do, "stock": stock, "silent": silent, "code": code, "soon": soon,
+			"fake": s.fake, "fake-unix": s.fakeUnix, "do": s.do, "stock": stock, "silent": silent, "code": code, "soon": soon,
 		},
 	})
 }
@@ -74,6 +80,19 @@ func (s *scripts) fake(ts *testscript.TestScript, _ bool, args []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.daemons[ts.Getenv("WORK")] = d
+}
+
+func (s *scripts) fakeUnix(ts *testscript.TestScript, _ bool, _ []string) {
+	dir, err := os.MkdirTemp("", "mg") // the path of a work folder can be too long for a socket
+	ts.Check(err)
+	ts.Defer(func() { os.RemoveAll(dir) })
+	d := mgmttest.NewDaemon(s.t, server.Config{})
+	ts.Defer(d.Stop)
+	path := filepath.Join(dir, "m.sock")
+	ln, err := server.ListenUnix(path)
+	ts.Check(err)
+	go d.Server.Serve(s.t.Context(), ln, server.Access{}) // ends with the daemon
+	ts.Setenv("SOCKET", path)
 }
 
 func (s *scripts) do(ts *testscript.TestScript, _ bool, args []string) {

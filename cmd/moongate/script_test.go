@@ -96,9 +96,10 @@ func TestRunWatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := &logBuffer{}
-	e := &env.Env{In: strings.NewReader(""), Out: out, Err: out, Getenv: func(string) string { return "" }, Addr: d.ListenTCP(server.Access{})}
+	e := &env.Env{In: strings.NewReader(""), Out: out, Err: out, Getenv: func(string) string { return "" }}
+	addr := d.ListenTCP(server.Access{})
 	done := make(chan int)
-	go func() { done <- cli.Run(ctx, e, "test", []string{"run", path, "--watch", "-a", e.Addr}) }()
+	go func() { done <- cli.Run(ctx, e, "test", []string{"run", path, "--watch", "-a", addr}) }()
 	soon := func(want string) {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), want); time.Sleep(5 * time.Millisecond) {

@@ -122,9 +122,14 @@ func (c *Client) LoadStats(ctx context.Context) (LoadStats, error) {
 	if err != nil {
 		return LoadStats{}, err
 	}
+	return ParseLoadStats(r.Text())
+}
+
+// ParseLoadStats reads the text of the answer to load-stats.
+func ParseLoadStats(text string) (LoadStats, error) {
 	var s LoadStats
-	if _, err := fmt.Sscanf(r.Text(), "nclients=%d,bytesin=%d,bytesout=%d", &s.Clients, &s.BytesIn, &s.BytesOut); err != nil {
-		return s, fmt.Errorf("%w: load-stats answered %q", ErrNotManagement, r.Text())
+	if _, err := fmt.Sscanf(text, "nclients=%d,bytesin=%d,bytesout=%d", &s.Clients, &s.BytesIn, &s.BytesOut); err != nil {
+		return s, fmt.Errorf("%w: load-stats answered %q", ErrNotManagement, text)
 	}
 	return s, nil
 }

@@ -37,6 +37,7 @@ var exitCases = []exitCase{
 	{"events -k STATE -n 1", 0, ""},
 	{"wait --state CONNECTED --timeout 0", 0, ""},
 	{"raw pid", 0, ""}, {"raw nonsense", 1, ""}, {"raw hold on", 4, ""}, {"raw client-auth 0 1", 4, "END\n"},
+	{"exec pid state", 0, ""}, {"exec pid nonsense", 1, ""},
 	{"attach -c pid", 0, ""}, {"attach -c verb -c mute", 0, ""}, {"attach", 4, "pid\nhold on\n"},
 	{"hold", 0, ""}, {"hold on", 4, ""}, {"verb", 0, ""}, {"verb 3", 4, ""}, {"mute", 0, ""}, {"mute 3", 4, ""},
 	{"auth-retry", 0, ""}, {"auth-retry none", 4, ""},
@@ -48,7 +49,7 @@ var exitCases = []exitCase{
 }
 
 // local are the commands that reach no daemon.
-var local = []string{"attach", "check", "completion", "daemon", "demo", "genkey", "help", "man", "mux", "replay"}
+var local = []string{"attach", "check", "completion", "daemon", "demo", "genkey", "help", "man", "mux", "replay", "targets"}
 
 // situations are what a command may find at its address.
 func situations(t *testing.T) []struct {
@@ -210,7 +211,8 @@ func TestUsageErrors(t *testing.T) {
 		"status --nonsense", "status extra", "status -o yaml", "status --reply-timeout 0s", "status --reply-timeout x",
 		"log -n -1", "log -n x", "events -n x", "bytecount --interval 0",
 		"hold maybe", "signal FOO", "signal", "verb 16", "verb -- -1", "verb x", "mute x", "mute -- -1", "auth-retry x", "needok x maybe", "needok", "needstr x",
-		"kill", "kill a b", "wait", "wait --state NONSENSE", "raw", "attach a b", "password", "password a b", "username", "reload x", "record", "replay",
+		"kill", "kill a --by x", "exec", "wait --client a --state CONNECTED", "wait --gone", "targets add x", "targets add a/b :1", "targets add a x", "clients --sort x", "clients --filter x=y", "clients --columns x", "clients --filter name>3", "clients --filter sent>x", "clients --watch=1ms", "state --reconnect", "status --rate -1s", "events -k NOPE",
+		"genkey tls-crypt x --json", "man x --json", "demo --json", "record x --json", "run x --json", "replay x --json", "pid --password secret", "wait", "wait --state NONSENSE", "raw", "attach a b", "password", "password a b", "username", "reload x", "record", "replay",
 		"replay x --speed 0", "genkey", "genkey nonsense", "check", "run", "man",
 	} {
 		if code, out, errs := runCommand(t, addr, "", strings.Fields(line)...); code != 2 || !strings.HasPrefix(errs, "moongate: ") || out != "" {
@@ -220,7 +222,7 @@ func TestUsageErrors(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"x", "x:", ":0", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http", "http://x", "tls://x", "unix:", "[::1]", "::1", "tls:///x"} {
-		for _, cmd := range []string{"pid", "status", "wait --state CONNECTED --timeout 1s", "events", "record x.txt", "attach"} {
+		for _, cmd := range []string{"pid", "status", "wait --state CONNECTED --timeout 1s", "events", "record /nowhere/x.txt", "attach"} {
 			if code, _, errs := runCommand(t, bad, "", strings.Fields(cmd)...); code != 2 {
 				t.Errorf("%s -a %s: exit code %d\n%s", cmd, bad, code, errs)
 			}

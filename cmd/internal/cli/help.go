@@ -122,12 +122,12 @@ func names(c *cobra.Command) []string {
 	return all
 }
 
-// printError prints a command's error to w, its lines behind the name of the program, and what to try.
-func printError(w io.Writer, err error) {
+// printError prints a command's error to w, its lines behind prefix, and what to try.
+func printError(w io.Writer, prefix string, err error) {
 	for l := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintf(w, "moongate: %s\n", env.Clean(l))
+		fmt.Fprintf(w, "%s%s\n", prefix, env.Clean(l))
 	}
 	if hint := env.Hint(err); hint != "" {
-		fmt.Fprintf(w, "moongate: hint: %s\n", hint)
+		fmt.Fprintf(w, "%shint: %s\n", prefix, hint)
 	}
 }

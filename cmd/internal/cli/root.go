@@ -4,6 +4,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,19 +17,23 @@ import (
 	"golang.org/x/term"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/attach"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/clients"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/follow"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/genkey"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/history"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/kill"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/lines"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/man"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/mux"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/record"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/reload"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/script"
-	"github.com/moongate-vpn/moongate/cmd/internal/cli/secret"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/secrets"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/simple"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/status"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/targets"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/wait"
 	"github.com/moongate-vpn/moongate/cmd/internal/demo"
 )
@@ -52,20 +58,37 @@ func Main(p Program, argv []string) int {
 	if len(argv) > 1 && argv[1] == "daemon" && !onlyHelp(argv[2:]) {
 		return p.Daemon(ctx, argv[2:], argv[1:2])
 	}
+	signal.Ignore(syscall.SIGPIPE) // a reader that went is an error of the write, and no failure
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	e := &env.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, CheckConfig: p.CheckConfig,
-		InTTY: term.IsTerminal(int(os.Stdin.Fd())), OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
+		InTTY: term.IsTerminal(int(os.Stdin.Fd())), OutTTY: term.IsTerminal(int(os.Stdout.Fd())), AskHidden: env.OpenTerminal(),
 	}
+	if e.OutTTY {
+		e.Width, _, _ = term.GetSize(int(os.Stdout.Fd()))
+	}
+	ctx, gone := context.WithCancelCause(ctx)
+	defer gone(nil)
+	defer env.WatchOutput(os.Stdout, func() { gone(env.ErrOutputGone) })()
 	return Run(ctx, e, p.Version, argv[1:])
 }
 
 // onlyHelp reports whether the arguments of "daemon" ask for our page about it.
 func onlyHelp(args []string) bool { return len(args) == 1 && (args[0] == "-h" || args[0] == "--help") }
 
-// Run runs one command and prints its error.
+// Run runs one command, on each of the targets that -a names, and prints its error.
 func Run(ctx context.Context, e *env.Env, version string, args []string) int {
+	err := execute(ctx, e, version, args)
+	var several *severalTargets
+	if errors.As(err, &several) {
+		return fanOut(ctx, e, version, args, several)
+	}
+	return finish(ctx, e.Err, "moongate: ", err)
+}
+
+// execute runs one command.
+func execute(ctx context.Context, e *env.Env, version string, args []string) error {
 	root := NewRoot(e, version)
 	var wrong error
 	helpPages(root, &wrong)
@@ -73,17 +96,24 @@ func Run(ctx context.Context, e *env.Env, version string, args []string) int {
 	root.SetIn(e.In)
 	root.SetOut(e.Out)
 	root.SetErr(e.Err)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		err = wrong
+	if err := root.ExecuteContext(ctx); err != nil {
+		return err
 	}
+	return wrong
+}
+
+// finish prints err behind prefix and returns its exit code.
+func finish(ctx context.Context, w io.Writer, prefix string, err error) int {
 	if errors.Is(err, context.Canceled) {
-		err = env.ErrInterrupted
+		err = env.ErrInterrupted // one that goes on until then has returned nil
+		if errors.Is(context.Cause(ctx), env.ErrOutputGone) {
+			err = fmt.Errorf("%w: %w", env.ErrInterrupted, env.ErrOutputGone)
+		}
 	}
 	code := env.Code(err)
 	var silent lines.Silent
-	if err != nil && !errors.As(err, &silent) {
-		printError(e.Err, err)
+	if code != env.CodeDone && !errors.As(err, &silent) {
+		printError(w, prefix, err)
 	}
 	return code
 }
@@ -91,7 +121,9 @@ func Run(ctx context.Context, e *env.Env, version string, args []string) int {
 const long = `moongate makes OpenVPN programmable: a daemon in place of openvpn, and commands, a prompt and Lua
 scripts for any management port, moongate's or stock OpenVPN's.
 
-The port is chosen by -a or MOONGATE_ADDR: HOST:PORT, unix:/PATH, /PATH or tls://HOST:PORT.
+The port is chosen by -a or MOONGATE_ADDR: HOST:PORT, tls://HOST:PORT, a path, ssh://HOST/PATH, or a name (moongate targets).
+Without them it is the only socket in /run/moongate, else 127.0.0.1:7505. Several -a, or a pattern of names, run a command
+on all of them; the exit code is then the highest.
 
 Exit codes: 0 done, 1 the daemon answered ERROR, 2 wrong usage, 3 daemon not reached or lost,
 4 refused, 5 timed out or interrupted, 6 the asked-for condition does not hold.`
@@ -107,17 +139,15 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if e.Timeout <= 0 {
-				return env.Usagef("--reply-timeout must be above 0")
-			}
-			return e.Resolve()
-		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return prepare(e, cmd) },
 	}
 	root.SetVersionTemplate("moongate {{.Version}}\n")
 	f := root.PersistentFlags()
-	f.StringVarP(&e.Addr, "addr", "a", "", "management `ADDRESS` (default MOONGATE_ADDR or "+env.DefaultAddr+")")
+	f.StringArrayVarP(&e.Addrs, "addr", "a", nil, "management `ADDRESS`, path, name or pattern of names (repeatable; default MOONGATE_ADDR, the only socket in "+
+		target.RunDir+", or "+target.Default+")")
+	f.StringVar(&e.Password, "password", "", "where the management password is: `REFERENCE` such as file:PATH, env:NAME, pass:NAME, cmd:PROGRAM")
+	f.BoolVar(&e.NoAsk, "no-ask", false, "never ask for a password at the terminal (default MOONGATE_NO_ASK)")
 	f.StringVar(&e.PasswordFile, "password-file", "", "`FILE` with the management password in its first line (default MOONGATE_PASSWORD_FILE)")
 	f.StringVar(&e.CA, "ca", "", "`FILE` of authorities for tls:// addresses (default MOONGATE_CA or the system's)")
 	f.StringVar(&e.Cert, "cert", "", "`FILE` of the certificate to show at tls:// addresses (default MOONGATE_CERT)")
@@ -125,6 +155,9 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	f.StringVarP(&e.Format, "output", "o", "table", "table, json or raw")
 	f.BoolVar(&e.JSON, "json", false, "same as -o json")
 	f.DurationVar(&e.Timeout, "reply-timeout", 5*time.Second, "longest wait for the connection, the greeting and each reply")
+	_ = root.RegisterFlagCompletionFunc("addr", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return targetNames(e), cobra.ShellCompDirectiveDefault
+	})
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "raw"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetFlagErrorFunc(flagError)
 
@@ -137,18 +170,20 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 		}
 	}
 	add("look", status.NewCmds(e)...)
+	add("look", clients.NewCmd(e))
 	add("look", history.NewCmds(e)...)
 	add("look", follow.NewCmds(e)...)
 	add("act", simple.NewCmds(e)...)
-	add("act", secret.NewCmds(e)...)
+	add("act", secrets.NewCmds(e)...)
 	add("act", reload.NewCmd(e))
-	add("act", lines.NewCmd(e))
+	add("act", kill.NewCmd(e))
+	add("act", lines.NewCmds(e)...)
 	add("look", wait.NewCmd(e))
-	add("other", attach.NewCmd(e))
-	add("other", script.NewCmds(e)...)
-	add("other", record.NewCmds(e)...)
-	add("other", mux.NewCmd(e))
-	add("other", daemonCmd(), genkey.NewCmd(e), demoCmd(e), man.NewCmd(e, root))
+	add("other", env.Mark(env.NoDaemon, "yes", attach.NewCmd(e))...) // it resolves its argument by itself
+	add("other", targets.NewCmd(e))
+	add("other", env.Mark(env.OneTarget, "yes", script.NewCmds(e)...)...)
+	add("other", env.Mark(env.OneTarget, "yes", record.NewCmds(e)...)...)
+	add("other", env.Mark(env.NoDaemon, "yes", mux.NewCmd(e), daemonCmd(), genkey.NewCmd(e), demoCmd(e), man.NewCmd(e, root))...)
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	return root
@@ -190,6 +225,9 @@ func demoCmd(e *env.Env) *cobra.Command {
 
 // wrapArgs makes a wrong number of arguments a usage error with the synopsis.
 func wrapArgs(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		wrapArgs(sub)
+	}
 	check := c.Args
 	if check == nil {
 		return

@@ -24,20 +24,27 @@ func NewCmd(e *env.Env) *cobra.Command {
 			"asks for it without showing it. With -c, or when standard input is not a terminal, raw management commands run without a\n" +
 			"prompt; the exit code is 1 if one of them was answered by an ERROR.",
 		Example: "  moongate attach\n  moongate attach /run/vpn.sock -c 'state' -c 'hold release'\n  echo status | moongate attach 127.0.0.1:7505",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    cobra.MaximumNArgs(1), Annotations: map[string]string{env.Formats: "json,raw"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				e.Addr = args[0]
+				e.Addrs = args
+			}
+			if len(cmds) == 0 && e.InTTY && e.Format == "json" {
+				return env.Usagef("the prompt has no -o json; at the prompt \\json switches it on")
+			}
+			t, err := e.Target()
+			if err != nil {
+				return err
 			}
 			return e.With(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				switch {
 				case len(cmds) > 0:
-					return lines.Run(ctx, e, c, strings.NewReader(strings.Join(cmds, "\n")+"\n"))
+					return lines.Run(ctx, e, c, strings.NewReader(strings.Join(cmds, "\n")+"\n"), true)
 				case !e.InTTY:
-					return lines.Run(ctx, e, c, e.In)
+					return lines.Run(ctx, e, c, e.In, true)
 				}
-				fmt.Fprintf(e.Out, "%s at %s; Tab completes, Ctrl-D leaves\n", env.Clean(c.Greeting()), e.Target())
-				return env.UntilInterrupted(repl.Run(ctx, c, repl.Options{HistoryFile: history, Target: e.Target()}))
+				fmt.Fprintf(e.Out, "%s at %s; Tab completes, Ctrl-D leaves\n", env.Clean(c.Greeting()), t.Name)
+				return env.UntilInterrupted(repl.Run(ctx, c, repl.Options{HistoryFile: history, Target: t.Name}))
 			})
 		},
 	}

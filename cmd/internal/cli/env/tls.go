@@ -5,18 +5,23 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"os"
+
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
 )
 
-// TLS is what --ca, --cert and --key (MOONGATE_CA, MOONGATE_CERT, MOONGATE_KEY) ask for at tls:// addresses, nil for
-// nothing. A file that is wrong is a UsageError.
-func (e *Env) TLS() (*tls.Config, error) {
-	or := func(flag, variable string) string {
+// tls is what --ca, --cert and --key, the file of targets, or MOONGATE_CA, MOONGATE_CERT and MOONGATE_KEY ask for at tls:// addresses,
+// nil for nothing. A file that is wrong is a UsageError.
+func (e *Env) tls(t target.Target) (*tls.Config, error) {
+	first := func(flag, named, variable string) string {
 		if flag != "" {
 			return flag
 		}
+		if named != "" {
+			return named
+		}
 		return e.Getenv(variable)
 	}
-	ca, cert, key := or(e.CA, "MOONGATE_CA"), or(e.Cert, "MOONGATE_CERT"), or(e.Key, "MOONGATE_KEY")
+	ca, cert, key := first(e.CA, t.CA, "MOONGATE_CA"), first(e.Cert, t.Cert, "MOONGATE_CERT"), first(e.Key, t.Key, "MOONGATE_KEY")
 	if ca == "" && cert == "" && key == "" {
 		return nil, nil
 	}

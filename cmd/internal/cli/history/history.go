@@ -5,30 +5,26 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
-// Schemas of one JSON line (docs/json.md).
-const (
-	StateSchema = "moongate.state/1"
-	LogSchema   = "moongate.log/1"
-	EchoSchema  = "moongate.echo/1"
-)
-
 // Options are the flags of the three commands.
 type Options struct {
-	name   string
-	kind   string
-	count  int // newest entries to show first; 0 with all: none
-	all    bool
-	follow bool
+	name      string
+	kind      string
+	count     int // newest entries to show first; 0 with all: none
+	all       bool
+	follow    bool
+	reconnect bool
 }
 
 // NewCmds returns the commands of this package.
@@ -36,11 +32,16 @@ func NewCmds(e *env.Env) []*cobra.Command {
 	make := func(name, kind, short, example string, count int) *cobra.Command {
 		o := Options{name: name, kind: kind}
 		cmd := &cobra.Command{
-			Use: name, Short: short, Long: short + ". With -f it goes on until interrupted; nothing is lost or doubled in between.",
-			Example: example, Args: cobra.NoArgs,
+			Use: name, Short: short,
+			Long: short + ". With -f it goes on until interrupted; nothing is lost or doubled in between. With --reconnect it goes on when the daemon\n" +
+				"is back, and says on standard error when its history does not reach back to the last entry shown.",
+			Example: example, Args: cobra.NoArgs, Annotations: map[string]string{env.Formats: "json,raw"},
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				if o.count < 0 {
 					return env.Usagef("-n must not be negative")
+				}
+				if o.reconnect && !o.follow {
+					return env.Usagef("--reconnect goes with -f")
 				}
 				err := run(cmd.Context(), e, o)
 				if o.follow {
@@ -52,52 +53,107 @@ func NewCmds(e *env.Env) []*cobra.Command {
 		cmd.Flags().IntVarP(&o.count, "lines", "n", count, "how many of the newest entries to show")
 		cmd.Flags().BoolVar(&o.all, "all", false, "show the whole history")
 		cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with new entries")
+		cmd.Flags().BoolVar(&o.reconnect, "reconnect", false, "with -f: dial again when the daemon is lost")
 		return cmd
 	}
 	return []*cobra.Command{
 		make("state", mgmt.KindState, "Show the daemon's state", "  moongate state\n  moongate state -f --json\n  moongate state --all", 1),
-		make("log", mgmt.KindLog, "Show the daemon's log", "  moongate log -n 50\n  moongate log -f", 20),
+		make("log", mgmt.KindLog, "Show the daemon's log", "  moongate log -n 50\n  moongate log -f --reconnect", 20),
 		make("echo", mgmt.KindEcho, "Show the echo directives the daemon got", "  moongate echo --all", 20),
 	}
 }
 
 func run(ctx context.Context, e *env.Env, o Options) error {
-	return e.With(ctx, func(ctx context.Context, c *client.Client) error {
-		sub := c.Subscribe(o.kind)
-		show := "all"
-		if !o.all {
-			show = fmt.Sprint(o.count)
+	if !o.all && o.count == 0 && !o.follow {
+		return nil
+	}
+	last := ""
+	return e.Follow(ctx, o.reconnect, func(ctx context.Context, c *client.Client, again bool) error {
+		return session(ctx, e, c, o, again, &last)
+	})
+}
+
+// session shows the history and what follows on one session. last is the newest entry shown, also across sessions.
+func session(ctx context.Context, e *env.Env, c *client.Client, o Options, again bool, last *string) error {
+	show := func(l string) error {
+		*last = l
+		return write(e, o, l)
+	}
+	sub := c.Subscribe(o.kind)
+	defer sub.Close()
+	lines, err := ask(ctx, c, o, again)
+	if err != nil {
+		return err
+	}
+	if again {
+		if at := slices.Index(lines, *last); at >= 0 {
+			lines = lines[at+1:]
+		} else if *last != "" {
+			fmt.Fprintln(e.Err, "moongate: reconnected; entries in between may be missing")
 		}
-		cmd := o.name
-		if o.follow {
-			cmd += " on" // in one line with the count, so that nothing comes between
+	}
+	for _, l := range lines {
+		if err := show(l); err != nil {
+			return err
 		}
-		if o.all || o.count > 0 {
-			cmd += " " + show
-		}
-		if cmd == o.name {
-			return nil
-		}
-		r, err := c.Cmd(ctx, cmd)
+	}
+	for o.follow {
+		n, err := sub.Next(ctx)
 		if err != nil {
 			return err
 		}
-		for _, l := range r.Body() {
-			if err := write(e, o, l); err != nil {
-				return err
-			}
+		if err := show(n.Text); err != nil {
+			return err
 		}
-		for o.follow {
-			n, err := sub.Next(ctx)
-			if err != nil {
-				return err
-			}
-			if err := write(e, o, n.Text); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// own is how many lines of the log our attaching and asking cause at most.
+const own = 4
+
+// ask asks for the history, in one line with "on" so that nothing comes in between.
+func ask(ctx context.Context, c *client.Client, o Options, again bool) ([]string, error) {
+	cmd := o.name
+	if o.follow {
+		cmd += " on"
+	}
+	count := o.count
+	switch {
+	case o.all || again:
+		cmd += " all"
+	case count > 0 && o.kind == mgmt.KindLog:
+		cmd += fmt.Sprint(" ", count+own)
+	case count > 0:
+		cmd += fmt.Sprint(" ", count)
+	}
+	r, err := c.Cmd(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	lines := r.Body()
+	if o.kind == mgmt.KindLog {
+		lines = withoutOwn(lines)
+	}
+	if !o.all && !again {
+		lines = lines[max(0, len(lines)-count):]
+	}
+	return lines, nil
+}
+
+// withoutOwn drops the newest lines of a log when they tell of our attaching and of the command that asks.
+func withoutOwn(lines []string) []string {
+	for range own {
+		if len(lines) == 0 {
+			break
 		}
-		return nil
-	})
+		l, err := mgmt.ParseLog(lines[len(lines)-1])
+		if err != nil || !strings.HasPrefix(l.Text, "MANAGEMENT: CMD 'log ") && !strings.HasPrefix(l.Text, "MANAGEMENT: Client connected from ") {
+			break
+		}
+		lines = lines[:len(lines)-1]
+	}
+	return lines
 }
 
 // write prints one entry.
@@ -115,20 +171,6 @@ func write(e *env.Env, o Options, line string) error {
 	return e.WriteLines(text)
 }
 
-// State is a state in JSON.
-type State struct {
-	Schema     string `json:"schema"`
-	Time       string `json:"time"`
-	Name       string `json:"name"`
-	Detail     string `json:"detail"`
-	TunIPv4    string `json:"tun_ipv4"`
-	TunIPv6    string `json:"tun_ipv6"`
-	RemoteAddr string `json:"remote_addr"`
-	RemotePort uint16 `json:"remote_port"`
-	LocalAddr  string `json:"local_addr"`
-	LocalPort  uint16 `json:"local_port"`
-}
-
 // Entry reads an entry and returns its JSON value and its line for people.
 func Entry(kind, line string) (v any, text string, err error) {
 	switch kind {
@@ -137,44 +179,27 @@ func Entry(kind, line string) (v any, text string, err error) {
 		if err != nil {
 			return nil, "", err
 		}
-		parts := []string{stamp(s.Time), fmt.Sprintf("%-12s", s.Name)}
-		for _, p := range []string{s.Detail, address(s.TunIPv4), address(s.TunIPv6), addrPort("remote ", s.Remote), addrPort("local ", s.Local)} {
+		parts := []string{table.Local(s.Time), fmt.Sprintf("%-12s", s.Name)}
+		for _, p := range []string{s.Detail, report.Address(s.TunIPv4), report.Address(s.TunIPv6), addrPort("remote ", s.Remote), addrPort("local ", s.Local)} {
 			if p != "" {
 				parts = append(parts, p)
 			}
 		}
-		return State{StateSchema, env.Time(s.Time), s.Name, s.Detail, address(s.TunIPv4), address(s.TunIPv6),
-			address(s.Remote.Addr()), s.Remote.Port(), address(s.Local.Addr()), s.Local.Port()}, strings.TrimRight(strings.Join(parts, "  "), " "), nil
+		return report.State{Head: report.Head{Schema: report.StateSchema}, StateFields: report.StateOf(s)}, strings.TrimRight(strings.Join(parts, "  "), " "), nil
 	case mgmt.KindLog:
 		l, err := mgmt.ParseLog(line)
 		if err != nil {
 			return nil, "", err
 		}
-		return struct {
-			Schema string `json:"schema"`
-			Time   string `json:"time"`
-			Flags  string `json:"flags"`
-			Text   string `json:"text"`
-		}{LogSchema, env.Time(l.Time), l.Flags, l.Text}, fmt.Sprintf("%s  %-1s  %s", stamp(l.Time), l.Flags, l.Text), nil
+		return report.Log{Head: report.Head{Schema: report.LogSchema}, LogFields: report.LogFields{Time: report.Time(l.Time), Flags: l.Flags, Text: l.Text}},
+			fmt.Sprintf("%s  %-1s  %s", table.Local(l.Time), l.Flags, l.Text), nil
 	}
 	x, err := mgmt.ParseEcho(line)
 	if err != nil {
 		return nil, "", err
 	}
-	return struct {
-		Schema string `json:"schema"`
-		Time   string `json:"time"`
-		Text   string `json:"text"`
-	}{EchoSchema, env.Time(x.Time), x.Text}, stamp(x.Time) + "  " + x.Text, nil
-}
-
-func stamp(t time.Time) string { return t.Local().Format(time.DateTime) }
-
-func address(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
+	return report.Echo{Head: report.Head{Schema: report.EchoSchema}, EchoFields: report.EchoFields{Time: report.Time(x.Time), Text: x.Text}},
+		table.Local(x.Time) + "  " + x.Text, nil
 }
 
 func addrPort(what string, a netip.AddrPort) string {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/mgmt/mux"
@@ -107,17 +108,17 @@ func (o *options) config(e *env.Env) (mux.Config, error) {
 			fmt.Fprintln(e.Err, env.Clean(text))
 		}
 	}}
-	dial, err := e.ClientOptions()
-	if err != nil {
-		return cfg, err
-	}
 	for _, u := range o.upstreams {
-		up := mux.Upstream{Addr: u, Options: dial}
+		up := mux.Upstream{Addr: u}
 		if name, addr, ok := strings.Cut(u, "="); ok && !strings.ContainsAny(name, "/:") {
 			up.Name, up.Addr = name, addr
 		}
 		if _, err := client.ParseAddr(up.Addr); err != nil {
 			return cfg, env.Usagef("--upstream: %v", err)
+		}
+		var err error
+		if up.Options, err = e.ClientOptions(target.Target{Name: up.Addr, Address: up.Addr}); err != nil {
+			return cfg, err
 		}
 		cfg.Upstreams = append(cfg.Upstreams, up)
 	}

@@ -50,6 +50,7 @@ func NewCmds(e *env.Env) []*cobra.Command {
 	}
 	rep.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "where to listen: HOST:PORT, unix:/PATH or /PATH")
 	rep.Flags().Float64Var(&speed, "speed", 1, "how much faster than recorded")
+	env.Mark(env.NoDaemon, "yes", rep)
 	return []*cobra.Command{rec, rep}
 }
 
@@ -119,11 +120,15 @@ func runReplay(ctx context.Context, e *env.Env, path, listen string, speed float
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	a, err := client.ParseAddr(listen)
-	if err != nil || a.TLS {
-		return env.Usagef("--listen %s: want HOST:PORT, unix:/PATH or /PATH", listen)
+	network, address := "tcp", listen
+	if host, port, err := net.SplitHostPort(listen); err != nil || port != "0" || host == "" { // port 0, a free one, is for listeners alone
+		a, err := client.ParseAddr(listen)
+		if err != nil || a.TLS {
+			return env.Usagef("--listen %s: want HOST:PORT, unix:/PATH or a path", listen)
+		}
+		network, address = a.Network, a.Address
 	}
-	ln, err := server.Listen(a.Network, a.Address)
+	ln, err := server.Listen(network, address)
 	if err != nil {
 		return err
 	}

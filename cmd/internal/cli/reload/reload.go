@@ -9,19 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/simple"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
-
-// Schema of the JSON report: {"schema", "changes": [{"option", "outcome"}]}.
-const Schema = "moongate.reload/1"
-
-// change is one option of the report.
-type change struct {
-	Option  string `json:"option"`
-	Outcome string `json:"outcome"` // applied, reconnect or restart
-}
 
 // meaning is an outcome for people.
 var meaning = map[string]string{
@@ -38,7 +30,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 			"listed with what came of it. A mistake in the configuration changes nothing. With full the daemon restarts, as on SIGHUP of\n" +
 			"the stock daemon: every client has to reconnect.",
 		Example: "  moongate reload\n  moongate reload --json | jq -r '.changes[] | select(.outcome == \"restart\").option'",
-		Args:    cobra.MaximumNArgs(1), ValidArgs: []string{"full"},
+		Args:    cobra.MaximumNArgs(1), Annotations: map[string]string{env.Formats: "json,raw"}, ValidArgs: []string{"full"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && args[0] != "full" {
 				return env.Usagef("%q: want full, or nothing", args[0])
@@ -61,18 +53,15 @@ func show(e *env.Env, r client.Reply) error {
 	if e.Format == "raw" {
 		return e.WriteLines(r.Raw...)
 	}
-	changes := []change{}
+	changes := []report.Change{}
 	width := 0
 	for _, line := range r.Body() {
 		option, outcome, _ := strings.Cut(line, ",")
-		changes = append(changes, change{option, outcome})
+		changes = append(changes, report.Change{Option: option, Outcome: outcome})
 		width = max(width, len(option))
 	}
 	if e.Format == "json" {
-		return e.WriteJSON(struct {
-			Schema  string   `json:"schema"`
-			Changes []change `json:"changes"`
-		}{Schema, changes})
+		return e.WriteJSON(report.Reload{Head: report.Head{Schema: report.ReloadSchema}, Changes: changes})
 	}
 	if len(changes) == 0 {
 		fmt.Fprintln(e.Err, "nothing changed")

@@ -30,6 +30,7 @@ func NewCmds(e *env.Env) []*cobra.Command {
 		DisableFlagParsing: true, // the options are the daemon's
 		RunE:               func(cmd *cobra.Command, args []string) error { return checkAll(e, cmd, args) },
 	}
+	env.Mark(env.NoDaemon, "yes", check)
 	return []*cobra.Command{newRun(e), check}
 }
 

@@ -3,6 +3,7 @@ package simple
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,12 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
-
-// Schema of the JSON answer: {"schema", "command", "text"}.
-const Schema = "moongate.reply/1"
 
 // command is a row of the table.
 type command struct {
@@ -76,7 +76,7 @@ func okOrCancel(args []string) error { return onOf("ok", "cancel")(args[1:]) }
 var (
 	holdWords  = []string{"on", "off", "release"}
 	retryWords = []string{mgmt.AuthRetryNone, mgmt.AuthRetryInteract, mgmt.AuthRetryNoInteract}
-	table      = []command{
+	commands   = []command{
 		{use: "pid", short: "Print the daemon's process id", example: "  kill -USR2 $(moongate pid)", strip: "pid="},
 		{use: "hold [on|off|release]", short: "Show or set the hold flag, or let a held daemon start",
 			long:    "Without a word it prints whether the next start will hold (1) or not (0).",
@@ -84,8 +84,6 @@ var (
 		{use: "signal NAME", short: "Make the daemon act as if it got a signal",
 			long:    "NAME is SIGHUP (read the configuration again), SIGUSR1 (reconnect), SIGUSR2 (statistics to the log), SIGTERM or SIGINT (exit). Without SIG in front it works too.",
 			example: "  moongate signal SIGUSR1\n  moongate signal term", min: 1, max: 1, words: [][]string{mgmt.Signals()}, check: aSignal},
-		{use: "kill COMMON-NAME|ADDRESS:PORT", short: "Drop clients of a server at once",
-			example: "  moongate kill laptop-joe\n  moongate kill 192.0.2.7:51820", min: 1, max: 1},
 		{use: "verb [N]", short: "Show or set the verbosity of the log, 0 to 15", example: "  moongate verb 4", max: 1, check: within(0, 15), strip: "verb="},
 		{use: "mute [N]", short: "Show or set after how many equal messages the log falls silent", example: "  moongate mute 10", max: 1, check: within(0, 1<<30), strip: "mute="},
 		{use: "auth-retry [none|interact|nointeract]", short: "Show or set what a failed authentication leads to",
@@ -101,10 +99,10 @@ var (
 // NewCmds returns the commands of this package.
 func NewCmds(e *env.Env) []*cobra.Command {
 	var all []*cobra.Command
-	for _, c := range table {
+	for _, c := range commands {
 		all = append(all, &cobra.Command{
 			Use: c.use, Short: c.short, Long: long(c), Example: c.example,
-			Args: cobra.RangeArgs(c.min, c.max),
+			Args: cobra.RangeArgs(c.min, c.max), Annotations: map[string]string{env.Formats: "json,raw"},
 			ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 				if len(args) < len(c.words) {
 					return c.words[len(args)], cobra.ShellCompDirectiveNoFileComp
@@ -142,15 +140,45 @@ func run(ctx context.Context, e *env.Env, c command, args []string) error {
 
 // Print shows a one-line answer: for people without the prefix, raw as it came.
 func Print(e *env.Env, name string, r client.Reply, strip string) error {
+	text, shows := strings.CutPrefix(r.Text(), strip)
 	switch e.Format {
 	case "json":
-		return e.WriteJSON(struct {
-			Schema  string `json:"schema"`
-			Command string `json:"command"`
-			Text    string `json:"text"`
-		}{Schema, name, strings.TrimPrefix(r.Text(), strip)})
+		if v, ok := typed(name, text); ok && (shows && strip != "" || name == "load-stats") {
+			return e.WriteJSON(v)
+		}
+		return e.WriteJSON(report.Reply{Head: report.Head{Schema: report.ReplySchema}, Command: name, Text: text})
 	case "raw":
 		return e.WriteLines(r.Raw...)
 	}
-	return e.WriteLines(strings.TrimPrefix(r.Text(), strip))
+	if name == "load-stats" {
+		if s, err := client.ParseLoadStats(text); err == nil {
+			text = fmt.Sprintf("%d clients  in %s  out %s", s.Clients, table.Bytes(s.BytesIn), table.Bytes(s.BytesOut))
+		}
+	}
+	return e.WriteLines(text)
+}
+
+// typed is what a command shows as a value with a type of its own.
+func typed(name, text string) (v any, ok bool) {
+	n, err := strconv.Atoi(text)
+	set := report.Setting{Head: report.Head{Schema: report.SettingSchema}}
+	switch name {
+	case "pid":
+		return report.PID{Head: report.Head{Schema: report.PIDSchema}, PID: n}, err == nil
+	case "hold":
+		on := n == 1
+		set.Hold = &on
+	case "verb":
+		set.Verb = &n
+	case "mute":
+		set.Mute = &n
+	case "auth-retry":
+		set.AuthRetry, err = &text, nil
+	case "load-stats":
+		s, err := client.ParseLoadStats(text)
+		return report.LoadStats{Head: report.Head{Schema: report.LoadStatsSchema}, Clients: s.Clients, Traffic: report.Traffic{BytesReceived: s.BytesIn, BytesSent: s.BytesOut}}, err == nil
+	default:
+		return nil, false
+	}
+	return set, err == nil
 }

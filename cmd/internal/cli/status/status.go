@@ -1,173 +1,232 @@
-// Package status holds "status", "clients" and "version": reports of the daemon as a table, JSON or its own lines.
+// Package status holds "status" and "version": what a daemon is and does, as one answer.
 package status
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/clients"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
+	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
-
-// Schemas of the JSON reports (docs/json.md).
-const (
-	StatusSchema  = "moongate.status/1"
-	ClientsSchema = "moongate.clients/1"
-	VersionSchema = "moongate.version/1"
-)
-
-// Client is a client of a server in JSON.
-type Client struct {
-	CommonName     string `json:"common_name"`
-	RealAddress    string `json:"real_address"`
-	VirtualAddress string `json:"virtual_address"`
-	VirtualIPv6    string `json:"virtual_ipv6"`
-	BytesReceived  uint64 `json:"bytes_received"`
-	BytesSent      uint64 `json:"bytes_sent"`
-	ConnectedSince string `json:"connected_since"`
-	Username       string `json:"username"`
-	ClientID       *int64 `json:"client_id"`
-	PeerID         *int64 `json:"peer_id"`
-	Cipher         string `json:"cipher"`
-}
-
-// Route is a row of a server's routing table in JSON.
-type Route struct {
-	VirtualAddress string `json:"virtual_address"`
-	CommonName     string `json:"common_name"`
-	RealAddress    string `json:"real_address"`
-	LastRef        string `json:"last_ref"`
-}
-
-// Report is the JSON of "status".
-type Report struct {
-	Schema   string            `json:"schema"`
-	Role     string            `json:"role"` // "server" or "client"
-	Title    string            `json:"title"`
-	Updated  string            `json:"updated"`
-	Clients  []Client          `json:"clients,omitempty"`
-	Routes   []Route           `json:"routes,omitempty"`
-	Counters map[string]uint64 `json:"counters"`
-}
 
 // NewCmds returns the commands of this package.
 func NewCmds(e *env.Env) []*cobra.Command {
 	var version int
+	var rate time.Duration
 	status := &cobra.Command{
-		Use: "status", Short: "Show statistics, or the clients of a server",
-		Long:    "Show a client's byte counters, or a server's clients and routes.",
-		Example: "  moongate status\n  moongate status --json | jq '.clients[].common_name'\n  moongate status -o raw --format-version 2",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), e, version) },
+		Use: "status", Short: "Show state, addresses and traffic, and the clients of a server",
+		Long: "Show a client's state, since when it lasts, addresses, remote, cipher and traffic, or a server's clients and routes. Rates are means\n" +
+			"since the state began; with --rate they are measured now. The cipher of a client comes from its log and is missing when the log\n" +
+			"does not reach back.",
+		Example: "  moongate status\n  moongate status --rate 1s\n  moongate status --json | jq '.clients[].common_name'\n  moongate status -o raw --format-version 2",
+		Args:    cobra.NoArgs, Annotations: map[string]string{env.Formats: "json,raw"},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if rate < 0 || version < 0 || version > 3 {
+				return env.Usagef("--rate must not be negative, --format-version is 1, 2 or 3")
+			}
+			return e.With(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				if e.Format == "raw" {
+					return raw(ctx, e, c, version)
+				}
+				return run(ctx, e, c, rate)
+			})
+		},
 	}
 	status.Flags().IntVar(&version, "format-version", 0, "with -o raw: format 1, 2 or 3 of the daemon's report")
-	clients := &cobra.Command{
-		Use: "clients", Short: "List the clients of a server",
-		Long:    "List the clients of a server. The daemon of a single tunnel has none: that is exit code 6.",
-		Example: "  moongate clients\n  moongate clients --json",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runClients(cmd.Context(), e) },
-	}
+	status.Flags().DurationVar(&rate, "rate", 0, "measure the rates over this time")
 	ver := &cobra.Command{
-		Use: "version", Short: "Show the versions of this program and of the daemon",
+		Use: "version", Short: "Show the versions of the daemon",
 		Long:    "Show what the daemon says about itself. The version of this program is printed by moongate --version.",
-		Example: "  moongate version", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runVersion(cmd.Context(), e) },
+		Example: "  moongate version", Args: cobra.NoArgs, Annotations: map[string]string{env.Formats: "json,raw"},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return e.With(cmd.Context(), func(ctx context.Context, c *client.Client) error { return showVersion(ctx, e, c) })
+		},
 	}
-	return []*cobra.Command{status, clients, ver}
+	return []*cobra.Command{status, ver}
 }
 
-func runStatus(ctx context.Context, e *env.Env, version int) error {
-	return e.With(ctx, func(ctx context.Context, c *client.Client) error {
-		if e.Format == "raw" {
-			cmd := "status"
-			if version != 0 {
-				cmd += " " + strconv.Itoa(version)
-			}
-			r, err := c.Cmd(ctx, cmd)
-			if err != nil {
-				return err
-			}
-			return e.WriteLines(r.Raw...)
-		}
-		s, err := c.Status(ctx)
+func raw(ctx context.Context, e *env.Env, c *client.Client, version int) error {
+	cmd := "status"
+	if version != 0 {
+		cmd += " " + strconv.Itoa(version)
+	}
+	r, err := c.Cmd(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	return e.WriteLines(r.Raw...)
+}
+
+func showVersion(ctx context.Context, e *env.Env, c *client.Client) error {
+	if e.Format == "raw" {
+		r, err := c.Cmd(ctx, "version")
 		if err != nil {
 			return err
 		}
-		if e.Format == "json" {
-			return e.WriteJSON(report(s))
-		}
-		return table(e, s)
-	})
+		return e.WriteLines(r.Raw...)
+	}
+	v, err := c.Versions(ctx)
+	if err != nil {
+		return err
+	}
+	if e.Format == "json" {
+		return e.WriteJSON(report.Version{Head: report.Head{Schema: report.VersionSchema}, Daemon: v.Daemon, Management: v.Management})
+	}
+	return e.WriteLines("daemon:     "+v.Daemon, "management: "+strconv.Itoa(v.Management))
 }
 
-func runClients(ctx context.Context, e *env.Env) error {
-	return e.With(ctx, func(ctx context.Context, c *client.Client) error {
-		s, err := c.Status(ctx)
-		if err != nil {
+func run(ctx context.Context, e *env.Env, c *client.Client, rate time.Duration) error {
+	s, err := Read(ctx, c)
+	if err != nil {
+		return err
+	}
+	if rate > 0 {
+		if err := s.Measure(ctx, c, rate); err != nil {
 			return err
 		}
-		if !s.Server {
-			return fmt.Errorf("%w: this daemon is not a server", env.ErrCondition)
-		}
-		switch e.Format {
-		case "json":
-			r := report(s)
-			if r.Clients == nil {
-				r.Clients = []Client{}
-			}
-			return e.WriteJSON(struct {
-				Schema  string   `json:"schema"`
-				Clients []Client `json:"clients"`
-			}{ClientsSchema, r.Clients})
-		case "raw":
-			for _, cl := range s.Clients {
-				if err := e.WriteLines(strings.Join([]string{cl.CommonName, cl.RealAddress, cl.VirtualAddress, cl.ClientID}, "\t")); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		return clientTable(e, s.Clients)
-	})
+	}
+	if e.Format == "json" {
+		return e.WriteJSON(s.Report())
+	}
+	return s.table(e)
 }
 
-func runVersion(ctx context.Context, e *env.Env) error {
-	return e.With(ctx, func(ctx context.Context, c *client.Client) error {
-		v, err := c.Versions(ctx)
-		if err != nil {
-			return err
-		}
-		if e.Format == "json" {
-			return e.WriteJSON(struct {
-				Schema     string `json:"schema"`
-				Daemon     string `json:"daemon"`
-				Management int    `json:"management"`
-			}{VersionSchema, v.Daemon, v.Management})
-		}
-		return e.WriteLines("daemon:     "+v.Daemon, "management: "+strconv.Itoa(v.Management))
-	})
+// Status is a daemon's status report with what other commands tell about the same moment.
+type Status struct {
+	client.Status
+	State   mgmt.State // the zero State when the daemon told none
+	Cipher  string     // of a client
+	Traffic report.Traffic
+	Rates   *report.Rates
 }
 
-func report(s client.Status) Report {
-	r := Report{Schema: StatusSchema, Role: "client", Title: s.Title, Updated: env.Time(s.Updated), Counters: make(map[string]uint64)}
+// Read asks for the report, the state and, at a client, the cipher.
+func Read(ctx context.Context, c *client.Client) (Status, error) {
+	var s Status
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { s.Status, err = c.Status(gctx); return err })
+	g.Go(func() error {
+		var refused *client.ReplyError
+		state, err := c.State(gctx)
+		if errors.As(err, &refused) || errors.Is(err, client.ErrNotManagement) {
+			return nil // a daemon without states
+		}
+		s.State = state
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return s, err
+	}
+	if !s.Server {
+		log, err := c.Log(ctx, 0)
+		if err != nil && errors.Is(err, client.ErrLost) {
+			return s, err
+		}
+		s.Cipher = cipher(log)
+	}
+	if err := s.count(ctx, c); err != nil {
+		return s, err
+	}
+	s.mean()
+	return s, nil
+}
+
+// count takes the traffic on the link: a client's counters, a server's totals, clients that went included.
+func (s *Status) count(ctx context.Context, c *client.Client) error {
+	if !s.Server {
+		s.Traffic = report.Traffic{BytesReceived: s.Counter("TCP/UDP read bytes"), BytesSent: s.Counter("TCP/UDP write bytes")}
+		return nil
+	}
+	total, err := c.LoadStats(ctx)
+	s.Traffic = report.Traffic{BytesReceived: total.BytesIn, BytesSent: total.BytesOut}
+	return err
+}
+
+// mean fills in the rates of a connected client since it is connected.
+func (s *Status) mean() {
+	now := s.Updated
+	if now.IsZero() {
+		now = time.Now()
+	}
+	if d := now.Sub(s.State.Time).Seconds(); !s.Server && s.State.Name == mgmt.StateConnected && d >= 1 {
+		s.Rates = rates(s.Traffic, report.Traffic{}, d)
+	}
+}
+
+// Measure asks for the traffic a second time after d.
+func (s *Status) Measure(ctx context.Context, c *client.Client, d time.Duration) error {
+	before, begin := s.Traffic, time.Now()
+	select {
+	case <-time.After(d):
+	case <-c.Done():
+		return c.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	later, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	s.Status = later
+	if err := s.count(ctx, c); err != nil {
+		return err
+	}
+	s.Rates = rates(s.Traffic, before, time.Since(begin).Seconds())
+	return nil
+}
+
+func rates(now, before report.Traffic, seconds float64) *report.Rates {
+	per := func(now, before uint64) float64 {
+		if now < before {
+			return 0 // the connection began anew
+		}
+		return float64(now-before) / seconds
+	}
+	return &report.Rates{Received: per(now.BytesReceived, before.BytesReceived), Sent: per(now.BytesSent, before.BytesSent), Seconds: seconds}
+}
+
+// cipher finds the newest cipher of the data channel in a log.
+func cipher(log []mgmt.LogEntry) string {
+	for _, l := range slices.Backward(log) {
+		_, rest, ok := strings.Cut(l.Text, "Data Channel: cipher '")
+		if !ok {
+			_, rest, ok = strings.Cut(l.Text, "Data Channel: Cipher '") // daemons before 2.6
+		}
+		if name, _, end := strings.Cut(rest, "'"); ok && end {
+			return name
+		}
+	}
+	return ""
+}
+
+// Report is the JSON of the status.
+func (s Status) Report() report.Status {
+	r := report.Status{Head: report.Head{Schema: report.StatusSchema}, Role: "client", Title: s.Title, Updated: report.Time(s.Updated), Cipher: s.Cipher,
+		Traffic: &s.Traffic, Rates: s.Rates, Counters: make(map[string]uint64)}
 	if s.Server {
 		r.Role = "server"
+		r.Clients = report.ClientsOf(s.Clients)
 	}
-	for _, c := range s.Clients {
-		r.Clients = append(r.Clients, Client{c.CommonName, c.RealAddress, c.VirtualAddress, c.VirtualIPv6, c.BytesReceived, c.BytesSent,
-			env.Time(c.ConnectedSince), c.Username, id(c.ClientID), id(c.PeerID), c.Cipher})
+	if s.State.Name != "" {
+		f := report.StateOf(s.State)
+		r.State = &f
 	}
 	for _, x := range s.Routes {
-		r.Routes = append(r.Routes, Route{x.VirtualAddress, x.CommonName, x.RealAddress, env.Time(x.LastRef)})
+		r.Routes = append(r.Routes, report.Route{VirtualAddress: x.VirtualAddress, CommonName: x.CommonName, RealAddress: x.RealAddress, LastRef: report.Time(x.LastRef)})
 	}
-	for _, c := range append(s.Counters, s.Global...) {
+	for _, c := range slices.Concat(s.Counters, s.Global) {
 		r.Counters[key(c.Name)] = c.Value
 	}
 	return r
@@ -183,93 +242,68 @@ func key(name string) string {
 	}, strings.ToLower(name))
 }
 
-func id(s string) *int64 {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return nil
-	}
-	return &n
-}
-
-func table(e *env.Env, s client.Status) error {
-	if !s.Server {
-		var rows [][]string
-		for _, c := range s.Counters {
-			rows = append(rows, []string{c.Name, strconv.FormatUint(c.Value, 10)})
+// table prints the status for people.
+func (s Status) table(e *env.Env) error {
+	var lines []string
+	add := func(name, value string) {
+		if value != "" {
+			lines = append(lines, fmt.Sprintf("%-9s %s", name, value))
 		}
-		return Table(e, []string{"COUNTER", "VALUE"}, rows)
 	}
-	if err := clientTable(e, s.Clients); err != nil || len(s.Routes) == 0 {
+	if s.State.Name != "" {
+		text := s.State.Name
+		if s.State.Detail != "" {
+			text += " " + s.State.Detail
+		}
+		add("state", text+", since "+table.Local(s.State.Time)+" ("+table.Since(s.State.Time, time.Now())+")")
+	}
+	add("address", strings.TrimSpace(report.Address(s.State.TunIPv4)+" "+report.Address(s.State.TunIPv6)))
+	if s.State.Remote.IsValid() {
+		add("remote", s.State.Remote.String())
+	}
+	if s.State.Local.IsValid() {
+		add("local", s.State.Local.String())
+	}
+	add("cipher", s.Cipher)
+	received, sent := table.Bytes(s.Traffic.BytesReceived), table.Bytes(s.Traffic.BytesSent)
+	if s.Rates != nil {
+		received, sent = received+", "+table.Rate(s.Rates.Received), sent+", "+table.Rate(s.Rates.Sent)
+	}
+	add("received", received)
+	add("sent", sent)
+	if s.Server {
+		add("clients", strconv.Itoa(len(s.Clients)))
+	}
+	if err := e.WriteLines(lines...); err != nil {
 		return err
 	}
-	fmt.Fprintln(e.Out)
+	if !s.Server {
+		return s.counters(e)
+	}
+	if len(s.Clients) == 0 {
+		return nil
+	}
+	text, err := clients.Table(s.Clients, nil, e.Width)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprint(e.Out, "\n"+text); err != nil || len(s.Routes) == 0 {
+		return err
+	}
 	var rows [][]string
 	for _, r := range s.Routes {
-		rows = append(rows, []string{r.VirtualAddress, r.CommonName, r.RealAddress, local(r.LastRef)})
+		rows = append(rows, []string{r.VirtualAddress, table.Or(r.CommonName), r.RealAddress, table.Local(r.LastRef)})
 	}
-	return Table(e, []string{"ROUTE", "COMMON NAME", "REAL ADDRESS", "LAST USED"}, rows)
+	fmt.Fprintln(e.Out)
+	return table.Write(e, []string{"ROUTE", "COMMON NAME", "REAL ADDRESS", "LAST USED"}, rows)
 }
 
-func clientTable(e *env.Env, clients []client.StatusClient) error {
+// counters prints a client's numbers as the daemon names them.
+func (s Status) counters(e *env.Env) error {
 	var rows [][]string
-	for _, c := range clients {
-		virtual := c.VirtualAddress
-		if c.VirtualIPv6 != "" {
-			virtual = strings.TrimPrefix(virtual+" "+c.VirtualIPv6, " ")
-		}
-		rows = append(rows, []string{c.ClientID, or(c.CommonName), c.RealAddress, or(virtual), Bytes(c.BytesReceived), Bytes(c.BytesSent),
-			local(c.ConnectedSince), or(c.Username), or(c.Cipher)})
+	for _, c := range s.Counters {
+		rows = append(rows, []string{c.Name, strconv.FormatUint(c.Value, 10)})
 	}
-	return Table(e, []string{"CID", "COMMON NAME", "REAL ADDRESS", "VIRTUAL ADDRESS", "RECEIVED", "SENT", "SINCE", "USER", "CIPHER"}, rows)
-}
-
-func or(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-func local(t time.Time) string {
-	if t.IsZero() || t.Unix() == 0 {
-		return "-"
-	}
-	return t.Local().Format(time.DateTime)
-}
-
-// Bytes writes a count of bytes for people.
-func Bytes(n uint64) string {
-	f, unit := float64(n), 0
-	for f >= 1000 && unit < 5 {
-		f, unit = f/1000, unit+1
-	}
-	if unit == 0 {
-		return strconv.FormatUint(n, 10) + " B"
-	}
-	return fmt.Sprintf("%.1f %cB", f, " kMGTP"[unit])
-}
-
-// Table prints columns padded by display width.
-func Table(e *env.Env, head []string, rows [][]string) error {
-	all := append([][]string{head}, rows...)
-	width := make([]int, len(head))
-	for _, r := range all {
-		for i, c := range r {
-			r[i] = env.Clean(c)
-			width[i] = max(width[i], runewidth.StringWidth(r[i]))
-		}
-	}
-	var b strings.Builder
-	for _, r := range all {
-		for i, c := range r {
-			if i == len(r)-1 {
-				b.WriteString(c)
-				break
-			}
-			b.WriteString(runewidth.FillRight(c, width[i]+2))
-		}
-		b.WriteByte('\n')
-	}
-	_, err := fmt.Fprint(e.Out, b.String())
-	return err
+	fmt.Fprintln(e.Out)
+	return table.Write(e, []string{"COUNTER", "VALUE"}, rows)
 }
