@@ -57,7 +57,7 @@ func firstLine(src config.Source) (string, error) {
 func protection(addr config.ManagementAddr) (*tls.Config, error) {
 	cert, err := tls.LoadX509KeyPair(addr.Cert.Path, addr.Key.Path)
 	if err != nil {
-		return nil, fmt.Errorf("management-tls: %w", err)
+		return nil, fmt.Errorf("management-tls %s %s: %w", addr.Cert, addr.Key, err)
 	}
 	var ca []byte
 	if addr.ClientCA.Set() {

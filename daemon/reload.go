@@ -96,20 +96,37 @@ func (p *process) prove(srv *vpnserver.Server, next *config.Options, report []mg
 			}
 		}
 	}
-	for _, addr := range next.ManagementListen {
-		if addr.Cert.Set() {
-			if _, err := protection(addr); err != nil {
+	if !p.dropped.Load() { // else they were read with rights that are gone
+		for _, addr := range next.ManagementListen {
+			if err := proveListener(addr); err != nil {
 				return err
-			}
-		}
-		if addr.Password.Set() && addr.Password.Path != "stdin" && !p.dropped.Load() {
-			if _, err := firstLine(addr.Password); err != nil {
-				return fmt.Errorf("management: %w", err)
 			}
 		}
 	}
 	if slices.ContainsFunc(report, func(c mgmt.Reloaded) bool { return c.Outcome == mgmt.OutcomeRestart }) {
 		return srv.Prove(next)
+	}
+	return nil
+}
+
+// proveListener reads the certificates and passwords of a management listener.
+func proveListener(addr config.ManagementAddr) error {
+	if addr.Cert.Set() {
+		if _, err := protection(addr); err != nil {
+			return err
+		}
+	}
+	sources := []config.Source{addr.Password}
+	for _, r := range addr.RolePasswords {
+		sources = append(sources, r.Source)
+	}
+	for _, src := range sources {
+		if !src.Set() || src.Path == "stdin" {
+			continue
+		}
+		if _, err := firstLine(src); err != nil {
+			return fmt.Errorf("management: %w", err)
+		}
 	}
 	return nil
 }

@@ -198,6 +198,7 @@ func TestReloadRefusesWhatItCannotRead(t *testing.T) {
 	l.write(t, "extra.crt", l.ca.PEM)
 	l.write(t, "port.crt", []byte(read(l.file("server.crt"))))
 	l.write(t, "port.key", []byte(read(l.file("server.key"))))
+	l.write(t, "port.pass", []byte("secret\n"))
 	script := l.write(t, "verify.sh", []byte("#!/bin/sh\nexit 0\n"))
 	if err := os.Chmod(script, 0o700); err != nil {
 		t.Fatal(err)
@@ -214,7 +215,7 @@ func TestReloadRefusesWhatItCannotRead(t *testing.T) {
 	lines := []string{
 		"extra-certs " + l.file("extra.crt"), "script-security 2", "auth-user-pass-verify " + script + " via-env", "auth-user-pass-optional",
 		"client-config-dir " + l.file("ccd"), "script " + l.file("hello.lua"), "tls-auth " + l.file("ta.key"), "auth-gen-token 3600",
-		"auth-gen-token-secret " + l.file("auth-token"),
+		"auth-gen-token-secret " + l.file("auth-token"), "management 127.0.0.1 7505 " + l.file("port.pass"), "management-tls " + l.file("port.crt") + " " + l.file("port.key"),
 	}
 	p := ours(t, l.server, []string{"--config", l.configure(t, lines...)})
 	p.WaitLine(t, up, upLimit)
@@ -226,6 +227,7 @@ func TestReloadRefusesWhatItCannotRead(t *testing.T) {
 	withV2 := append(slices.Clone(lines), "tls-crypt-v2 "+l.file("tls-crypt-v2-server"), "port 1195")
 	for name, wanted := range map[string][]string{
 		"ca.crt": lines, "server.crt": lines, "server.key": lines, "extra.crt": lines, "crl.pem": lines, "ta.key": lines, "auth-token": lines, "verify.sh": lines,
+		"port.crt": lines, "port.key": lines, "port.pass": lines,
 		"hello.lua": lines, "ccd": lines, "tls-crypt-v2-server": withV2,
 	} {
 		path := l.file(name)
@@ -240,7 +242,7 @@ func TestReloadRefusesWhatItCannotRead(t *testing.T) {
 		} {
 			switch { // what these are read as is up to those who run them
 			case name == "ccd" && damage == "folder", name == "verify.sh" && damage != "missing" && damage != "folder",
-				name == "hello.lua" && damage == "empty":
+				name == "hello.lua" && damage == "empty", name == "port.pass" && damage != "missing" && damage != "folder":
 				continue
 			}
 			if name == "hello.lua" {
