@@ -318,9 +318,11 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 	i.phase = established
 	h.established++
 	i.markAt = now
-	h.port.ClientEstablished(h.clientEvent(i, h.env(i)))
-	if i.pushAsked || i.info.Has(message.ProtoRequestPush) {
-		h.push(i, now)
+	event := h.clientEvent(i, h.env(i))
+	first := (i.pushAsked || i.info.Has(message.ProtoRequestPush)) && h.sendPush(i, now)
+	h.port.ClientEstablished(event)
+	if first {
+		h.describe(i)
 	}
 	h.wakeAt(i, now)
 }

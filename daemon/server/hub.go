@@ -39,6 +39,7 @@ type hub struct {
 	turns       turns
 	clients     int // that logged in
 	established int
+	commanded   bool // a command of the port is executed
 	handshakes  int // since memory was given back
 	swept       struct {
 		pool, stale, lost time.Time

@@ -144,15 +144,15 @@ func (h *hub) route(i *instance, leads []lead, now time.Time) {
 			h.log(i, 3, "", "MULTI: internal route %s -> %s", l, i.prefix())
 		}
 		h.log(i, 3, "", "MULTI: Learn: %s -> %s", l, i.prefix())
+		if i.announced {
+			h.port.ClientAddress(i.cid, l.Prefix, l.own)
+		}
 		if l.own && !h.set.tap() {
 			family := ""
 			if l.Addr().Is6() {
 				family = "v6"
 			}
 			h.log(i, 3, "", "MULTI: primary virtual IP%s for %s: %s", family, i.prefix(), l)
-		}
-		if i.announced {
-			h.port.ClientAddress(i.cid, l.Prefix, l.own)
 		}
 	}
 }

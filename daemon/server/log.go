@@ -12,9 +12,14 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
-// log writes a line about a client, with its name and address in front.
+// log writes a line about a client, with its name and address in front. What a command of the port causes at once has no
+// such front, as with stock.
 func (h *hub) log(i *instance, verb int, flag, format string, args ...any) {
-	h.logLine(i.prefix(), verb, flag, format, args...)
+	prefix := ""
+	if !h.commanded {
+		prefix = i.prefix()
+	}
+	h.logLine(prefix, verb, flag, format, args...)
 }
 
 // logNoise is log for what a client can cause as often as it likes: it has a limit of its own.

@@ -25,6 +25,15 @@ func (s *Server) do(f func(h *hub)) bool {
 	return in.call(ctx, f)
 }
 
+// command is do for a command about a client.
+func (s *Server) command(f func(h *hub)) {
+	s.do(func(h *hub) {
+		h.commanded = true
+		defer func() { h.commanded = false }()
+		f(h)
+	})
+}
+
 // Serving tells whether clients are served: not before the start is over, and not in a hold.
 func (s *Server) Serving() bool { return s.live.Load() != nil }
 
@@ -172,7 +181,7 @@ func (s *Server) ClientDeny(cid, kid uint64, reason, clientReason string) (ok bo
 
 // ClientPending announces a further step to a client.
 func (s *Server) ClientPending(cid, kid uint64, extra string, timeout time.Duration) (ok bool) {
-	s.do(func(h *hub) {
+	s.command(func(h *hub) {
 		if i := h.instances[cid]; i != nil {
 			ok = h.pending(i, kid, extra, timeout, time.Now())
 		}
@@ -182,7 +191,7 @@ func (s *Server) ClientPending(cid, kid uint64, extra string, timeout time.Durat
 
 // ClientKill sends a message to a client and removes it a little later.
 func (s *Server) ClientKill(cid uint64, message string) (ok bool) {
-	s.do(func(h *hub) {
+	s.command(func(h *hub) {
 		i := h.instances[cid]
 		if i == nil {
 			return

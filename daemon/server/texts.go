@@ -48,20 +48,26 @@ func (h *hub) exited(i *instance, now time.Time) {
 	h.closeLater(i, now)
 }
 
-// push sends the options of a client.
+// push sends the options of a client, and describes the tunnel after the first time.
 func (h *hub) push(i *instance, now time.Time) {
+	if h.sendPush(i, now) {
+		h.describe(i)
+	}
+}
+
+// sendPush sends the options of a client, and reports whether it was the first time.
+func (h *hub) sendPush(i *instance, now time.Time) (first bool) {
 	messages, err := message.PackPush("PUSH_REPLY", h.pushList(i, now))
 	if err != nil {
 		h.log(i, 1, "N", "%v", err)
-		return
+		return false
 	}
 	for _, m := range messages {
 		h.text(i, m, now)
 	}
-	if i.pushed.IsZero() {
-		h.describe(i)
-	}
+	first = i.pushed.IsZero()
 	i.pushed = now
+	return first
 }
 
 // describe logs what was negotiated with a client.

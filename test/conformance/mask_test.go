@@ -49,8 +49,8 @@ func mask(line string) string {
 // the client asks, the log's word about a port that nobody listens on, or about a request repeated by a clock; or by the
 // build: a module for the kernel that only stock has, or what a TLS library says about its failures. They are compared
 // where a scenario waits for them.
-var momentary = regexp.MustCompile(`^>BYTECOUNT|^(?:>STATE:)?<time>,GET_CONFIG,|^(?:>LOG:)?<time>,N,read UDPv4 \[ECONNREFUSED\]|` +
-	`^(?:>LOG:)?<time>,.?,(?:[0-9.:]+ )?(?:OpenSSL: error|Sent fatal SSL alert: |SENT CONTROL \[\w+\]: 'PUSH_REQUEST'|MANAGEMENT: CMD 'quit'|` +
+var momentary = regexp.MustCompile(`^>BYTECOUNT|^(?:>STATE:)?<time>,GET_CONFIG,|^(?:>LOG:)?<time>,N,(?:[\w./:]+ )?(?:read|write) UDPv4 \[ECONNREFUSED\]|` +
+	`^(?:>LOG:)?<time>,.?,(?:[\w./:]+ )?(?:PUSH: Received control message: 'PUSH_REQUEST'|OpenSSL: error|Sent fatal SSL alert: |SENT CONTROL \[\w+\]: 'PUSH_REQUEST'|MANAGEMENT: CMD 'quit'|` +
 	`DCO version: |.* disables? data channel offload|.* disabling data channel offload|event_wait : Interrupted)`)
 
 // steady drops momentary lines, unless it is the last one, for which was waited.
