@@ -40,7 +40,7 @@ type hub struct {
 	clients     int // that logged in
 	established int
 	commanded   bool // a command of the port is executed
-	handshakes  int // since memory was given back
+	handshakes  int  // since memory was given back
 	swept       struct {
 		pool, stale, lost time.Time
 		handshakes        int // as of the last sweep
