@@ -2,10 +2,8 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -94,27 +92,15 @@ func (a *aside) gather(ctx context.Context, set *setup, cn, prefix string, env *
 
 // readCCD reads the file of the common name, else DEFAULT.
 func (a *aside) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) error {
-	names := []string{cn, "DEFAULT"}
-	if set.CCDExclusive {
-		names = names[:1]
-	}
-	for _, name := range names {
-		if name == "" || name == "." || name == ".." || strings.ContainsRune(name, '/') {
-			continue
-		}
-		path := filepath.Join(set.ClientConfigDir, name)
-		text, err := os.ReadFile(path)
-		switch {
-		case err == nil:
-			a.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", path)
-			a.parse(set, cc, path, prefix, text)
-			return nil
-		case !errors.Is(err, os.ErrNotExist):
-			a.logLine(prefix, 1, "W", "%v", err)
-		}
-	}
-	if set.CCDExclusive {
-		return &refusal{log: fmt.Sprintf("TLS Auth Error: --client-config-dir authentication failed for common name '%s' file='%s'", cn, filepath.Join(set.ClientConfigDir, cn))}
+	path, text, err := findCCD(set.ClientConfigDir, cn, set.CCDExclusive)
+	switch {
+	case err != nil:
+		return &refusal{log: fmt.Sprintf("MULTI: client has been rejected: its file in --client-config-dir cannot be read: %v", err)}
+	case path != "":
+		a.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", path)
+		a.parse(set, cc, path, prefix, text)
+	case set.CCDExclusive:
+		return &refusal{log: fmt.Sprintf("TLS Auth Error: --client-config-dir authentication failed for common name '%s' file='%s'", cn, filepath.Join(set.ClientConfigDir, fileName(cn)))}
 	}
 	return nil
 }

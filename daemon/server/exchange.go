@@ -12,32 +12,54 @@ import (
 	"time"
 )
 
-// exchange is a set of files through which a script answers. They are made empty, for us alone, and removed when the
-// script's business is over.
+// exchange is a set of files through which a script answers. They are made for us alone, and removed when the script's
+// business is over.
 type exchange struct{ paths map[string]string }
 
 // errRefused is a script's answer "0".
 var errRefused = errors.New("script refused")
 
-// newExchange makes a file for each tag in dir.
+// newExchange makes an empty file for each tag in dir.
 func newExchange(dir string, tags ...string) (*exchange, error) {
+	e := &exchange{paths: make(map[string]string)}
+	for _, tag := range tags {
+		if err := e.make(dir, tag, nil); err != nil {
+			e.remove()
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// newMessage is an exchange of one file that tells a script something.
+func newMessage(dir, tag string, content []byte) (*exchange, error) {
+	e := &exchange{paths: make(map[string]string)}
+	if err := e.make(dir, tag, content); err != nil {
+		e.remove()
+		return nil, err
+	}
+	return e, nil
+}
+
+// make creates a file and writes it through the same descriptor: by name another user of dir could put its own file in
+// the place of one that exists, and read what is written.
+func (e *exchange) make(dir, tag string, content []byte) error {
 	if dir == "" {
 		dir = os.TempDir()
 	}
-	e := &exchange{paths: make(map[string]string)}
-	for _, tag := range tags {
-		var name [16]byte
-		rand.Read(name[:])
-		path := filepath.Join(dir, fmt.Sprintf("openvpn_%s_%s.tmp", tag, hex.EncodeToString(name[:])))
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			e.remove()
-			return nil, fmt.Errorf("make exchange file: %w", err)
-		}
-		f.Close()
-		e.paths[tag] = path
+	var name [16]byte
+	rand.Read(name[:])
+	path := filepath.Join(dir, fmt.Sprintf("openvpn_%s_%s.tmp", tag, hex.EncodeToString(name[:])))
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("make exchange file: %w", err)
 	}
-	return e, nil
+	e.paths[tag] = path
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write exchange file: %w", err)
+	}
+	return nil
 }
 
 func (e *exchange) path(tag string) string { return e.paths[tag] }

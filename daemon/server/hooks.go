@@ -70,14 +70,11 @@ func (a *aside) verifyMetadata(ctx context.Context, set *setup, metadata []byte)
 	if len(metadata) == 0 {
 		return &refusal{log: "client key without metadata"}
 	}
-	files, err := newExchange(set.TmpDir, "tls_crypt_v2_metadata_")
+	files, err := newMessage(set.TmpDir, "tls_crypt_v2_metadata_", metadata[1:])
 	if err != nil {
 		return err
 	}
 	defer files.remove()
-	if err := os.WriteFile(files.path("tls_crypt_v2_metadata_"), metadata[1:], 0o600); err != nil {
-		return err
-	}
 	env := a.baseEnv().With(fmt.Sprintf("metadata_type=%d", metadata[0]), "metadata_file="+files.path("tls_crypt_v2_metadata_"))
 	return a.script(ctx, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
 }
@@ -96,12 +93,9 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 	l.answer = true
 	set, kid := h.set, l.kid
 	h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
-		files, err := newExchange(set.TmpDir, "cr")
+		files, err := newMessage(set.TmpDir, "cr", []byte(text))
 		if err == nil {
 			defer files.remove()
-			err = os.WriteFile(files.path("cr"), []byte(text), 0o600)
-		}
-		if err == nil {
 			err = a.script(ctx, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env})
 		}
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -166,14 +165,11 @@ func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix 
 	call := hooks.Call{Tag: "--auth-user-pass-verify", Type: "user-pass-verify", Command: set.AuthUserPassVerify, Env: env}
 	if set.AuthViaFile {
 		env.Unset("password")
-		f, err := newExchange(set.TmpDir, "up")
+		f, err := newMessage(set.TmpDir, "up", []byte(user+"\n"+pass+"\n"))
 		if err != nil {
 			return &refusal{log: err.Error()}
 		}
 		defer f.remove()
-		if err := os.WriteFile(f.path("up"), []byte(user+"\n"+pass+"\n"), 0o600); err != nil {
-			return &refusal{log: err.Error()}
-		}
 		call.Args = []string{f.path("up")}
 	} else if set.ScriptSecurity < 3 {
 		env.Unset("password")

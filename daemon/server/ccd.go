@@ -1,0 +1,45 @@
+package server
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// fileName is the name of the file for a client in a folder: '/' becomes '_', as with stock. It is "" for names that no
+// file can have, which are "", "." and "..".
+func fileName(commonName string) string {
+	if commonName == "." || commonName == ".." {
+		return ""
+	}
+	return strings.ReplaceAll(commonName, "/", "_")
+}
+
+// findCCD reads the file of a client in the folder of client-config-dir, else the one called DEFAULT unless exclusive. path
+// is "" when there is none. A file that may be there and cannot be read is an error, as is a folder that is missing: it
+// could hold a "disable".
+func findCCD(dir, commonName string, exclusive bool) (path string, text []byte, err error) {
+	names := []string{fileName(commonName), "DEFAULT"}
+	if exclusive {
+		names = names[:1]
+	}
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		text, err := os.ReadFile(path)
+		if err == nil {
+			return path, text, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, err
+		}
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return "", nil, err
+	}
+	return "", nil, nil
+}
