@@ -33,6 +33,7 @@ func (p *process) startStatus(e engine.Engine) (stop func(), err error) {
 			<-done
 			return
 		}
+		write() // readers need not wait for the first interval
 		t := time.NewTicker(every)
 		defer t.Stop()
 		for {
