@@ -3,6 +3,7 @@ package certs
 import (
 	"encoding/asn1"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -66,15 +67,27 @@ func attribute(r *reader) (Attribute, error) {
 	return Attribute{Type: oid(kind.content), Value: text, oid: kind.content, tag: value.tag, raw: value.raw}, nil
 }
 
-// str returns the text of a string of any type, as UTF-8. Bytes above 0x7f in the 8-bit types, and in a UTF8String that is
-// none, are taken for Latin-1.
+// checkName refuses a name with a string that its own type forbids: invalid UTF-8, half a character. OpenSSL reads no
+// certificate with one, and what its text would be is anyone's guess. Characters that a type merely should not have are taken.
+func checkName(raw []byte) error {
+	for _, set := range Names(raw) {
+		for _, a := range set {
+			switch a.tag {
+			case tagUTF8, tagBMPString, tagUniversalString:
+				if _, ok := str(a.tag, contentOf(a.raw)); !ok {
+					return fmt.Errorf("name with a malformed string of type %d: %w", a.tag, errDER)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// str returns the text of a string of any type, as UTF-8. Bytes above 0x7f in the 8-bit types are taken for Latin-1.
 func str(tag byte, b []byte) (string, bool) {
 	switch tag {
 	case tagUTF8:
-		if utf8.Valid(b) {
-			return string(b), true
-		}
-		return latin1(b), true
+		return string(b), utf8.Valid(b)
 	case tagNumericString, tagPrintableString, tagT61String, tagIA5String, tagVisibleString:
 		return latin1(b), true
 	case tagBMPString:
@@ -94,6 +107,9 @@ func str(tag byte, b []byte) (string, bool) {
 		for i := range runes {
 			c := b[4*i : 4*i+4]
 			runes[i] = rune(c[0])<<24 | rune(c[1])<<16 | rune(c[2])<<8 | rune(c[3])
+			if !utf8.ValidRune(runes[i]) {
+				return "", false
+			}
 		}
 		return string(runes), true
 	default:

@@ -92,6 +92,11 @@ func parseBody(c *x509.Certificate, r reader) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range []element{issuer, subject} {
+		if err := checkName(name.raw); err != nil {
+			return err
+		}
+	}
 	c.RawIssuer, c.RawSubject, c.RawSubjectPublicKeyInfo = issuer.raw, subject.raw, key.raw
 	c.NotBefore, c.NotAfter = moment(&validity.content), moment(&validity.content)
 	c.PublicKeyAlgorithm, c.PublicKey = publicKey(key.raw)

@@ -72,7 +72,8 @@ func judge(t *testing.T, o tlsconf.Options, sent []byte) string {
 	t.Helper()
 	c, err := tlsconf.Build(o)
 	if err != nil {
-		return "UNREAD " + err.Error()
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return "UNREAD " + first
 	}
 	var raw [][]byte
 	for b, rest := pem.Decode(sent); b != nil; b, rest = pem.Decode(rest) {
