@@ -51,7 +51,7 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 		i.loginName, i.username = c.name, c.name
 	}
 	if l.refused != nil {
-		h.log(i, 1, "", "TLS Auth Error: %v", l.refused)
+		h.log(i, 1, "N", "TLS Auth Error: %v", l.refused)
 	}
 	for _, line := range i.info.Lines { // those of the first key count, for the whole session
 		h.log(i, 1, "", "peer info: %s", line)
@@ -64,7 +64,11 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 		return
 	}
 	for _, line := range c.lines {
-		h.log(i, 1, "", "%s", line)
+		flag := ""
+		if strings.HasPrefix(line, "TLS Auth Error") {
+			flag = "N"
+		}
+		h.log(i, 1, flag, "%s", line)
 	}
 	if !c.token.Initial.IsZero() {
 		i.token = c.token
@@ -234,7 +238,7 @@ func (h *hub) verdict(i *instance, keyID uint8, kid uint64, by judge, err error,
 	}
 	takesName := h.set.UsernameAsCommonName && keyID == 0 && i.username != ""
 	if takesName && len(i.username) > maxCommonName {
-		h.log(i, 1, "", "TLS Auth Error: --username-as-common name specified and username is longer than the maximum permitted Common Name length of %d characters", maxCommonName)
+		h.log(i, 1, "N", "TLS Auth Error: --username-as-common name specified and username is longer than the maximum permitted Common Name length of %d characters", maxCommonName)
 		h.refuse(i, keyID, &refusal{log: "user name is too long for a common name"}, now)
 		return
 	}
@@ -275,7 +279,7 @@ func (h *hub) refuse(i *instance, keyID uint8, err error, now time.Time) {
 	case r.line != "":
 		h.log(i, 1, "", "%s", r.line)
 	case !l.late:
-		h.log(i, 1, "", "TLS Auth Error: Auth Username/Password verification failed for peer")
+		h.log(i, 1, "N", "TLS Auth Error: Auth Username/Password verification failed for peer")
 	}
 	h.log(i, 4, "", "refused: %v", err)
 	if l.ready {

@@ -34,6 +34,7 @@ var masks = []struct {
 	{regexp.MustCompile(`(MANAGEMENT: >(?:STATE|ECHO):)\d{9,10},`), "$1<time>,"},
 	{regexp.MustCompile(`^(<time>,I,(?:OpenVPN|library versions:) ).+`), "$1<title>"},
 	{regexp.MustCompile(`(,Socket Buffers: ).+`), "$1<sizes>"},
+	{regexp.MustCompile(`(TLS: soft reset sec=).*`), "$1<n>"},
 	{regexp.MustCompile(`, sid=[0-9a-f]{8} [0-9a-f]{8}$`), ", sid=<sid>"},
 }
 
