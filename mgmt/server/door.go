@@ -70,15 +70,15 @@ func (in *door) remove(st *seat) {
 	}
 }
 
-// leave ends a stranger's being one.
+// leave takes out a connection that became a seat, or ended.
 func (in *door) leave(st *seat) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.remove(st)
 }
 
-// sit counts a seat, or reports that there are limit of them.
-func (in *door) sit(limit int) bool {
+// addSeat counts a seat, or reports that there are limit of them.
+func (in *door) addSeat(limit int) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.seats >= limit {
@@ -88,8 +88,8 @@ func (in *door) sit(limit int) bool {
 	return true
 }
 
-// rise is the end of a seat.
-func (in *door) rise() {
+// dropSeat counts a seat out.
+func (in *door) dropSeat() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.seats--

@@ -21,7 +21,7 @@ func (s *Server) Found(greeting string, version int) []string {
 		s.fanout(essential, notice(mgmt.NotifyFound, greeting), nil)
 	}
 	lines := []string{"version " + strconv.Itoa(version), "env-filter 0"}
-	for _, name := range []string{mgmtState, mgmtLog, mgmtEcho} {
+	for _, name := range []string{streamState, streamLog, streamEcho} {
 		for _, st := range s.seats {
 			if *st.subscription(name) {
 				lines = append(lines, name+" on")
@@ -239,7 +239,7 @@ func peerInfo(env []string) (out []string) {
 // unsubscribe has the daemon of the Relay stop what only a seat that left wanted. It must be called without locks.
 func (s *Server) unsubscribe(left *seat, before time.Duration) {
 	nobody := func([]string) {}
-	for _, name := range []string{mgmtState, mgmtLog, mgmtEcho} {
+	for _, name := range []string{streamState, streamLog, streamEcho} {
 		if *left.subscription(name) && !s.wanted(func(st *seat) bool { return *st.subscription(name) }) {
 			s.cfg.Relay.Do(name+" off", nil, nobody)
 		}

@@ -132,18 +132,19 @@ func (c *call) relayVersion() {
 // subscription is the flag of a seat for log, state or echo.
 func (st *seat) subscription(name string) *bool {
 	switch name {
-	case mgmtLog:
+	case streamLog:
 		return &st.log
-	case mgmtState:
+	case streamState:
 		return &st.state
 	}
 	return &st.echo
 }
 
+// Streams that a seat may subscribe to, by the command that does so.
 const (
-	mgmtLog   = "log"
-	mgmtState = "state"
-	mgmtEcho  = "echo"
+	streamLog   = "log"
+	streamState = "state"
+	streamEcho  = "echo"
 )
 
 // relayHistory is log, state and echo. The daemon tells what any seat wants; a seat gets what it asked for, from the reply on that

@@ -138,7 +138,7 @@ func (s *Server) attach(st *seat) error {
 	if s.closed {
 		return ErrClosed
 	}
-	if !st.door.sit(s.cfg.Limits.Seats) {
+	if !st.door.addSeat(s.cfg.Limits.Seats) {
 		err := fmt.Errorf("%w: too many of them, the limit is %d", ErrRefused, s.cfg.Limits.Seats)
 		st.reply(wire.Error + err.Error())
 		return err
@@ -167,7 +167,7 @@ func (s *Server) detach(st *seat) {
 	st.attached, st.block, st.every = false, nil, 0
 	if i := slices.Index(s.seats, st); i >= 0 {
 		s.seats = slices.Delete(s.seats, i, i+1)
-		st.door.rise()
+		st.door.dropSeat()
 	}
 	for _, p := range s.prompts {
 		if g := p.given[st]; g != nil {
