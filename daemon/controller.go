@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -71,6 +72,9 @@ func (p *process) Server() server.ServerController {
 	s, ok := p.engine().(server.ServerController)
 	if w, is := s.(interface{ Serving() bool }); !ok || is && !w.Serving() {
 		return nil
+	}
+	if srv, ok := s.(*vpnserver.Server); ok {
+		return askedServer{srv, &p.lua.logins}
 	}
 	return s
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -31,17 +29,8 @@ type Env struct {
 	Args0 []string
 	// NoSignals leaves the signals of the process alone: only the context and the management port end the daemon.
 	NoSignals bool
-	// RunScript runs the Lua file at path over conn, a management connection, until it or ctx ends, and closes conn. Its
-	// error tells file and line first and may go on with a trace in further lines. nil: scripts are not available.
-	RunScript func(ctx context.Context, conn net.Conn, path string, out ScriptOutput) error
-	// CheckScript compiles the Lua file at path without running it. nil: a reload takes scripts as they are.
-	CheckScript func(path string) error
-}
-
-// ScriptOutput is where the words of a script go.
-type ScriptOutput struct {
-	Log   *slog.Logger
-	Print func(text string)
+	// Scripts runs Lua. nil: scripts are not available.
+	Scripts ScriptHost
 }
 
 func (e Env) withDefaults() Env {
@@ -78,7 +67,7 @@ func Main(ctx context.Context, args []string, env Env) int {
 
 // Check reads a command line in OpenVPN's form with the files it names, as Main does at its start, and runs nothing. The warnings
 // are those that the log would show. The error has a line for each mistake, with file and line where there are any.
-func Check(args []string) (warnings []string, err error) {
+func Check(args []string, checkScript func(path string) error) (warnings []string, err error) {
 	opts, err := config.Parse(args, config.Env{})
 	if opts != nil {
 		for _, n := range slices.Concat(opts.Notes, opts.Warnings) {
@@ -101,6 +90,13 @@ func Check(args []string) (warnings []string, err error) {
 			lines = append(lines, line)
 		}
 		return warnings, errors.New(strings.Join(lines, "\n"))
+	}
+	if err == nil && opts != nil && checkScript != nil {
+		var errs []error
+		for _, s := range scripts(opts) {
+			errs = append(errs, checkScript(s.Path))
+		}
+		return warnings, errors.Join(errs...)
 	}
 	return warnings, describe(err)
 }

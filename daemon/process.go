@@ -106,6 +106,9 @@ func (p *process) run(ctx context.Context) int {
 		p.catchSignals(ctx)
 	}
 	p.makePort(ctx)
+	if err := p.checkScripts(p.opts); err != nil {
+		return p.fatal(err)
+	}
 	if err := p.early(); err != nil {
 		return p.fatal(err)
 	}
@@ -134,7 +137,7 @@ func (p *process) run(ctx context.Context) int {
 		return exitOK
 	}
 	sdNotify(fmt.Sprintf("READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID=%d", os.Getpid()))
-	p.startScripts(ctx, scripts(p.opts))
+	p.startScripts()
 	return p.loop(ctx)
 }
 

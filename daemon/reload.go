@@ -65,8 +65,13 @@ func (p *process) Reload() ([]mgmt.Reloaded, error) {
 	if err := p.prove(srv, next, report); err != nil {
 		return nil, err
 	}
+	newScripts, err := p.proveScripts(merged)
+	if err != nil {
+		return nil, err
+	}
 	files, err := srv.Apply(merged, p.environmentOf(merged))
 	if err != nil {
+		newScripts.abort()
 		return nil, err
 	}
 	r.inForce = merged
@@ -75,7 +80,8 @@ func (p *process) Reload() ([]mgmt.Reloaded, error) {
 			report = append(report, f)
 		}
 	}
-	if p.adopt(old, merged) {
+	p.adopt(old, merged)
+	if newScripts.apply() {
 		script := mgmt.Reloaded{Option: "script", Outcome: mgmt.OutcomeApplied}
 		if !slices.ContainsFunc(report, func(c mgmt.Reloaded) bool { return c.Option == script.Option }) {
 			report = append(report, script)
@@ -89,12 +95,8 @@ func (p *process) Reload() ([]mgmt.Reloaded, error) {
 // prove reads what the new options name and a running server does not take from them: a restart must not be the moment in which
 // a mistake shows. What Apply takes it proves itself.
 func (p *process) prove(srv *vpnserver.Server, next *config.Options, report []mgmt.Reloaded) error {
-	if p.env.CheckScript != nil {
-		for _, path := range scripts(next) {
-			if err := p.env.CheckScript(path); err != nil {
-				return err
-			}
-		}
+	if err := p.checkScripts(next); err != nil {
+		return err
 	}
 	if !p.dropped.Load() { // else they were read with rights that are gone
 		for _, addr := range next.ManagementListen {
@@ -148,8 +150,8 @@ func (p *process) compare(inForce, next *config.Options) []mgmt.Reloaded {
 }
 
 // adopt is the part of a reload that is about the process. What the management port was told in the meantime stays unless
-// the option changed. It reports whether scripts started or ended.
-func (p *process) adopt(old, o *config.Options) (scriptsChanged bool) {
+// the option changed.
+func (p *process) adopt(old, o *config.Options) {
 	if o.Verb != old.Verb {
 		p.SetVerb(o.Verb)
 	}
@@ -160,7 +162,7 @@ func (p *process) adopt(old, o *config.Options) (scriptsChanged bool) {
 		p.sig.Remap(remap(o.RemapUSR1))
 	}
 	if p.port == nil {
-		return false
+		return
 	}
 	if o.ManagementLogCache != old.ManagementLogCache {
 		p.port.SetLogCache(o.ManagementLogCache)
@@ -170,7 +172,6 @@ func (p *process) adopt(old, o *config.Options) (scriptsChanged bool) {
 			p.echo(e)
 		}
 	}
-	return p.startScripts(p.ctx, scripts(o))
 }
 
 // tellReload logs what a reload did.

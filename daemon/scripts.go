@@ -4,120 +4,236 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// scriptHost runs the Lua files of the options, each over a management connection of its own inside the process. A
-// script that fails is logged, and the daemon goes on without it until a reload.
+// ScriptHost runs Lua for the daemon. A script speaks to the management port, over a connection of its own.
+type ScriptHost interface {
+	// Check compiles the file at path without running it. Its error names file and line.
+	Check(path string) error
+	// Start begins to run a script until ctx ends. serve is called with the daemon's end of its connection, and returns when that is
+	// over. uid and gid are what the script is to become, -1 to stay as it is.
+	Start(ctx context.Context, s config.LuaScript, uid, gid int, serve func(net.Conn), out ScriptOutput) (RunningScript, error)
+}
+
+// RunningScript is one run of a script.
+type RunningScript interface {
+	// Ready receives nil when the main chunk has run without an error, or the error.
+	Ready() <-chan error
+	// Begin lets the script handle events: those since its main chunk ended, and with all those before too.
+	Begin(all bool)
+	// Drain ends the script when the handlers that run have ended; Stop ends it at once, and waits.
+	Drain()
+	Stop()
+	// Done is closed when the script has ended. Err is then nil, an error with the method ExitCode when the script ended
+	// itself, or why it failed: file and line first, maybe with a trace in further lines.
+	Done() <-chan struct{}
+	Err() error
+}
+
+// ScriptOutput is where the words of a script go.
+type ScriptOutput struct {
+	Log    *slog.Logger
+	Print  func(text string)
+	Status func(mgmt.ScriptStatus)
+}
+
+// scriptHost keeps the scripts of the options running.
 type scriptHost struct {
-	mu      sync.Mutex                // guards running
-	running map[string]*runningScript // by path; scripts that ended by themselves stay
+	mu      sync.Mutex    // guards scripts
+	scripts []*supervised // in the order of the options
+	logins  logins
 }
 
-// runningScript is one Lua file at work.
-type runningScript struct {
-	content [sha256.Size]byte
-	cancel  context.CancelFunc
-	greeted chan struct{} // closed when its session has begun, or is over
-}
-
-// scripts are the Lua files the options name, without repetitions.
-func scripts(o *config.Options) []string {
-	var list []string
-	for _, path := range o.LuaScripts {
-		if !slices.Contains(list, path) {
-			list = append(list, path)
+// scripts are the Lua files the options name, without repetitions: the last line of a file counts.
+func scripts(o *config.Options) []config.LuaScript {
+	var list []config.LuaScript
+	for _, s := range o.LuaScripts {
+		if i := slices.IndexFunc(list, func(x config.LuaScript) bool { return x.Path == s.Path }); i >= 0 {
+			list[i] = s
+			continue
 		}
+		list = append(list, s)
 	}
 	return list
 }
 
-// startScripts brings the running scripts in line with those that are wanted: new and changed files start, those that are not
-// named any more end. Scripts end with ctx. A changed script attaches before its predecessor leaves, so that there is
-// always somebody to answer. It reports whether anything changed.
-func (p *process) startScripts(ctx context.Context, want []string) (changed bool) {
-	h := &p.lua
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(want) > 0 && p.env.RunScript == nil {
-		p.Log(1, "W", "WARNING: this build runs no scripts: %s", strings.Join(want, ", "))
-		return false
+// checkScripts compiles all scripts: a daemon does not start with one that cannot run.
+func (p *process) checkScripts(o *config.Options) error {
+	if p.env.Scripts == nil {
+		return nil
 	}
-	if h.running == nil {
-		h.running = make(map[string]*runningScript)
+	for _, s := range scripts(o) {
+		if err := p.env.Scripts.Check(s.Path); err != nil {
+			return err
+		}
 	}
-	for _, path := range want {
-		text, _ := os.ReadFile(path) // a file that cannot be read is the script's own error
-		sum := sha256.Sum256(text)
-		old := h.running[path]
-		if old != nil && old.content == sum {
+	return nil
+}
+
+// startScripts begins the scripts of the options. They end with the process.
+func (p *process) startScripts() {
+	want := scripts(p.opts)
+	if len(want) > 0 && p.env.Scripts == nil {
+		p.Log(1, "W", "WARNING: this build runs no scripts: %s", want[0].Path)
+		return
+	}
+	p.lua.mu.Lock()
+	defer p.lua.mu.Unlock()
+	for _, spec := range want {
+		p.lua.scripts = append(p.lua.scripts, p.supervise(spec, nil))
+	}
+}
+
+// replacement is what a reload does about scripts: new versions that are proven, and wait for their turn.
+type replacement struct {
+	p    *process
+	next map[string]*proven // by path
+	want []config.LuaScript
+}
+
+// proven is a new version of a script.
+type proven struct {
+	spec   config.LuaScript
+	run    RunningScript
+	status *scriptStatus
+}
+
+// proveTime bounds the main chunk of a new version, as a reload waits for it.
+const proveTime = 10 * time.Second
+
+// proveScripts starts the scripts that are new or changed, and has each run its main chunk. On an error nothing is left of them.
+func (p *process) proveScripts(o *config.Options) (*replacement, error) {
+	r := &replacement{p: p, next: make(map[string]*proven), want: scripts(o)}
+	if p.env.Scripts == nil || p.port == nil {
+		return r, nil
+	}
+	p.lua.mu.Lock()
+	defer p.lua.mu.Unlock()
+	for _, spec := range r.want {
+		if s := p.lua.find(spec.Path); s != nil && s.same(spec) {
 			continue
 		}
-		changed = true
-		next := p.runScript(ctx, path)
-		next.content = sum
-		h.running[path] = next
-		if old != nil {
-			<-next.greeted
-			old.cancel()
+		n := &proven{spec: spec, status: newScriptStatus(spec.Path)}
+		var err error
+		if n.run, err = p.startScript(p.ctx, spec, n.status); err == nil {
+			r.next[spec.Path] = n
+			select {
+			case err = <-n.run.Ready():
+			case <-time.After(proveTime):
+				err = fmt.Errorf("%s: its main chunk has not ended after %v", spec.Path, proveTime)
+			}
+		}
+		if err != nil {
+			r.abort()
+			return nil, firstLineOf(err)
 		}
 	}
-	for path, r := range h.running {
-		if !slices.Contains(want, path) {
-			r.cancel()
-			delete(h.running, path)
+	return r, nil
+}
+
+// firstLineOf leaves the trace of a script's error to the log.
+func firstLineOf(err error) error {
+	line, _, more := strings.Cut(err.Error(), "\n")
+	if !more {
+		return err
+	}
+	return errors.New(line)
+}
+
+// abort ends the new versions.
+func (r *replacement) abort() {
+	for _, n := range r.next {
+		if n.run != nil {
+			n.run.Stop()
+		}
+	}
+}
+
+// apply puts the new versions in place of the old, and ends scripts that are not wanted any more. It reports whether anything changed.
+func (r *replacement) apply() (changed bool) {
+	p := r.p
+	p.lua.mu.Lock()
+	defer p.lua.mu.Unlock()
+	var list []*supervised
+	for _, spec := range r.want {
+		s, n := p.lua.find(spec.Path), r.next[spec.Path]
+		switch {
+		case s != nil && n != nil:
+			s.replace <- n
+			changed = true
+		case n != nil:
+			s = p.supervise(spec, n)
+			changed = true
+		}
+		if s != nil {
+			list = append(list, s)
+		}
+	}
+	for _, s := range p.lua.scripts {
+		if !slices.Contains(list, s) {
+			s.cancel()
 			changed = true
 		}
 	}
+	p.lua.scripts = list
 	return changed
 }
 
-// runScript starts one script.
-func (p *process) runScript(ctx context.Context, path string) *runningScript {
-	ctx, cancel := context.WithCancel(ctx)
-	ours, theirs := net.Pipe()
-	conn := &greetedConn{Conn: theirs, greeted: make(chan struct{})}
-	p.wg.Go(func() {
-		_ = p.port.ServeConn(ctx, ours, server.Access{Role: mgmt.RoleAdmin, Name: path}) // ends with the script
-	})
-	p.wg.Go(func() {
-		defer cancel()
-		defer conn.note()
-		defer theirs.Close()
-		err := p.env.RunScript(ctx, conn, path, ScriptOutput{
-			Log:   p.lg.With(path).Slog(),
-			Print: func(text string) { p.Log(1, "", "%s: %s", path, text) },
-		})
-		if err == nil || errors.Is(err, context.Canceled) || ctx.Err() != nil {
-			return
+// find is called under mu.
+func (h *scriptHost) find(path string) *supervised {
+	for _, s := range h.scripts {
+		if s.path == path {
+			return s
 		}
-		for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
-			p.Log(1, "N", "script %s ended: %s", path, strings.TrimSpace(line))
-		}
+	}
+	return nil
+}
+
+// Scripts implements server.Scripter.
+func (p *process) Scripts() []mgmt.ScriptStatus {
+	p.lua.mu.Lock()
+	defer p.lua.mu.Unlock()
+	var list []mgmt.ScriptStatus
+	for _, s := range p.lua.scripts {
+		list = append(list, s.newest())
+	}
+	return list
+}
+
+// startScript runs one version of a script.
+func (p *process) startScript(ctx context.Context, spec config.LuaScript, status *scriptStatus) (RunningScript, error) {
+	uid, gid := -1, -1
+	if p.privileges != nil && !p.dropped.Load() {
+		uid, gid = p.privileges.uid, p.privileges.gid
+	}
+	return p.env.Scripts.Start(ctx, spec, uid, gid, func(conn net.Conn) {
+		_ = p.port.ServeConn(ctx, conn, server.Access{Role: mgmt.RoleAdmin, Name: spec.Path}) // ends with the script
+	}, ScriptOutput{
+		Log:    p.lg.With(spec.Path).Slog(),
+		Print:  func(text string) { p.Log(1, "", "%s: %s", spec.Path, text) },
+		Status: func(s mgmt.ScriptStatus) { status.set(s); p.settleLogins() },
 	})
-	return &runningScript{cancel: cancel, greeted: conn.greeted}
 }
 
-// greetedConn tells when the first bytes have arrived.
-type greetedConn struct {
-	net.Conn
-	greeted chan struct{}
-	once    sync.Once
+// sum identifies the files of a script and how it is run.
+func sum(spec config.LuaScript, modules []string) [sha256.Size]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%#v\n", spec)
+	for _, path := range append([]string{spec.Path}, modules...) {
+		text, _ := os.ReadFile(path) // a file that cannot be read is the script's own error
+		fmt.Fprintf(h, "%q\n", text)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
 }
-
-// Read implements net.Conn.
-func (c *greetedConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.note()
-	return n, err
-}
-
-func (c *greetedConn) note() { c.once.Do(func() { close(c.greeted) }) }

@@ -77,6 +77,7 @@ var (
 		{Name: "remote-entry-count", Help: "number of configured remotes", Role: RoleObserve},
 		{Name: "remote-entry-get", Args: "<i> [<j>]|all", Help: "configured remotes from i up to before j", Min: 1, AtLeast: true, Words: [][]string{{"all"}}, Role: RoleObserve},
 		{Name: "rsa-sig", Help: "answer RSA_SIGN: base64 lines, then END", Block: true, Role: RoleAuth},
+		{Name: "scripts", Help: "the Lua scripts of this daemon, and how they are", Role: RoleObserve},
 		{Name: "signal", Args: "<name>", Help: "act as if the daemon got this signal", Min: 1, Words: [][]string{Signals()}, Role: RoleOperate},
 		{Name: "state", Args: "[on|off|all|<n>]", Help: "states as they come, or the last ones", Words: [][]string{onOff}, Repeat: true, Role: RoleObserve},
 		{Name: "status", Args: "[<version>]", Help: "statistics, or the clients of a server", Words: [][]string{{"1", "2", "3"}}, Role: RoleObserve},

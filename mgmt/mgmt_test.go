@@ -3,6 +3,7 @@ package mgmt_test
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,5 +109,25 @@ func TestRoles(t *testing.T) {
 func TestKinds(t *testing.T) {
 	if !slices.Contains(mgmt.Kinds(), mgmt.KindUpDown) || mgmt.HasBlock(mgmt.KindClient, "ADDRESS,0,x,1") || !mgmt.HasBlock(mgmt.KindClient, "ADDRESSES") {
 		t.Error("blocks are mixed up")
+	}
+}
+
+func TestScriptStatus(t *testing.T) {
+	for _, s := range []mgmt.ScriptStatus{
+		{Name: "a.lua", State: mgmt.ScriptRunning, Since: time.Unix(1795409407, 0), Handlers: 1, Events: 2, Errors: 3, Dropped: 4, Memory: 5},
+		{Name: "a, b,.lua", State: mgmt.ScriptFailed, Since: time.Unix(0, 0), LastError: "a, b,.lua:1: x, y"},
+		{Name: "", Since: time.Unix(0, 0)},
+	} {
+		if got, err := mgmt.ParseScript(s.String()); err != nil || !cmp.Equal(got, s) {
+			t.Errorf("%q: %+v, %v", s, got, err)
+		}
+	}
+	for _, line := range []string{"", "running", "running,1,2,3,4,5,6,7,x,", "running,x,0,0,0,0,0,0,,", "running,0,0,0,0,0,0,-1,,", "running,0,0,0,0,0,0,99,,"} {
+		if _, err := mgmt.ParseScript(line); err == nil {
+			t.Errorf("%q was read", line)
+		}
+	}
+	if got := (mgmt.ScriptStatus{Name: "a\nb", LastError: "x\r\ny"}).String(); strings.ContainsAny(got, "\r\n") {
+		t.Errorf("a status of several lines: %q", got)
 	}
 }

@@ -349,6 +349,7 @@ func (r *runtime) find(L *lua.LState, dirs []string) int {
 	if err != nil {
 		L.RaiseError("%s", err.Error())
 	}
+	r.stats.Modules = append(r.stats.Modules, filepath.Join(r.dir, file))
 	r.loaded[name] = lua.LTrue // a module that requires itself sees this
 	L.Push(lua.LNil)
 	L.Push(fn)

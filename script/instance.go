@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/moongate-vpn/moongate/mgmt/client"
+	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
 // Instance is one version of a script at work. A version that takes the place of another is started, proven by its main chunk,
@@ -21,8 +22,44 @@ type Instance struct {
 	err     error
 }
 
+// Prepared is a compiled script.
+type Prepared struct {
+	path  string
+	chunk *sandbox.Chunk
+}
+
+// Prepare compiles the file at path. A mistake in it is an *Error.
+func Prepare(path string) (*Prepared, error) {
+	chunk, err := compile(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Prepared{path, chunk}, nil
+}
+
+// PrepareSource is Prepare for a file that was read already.
+func PrepareSource(path string, source []byte) (*Prepared, error) {
+	chunk, err := compileSource(path, source)
+	if err != nil {
+		return nil, err
+	}
+	return &Prepared{path, chunk}, nil
+}
+
 // Start compiles the file at path and runs it on c, which stays open. It returns at once; mistakes are told by Ready.
 func Start(ctx context.Context, c *client.Client, path string, o Options) *Instance {
+	p, err := Prepare(path)
+	if err != nil {
+		i := &Instance{cancel: func() {}, ready: make(chan error, 1), done: make(chan struct{}), err: err}
+		i.ready <- err
+		close(i.done)
+		return i
+	}
+	return p.Start(ctx, c, o)
+}
+
+// Start runs the script on c, which stays open.
+func (p *Prepared) Start(ctx context.Context, c *client.Client, o Options) *Instance {
 	ctx, cancel := context.WithCancel(ctx)
 	i := &Instance{cancel: cancel, ready: make(chan error, 1), done: make(chan struct{})}
 	i.control = control{begin: make(chan struct{}), drain: make(chan struct{}), keep: new(bool)}
@@ -31,7 +68,7 @@ func Start(ctx context.Context, c *client.Client, path string, o Options) *Insta
 	go func() {
 		defer close(i.done)
 		defer cancel()
-		i.err = RunClient(ctx, c, path, o)
+		i.err = runChunk(ctx, c, p.path, p.chunk, o)
 		select {
 		case i.ready <- orEnded(i.err):
 		default: // it was proven, or nobody has looked yet that it was
@@ -55,6 +92,9 @@ func (i *Instance) Ready() <-chan error { return i.ready }
 
 // Begin lets the script handle events: those since its main chunk ended, and with all those before too. It is idempotent.
 func (i *Instance) Begin(all bool) {
+	if i.control.begin == nil {
+		return // it did not even compile
+	}
 	i.once.begin.Do(func() {
 		*i.control.keep = all
 		close(i.control.begin)
@@ -62,7 +102,11 @@ func (i *Instance) Begin(all bool) {
 }
 
 // Drain ends the script when the handlers that run have ended. It is idempotent.
-func (i *Instance) Drain() { i.once.drain.Do(func() { close(i.control.drain) }) }
+func (i *Instance) Drain() {
+	if i.control.drain != nil {
+		i.once.drain.Do(func() { close(i.control.drain) })
+	}
+}
 
 // Stop ends the script at once, and waits for it.
 func (i *Instance) Stop() {

@@ -10,6 +10,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/mgmt/wire"
 	"github.com/moongate-vpn/moongate/script/lib"
@@ -19,6 +20,7 @@ import (
 // runtime is one script. Everything belongs to the goroutine of run, but results.
 type runtime struct {
 	path string
+	dir  string // of path
 	o    Options
 	log  *slog.Logger
 	L    *sandbox.State
@@ -89,6 +91,7 @@ func newRuntime(ctx context.Context, path string, o Options) (*runtime, error) {
 	}
 	r.results.wake = make(chan struct{}, 1)
 	r.stats.init(path)
+	r.dir = dir
 	r.install(append([]string{dir}, o.ReadDirs...))
 	return r, nil
 }
@@ -166,7 +169,7 @@ func (r *runtime) serve(ctx context.Context) error {
 			return ctx.Err()
 		case r.finished():
 			return errStopped // nothing can happen any more
-		case r.sub.Ended() && r.stats.State != StateStarting && (r.backlog == 0 || r.tasks == 0):
+		case r.sub.Ended() && r.stats.State != mgmt.ScriptStarting && (r.backlog == 0 || r.tasks == 0):
 			if c, ok := r.c.(interface{ Err() error }); ok {
 				return c.Err()
 			}
@@ -187,7 +190,10 @@ func (r *runtime) serve(ctx context.Context) error {
 		case <-r.results.wake:
 		case <-timer.C:
 		case <-r.o.control.begin:
-			r.open(*r.o.control.keep)
+			r.o.control.begin = nil
+			if r.stats.State != mgmt.ScriptStarting {
+				r.open(*r.o.control.keep)
+			}
 		case <-r.o.control.drain:
 			r.drain()
 		case <-ctx.Done():
@@ -227,12 +233,11 @@ func (r *runtime) finished() bool {
 
 // open lets events in. What came before is kept, or was the business of the script's predecessor.
 func (r *runtime) open(keep bool) {
-	r.o.control.begin = nil
 	if r.draining {
 		return
 	}
 	r.closed = false
-	r.stats.State = StateRunning
+	r.stats.State = mgmt.ScriptRunning
 	for _, s := range r.early {
 		switch l := r.busy[s]; {
 		case l == nil || l.running != nil:
@@ -250,7 +255,7 @@ func (r *runtime) open(keep bool) {
 func (r *runtime) drain() {
 	r.o.control.drain = nil
 	r.draining, r.closed = true, true
-	r.stats.State = StateDraining
+	r.stats.State = mgmt.ScriptDraining
 	clear(r.handlers)
 	r.live = 0
 	r.dropTimers()

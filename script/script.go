@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/script/sandbox"
 )
@@ -33,7 +34,7 @@ type Options struct {
 	Redial         func(ctx context.Context) (*client.Client, error) // a new session after one was lost, closed by the caller; nil: Run ends
 	DryRun         func(line string)                                 // is told commands that change something, instead of the daemon
 	Clock          func() time.Time                                  // default time.Now
-	Status         func(Status)                                      // is told when something changed, by the script's goroutine
+	Status         func(mgmt.ScriptStatus)                           // is told when something changed, by the script's goroutine
 
 	control control
 }

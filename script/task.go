@@ -133,7 +133,7 @@ func (r *runtime) advance(s subject, l *line) {
 
 // startMain begins the main chunk.
 func (r *runtime) startMain(fn *lua.LFunction) {
-	r.stats.State = StateStarting
+	r.stats.State = mgmt.ScriptStarting
 	t := &task{what: "main chunk", fn: fn, limit: r.o.HandlerTimeout}
 	r.start(t)
 }
@@ -150,12 +150,13 @@ func (r *runtime) mainEnded(e *Error) {
 		}
 		return
 	}
-	r.stats.State = StateReady
+	r.stats.State = mgmt.ScriptReady
+	r.stats.publish(r) // before ready: who waits for that may look at it
 	if r.o.control.ready != nil {
 		r.o.control.ready()
 	}
-	if r.o.control.begin == nil {
-		r.open(true)
+	if r.o.control.begin == nil { // or was closed already
+		r.open(r.o.control.keep == nil || *r.o.control.keep)
 	}
 	r.emit("connected")
 }

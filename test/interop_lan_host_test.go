@@ -152,6 +152,7 @@ func TestReleased(t *testing.T) {
 	path := program(t)
 	for name, f := range map[string]func(*testing.T, string){
 		"rights": testPrivileges, "service manager": testServiceManager, "background": testBackground, "few threads": testFewThreads,
+		"script": testScriptOfAnotherUser,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -5,7 +5,6 @@ package test
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,20 +16,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moongate-vpn/moongate/cmd/luahost"
 	"github.com/moongate-vpn/moongate/daemon"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
-	"github.com/moongate-vpn/moongate/script"
+	"github.com/moongate-vpn/moongate/script/host"
 )
 
 // asDaemon in the environment makes this test program the daemon, so that the tests run what they were built with.
 const asDaemon = "MOONGATE_TEST_DAEMON"
 
 func TestMain(m *testing.M) {
+	host.Enter()
 	if os.Getenv(asDaemon) != "" {
-		os.Exit(daemon.Main(context.Background(), os.Args[1:], daemon.Env{RunScript: runScript, CheckScript: script.Check}))
+		os.Exit(daemon.Main(context.Background(), os.Args[1:], daemon.Env{Scripts: luahost.Host{}}))
 	}
 	code := m.Run()
 	_ = os.RemoveAll(releasedDir)
@@ -54,10 +55,6 @@ var released = sync.OnceValues(func() (path string, err error) {
 	}
 	return path, nil
 })
-
-func runScript(ctx context.Context, conn net.Conn, path string, out daemon.ScriptOutput) error {
-	return script.Run(ctx, conn, path, script.Options{Log: out.Log, Print: out.Print})
-}
 
 // lab is two hosts joined by a link, with keys and certificates for both in a folder.
 //

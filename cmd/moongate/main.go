@@ -5,6 +5,10 @@ import (
 	"os"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli"
+	"github.com/moongate-vpn/moongate/script/host"
 )
 
-func main() { os.Exit(cli.Main(program(), os.Args)) }
+func main() {
+	host.Enter()
+	os.Exit(cli.Main(program(), os.Args))
+}

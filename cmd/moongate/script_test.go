@@ -12,6 +12,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/luahost"
 	"github.com/moongate-vpn/moongate/daemon"
 	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -56,7 +57,7 @@ func TestScriptErrorsInTheDaemonsLog(t *testing.T) {
 		done <- daemon.Main(ctx, []string{
 			"--client", "--remote", "127.0.0.1", "--dev", "null", "--management-hold", "--ca", "/dev/null", "--auth-user-pass", "/dev/null",
 			"--script", main, "--script", handler, "--script", good,
-		}, daemon.Env{Stdin: strings.NewReader(""), Stdout: log, Stderr: log, NoSignals: true, RunScript: runScript})
+		}, daemon.Env{Stdin: strings.NewReader(""), Stdout: log, Stderr: log, NoSignals: true, Scripts: luahost.Host{}})
 	}()
 	for _, want := range []string{
 		"script " + main + " ended: " + main + ":2: out of luck", "in function 'inner'",

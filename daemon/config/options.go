@@ -430,7 +430,7 @@ type Management struct {
 	ManagementExternalCert     string   // hint; empty: off
 	ManagementLogCache         int      // lines, default 250
 
-	LuaScripts []string // Lua files run inside the daemon over a port of their own; an extension of ours
+	LuaScripts []LuaScript // each speaks to the port over a connection of its own; an extension of ours
 }
 
 // ManagementAddr is one listener.

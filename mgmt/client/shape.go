@@ -30,7 +30,7 @@ type shape struct {
 
 // listCommands answer with a list when they work.
 var listCommands = map[string]bool{
-	"help": true, "status": true, "net": true, "remote-entry-count": true, "remote-entry-get": true,
+	"help": true, "scripts": true, "status": true, "net": true, "remote-entry-count": true, "remote-entry-get": true,
 }
 
 // IsBlock reports whether line starts a block that ends with a line END.

@@ -134,6 +134,11 @@ func ParseLoadStats(text string) (LoadStats, error) {
 	return s, nil
 }
 
+// Scripts asks how the scripts of the daemon are. Stock daemons know no such command.
+func (c *Client) Scripts(ctx context.Context) ([]mgmt.ScriptStatus, error) {
+	return history(ctx, c, "scripts", mgmt.ParseScript)
+}
+
 // Versions are what the daemon says about itself.
 type Versions struct {
 	Daemon     string // product line

@@ -47,6 +47,7 @@ type Controller struct {
 	peers     []Peer
 	status    []string
 	reload    reload
+	scripts   []mgmt.ScriptStatus
 	calls     []string
 	after     func(call string) // told of each call, without the lock
 }

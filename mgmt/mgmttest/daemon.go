@@ -111,6 +111,7 @@ func (d *Daemon) ListenUnix(a server.Access) string {
 //	peer CID KID CN ADDR:PORT [pending]                     remap SIGNAL       wait SECONDS
 //	client connect|reauth|established|disconnect|cr_response CID KID [TEXT] [NAME=VALUE…] [peer:NAME=VALUE…]
 //	client address CID PREFIX own|route
+//	script NAME STATE ERROR (adds to the list of scripts)
 //	changed OPTION OUTCOME (adds to the report of reload)   reload-error TEXT
 //
 // The asking ones return at once; their answer is recorded as a call, "answer …".
@@ -171,6 +172,8 @@ func (d *Daemon) Do(line string) error {
 		d.Ctl.set(func() { d.Ctl.peers = append(d.Ctl.peers, p) })
 	case "changed":
 		d.Ctl.SetReload(append(d.Ctl.changes(), mgmt.Reloaded{Option: arg(1), Outcome: mgmt.Outcome(arg(2))}), nil)
+	case "script":
+		d.script(arg(1), arg(2), arg(3))
 	case "reload-error":
 		d.Ctl.SetReload(nil, errors.New(arg(1)))
 	case "client":

@@ -50,6 +50,7 @@ func init() {
 		"remote-entry-count":  (*call).remoteCount,
 		"remote-entry-get":    (*call).remoteGet,
 		"rsa-sig":             (*call).signature,
+		"scripts":             (*call).scripts,
 		"signal":              (*call).signal,
 		"state":               (*call).history,
 		"status":              (*call).status,

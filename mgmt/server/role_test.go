@@ -14,7 +14,7 @@ import (
 var needs = map[mgmt.Role][]string{
 	mgmt.RoleObserve: {
 		"auth-retry", "bytecount 0", "echo all", "env-filter", "help", "hold", "load-stats", "log all", "mute", "nclients", "net", "pid", "pkcs11-id-count",
-		"pkcs11-id-get 0", "remote-entry-count", "remote-entry-get all", "state", "status", "test 1", "verb", "version",
+		"pkcs11-id-get 0", "remote-entry-count", "remote-entry-get all", "scripts", "state", "status", "test 1", "verb", "version",
 	},
 	mgmt.RoleOperate: {
 		"auth-retry none", "client-kill 0", "forget-passwords", "hold on", "hold off", "hold release", "kill cn", "mute 1", "network-change", "proxy NONE",

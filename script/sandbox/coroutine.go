@@ -178,16 +178,20 @@ func atCaller(L *lua.LState, name string, r any) any {
 
 // Where is "FILE:LINE: " of the innermost line of a script that L executes, or was executing when it died; "" without any.
 func Where(L *lua.LState) string {
-	for level := 0; ; level++ {
+	for level := range maxLevels {
 		frame, ok := L.GetStack(level)
 		if !ok {
-			return ""
+			break
 		}
 		if _, err := L.GetInfo("Sl", frame, lua.LNil); err == nil && frame.What != "G" && frame.CurrentLine > 0 && frame.Source != preludeName {
 			return fmt.Sprintf("%s:%d: ", frame.Source, frame.CurrentLine)
 		}
 	}
+	return ""
 }
+
+// maxLevels is how far down a stack is looked at: tail calls count as levels, and there may be millions of them.
+const maxLevels = 1000
 
 // Inside reports whether the text of an error names a line of the prelude, and returns the rest of it.
 func Inside(text string) (rest string, ok bool) {
@@ -204,7 +208,7 @@ const maxTrace = 20
 // Trace is the stack of L, also of one that died: a call a line, the prelude's left out.
 func Trace(L *lua.LState) string {
 	var b strings.Builder
-	for level, n := 0, 0; n < maxTrace; level++ {
+	for level, n := 0, 0; n < maxTrace && level < maxLevels; level++ {
 		frame, ok := L.GetStack(level)
 		if !ok {
 			break
@@ -227,4 +231,14 @@ func Trace(L *lua.LState) string {
 		}
 	}
 	return b.String()
+}
+
+// traceback is debug.traceback(message).
+func traceback(L *lua.LState) int {
+	text := "stack traceback:\n\t" + strings.ReplaceAll(Trace(L), "\n", "\n\t")
+	if v := L.Get(1); v != lua.LNil {
+		text = L.ToStringMeta(v).String() + "\n" + text
+	}
+	L.Push(lua.LString(text))
+	return 1
 }

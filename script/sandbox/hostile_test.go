@@ -20,6 +20,7 @@ var hostile = map[string]string{
 	"coroutine pcall loop": `while true do coroutine.resume(coroutine.create(function() pcall(function() while true do end end) end)) end`,
 	"recursion":            `local function f() return 1 + f() end return f()`,
 	"tail calls":           `local function f() return f() end return f()`,
+	"tail calls traced":    `local function f(n) if n == 0 then return debug.traceback("x") .. nil end return f(n - 1) end return f(1e5)`,
 	"mutual recursion":     `local f, g function f() return 1 + g() end function g() return 1 + f() end return f()`,
 	"unpack":               `return unpack({}, 1, 1e8)`,
 	"string doubling":      `local s = "x" while true do s = s .. s end`,

@@ -40,6 +40,7 @@ type Meter struct {
 	began   time.Time     // of the burst
 	cpu     time.Duration // of the process at began; 0: not taken yet
 	looked  time.Time     // at the heap
+	work    int           // in instructions since then
 	cause   atomic.Pointer[error]
 	nesting int // coroutines in coroutines
 }
@@ -48,6 +49,7 @@ const (
 	between   = 16      // instructions between two looks at the clock
 	perCredit = 2 << 10 // bytes that a function in Go touches in the time of an instruction
 	heapEvery = time.Millisecond
+	heapWork  = 1_000 // or after as many instructions, announced work included: what comes first
 )
 
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
@@ -117,7 +119,7 @@ func (m *Meter) look() error {
 	if m.err != nil {
 		return m.err
 	}
-	work := between - m.credit // more than usual after Spend
+	m.work += between - m.credit // more than usual after Spend
 	m.credit = between
 	if c := m.cause.Load(); c != nil {
 		m.err = *c
@@ -131,8 +133,8 @@ func (m *Meter) look() error {
 		m.err = fmt.Errorf("%w (%v)", ErrBurst, m.limits.Burst)
 		return m.err
 	}
-	if m.limits.Memory > 0 && (now.Sub(m.looked) >= heapEvery || work > 4*between) {
-		m.looked = now
+	if m.limits.Memory > 0 && (now.Sub(m.looked) >= heapEvery || m.work > heapWork) {
+		m.looked, m.work = now, 0
 		if m.heap.over() {
 			m.err = fmt.Errorf("%w (%d MiB)", ErrMemory, m.limits.Memory>>20)
 		}

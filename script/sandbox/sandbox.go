@@ -56,7 +56,8 @@ func NewState(limits Limits) *State {
 		g.RawSetString(name, lua.LNil)
 	}
 	keep(L, lua.OsLibName, "time", "date", "clock")
-	keep(L, lua.DebugLibName, "traceback")
+	keep(L, lua.DebugLibName)
+	L.SetFuncs(g.RawGetString(lua.DebugLibName).(*lua.LTable), map[string]lua.LGFunction{"traceback": traceback})
 	g.RawSetString(lua.LoadLibName, lua.LNil)
 
 	g.RawSetString("unpack", L.NewFunction(boundResults(3, func(L *lua.LState) int { return L.CheckTable(1).Len() }, g.RawGetString("unpack"))))

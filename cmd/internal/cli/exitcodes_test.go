@@ -42,7 +42,7 @@ var exitCases = []exitCase{
 	{"hold", 0, ""}, {"hold on", 4, ""}, {"verb", 0, ""}, {"verb 3", 4, ""}, {"mute", 0, ""}, {"mute 3", 4, ""},
 	{"auth-retry", 0, ""}, {"auth-retry none", 4, ""},
 	{"signal SIGUSR1", 4, ""}, {"kill laptop", 4, ""}, {"needok x ok", 4, ""}, {"needstr x y", 4, ""},
-	{"forget-passwords", 4, ""}, {"reload", 4, ""}, {"reload full", 4, ""},
+	{"forget-passwords", 4, ""}, {"reload", 4, ""}, {"reload full", 4, ""}, {"scripts", 0, ""},
 	{"password Auth", 4, "secret\n"}, {"username Auth joe", 4, ""},
 	{"record FILE --duration 100ms", 0, ""},
 	{"run LUA", 0, ""},

@@ -89,7 +89,7 @@ var jsonLines = map[string][]string{
 		"status", "clients", "clients --filter nobody", "state --all", "log -n 3", "echo --all", "version", "bytecount", "load-stats", "pid",
 		"hold", "hold on", "verb", "verb 4", "mute", "mute 2", "auth-retry", "auth-retry none", "signal SIGUSR2", "forget-passwords",
 		"raw pid", "raw nonsense", "exec pid state", "attach -c pid", "wait --state CONNECTED --timeout 0", "wait --client laptop --timeout 0",
-		"kill lap* --dry-run", "kill 1", "reload", "reload full", "events -k CLIENT -k LOG -k STATE -n 7",
+		"kill lap* --dry-run", "kill 1", "scripts", "reload", "reload full", "events -k CLIENT -k LOG -k STATE -n 7",
 	},
 	"client": {
 		"status", "state", "needok token ok", "needstr id x", "username Auth joe", "password Auth", "events -n 8",
@@ -179,7 +179,7 @@ func jsonDaemon(t *testing.T, mode string) *mgmttest.Daemon {
 	d := mgmttest.NewDaemon(t, server.Config{})
 	script := []string{"mode " + mode, "state CONNECTED SUCCESS 10.8.0.1 192.0.2.1:1194 - fd00::1", "log I 'Data Channel: cipher AES'", "echo hello", "traffic 10 20"}
 	if mode == "server" {
-		script = append(script, "peer 0 1 laptop 192.0.2.7:40000", "peer 1 1 phone [2001:db8::1]:40000", "changed push reconnect")
+		script = append(script, "peer 0 1 laptop 192.0.2.7:40000", "peer 1 1 phone [2001:db8::1]:40000", "changed push reconnect", "script admit.lua running ''")
 	} else {
 		script = append(script, "needok token 'insert it'", "needstr id which", "userpass Auth")
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,22 +14,22 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli"
 	"github.com/moongate-vpn/moongate/cmd/internal/demo"
+	"github.com/moongate-vpn/moongate/cmd/luahost"
 	"github.com/moongate-vpn/moongate/daemon"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
-	"github.com/moongate-vpn/moongate/script"
+	"github.com/moongate-vpn/moongate/script/host"
 )
 
 // asProgram in the environment makes this test program moongate.
 const asProgram = "MOONGATE_DEMO_PROGRAM"
 
 func TestMain(m *testing.M) {
+	host.Enter()
 	if os.Getenv(asProgram) == "" {
 		os.Exit(m.Run())
 	}
 	os.Exit(cli.Main(cli.Program{Daemon: func(ctx context.Context, args, _ []string) int {
-		return daemon.Main(ctx, args, daemon.Env{RunScript: func(ctx context.Context, conn net.Conn, path string, out daemon.ScriptOutput) error {
-			return script.Run(ctx, conn, path, script.Options{Log: out.Log, Print: out.Print})
-		}})
+		return daemon.Main(ctx, args, daemon.Env{Scripts: luahost.Host{}})
 	}}, os.Args))
 }
 

@@ -33,6 +33,7 @@ const (
 	ReloadSchema    = "moongate.reload/1"
 	TargetsSchema   = "moongate.targets/1"
 	CheckSchema     = "moongate.check/1"
+	ScriptsSchema   = "moongate.scripts/1"
 )
 
 // Head starts every object.
@@ -47,7 +48,7 @@ func Documents() map[string]any {
 	return map[string]any{
 		StatusSchema: Status{}, ClientsSchema: Clients{}, VersionSchema: Version{}, StateSchema: State{}, LogSchema: Log{}, EchoSchema: Echo{}, EventSchema: Event{},
 		ByteCountSchema: ByteCount{}, LoadStatsSchema: LoadStats{}, PIDSchema: PID{}, SettingSchema: Setting{}, ReplySchema: Reply{}, LinesSchema: Lines{},
-		KillSchema: Kill{}, WaitSchema: Wait{}, ReloadSchema: Reload{}, TargetsSchema: Targets{}, CheckSchema: Check{},
+		KillSchema: Kill{}, WaitSchema: Wait{}, ReloadSchema: Reload{}, TargetsSchema: Targets{}, CheckSchema: Check{}, ScriptsSchema: Scripts{},
 	}
 }
 
@@ -228,6 +229,25 @@ type Change struct {
 type Reload struct {
 	Head
 	Changes []Change `json:"changes"`
+}
+
+// Script is a Lua script of a daemon.
+type Script struct {
+	Name      string `json:"name" jsonschema_description:"its file"`
+	State     string `json:"state" jsonschema_description:"starting, ready, running, draining, failed or ended"`
+	Since     string `json:"since" jsonschema_description:"start of this run, or its end"`
+	Handlers  int    `json:"handlers"`
+	Events    uint64 `json:"events" jsonschema_description:"handled, in all its runs"`
+	Errors    uint64 `json:"errors"`
+	Dropped   uint64 `json:"dropped" jsonschema_description:"events that were lost because the script was too slow"`
+	Memory    int64  `json:"memory" jsonschema_description:"of its data, in bytes"`
+	LastError string `json:"last_error" jsonschema_description:"with file and line, empty without one"`
+}
+
+// Scripts is what "scripts" prints.
+type Scripts struct {
+	Head
+	Scripts []Script `json:"scripts"`
 }
 
 // Target is a daemon that "targets" knows.

@@ -1,4 +1,4 @@
-// Package script holds "run" and "check".
+// Package script holds "run", "check" and "scripts".
 package script
 
 import (

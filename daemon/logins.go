@@ -1,0 +1,129 @@
+package daemon
+
+import (
+	"sync"
+
+	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// logins are those that wait for a verdict of the management port. While the script that decides about them is not running they
+// are refused at once: a client learns within a second that it has to come again, and nobody comes in unasked.
+type logins struct {
+	mu      sync.Mutex
+	waiting map[login]bool
+}
+
+// login is a key of a client.
+type login struct{ cid, kid uint64 }
+
+func (l *logins) begin(e server.ClientEvent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting == nil {
+		l.waiting = make(map[login]bool)
+	}
+	l.waiting[login{e.CID, e.KID}] = true
+}
+
+func (l *logins) end(cid, kid uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.waiting, login{cid, kid})
+}
+
+// gone forgets a client.
+func (l *logins) gone(cid uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k := range l.waiting {
+		if k.cid == cid {
+			delete(l.waiting, k)
+		}
+	}
+}
+
+// take empties the list.
+func (l *logins) take() []login {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []login
+	for k := range l.waiting {
+		all = append(all, k)
+	}
+	clear(l.waiting)
+	return all
+}
+
+// ClientConnect implements the engine's port.
+func (s serverPort) ClientConnect(e server.ClientEvent) {
+	s.p.lua.logins.begin(e)
+	s.Server.ClientConnect(e)
+	s.p.settleLogins()
+}
+
+// ClientReauth implements the engine's port.
+func (s serverPort) ClientReauth(e server.ClientEvent) {
+	s.p.lua.logins.begin(e)
+	s.Server.ClientReauth(e)
+	s.p.settleLogins()
+}
+
+// ClientDisconnect implements the engine's port.
+func (s serverPort) ClientDisconnect(e server.ClientEvent) {
+	s.p.lua.logins.gone(e.CID)
+	s.Server.ClientDisconnect(e)
+}
+
+// askedServer is a server whose verdicts are noted.
+type askedServer struct {
+	*vpnserver.Server
+	logins *logins
+}
+
+// ClientAuth implements server.ServerController.
+func (s askedServer) ClientAuth(cid, kid uint64, config []string) bool {
+	s.logins.end(cid, kid)
+	return s.Server.ClientAuth(cid, kid, config)
+}
+
+// ClientDeny implements server.ServerController.
+func (s askedServer) ClientDeny(cid, kid uint64, reason, clientReason string) bool {
+	s.logins.end(cid, kid)
+	return s.Server.ClientDeny(cid, kid, reason, clientReason)
+}
+
+// undecided is the script that would have to decide about logins and is not running, "" when one does.
+func (p *process) undecided() (path string) {
+	only := len(p.opts.ManagementListen) == 0 // nobody else can decide
+	for _, s := range p.Scripts() {
+		switch s.State {
+		case mgmt.ScriptRunning, mgmt.ScriptStarting, mgmt.ScriptReady:
+			if s.Decides || s.State != mgmt.ScriptRunning && s.LastError == "" {
+				return "" // it does, or is about to for the first time
+			}
+		}
+		if s.Decides || only && s.State == mgmt.ScriptFailed {
+			path = s.Name
+		}
+	}
+	return path
+}
+
+// settleLogins refuses the logins that wait for a script that is not there. It does not wait for the engine.
+func (p *process) settleLogins() {
+	srv, ok := p.engine().(*vpnserver.Server)
+	if !ok {
+		return
+	}
+	p.wg.Go(func() {
+		path := p.undecided()
+		if path == "" {
+			return
+		}
+		for _, l := range p.lua.logins.take() {
+			srv.ClientDeny(l.cid, l.kid, "script "+path+" is not running", "temporarily unavailable, try again")
+		}
+	})
+}

@@ -1,0 +1,242 @@
+package daemon
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// supervised is a script that is kept running:
+//
+//	start ─► runs ─► fails ─► pause, longer each time ─► start
+//	           │                                           ▲
+//	           ├─► ends by itself ─► rests ── reload ──────┤
+//	           └─► reload: the new version takes over ─────┘
+type supervised struct {
+	p       *process
+	path    string
+	cancel  context.CancelFunc
+	replace chan *proven // a new version; received by the supervisor
+
+	mu      sync.Mutex // guards what follows
+	spec    config.LuaScript
+	content [sha256.Size]byte
+	status  *scriptStatus
+}
+
+// Pauses before a script that failed is started again. One that ran for calm begins with the first pause again.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 30 * time.Second
+	calm       = time.Minute
+)
+
+// supervise starts a script and its supervisor; first, if any, is a run that is proven already.
+func (p *process) supervise(spec config.LuaScript, first *proven) *supervised {
+	ctx, cancel := context.WithCancel(p.ctx)
+	s := &supervised{p: p, path: spec.Path, cancel: cancel, replace: make(chan *proven, 1), spec: spec, status: newScriptStatus(spec.Path)}
+	p.wg.Go(func() {
+		defer cancel()
+		s.run(ctx, first)
+	})
+	return s
+}
+
+// same reports whether the script runs as spec says, from files that have not changed since.
+func (s *supervised) same(spec config.LuaScript) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.content == sum(spec, s.status.get().Modules)
+}
+
+// wanted is how the script is to run.
+func (s *supervised) wanted() config.LuaScript {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spec
+}
+
+// newest is the status of the version that counts.
+func (s *supervised) newest() mgmt.ScriptStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status.get()
+}
+
+// adopt makes n the version that counts.
+func (s *supervised) adopt(n *proven) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	events := s.status.get()
+	s.spec, s.status = n.spec, n.status
+	n.status.inherit(events)
+	s.content = sum(n.spec, n.status.get().Modules)
+}
+
+func (s *supervised) run(ctx context.Context, next *proven) {
+	pause := firstPause
+	for ctx.Err() == nil {
+		began := time.Now()
+		n, err := next, error(nil)
+		if next = nil; n == nil {
+			n = &proven{spec: s.wanted(), status: newScriptStatus(s.path)}
+			s.adopt(n)
+			n.run, err = s.p.startScript(ctx, n.spec, n.status)
+		} else {
+			s.adopt(n)
+		}
+		if err == nil {
+			n.run.Begin(true)
+			err = s.watch(ctx, n)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if time.Since(began) > calm {
+			pause = firstPause
+		}
+		var exit interface{ ExitCode() int }
+		switch {
+		case err == nil || errors.As(err, &exit):
+			s.settle(mgmt.ScriptEnded, err)
+			next = s.rest(ctx, 0)
+			continue
+		default:
+			s.settle(mgmt.ScriptFailed, err)
+			s.p.Log(1, "W", "script %s is started again in %v", s.path, pause)
+			next = s.rest(ctx, pause)
+			pause = min(2*pause, lastPause)
+		}
+	}
+	s.settle(mgmt.ScriptEnded, nil)
+}
+
+// watch follows a run, and those that replace it, until one ends by itself.
+func (s *supervised) watch(ctx context.Context, n *proven) error {
+	ready := n.run.Ready()
+	for {
+		select {
+		case err := <-ready:
+			ready = nil
+			if err == nil {
+				s.mu.Lock()
+				s.content = sum(n.spec, n.status.get().Modules)
+				s.mu.Unlock()
+			}
+		case <-n.run.Done():
+			return n.run.Err()
+		case next := <-s.replace:
+			old := n
+			n, ready = next, nil
+			s.adopt(n)
+			n.run.Begin(false)
+			s.p.wg.Go(func() { drain(ctx, old) })
+		case <-ctx.Done():
+			n.run.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// drain lets the handlers of an old version end, within their time.
+func drain(ctx context.Context, old *proven) {
+	old.run.Drain()
+	limit := old.spec.Timeout
+	if limit <= 0 {
+		limit = 30 * time.Second
+	}
+	select {
+	case <-old.run.Done():
+	case <-time.After(limit + 5*time.Second):
+	case <-ctx.Done():
+	}
+	old.run.Stop()
+}
+
+// settle notes how a run ended, and logs a failure.
+func (s *supervised) settle(state mgmt.ScriptState, err error) {
+	s.mu.Lock()
+	status := s.status
+	s.mu.Unlock()
+	status.end(state, err)
+	if err != nil {
+		for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
+			s.p.Log(1, "N", "script %s ended: %s", s.path, strings.TrimSpace(line))
+		}
+	}
+	s.p.settleLogins()
+}
+
+// rest waits for a new version, or for the end of a pause above 0.
+func (s *supervised) rest(ctx context.Context, pause time.Duration) *proven {
+	var over <-chan time.Time
+	if pause > 0 {
+		t := time.NewTimer(pause)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case n := <-s.replace:
+		return n
+	case <-over:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// scriptStatus is the newest status of a run.
+type scriptStatus struct {
+	mu     sync.Mutex
+	s      mgmt.ScriptStatus
+	before mgmt.ScriptStatus // of the runs before: what they counted
+}
+
+func newScriptStatus(path string) *scriptStatus {
+	return &scriptStatus{s: mgmt.ScriptStatus{Name: path, State: mgmt.ScriptStarting, Since: time.Now()}}
+}
+
+// inherit takes over what the run before counted.
+func (s *scriptStatus) inherit(old mgmt.ScriptStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before = old
+}
+
+func (s *scriptStatus) set(n mgmt.ScriptStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := s.s.Name
+	s.s = n
+	s.s.Name = name
+}
+
+func (s *scriptStatus) end(state mgmt.ScriptState, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.s.State, s.s.Handlers, s.s.Memory, s.s.Since = state, 0, 0, time.Now()
+	if err != nil {
+		s.s.Errors++
+		s.s.LastError, _, _ = strings.Cut(err.Error(), "\n")
+	}
+}
+
+// get is the status, with what the runs before counted.
+func (s *scriptStatus) get() mgmt.ScriptStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.s
+	n.Events += s.before.Events
+	n.Errors += s.before.Errors
+	n.Dropped += s.before.Dropped
+	if n.LastError == "" {
+		n.LastError = s.before.LastError
+	}
+	n.Decides = n.Decides || s.before.Decides && n.State != mgmt.ScriptRunning
+	return n
+}

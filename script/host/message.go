@@ -1,0 +1,119 @@
+package host
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/script"
+)
+
+// Spec is a script and its bounds.
+type Spec struct {
+	Path     string
+	Args     []string
+	ReadDirs []string
+	Allow    []string
+	Memory   int64 // bytes; 0 is the default
+	Timeout  time.Duration
+	Burst    time.Duration
+	UID, GID int // to become before the script runs; negative: stay
+}
+
+func (s Spec) memory() int64 {
+	if s.Memory <= 0 {
+		return script.DefaultMemory
+	}
+	return s.Memory
+}
+
+// message is one line, in either direction; one of its fields is set.
+type message struct {
+	Begin  *begin             `json:",omitempty"`
+	Drain  bool               `json:",omitempty"`
+	Ready  bool               `json:",omitempty"`
+	Log    *logged            `json:",omitempty"`
+	Print  *string            `json:",omitempty"`
+	Status *mgmt.ScriptStatus `json:",omitempty"`
+	End    *end               `json:",omitempty"`
+}
+
+type begin struct{ All bool }
+
+// logged is a log record.
+type logged struct {
+	Level slog.Level
+	Text  string
+	Attrs [][2]string
+}
+
+// end is how the script ended.
+type end struct {
+	Code  int           `json:",omitempty"` // of moongate.stop
+	Error *script.Error `json:",omitempty"`
+	Text  string        `json:",omitempty"` // of any other error
+}
+
+func endOf(err error) *end {
+	var own *script.Error
+	var exit *script.ExitError
+	switch {
+	case err == nil:
+		return &end{}
+	case errors.As(err, &exit):
+		return &end{Code: exit.Code}
+	case errors.As(err, &own):
+		return &end{Error: own}
+	}
+	return &end{Text: err.Error()}
+}
+
+func (e *end) err() error {
+	switch {
+	case e.Error != nil:
+		return e.Error
+	case e.Code != 0:
+		return &script.ExitError{Code: e.Code}
+	case e.Text != "":
+		return errors.New(e.Text)
+	}
+	return nil
+}
+
+// maxMessage bounds a line, in bytes. Texts of scripts are cut before.
+const (
+	maxMessage = 1 << 20
+	maxText    = 64 << 10
+)
+
+// reader reads messages.
+type reader struct{ in *bufio.Scanner }
+
+func newReader(r io.Reader) *reader {
+	in := bufio.NewScanner(r)
+	in.Buffer(make([]byte, 0, 4096), maxMessage)
+	return &reader{in}
+}
+
+func (r *reader) next() (message, error) {
+	var m message
+	if !r.in.Scan() {
+		if err := r.in.Err(); err != nil {
+			return m, err
+		}
+		return m, io.EOF
+	}
+	err := json.Unmarshal(r.in.Bytes(), &m)
+	return m, err
+}
+
+func cut(s string) string {
+	if len(s) > maxText {
+		return s[:maxText] + "…"
+	}
+	return s
+}

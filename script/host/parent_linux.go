@@ -1,0 +1,215 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// Supported reports whether children can be had on this system.
+const Supported = true
+
+// Output is where the words of a script go. All functions are called by one goroutine.
+type Output struct {
+	Log    *slog.Logger
+	Print  func(text string)
+	Status func(mgmt.ScriptStatus)
+}
+
+// Child is a script at work in a process of its own.
+type Child struct {
+	cmd     *exec.Cmd
+	control *os.File
+	out     Output
+	sending sync.Mutex
+	ready   chan error
+	done    chan struct{}
+	err     error
+}
+
+// Start starts a child of this program for the script. serve is given the other end of its management session and is to return
+// when that is over.
+func Start(ctx context.Context, spec Spec, serve func(net.Conn), out Output) (*Child, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("start the script's process: %w", err)
+	}
+	source, err := os.ReadFile(spec.Path)
+	if err != nil {
+		return nil, fmt.Errorf("read script: %w", err)
+	}
+	written, err := write(paper{spec, source})
+	if err != nil {
+		return nil, err
+	}
+	defer written.Close()
+	session, err := pair("session")
+	if err != nil {
+		return nil, err
+	}
+	defer session[1].Close()
+	control, err := pair("control")
+	if err != nil {
+		session[0].Close()
+		return nil, err
+	}
+	defer control[1].Close()
+	conn, err := net.FileConn(session[0])
+	session[0].Close()
+	if err != nil {
+		control[0].Close()
+		return nil, err
+	}
+	c := &Child{control: control[0], out: out, ready: make(chan error, 1), done: make(chan struct{})}
+	c.cmd = &exec.Cmd{
+		Path: exe, Args: []string{"moongate", word}, Env: os.Environ(),
+		ExtraFiles: []*os.File{session[1], control[1], written}, SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+	}
+	if err := c.cmd.Start(); err != nil {
+		conn.Close()
+		control[0].Close()
+		return nil, fmt.Errorf("start the script's process: %w", err)
+	}
+	go func() {
+		defer conn.Close()
+		serve(conn)
+	}()
+	go c.run(ctx, conn)
+	return c, nil
+}
+
+// write puts p into a file that has no name.
+func write(p paper) (*os.File, error) {
+	fd, err := unix.MemfdCreate("script", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("start the script's process: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "script")
+	if err := json.NewEncoder(f).Encode(p); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("start the script's process: %w", err)
+	}
+	return f, nil
+}
+
+// pair is a socket pair; both ends close at exec.
+func pair(name string) ([2]*os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return [2]*os.File{}, fmt.Errorf("start the script's process: %w", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil { // the parent's end has deadlines
+		return [2]*os.File{}, err
+	}
+	return [2]*os.File{os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name)}, nil
+}
+
+// run reads what the child tells until it has ended.
+func (c *Child) run(ctx context.Context, conn net.Conn) {
+	stop := context.AfterFunc(ctx, func() { c.kill() })
+	defer stop()
+	var last *end
+	in := newReader(c.control)
+	for {
+		m, err := in.next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && ctx.Err() == nil && last == nil {
+				c.kill() // it does not speak our language
+			}
+			break
+		}
+		switch {
+		case m.Ready:
+			c.tellReady(nil)
+		case m.Log != nil:
+			attrs := make([]slog.Attr, len(m.Log.Attrs))
+			for i, a := range m.Log.Attrs {
+				attrs[i] = slog.String(a[0], a[1])
+			}
+			c.out.Log.LogAttrs(ctx, m.Log.Level, m.Log.Text, attrs...)
+		case m.Print != nil:
+			c.out.Print(*m.Print)
+		case m.Status != nil:
+			c.out.Status(*m.Status)
+		case m.End != nil:
+			last = m.End
+		}
+	}
+	_ = conn.Close()
+	_ = c.control.Close() // a child that goes on after its last word ends now
+	late := time.AfterFunc(time.Second, c.kill)
+	err := c.cmd.Wait()
+	late.Stop()
+	switch {
+	case last != nil:
+		c.err = last.err()
+	case ctx.Err() != nil:
+		c.err = ctx.Err()
+	case err != nil:
+		c.err = fmt.Errorf("its process died: %v", err) // not wrapped: it has an exit code, and did not choose it
+	default:
+		c.err = errors.New("its process ended without a word")
+	}
+	c.tellReady(c.err)
+	close(c.done)
+}
+
+func (c *Child) tellReady(err error) {
+	select {
+	case c.ready <- err:
+	default:
+	}
+}
+
+func (c *Child) kill() { _ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL) }
+
+// send gives a message to the child. One that does not read is ended.
+func (c *Child) send(m message) {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	b, err := json.Marshal(m)
+	if err != nil {
+		return
+	}
+	_ = c.control.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	if _, err := c.control.Write(append(b, '\n')); err != nil && !errors.Is(err, os.ErrClosed) && !errors.Is(err, syscall.EPIPE) {
+		c.kill()
+	}
+}
+
+// PID is the child's process.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
+
+// Ready receives nil when the main chunk has run without an error, or the error the script ended with.
+func (c *Child) Ready() <-chan error { return c.ready }
+
+// Begin lets the script handle events: those since its main chunk ended, and with all those before too.
+func (c *Child) Begin(all bool) { c.send(message{Begin: &begin{all}}) }
+
+// Drain ends the script when the handlers that run have ended.
+func (c *Child) Drain() { c.send(message{Drain: true}) }
+
+// Stop ends the script at once, and waits for it.
+func (c *Child) Stop() {
+	c.kill()
+	<-c.done
+}
+
+// Done is closed when the process has ended; Err then tells how.
+func (c *Child) Done() <-chan struct{} { return c.done }
+
+// Err is how the script ended: as script.Run tells it, or that its process died.
+func (c *Child) Err() error { return c.err }

@@ -1,0 +1,260 @@
+//go:build linux
+
+package test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// children are the processes of the scripts of a daemon.
+func children(t *testing.T, daemon *daemontest.Process) (pids []int) {
+	t.Helper()
+	found, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range found {
+		line, _ := os.ReadFile(path)
+		if !bytes.HasPrefix(line, []byte("moongate\x00lua-host-confined")) {
+			continue
+		}
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if field(pid, "PPid") == strconv.Itoa(daemon.PID()) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// field is a field of /proc/PID/status.
+func field(pid int, name string) string {
+	for line := range strings.Lines(read(fmt.Sprintf("/proc/%d/status", pid))) {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// child waits for the one child of a daemon.
+func child(t *testing.T, daemon *daemontest.Process, not int) (pid int) {
+	t.Helper()
+	waitFor(t, "the script's process", func() bool {
+		all := children(t, daemon)
+		if len(all) == 1 && all[0] != not {
+			pid = all[0]
+			return true
+		}
+		return false
+	})
+	return pid
+}
+
+// status waits until the one script of a server is in a state, and returns it.
+func (l *reloadLab) status(t *testing.T, state mgmt.ScriptState) (s mgmt.ScriptStatus) {
+	t.Helper()
+	waitFor(t, "the script to be "+string(state), func() bool {
+		all, err := l.port.Scripts(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatalf("scripts: %v, %v", all, err)
+		}
+		s = all[0]
+		return s.State == state
+	})
+	return s
+}
+
+const admitAll = `moongate.on("client.connect", function(ev) ev:admit() end)` + "\n"
+
+// newScriptLab is a server whose logins a script decides.
+func newScriptLab(t *testing.T, text string, words ...string) *reloadLab {
+	t.Helper()
+	l := newLab(t)
+	l.revocations(t)
+	path := l.write(t, "admit.lua", []byte(text))
+	p := ours(t, l.server, []string{"--config", l.configure(t, "management-client-auth", "auth-user-pass-optional",
+		strings.Join(append([]string{"script", path}, words...), " "))})
+	p.WaitLine(t, up, upLimit)
+	return &reloadLab{l, p, manage(t, l.file("server.sock"))}
+}
+
+// A script runs in a process of its own that may nothing, and is started again when it is killed. A login in that moment is refused at
+// once, not by a time-out.
+func TestScriptInAProcessOfItsOwn(t *testing.T) {
+	t.Parallel()
+	l := newScriptLab(t, `moongate.on("client.connect", function(ev)
+	  if ev.common_name == "slow" then sleep(60) end
+	  ev:admit()
+	end, {timeout = 100})`)
+	pid := child(t, l.server, 0)
+	for name, want := range map[string]string{"CapEff": "0000000000000000", "CapBnd": "0000000000000000", "NoNewPrivs": "1"} {
+		if got := field(pid, name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if nice, err := syscall.Getpriority(syscall.PRIO_PROCESS, pid); err != nil || 20-nice != 5 {
+		t.Errorf("nice %d, %v", 20-nice, err)
+	}
+	if kb, _ := strconv.Atoi(strings.TrimSuffix(field(pid, "VmRSS"), " kB")); kb > 25<<10 {
+		t.Errorf("an idle script takes %d KiB", kb)
+	}
+	c := l.stockClient(t)
+	l.issue(t, "slow", pki.Spec{Name: "slow"})
+	waiting := stock(t, l.client, l.clientArgs("--dev", "tun1", "--cert", l.file("slow.crt"), "--key", l.file("slow.key")))
+	l.server.WaitLine(t, "CN=slow", upLimit)
+	waitFor(t, "the script to decide", func() bool { return l.status(t, mgmt.ScriptRunning).Events >= 2 })
+	begin := time.Now()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waiting.WaitLine(t, "AUTH_FAILED,temporarily unavailable, try again", upLimit)
+	if d := time.Since(begin); d > time.Second {
+		t.Errorf("the login was refused after %v", d)
+	}
+	waiting.Stop(t)
+	l.server.WaitLine(t, "admit.lua is started again in 100ms", upLimit)
+	if log := l.server.Log(); !strings.Contains(log, "ended: its process died: signal: killed") || !strings.Contains(log, "admit.lua is not running") {
+		t.Errorf("the log does not tell what happened:\n%s", log)
+	}
+	child(t, l.server, pid)
+	s := l.status(t, mgmt.ScriptRunning)
+	if s.Errors != 1 || !strings.Contains(s.LastError, "signal: killed") || s.Events < 2 || s.Handlers != 1 {
+		t.Errorf("status %+v", s)
+	}
+	ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+	c.Stop(t)
+	l.stockClient(t).Stop(t)
+	terminate(t, l.server)
+	if all := children(t, l.server); len(all) > 0 {
+		t.Errorf("processes %v are left", all)
+	}
+}
+
+// A new version takes over when its main chunk has run; a broken one is refused with file and line, and nothing changes.
+func TestScriptIsProvenBeforeItTakesOver(t *testing.T) {
+	t.Parallel()
+	for _, words := range []string{"", "in-process"} {
+		l := newScriptLab(t, admitAll, words)
+		l.status(t, mgmt.ScriptRunning)
+		for text, want := range map[string]string{
+			"x = = 1\n": "admit.lua:1: near '='",
+			"\nmoongate.on('client.conect', print)\n": "admit.lua:2: bad argument #1 to on (unknown event \"client.conect\"; did you mean client.connect?)",
+			"local m = require 'missing'\n":           "admit.lua:1: module missing not found",
+			admitAll + "error('bad luck')\n":          "admit.lua:2: bad luck",
+			"while true do end\n":                     "admit.lua:1: too much processor time",
+			"moongate.stop(3)\n":                      "stopped with code 3",
+		} {
+			l.write(t, "admit.lua", []byte(text))
+			_, err := l.port.Cmd(t.Context(), "reload")
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "nothing was changed") {
+				t.Errorf("%q: error %v, want %q", text, err, want)
+			}
+		}
+		l.stockClient(t).Stop(t)
+		l.write(t, "mine.lua", []byte("return 'from the module'\n"))
+		l.write(t, "admit.lua", []byte("print(require 'mine')\n"+admitAll))
+		if diff := cmp.Diff([]string{"script,applied"}, l.reload(t)); diff != "" {
+			t.Errorf("report (-want +got):\n%s", diff)
+		}
+		l.server.WaitLine(t, "from the module", upLimit)
+		l.status(t, mgmt.ScriptRunning)
+		if got := l.reload(t); len(got) != 0 {
+			t.Errorf("a reload without changes reports %q", got)
+		}
+		l.write(t, "mine.lua", []byte("return 'from the changed module'\n"))
+		l.reload(t)
+		l.server.WaitLine(t, "from the changed module", upLimit)
+		l.stockClient(t).Stop(t)
+		l.configure(t, "management-client-auth", "auth-user-pass-optional")
+		l.reload(t)
+		waitFor(t, "the script to end", func() bool { return len(children(t, l.server)) == 0 })
+		terminate(t, l.server)
+	}
+}
+
+// What a reload replaces ends what it has begun: a login that waits for its second step is decided by the version that asked.
+func TestOldScriptEndsWhatItBegan(t *testing.T) {
+	t.Parallel()
+	l := newScriptLab(t, `moongate.on("client.connect", function(ev) print("old asked") sleep(2) ev:admit() print("old admitted") end)`)
+	c := stock(t, l.client, l.clientArgs())
+	l.server.WaitLine(t, "old asked", upLimit)
+	l.write(t, "admit.lua", []byte(`moongate.on("client.connect", function(ev) print("new") ev:deny("no") end)`))
+	l.reload(t)
+	c.WaitLine(t, up, upLimit)
+	l.server.WaitLine(t, "old admitted", upLimit)
+	if strings.Contains(l.server.Log(), ": new") {
+		t.Error("the new version answered too")
+	}
+	waitFor(t, "the old version to end", func() bool { return len(children(t, l.server)) == 1 })
+	c.Stop(t)
+	terminate(t, l.server)
+}
+
+// A script that fails again and again is started with longer pauses, and logins are refused with a reason meanwhile.
+func TestScriptThatDiesAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	l := newScriptLab(t, admitAll+"moongate.after(0.02, function() hoard = {} while true do hoard[#hoard + 1] = ('x'):rep(1e5) .. #hoard end end)\n", "memory 8 burst 5000")
+	for _, pause := range []string{"100ms", "200ms", "400ms", "800ms"} {
+		l.server.WaitLine(t, "is started again in "+pause, upLimit)
+	}
+	if log := l.server.Log(); !strings.Contains(log, "admit.lua:2: too much memory (8 MiB), and the script keeps it") {
+		t.Errorf("the log does not tell why:\n%s", log)
+	}
+	c := stock(t, l.client, l.clientArgs())
+	begin := time.Now()
+	c.WaitLine(t, "AUTH_FAILED,temporarily unavailable", upLimit)
+	if d := time.Since(begin); d > 3*time.Second {
+		t.Errorf("refused after %v", d)
+	}
+	c.Stop(t)
+	l.write(t, "admit.lua", []byte(admitAll))
+	l.reload(t)
+	l.stockClient(t).Stop(t)
+	terminate(t, l.server)
+}
+
+// The daemon gives up its user: its script did so before it ran.
+func testScriptOfAnotherUser(t *testing.T, program string) {
+	l := newLab(t)
+	l.revocations(t)
+	path := l.write(t, "admit.lua", []byte(admitAll))
+	p := l.server.Start(t, program, "--config", l.configure(t, "management-client-auth", "auth-user-pass-optional", "user nobody", "group nogroup",
+		"persist-key", "persist-tun", "script "+path))
+	p.WaitLine(t, up, upLimit)
+	pid := child(t, p, 0)
+	if got := field(pid, "Uid"); !strings.HasPrefix(got, "65534\t65534\t65534") {
+		t.Errorf("the script runs as %q", got)
+	}
+	if got := field(pid, "Groups"); got != "" {
+		t.Errorf("the script is in groups %q", got)
+	}
+	l.stockClient(t).Stop(t)
+	terminate(t, p)
+}
+
+// A daemon does not start with a script that does not compile, and check finds it in the configuration.
+func TestDaemonRefusesABrokenScript(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.revocations(t)
+	path := l.write(t, "bad.lua", []byte("local x = \nthis is no Lua\n"))
+	p := ours(t, l.server, []string{"--config", l.configure(t, "script "+path)})
+	p.WaitLine(t, path+":2: near 'no'", upLimit)
+	if code := p.Wait(t, upLimit); code != 1 {
+		t.Errorf("exit status %d", code)
+	}
+}
