@@ -180,7 +180,7 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	add("act", lines.NewCmds(e)...)
 	add("look", wait.NewCmd(e))
 	add("look", script.NewList(e))
-	add("other", env.Mark(env.NoDaemon, "yes", attach.NewCmd(e))...) // it resolves its argument by itself
+	add("other", env.Mark(env.NoDaemon, "yes", attach.NewCmd(e, shell{version}))...) // it resolves its argument by itself
 	add("other", targets.NewCmd(e))
 	add("other", env.Mark(env.OneTarget, "yes", script.NewCmds(e)...)...)
 	add("other", env.Mark(env.OneTarget, "yes", record.NewCmds(e)...)...)

@@ -1,9 +1,13 @@
 package repl
 
 import (
+	"bytes"
+	"context"
 	"sort"
 	"strings"
+	"time"
 
+	"github.com/moongate-vpn/moongate/cmd/internal/reference"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
@@ -16,8 +20,64 @@ type live interface {
 	Clients(ids bool) []string
 }
 
+// complete completes commands of the prompt, of the shell's tree and of the port.
+func (s *session) complete(ctx context.Context, line string, pos int) (head string, words []string, tail string) {
+	if strings.HasPrefix(strings.TrimLeft(line, " "), `\`) {
+		return completeMeta(line, pos)
+	}
+	return complete(s, func(params []string, prefix string) []string {
+		if s.o.Shell == nil || s.raw || len(params) > 0 && params[0] == "help" {
+			return nil
+		}
+		var out bytes.Buffer
+		return s.o.Shell.Complete(ctx, s.world(&out, &out), params, prefix)
+	}, line, pos)
+}
+
+// completeMeta completes the names of the prompt's own commands.
+func completeMeta(line string, pos int) (head string, words []string, tail string) {
+	runes := []rune(line)
+	pos = min(max(pos, 0), len(runes))
+	before := strings.TrimLeft(string(runes[:pos]), " ")
+	if !strings.Contains(before, " ") {
+		for _, m := range metas() {
+			if strings.HasPrefix(m.name, before) {
+				words = append(words, m.name+" ")
+			}
+		}
+	}
+	if len(words) == 0 {
+		return string(runes[:pos]), nil, string(runes[pos:])
+	}
+	return "", words, string(runes[pos:])
+}
+
+// Clients asks the daemon who is connected; a daemon that does not say so quickly has no clients to complete.
+func (s *session) Clients(ids bool) []string {
+	c := s.conn()
+	if c == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	st, err := c.Status(ctx)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, c := range st.Clients {
+		switch {
+		case ids:
+			out = append(out, c.ClientID)
+		case c.CommonName != "":
+			out = append(out, c.CommonName)
+		}
+	}
+	return out
+}
+
 // complete returns the words that can stand at pos of line, for liner: the text before them, the words, the text behind.
-func complete(l live, line string, pos int) (head string, words []string, tail string) {
+func complete(l live, shell func(params []string, prefix string) []string, line string, pos int) (head string, words []string, tail string) {
 	runes := []rune(line)
 	pos = min(max(pos, 0), len(runes))
 	before, tail := string(runes[:pos]), string(runes[pos:])
@@ -29,7 +89,7 @@ func complete(l live, line string, pos int) (head string, words []string, tail s
 	}
 	prefix := strings.TrimLeft(word, `"'`)
 	seen := make(map[string]bool)
-	for _, w := range candidates(l, params, prefix) {
+	for _, w := range append(candidates(l, params, prefix), shell(params, prefix)...) {
 		if strings.HasPrefix(w, prefix) && !seen[w] {
 			seen[w] = true
 			words = append(words, lexer.Quote(w)+" ")
@@ -41,6 +101,9 @@ func complete(l live, line string, pos int) (head string, words []string, tail s
 
 // candidates are the words for the parameter after params.
 func candidates(l live, params []string, prefix string) []string {
+	if len(params) == 1 && params[0] == "help" {
+		return reference.Names()
+	}
 	if len(params) == 1 {
 		switch params[0] {
 		case "password", "username":

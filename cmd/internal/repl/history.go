@@ -1,6 +1,7 @@
 package repl
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -28,6 +29,10 @@ func storable(line string) bool {
 	if trimmed == "" || client.Redact(line) != line {
 		return false
 	}
+	rest, raw := strings.CutPrefix(trimmed, "raw ")
+	if raw && !storable(rest) {
+		return false
+	}
 	for _, word := range []string{"password", "username"} {
 		if strings.HasPrefix(trimmed, word) {
 			return false
@@ -36,7 +41,10 @@ func storable(line string) bool {
 	return true
 }
 
-// loadHistory hands the file's lines to read. A file that is not there is no error.
+// maxHistory is how much of the end of the history file is read.
+const maxHistory = 256 << 10
+
+// loadHistory hands the file's newest lines to read. A file that is not there is no error.
 func loadHistory(path string, read func(io.Reader) (int, error)) error {
 	if path == "" {
 		return nil
@@ -48,29 +56,38 @@ func loadHistory(path string, read func(io.Reader) (int, error)) error {
 		return err
 	}
 	defer f.Close()
+	if st, err := f.Stat(); err == nil && st.Size() > maxHistory {
+		if _, err := f.Seek(-maxHistory, io.SeekEnd); err != nil {
+			return err
+		}
+		b, err := io.ReadAll(io.LimitReader(f, maxHistory))
+		if err != nil {
+			return err
+		}
+		_, whole, _ := bytes.Cut(b, []byte("\n"))
+		_, err = read(bytes.NewReader(whole))
+		return err
+	}
 	_, err = read(f)
 	return err
 }
 
-// saveHistory replaces the file, readable by its owner alone.
-func saveHistory(path string, write func(io.Writer) (int, error)) error {
+// appendHistory adds a line with one write, which the system does not mix with another prompt's. The file is readable by its owner
+// alone.
+func appendHistory(path, line string) error {
 	if path == "" {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".history-*") // mode 0600
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	if _, err := write(f); err != nil {
+	if _, err := f.WriteString(line + "\n"); err != nil {
 		f.Close()
 		return err
 	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return f.Close()
 }

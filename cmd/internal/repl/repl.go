@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/peterh/liner"
@@ -21,83 +23,121 @@ import (
 // Options tune the prompt.
 type Options struct {
 	HistoryFile string // "" for none
-	Target      string // shown in the prompt
+	Shell       Shell  // nil: management lines only
 }
 
 // flushEvery is how often notifications are written.
 const flushEvery = 50 * time.Millisecond
 
+// Texts of the prompt.
+const (
+	promptText = "moongate> "
+	lostText   = "not connected> "
+)
+
 // session is one open prompt.
 type session struct {
-	c     *client.Client
-	term  *Terminal
-	line  *liner.State
-	stdin *os.File // for cancelling, may be nil
+	e    *env.Env
+	o    Options
+	term *Terminal
+	line *liner.State
+	in   *input // nil where the terminal cannot be read with deadlines
+
+	colour bool
+	raw    bool // lines are management lines first, notifications are shown as they come
+	json   bool
+	record *os.File
+	left   typed // what was typed when a prompt was ended from outside
 
 	mu struct {
 		sync.Mutex
-		asked []question // unanswered, oldest first
+		c         *client.Client // nil: not connected
+		asked     []question     // unanswered, oldest first
+		following bool           // a command shows notifications itself
+		switches  map[string]string
+		open      bool  // the main prompt is open
+		fatal     error // why there is nothing to dial any more
+		relink    context.CancelFunc
 	}
 }
 
-// question is a prompt of the daemon that waits for an answer.
-type question struct {
-	kind, typ string
-	username  bool
-	challenge string
-	hidden    bool // of the challenge
-}
-
-// Run shows the prompt until the user leaves (nil), the session is lost or ctx ends.
-func Run(ctx context.Context, c *client.Client, o Options) error {
-	s := &session{c: c, term: &Terminal{out: os.Stdout, redraw: redrawLine}}
-	if s.stdin = cancellableStdin(); s.stdin != nil {
+// Run shows the prompt until the user leaves (nil) or ctx ends. c is an open session of e's target; when it is lost it is dialed again.
+func Run(ctx context.Context, e *env.Env, c *client.Client, o Options) error {
+	s := &session{e: e, o: o, term: &Terminal{out: os.Stdout, redraw: redrawLine, plain: dumb(e.Getenv)}, colour: e.Getenv("NO_COLOR") == "" && !dumb(e.Getenv)}
+	s.e.NoAsk = true // the terminal is the prompt's
+	s.mu.c = c
+	s.mu.switches = make(map[string]string)
+	if s.in = newInput(); s.in != nil {
 		old := os.Stdin
-		os.Stdin = s.stdin
-		defer func() { os.Stdin = old; s.stdin.Close() }()
+		os.Stdin = s.in.r
+		defer func() { os.Stdin = old; s.in.close() }()
 	}
 	s.line = liner.NewLiner()
 	defer s.line.Close()
 	s.line.SetCtrlCAborts(true)
 	s.line.SetTabCompletionStyle(liner.TabPrints)
-	s.line.SetWordCompleter(func(line string, pos int) (string, []string, string) { return complete(s, line, pos) })
+	s.line.SetWordCompleter(func(line string, pos int) (string, []string, string) {
+		if s.in.captured(line, pos) {
+			return line, nil, ""
+		}
+		return s.complete(ctx, line, pos)
+	})
 	if err := loadHistory(o.HistoryFile, s.line.ReadHistory); err != nil {
 		s.term.Print("history not read: " + err.Error() + "\n")
 	}
+	// Ctrl-C ends a command, not the prompt: of the signals only those that end programs end it.
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
-	var reader sync.WaitGroup
-	defer reader.Wait()
+	var linked sync.WaitGroup
+	defer linked.Wait()
 	defer cancel()
-	sub := c.Subscribe()
-	reader.Go(func() { s.follow(ctx, sub) })
-	err := s.loop(ctx)
-	if herr := saveHistory(o.HistoryFile, s.line.WriteHistory); herr != nil {
-		s.term.Print("history not saved: " + herr.Error() + "\n")
-	}
-	return err
+	linked.Go(func() { s.link(ctx) })
+	defer s.stopRecord()
+	return s.loop(ctx)
+}
+
+// dumb reports whether the terminal understands no escape sequences.
+func dumb(getenv func(string) string) bool {
+	t := getenv("TERM")
+	return t == "dumb" || t == "cons25"
+}
+
+// conn is the open session, nil when there is none.
+func (s *session) conn() *client.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.c
 }
 
 // loop reads and runs lines.
 func (s *session) loop(ctx context.Context) error {
 	time.Sleep(flushEvery) // what the daemon asks at the start comes with the greeting
 	for {
-		if err := s.c.Err(); err != nil {
-			return err
-		}
-		if q, ok := s.question(); ok {
-			if err := s.ask(ctx, q); err != nil && !errors.Is(err, liner.ErrPromptAborted) {
-				return s.ended(ctx, err)
-			}
-		}
-		line, err := s.prompt("moongate> ")
+		s.mu.Lock()
+		fatal := s.mu.fatal
+		s.mu.Unlock()
 		switch {
-		case errors.Is(err, liner.ErrPromptAborted):
+		case fatal != nil:
+			return fatal
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		if q, ok := s.question(); ok && s.left.text == "" && s.conn() != nil {
+			if err := s.ask(ctx, q); err != nil && !errors.Is(err, liner.ErrPromptAborted) && !errors.Is(err, os.ErrDeadlineExceeded) {
+				return err
+			}
+			continue
+		}
+		line, err := s.prompt()
+		switch {
+		case errors.Is(err, liner.ErrPromptAborted), errors.Is(err, os.ErrDeadlineExceeded): // given up, or ended to be drawn anew
 			continue
 		case errors.Is(err, io.EOF):
 			s.term.Print("\n")
 			return nil
 		case err != nil:
-			return s.ended(ctx, err)
+			return err
 		}
 		word := strings.TrimSpace(line)
 		if word == "" {
@@ -105,28 +145,71 @@ func (s *session) loop(ctx context.Context) error {
 		}
 		if storable(line) {
 			s.line.AppendHistory(line)
+			if err := appendHistory(s.o.HistoryFile, line); err != nil {
+				s.term.Print("history not saved: " + err.Error() + "\n")
+				s.o.HistoryFile = ""
+			}
 		}
-		if word == "exit" || word == "quit" {
+		if word == "exit" || word == "quit" || word == `\q` {
 			return nil
 		}
-		if err := s.run(ctx, line); err != nil {
-			return s.ended(ctx, err)
+		s.note(promptText + client.Redact(line) + "\n")
+		s.run(ctx, line)
+	}
+}
+
+// prompt shows the main prompt with what is left of an earlier one.
+func (s *session) prompt() (string, error) {
+	s.mu.Lock()
+	text := promptText
+	if s.mu.c == nil {
+		text = lostText
+	}
+	left := s.left
+	s.left = typed{}
+	s.mu.open = true
+	s.mu.Unlock()
+	s.term.open("")
+	defer s.term.shut()
+	line, err := s.line.PromptWithSuggestion(text, left.text, left.pos)
+	s.mu.Lock()
+	s.mu.open = false
+	s.mu.Unlock()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.term.wipe()
+		s.wait()
+	}
+	return line, err
+}
+
+// wait waits until refresh, which ended the prompt, has left the line.
+func (s *session) wait() {
+	s.in.flow.Lock()
+	s.in.flow.Unlock() //nolint:staticcheck // the lock is the signal
+}
+
+// refresh draws the main prompt anew, if it is open, with the line that is being typed.
+func (s *session) refresh() {
+	s.mu.Lock()
+	open := s.mu.open
+	s.mu.Unlock()
+	if s.in == nil || !open {
+		return
+	}
+	line := s.in.take()
+	s.left = line // the loop reads it after wait
+	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		open = s.mu.open
+		s.mu.Unlock()
+		if !open || time.Now().After(deadline) {
+			break
 		}
 	}
+	s.in.give()
 }
 
-// ended is the reason a cancelled prompt stands for.
-func (s *session) ended(ctx context.Context, err error) error {
-	if lost := s.c.Err(); lost != nil {
-		return lost
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
-}
-
-func (s *session) prompt(text string) (string, error) {
+func (s *session) read(text string) (string, error) {
 	s.term.open("")
 	defer s.term.shut()
 	return s.line.Prompt(text)
@@ -138,26 +221,81 @@ func (s *session) hidden(text string) (string, error) {
 	return s.line.PasswordPrompt(text)
 }
 
-// run sends one line and prints the reply. Only the end of the session is an error.
-func (s *session) run(ctx context.Context, line string) error {
+// run runs one line: a command of the prompt, of the shell's tree, or a management line. Ctrl-C ends it.
+func (s *session) run(ctx context.Context, line string) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	trimmed := strings.TrimSpace(line)
+	if strings.HasPrefix(trimmed, `\`) {
+		s.meta(ctx, trimmed)
+		return
+	}
+	words, err := lexer.Split(trimmed, "prompt")
+	if err != nil || len(words) == 0 {
+		s.send(ctx, line) // the daemon says what is wrong with it
+		return
+	}
+	known := mgmt.Lookup(words[0]) != nil
+	if s.o.Shell != nil && words[0] != "password" && words[0] != "username" && !(s.raw && known) {
+		if words[0] == "help" {
+			s.help(ctx, words[1:])
+			return
+		}
+		fit := s.o.Shell.Fit(words)
+		switch {
+		case fit.Refused != "" && !known:
+			s.print(fit.Refused + "\n")
+			return
+		case fit.OK && fit.Refused == "":
+			s.setFollowing(fit.Follows)
+			s.shell(ctx, words, fit)
+			s.setFollowing(false)
+			if ctx.Err() != nil {
+				s.print("\n")
+			}
+			if len(words) > 1 {
+				s.answered(words[0], words[1])
+			}
+			return
+		}
+	}
+	s.send(ctx, line)
+}
+
+func (s *session) setFollowing(on bool) {
+	s.mu.Lock()
+	s.mu.following = on
+	s.mu.Unlock()
+}
+
+// send sends a management line and prints the reply.
+func (s *session) send(ctx context.Context, line string) {
 	params, _ := lexer.Split(line, "prompt")
 	if len(params) == 2 && params[0] == "password" { // without the text: ask for it hidden
 		text, err := s.hidden(params[1] + " password: ")
 		if err != nil {
-			return nilIfAborted(err)
+			return
 		}
 		line = client.Line("password", params[1], text)
+	}
+	var block []string
+	if client.IsBlock(line) {
+		var err error
+		if block, err = s.block(); err != nil {
+			return
+		}
+	}
+	c := s.conn()
+	if c == nil {
+		s.print("not connected: the daemon is being dialed; what you type is kept\n")
+		return
 	}
 	var r client.Reply
 	var err error
 	if client.IsBlock(line) {
-		var block []string
-		if block, err = s.block(); err != nil {
-			return nilIfAborted(err)
-		}
-		r, err = s.c.Block(ctx, line, block)
+		r, err = c.Block(ctx, line, block)
 	} else {
-		r, err = s.c.Cmd(ctx, line)
+		r, err = c.Cmd(ctx, line)
 	}
 	var b strings.Builder
 	for _, l := range r.Raw {
@@ -165,29 +303,39 @@ func (s *session) run(ctx context.Context, line string) error {
 	}
 	var reply *client.ReplyError
 	switch {
-	case errors.Is(err, client.ErrLost), ctx.Err() != nil:
-		return err
+	case errors.Is(err, context.Canceled):
+		b.WriteString("interrupted; the daemon may have done it\n")
 	case err != nil && !errors.As(err, &reply):
 		b.WriteString(err.Error() + "\n")
 	case err == nil && len(params) > 1:
 		s.answered(params[0], params[1])
+		s.switched(params)
 	}
-	s.term.Print(b.String())
-	return nil
+	s.page(b.String())
 }
 
-func nilIfAborted(err error) error {
-	if errors.Is(err, liner.ErrPromptAborted) {
-		return nil
+// switched remembers what the user switched on, for the session after this one.
+func (s *session) switched(params []string) {
+	switch params[0] {
+	case "state", "log", "echo":
+		if params[1] != "on" && params[1] != "off" {
+			return
+		}
+		params = params[:2]
+	case "bytecount", "env-filter", "version":
+	default:
+		return
 	}
-	return err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.switches[params[0]] = client.Line(append([]string(nil), params...)...)
 }
 
 // block reads lines up to END.
 func (s *session) block() ([]string, error) {
 	var lines []string
 	for {
-		l, err := s.prompt("... ")
+		l, err := s.read("... ")
 		if err != nil {
 			return nil, err
 		}
@@ -198,183 +346,17 @@ func (s *session) block() ([]string, error) {
 	}
 }
 
-// follow prints notifications, collected, until the session or ctx ends; the end cancels an open prompt.
-func (s *session) follow(ctx context.Context, sub *client.Subscription) {
-	defer sub.Close()
-	for {
-		n, err := sub.Next(ctx)
-		if err != nil {
-			if ctx.Err() == nil {
-				s.term.Print(err.Error() + "\n")
-			}
-			if s.stdin != nil {
-				_ = s.stdin.SetReadDeadline(time.Unix(1, 0))
-			}
-			return
-		}
-		var b strings.Builder
-		s.show(&b, n)
-		select {
-		case <-time.After(flushEvery):
-		case <-ctx.Done():
-		}
-		for {
-			n, ok := sub.TryNext()
-			if !ok {
-				break
-			}
-			s.show(&b, n)
-		}
-		s.term.Print(b.String())
-	}
+// print shows text and adds it to the record.
+func (s *session) print(text string) {
+	s.note(text)
+	s.term.Print(text)
 }
 
-// show adds a notification's lines and remembers what it asks for.
-func (s *session) show(b *strings.Builder, n client.Notification) {
-	for _, l := range client.NotificationLines(n) {
-		b.WriteString(env.Clean(client.Redact(l)) + "\n")
-	}
-	if rest, ok := strings.CutPrefix(n.Text, "info,"+mgmt.NotifyAnswered+","); ok && n.Kind == mgmt.KindNotify {
-		kind, typ, _ := strings.Cut(rest, ",")
-		s.forget(kind, typ)
-		return
-	}
-	q, ok := readQuestion(n)
-	if !ok {
-		return
-	}
+// note adds text to the record.
+func (s *session) note(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, old := range s.mu.asked {
-		if old == q {
-			return
-		}
+	if s.record != nil {
+		fmt.Fprint(s.record, text)
 	}
-	s.mu.asked = append(s.mu.asked, q)
-	if q.kind == mgmt.KindPassword {
-		fmt.Fprintf(b, "(press Enter on an empty line to answer '%s')\n", env.Clean(q.typ))
-	}
-}
-
-// readQuestion reads a prompt that wants an answer with a type.
-func readQuestion(n client.Notification) (question, bool) {
-	q := question{kind: n.Kind}
-	switch n.Kind {
-	case mgmt.KindNeedOK, mgmt.KindNeedStr:
-		asked, err := mgmt.ParseQuestion(n.Text)
-		q.typ = asked.Type
-		return q, err == nil
-	case mgmt.KindPassword:
-	default:
-		return q, false
-	}
-	need, err := mgmt.ParseNeed(n.Text)
-	if err != nil {
-		return q, false
-	}
-	q.typ, q.username = need.Type, need.Username
-	if c := need.Challenge; c != nil && !c.Concat { // else answered as part of the password
-		q.challenge, q.hidden = c.Text, !c.Echo
-	}
-	return q, true
-}
-
-// question is the oldest open password prompt.
-func (s *session) question() (question, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, q := range s.mu.asked {
-		if q.kind == mgmt.KindPassword {
-			return q, true
-		}
-	}
-	return question{}, false
-}
-
-// answered forgets the question a command answered.
-func (s *session) answered(command, typ string) {
-	kind, ok := map[string]string{"password": mgmt.KindPassword, "needok": mgmt.KindNeedOK, "needstr": mgmt.KindNeedStr}[command]
-	if ok {
-		s.forget(kind, typ)
-	}
-}
-
-// forget drops a question that somebody answered.
-func (s *session) forget(kind, typ string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var left []question
-	for _, q := range s.mu.asked {
-		if q.kind != kind || q.typ != typ {
-			left = append(left, q)
-		}
-	}
-	s.mu.asked = left
-}
-
-// ask answers a password prompt. Giving up with Ctrl-C leaves it to others; the question is then not asked again by itself.
-func (s *session) ask(ctx context.Context, q question) error {
-	s.answered("password", q.typ)
-	var user, response string
-	var err error
-	if q.username {
-		if user, err = s.prompt(q.typ + " username: "); err != nil {
-			return err
-		}
-	}
-	password, err := s.hidden(q.typ + " password: ")
-	if err != nil {
-		return err
-	}
-	if q.challenge != "" {
-		text := env.Clean(q.challenge) + " "
-		if q.hidden {
-			response, err = s.hidden(text)
-		} else {
-			response, err = s.prompt(text)
-		}
-		if err != nil {
-			return err
-		}
-		password = mgmt.StaticResponse(password, response)
-	}
-	if q.username {
-		if err := s.run(ctx, client.Line("username", q.typ, user)); err != nil {
-			return err
-		}
-	}
-	return s.run(ctx, client.Line("password", q.typ, password))
-}
-
-// Types are the types asked for by open prompts of a kind.
-func (s *session) Types(kind string) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var types []string
-	for _, q := range s.mu.asked {
-		if q.kind == kind {
-			types = append(types, q.typ)
-		}
-	}
-	return types
-}
-
-// Clients asks the daemon who is connected; a daemon that does not say so quickly has no clients to complete.
-func (s *session) Clients(ids bool) []string {
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-	defer cancel()
-	st, err := s.c.Status(ctx)
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, c := range st.Clients {
-		switch {
-		case ids:
-			out = append(out, c.ClientID)
-		case c.CommonName != "":
-			out = append(out, c.CommonName)
-		}
-	}
-	return out
 }

@@ -1,4 +1,4 @@
-package repl
+package repl_test
 
 import (
 	"context"
@@ -9,26 +9,23 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hinshun/vt10x"
 
-	"github.com/moongate-vpn/moongate/mgmt/client"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli"
 	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// TestMain runs the prompt itself when the test starts its own binary on a pseudo-terminal.
+// TestMain runs the program's "attach" when the test starts its own binary on a pseudo-terminal.
 func TestMain(m *testing.M) {
 	if addr := os.Getenv("REPL_ADDR"); addr != "" {
-		c, err := client.Dial(context.Background(), addr, client.Options{})
-		if err == nil {
-			err = Run(context.Background(), c, Options{HistoryFile: os.Getenv("REPL_HISTORY")})
-			c.Close()
-		}
-		fmt.Printf("ended: %v\n", err)
-		os.Exit(0)
+		code := cli.Main(cli.Program{Version: "test"}, []string{"moongate", "attach", addr, "--history", os.Getenv("REPL_HISTORY")})
+		fmt.Printf("ended: %d\n", code)
+		os.Exit(code)
 	}
 	os.Exit(m.Run())
 }
@@ -40,15 +37,21 @@ type terminal struct {
 	vt  vt10x.Terminal
 }
 
-func open(t *testing.T, addr, history string) *terminal {
+func open(t *testing.T, addr, history string, env ...string) *terminal {
+	t.Helper()
+	return openSize(t, addr, history, 100, 40, env...)
+}
+
+func openSize(t *testing.T, addr, history string, cols, rows int, env ...string) *terminal {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "REPL_ADDR="+addr, "REPL_HISTORY="+history, "TERM=xterm-256color")
-	p, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 100})
+	cmd.Env = append(os.Environ(), "REPL_ADDR="+addr, "REPL_HISTORY="+history, "TERM=xterm-256color", "MOONGATE_PAGER=cat", "HOME="+t.TempDir(), "MOONGATE_RUN_DIR=/nowhere", "TZ=UTC")
+	cmd.Env = append(cmd.Env, env...)
+	p, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: uint16(rows), Cols: uint16(cols)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &terminal{t: t, pty: p, vt: vt10x.New(vt10x.WithSize(100, 40))}
+	x := &terminal{t: t, pty: p, vt: vt10x.New(vt10x.WithSize(cols, rows))}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -126,13 +129,13 @@ func TestMessagesAppearAboveTheTypedLine(t *testing.T) {
 	for i := range 20 {
 		do(t, d, fmt.Sprintf("log I 'message %d'", i))
 	}
-	x.has(",I,message 19")
+	x.has("log I  message 19")
 	x.last("moongate> veXrb")
 	x.write("\x1b[C\x7f\r") // one to the right, delete the X: the cursor was kept
-	x.has("SUCCESS: verb=")
+	x.wait("the verbosity", func(l []string) bool { return len(l) > 1 && l[len(l)-2] == "1" })
 	var numbers []string
 	for _, l := range x.lines() {
-		if _, n, ok := strings.Cut(l, ",I,message "); ok {
+		if _, n, ok := strings.Cut(l, "log I  message "); ok {
 			numbers = append(numbers, n)
 		}
 	}
@@ -144,7 +147,7 @@ func TestMessagesAppearAboveTheTypedLine(t *testing.T) {
 		t.Errorf("messages (-want +got):\n%s", diff)
 	}
 	x.write("\x04")
-	x.has("ended: <nil>")
+	x.has("ended: 0")
 }
 
 func TestPasswordIsAskedHiddenAndNotKept(t *testing.T) {
@@ -173,7 +176,7 @@ func TestPasswordIsAskedHiddenAndNotKept(t *testing.T) {
 	x.last("Auth password:")
 	x.write("hunter6\r")
 	x.write("exit\r")
-	x.has("ended: <nil>")
+	x.has("ended: 0")
 	for _, secret := range []string{"hunter2", "hunter3", "hunter6"} {
 		if strings.Contains(x.vt.String(), secret) {
 			t.Errorf("%s was shown:\n%s", secret, x.vt.String())
@@ -203,65 +206,265 @@ func TestCompletionAtThePrompt(t *testing.T) {
 	x.write("\x15kill lap\t") // Ctrl-U clears the line
 	x.last("moongate> kill laptop-joe")
 	x.write("\r")
-	x.has("1 client(s) killed")
+	x.has("1 disconnected")
 }
 
-func TestTheEndOfTheDaemonEndsThePrompt(t *testing.T) {
+// daemonAt is a daemon on a socket of a given path.
+func daemonAt(t *testing.T, path string, script ...string) *mgmttest.Daemon {
+	t.Helper()
 	d := mgmttest.NewDaemon(t, server.Config{})
+	for _, l := range script {
+		do(t, d, l)
+	}
+	ln, err := server.ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	go d.Server.Serve(ctx, ln, server.Access{})
+	return d
+}
+
+func socketPath(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mg") // the path of t.TempDir can be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return filepath.Join(dir, "m.sock")
+}
+
+// The daemon goes while a line is typed: line, cursor, history and what was switched on are still there when it is back.
+func TestTheDaemonRestartsWhileALineIsTyped(t *testing.T) {
+	path := socketPath(t)
+	d := daemonAt(t, path, "mode client")
+	x := open(t, path, filepath.Join(t.TempDir(), "history"))
+	x.last("moongate>")
+	x.write("state on\r")
+	x.has("real-time state notification set to ON")
+	x.write("log -n X1\x1b[D\x1b[D") // the cursor stands on the X
+	x.last("moongate> log -n X1")
+	d.Stop()
+	x.last("not connected> log -n X1")
+	x.has("connection to the daemon lost; dialing again")
+	x.write("\x15verb\r") // a command meanwhile loses nothing
+	x.has("not connected: ")
+	x.last("not connected>")
+	x.write("log -n X1\x1b[D\x1b[D")
+	x.last("not connected> log -n X1")
+	d = daemonAt(t, path, "mode client")
+	x.has("connected again: OpenVPN Management Interface")
+	x.last("moongate> log -n X1")
+	do(t, d, "state WAIT")
+	x.has("state WAIT")
+	x.last("moongate> log -n X1")
+	x.write("\x1b[3~\r") // delete the X: the cursor was kept
+	x.write("\x10")      // the line before
+	x.last("moongate> log -n 1")
+	if n := strings.Count(strings.Join(x.lines(), "\n"), "connection to the daemon lost"); n != 1 {
+		t.Errorf("the loss was told %d times:\n%s", n, strings.Join(x.lines(), "\n"))
+	}
+	x.write("\x15exit\r")
+	x.has("ended: 0")
+}
+
+// The shell's commands work at the prompt with the same words, and management lines too.
+func TestOneGrammar(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	for _, l := range []string{"mode server", "peer 0 1 lab-one 192.0.2.7:40000", "peer 1 1 lab-two 192.0.2.8:40000", "peer 2 1 office 192.0.2.9:40000", "state CONNECTED SUCCESS 10.8.0.1"} {
+		do(t, d, l)
+	}
 	x := open(t, d.ListenTCP(server.Access{}), "")
 	x.last("moongate>")
-	x.write("half a li")
-	d.Stop()
-	x.has("ended: connection to the daemon lost")
-}
-
-// fakeLive is who asks and who is connected, for completion.
-type fakeLive struct{}
-
-func (fakeLive) Types(kind string) []string {
-	return map[string][]string{"PASSWORD": {"Private Key"}}[kind]
-}
-func (fakeLive) Clients(ids bool) []string {
-	if ids {
-		return []string{"0", "12"}
+	for _, tt := range []struct{ typed, want string }{
+		{"state", "CONNECTED     SUCCESS  10.8.0.1"},
+		{"clients --sort -name --columns name,cid", "office       2"},
+		{"kill 'lab-*' --dry-run", "2 would be disconnected"},
+		{"state 1", ",CONNECTED,SUCCESS,10.8.0.1,"},
+		{"raw pid", "SUCCESS: pid="},
+		{"wait --state CONNECTED", "CONNECTED"},
+		{"clients --bogus", "unknown flag: --bogus"},
+		{"verb 99", "want a number from 0 to 15"},
+		{"frobnicate", "ERROR: unknown command"},
+		{"attach x", "is for the shell, not for the prompt"},
+		{"\\json", "JSON is on"},
+		{"pid", `{"schema":"moongate.pid/1"`},
+		{"\\json", "JSON is off"},
+		{"\\nope", `\nope is no command of the prompt`},
+		{"help client-deny", "client-deny <CID> <KID> <reason>"},
+		{"help BYTECOUNT_CLI", "bytes on the link"},
+		{"help clients", "--filter"},
+		{"kill lab-one", "1 disconnected"},
+	} {
+		before := strings.Join(x.lines(), "\n")
+		x.write("\x0c") // a clean screen
+		x.last("moongate>")
+		x.write(tt.typed + "\r")
+		x.wait(fmt.Sprintf("%s: %q (before:\n%s)", tt.typed, tt.want, before), func(l []string) bool {
+			return strings.Contains(strings.Join(l, "\n"), tt.want) && l[len(l)-1] == "moongate>"
+		})
 	}
-	return []string{"a b", "laptop"}
+	x.write("\x15clients --co\t")
+	x.last("moongate> clients --columns")
+	x.write("\x15kill of\t")
+	x.last("moongate> kill office")
+	x.write("\x15\\wa\t")
+	x.last(`moongate> \watch`)
+	x.write("\x15exit\r")
+	x.has("ended: 0")
 }
 
-func TestComplete(t *testing.T) {
+func TestMetaCommands(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	do(t, d, "mode client")
+	other := mgmttest.NewDaemon(t, server.Config{})
+	do(t, other, "mode client")
+	do(t, other, "state WAIT")
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	x := open(t, d.ListenTCP(server.Access{}), "")
+	x.last("moongate>")
+	x.write("\\record " + filepath.Join(dir, "rec") + "\r")
+	x.last("moongate>")
+	x.write("\\source " + file("lines", "# two lines\nverb 5\nmute\n") + "\r")
+	x.has("moongate> mute")
+	x.last("moongate>")
+	x.write("\\lua " + file("x.lua", "print('from ' .. 'lua')\n") + "\r")
+	x.has("from lua")
+	x.last("moongate>")
+	x.write("\\watch 100ms verb\r")
+	x.wait("two rounds", func(l []string) bool { return strings.Count(strings.Join(l, "\n"), "  verb\n") >= 2 })
+	x.write("\x03")
+	x.last("moongate>")
+	x.write("\\record\r")
+	x.last("moongate>")
+	x.write("\\connect 127.0.0.1:1\r")
+	x.has("reach 127.0.0.1:1")
+	x.write("\\connect " + other.ListenTCP(server.Access{}) + "\r")
+	x.has("connected again")
+	x.last("moongate>")
+	x.write("state\r")
+	x.has("WAIT")
+	x.write("\\q\r")
+	x.has("ended: 0")
+	b, err := os.ReadFile(filepath.Join(dir, "rec"))
+	if err != nil || !strings.Contains(string(b), "moongate> verb 5\n") || !strings.Contains(string(b), "from lua\n") {
+		t.Errorf("%v, record:\n%s", err, b)
+	}
+}
+
+// Two prompts write one history, line by line.
+func TestTwoPromptsAndOneHistory(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	do(t, d, "mode client")
+	history := filepath.Join(t.TempDir(), "history")
+	addr := d.ListenTCP(server.Access{})
+	a, b := open(t, addr, history), open(t, addr, history)
+	a.last("moongate>")
+	b.last("moongate>")
+	a.write("verb 1\r")
+	a.has("verb level changed")
+	b.write("verb 2\r")
+	b.has("verb level changed")
+	b.write("exit\r")
+	b.has("ended: 0")
+	a.write("verb 3\rexit\r")
+	a.has("ended: 0")
+	text, err := os.ReadFile(history)
+	if diff := cmp.Diff("verb 1\nverb 2\nverb 3\n", strings.ReplaceAll(string(text), "exit\n", "")); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// A thousand messages at 2 ms while lines are typed and completed: all of them and every command are there.
+func TestAStormOfMessages(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	do(t, d, "mode client")
+	x := openSize(t, d.ListenTCP(server.Access{}), "", 100, 1300)
+	x.last("moongate>")
+	x.write("log on\r")
+	x.has("real-time log notification set to ON")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 1000 {
+			_ = d.Do(fmt.Sprintf("log I 'message %d'", i))
+			time.Sleep(2 * time.Millisecond)
+		}
+	}()
+	for i := range 12 {
+		for _, c := range fmt.Sprintf("raw verb %d", i) {
+			x.write(string(c))
+			time.Sleep(3 * time.Millisecond)
+		}
+		x.write("\r")
+		time.Sleep(30 * time.Millisecond)
+	}
+	<-done
+	x.has("log I  message 999")
+	x.last("moongate>")
+	text := strings.Join(x.lines(), "\n") + "\n"
+	for i := range 1000 {
+		if n := strings.Count(text, fmt.Sprintf("log I  message %d\n", i)); n != 1 {
+			t.Fatalf("message %d is there %d times", i, n)
+		}
+	}
+	if n := strings.Count(text, "SUCCESS: verb level changed"); n != 12 {
+		t.Errorf("%d answers, want 12", n)
+	}
+}
+
+// Ctrl-C inside a search leaves a clean line.
+func TestInterruptedSearch(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	do(t, d, "mode client")
+	x := open(t, d.ListenTCP(server.Access{}), "")
+	x.last("moongate>")
+	x.write("verb 4\r")
+	x.last("moongate>")
+	x.write("\x12ver")
+	x.last("(reverse-i-search)`ver': verb 4")
+	x.write("\x03")
+	x.last("moongate>")
+	if strings.Contains(strings.Join(x.lines(), "\n"), "reverse-i-search") {
+		t.Errorf("rubbish on the screen:\n%s", strings.Join(x.lines(), "\n"))
+	}
+}
+
+// Small and simple terminals get the same words.
+func TestOtherTerminals(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	do(t, d, "mode server")
+	do(t, d, "peer 0 1 größe-東京 192.0.2.7:40000")
+	addr := d.ListenTCP(server.Access{})
 	for _, tt := range []struct {
-		line string
-		head string
-		want []string
+		name       string
+		cols, rows int
+		env        string
 	}{
-		{"ho", "", []string{"hold "}},
-		{"hold re", "hold ", []string{"release "}},
-		{"hold ", "hold ", []string{"off ", "on ", "release "}},
-		{"password ", "password ", []string{`"Private Key" `}},
-		{`password "Pri`, "password ", []string{`"Private Key" `}},
-		{`password "Private K`, "password ", []string{`"Private Key" `}},
-		{"kill ", "kill ", []string{`"a b" `, "laptop "}},
-		{"client-kill 1", "client-kill ", []string{"12 "}},
-		{"signal SIGU", "signal ", []string{"SIGUSR1 ", "SIGUSR2 "}},
-		{"pid x", "pid ", nil},
+		{"usual", 80, 24, ""}, {"narrow", 30, 10, ""}, {"too narrow", 15, 10, ""}, {"dumb", 80, 24, "TERM=dumb"}, {"no colour", 80, 24, "NO_COLOR=1"}, {"wide", 200, 60, ""},
 	} {
-		head, words, tail := complete(fakeLive{}, tt.line, len(tt.line))
-		if head != tt.head || tail != "" {
-			t.Errorf("%q: head %q tail %q", tt.line, head, tail)
-		}
-		if diff := cmp.Diff(tt.want, words); diff != "" {
-			t.Errorf("%q (-want +got):\n%s", tt.line, diff)
-		}
-	}
-}
-
-func TestStorable(t *testing.T) {
-	for line, want := range map[string]bool{
-		"verb 3": true, "password Auth x": false, " \"password\" Auth x": false, "username Auth joe": false, "": false,
-		"cr-response aGk=": false, "needstr x y": false, "needok x ok": true, "passwordx": false,
-	} {
-		if got := storable(line); got != want {
-			t.Errorf("%q: %v, want %v", line, got, want)
-		}
+		t.Run(tt.name, func(t *testing.T) {
+			x := openSize(t, addr, "", tt.cols, tt.rows, tt.env)
+			x.last("moongate>")
+			x.write("clients --columns cid,name\r")
+			x.has("größe-")
+			x.last("moongate>")
+			for _, l := range x.lines() {
+				if strings.Contains(l, "COMMON") && utf8.RuneCountInString(l) > tt.cols {
+					t.Errorf("%q is wider than %d", l, tt.cols)
+				}
+			}
+			x.write("exit\r")
+			x.has("ended: 0")
+		})
 	}
 }

@@ -9,11 +9,14 @@ import (
 type Terminal struct {
 	out    io.Writer
 	redraw func() // makes the line editor draw its prompt again
+	plain  bool   // no escape sequences: a dumb terminal
 
 	mu struct {
 		sync.Mutex
 		prompting bool
 		secret    string // text of the hidden prompt that is open
+		lent      bool   // another program has the screen
+		waiting   []byte // what was printed meanwhile
 	}
 }
 
@@ -21,13 +24,21 @@ type Terminal struct {
 func (t *Terminal) Print(s string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.mu.prompting {
+	switch {
+	case t.mu.lent:
+		t.mu.waiting = append(t.mu.waiting, s...)
+		if len(t.mu.waiting) > 1<<20 {
+			t.mu.waiting = t.mu.waiting[len(t.mu.waiting)-1<<20:]
+		}
+	case !t.mu.prompting:
 		io.WriteString(t.out, s)
-		return
-	}
-	io.WriteString(t.out, "\r\x1b[K"+s+t.mu.secret) // one write: nothing gets between
-	if t.mu.secret == "" {
-		t.redraw()
+	case t.plain:
+		io.WriteString(t.out, "\n"+s)
+	default:
+		io.WriteString(t.out, "\r\x1b[K"+s+t.mu.secret) // one write: nothing gets between
+		if t.mu.secret == "" {
+			t.redraw()
+		}
 	}
 }
 
@@ -43,4 +54,24 @@ func (t *Terminal) shut() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.mu.prompting, t.mu.secret = false, ""
+}
+
+// wipe clears the row of a prompt that was ended from outside.
+func (t *Terminal) wipe() {
+	if !t.plain {
+		io.WriteString(t.out, "\r\x1b[K")
+	}
+}
+
+// lend holds back what is printed while f runs.
+func (t *Terminal) lend(f func()) {
+	t.mu.Lock()
+	t.mu.lent = true
+	t.mu.Unlock()
+	f()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.lent = false
+	t.out.Write(t.mu.waiting)
+	t.mu.waiting = nil
 }

@@ -7,5 +7,5 @@ import "os"
 // redrawLine does nothing: there is no signal that makes liner redraw.
 func redrawLine() {}
 
-// cancellableStdin is nil: a prompt ends at the next Enter.
-func cancellableStdin() *os.File { return nil }
+// openTerminal is nil: a prompt ends at the next Enter.
+func openTerminal() *os.File { return nil }

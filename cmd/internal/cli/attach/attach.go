@@ -15,13 +15,14 @@ import (
 )
 
 // NewCmd returns the command.
-func NewCmd(e *env.Env) *cobra.Command {
+func NewCmd(e *env.Env, shell repl.Shell) *cobra.Command {
 	var cmds []string
 	var history string
 	cmd := &cobra.Command{
 		Use: "attach [ADDR]", Short: "Open a prompt on a management port",
-		Long: "Open a prompt with history and completion; notifications appear above the line being typed, and a password prompt of the daemon\n" +
-			"asks for it without showing it. With -c, or when standard input is not a terminal, raw management commands run without a\n" +
+		Long: "Open a prompt with history and completion. It takes the commands of the shell with the same words and flags, management lines, and\n" +
+			"commands of its own (\\?). Notifications appear above the line being typed, and a password prompt of the daemon asks for it without\n" +
+			"showing it. When the daemon goes the prompt stays, keeps the line and dials again. With -c, or when standard input is not a terminal, raw management commands run without a\n" +
 			"prompt; the exit code is 1 if one of them was answered by an ERROR.",
 		Example: "  moongate attach\n  moongate attach /run/vpn.sock -c 'state' -c 'hold release'\n  echo status | moongate attach 127.0.0.1:7505",
 		Args:    cobra.MaximumNArgs(1), Annotations: map[string]string{env.Formats: "json,raw"},
@@ -43,8 +44,8 @@ func NewCmd(e *env.Env) *cobra.Command {
 				case !e.InTTY:
 					return lines.Run(ctx, e, c, e.In, true)
 				}
-				fmt.Fprintf(e.Out, "%s at %s; Tab completes, Ctrl-D leaves\n", env.Clean(c.Greeting()), t.Name)
-				return env.UntilInterrupted(repl.Run(ctx, c, repl.Options{HistoryFile: history, Target: t.Name}))
+				fmt.Fprintf(e.Out, "%s at %s; help helps, Tab completes, Ctrl-D leaves\n", env.Clean(c.Greeting()), t.Name)
+				return env.UntilInterrupted(repl.Run(ctx, e, c, repl.Options{HistoryFile: history, Shell: shell}))
 			})
 		},
 	}

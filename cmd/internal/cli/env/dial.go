@@ -43,12 +43,35 @@ func (e *Env) ClientOptions(t target.Target) (client.Options, error) {
 			}
 			return text, nil
 		}
-	case e.AskHidden != nil && !e.NoAsk && e.Getenv("MOONGATE_NO_ASK") == "":
+	case e.mayAsk(t):
 		o.Password = func(ctx context.Context) (string, error) { return e.askPassword(ctx, t) }
 	}
 	var err error
 	o.TLS, err = e.tls(t)
 	return o, err
+}
+
+// mayAsk reports whether a password can be had from a person, or was had before.
+func (e *Env) mayAsk(t target.Target) bool {
+	e.asked.Lock()
+	defer e.asked.Unlock()
+	_, have := e.asked.typed[t.Address]
+	return have || e.AskHidden != nil && !e.NoAsk && e.Getenv("MOONGATE_NO_ASK") == ""
+}
+
+// Adopt makes t, which from has reached, the target of e, with what was typed for it.
+func (e *Env) Adopt(from *Env, t target.Target) {
+	e.SetTarget(t)
+	from.asked.Lock()
+	defer from.asked.Unlock()
+	e.asked.Lock()
+	defer e.asked.Unlock()
+	if text, ok := from.asked.typed[t.Address]; ok {
+		if e.asked.typed == nil {
+			e.asked.typed = make(map[string]string)
+		}
+		e.asked.typed[t.Address] = text
+	}
 }
 
 // askPassword asks the person at the terminal, once for each target.
