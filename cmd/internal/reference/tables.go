@@ -51,6 +51,7 @@ var commands = map[string]entry{
 	"remote-entry-count":  {"remote-entry-count", "a number, then END"},
 	"remote-entry-get":    {"remote-entry-get all", "lines up to END:\nindex: from 0\nhost, port, protocol: of the connection entry"},
 	"rsa-sig":             {"rsa-sig\nBASE64…\nEND", success},
+	"scripts":             {"scripts", "lines up to END, one a script: its name, state, times, counters and last error, as \"moongate scripts\" shows them"},
 	"signal":              {"signal SIGUSR1", success},
 	"state":               {"state on 1", "SUCCESS: for on and off; else lines up to END:\n" + stateFields},
 	"status":              {"status 3", "lines up to END. Of a client counters, \"name,value\". Of a server, with a HEADER line for each kind of row:\nCLIENT_LIST: common name, real address, virtual address, virtual IPv6 address, bytes received, bytes sent, connected since (twice), username, client id, peer id, cipher\nROUTING_TABLE: virtual address, common name, real address, last use (twice)\nGLOBAL_STATS: name, value"},
