@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/lexer"
 	"github.com/moongate-vpn/moongate/mgmt/wire"
 )
 
@@ -231,6 +233,10 @@ func (c *Client) Send(line string, block []string, done func(Reply, error)) {
 			return
 		}
 	}
+	if s.word != "client-auth" && slices.ContainsFunc(block, isCommand) {
+		done(Reply{}, fmt.Errorf("%w: a line inside the block is a command", ErrLine))
+		return
+	}
 	if err := c.send(p, line, p.block); err != nil {
 		if c.forget(p) {
 			done(Reply{}, err)
@@ -240,6 +246,13 @@ func (c *Client) Send(line string, block []string, done func(Reply, error)) {
 	if p.silent() {
 		done(Reply{}, nil)
 	}
+}
+
+// isCommand reports whether a line of a block would do something. Blocks that answer a prompt are refused at once when the prompt
+// is gone, and their lines are then read as commands.
+func isCommand(line string) bool {
+	params, err := lexer.Split(line, "")
+	return err == nil && len(params) > 0 && mgmt.Lookup(params[0]) != nil
 }
 
 // forget takes p out of the queue, and reports whether nobody else answered it.

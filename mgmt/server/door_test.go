@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,5 +115,42 @@ func TestStrangersDeadline(t *testing.T) {
 	}
 	if took := time.Since(start); took < 9*time.Second || took > 15*time.Second {
 		t.Errorf("ended after %v", took)
+	}
+}
+
+// Connections that come and go as fast as they can cost a bounded number of sessions.
+func TestFloodOfConnectionsIsBounded(t *testing.T) {
+	limits := server.Limits{Seats: 8, Strangers: 4, Flush: 20 * time.Millisecond}
+	d := mgmttest.NewDaemon(t, server.Config{Limits: limits})
+	path := d.ListenUnix(server.Access{})
+	good := attach(t, dial(t, "unix", path))
+	before := runtime.NumGoroutine()
+	stop := make(chan struct{})
+	var flood sync.WaitGroup
+	for range 4 {
+		flood.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if conn, err := net.Dial("unix", path); err == nil {
+					_, _ = conn.Write([]byte("pid\n"))
+					conn.Close()
+				}
+			}
+		})
+	}
+	most := 0
+	for begun := time.Now(); time.Since(begun) < time.Second; {
+		good.send("pid")
+		good.until("SUCCESS: pid=")
+		most = max(most, runtime.NumGoroutine()-before)
+	}
+	close(stop)
+	flood.Wait()
+	if limit := 3*(8+4+32) + 10; most > limit {
+		t.Errorf("%d goroutines more, want at most %d", most, limit)
 	}
 }

@@ -227,6 +227,9 @@ type Password struct {
 // LogValue implements slog.LogValuer.
 func (Password) String() string { return "[...]" }
 
+// ending is how many sessions of a listener may be about to end.
+const ending = 32
+
 // Serve accepts clients on ln until ctx ends, the server is closed or ln fails, then closes ln and ends the sessions it
 // brought, and returns when they are over. The error is nil unless ln failed. A tunnel listener is one whose ctx ends
 // with the tunnel.
@@ -246,13 +249,24 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, a Access) error {
 	})
 	defer cancel()
 	in := &door{}
+	// Sessions that are ending still cost something: a flood of connections waits in the kernel's backlog.
+	slots := make(chan struct{}, s.cfg.Limits.Seats+s.cfg.Limits.Strangers+ending)
 	for delay := time.Duration(0); ; {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
 		conn, err := ln.Accept()
 		if err == nil {
 			delay = 0
-			sessions.Go(func() { _ = s.session(ctx, conn, a, in) })
+			sessions.Go(func() {
+				defer func() { <-slots }()
+				_ = s.session(ctx, conn, a, in)
+			})
 			continue
 		}
+		<-slots
 		if ctx.Err() != nil {
 			return nil
 		}
