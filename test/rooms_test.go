@@ -3,8 +3,13 @@ package test
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,6 +50,8 @@ func rooms(t *testing.T) []listed {
 	return all
 }
 
+const sessionIsPure = "bytes, a time and verdicts in; packets, events and the next deadline out"
+
 // The arrows of docs/architecture.md. A room is its folder and everything below it, unless it ends in "$".
 var forbidden = []struct{ from, to, because string }{
 	{"daemon", module + "cmd", "commands use the daemon, not the other way"},
@@ -63,6 +70,12 @@ var forbidden = []struct{ from, to, because string }{
 	{"daemon/data", module + "daemon/transport", "the data channel does no I/O"},
 	{"daemon/data", module + "daemon/tun", "the data channel does no I/O"},
 	{"daemon/reliable", "net", "the reliability layer is pure: bytes and a time in, bytes and a deadline out"},
+	{"daemon/session", "net$", sessionIsPure},
+	{"daemon/session", "os", sessionIsPure},
+	{"daemon/session", module + "daemon/hooks", sessionIsPure},
+	{"daemon/session", module + "daemon/logging", sessionIsPure},
+	{"daemon/session", module + "daemon/config", "options are the engines' business: they hand in values"},
+	{"daemon/session", module + "daemon/transport", sessionIsPure},
 	{"daemon/client", module + "daemon/server", "the engines do not know each other"},
 	{"daemon/server", module + "daemon/client", "the engines do not know each other"},
 	{"daemon", "github.com/miekg/pkcs11", "shared objects only in builds with the tag pkcs11, which this test is not"},
@@ -95,6 +108,38 @@ func TestArrows(t *testing.T) {
 	}
 }
 
+// A session takes every time it needs as an argument, and starts nothing: then a test can play years of it.
+func TestSessionIsPure(t *testing.T) {
+	files, err := filepath.Glob("../daemon/session/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the files of daemon/session: %v %v", files, err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s starts a goroutine", name)
+			case *ast.SelectorExpr:
+				pkg, ok := n.X.(*ast.Ident)
+				if ok && pkg.Name == "time" && slices.Contains(clocks, n.Sel.Name) {
+					t.Errorf("%s calls time.%s", name, n.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// clocks are the functions of package time that read one.
+var clocks = []string{"Now", "Since", "Until", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick", "Sleep"}
+
 func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 	for _, p := range rooms(t) {
 		if len(p.Doc) < 20 {
@@ -103,7 +148,10 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 	}
 }
 
-// within reports whether path is room or lies below it.
+// within reports whether path is room or lies below it; a room that ends in "$" is itself alone.
 func within(path, room string) bool {
+	if exact, ok := strings.CutSuffix(room, "$"); ok {
+		return path == exact
+	}
 	return path == room || strings.HasPrefix(path, room+"/")
 }

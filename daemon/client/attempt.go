@@ -14,6 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
 
@@ -32,7 +33,8 @@ type attempt struct {
 	session *control.Session
 	wrap    ctrlwrap.Wrapper // of the session's packets
 	channel *data.Channel
-	traffic traffic
+	traffic session.Traffic
+	timers  session.Timers
 
 	start     time.Time
 	stop      *engine.Stop // set once the attempt is to end
@@ -67,21 +69,9 @@ type attempt struct {
 		until, next time.Time
 		left        int
 	}
-	ping struct {
-		send, timeout time.Duration
-		exits         bool // leave instead of restarting
-	}
-	inactive struct {
-		every time.Duration
-		bytes uint64
-		since time.Time // nothing much has moved since
-		next  time.Time
-		mark  uint64
-	}
 	filter  *filter
 	next    *caller   // wants to replace the session
 	usageAt time.Time // of the next look at the newest key's use
-	since   time.Time // CONNECTED
 
 	control chan controlPacket
 	broken  chan error
@@ -134,8 +124,8 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 		for a.events(now) {
 			a.step(now) // what the engine answered has to leave too
 		}
-		deadline := a.timers(now)
-		deadline = earliest(deadline, a.step(now))
+		deadline := a.checkTimers(now)
+		deadline = session.Earliest(deadline, a.step(now))
 		a.flush(now)
 		if a.stop != nil && !a.leaving(now) {
 			return *a.stop
@@ -180,7 +170,7 @@ func (a *attempt) step(now time.Time) time.Time {
 	}
 	deadline := a.session.Step(now)
 	if a.next != nil {
-		deadline = earliest(deadline, a.next.session.Step(now))
+		deadline = session.Earliest(deadline, a.next.session.Step(now))
 	}
 	return deadline
 }
@@ -215,7 +205,7 @@ func (a *attempt) input(p controlPacket) {
 		a.controlError(p, err, now)
 		return
 	}
-	a.traffic.lastRecv.Store(now.UnixNano())
+	a.traffic.Heard(now)
 	if !a.peer.Addr.IsValid() {
 		a.peer = p.from // whoever called first
 		a.exportAddress("untrusted")
@@ -242,7 +232,7 @@ func (a *attempt) flush(now time.Time) {
 
 func (a *attempt) send(pkt []byte, now time.Time) {
 	if !a.peer.Addr.IsValid() { // nobody has called yet
-		a.traffic.lastSent.Store(now.UnixNano())
+		a.traffic.Sent(now)
 		return
 	}
 	a.sendTo(a.peer, pkt, now)
@@ -252,9 +242,9 @@ func (a *attempt) sendTo(peer transport.Peer, pkt []byte, now time.Time) {
 	if err := a.link.Send(peer, [][]byte{pkt}); err != nil {
 		a.noteError(err)
 	}
-	a.traffic.linkWrite.Add(uint64(len(pkt)))
+	a.traffic.LinkOut.Add(uint64(len(pkt)))
 	a.c.totals.Out.Add(uint64(len(pkt)))
-	a.traffic.lastSent.Store(now.UnixNano())
+	a.traffic.Sent(now)
 }
 
 // signalled acts on a pending signal.
@@ -402,15 +392,4 @@ func (a *attempt) installKey(kid uint8) error {
 		wait = min(wait, a.opts.RenegSec/2)
 	}
 	return a.channel.SetKey(kid, block, a.key.started[kid].Add(wait))
-}
-
-func earliest(a, b time.Time) time.Time {
-	switch {
-	case a.IsZero():
-		return b
-	case b.IsZero() || a.Before(b):
-		return a
-	default:
-		return b
-	}
 }

@@ -128,7 +128,7 @@ func (a *attempt) keyMessage(e control.KeyMessage) {
 func (a *attempt) softReset(e control.SoftReset, now time.Time) {
 	if !e.ByPeer {
 		a.c.log(3, "", "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(now.Sub(a.key.born)/time.Second),
-			int(a.opts.RenegSec/time.Second), a.traffic.authRead.Load(), 0)
+			int(a.opts.RenegSec/time.Second), a.traffic.Opened.Load(), 0)
 	}
 	a.key.born = now
 }

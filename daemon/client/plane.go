@@ -10,18 +10,11 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
-
-// traffic counts one attempt's bytes and remembers when something last moved. Times are Unix nanoseconds.
-type traffic struct {
-	tunRead, tunWrite   atomic.Uint64 // device side, without pings
-	linkRead, linkWrite atomic.Uint64
-	authRead            atomic.Uint64 // opened payload, pings included
-	lastSent, lastRecv  atomic.Int64  // packets of any kind; received ones count when authenticated
-}
 
 // route of packets: what the data plane needs to know about the connection. Immutable; the owner publishes a new one.
 type path struct {
@@ -29,7 +22,7 @@ type path struct {
 	peer    transport.Peer
 	channel *data.Channel
 	device  tun.Device // nil until it is open
-	traffic *traffic
+	traffic *session.Traffic
 	blockV6 bool
 	options string // ours, for in-band questions
 	static  bool   // packets have no opcode: all are data
@@ -52,7 +45,7 @@ type inbound struct {
 	exit    func()                     // the peer leaves
 	heard   func(transport.Peer)       // data that opened came from another address than data before
 	last    transport.Peer             // where it came from
-	traffic *traffic
+	traffic *session.Traffic
 	total   *atomic.Uint64
 
 	bufs [][]byte
@@ -105,11 +98,11 @@ func (in *inbound) batch(b *transport.Batch) {
 			opened += in.open(p, pkt, now)
 		}
 	}
-	in.traffic.linkRead.Add(uint64(bytes))
+	in.traffic.LinkIn.Add(uint64(bytes))
 	in.total.Add(uint64(bytes))
 	if opened > 0 {
-		in.traffic.authRead.Add(uint64(opened))
-		in.traffic.lastRecv.Store(now.UnixNano())
+		in.traffic.Opened.Add(uint64(opened))
+		in.traffic.Heard(now)
 		if b.Peer != in.last {
 			in.last = b.Peer
 			in.heard(b.Peer)
@@ -163,7 +156,7 @@ func (in *inbound) write(p *path) {
 	if _, err := p.device.Write(in.bufs, tun.Offset); err != nil && !errors.Is(err, os.ErrClosed) {
 		in.device(err)
 	}
-	p.traffic.tunWrite.Add(uint64(n))
+	p.traffic.TunIn.Add(uint64(n))
 }
 
 // outbound moves packets from the device to the link of the moment, until the device is closed. It belongs to the
@@ -224,7 +217,7 @@ func (o *outbound) send(sealed *data.Batch, payloads, bufs [][]byte, sizes []int
 		}
 		payloads = append(payloads, payload)
 	}
-	p.traffic.tunRead.Add(uint64(read))
+	p.traffic.TunOut.Add(uint64(read))
 	if p.filter != nil && p.filter.rate > 0 {
 		o.shape(p, sealed, payloads)
 		return payloads
@@ -265,9 +258,9 @@ func (o *outbound) transmit(p *path, peer transport.Peer, sealed *data.Batch, pa
 	if err := p.link.Send(peer, sealed.Packets); err != nil && !errors.Is(err, net.ErrClosed) {
 		o.notice(err)
 	}
-	p.traffic.linkWrite.Add(uint64(sealed.Bytes()))
+	p.traffic.LinkOut.Add(uint64(sealed.Bytes()))
 	o.total.Add(uint64(sealed.Bytes()))
-	p.traffic.lastSent.Store(now.UnixNano())
+	p.traffic.Sent(now)
 }
 
 // unreachable answers an IPv6 packet with "no route to destination" (block-ipv6).

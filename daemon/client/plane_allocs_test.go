@@ -11,6 +11,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 )
@@ -68,11 +69,11 @@ func TestPlaneAllocs(t *testing.T) {
 	var total atomic.Uint64
 	var out, in atomic.Pointer[path]
 	peer := transport.Peer{Addr: netip.MustParseAddrPort("10.99.0.1:1194")}
-	out.Store(&path{link: link, peer: peer, channel: channel(keys.Client), device: device, traffic: &traffic{}})
-	in.Store(&path{link: link, peer: peer, channel: channel(keys.Server), device: device, traffic: &traffic{}})
+	out.Store(&path{link: link, peer: peer, channel: channel(keys.Client), device: device, traffic: new(session.Traffic)})
+	in.Store(&path{link: link, peer: peer, channel: channel(keys.Server), device: device, traffic: new(session.Traffic)})
 	fail := func(err error) { t.Error(err) }
 	o := &outbound{device: device, path: &out, total: &total, failed: fail, notice: fail}
-	i := &inbound{link: link, path: &in, notice: fail, bad: func(_ *data.Channel, err error) { fail(err) }, device: fail, traffic: &traffic{}, total: &total}
+	i := &inbound{link: link, path: &in, notice: fail, bad: func(_ *data.Channel, err error) { fail(err) }, device: fail, traffic: new(session.Traffic), total: &total}
 
 	const train, size, runs = 40, 1400, 50
 	bufs, sizes := make([][]byte, train), make([]int, train)

@@ -150,6 +150,7 @@ func (a *attempt) startChannel(peerID int) error {
 		return err
 	}
 	a.usageAt = time.Now().Add(usageInterval)
+	a.timers.Open()
 	return a.installKey(0)
 }
 
@@ -239,8 +240,10 @@ func (a *attempt) complete(routesOK bool) {
 	if a.connected {
 		return
 	}
-	a.connected, a.since = true, time.Now()
-	a.inactive.since, a.inactive.next = a.since, a.since.Add(time.Second)
+	now := time.Now()
+	a.connected = true
+	a.timers.Age(now)
+	a.timers.Use(&a.traffic, now)
 	c.pauses.attempts = 0
 	c.remotes.stay = true
 	if own, _ := c.tunnel.Addresses(); c.deps.Tunnel != nil && own.IsValid() {

@@ -12,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
 
@@ -29,6 +30,7 @@ func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote
 		control: make(chan controlPacket, controlQueue), broken: make(chan error, 1), wake: make(chan struct{}, 1),
 		results: make(chan func(), 1), done: make(chan struct{}),
 	}
+	a.traffic.Begin(now)
 	if prof.HTTPProxy != nil || prof.SOCKSProxy != nil {
 		a.peer.Addr = link.RemoteAddr()
 	}
@@ -96,12 +98,10 @@ func packetSize(prof *config.Connection, remote netip.AddrPort) int {
 // setTimers takes over what the options say about keepalives and limits; a server's options change it.
 func (a *attempt) setTimers() {
 	o := a.opts
-	a.ping.send = o.Ping
-	a.ping.timeout, a.ping.exits = o.PingRestart, false
-	if o.PingExit > 0 {
-		a.ping.timeout, a.ping.exits = o.PingExit, true
+	a.timers.Limits = session.Limits{
+		Ping: o.Ping, PingRestart: o.PingRestart, PingExit: o.PingExit, AfterFirst: o.PingTimerRem,
+		Inactive: o.Inactive, InactiveBytes: uint64(max(o.InactiveBytes, 0)), Session: o.SessionTimeout,
 	}
-	a.inactive.every, a.inactive.bytes = o.Inactive, uint64(max(o.InactiveBytes, 0))
 }
 
 // options composes our options compatibility string.

@@ -41,6 +41,7 @@ func (a *attempt) startStatic() error {
 		return err
 	}
 	a.channel.Resume(a.c.replays.state)
+	a.timers.Open()
 	a.key.cipher = suite.Name
 	a.occ = a.options()
 	a.setTimers()

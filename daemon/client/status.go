@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
 // Status returns the statistics of the attempt that is running, zeros between two. A client has one layout.
 func (c *Client) Status(int) ([]string, bool) {
-	var t traffic
+	var t session.Traffic
 	p := &t
 	if a := c.live.Load(); a != nil {
 		p = &a.traffic
@@ -18,11 +19,11 @@ func (c *Client) Status(int) ([]string, bool) {
 	return []string{
 		"OpenVPN STATISTICS",
 		"Updated," + time.Now().Format("2006-01-02 15:04:05"),
-		fmt.Sprintf("TUN/TAP read bytes,%d", p.tunRead.Load()),
-		fmt.Sprintf("TUN/TAP write bytes,%d", p.tunWrite.Load()),
-		fmt.Sprintf("TCP/UDP read bytes,%d", p.linkRead.Load()),
-		fmt.Sprintf("TCP/UDP write bytes,%d", p.linkWrite.Load()),
-		fmt.Sprintf("Auth read bytes,%d", p.authRead.Load()),
+		fmt.Sprintf("TUN/TAP read bytes,%d", p.TunOut.Load()),
+		fmt.Sprintf("TUN/TAP write bytes,%d", p.TunIn.Load()),
+		fmt.Sprintf("TCP/UDP read bytes,%d", p.LinkIn.Load()),
+		fmt.Sprintf("TCP/UDP write bytes,%d", p.LinkOut.Load()),
+		fmt.Sprintf("Auth read bytes,%d", p.Opened.Load()),
 		"END",
 	}, true
 }

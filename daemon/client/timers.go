@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
@@ -13,8 +14,8 @@ const (
 	usageInterval = time.Second     // how often a key's use is compared with its limits
 )
 
-// timers acts on everything that is due and returns when the next thing will be.
-func (a *attempt) timers(now time.Time) time.Time {
+// checkTimers acts on everything that is due and returns when the next thing will be.
+func (a *attempt) checkTimers(now time.Time) time.Time {
 	next := now.Add(time.Minute)
 	due := func(t time.Time) bool {
 		if t.IsZero() {
@@ -23,7 +24,7 @@ func (a *attempt) timers(now time.Time) time.Time {
 		if !now.Before(t) {
 			return true
 		}
-		next = earliest(next, t)
+		next = session.Earliest(next, t)
 		return false
 	}
 	if !a.exit.until.IsZero() {
@@ -39,10 +40,7 @@ func (a *attempt) timers(now time.Time) time.Time {
 	if a.trusted && a.opts.Pull && !a.push.done {
 		a.pushTimers(now, due)
 	}
-	a.pingTimers(now, due)
-	if a.connected {
-		a.sessionTimers(now, due)
-	}
+	due(a.sessionTimers(now))
 	if !a.usageAt.IsZero() && due(a.usageAt) {
 		a.usageAt = now.Add(usageInterval)
 		a.checkUsage(now)
@@ -68,38 +66,35 @@ func (a *attempt) pushTimers(now time.Time, due func(time.Time) bool) {
 	}
 }
 
-// pingTimers sends keepalives on an idle link and notices a silent peer.
-func (a *attempt) pingTimers(now time.Time, due func(time.Time) bool) {
-	if a.ping.send > 0 && a.channel != nil && a.channel.Ready() {
-		if due(time.Unix(0, a.traffic.lastSent.Load()).Add(a.ping.send)) {
-			a.sendPing(now)
-			due(now.Add(a.ping.send))
-		}
+// sessionTimers send pings on an idle link, and end a tunnel whose peer is silent, that is not used, or that is old enough.
+func (a *attempt) sessionTimers(now time.Time) (next time.Time) {
+	due, next := a.timers.Check(&a.traffic, now)
+	if due == session.PingDue {
+		a.sendPing(now)
+		due, next = a.timers.Check(&a.traffic, now)
 	}
-	if a.ping.timeout <= 0 || a.opts.PingTimerRem && !a.heard {
-		return
-	}
-	last := a.start
-	if n := a.traffic.lastRecv.Load(); n != 0 {
-		last = time.Unix(0, n)
-	}
-	if !due(last.Add(a.ping.timeout)) {
-		return
-	}
-	if a.ping.exits {
+	switch due {
+	case session.PingExitDue:
 		a.c.log(1, "I", "%sInactivity timeout (--ping-exit), exiting", a.prefix())
 		a.end(engine.TERM, mgmt.ReasonPingExit)
-		return
+	case session.PingRestartDue:
+		a.c.log(1, "I", "%sInactivity timeout (--ping-restart), restarting", a.prefix())
+		a.end(engine.USR1, mgmt.ReasonPingRestart)
+	case session.InactiveDue:
+		a.c.log(1, "I", "Inactivity timeout (--inactive), exiting")
+		a.end(engine.TERM, mgmt.ReasonInactive)
+	case session.SessionTimeoutDue:
+		a.c.log(1, "I", "Session timeout, exiting")
+		a.end(engine.TERM, mgmt.ReasonSessionTimeout)
 	}
-	a.c.log(1, "I", "%sInactivity timeout (--ping-restart), restarting", a.prefix())
-	a.end(engine.USR1, mgmt.ReasonPingRestart)
+	return next
 }
 
 func (a *attempt) sendPing(now time.Time) {
 	pkt, err := a.channel.SealPing(nil, now)
 	if err != nil {
 		// Nothing to send with: count it as sent, so that the timer does not spin.
-		a.traffic.lastSent.Store(now.UnixNano())
+		a.traffic.Sent(now)
 		return
 	}
 	a.send(pkt, now)
@@ -112,27 +107,6 @@ func (a *attempt) sendExit(now time.Time) {
 	}
 	if pkt, err := a.channel.SealExit(nil, now); err == nil {
 		a.send(pkt, now)
-	}
-}
-
-// sessionTimers end a tunnel that is not used, or that is old enough.
-func (a *attempt) sessionTimers(now time.Time, due func(time.Time) bool) {
-	if a.inactive.every > 0 && due(a.inactive.next) {
-		moved := a.traffic.tunRead.Load() + a.traffic.tunWrite.Load()
-		if moved-a.inactive.mark >= max(a.inactive.bytes, 1) {
-			a.inactive.since, a.inactive.mark = now, moved
-		}
-		if now.Sub(a.inactive.since) >= a.inactive.every {
-			a.c.log(1, "I", "Inactivity timeout (--inactive), exiting")
-			a.end(engine.TERM, mgmt.ReasonInactive)
-			return
-		}
-		a.inactive.next = now.Add(min(time.Second, a.inactive.since.Add(a.inactive.every).Sub(now)))
-		due(a.inactive.next)
-	}
-	if a.opts.SessionTimeout > 0 && due(a.since.Add(a.opts.SessionTimeout)) {
-		a.c.log(1, "I", "Session timeout, exiting")
-		a.end(engine.TERM, mgmt.ReasonSessionTimeout)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/wire"
@@ -47,6 +48,7 @@ type hubSide struct {
 	awake     atomic.Bool
 
 	session  *control.Session
+	timers   session.Timers
 	rival    *instance       // proves itself while this one goes on: a client that started anew from its address
 	rivalOf  *instance       // the one a rival may take the place of
 	base     *keys.StaticKey // of dynamic tls-crypt
@@ -94,8 +96,6 @@ type hubSide struct {
 	heir      *instance // takes this one's place, and its addresses in learn-address
 	inherited []lead    // addresses that scripts know from the instance before
 	told      []lead    // addresses that scripts were told to be ours
-	mark      uint64    // tunnel bytes when inactive was looked at last
-	markAt    time.Time
 }
 
 // login is the authentication of one key.
@@ -179,11 +179,12 @@ func (h *hub) welcome(n newcomer, now time.Time) {
 // newInstance makes an instance that the data plane does not see yet.
 func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	i := &instance{cid: h.nextCID, link: n.link}
-	i.since, i.keySince, i.markAt, i.heapIndex = now, now, now, -1
+	i.since, i.keySince, i.heapIndex = now, now, -1
 	i.proved = n.proved
 	i.noise = ratelimit.New(peerNotices, peerNotices*time.Second)
 	i.peer.Store(&n.from)
-	i.counts.lastIn.Store(now.Unix())
+	i.counts.Begin(now)
+	i.timers.Age(now)
 	i.base = h.proto.StaticKey(&n.first)
 	cfg := h.sessionConfig(i, h.wrapper(&n))
 	var err error
@@ -316,7 +317,7 @@ func (h *hub) event(i *instance, e control.Event, now time.Time) {
 		i.logins[e.KeyID].end()
 		i.logins[e.KeyID] = login{}
 		if !e.ByPeer {
-			h.log(i, 3, "", "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(now.Sub(i.keySince).Seconds()), int(h.set.RenegSec.Seconds()), i.counts.tunIn.Load()+i.counts.tunOut.Load(), 0)
+			h.log(i, 3, "", "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(now.Sub(i.keySince).Seconds()), int(h.set.RenegSec.Seconds()), i.counts.TunIn.Load()+i.counts.TunOut.Load(), 0)
 		}
 		i.keySince = now
 	case control.Expired:

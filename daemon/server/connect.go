@@ -303,7 +303,8 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 	h.route(i, leads, now)
 	i.phase = established
 	h.established++
-	i.markAt = now
+	i.timers.Open()
+	i.timers.Use(&i.counts.Traffic, now)
 	event := h.clientEvent(i, h.env(i))
 	first := (i.pushAsked || i.info.Has(message.ProtoRequestPush)) && h.sendPush(i, now)
 	h.port.ClientEstablished(event)
@@ -358,8 +359,8 @@ func (h *hub) farewells(i *instance) {
 	if i.phase != handshake {
 		addressVars(env, "trusted", i.peer.Load().Addr)
 	}
-	env.Set("bytes_received", number(i.counts.linkIn.Load()))
-	env.Set("bytes_sent", number(i.counts.linkOut.Load()))
+	env.Set("bytes_received", number(i.counts.LinkIn.Load()))
+	env.Set("bytes_sent", number(i.counts.LinkOut.Load()))
 	env.Set("time_duration", number(uint64(time.Since(i.since).Seconds())))
 	if i.announced {
 		h.port.ClientDisconnect(server.ClientEvent{CID: i.cid, KID: i.lastKID, Env: env.Newest(), PeerInfo: i.info.Lines})

@@ -117,8 +117,8 @@ func (h *hub) input(p controlPacket, now time.Time) {
 		}
 		return
 	}
-	i.counts.linkIn.Add(uint64(len(p.b)))
-	i.counts.lastIn.Store(now.Unix())
+	i.counts.LinkIn.Add(uint64(len(p.b)))
+	i.counts.Heard(now)
 	h.step(i, now)
 }
 

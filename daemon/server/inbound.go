@@ -117,15 +117,15 @@ func (in *inbound) open(i *instance, from transport.Peer, pkt []byte, now time.T
 		in.bad(i, err)
 		return
 	}
-	i.counts.linkIn.Add(uint64(size))
-	i.counts.lastIn.Store(now.Unix())
+	i.counts.LinkIn.Add(uint64(size))
+	i.counts.Heard(now)
 	if *i.peer.Load() != from {
 		in.floated(i, from)
 	}
 	switch kind {
 	case data.Packet:
 		if len(payload) > 0 {
-			i.counts.tunIn.Add(uint64(len(payload)))
+			i.counts.TunIn.Add(uint64(len(payload)))
 			in.route(i, pkt, payload, now)
 		}
 	case data.OCC:

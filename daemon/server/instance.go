@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -27,11 +28,9 @@ type instance struct {
 	hubSide
 }
 
-// counts is the traffic of one instance. Times are Unix seconds: reports and keepalive need no more.
+// counts is the traffic of one instance.
 type counts struct {
-	linkIn, linkOut   atomic.Uint64 // bytes on the link
-	tunIn, tunOut     atomic.Uint64 // payload bytes, pings excluded
-	lastIn, lastOut   atomic.Int64  // last authenticated packet received, last packet sent
+	session.Traffic
 	badSource, failed atomic.Uint64 // packets dropped: foreign source address, not authentic
 }
 
@@ -102,6 +101,6 @@ func (t *table) remove(i *instance) {
 
 // sent notes packets that went to the client.
 func (i *instance) sent(bytes int, now time.Time) {
-	i.counts.linkOut.Add(uint64(bytes))
-	i.counts.lastOut.Store(now.Unix())
+	i.counts.LinkOut.Add(uint64(bytes))
+	i.counts.Sent(now)
 }

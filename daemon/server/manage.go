@@ -80,7 +80,7 @@ func (s *Server) snapshot() snapshot {
 // row is the instance in a report.
 func (i *instance) row() clientRow {
 	r := clientRow{
-		commonName: i.commonName, real: i.peer.Load().Addr, received: i.counts.linkIn.Load(), sent: i.counts.linkOut.Load(),
+		commonName: i.commonName, real: i.peer.Load().Addr, received: i.counts.LinkIn.Load(), sent: i.counts.LinkOut.Load(),
 		since: i.since, username: i.username, cid: i.cid, peerID: i.slot, cipher: i.cipher, virtual4: i.virtual4,
 	}
 	if r.cipher == "" {
@@ -217,7 +217,7 @@ func (s *Server) Traffic(f func(cid uint64, count mgmt.ByteCount)) {
 	s.do(func(h *hub) {
 		for _, i := range h.instances {
 			if i.phase == established {
-				all = append(all, count{i.cid, mgmt.ByteCount{In: i.counts.linkIn.Load(), Out: i.counts.linkOut.Load()}})
+				all = append(all, count{i.cid, mgmt.ByteCount{In: i.counts.LinkIn.Load(), Out: i.counts.LinkOut.Load()}})
 			}
 		}
 	})

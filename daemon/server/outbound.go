@@ -243,7 +243,7 @@ func (s *sender) flush(now time.Time) {
 		for _, p := range s.payloads {
 			bytes += len(p)
 		}
-		to.counts.tunOut.Add(uint64(bytes))
+		to.counts.TunOut.Add(uint64(bytes))
 		to.sent(s.sealed.Bytes(), now)
 		s.total.Out.Add(uint64(s.sealed.Bytes()))
 	}

@@ -44,7 +44,7 @@ func crowdedPort(tb testing.TB) (conn net.Conn, r *bufio.Reader, slowest *atomic
 		i.peer.Store(&transport.Peer{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}), uint16(10000+n))})
 		i.commonName, i.username, i.cipher, i.since, i.phase = fmt.Sprintf("client-%05d", n), "user", "AES-256-GCM", now, established
 		i.virtual4 = netip.AddrFrom4([4]byte{10, 8, byte(n >> 8), byte(n)})
-		i.counts.linkIn.Store(n * 12345)
+		i.counts.LinkIn.Store(n * 12345)
 		h.instances[n] = i
 		h.routes.Add(netip.PrefixFrom(i.virtual4, 32), i, now.Unix())
 	}

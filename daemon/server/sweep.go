@@ -4,22 +4,20 @@ import (
 	"cmp"
 	"runtime/debug"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/session"
 )
 
 // sweep looks at every instance once a second: keepalives, silence, limits of keys, verdicts that do not come.
 func (h *hub) sweep(now time.Time) {
 	for _, i := range h.instances {
 		h.overdue(i, now)
-		if i.phase == gone {
-			continue
-		}
-		if h.silent(i, now) || h.idle(i, now) {
-			continue
+		if i.phase != gone {
+			h.checkTimers(i, now)
 		}
 		if i.phase != established {
 			continue
 		}
-		h.keepalive(i, now)
 		h.keyLimits(i, now)
 		if h.set.AuthTokenRenewal > 0 && i.closeAt.IsZero() && now.Sub(i.tokenSince) >= h.set.AuthTokenRenewal {
 			h.freshToken(i, now)
@@ -43,56 +41,37 @@ func (h *hub) tidy() {
 	}
 }
 
-// timers are what ends a client that does nothing, and what keeps it: zero for what is not wanted.
-type timers struct {
-	ping, pingRestart, inactive, session time.Duration
-	inactiveBytes                        int64
-}
-
-// timers are a client's own, each in the place of the server's.
-func (h *hub) timers(i *instance) timers {
-	t := timers{h.set.Ping, h.set.PingRestart, h.set.Inactive, h.set.SessionTimeout, h.set.InactiveBytes}
+// limits are a client's own timers, each in the place of the server's.
+func (h *hub) limits(i *instance) session.Limits {
+	o := h.set.Options
+	l := session.Limits{Ping: o.Ping, PingRestart: o.PingRestart, Inactive: o.Inactive, InactiveBytes: uint64(max(o.InactiveBytes, 0)), Session: o.SessionTimeout}
 	if own := i.config; own != nil {
-		t.ping = cmp.Or(own.Ping, t.ping)
-		t.pingRestart = cmp.Or(own.PingRestart, t.pingRestart)
-		t.session = cmp.Or(own.SessionTimeout, t.session)
+		l.Ping = cmp.Or(own.Ping, l.Ping)
+		l.PingRestart = cmp.Or(own.PingRestart, l.PingRestart)
+		l.Session = cmp.Or(own.SessionTimeout, l.Session)
 		if own.Inactive > 0 {
-			t.inactive, t.inactiveBytes = own.Inactive, own.InactiveBytes
+			l.Inactive, l.InactiveBytes = own.Inactive, uint64(max(own.InactiveBytes, 0))
 		}
 	}
-	return t
+	return l
 }
 
-// silent ends a client that was not heard of for ping-restart.
-func (h *hub) silent(i *instance, now time.Time) bool {
-	limit := h.timers(i).pingRestart
-	if limit <= 0 || now.Sub(time.Unix(i.counts.lastIn.Load(), 0)) < limit {
-		return false
-	}
-	h.log(i, 1, "I", "[%s] Inactivity timeout (--ping-restart), restarting", undef(i.commonName))
-	h.end(i, "ping-restart")
-	return true
-}
-
-// idle ends a client that does not use its tunnel, or whose session is old enough.
-func (h *hub) idle(i *instance, now time.Time) bool {
-	t := h.timers(i)
-	if t.session > 0 && now.Sub(i.since) >= t.session {
+// checkTimers ends a client that is silent or idle, or whose session is old enough, and keeps up a link that is silent.
+func (h *hub) checkTimers(i *instance, now time.Time) {
+	i.timers.Limits = h.limits(i)
+	switch due, _ := i.timers.Check(&i.counts.Traffic, now); due {
+	case session.PingRestartDue:
+		h.log(i, 1, "I", "[%s] Inactivity timeout (--ping-restart), restarting", undef(i.commonName))
+		h.end(i, "ping-restart")
+	case session.SessionTimeoutDue:
 		h.log(i, 1, "I", "Session timeout, exiting")
 		h.finish(i, "session-timeout")
-		return true
-	}
-	if t.inactive <= 0 || i.phase != established || now.Sub(i.markAt) < t.inactive {
-		return false
-	}
-	bytes := i.counts.tunIn.Load() + i.counts.tunOut.Load()
-	if int64(bytes-i.mark) <= t.inactiveBytes {
+	case session.InactiveDue:
 		h.log(i, 1, "I", "Inactivity timeout (--inactive), exiting")
 		h.finish(i, "inactive")
-		return true
+	case session.PingDue:
+		h.ping(i, now)
 	}
-	i.mark, i.markAt = bytes, now
-	return false
 }
 
 // finish removes an instance with the log line of an end.
@@ -101,11 +80,10 @@ func (h *hub) finish(i *instance, reason string) {
 	h.remove(i)
 }
 
-// keepalive sends a ping when nothing else was sent for a while.
-func (h *hub) keepalive(i *instance, now time.Time) {
-	every := h.timers(i).ping
+// ping sends a ping.
+func (h *hub) ping(i *instance, now time.Time) {
 	ch := i.tunnel.Load()
-	if every <= 0 || ch == nil || now.Sub(time.Unix(i.counts.lastOut.Load(), 0)) < every {
+	if ch == nil {
 		return
 	}
 	pkt, err := ch.SealPing(nil, now)

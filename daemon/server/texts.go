@@ -84,12 +84,12 @@ func (h *hub) describe(i *instance) {
 		line += fmt.Sprintf(", peer-id: %d", i.slot)
 	}
 	h.log(i, 2, "", "%s", line)
-	t := h.timers(i)
+	t := h.limits(i)
 	var wanted []string
 	for _, w := range []struct {
 		name string
 		d    time.Duration
-	}{{"ping", t.ping}, {"ping-restart", t.pingRestart}, {"inactive", t.inactive}, {"session-timeout", t.session}} {
+	}{{"ping", t.Ping}, {"ping-restart", t.PingRestart}, {"inactive", t.Inactive}, {"session-timeout", t.Session}} {
 		if w.d > 0 {
 			wanted = append(wanted, fmt.Sprintf("%s %d", w.name, int(w.d/time.Second)))
 		}
