@@ -34,6 +34,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/status"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/targets"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/top"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/wait"
 	"github.com/moongate-vpn/moongate/cmd/internal/demo"
 )
@@ -56,7 +57,7 @@ func Main(p Program, argv []string) int {
 		return p.Daemon(ctx, argv[1:], nil)
 	}
 	if len(argv) > 1 && argv[1] == "daemon" && !onlyHelp(argv[2:]) {
-		return p.Daemon(ctx, argv[2:], argv[1:2])
+		return p.Daemon(ctx, daemonArgs(argv[2:]), argv[1:2])
 	}
 	signal.Ignore(syscall.SIGPIPE) // a reader that went is an error of the write, and no failure
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
@@ -72,6 +73,14 @@ func Main(p Program, argv []string) int {
 	defer gone(nil)
 	defer env.WatchOutput(os.Stdout, func() { gone(env.ErrOutputGone) })()
 	return Run(ctx, e, p.Version, argv[1:])
+}
+
+// daemonArgs lets a FILE stand in front of options. Stock's own command line, which "openvpn" keeps, takes it only alone.
+func daemonArgs(args []string) []string {
+	if len(args) > 1 && !strings.HasPrefix(args[0], "--") {
+		return append([]string{"--config"}, args...)
+	}
+	return args
 }
 
 // onlyHelp reports whether the arguments of "daemon" ask for our page about it.
@@ -179,6 +188,7 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	add("act", kill.NewCmd(e))
 	add("act", lines.NewCmds(e)...)
 	add("look", wait.NewCmd(e))
+	add("look", top.NewCmd(e))
 	add("look", script.NewList(e))
 	add("other", env.Mark(env.NoDaemon, "yes", attach.NewCmd(e, shell{version}))...) // it resolves its argument by itself
 	add("other", targets.NewCmd(e))
@@ -194,8 +204,9 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 func daemonCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "daemon [FILE] [--any-openvpn-option …]", Short: "Run the VPN daemon, in place of openvpn",
-		Long:    "Run the VPN daemon with OpenVPN's own configuration files and command line. The same happens when this program is called openvpn.",
-		Example: "  moongate daemon client.conf\n  moongate daemon --config client.conf --management 127.0.0.1 7505", DisableFlagParsing: true,
+		Long: "Run the VPN daemon with OpenVPN's own configuration files and command line; FILE in front of options is read first, as with\n" +
+			"--config. The same happens when this program is called openvpn, with stock's grammar: a FILE stands alone.",
+		Example: "  moongate daemon client.conf\n  moongate daemon client.conf --script answer.lua --verb 4\n  moongate daemon --config client.conf --management 127.0.0.1 7505", DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 }

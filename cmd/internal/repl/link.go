@@ -117,7 +117,7 @@ func (s *session) show(b *strings.Builder, n client.Notification) {
 			b.WriteString(env.Clean(client.Redact(l)) + "\n")
 		}
 	default:
-		text, colour := person(n, time.Now())
+		text, colour := Person(n, time.Now())
 		if s.colour && colour != plainText {
 			text = colour + text + "\x1b[0m"
 		}

@@ -24,8 +24,8 @@ const (
 	faint     = "\x1b[2m"
 )
 
-// person is a notification for people: local time, names in place of numbers, one line. colour is one of the constants above.
-func person(n client.Notification, now time.Time) (text, colour string) {
+// Person is a notification for people: local time, names in place of numbers, one line. colour is one of the constants above.
+func Person(n client.Notification, now time.Time) (text, colour string) {
 	ev := report.EventOf(n, lib.EventName(n), now)
 	at := now
 	add := func(parts ...string) string {

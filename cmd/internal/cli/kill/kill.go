@@ -91,7 +91,7 @@ func run(ctx context.Context, e *env.Env, c *client.Client, o Options, args []st
 	var done []client.StatusClient
 	for _, h := range hit {
 		if !o.dryRun {
-			if err = one(ctx, c, h, o.reason); err != nil {
+			if err = One(ctx, c, h, o.reason); err != nil {
 				break
 			}
 		}
@@ -111,8 +111,8 @@ func notHere(err error) error {
 	return fmt.Errorf("%w: this daemon is not a server", env.ErrCondition)
 }
 
-// one disconnects one client: by its address as the daemon writes it, or with a reason by its CID.
-func one(ctx context.Context, c *client.Client, h client.StatusClient, reason string) error {
+// One disconnects one client: by its address as the daemon writes it, or with a reason by its CID.
+func One(ctx context.Context, c *client.Client, h client.StatusClient, reason string) error {
 	if reason != "" {
 		_, err := c.Do(ctx, "client-kill", h.ClientID, "RESTART,"+reason)
 		return err

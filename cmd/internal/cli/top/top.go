@@ -1,0 +1,93 @@
+// Package top holds "top": a full screen with a daemon's state, rates, clients and events, for one target or several.
+package top
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
+)
+
+// NewCmd returns the command.
+func NewCmd(e *env.Env) *cobra.Command {
+	var interval time.Duration
+	cmd := &cobra.Command{
+		Use: "top", Short: "Watch daemons on a full screen",
+		Long: "Show state, rates, clients and events of a daemon on a full screen, of several with -a more than once or a pattern.\n\n" +
+			"Keys: up and down choose a client, Enter shows its details and environment, s sorts by the next column and r turns the order round,\n" +
+			"/ filters (as --filter of clients), x disconnects a client after a question for the reason, e shows or hides events, Tab goes to the\n" +
+			"next target, q leaves. Environments come with CLIENT notifications, which a server sends under management-client-auth.",
+		Example: "  moongate top\n  moongate top -a 'office*' --interval 5s", Args: cobra.NoArgs,
+		Annotations: map[string]string{env.NoDaemon: "yes"}, // it resolves its targets by itself
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if interval < 100*time.Millisecond {
+				return env.Usagef("--interval must be at least 100ms")
+			}
+			targets, err := e.Targets()
+			if err != nil {
+				return err
+			}
+			if !e.InTTY || !e.OutTTY {
+				return env.Usagef("top needs a terminal; moongate status and moongate clients --watch do without")
+			}
+			return env.UntilInterrupted(run(cmd.Context(), e, targets, interval))
+		},
+	}
+	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "time between two looks at a daemon")
+	return cmd
+}
+
+// run shows the screen. The first dial happens before it, so that a daemon that cannot be reached is an error as everywhere; later losses
+// are shown.
+func run(ctx context.Context, e *env.Env, targets []target.Target, interval time.Duration) error {
+	var feeds []*feed
+	for i, t := range targets {
+		one := &env.Env{
+			Getenv: e.Getenv, AskHidden: e.AskHidden, NoAsk: e.NoAsk, Password: e.Password, PasswordFile: e.PasswordFile, CA: e.CA, Cert: e.Cert, Key: e.Key, Timeout: e.Timeout,
+		}
+		one.SetTarget(t)
+		f := &feed{index: i, e: one, interval: interval}
+		c, err := one.Dial(ctx)
+		if err != nil && (len(targets) == 1 || !env.Gone(err)) {
+			closeAll(feeds)
+			return err
+		}
+		one.NoAsk = true // the terminal is the screen's
+		f.first = c
+		feeds = append(feeds, f)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel()
+	m := newModel(targets, e.Getenv("NO_COLOR") == "")
+	m.kill = func(index int, h victim, reason string) tea.Cmd {
+		return func() tea.Msg { return feeds[index].kill(ctx, h, reason) }
+	}
+	// Ctrl-C is a key on this screen; signals come through ctx, and the terminal is restored on both ways out.
+	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithInput(os.Stdin), tea.WithOutput(os.Stdout), tea.WithFPS(20))
+	for _, f := range feeds {
+		all.Go(func() { f.run(ctx, p.Send) })
+	}
+	_, err := p.Run()
+	cancel()
+	if errors.Is(err, tea.ErrProgramKilled) || errors.Is(err, tea.ErrInterrupted) {
+		return nil
+	}
+	return err
+}
+
+func closeAll(feeds []*feed) {
+	for _, f := range feeds {
+		if f.first != nil {
+			f.first.Close()
+		}
+	}
+}
