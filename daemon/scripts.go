@@ -108,6 +108,9 @@ type proven struct {
 	spec   config.LuaScript
 	run    RunningScript
 	status *scriptStatus
+	// content is of the files as they were when the main chunk had run, or before. A file that changes while the script starts may
+	// count as the old one or the new; a reload after that sees it.
+	content [sha256.Size]byte
 }
 
 // proveTime bounds the main chunk of a new version, as a reload waits for it.
@@ -131,6 +134,7 @@ func (p *process) proveScripts(o *config.Options) (*replacement, error) {
 			r.next[spec.Path] = n
 			select {
 			case err = <-n.run.Ready():
+				n.content = sum(spec, n.status.get().Modules)
 			case <-time.After(proveTime):
 				err = fmt.Errorf("%s: its main chunk has not ended after %v", spec.Path, proveTime)
 			}

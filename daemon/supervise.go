@@ -74,9 +74,8 @@ func (s *supervised) adopt(n *proven) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	events := s.status.get()
-	s.spec, s.status = n.spec, n.status
+	s.spec, s.status, s.content = n.spec, n.status, n.content
 	n.status.inherit(events)
-	s.content = sum(n.spec, n.status.get().Modules)
 }
 
 func (s *supervised) run(ctx context.Context, next *proven) {
@@ -86,6 +85,7 @@ func (s *supervised) run(ctx context.Context, next *proven) {
 		n, err := next, error(nil)
 		if next = nil; n == nil {
 			n = &proven{spec: s.wanted(), status: newScriptStatus(s.path)}
+			n.content = sum(n.spec, nil)
 			s.adopt(n)
 			n.run, err = s.p.startScript(ctx, n.spec, n.status)
 		} else {
@@ -126,7 +126,9 @@ func (s *supervised) watch(ctx context.Context, n *proven) error {
 			ready = nil
 			if err == nil {
 				s.mu.Lock()
-				s.content = sum(n.spec, n.status.get().Modules)
+				if m := n.status.get().Modules; len(m) > 0 {
+					s.content = sum(n.spec, m)
+				}
 				s.mu.Unlock()
 			}
 		case <-n.run.Done():
