@@ -2,8 +2,11 @@ package script
 
 import (
 	"context"
+	_ "embed"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +21,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/script/lib"
+	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
 // install puts everything a script sees into the state.
@@ -29,11 +33,15 @@ func (r *runtime) install(dirs []string) {
 		"quote": func(L *lua.LState) int { L.Push(lua.LString(client.Line(L.CheckString(1)))); return 1 },
 		"now":   func(L *lua.LState) int { L.Push(lua.LNumber(float64(r.now().UnixMicro()) / 1e6)); return 1 },
 		"stop":  r.stop,
+		"env":   r.env,
 	})
 	for name, fn := range map[string]lua.LGFunction{
-		"on": r.on, "sleep": r.sleep, "wait_for": r.waitFor, "send": r.send, "get_state": r.getState, "get_status": r.getStatus,
+		"exec": r.exec, "secret": r.secretOf, "on": r.on, "sleep": r.sleep, "wait_for": r.waitFor, "send": r.send, "get_state": r.getState, "get_status": r.getStatus,
 	} {
 		mg.RawSetString(name, r.L.Waiting(L, name, fn))
+	}
+	if err := r.verbs(mg); err != nil {
+		panic(err) // our own
 	}
 	mg.ForEach(func(name, fn lua.LValue) { // sleep is moongate.sleep
 		if g := name.String(); L.GetGlobal(g) == lua.LNil {
@@ -50,10 +58,14 @@ func (r *runtime) install(dirs []string) {
 	L.SetGlobal("base64", lib.Base64(L))
 	L.SetGlobal("otp", lib.OTP(L))
 	L.SetGlobal("log", lib.Log(L, r.log))
-	L.SetGlobal("file", lib.File(L, dirs))
+	files := lib.File(L, dirs)
+	lib.Writer{Base: r.dir, Dirs: r.o.Allow.Write, Tell: r.tell}.AddTo(L, files)
+	L.SetGlobal("file", files)
+	L.SetGlobal("http", r.httpModule())
+	L.SetGlobal("store", r.storeModule())
 	L.SetGlobal("print", L.NewFunction(r.print))
 	L.SetGlobal("require", r.L.Require(L, func(L *lua.LState) int { return r.find(L, dirs[:1]) }, r.keepModule))
-	r.eventMeta = r.newEventMeta()
+	r.eventMeta, r.replyMeta = r.newEventMeta(), r.newReplyMeta()
 }
 
 // handle makes a value with one method that can be called any number of times.
@@ -72,6 +84,26 @@ func streamFor(event string, interval float64) string {
 		return "bytecount " + strconv.Itoa(max(1, int(interval)))
 	}
 	return ""
+}
+
+//go:embed api.lua
+var verbs string
+
+// verbs adds what is made of commands.
+func (r *runtime) verbs(mg *lua.LTable) error {
+	L := r.L.LState
+	fn, err := L.Load(strings.NewReader(verbs), sandbox.Hidden)
+	if err != nil {
+		return err
+	}
+	fails := L.NewFunction(func(L *lua.LState) int {
+		L.Error(lua.LString(sandbox.Where(L)+L.CheckString(1)), 0) // at the line that called the verb
+		return 0
+	})
+	return L.CallByParam(lua.P{Fn: fn, Protect: true}, mg, fails, L.NewFunction(func(L *lua.LState) int {
+		L.Push(lua.LString(lib.DidYouMean(L.CheckString(1), stringList(L, L.CheckTable(2)))))
+		return 1
+	}))
 }
 
 // maxHandlers bounds what a script may register.
@@ -197,7 +229,29 @@ func (r *runtime) replyTable(reply client.Reply) *lua.LTable {
 		lines.Append(lua.LString(l))
 	}
 	t.RawSetString("lines", lines)
+	t.Metatable = r.replyMeta
 	return t
+}
+
+// newReplyMeta makes replies print as their text, and refuse fields they do not have.
+func (r *runtime) newReplyMeta() *lua.LTable {
+	meta := r.L.NewTable()
+	meta.RawSetString("__metatable", lua.LString("reply"))
+	meta.RawSetString("__index", r.L.NewFunction(func(L *lua.LState) int {
+		name := L.ToString(2)
+		L.RaiseError("a reply has no field %q%s", name, lib.DidYouMean(name, []string{"text", "lines"}))
+		return 0
+	}))
+	meta.RawSetString("__tostring", r.L.NewFunction(func(L *lua.LState) int {
+		t := L.CheckTable(1)
+		if lines, ok := t.RawGetString("lines").(*lua.LTable); ok && lines.Len() > 0 {
+			L.Push(lua.LString(strings.Join(stringList(L, lines), "\n")))
+		} else {
+			L.Push(t.RawGetString("text"))
+		}
+		return 1
+	}))
+	return meta
 }
 
 // ask sends a command, with a block unless that is nil, and makes the running task wait for its reply.
@@ -317,7 +371,7 @@ func (r *runtime) print(L *lua.LState) int {
 	for i := 1; i <= L.GetTop(); i++ {
 		parts = append(parts, L.ToStringMeta(L.Get(i)).String())
 	}
-	r.o.Print(strings.Join(parts, "\t"))
+	r.o.Print(r.secrets.clean(strings.Join(parts, "\t")))
 	return 0
 }
 
@@ -345,6 +399,7 @@ func (r *runtime) find(L *lua.LState, dirs []string) int {
 	if err != nil {
 		L.RaiseError("%s", err.Error())
 	}
+	r.sources[baseName(file)] = chunk.Lines()
 	fn, err := chunk.Load(L)
 	if err != nil {
 		L.RaiseError("%s", err.Error())
@@ -372,7 +427,8 @@ func (r *runtime) newEventMeta() *lua.LTable {
 	methods := make(map[string]*lua.LFunction)
 	for name, fn := range map[string]func(*lua.LState, *lib.Event) int{
 		"answer": r.answer, "ok": r.needOK("ok"), "cancel": r.needOK("cancel"), "admit": r.admit, "deny": r.deny,
-		"pending": r.pending, "release": r.release,
+		"pending": r.pending, "release": r.release, "accept": r.accept, "skip": r.skip, "modify": r.modify, "use": r.use, "sign": r.sign,
+		"certificate": r.certificate,
 	} {
 		methods[name] = r.L.Waiting(L.LState, name, func(L *lua.LState) int { return fn(L, checkEvent(L)) })
 	}
@@ -383,7 +439,11 @@ func (r *runtime) newEventMeta() *lua.LTable {
 		if m, ok := methods[name]; ok {
 			L.Push(m)
 		} else {
-			L.Push(ev.Field(L, name))
+			v := ev.Field(L, name)
+			if v == lua.LNil && !slices.Contains(lib.Fields, name) {
+				L.RaiseError("an event has no field %q%s", name, lib.DidYouMean(name, slices.Concat(lib.Fields, slices.Sorted(maps.Keys(methods)))))
+			}
+			L.Push(v)
 		}
 		return 1
 	}))
@@ -484,6 +544,71 @@ func (r *runtime) deny(L *lua.LState, ev *lib.Event) int {
 func (r *runtime) pending(L *lua.LState, ev *lib.Event) int {
 	cid, kid := ids(L, ev)
 	return r.cmd(L, client.Line("client-pending-auth", cid, kid, L.CheckString(2), strconv.Itoa(L.CheckInt(3))))
+}
+
+// remote events: ev:accept(), ev:skip(n), ev:modify(host, port).
+func (r *runtime) accept(L *lua.LState, ev *lib.Event) int {
+	only(L, ev, "remote")
+	return r.cmd(L, "remote ACCEPT")
+}
+
+func (r *runtime) skip(L *lua.LState, ev *lib.Event) int {
+	only(L, ev, "remote")
+	if L.Get(2) != lua.LNil {
+		return r.cmd(L, "remote SKIP "+strconv.Itoa(L.CheckInt(2)))
+	}
+	return r.cmd(L, "remote SKIP")
+}
+
+func (r *runtime) modify(L *lua.LState, ev *lib.Event) int {
+	only(L, ev, "remote")
+	return r.cmd(L, client.Line("remote", "MOD", L.CheckString(2), L.ToStringMeta(L.CheckAny(3)).String()))
+}
+
+// use answers a proxy event: ev:use(), ev:use("http", host, port), ev:use("socks", host, port).
+func (r *runtime) use(L *lua.LState, ev *lib.Event) int {
+	only(L, ev, "proxy")
+	kind := strings.ToUpper(L.OptString(2, "none"))
+	switch kind {
+	case "NONE":
+		return r.cmd(L, "proxy NONE")
+	case "HTTP", "SOCKS":
+		return r.cmd(L, client.Line("proxy", kind, L.CheckString(3), L.ToStringMeta(L.CheckAny(4)).String()))
+	}
+	L.ArgError(2, "want none, http or socks")
+	return 0
+}
+
+// sign answers a sign event with the bytes of a signature.
+func (r *runtime) sign(L *lua.LState, ev *lib.Event) int {
+	only(L, ev, "sign")
+	command := "pk-sig"
+	if ev.Note.Kind == mgmt.KindRSASign {
+		command = "rsa-sig"
+	}
+	return r.pushReply(L, command, blockLines(base64.StdEncoding.EncodeToString([]byte(L.CheckString(2)))))
+}
+
+// certificate answers a certificate.need event with PEM text.
+func (r *runtime) certificate(L *lua.LState, ev *lib.Event) int {
+	only(L, ev, "certificate.need")
+	return r.pushReply(L, "certificate", strings.Split(strings.TrimSpace(L.CheckString(2)), "\n"))
+}
+
+// blockLines cuts base64 text as the port reads it.
+func blockLines(text string) []string {
+	var lines []string
+	for len(text) > 64 {
+		lines, text = append(lines, text[:64]), text[64:]
+	}
+	return append(lines, text)
+}
+
+// only raises when a method does not belong to the event.
+func only(L *lua.LState, ev *lib.Event, name string) {
+	if ev.Name != name {
+		L.RaiseError("event %s is no %s", ev.Name, name)
+	}
 }
 
 // release is ev:release() of a hold.

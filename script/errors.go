@@ -3,6 +3,7 @@ package script
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -101,6 +102,8 @@ func scriptError(file string, err, cause error, co *lua.LState) *Error {
 	}
 	return e
 }
+
+func baseName(path string) string { return filepath.Base(path) }
 
 var atEnd = regexp.MustCompile(`^(.*) at EOF:\s*`)
 

@@ -17,13 +17,13 @@ import (
 func TestDeclarationsMatchTheFunctions(t *testing.T) {
 	d := &daemon{head: ">NEED-OK:Need 'x' confirmation MSG:y\r\n"}
 	printed, _, err := run(t, d, `
-		for _, m in ipairs{"moongate", "json", "base64", "otp", "log", "file"} do
+		for _, m in ipairs{"moongate", "json", "base64", "otp", "log", "file", "http", "store"} do
 			for name, v in pairs(_G[m]) do
 				if type(v) == "function" then print(m .. "." .. name) end
 			end
 		end
 		moongate.on("needok", function(ev)
-			for _, name in ipairs{"answer", "ok", "cancel", "admit", "deny", "pending", "release"} do
+			for _, name in ipairs{"answer", "ok", "cancel", "admit", "deny", "pending", "release", "accept", "skip", "modify", "use", "sign", "certificate"} do
 				if type(ev[name]) == "function" then print("Event:" .. name) end
 			end
 			moongate.stop()

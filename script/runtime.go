@@ -5,10 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+	"go.etcd.io/bbolt"
 
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
@@ -35,7 +37,10 @@ type runtime struct {
 	periodic  int               // script timers in the heap: after and every
 	streams   map[string]string // commands that switch real-time streams on, by event name
 	eventMeta *lua.LTable
+	replyMeta *lua.LTable
 	loaded    map[string]lua.LValue // require
+	sources   map[string][]string   // lines by file name, to explain errors
+	secrets   redactor
 
 	// What runs (task.go).
 	current *task
@@ -49,6 +54,8 @@ type runtime struct {
 	closed  bool             // no event is begun: the main chunk has not ended, or the script is draining
 
 	ops     sync.WaitGroup
+	acting  chan struct{}   // a place for each program and request at work
+	db      *bbolt.DB       // the store, nil before it is needed
 	sent    <-chan struct{} // closed when the last command is on its way
 	results struct {
 		sync.Mutex
@@ -87,24 +94,30 @@ func newRuntime(ctx context.Context, path string, o Options) (*runtime, error) {
 		path: path, o: o, log: o.Log.With("script", filepath.Base(path)),
 		L:        sandbox.NewState(sandbox.Limits{Burst: o.Burst, Memory: o.Memory, Shared: !o.Alone}),
 		handlers: make(map[string][]*handler), streams: make(map[string]string), loaded: make(map[string]lua.LValue),
-		busy: make(map[subject]*line), base: ctx, closed: true,
+		busy: make(map[subject]*line), sources: make(map[string][]string), base: ctx, closed: true,
 	}
+	r.log = slog.New(cleanHandler{r.log.Handler(), &r.secrets})
+	r.acting = make(chan struct{}, maxAtOnce)
 	r.results.wake = make(chan struct{}, 1)
 	r.stats.init(path)
 	r.dir = dir
-	r.install(append([]string{dir}, o.ReadDirs...))
+	r.install(slices.Concat([]string{dir}, o.ReadDirs, o.Allow.Read))
 	return r, nil
 }
 
 // close ends what still runs for the script. The context of run is over by then, or is ended by the caller's defer.
 func (r *runtime) close() {
 	r.ops.Wait()
+	if r.db != nil {
+		_ = r.db.Close()
+	}
 	r.L.Close()
 }
 
 // run executes the main chunk and then serves sessions.
 func (r *runtime) run(ctx context.Context, c *client.Client, chunk *sandbox.Chunk) error {
 	r.attach(c)
+	r.sources[baseName(r.path)] = chunk.Lines()
 	fn, err := chunk.Load(r.L.LState)
 	if err != nil {
 		return r.scriptError(err, nil)
@@ -303,6 +316,8 @@ func (r *runtime) scriptError(err error, co *lua.LState) *Error {
 		cause = r.L.Meter.Err()
 	}
 	e := withPath(scriptError(filepath.Base(r.path), err, cause, co), r.path)
+	r.explain(e)
+	e.Text = r.secrets.clean(e.Text)
 	if t := r.L.TakeTrace(); t != "" {
 		e.Trace = t
 	}

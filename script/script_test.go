@@ -105,17 +105,17 @@ func TestEvents(t *testing.T) {
 			">CLIENT:CONNECT,3,1\r\n>CLIENT:ENV,username=joe\r\n>CLIENT:ENV,x=a=b\r\n>CLIENT:ENV,END\r\n" +
 			">CLIENT:ADDRESS,3,10.8.0.6,1\r\n>BYTECOUNT_CLI:3,10,20\r\n>NOTIFY:info,remote-exit,EXIT\r\n" +
 			">PASSWORD:Verification Failed: 'Auth' ['CRV1:R,E:Om01u7:Y3Ix:Enter, please: PIN']\r\n",
-			`client-deny 3 1 no "go away"`: ">HOLD:Waiting for hold release:10\r\n"},
+			"mute": ">HOLD:Waiting for hold release:10\r\n"},
 	}
 	printed, logged, err := run(t, d, `
 		local h = moongate.on("log", function() print("never") end)
 		h:off()
 		moongate.on("client.connect", function(ev)
-			print(ev.event, ev.cid, ev.kid, ev.username, ev.env.x, ev.nothing)
+			print(ev.event, ev.cid, ev.kid, ev.username, ev.env.x, ev.response)
 			print(ev:admit{'push "route 10.0.0.0"'}.text, ev:deny("no", {client_reason = "go away"}).text)
 		end)
 		moongate.on("client.address", function(ev) print(ev.cid, ev.address, ev.primary) end)
-		moongate.on("client.bytecount", function(ev) print(ev.cid, ev.bytes_in + ev.bytes_out) end)
+		moongate.on("client.bytecount", function(ev) print(ev.cid, ev.bytes_in + ev.bytes_out) moongate.send("mute") end)
 		moongate.on("notify", function(ev) print(ev.severity, ev.type, ev.message) return false end)
 		moongate.on("notify", function(ev) print("the first handler ended the row") end)
 		moongate.on("password.failed", function(ev)
@@ -148,7 +148,7 @@ func TestEvents(t *testing.T) {
 	})
 	check(t, "logged", logged, "")
 	check(t, "sent", d.lines(), []string{"log on", "bytecount 1", "state on", "client-auth 3 1", `push "route 10.0.0.0"`, "END",
-		`client-deny 3 1 no "go away"`, "hold release", "pid", "kill x", "status 3", "state"})
+		`client-deny 3 1 no "go away"`, "mute", "hold release", "pid", "kill x", "status 3", "state"})
 }
 
 func TestTimersAndNothingLeft(t *testing.T) {

@@ -28,8 +28,9 @@ type task struct {
 	what     string
 	row      []*handler // still to call
 	event    lua.LValue
-	fn       *lua.LFunction // for timers and the main chunk
-	finish   func()         // called at the end
+	fn       *lua.LFunction   // for timers and the main chunk
+	finish   func()           // called at the end
+	result   func(lua.LValue) // gets what fn returned
 	line     *line
 	subject  subject
 	co       *lua.LState
@@ -232,6 +233,9 @@ func (r *runtime) run1(t *task, args ...lua.LValue) bool {
 		r.keep(t.co)
 		t.co = nil
 		if t.fn != nil {
+			if t.result != nil {
+				t.result(append(values, lua.LNil)[1])
+			}
 			r.ended(t, nil)
 			return true
 		}
@@ -247,9 +251,6 @@ func (r *runtime) run1(t *task, args ...lua.LValue) bool {
 	}
 	e := r.scriptError(err, t.co)
 	t.co = nil
-	if errors.Is(r.L.Meter.Err(), sandbox.ErrMemory) {
-		println("DBG", r.L.Meter.Over(), r.L.Meter.Memory()>>20)
-	}
 	if errors.Is(r.L.Meter.Err(), sandbox.ErrMemory) && r.L.Meter.Over() {
 		e.Text += ", and the script keeps it: it is ended"
 		r.fatal = e

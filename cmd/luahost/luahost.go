@@ -21,11 +21,15 @@ func (Host) Check(path string) error { return script.Check(path) }
 
 // Start runs a script.
 func (Host) Start(ctx context.Context, s config.LuaScript, uid, gid int, serve func(net.Conn), out daemon.ScriptOutput) (daemon.RunningScript, error) {
+	allow, err := script.ParseAllow(s.Allow...)
+	if err != nil {
+		return nil, fmt.Errorf("script %s: %w", s.Path, err)
+	}
 	if s.InProcess || !host.Supported {
-		return startInside(ctx, s, serve, out)
+		return startInside(ctx, s, allow, serve, out)
 	}
 	c, err := host.Start(ctx, host.Spec{
-		Path: s.Path, Args: s.Args, ReadDirs: s.Read, Allow: s.Allow, Memory: int64(s.Memory) << 20, Timeout: s.Timeout, Burst: s.Burst,
+		Path: s.Path, Args: s.Args, ReadDirs: s.Read, Allow: allow, Memory: int64(s.Memory) << 20, Timeout: s.Timeout, Burst: s.Burst,
 		UID: uid, GID: gid,
 	}, serve, host.Output{Log: out.Log, Print: out.Print, Status: out.Status})
 	if err != nil {
@@ -39,7 +43,7 @@ type inside struct {
 	*script.Instance
 }
 
-func startInside(ctx context.Context, s config.LuaScript, serve func(net.Conn), out daemon.ScriptOutput) (daemon.RunningScript, error) {
+func startInside(ctx context.Context, s config.LuaScript, allow script.Allow, serve func(net.Conn), out daemon.ScriptOutput) (daemon.RunningScript, error) {
 	p, err := script.Prepare(s.Path)
 	if err != nil {
 		return nil, err
@@ -54,7 +58,7 @@ func startInside(ctx context.Context, s config.LuaScript, serve func(net.Conn), 
 		return nil, err
 	}
 	i := p.Start(ctx, c, script.Options{
-		Args: s.Args, ReadDirs: s.Read, Memory: int64(s.Memory) << 20, HandlerTimeout: s.Timeout, Burst: s.Burst,
+		Args: s.Args, ReadDirs: s.Read, Memory: int64(s.Memory) << 20, HandlerTimeout: s.Timeout, Burst: s.Burst, Allow: allow,
 		Log: out.Log, Print: out.Print, Status: out.Status,
 	})
 	go func() {

@@ -56,8 +56,8 @@ func luaScript(p *parser, a []string) error {
 		case "allow":
 			for permission := range strings.SplitSeq(v, ",") {
 				name, folder, has := strings.Cut(permission, "=")
-				if !slices.Contains(Permissions, name) || has != (name == "read" || name == "write") || has && folder == "" {
-					return errorf("script %s: unknown permission '%s', want exec, http, env, secret, store, read=FOLDER, write=FOLDER", s.Path, permission)
+				if !slices.Contains(Permissions, name) || name != "store" && has != (name == "read" || name == "write") || has && folder == "" {
+					return errorf("script %s: unknown permission '%s', want exec, http, env, secret, store, store=FILE, read=FOLDER, write=FOLDER", s.Path, permission)
 				}
 				s.Allow = append(s.Allow, permission)
 			}

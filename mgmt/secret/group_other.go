@@ -4,4 +4,5 @@ package secret
 
 import "os/exec"
 
-func inGroup(*exec.Cmd) {}
+// Group does nothing here.
+func Group(*exec.Cmd) {}

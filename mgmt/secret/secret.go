@@ -52,6 +52,12 @@ func IsRef(text string) bool {
 	return ok && slices.Contains(Schemes(), scheme)
 }
 
+// Scheme is the source that a reference names, without totp.
+func Scheme(ref string) string {
+	scheme, _, _ := strings.Cut(strings.TrimPrefix(ref, "totp:"), ":")
+	return scheme
+}
+
 // Check reports a mistake in the form of a reference without fetching anything.
 func Check(ref string) error {
 	rest := ref

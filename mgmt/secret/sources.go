@@ -71,14 +71,14 @@ func fromCommand(ctx context.Context, line string, _ Options) (string, error) {
 // output is the first line that a program prints. At the deadline the program is killed with everything it started.
 func output(ctx context.Context, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
-	inGroup(cmd)
+	Group(cmd)
 	cmd.WaitDelay = 100 * time.Millisecond
 	var out, complaint limited
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	switch err := cmd.Run(); {
 	case ctx.Err() != nil:
 		return "", ctx.Err()
-	case err != nil && complaint.Len() > 0:
+	case err != nil && complaint.b.Len() > 0:
 		return "", fmt.Errorf("%s: %w: %s", program, err, firstLine(complaint.String()))
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", program, err)
@@ -87,15 +87,17 @@ func output(ctx context.Context, program string, args ...string) (string, error)
 }
 
 // limited keeps the first bytes written to it.
-type limited struct{ bytes.Buffer }
+type limited struct{ b bytes.Buffer }
 
 // Write implements io.Writer.
 func (l *limited) Write(b []byte) (int, error) {
-	if room := maxSecret + 1 - l.Len(); room > 0 {
-		l.Buffer.Write(b[:min(room, len(b))])
+	if room := maxSecret + 1 - l.b.Len(); room > 0 {
+		l.b.Write(b[:min(room, len(b))])
 	}
 	return len(b), nil
 }
+
+func (l *limited) String() string { return l.b.String() }
 
 func validKeyring(name string) bool {
 	service, account, ok := strings.Cut(name, "/")

@@ -124,7 +124,7 @@ func runChild(p paper, in *reader, to *speaker) error {
 	}
 	defer c.Close()
 	i := prepared.Start(ctx, c, script.Options{
-		Args: spec.Args, ReadDirs: spec.ReadDirs, HandlerTimeout: spec.Timeout, Burst: spec.Burst, Memory: spec.memory(), Alone: true,
+		Args: spec.Args, ReadDirs: spec.ReadDirs, HandlerTimeout: spec.Timeout, Burst: spec.Burst, Allow: spec.Allow, Memory: spec.memory(), Alone: true,
 		Log:    slog.New(&handler{to: to}),
 		Print:  func(s string) { s = cut(s); to.say(message{Print: &s}) },
 		Status: func(s mgmt.ScriptStatus) { s.LastError = cut(s.LastError); to.say(message{Status: &s}) },

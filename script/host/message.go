@@ -17,7 +17,7 @@ type Spec struct {
 	Path     string
 	Args     []string
 	ReadDirs []string
-	Allow    []string
+	Allow    script.Allow
 	Memory   int64 // bytes; 0 is the default
 	Timeout  time.Duration
 	Burst    time.Duration

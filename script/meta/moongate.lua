@@ -57,6 +57,87 @@ function moongate.get_state() end
 ---@return string? err
 function moongate.get_status() end
 
+---What get_state returns.
+---@return StateTable? state
+---@return string? err
+function moongate.state() end
+
+---What get_status returns.
+---@return StatusTable? status
+---@return string? err
+function moongate.status() end
+
+---The clients of a server.
+---@return table[]? clients as in StatusTable
+---@return string? err
+function moongate.clients() end
+
+---Drop clients: one by its cid, which is told the reason, or all of a name or at an address.
+---@param which { cid?: integer, name?: string, address?: string, reason?: string }
+---@return string? text
+---@return string? err
+function moongate.kill(which) end
+
+---@param name "SIGHUP"|"SIGTERM"|"SIGUSR1"|"SIGUSR2"|"SIGINT"
+---@return string? text
+---@return string? err
+function moongate.signal(name) end
+
+---@return integer? pid
+---@return string? err
+function moongate.pid() end
+
+---Show or set the verbosity of the log.
+---@param n? integer
+---@return integer|string|nil
+---@return string? err
+function moongate.verb(n) end
+
+---Show or set after how many equal messages the log falls silent.
+---@param n? integer
+---@return integer|string|nil
+---@return string? err
+function moongate.mute(n) end
+
+---Whether the next start will hold; with a word set it or leave the hold.
+---@param word? "on"|"off"|"release"
+---@return boolean|string|nil
+---@return string? err
+function moongate.hold(word) end
+
+---@return { clients: integer, bytes_in: integer, bytes_out: integer }? totals
+---@return string? err
+function moongate.load_stats() end
+
+---@return { daemon: string, management: integer }? versions
+---@return string? err
+function moongate.version() end
+
+---Call fn with what is, at once, and again whenever it changed, also in a session that begins later. prompts gives the events.
+---@param what "state"|"clients"|"hold"|"prompts"
+---@param fn fun(now: any)
+---@return { off: fun() } handle
+function moongate.observe(what, fn) end
+
+---Run a program without a shell. Needs --allow exec. Eight run at a time; each stream is cut after 1 MiB.
+---@param command { [integer]: string, stdin?: string, timeout?: number, env?: table<string, string> } timeout in seconds, default 10
+---@return { code: integer, stdout: string, stderr: string }? result
+---@return string? err
+function moongate.exec(command) end
+
+---A secret from where it is kept: env:NAME, file:PATH, cmd:PROGRAM ARGS, pass:NAME, keyring:SERVICE/ACCOUNT, systemd:NAME, and totp: before any of
+---them for a one-time code, which is given out once. Needs --allow secret; env allows env:, exec allows cmd: and pass:. What it returns is
+---hidden in everything the script prints and logs.
+---@param ref string
+---@return string? secret
+---@return string? err
+function moongate.secret(ref) end
+
+---An environment variable, or nil. Needs --allow env.
+---@param name string
+---@return string?
+function moongate.env(name) end
+
 ---One word as the daemon's lexer reads it back.
 ---@param word string
 ---@return string
@@ -211,6 +292,44 @@ function Event:pending(extra, seconds) end
 ---@return string? err
 function Event:release() end
 
+---Answer a remote event: take the entry as it is.
+---@return Reply? reply
+---@return string? err
+function Event:accept() end
+
+---Answer a remote event: go on with the next entry, or n entries further.
+---@param n? integer
+---@return Reply? reply
+---@return string? err
+function Event:skip(n) end
+
+---Answer a remote event: take this host and port.
+---@param host string
+---@param port string|integer
+---@return Reply? reply
+---@return string? err
+function Event:modify(host, port) end
+
+---Answer a proxy event.
+---@param kind? "none"|"http"|"socks"
+---@param host? string
+---@param port? string|integer
+---@return Reply? reply
+---@return string? err
+function Event:use(kind, host, port) end
+
+---Answer a sign event with the bytes of the signature.
+---@param bytes string
+---@return Reply? reply
+---@return string? err
+function Event:sign(bytes) end
+
+---Answer a certificate.need event with PEM text.
+---@param pem string
+---@return Reply? reply
+---@return string? err
+function Event:certificate(pem) end
+
 ---@class json
 ---@field null userdata stands for null
 json = {}
@@ -284,3 +403,61 @@ function file.read(name) end
 ---@return string[]? lines
 ---@return string? err
 function file.lines(name) end
+
+---Replace a file; it has the old content or the new, nothing between. Needs --allow write=FOLDER.
+---@param name string
+---@param text string
+---@return true? ok
+---@return string? err
+function file.write(name, text) end
+
+---Add to a file. One that would grow above max_bytes (default 10 MiB) is first moved to NAME.1, that to NAME.2, up to keep (default 3).
+---Needs --allow write=FOLDER.
+---@param name string
+---@param text string
+---@param options? { max_bytes?: integer, keep?: integer }
+---@return true? ok
+---@return string? err
+function file.append(name, text, options) end
+
+http = {}
+
+---Ask a web server. Certificates are verified; the answer is at most 1 MiB. Needs --allow http.
+---@param request { url: string, method?: string, headers?: table<string, string>, body?: string, timeout?: number } timeout in seconds, default 10
+---@return { status: integer, headers: table<string, string>, body: string }? response names of headers are in lower case
+---@return string? err
+function http.request(request) end
+
+---Serve requests on an address of the loopback, or a unix socket. Needs --allow http.
+---@param address string "127.0.0.1:8080", "[::1]:0" or "/run/x.sock"
+---@param fn fun(request: { method: string, path: string, query: table<string, string>, headers: table<string, string>, body: string }): { status?: integer, headers?: table<string, string>, body?: string }|string|nil
+---@return { stop: fun(), address: string }? handle
+---@return string? err
+function http.serve(address, fn) end
+
+store = {}
+
+---@param key string
+---@return string? text nil when there is none, or its time is over
+---@return string? err
+function store.get(key) end
+
+---Keep a text, for ttl seconds if given. It outlives the script and the machine's restart. Needs --allow store, or store=FILE; by default the file
+---lies beside the script and ends in .db.
+---@param key string
+---@param text string
+---@param options? { ttl: number }
+---@return true? ok
+---@return string? err
+function store.set(key, text, options) end
+
+---@param key string
+---@return true? ok
+---@return string? err
+function store.delete(key) end
+
+---The keys that begin with prefix, in order, at most 10,000.
+---@param prefix? string
+---@return string[]? keys
+---@return string? err
+function store.keys(prefix) end

@@ -13,8 +13,12 @@ import (
 // Chunk is a compiled file.
 type Chunk struct {
 	name  string
+	lines []string
 	proto *lua.FunctionProto
 }
+
+// Lines is the source.
+func (c *Chunk) Lines() []string { return c.lines }
 
 // maxDepth is how deep a source may nest: the compiler of gopher-lua calls itself for each level, and Go's stack has an end.
 const maxDepth = 2000
@@ -55,7 +59,7 @@ func Compile(name, source string) (*Chunk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Chunk{name, proto}, nil
+	return &Chunk{name, strings.Split(source, "\n"), proto}, nil
 }
 
 // compileChunk turns what gopher-lua's compiler panics with into errors.

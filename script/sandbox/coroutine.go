@@ -13,8 +13,11 @@ import (
 //go:embed prelude.lua
 var prelude string
 
-// preludeName is the source name of the prelude: no error and no trace shows it.
-const preludeName = "\x01"
+// preludeName is the source name of the prelude.
+const preludeName = Hidden
+
+// Hidden is the source name of files of ours: no error and no trace shows it.
+const Hidden = "\x01"
 
 // Coroutines are the parts of the prelude that the runtime uses.
 type Coroutines struct {

@@ -25,7 +25,8 @@ import (
 // runFlags are the flags of run.
 type runFlags struct {
 	script.Options
-	memory                            int // MiB
+	memory                            int      // MiB
+	allow                             []string // lists of permissions
 	reconnect, verbose, watch, dryRun bool
 }
 
@@ -48,6 +49,7 @@ func newRun(e *env.Env) *cobra.Command {
 	fl := cmd.Flags()
 	fl.SetInterspersed(true)
 	fl.StringArrayVar(&f.ReadDirs, "read", nil, "folder file.read may open beside the script's own (repeatable)")
+	fl.StringArrayVar(&f.allow, "allow", nil, "what scripts may do beside: "+strings.Join(script.Permissions, ", ")+" (repeatable, or separated by commas)")
 	fl.DurationVar(&f.HandlerTimeout, "handler-timeout", script.DefaultHandlerTimeout, "longest time for one handler, waits included")
 	fl.DurationVar(&f.Burst, "burst", script.DefaultBurst, "longest processor time of a handler between two waits")
 	fl.IntVar(&f.memory, "memory", script.DefaultMemory>>20, "memory of a script's data, in `MiB`")
@@ -78,8 +80,11 @@ func (f *runFlags) run(ctx context.Context, e *env.Env, files []string) error {
 	if f.memory < 1 || f.Burst <= 0 || f.HandlerTimeout <= 0 {
 		return env.Usagef("--memory, --burst and --handler-timeout must be above 0")
 	}
+	var err error
+	if f.Allow, err = script.ParseAllow(f.allow...); err != nil {
+		return env.Usagef("--allow: %v", err)
+	}
 	for i, d := range f.ReadDirs {
-		var err error
 		if f.ReadDirs[i], err = filepath.Abs(d); err != nil {
 			return err
 		}
