@@ -4,16 +4,19 @@ GO       ?= go
 FUZZTIME ?= 60s
 SOAK     ?= 10m
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+# What packages are called: a version must begin with a digit.
+PKGVERSION := $(shell git describe --tags 2>/dev/null | sed -n "s/^v\([0-9]\)/\1/p" | grep . || echo 0.0.0)
 PKG      := github.com/moongate-vpn/moongate
 
 # Tools are pinned here, not in go.mod: they are never linked into the binary.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 DEADCODE    := golang.org/x/tools/cmd/deadcode@v0.51.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 .DEFAULT_GOAL := all
-.PHONY: all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
+.PHONY: files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
 
 all: build quick ## build and run the quick tests
 
@@ -85,14 +88,46 @@ demo: deps build ## a tunnel between two namespaces, answered by Lua
 	bin/moongate demo
 
 docs: build ## manual pages into dist/man
-	bin/moongate man dist/man
+	rm -rf dist/man && bin/moongate man dist/man
 
-install: docs ## into $(DESTDIR)/usr: the binary, manual pages, completion for bash, systemd units
-	install -D -m 755 bin/moongate $(DESTDIR)/usr/bin/moongate
-	install -D -m 644 -t $(DESTDIR)/usr/share/man/man1 dist/man/*.1
-	install -d $(DESTDIR)/usr/share/bash-completion/completions
-	bin/moongate completion bash > $(DESTDIR)/usr/share/bash-completion/completions/moongate
-	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system packaging/systemd/*.service
+# What a package or an installation has beside the binary, ready in dist/root.
+files: docs
+	rm -rf dist/root
+	install -D -m 755 bin/moongate dist/root/usr/bin/moongate
+	install -D -m 644 -t dist/root/usr/share/man/man1 dist/man/*.1
+	install -D -m 644 -t dist/root/usr/share/man/man7 dist/man/*.7
+	gzip -9n dist/root/usr/share/man/man*/*
+	install -d dist/root/usr/share/bash-completion/completions dist/root/usr/share/zsh/vendor-completions dist/root/usr/share/fish/vendor_completions.d
+	bin/moongate completion bash > dist/root/usr/share/bash-completion/completions/moongate
+	bin/moongate completion zsh > dist/root/usr/share/zsh/vendor-completions/_moongate
+	bin/moongate completion fish > dist/root/usr/share/fish/vendor_completions.d/moongate.fish
+	install -D -m 644 -t dist/root/usr/lib/systemd/system packaging/systemd/*.service
+	install -D -m 644 packaging/sysusers.conf dist/root/usr/lib/sysusers.d/moongate.conf
+	for d in openvpn-client openvpn-server; do \
+		install -D -m 644 packaging/systemd/$$d@.service.d/moongate.conf dist/root/usr/share/moongate/systemd/$$d@.service.d/moongate.conf; done
+	install -D -m 644 -t dist/root/usr/share/moongate/examples/lua examples/lua/*.lua
+	install -D -m 644 -t dist/root/usr/share/moongate/types script/meta/*.lua
+	install -D -m 644 -t dist/root/usr/share/doc/moongate README.md CHANGELOG.md SECURITY.md LICENSE
+	cp -R docs dist/root/usr/share/doc/moongate/docs
+
+install: files ## into $(DESTDIR)/usr: binary, manual pages, completions, units, examples, types
+	install -d $(DESTDIR)/ && cp -R dist/root/. $(DESTDIR)/
+
+package: files ## .deb and .rpm into dist
+	VERSION=$(PKGVERSION) ARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) package -f packaging/nfpm.yaml -p deb -t dist/
+	VERSION=$(PKGVERSION) ARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) package -f packaging/nfpm.yaml -p rpm -t dist/
+
+# The same sources give the same bytes: no paths, no times, sorted archives.
+release: ## archives for all machines, their modules and checksums into dist/release
+	rm -rf dist/release && mkdir -p dist/release
+	for t in linux/amd64 linux/arm64 linux/arm linux/riscv64 darwin/arm64 freebsd/amd64; do \
+		n=moongate-$(PKGVERSION)-$${t%/*}-$${t#*/}; mkdir -p dist/release/$$n && \
+		GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X $(PKG)/daemon.Version=$(VERSION)' -o dist/release/$$n/moongate ./cmd/moongate && \
+		cp README.md LICENSE CHANGELOG.md SECURITY.md dist/release/$$n/ && \
+		$(GO) version -m dist/release/$$n/moongate | sed 1d > dist/release/$$n.modules.txt && \
+		tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -C dist/release -cf - $$n | gzip -9n > dist/release/$$n.tar.gz && \
+		rm -r dist/release/$$n || exit 1; done
+	cd dist/release && sha256sum *.tar.gz *.modules.txt > SHA256SUMS
 
 clean:
 	rm -rf bin dist cover.out

@@ -24,7 +24,7 @@ func TestCitations(t *testing.T) {
 			return err
 		}
 		if d.IsDir() {
-			if n := d.Name(); n == ".git" || n == "testdata" {
+			if n := d.Name(); n == ".git" || n == "testdata" || n == "dist" {
 				return filepath.SkipDir
 			}
 			return nil

@@ -11,19 +11,27 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/reference"
 )
 
 // NewCmd returns the command; root is the tree whose pages it writes.
 func NewCmd(e *env.Env, root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "man DIR", Short: "Write the manual pages",
-		Long:    "Write a manual page for each command into DIR and print their names.",
+		Long:    "Write a manual page for each command, and one about the management lines and notifications, into DIR and print their names.",
 		Example: "  moongate man /usr/local/share/man/man1", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
-			return write(e, root, args[0])
+			if err := write(e, root, args[0]); err != nil {
+				return err
+			}
+			name := filepath.Join(args[0], "moongate-management.7")
+			if err := os.WriteFile(name, []byte(management()), 0o644); err != nil {
+				return err
+			}
+			return e.WriteLines(name)
 		},
 	}
 }
@@ -62,7 +70,10 @@ func Page(c *cobra.Command) string {
 	if c.Example != "" {
 		fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", lines(c.Example))
 	}
-	b.WriteString(".SH SEE ALSO\n")
+	if !c.HasParent() || c.Name() != "daemon" {
+		b.WriteString(common)
+	}
+	b.WriteString(".SH SEE ALSO\n.BR moongate\\-management (7)\n")
 	if c.HasParent() {
 		fmt.Fprintf(&b, ".BR %s (1)\n", roff(strings.ReplaceAll(c.Parent().CommandPath(), " ", "-")))
 	}
@@ -71,6 +82,81 @@ func Page(c *cobra.Command) string {
 			fmt.Fprintf(&b, ".BR %s (1)\n", roff(strings.ReplaceAll(sub.CommandPath(), " ", "-")))
 		}
 	}
+	return b.String()
+}
+
+// common is the same on every page.
+const common = `.SH EXIT STATUS
+.TP
+.B 0
+done; commands that go on until interrupted end so
+.TP
+.B 1
+the daemon answered ERROR, or a script failed
+.TP
+.B 2
+wrong usage
+.TP
+.B 3
+the daemon could not be reached, or was lost
+.TP
+.B 4
+refused: password or role
+.TP
+.B 5
+timed out, or interrupted before it was done
+.TP
+.B 6
+the asked\-for condition does not hold
+.PP
+With several targets the highest one.
+.SH ENVIRONMENT
+.TP
+.B MOONGATE_ADDR
+what \-a says
+.TP
+.B MOONGATE_PASSWORD_FILE
+what \-\-password\-file says
+.TP
+.B MOONGATE_NO_ASK
+when set, no password is asked for at the terminal
+.TP
+.B MOONGATE_CA, MOONGATE_CERT, MOONGATE_KEY
+what \-\-ca, \-\-cert and \-\-key say
+.TP
+.B MOONGATE_RUN_DIR
+folder of sockets in place of /run/moongate
+.TP
+.B MOONGATE_PAGER, PAGER
+pager of the prompt; cat or nothing for none
+.TP
+.B NO_COLOR
+when set, no colours
+.SH FILES
+.TP
+.I /run/moongate/NAME.sock
+management sockets of the packages' units; NAME is a target
+.TP
+.I ~/.config/moongate/targets.toml, /etc/moongate/targets.toml
+named targets
+.TP
+.I ~/.local/state/moongate/history
+history of the prompt
+.TP
+.I /usr/share/moongate
+examples and types for Lua scripts
+`
+
+// management is the page about the port, from the tables that help at the prompt reads.
+func management() string {
+	var b strings.Builder
+	b.WriteString(".TH \"MOONGATE\\-MANAGEMENT\" \"7\" \"\" \"moongate\" \"\"\n.SH NAME\nmoongate\\-management \\- management lines and notifications\n" +
+		".SH DESCRIPTION\nWhat can be sent to a management port, and what it tells by itself. At the prompt \"help NAME\" shows the same.\n")
+	for _, name := range reference.Names() {
+		page, _ := reference.Page(name)
+		fmt.Fprintf(&b, ".SS %s\n.nf\n%s.fi\n", roff(name), lines(page))
+	}
+	b.WriteString(".SH SEE ALSO\n.BR moongate (1)\n")
 	return b.String()
 }
 
