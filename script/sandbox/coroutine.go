@@ -68,15 +68,16 @@ func openCoroutines(L *lua.LState) *Coroutines {
 		checkPlain(L)
 		return -1
 	}))
+	finish := L.NewFunction(func(*lua.LState) int { return -1 }) // the worker's own yield stands where it may
 	fn, err := L.Load(strings.NewReader(prelude), preludeName)
 	if err != nil {
 		panic(err)
 	}
 	L.Push(fn)
-	for _, v := range []lua.LValue{rawYield, rawResume, rawCreate, lib.RawGetString("status"), c.Wait, c.Done} {
+	for _, v := range []lua.LValue{rawYield, rawResume, rawCreate, lib.RawGetString("status"), c.Wait, c.Done, finish} {
 		L.Push(v)
 	}
-	L.Call(6, 8)
+	L.Call(7, 8)
 	for i, set := range []func(*lua.LFunction){
 		func(f *lua.LFunction) { lib.RawSetString("yield", f) },
 		func(f *lua.LFunction) { lib.RawSetString("resume", f) },

@@ -1,6 +1,6 @@
 -- Functions that can wait. What runs is always a coroutine; a function that waits yields the mark and a request, and whoever
 -- resumed it passes both on, up to the runtime. So handlers may wait inside pcall and inside coroutines of their own.
-local rawyield, rawresume, create, status, mark, done = ...
+local rawyield, rawresume, create, status, mark, done, finish = ...
 
 -- After a yield the values arrive as they were given: this brings them to the number that the caller wants.
 local function fit(...) return ... end
@@ -52,7 +52,7 @@ local function xpcall(fn, handler, ...) return handled(handler, pcall(fn, ...)) 
 -- One coroutine runs many calls, one after the other.
 local function worker(fn, arg)
   while true do
-    fn, arg = yield(done, fn(arg))
+    fn, arg = fit(finish(done, fn(arg)))
   end
 end
 

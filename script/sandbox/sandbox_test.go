@@ -10,6 +10,8 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/pm"
+
+	"github.com/moongate-vpn/moongate/script/sandbox/hostile"
 )
 
 // run runs source as the runtime does, and returns what it returned joined by "|".
@@ -129,7 +131,7 @@ func heapPeak(f func()) int64 {
 
 // Every way of a script to take time or memory ends soon after its budget, with an error, and the state goes on.
 func TestHostileScriptsEnd(t *testing.T) {
-	for name, src := range hostile {
+	for name, src := range hostile.Scripts {
 		t.Run(name, func(t *testing.T) {
 			const burst = 100 * time.Millisecond
 			s := NewState(Limits{Burst: burst, Memory: 32 << 20})

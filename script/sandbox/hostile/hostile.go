@@ -1,7 +1,9 @@
-package sandbox
+// Package hostile holds bodies of functions that do not end by themselves, take what there is, or reach for what is not there. Tests
+// run them in a state and in the daemon.
+package hostile
 
-// hostile are scripts that do not end by themselves, or take what there is.
-var hostile = map[string]string{
+// Scripts by what they do. What they hoard is in the global hoard.
+var Scripts = map[string]string{
 	"backtracking":         `return (("a"):rep(60)):find(("a?"):rep(60)..("a"):rep(60).."b")`,
 	"lazy items":           `return (("a"):rep(3000)):match(".-.-.-.-.-.-b")`,
 	"rep":                  `return ("x"):rep(1e9)`,
@@ -65,4 +67,20 @@ var hostile = map[string]string{
 	"debug":                `return debug.sethook()`,
 	"bytecode":             `return loadstring("\27Lua")`,
 	"dump":                 `return string.dump(function() end)`,
+}
+
+// Floods need the runtime: they register, send and start without end.
+var Floods = map[string]string{
+	"handlers that register handlers": `local function again() moongate.on("log", again) moongate.on("log", again) end while true do again() end`,
+	"timers":                          `local function again() moongate.after(0, again) moongate.after(0, again) end while true do again() end`,
+	"timers by timers":                `local function again() moongate.after(0, again) moongate.after(0, again) end again()`,
+	"sends":                           `while true do moongate.send("pid") end`,
+	"sends by timers":                 `for i = 1, 9000 do moongate.after(0, function() while true do moongate.send("status 3") end end) end`,
+	"sleeps":                          `while true do sleep(0) end`,
+	"waits":                           `for i = 1, 9000 do moongate.after(0, function() wait_for("fatal", nil, 5) end) end`,
+	"prints":                          `while true do print(("x"):rep(1e6)) end`,
+	"logs":                            `while true do log.warn(("x"):rep(1e5)) end`,
+	"exec":                            `for i = 1, 1000 do moongate.after(0, function() exec{"sleep", "1"} end) end`,
+	"http":                            `for i = 1, 1000 do moongate.after(0, function() http.request{url = "http://127.0.0.1:1/"} end) end`,
+	"json":                            `local t = {} for i = 1, 1e9 do t = {t} json.encode(t) end`,
 }
