@@ -59,7 +59,7 @@ func (r *runtime) install(dirs []string) {
 	L.SetGlobal("otp", lib.OTP(L))
 	L.SetGlobal("log", lib.Log(L, r.log))
 	files := lib.File(L, dirs)
-	lib.Writer{Base: r.dir, Dirs: r.o.Allow.Write, Tell: r.tell}.AddTo(L, files)
+	lib.Writer{Base: r.dir, Dirs: r.o.Allow.Write, Tell: r.tell, Fake: r.fakeWrite}.AddTo(L, files)
 	L.SetGlobal("file", files)
 	L.SetGlobal("http", r.httpModule())
 	L.SetGlobal("store", r.storeModule())
@@ -104,6 +104,15 @@ func (r *runtime) verbs(mg *lua.LTable) error {
 		L.Push(lua.LString(lib.DidYouMean(L.CheckString(1), stringList(L, L.CheckTable(2)))))
 		return 1
 	}))
+}
+
+// fakeWrite notes in a test what would be written to a file.
+func (r *runtime) fakeWrite(name, text string) bool {
+	if r.bench == nil {
+		return false
+	}
+	r.bench.note("written", name+": "+strings.TrimRight(text, "\n"))
+	return true
 }
 
 // maxHandlers bounds what a script may register.

@@ -53,11 +53,13 @@ type runtime struct {
 	recent  []*lua.LUserData // the newest of them, for wait_for; empty while no task is alive
 	closed  bool             // no event is begun: the main chunk has not ended, or the script is draining
 
-	ops     sync.WaitGroup
-	acting  chan struct{}   // a place for each program and request at work
-	db      *bbolt.DB       // the store, nil before it is needed
-	sent    <-chan struct{} // closed when the last command is on its way
-	results struct {
+	ops      sync.WaitGroup
+	acting   chan struct{}   // a place for each program and request at work
+	db       *bbolt.DB       // the store, nil before it is needed
+	underWay int             // operations of await under way
+	bench    *bench          // in a test
+	sent     <-chan struct{} // closed when the last command is on its way
+	results  struct {
 		sync.Mutex
 		list []func()
 		wake chan struct{} // room for one

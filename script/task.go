@@ -30,6 +30,7 @@ type task struct {
 	event    lua.LValue
 	fn       *lua.LFunction   // for timers and the main chunk
 	finish   func()           // called at the end
+	failed   func(*Error)     // gets the error of fn, instead of the log
 	result   func(lua.LValue) // gets what fn returned
 	line     *line
 	subject  subject
@@ -268,6 +269,8 @@ func (r *runtime) ended(t *task, e *Error) {
 	switch {
 	case t.what == "main chunk":
 		r.mainEnded(e)
+	case e != nil && t.failed != nil:
+		t.failed(e)
 	case e != nil:
 		r.report(t.what, e)
 	}
@@ -345,9 +348,11 @@ func (r *runtime) await(L *lua.LState, command bool, work func(ctx context.Conte
 	q.start = func(t *task) {
 		ctx, cancel := context.WithCancel(r.base)
 		q.cancel = cancel
+		r.underWay++
 		r.ops.Go(func() {
 			answer := work(ctx)
 			r.post(func() {
+				r.underWay--
 				cancel()
 				if t.asked == q {
 					r.resume(t, q, answer()...)

@@ -82,6 +82,11 @@ func (r *runtime) dropTimers() {
 	}
 }
 
+// timerDue reports whether a timer is due.
+func (r *runtime) timerDue() bool {
+	return r.timers.Len() > 0 && !r.timers[0].at.After(r.now())
+}
+
 // runTimers calls what is due and returns how long until the next.
 func (r *runtime) runTimers() time.Duration {
 	for range 256 { // then look at the events

@@ -14,6 +14,7 @@ import (
 type Writer struct {
 	Base string                                       // relative names are below it
 	Dirs []string                                     // folders that may be written to
+	Fake func(name, text string) bool                 // takes what would be written, in a test
 	Tell func(format string, args ...any) (done bool) // reports instead, under a dry run
 }
 
@@ -41,6 +42,10 @@ func (w Writer) open(L *lua.LState, name string) (*os.Root, string, error) {
 // write is file.write(name, text): the file has the old content or the new, nothing between.
 func (w Writer) write(L *lua.LState) int {
 	name, text := L.CheckString(1), L.CheckString(2)
+	if w.Fake(name, text) {
+		L.Push(lua.LTrue)
+		return 1
+	}
 	root, rel, err := w.open(L, name)
 	if err != nil {
 		return fail(L, err)
@@ -70,6 +75,10 @@ func (w Writer) append(L *lua.LState) int {
 	limit, keep := int64(o.Number("max_bytes", 10<<20)), int(o.Number("keep", 3))
 	if limit < 1 || keep < 0 || keep > 100 {
 		L.ArgError(3, "max_bytes must be above 0, keep from 0 to 100")
+	}
+	if w.Fake(name, text) {
+		L.Push(lua.LTrue)
+		return 1
 	}
 	root, rel, err := w.open(L, name)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/moongate-vpn/moongate/script"
 )
 
 // header is the first line of a recording.
@@ -54,4 +56,19 @@ func read(r io.Reader) ([]line, error) {
 		all = append(all, line{time.Duration(at) * time.Millisecond, rest[0] == '<', rest[2:]})
 	}
 	return all, sc.Err()
+}
+
+// FromDaemon reads a recording and returns what came from the daemon.
+func FromDaemon(r io.Reader) ([]script.RecordedLine, error) {
+	all, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	var out []script.RecordedLine
+	for _, l := range all {
+		if l.fromDaemon {
+			out = append(out, script.RecordedLine{At: l.at, Text: l.text})
+		}
+	}
+	return out, nil
 }

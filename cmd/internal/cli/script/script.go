@@ -1,4 +1,4 @@
-// Package script holds "run", "check" and "scripts".
+// Package script holds "run", "test", "check" and "scripts".
 package script
 
 import (
@@ -31,7 +31,7 @@ func NewCmds(e *env.Env) []*cobra.Command {
 		RunE:               func(cmd *cobra.Command, args []string) error { return checkAll(e, cmd, args) },
 	}
 	env.Mark(env.NoDaemon, "yes", check)
-	return []*cobra.Command{newRun(e), check}
+	return []*cobra.Command{newRun(e), check, newTest(e)}
 }
 
 // checkAll is "check": files one by one, or the daemon's command line.
