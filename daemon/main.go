@@ -65,40 +65,19 @@ func Main(ctx context.Context, args []string, env Env) int {
 	return p.run(ctx)
 }
 
-// Check reads a command line in OpenVPN's form with the files it names, as Main does at its start, and runs nothing. The warnings
-// are those that the log would show. The error has a line for each mistake, with file and line where there are any.
-func Check(args []string, checkScript func(path string) error) (warnings []string, err error) {
-	opts, err := config.Parse(args, config.Env{})
-	if opts != nil {
-		for _, n := range slices.Concat(opts.Notes, opts.Warnings) {
-			if n.Flag == "W" && n.Verb <= opts.Verb {
-				warnings = append(warnings, n.Text)
-			}
+// Check reads a command line in OpenVPN's form with the files it names, as Main does at its start, and runs nothing. It goes on after
+// mistakes: the findings are all there are. checkScript, when not nil, checks the Lua scripts that are named.
+func Check(args []string, checkScript func(path string) error) []config.Finding {
+	opts, found := config.Lint(args, config.Env{})
+	if opts == nil || checkScript == nil {
+		return found
+	}
+	for _, s := range scripts(opts) {
+		if err := checkScript(s.Path); err != nil {
+			found = append(found, config.Finding{Rule: "script", Text: err.Error()})
 		}
 	}
-	var oe *config.Error
-	if errors.As(err, &oe) && oe.File != "" {
-		place := fmt.Sprintf("%s:%d", oe.File, oe.Line)
-		var lines []string
-		for line := range errorLines(&config.Error{Text: oe.Text, Fatal: oe.Fatal, Before: oe.Before}) {
-			if line == exiting {
-				continue
-			}
-			if !strings.Contains(line, place) {
-				line = place + ": " + line
-			}
-			lines = append(lines, line)
-		}
-		return warnings, errors.New(strings.Join(lines, "\n"))
-	}
-	if err == nil && opts != nil && checkScript != nil {
-		var errs []error
-		for _, s := range scripts(opts) {
-			errs = append(errs, checkScript(s.Path))
-		}
-		return warnings, errors.Join(errs...)
-	}
-	return warnings, describe(err)
+	return found
 }
 
 // parseFailed says what is wrong with the options and returns the exit status.

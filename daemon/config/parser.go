@@ -37,6 +37,8 @@ type parser struct {
 	changed class     // classes of what was applied
 	depth   int       // files being read
 
+	noted []Directive // the line that each of o.Notes is about, for Lint
+
 	// fail decides about an error in a line: nil goes on with the next one.
 	fail func(*Error) error
 }
@@ -52,6 +54,7 @@ func (p *parser) source(a []string) Source {
 // note and warn add a line for the log; the first of args may be used by the format as usual.
 func (p *parser) note(verb int, flag, format string, args ...any) {
 	p.o.Notes = append(p.o.Notes, Note{Verb: verb, Flag: flag, Text: sprintf(format, args)})
+	p.noted = append(p.noted, p.line)
 }
 
 func (p *parser) warn(format string, args ...any) { p.note(1, "W", format, args...) }

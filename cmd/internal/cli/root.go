@@ -28,6 +28,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/mux"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/record"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/reload"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/script"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/secrets"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/simple"
@@ -45,8 +46,8 @@ type Program struct {
 	// Daemon runs the daemon with OpenVPN's command line. args0 are the arguments in front of it, for a daemon that starts
 	// itself again.
 	Daemon func(ctx context.Context, args, args0 []string) int
-	// CheckConfig reads a daemon's command line with the files it names. The error tells all that is wrong.
-	CheckConfig func(args []string) (warnings []string, err error)
+	// CheckConfig reads a daemon's command line with the files it names and returns all there is to say about it.
+	CheckConfig func(args []string) []report.Finding
 }
 
 // Main runs the program with the process's arguments and streams and returns the exit code.

@@ -153,9 +153,18 @@ func TestJSONFollowsItsSchema(t *testing.T) {
 		}
 	}
 	t.Run("check", func(t *testing.T) {
-		if !slices.Contains(names(NewRoot(&env.Env{Getenv: os.Getenv}, "x")), "check") {
-			t.Fatal("no check")
+		lua := filepath.Join(t.TempDir(), "x.lua")
+		if err := os.WriteFile(lua, []byte("x = = 1\n"), 0o600); err != nil {
+			t.Fatal(err)
 		}
+		var out bytes.Buffer
+		e := &env.Env{In: strings.NewReader(""), Out: &out, Err: &out, Getenv: func(string) string { return "" }, CheckConfig: func([]string) []report.Finding {
+			return []report.Finding{{File: "x.conf", Line: 3, Column: 1, Severity: report.SeverityWarning, Rule: "deprecated", Message: "old"}}
+		}}
+		if code := Run(t.Context(), e, "test", []string{"check", "--json", lua, "x.conf"}); code != 1 {
+			t.Errorf("exit code %d", code)
+		}
+		check(t, strings.SplitAfter(out.String(), "\n")[0])
 	})
 	t.Run("origin", func(t *testing.T) {
 		a, b := jsonDaemon(t, "server").ListenTCP(server.Access{}), jsonDaemon(t, "server").ListenTCP(server.Access{})
@@ -165,7 +174,6 @@ func TestJSONFollowsItsSchema(t *testing.T) {
 		}
 		check(t, out)
 	})
-	delete(schemas, report.CheckSchema)
 	for _, name := range slices.Sorted(maps.Keys(schemas)) {
 		if !seen[name] {
 			t.Errorf("no command printed %s", name)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
@@ -27,8 +28,8 @@ type Env struct {
 	OutTTY   bool // Out is a terminal
 	Width    int  // columns of the terminal behind Out, 0 for no limit
 
-	// CheckConfig reads a daemon's command line with the files it names. The error tells all that is wrong.
-	CheckConfig func(args []string) (warnings []string, err error)
+	// CheckConfig reads a daemon's command line with the files it names and returns all there is to say about it.
+	CheckConfig func(args []string) []report.Finding
 
 	// AskHidden asks the person at the terminal without showing the answer; nil where there is no terminal.
 	AskHidden func(ctx context.Context, prompt string) (string, error)

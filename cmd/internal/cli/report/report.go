@@ -265,13 +265,19 @@ type Targets struct {
 	Targets []Target `json:"targets"`
 }
 
+// Severities of findings.
+const (
+	SeverityError   = "error"
+	SeverityWarning = "warning"
+)
+
 // Finding is something that "check" says about a file.
 type Finding struct {
 	File     string `json:"file"`
 	Line     int    `json:"line,omitempty" jsonschema_description:"from 1; missing when it is about the whole file"`
 	Column   int    `json:"column,omitempty" jsonschema_description:"from 1; missing when it is about the whole line"`
 	Severity string `json:"severity" jsonschema:"enum=error,enum=warning"`
-	Rule     string `json:"rule" jsonschema_description:"a stable word for its kind: syntax, unknown, deprecated, ignored, insecure, contradiction, script, name"`
+	Rule     string `json:"rule" jsonschema_description:"a stable word for its kind: syntax, unknown, file, contradiction, script, deprecated, ignored, insecure, notice"`
 	Message  string `json:"message"`
 }
 

@@ -1,0 +1,248 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"reflect"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Effect is what an option does here.
+type Effect string
+
+// Effects.
+const (
+	Works   Effect = "works"
+	Ignored Effect = "accepted without effect"
+	Refused Effect = "refused"
+)
+
+// Described is an option of the table, for people.
+type Described struct {
+	Name     string
+	Min, Max int    // parameters
+	Effect   Effect // what it does
+	Text     string // why it has no effect or is refused, "" when there is nothing to say
+	Pushed   bool   // taken from a server
+	Client   bool   // may stand in a client's file
+}
+
+// Describe lists all options in alphabetical order, from the table that Parse uses.
+func Describe() []Described {
+	var all []Described
+	for name, r := range table() {
+		e, text := r.effect()
+		all = append(all, Described{name, r.min, r.max, e, text, r.where&(inPush|inRoutes) != 0, r.where&inCCD != 0})
+	}
+	slices.SortFunc(all, func(a, b Described) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// effect tells what the row's function is: one of ignored, warned and refused has a single meaning.
+func (r *row) effect() (Effect, string) {
+	made := runtime.FuncForPC(reflect.ValueOf(r.apply).Pointer()).Name()
+	p := &parser{o: &Options{}, line: Directive{Name: r.name}}
+	switch {
+	case strings.HasSuffix(made, ".ignored"):
+		return Ignored, ""
+	case strings.Contains(made, ".warned."):
+		_ = r.apply(p, nil)
+		if len(p.o.Notes) == 0 || !strings.Contains(strings.ToLower(p.o.Notes[0].Text), "ignored") {
+			return Works, ""
+		}
+		return Ignored, p.o.Notes[0].Text
+	case strings.Contains(made, ".refused."):
+		if e := (*Error)(nil); errors.As(r.apply(p, nil), &e) {
+			return Refused, e.Text
+		}
+	}
+	return Works, ""
+}
+
+// Rules of findings.
+const (
+	RuleSyntax        = "syntax"
+	RuleUnknown       = "unknown"
+	RuleDeprecated    = "deprecated"
+	RuleIgnored       = "ignored"
+	RuleInsecure      = "insecure"
+	RuleContradiction = "contradiction"
+	RuleFile          = "file"
+	RuleNotice        = "notice" // a warning of no other kind
+)
+
+// Finding is something to say about a configuration.
+type Finding struct {
+	File    string // "" when it is about the whole
+	Line    int    // from 1, 0 without a File
+	Column  int    // from 1, 0 when it is not known
+	Warning bool   // the daemon would start
+	Rule    string
+	Text    string
+}
+
+// Lint reads a command line as Parse does and goes on after mistakes. Findings are in the order of reading. The Options are nil when there
+// are mistakes.
+func Lint(args []string, env Env) (*Options, []Finding) {
+	if env.Getenv == nil {
+		env.Getenv = os.Getenv
+	}
+	l := &linter{lines: make(map[string][][]byte)}
+	p := &parser{o: defaults(env.Getenv), env: env}
+	p.fail = func(e *Error) error {
+		l.mistake(e)
+		return nil
+	}
+	p.c = &p.o.state.ce
+	err := p.argv(args)
+	for i, n := range p.o.Notes {
+		at := Directive{}
+		if len(p.noted) == len(p.o.Notes) {
+			at = p.noted[i]
+		}
+		l.note(n, at)
+	}
+	read := len(p.o.Notes)
+	for _, d := range p.o.directives {
+		if r := table()[d.Name]; r != nil {
+			if e, text := r.effect(); e == Ignored && text == "" {
+				l.add(Finding{File: d.File, Line: d.Line, Warning: true, Rule: RuleIgnored, Text: "--" + d.Name + " has no effect here"})
+			}
+		}
+	}
+	if err == nil && !l.failed { // checks of the whole make sense once every line could be read
+		err = p.finish()
+	}
+	for _, n := range slices.Concat(p.o.Notes[min(read, len(p.o.Notes)):], p.o.Warnings) {
+		l.note(n, Directive{})
+	}
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		l.mistake(e)
+	case err != nil:
+		l.add(Finding{Rule: RuleSyntax, Text: err.Error()})
+	}
+	if l.failed {
+		return nil, l.found
+	}
+	return p.o, l.found
+}
+
+// linter collects findings.
+type linter struct {
+	found  []Finding
+	failed bool
+	lines  map[string][][]byte // of files, for columns
+}
+
+func (l *linter) add(f Finding) {
+	if strings.HasPrefix(f.File, "[") {
+		f.File, f.Line = "", 0
+	}
+	f.Column = l.column(f.File, f.Line)
+	l.found = append(l.found, f)
+	l.failed = l.failed || !f.Warning
+}
+
+// column is where the first word of a line begins.
+func (l *linter) column(file string, line int) int {
+	if file == "" || line < 1 {
+		return 0
+	}
+	lines, ok := l.lines[file]
+	if !ok {
+		b, _ := os.ReadFile(file)
+		lines = bytes.Split(b, []byte("\n"))
+		l.lines[file] = lines
+	}
+	if line > len(lines) {
+		return 0
+	}
+	return len(lines[line-1]) - len(bytes.TrimLeft(lines[line-1], " \t")) + 1
+}
+
+func (l *linter) mistake(e *Error) {
+	for _, text := range append(slices.Clone(e.Before), e.Text) {
+		if text == "" || strings.HasPrefix(text, "Please correct") {
+			continue
+		}
+		text = strings.TrimPrefix(text, "Options error: ")
+		f := Finding{File: e.File, Line: e.Line, Rule: RuleSyntax, Text: text}
+		switch {
+		case strings.Contains(text, "fails with '"):
+			f.Rule = RuleFile
+		case e.Option != "" && strings.HasPrefix(text, "Unrecognized option") && table()[e.Option] == nil:
+			f.Rule, f.Text = RuleUnknown, "unknown option "+e.Option
+			if near := nearest(e.Option); near != "" {
+				f.Text += "; did you mean " + near + "?"
+			}
+		case e.Option != "" && strings.HasPrefix(text, "Unrecognized option"):
+			f.Text = e.Option + ": missing or extra parameters"
+		case e.Option == "":
+			f.Rule = RuleContradiction
+		}
+		l.add(f)
+	}
+}
+
+var (
+	isDeprecated = regexp.MustCompile(`(?i)deprecat`)
+	isIgnored    = regexp.MustCompile(`(?i)\bignored\b|no effect`)
+	isInsecure   = regexp.MustCompile(`(?i)no server certificate verification|insecure|vulnerab|man-in-the-middle|not recommended|weak|cleartext|group or others accessible|disables? (authentication|encryption)|compression`)
+)
+
+// note is a warning of the daemon's log about a line, or about the whole.
+func (l *linter) note(n Note, at Directive) {
+	f := Finding{File: at.File, Line: at.Line, Warning: true, Rule: RuleNotice, Text: strings.TrimSpace(strings.TrimPrefix(n.Text, "WARNING: "))}
+	switch {
+	case isDeprecated.MatchString(n.Text):
+		f.Rule = RuleDeprecated
+	case isInsecure.MatchString(n.Text):
+		f.Rule = RuleInsecure
+	case isIgnored.MatchString(n.Text):
+		f.Rule = RuleIgnored
+	case n.Flag != "W":
+		return // told, not warned of
+	}
+	l.add(f)
+}
+
+// nearest is the option whose name differs least from name, "" when none is near.
+func nearest(name string) string {
+	best, at := "", 3
+	for _, d := range Describe() {
+		if n := edits(name, d.Name); n < at {
+			best, at = d.Name, n
+		}
+	}
+	return best
+}
+
+// edits counts the letters to insert, delete, replace or swap with the neighbour to get from a to b.
+func edits(a, b string) int {
+	before, last := []int(nil), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		now := make([]int, len(b)+1)
+		now[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			now[j] = min(last[j]+1, now[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				now[j] = min(now[j], before[j-2]+1)
+			}
+		}
+		before, last = last, now
+	}
+	return last[len(b)]
+}
