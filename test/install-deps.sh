@@ -20,6 +20,8 @@ want danted dante-server
 want openssl openssl
 want softhsm2-util softhsm2
 want pkcs11-tool opensc
+want jq jq
+want man man-db
 
 [ -n "$need" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
