@@ -150,7 +150,7 @@ func (r *runtime) secretOf(L *lua.LState) int {
 	}
 	need(L, allowed, "secret "+ref, permission)
 	return r.await(L, false, func(ctx context.Context) func() []lua.LValue {
-		text, err := secret.Resolve(ctx, ref, secret.Options{})
+		text, err := secret.Resolve(ctx, ref, secret.Options{StateDir: r.o.SecretState})
 		r.secrets.add(text)
 		return func() []lua.LValue { return values(lua.LString(text), err) }
 	})

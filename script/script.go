@@ -26,6 +26,7 @@ type Options struct {
 	Memory         int64                                             // bytes of Lua's data, default 64 MiB
 	Alone          bool                                              // the process does nothing else: its heap is the script's
 	Allow          Allow                                             // what it may do beside
+	SecretState    string                                            // where used one-time codes are noted, default secret.StateDir
 	Strict         bool                                              // Run fails when a handler failed
 	Log            *slog.Logger                                      // log.* and the errors of handlers; default: nowhere
 	Print          func(string)                                      // print(); default: Log at info
