@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"sync"
 
 	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
@@ -11,6 +12,8 @@ import (
 // logins are those that wait for a verdict of the management port. While the script that decides about them is not running they
 // are refused at once: a client learns within a second that it has to come again, and nobody comes in unasked.
 type logins struct {
+	wake chan struct{} // room for one: scripts or logins have changed
+
 	mu      sync.Mutex
 	waiting map[login]bool
 }
@@ -96,7 +99,6 @@ func (s askedServer) ClientDeny(cid, kid uint64, reason, clientReason string) bo
 
 // undecided is the script that would have to decide about logins and is not running, "" when one does.
 func (p *process) undecided() (path string) {
-	only := len(p.opts.ManagementListen) == 0 // nobody else can decide
 	for _, s := range p.Scripts() {
 		switch s.State {
 		case mgmt.ScriptRunning, mgmt.ScriptStarting, mgmt.ScriptReady:
@@ -104,26 +106,39 @@ func (p *process) undecided() (path string) {
 				return "" // it does, or is about to for the first time
 			}
 		}
-		if s.Decides || only && s.State == mgmt.ScriptFailed {
+		if s.Decides || p.lua.alone.Load() && s.State == mgmt.ScriptFailed {
 			path = s.Name
 		}
 	}
 	return path
 }
 
-// settleLogins refuses the logins that wait for a script that is not there. It does not wait for the engine.
+// settleLogins has the logins looked at, by the goroutine of refuseLogins: the caller may be the engine.
 func (p *process) settleLogins() {
-	srv, ok := p.engine().(*vpnserver.Server)
-	if !ok {
-		return
+	select {
+	case p.lua.logins.wake <- struct{}{}:
+	default: // it will look anyway
 	}
-	p.wg.Go(func() {
+}
+
+// refuseLogins refuses the logins that wait for a script that is not there, until ctx ends.
+func (p *process) refuseLogins(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.lua.logins.wake:
+		}
+		srv, ok := p.engine().(*vpnserver.Server)
+		if !ok {
+			continue
+		}
 		path := p.undecided()
 		if path == "" {
-			return
+			continue
 		}
 		for _, l := range p.lua.logins.take() {
 			srv.ClientDeny(l.cid, l.kid, "script "+path+" is not running", "temporarily unavailable, try again")
 		}
-	})
+	}
 }

@@ -105,6 +105,8 @@ func (p *process) run(ctx context.Context) int {
 	if !p.env.NoSignals {
 		p.catchSignals(ctx)
 	}
+	p.lua.logins.wake = make(chan struct{}, 1)
+	p.wg.Go(func() { p.refuseLogins(ctx) })
 	p.makePort(ctx)
 	if err := p.checkScripts(p.opts); err != nil {
 		return p.fatal(err)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -53,6 +54,7 @@ type ScriptOutput struct {
 type scriptHost struct {
 	mu      sync.Mutex    // guards scripts
 	scripts []*supervised // in the order of the options
+	alone   atomic.Bool   // there is no other management port: nobody else decides about logins
 	logins  logins
 }
 
@@ -89,6 +91,7 @@ func (p *process) startScripts() {
 		p.Log(1, "W", "WARNING: this build runs no scripts: %s", want[0].Path)
 		return
 	}
+	p.lua.alone.Store(len(p.opts.ManagementListen) == 0)
 	p.lua.mu.Lock()
 	defer p.lua.mu.Unlock()
 	for _, spec := range want {

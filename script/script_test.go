@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -21,6 +22,8 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/script"
 )
+
+var update = flag.Bool("update", false, "write the pages that are made from declarations")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
