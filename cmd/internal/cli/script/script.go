@@ -16,5 +16,5 @@ func (e exit) ExitCode() int { return e.Code }
 
 // NewCmds returns the commands of this package.
 func NewCmds(e *env.Env) []*cobra.Command {
-	return []*cobra.Command{newRun(e), newCheck(e), newTest(e)}
+	return []*cobra.Command{newRun(e), newCheck(e), newTest(e), newTypes(e)}
 }
