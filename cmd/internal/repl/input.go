@@ -144,6 +144,12 @@ func (in *input) take() typed {
 	return line
 }
 
+// cut ends the open prompt; its line is of no use. give must follow.
+func (in *input) cut() {
+	in.flow.Lock()
+	in.r.SetReadDeadline(time.Unix(1, 0))
+}
+
 // captured is for the completer: it reports whether the Tab was ours, and then keeps the line.
 func (in *input) captured(text string, pos int) bool {
 	if in == nil {

@@ -29,6 +29,9 @@ type Options struct {
 // flushEvery is how often notifications are written.
 const flushEvery = 50 * time.Millisecond
 
+// settle is how long the first prompt waits for questions: what a daemon asks at the start comes with the greeting.
+const settle = 10 * time.Millisecond
+
 // Texts of the prompt.
 const (
 	promptText = "moongate> "
@@ -56,6 +59,7 @@ type session struct {
 		following bool           // a command shows notifications itself
 		switches  map[string]string
 		open      bool  // the main prompt is open
+		asking    bool  // another one is
 		fatal     error // why there is nothing to dial any more
 		relink    context.CancelFunc
 	}
@@ -112,7 +116,7 @@ func (s *session) conn() *client.Client {
 
 // loop reads and runs lines.
 func (s *session) loop(ctx context.Context) error {
-	time.Sleep(flushEvery) // what the daemon asks at the start comes with the greeting
+	time.Sleep(settle)
 	for {
 		s.mu.Lock()
 		fatal := s.mu.fatal
@@ -191,16 +195,19 @@ func (s *session) wait() {
 // refresh draws the main prompt anew, if it is open, with the line that is being typed.
 func (s *session) refresh() {
 	s.mu.Lock()
-	open := s.mu.open
+	open, asking := s.mu.open, s.mu.asking
 	s.mu.Unlock()
-	if s.in == nil || !open {
+	switch {
+	case s.in == nil || !open && !asking:
 		return
+	case open:
+		s.left = s.in.take() // the loop reads it after wait
+	default:
+		s.in.cut()
 	}
-	line := s.in.take()
-	s.left = line // the loop reads it after wait
 	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
 		s.mu.Lock()
-		open = s.mu.open
+		open = s.mu.open || s.mu.asking
 		s.mu.Unlock()
 		if !open || time.Now().After(deadline) {
 			break
@@ -209,16 +216,33 @@ func (s *session) refresh() {
 	s.in.give()
 }
 
+// read asks for a line of an answer.
 func (s *session) read(text string) (string, error) {
-	s.term.open("")
-	defer s.term.shut()
-	return s.line.Prompt(text)
+	return s.asking("", func() (string, error) { return s.line.Prompt(text) })
 }
 
+// hidden asks without showing what is typed.
 func (s *session) hidden(text string) (string, error) {
-	s.term.open(text)
+	return s.asking(text, func() (string, error) { return s.line.PasswordPrompt(text) })
+}
+
+// asking runs a prompt that belongs to the session: when that is lost, the prompt ends.
+func (s *session) asking(secret string, ask func() (string, error)) (string, error) {
+	set := func(on bool) {
+		s.mu.Lock()
+		s.mu.asking = on
+		s.mu.Unlock()
+	}
+	s.term.open(secret)
 	defer s.term.shut()
-	return s.line.PasswordPrompt(text)
+	set(true)
+	line, err := ask()
+	set(false)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.term.wipe()
+		s.wait()
+	}
+	return line, err
 }
 
 // run runs one line: a command of the prompt, of the shell's tree, or a management line. Ctrl-C ends it.

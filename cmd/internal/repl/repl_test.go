@@ -270,6 +270,25 @@ func TestTheDaemonRestartsWhileALineIsTyped(t *testing.T) {
 	x.has("ended: 0")
 }
 
+// A question of a daemon that is gone is not asked any more.
+func TestTheDaemonGoesWhileItsQuestionIsOpen(t *testing.T) {
+	for name, script := range map[string]string{"username": "userpass Auth", "hidden password": "secret 'Private Key'"} {
+		t.Run(name, func(t *testing.T) {
+			path := socketPath(t)
+			d := daemonAt(t, path, "mode client", script)
+			x := open(t, path, "")
+			x.wait("the question", func(l []string) bool { return strings.HasSuffix(l[len(l)-1], ":") })
+			x.write("hal")
+			d.Stop()
+			x.last("not connected>")
+			daemonAt(t, path, "mode client")
+			x.last("moongate>")
+			x.write("exit\r")
+			x.has("ended: 0")
+		})
+	}
+}
+
 // The shell's commands work at the prompt with the same words, and management lines too.
 func TestOneGrammar(t *testing.T) {
 	d := mgmttest.NewDaemon(t, server.Config{})
