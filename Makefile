@@ -16,7 +16,7 @@ DEADCODE    := golang.org/x/tools/cmd/deadcode@v0.51.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 .DEFAULT_GOAL := all
-.PHONY: files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
+.PHONY: pictures files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
 
 all: build quick ## build and run the quick tests
 
@@ -89,6 +89,9 @@ demo: deps build ## a tunnel between two namespaces, answered by Lua
 
 docs: build ## manual pages into dist/man
 	rm -rf dist/man && bin/moongate man dist/man
+
+pictures: ## pictures of top and the prompt, from real sessions, into docs/pictures
+	$(GO) test ./cmd/moongate -count 1 -run Pictures -update-docs
 
 # What a package or an installation has beside the binary, ready in dist/root.
 files: docs

@@ -32,6 +32,14 @@ type topScreen struct {
 
 func openTop(t *testing.T, cols, rows int, args ...string) *topScreen {
 	t.Helper()
+	cmd := moongate(append([]string{"top", "--interval", "100ms"}, args...)...)
+	cmd.Env = append(cmd.Env, "TERM=xterm-256color", "HOME="+t.TempDir())
+	return onScreen(t, cmd, cols, rows)
+}
+
+// onScreen starts a program on a pseudo-terminal with a model of its screen.
+func onScreen(t *testing.T, cmd *exec.Cmd, cols, rows int) *topScreen {
+	t.Helper()
 	tty, far, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -39,8 +47,6 @@ func openTop(t *testing.T, cols, rows int, args ...string) *topScreen {
 	if err := pty.Setsize(tty, &pty.Winsize{Rows: uint16(rows), Cols: uint16(cols)}); err != nil {
 		t.Fatal(err)
 	}
-	cmd := moongate(append([]string{"top", "--interval", "100ms"}, args...)...)
-	cmd.Env = append(cmd.Env, "TERM=xterm-256color", "HOME="+t.TempDir())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = far, far, far, controlling
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
