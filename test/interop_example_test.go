@@ -4,11 +4,21 @@ package test
 
 import (
 	"context"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/script"
 )
 
@@ -58,5 +68,169 @@ echo "$code" >> `+l.file("codes"))
 			c.Stop(t)
 			s.Stop(t)
 		})
+	}
+}
+
+// attached runs an example on a management port until the test ends.
+func (l *lab) attached(t *testing.T, m *client.Client, example string, o script.Options, allow ...string) {
+	t.Helper()
+	var err error
+	if o.Allow, err = script.ParseAllow(allow...); err != nil {
+		t.Fatal(err)
+	}
+	src := read("../examples/lua/" + example)
+	path := l.write(t, example, []byte(src)) // its files lie beside it
+	ready := make(chan struct{})
+	o.Status = func(s mgmt.ScriptStatus) {
+		if s.State == mgmt.ScriptRunning || s.State == mgmt.ScriptReady {
+			select {
+			case <-ready:
+			default:
+				close(ready)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- script.RunClient(ctx, m, path, o) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, client.ErrLost) {
+			t.Errorf("%s: %v", example, err)
+		}
+	})
+	select {
+	case <-ready:
+	case <-time.After(upLimit):
+		t.Fatalf("%s does not run", example)
+	}
+}
+
+// The examples for servers, attached to stock and to ours, each with a stock client.
+func TestServerExamples(t *testing.T) {
+	t.Parallel()
+	const refused = "AUTH: Received control message: AUTH_FAILED,"
+	seen := make(chan string, 16)
+	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		seen <- string(b)
+	}))
+	t.Cleanup(web.Close)
+	for _, tt := range []struct {
+		name, example string
+		args, allow   []string
+		client        []string // options of the client
+		want          string   // of the client's log
+		more          func(t *testing.T, l *lab)
+	}{
+		{name: "a group", example: "groups-by-certificate.lua", want: "route 10.10.0.0 255.255.0.0"},
+		{name: "no group", example: "groups-by-certificate.lua", args: []string{"other.json"}, want: refused + "not of a group"},
+		{name: "in the hours", example: "office-hours.lua", args: []string{"0-24", "1-7"}, want: up},
+		{name: "outside the hours", example: "office-hours.lua", args: []string{"0-0", "1-7"}, want: refused + "come back in office hours"},
+		{name: "the newest session", example: "one-session.lua", want: "Halt command was pushed by server ('you are connected elsewhere')"},
+		{name: "the quota", example: "quota.lua", args: []string{"0"}, allow: []string{"store=DIR/quota.db"}, want: "Halt command was pushed by server ('the quota of today is used up')"},
+		{name: "the web service", example: "webhook.lua", args: []string{web.URL}, allow: []string{"http"}, want: up, more: func(t *testing.T, _ *lab) {
+			select {
+			case body := <-seen:
+				if !strings.Contains(body, `"client":"box"`) || !strings.Contains(body, `"event":"connect"`) {
+					t.Errorf("told %s", body)
+				}
+			case <-time.After(upLimit):
+				t.Error("the web service heard nothing")
+			}
+		}},
+		{name: "the journal", example: "journal.lua", args: []string{"DIR/journal"}, allow: []string{"write=DIR"}, want: up, more: func(t *testing.T, l *lab) {
+			waitFor(t, "a line in the journal", func() bool { return strings.Contains(read(l.file("journal")), `"client":"box"`) })
+		}},
+		{name: "a wrong password", example: "block-brute-force.lua", args: []string{"/bin/false"}, allow: []string{"exec,store=DIR/bans.db"}, want: refused + "wrong username or password"},
+		{name: "a right password", example: "block-brute-force.lua", args: []string{"/bin/true"}, allow: []string{"exec,store=DIR/bans.db"}, want: up},
+		{name: "single sign-on", example: "web-sso.lua", args: []string{"https://sso.example/login", "127.0.0.1:0"}, allow: []string{"http"},
+			client: []string{"--setenv", "IV_SSO", "crtext"}, want: refused + "a newer client is needed"},
+		{name: "a list", example: "admit-clients.lua", want: up},
+	} {
+		for daemon, start := range programs {
+			t.Run(tt.name+"/"+daemon, func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				subject, err := asn1.Marshal(pkix.Name{CommonName: "box", OrganizationalUnit: []string{"staff"}}.ToRDNSequence())
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.issue(t, "client", pki.Spec{Subject: subject})
+				l.write(t, "groups.json", []byte(`{"staff": ["route 10.10.0.0 255.255.0.0"]}`))
+				l.write(t, "other.json", []byte(`{}`))
+				l.write(t, "clients.json", []byte(`{"box": {}}`))
+				sock := l.file("server.sock")
+				opts := []string{"--management", sock, "unix", "--duplicate-cn"}
+				if !slices.Contains([]string{"one-session.lua", "quota.lua", "webhook.lua", "journal.lua"}, tt.example) {
+					opts = append(opts, "--management-client-auth", "--auth-user-pass-optional")
+				}
+				s := start(t, l.server, l.serverArgs(opts...))
+				s.WaitLine(t, up, upLimit)
+				in := func(list []string) (out []string) {
+					for _, a := range list {
+						out = append(out, strings.ReplaceAll(a, "DIR", l.dir))
+					}
+					return out
+				}
+				m := manage(t, sock)
+				l.attached(t, m, tt.example, script.Options{Args: in(tt.args)}, in(tt.allow)...)
+				c := stock(t, l.client, l.clientArgs(append([]string{"--connect-retry-max", "1"}, tt.client...)...))
+				if tt.example == "one-session.lua" {
+					c.WaitLine(t, up, upLimit)
+					second := stock(t, l.client, l.clientArgs("--dev", "tun1"))
+					second.WaitLine(t, up, upLimit)
+					defer second.Stop(t)
+				}
+				c.WaitLine(t, tt.want, upLimit)
+				if tt.more != nil {
+					tt.more(t, l)
+				}
+				c.Stop(t)
+				s.Stop(t)
+			})
+		}
+	}
+}
+
+// The examples for clients, attached to stock and to ours, each with a stock server.
+func TestClientExamples(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, example string
+		args, allow   []string
+		client        []string
+		verify        string // of the server: $u and $p
+		want          string
+	}{
+		{name: "static challenge", example: "challenges.lua", args: []string{"joe", "cmd:echo hush", "echo", "4711"}, allow: []string{"exec"},
+			client: []string{"--auth-user-pass", "--management-query-passwords", "--static-challenge", "PIN?", "1"},
+			verify: `[ "$u" = joe ] && [ "$p" = "SCRV1:aHVzaA==:NDcxMQ==" ]`, want: up},
+		{name: "hold in its hours", example: "hold-by-schedule.lua", args: []string{"0-24", "1-7"}, client: []string{"--management-hold"}, want: up},
+		{name: "ask again", example: "ask-again.lua", args: []string{"joe", "sh", "-c", `read r; [ "$r" = first ] && echo wrong || echo right`}, allow: []string{"exec"},
+			client: []string{"--auth-user-pass", "--management-query-passwords"}, verify: `[ "$p" = right ]`, want: up},
+		{name: "a file", example: "answer-passwords.lua", client: []string{"--auth-user-pass", "--management-query-passwords", "--management-hold"},
+			verify: `[ "$u $p" = "joe hush" ]`, want: up},
+	} {
+		for daemon, start := range programs {
+			t.Run(tt.name+"/"+daemon, func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				l.write(t, "credentials.json", []byte(`{"Auth": {"username": "joe", "password": "hush"}}`))
+				var opts []string
+				if tt.verify != "" {
+					verify := l.script(t, "verify.sh", `{ read u; read p; } <"$1"`+"\n"+tt.verify)
+					opts = []string{"--script-security", "2", "--auth-user-pass-verify", verify, "via-file"}
+				}
+				s := stock(t, l.server, l.serverArgs(opts...))
+				s.WaitLine(t, up, upLimit)
+				sock := l.file("client.sock")
+				c := start(t, l.client, l.clientArgs(append(tt.client, "--management", sock, "unix")...))
+				l.attached(t, manage(t, sock), tt.example, script.Options{Args: tt.args}, tt.allow...)
+				c.WaitLine(t, tt.want, upLimit)
+				c.Stop(t)
+				s.Stop(t)
+			})
+		}
 	}
 }
