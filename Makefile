@@ -16,7 +16,7 @@ DEADCODE    := golang.org/x/tools/cmd/deadcode@v0.51.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 .DEFAULT_GOAL := all
-.PHONY: pictures files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
+.PHONY: generated pictures files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
 
 all: build quick ## build and run the quick tests
 
@@ -93,6 +93,12 @@ docs: build ## manual pages into dist/man
 pictures: ## pictures of top and the prompt, from real sessions, into docs/pictures
 	$(GO) test ./cmd/moongate -count 1 -run Pictures -update-docs
 
+generated: ## rewrite the documents that tests compare with code: commands, options, lines of the port, JSON schemas
+	$(GO) test ./cmd/moongate -count 1 -run CommandPages -update-docs
+	$(GO) test ./daemon/config -count 1 -run OptionsDocument -update-docs
+	$(GO) test ./cmd/internal/reference -count 1 -update
+	$(GO) test ./cmd/internal/cli -count 1 -run SchemaFiles -update
+
 # What a package or an installation has beside the binary, ready in dist/root.
 files: docs
 	rm -rf dist/root
@@ -115,6 +121,7 @@ files: docs
 
 install: files ## into $(DESTDIR)/usr: binary, manual pages, completions, units, examples, types
 	install -d $(DESTDIR)/ && cp -R dist/root/. $(DESTDIR)/
+	@if [ -z "$(DESTDIR)" ] && command -v systemd-sysusers >/dev/null; then systemd-sysusers moongate.conf; fi
 
 package: files ## .deb and .rpm into dist
 	VERSION=$(PKGVERSION) ARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) package -f packaging/nfpm.yaml -p deb -t dist/

@@ -189,7 +189,8 @@ func (s *session) prompt() (string, error) {
 // wait waits until refresh, which ended the prompt, has left the line.
 func (s *session) wait() {
 	s.in.flow.Lock()
-	s.in.flow.Unlock() //nolint:staticcheck // the lock is the signal
+	//lint:ignore SA2001 the lock is the signal
+	s.in.flow.Unlock()
 }
 
 // refresh draws the main prompt anew, if it is open, with the line that is being typed.
