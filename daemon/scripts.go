@@ -48,6 +48,8 @@ type ScriptOutput struct {
 	Log    *slog.Logger
 	Print  func(text string)
 	Status func(mgmt.ScriptStatus)
+	// Ask puts a NEED-STR question, or NEED-OK without text, to whoever is attached, and returns the text, "ok" or "cancel".
+	Ask func(ctx context.Context, text bool, name, message string) (string, error)
 }
 
 // scriptHost keeps the scripts of the options running.
@@ -231,7 +233,20 @@ func (p *process) startScript(ctx context.Context, spec config.LuaScript, status
 		Log:    p.lg.With(spec.Path).Slog(),
 		Print:  func(text string) { p.Log(1, "", "%s: %s", spec.Path, text) },
 		Status: func(s mgmt.ScriptStatus) { status.set(s); p.settleLogins() },
+		Ask:    p.askAttached,
 	})
+}
+
+// askAttached asks whoever is attached to the management port.
+func (p *process) askAttached(ctx context.Context, text bool, name, message string) (string, error) {
+	if text {
+		return p.port.NeedStr(ctx, name, message)
+	}
+	ok, err := p.port.NeedOK(ctx, name, message)
+	if err != nil || !ok {
+		return "cancel", err
+	}
+	return "ok", nil
 }
 
 // sum identifies the files of a script and how it is run.

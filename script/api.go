@@ -36,7 +36,7 @@ func (r *runtime) install(dirs []string) {
 		"env":   r.env,
 	})
 	for name, fn := range map[string]lua.LGFunction{
-		"exec": r.exec, "secret": r.secretOf, "on": r.on, "sleep": r.sleep, "wait_for": r.waitFor, "send": r.send, "get_state": r.getState, "get_status": r.getStatus,
+		"ask_ok": r.question(false), "ask_string": r.question(true), "exec": r.exec, "secret": r.secretOf, "on": r.on, "sleep": r.sleep, "wait_for": r.waitFor, "send": r.send, "get_state": r.getState, "get_status": r.getStatus,
 	} {
 		mg.RawSetString(name, r.L.Waiting(L, name, fn))
 	}

@@ -38,6 +38,8 @@ type Options struct {
 	Clock          func() time.Time                                  // default time.Now
 	Status         func(mgmt.ScriptStatus)                           // is told when something changed, by the script's goroutine
 
+	Ask func(context.Context, Question) (string, error) // "ok", "cancel" or a text; nil: there is nobody to ask
+
 	control control
 }
 

@@ -258,3 +258,32 @@ func TestDaemonRefusesABrokenScript(t *testing.T) {
 		t.Errorf("exit status %d", code)
 	}
 }
+
+// A script of the daemon asks whoever is attached, and takes a question back when its handler ends.
+func TestScriptAsksTheAttached(t *testing.T) {
+	t.Parallel()
+	for _, words := range []string{"", "in-process"} {
+		l := newScriptLab(t, `moongate.on("client.connect", function(ev)
+		  if ask_ok("admit", "may " .. ev.common_name .. " come in?") and ask_string("why", "why?") == "I know" then ev:admit() else ev:deny("no") end
+		end)
+		after(0.05, function() print(select(2, pcall(ask_ok, "a b", "x"))) end)
+		on("infomsg", function() end)`, words)
+		sub := l.port.Subscribe(mgmt.KindNeedOK, mgmt.KindNeedStr)
+		c := stock(t, l.client, l.clientArgs())
+		for _, want := range []struct{ text, answer string }{
+			{"Need 'admit' confirmation MSG:may client1 come in?", "needok admit ok"}, {"Need 'why' string MSG:why?", `needstr why "I know"`},
+		} {
+			n, err := notified(t, sub)
+			if err != nil || n.Text != want.text {
+				t.Fatalf("%q, %v, want %q", n.Text, err, want.text)
+			}
+			if _, err := l.port.Cmd(t.Context(), want.answer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.WaitLine(t, up, upLimit)
+		l.server.WaitLine(t, "want a name of letters, digits, dots, underscores and dashes", upLimit)
+		c.Stop(t)
+		terminate(t, l.server)
+	}
+}

@@ -31,11 +31,18 @@ func (Host) Start(ctx context.Context, s config.LuaScript, uid, gid int, serve f
 	c, err := host.Start(ctx, host.Spec{
 		Path: s.Path, Args: s.Args, ReadDirs: s.Read, Allow: allow, Memory: int64(s.Memory) << 20, Timeout: s.Timeout, Burst: s.Burst,
 		UID: uid, GID: gid,
-	}, serve, host.Output{Log: out.Log, Print: out.Print, Status: out.Status})
+	}, serve, host.Output{Log: out.Log, Print: out.Print, Status: out.Status, Ask: asker(out)})
 	if err != nil {
 		return nil, err
 	}
 	return traced{c}, nil
+}
+
+// asker puts a script's questions to the daemon.
+func asker(out daemon.ScriptOutput) func(context.Context, script.Question) (string, error) {
+	return func(ctx context.Context, q script.Question) (string, error) {
+		return out.Ask(ctx, q.Text, q.Name, q.Message)
+	}
 }
 
 // inside is a script in the daemon's own process.
@@ -59,7 +66,7 @@ func startInside(ctx context.Context, s config.LuaScript, allow script.Allow, se
 	}
 	i := p.Start(ctx, c, script.Options{
 		Args: s.Args, ReadDirs: s.Read, Memory: int64(s.Memory) << 20, HandlerTimeout: s.Timeout, Burst: s.Burst, Allow: allow,
-		Log: out.Log, Print: out.Print, Status: out.Status,
+		Log: out.Log, Print: out.Print, Status: out.Status, Ask: asker(out),
 	})
 	go func() {
 		<-i.Done()

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -123,8 +124,10 @@ func runChild(p paper, in *reader, to *speaker) error {
 		return err
 	}
 	defer c.Close()
+	asked := &questions{to: to, open: make(map[int]chan answer)}
 	i := prepared.Start(ctx, c, script.Options{
 		Args: spec.Args, ReadDirs: spec.ReadDirs, HandlerTimeout: spec.Timeout, Burst: spec.Burst, Allow: spec.Allow, Memory: spec.memory(), Alone: true,
+		Ask:    asked.ask,
 		Log:    slog.New(&handler{to: to}),
 		Print:  func(s string) { s = cut(s); to.say(message{Print: &s}) },
 		Status: func(s mgmt.ScriptStatus) { s.LastError = cut(s.LastError); to.say(message{Status: &s}) },
@@ -142,6 +145,8 @@ func runChild(p paper, in *reader, to *speaker) error {
 				os.Exit(1) // the parent is gone
 			case m.Begin != nil:
 				i.Begin(m.Begin.All)
+			case m.Answer != nil:
+				asked.answer(*m.Answer)
 			case m.Drain:
 				i.Drain()
 			}
@@ -149,6 +154,49 @@ func runChild(p paper, in *reader, to *speaker) error {
 	}()
 	<-i.Done()
 	return i.Err()
+}
+
+// questions are those that the parent has not answered.
+type questions struct {
+	to *speaker
+
+	mu   sync.Mutex
+	last int
+	open map[int]chan answer
+}
+
+func (q *questions) ask(ctx context.Context, what script.Question) (string, error) {
+	ch := make(chan answer, 1)
+	q.mu.Lock()
+	q.last++
+	id := q.last
+	q.open[id] = ch
+	q.mu.Unlock()
+	defer func() {
+		q.mu.Lock()
+		delete(q.open, id)
+		q.mu.Unlock()
+	}()
+	q.to.say(message{Ask: &question{id, what}})
+	select {
+	case a := <-ch:
+		if a.Error != "" {
+			return "", errors.New(a.Error)
+		}
+		return a.Text, nil
+	case <-ctx.Done():
+		q.to.say(message{Unask: id})
+		return "", ctx.Err()
+	}
+}
+
+func (q *questions) answer(a answer) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if ch := q.open[a.ID]; ch != nil {
+		ch <- a
+		delete(q.open, a.ID)
+	}
 }
 
 // handler sends log records to the parent.

@@ -40,6 +40,20 @@ type message struct {
 	Print  *string            `json:",omitempty"`
 	Status *mgmt.ScriptStatus `json:",omitempty"`
 	End    *end               `json:",omitempty"`
+	Ask    *question          `json:",omitempty"`
+	Answer *answer            `json:",omitempty"`
+	Unask  int                `json:",omitempty"` // the number of a question that nobody waits for any more
+}
+
+// question is one of the script; the answer has its number.
+type question struct {
+	ID int
+	script.Question
+}
+
+type answer struct {
+	ID          int
+	Text, Error string `json:",omitempty"`
 }
 
 type begin struct{ All bool }

@@ -9,6 +9,7 @@ import (
 	"net"
 
 	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/script"
 )
 
 // Supported reports whether children can be had on this system.
@@ -22,6 +23,7 @@ type Output struct {
 	Log    *slog.Logger
 	Print  func(text string)
 	Status func(mgmt.ScriptStatus)
+	Ask    func(context.Context, script.Question) (string, error)
 }
 
 // Child is a script at work in a process of its own.

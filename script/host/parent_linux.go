@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/script"
 )
 
 // Supported reports whether children can be had on this system.
@@ -27,6 +28,7 @@ type Output struct {
 	Log    *slog.Logger
 	Print  func(text string)
 	Status func(mgmt.ScriptStatus)
+	Ask    func(context.Context, script.Question) (string, error) // called by goroutines of their own
 }
 
 // Child is a script at work in a process of its own.
@@ -36,8 +38,12 @@ type Child struct {
 	out     Output
 	sending sync.Mutex
 	ready   chan error
-	done    chan struct{}
-	err     error
+
+	asking    sync.Mutex                 // guards questions
+	questions map[int]context.CancelFunc // that are open, by number
+
+	done chan struct{}
+	err  error
 }
 
 // Start starts a child of this program for the script. serve is given the other end of its management session and is to return
@@ -73,7 +79,7 @@ func Start(ctx context.Context, spec Spec, serve func(net.Conn), out Output) (*C
 		control[0].Close()
 		return nil, err
 	}
-	c := &Child{control: control[0], out: out, ready: make(chan error, 1), done: make(chan struct{})}
+	c := &Child{control: control[0], out: out, ready: make(chan error, 1), done: make(chan struct{}), questions: make(map[int]context.CancelFunc)}
 	c.cmd = &exec.Cmd{
 		Path: exe, Args: []string{"moongate", word}, Env: os.Environ(),
 		ExtraFiles: []*os.File{session[1], control[1], written}, SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
@@ -121,6 +127,8 @@ func pair(name string) ([2]*os.File, error) {
 func (c *Child) run(ctx context.Context, conn net.Conn) {
 	stop := context.AfterFunc(ctx, func() { c.kill() })
 	defer stop()
+	ctx, cancel := context.WithCancel(ctx) // of its questions
+	defer cancel()
 	var last *end
 	in := newReader(c.control)
 	for {
@@ -144,6 +152,14 @@ func (c *Child) run(ctx context.Context, conn net.Conn) {
 			c.out.Print(*m.Print)
 		case m.Status != nil:
 			c.out.Status(*m.Status)
+		case m.Ask != nil:
+			ask, cancel := context.WithCancel(ctx)
+			c.asking.Lock()
+			c.questions[m.Ask.ID] = cancel
+			c.asking.Unlock()
+			go c.ask(ask, *m.Ask)
+		case m.Unask != 0:
+			c.unask(m.Unask)
 		case m.End != nil:
 			last = m.End
 		}
@@ -165,6 +181,30 @@ func (c *Child) run(ctx context.Context, conn net.Conn) {
 	}
 	c.tellReady(c.err)
 	close(c.done)
+}
+
+// unask ends a question.
+func (c *Child) unask(id int) {
+	c.asking.Lock()
+	defer c.asking.Unlock()
+	if cancel := c.questions[id]; cancel != nil {
+		cancel()
+		delete(c.questions, id)
+	}
+}
+
+// ask has the parent ask. A script has at most a handful of questions open: it counts them itself, and its process is ours.
+func (c *Child) ask(ctx context.Context, q question) {
+	defer c.unask(q.ID)
+	text, err := "", errors.New("nobody can be asked here")
+	if c.out.Ask != nil {
+		text, err = c.out.Ask(ctx, q.Question)
+	}
+	a := &answer{ID: q.ID, Text: text}
+	if err != nil {
+		a.Error = err.Error()
+	}
+	c.send(message{Answer: a})
 }
 
 func (c *Child) tellReady(err error) {

@@ -119,6 +119,20 @@ function moongate.version() end
 ---@return { off: fun() } handle
 function moongate.observe(what, fn) end
 
+---Put a NEED-OK question to whoever is attached to the daemon's management port, and wait for the answer. For scripts of the daemon.
+---@param name string letters, digits, dots, underscores and dashes
+---@param text string
+---@return boolean? ok
+---@return string? err
+function moongate.ask_ok(name, text) end
+
+---Put a NEED-STR question to whoever is attached to the daemon's management port, and wait for the answer. For scripts of the daemon.
+---@param name string letters, digits, dots, underscores and dashes
+---@param text string
+---@return string? answer
+---@return string? err
+function moongate.ask_string(name, text) end
+
 ---Run a program without a shell. Needs --allow exec. Eight run at a time; each stream is cut after 1 MiB.
 ---@param command { [integer]: string, stdin?: string, timeout?: number, env?: table<string, string> } timeout in seconds, default 10
 ---@return { code: integer, stdout: string, stderr: string }? result
