@@ -41,10 +41,11 @@ type (
 	// Text is one text message of the peer, without NUL and line ends; it has no control characters.
 	Text struct{ Text string }
 
-	// SoftReset is the begin of a renewal. KeyID is the new one, which is primary now.
+	// SoftReset is the beginning of a renewal. KeyID is the new one, which is primary now.
 	SoftReset struct {
-		KeyID  uint8
-		ByPeer bool
+		KeyID   uint8
+		ByPeer  bool
+		Started time.Time
 	}
 
 	// Expired says that the keys of KeyID are to be dropped: the lame duck was replaced or has timed out.

@@ -34,7 +34,7 @@ func (s *Session) softReset(now time.Time, byPeer bool) {
 	s.primary = s.newKey(s.nextID, now)
 	s.nextID = wire.NextKeyID(s.nextID)
 	s.primary.send.Queue(wire.OpControlSoftResetV1, nil, now)
-	s.emit(SoftReset{KeyID: s.primary.id, ByPeer: byPeer})
+	s.emit(SoftReset{KeyID: s.primary.id, ByPeer: byPeer, Started: now})
 }
 
 // EnableDynamicTLSCrypt protects all further renewals with a key of this session's first TLS connection,

@@ -140,7 +140,7 @@ func (h *hub) roomToTry(from netip.Addr) bool {
 			crowd = p
 		}
 		// One that waits for a verdict is not the oldest: somebody may be typing a code.
-		if o := oldest[p]; i.lastKID == 0 && (o == nil || i.cid < o.cid) {
+		if o := oldest[p]; i.session.Login() == 0 && (o == nil || i.cid < o.cid) {
 			oldest[p] = i
 		}
 	}

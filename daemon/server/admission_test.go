@@ -229,23 +229,23 @@ func TestHalfOpenSessionsAreShared(t *testing.T) {
 	b.opts.Store(o)
 	b.env.Store(hooks.NewEnv())
 	h := newBareHub(b, o)
-	add := func(from string, kid uint64) *instance {
+	add := func(from string) *instance {
 		i, err := h.newInstance(newcomer{link: &near{}, from: transport.Peer{Addr: netip.MustParseAddrPort(from)}}, now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		i.lastKID = kid
 		if !h.table.add(i) {
 			t.Fatal("no room in the table")
 		}
 		return i
 	}
-	first := add("192.0.2.1:1", 1) // waits for a verdict
-	second := add("192.0.2.1:2", 0)
+	first := add("192.0.2.1:1")
+	first.session = claimed(t, now) // waits for a verdict
+	second := add("192.0.2.1:2")
 	for n := range maxHalfOpen(o.MaxClients) - 3 {
-		add(fmt.Sprintf("192.0.2.2:%d", 10+n), 0)
+		add(fmt.Sprintf("192.0.2.2:%d", 10+n))
 	}
-	add("198.51.100.1:1", 0)
+	add("198.51.100.1:1")
 	if h.roomToTry(netip.MustParseAddr("192.0.2.9")) {
 		t.Error("the network that holds the most places got one more")
 	}

@@ -42,24 +42,21 @@ const (
 type hubSide struct {
 	phase     phase
 	since     time.Time // of the instance
-	closeAt   time.Time // when to remove it; zero: not
 	deadline  time.Time
-	heapIndex int // in deadlines, -1 outside
+	heapIndex int  // in deadlines, -1 outside
+	stepping  bool // its events are being handled
 	awake     atomic.Bool
 
-	session  *control.Session
-	timers   session.Timers
-	rival    *instance       // proves itself while this one goes on: a client that started anew from its address
-	rivalOf  *instance       // the one a rival may take the place of
-	base     *keys.StaticKey // of dynamic tls-crypt
-	logins   [8]login        // by key id
-	lastKID  uint64
-	proved   bool              // by the cookie of a stateless answer
-	channel  string            // what the log is to say about the control channel, until it has
-	keySince time.Time         // when the newest key began
-	noise    *ratelimit.Bucket // lines and notifications that the client may cause
-	// renegotiated says that a key after the first one got as far as a login.
-	renegotiated bool
+	session *session.Session
+	timers  session.Timers
+	rival   *instance         // proves itself while this one goes on: a client that started anew from its address
+	rivalOf *instance         // the one a rival may take the place of
+	base    *keys.StaticKey   // of dynamic tls-crypt
+	asking  [8]asking         // by key id
+	doubt   error             // about the certificates of the key that is negotiated
+	proved  bool              // by the cookie of a stateless answer
+	channel string            // what the log is to say about the control channel, until it has
+	noise   *ratelimit.Bucket // lines and notifications that the client may cause
 
 	// Locked at the first login.
 	commonName string
@@ -79,8 +76,6 @@ type hubSide struct {
 
 	// From the way to established on.
 	config    *config.ClientConfig
-	cipher    string
-	ekm       bool
 	leased    bool
 	lease     pool.Lease
 	virtual4  netip.Addr
@@ -89,8 +84,6 @@ type hubSide struct {
 	prefixes  []netip.Prefix // everything routed to the client
 	pushAsked bool
 	pushed    time.Time // last PUSH_REPLY
-	ccExit    bool
-	farewell  bool      // the client said that it goes
 	connected bool      // client-connect succeeded: client-disconnect is due
 	announced bool      // the management port was asked: DISCONNECT is due
 	heir      *instance // takes this one's place, and its addresses in learn-address
@@ -98,57 +91,21 @@ type hubSide struct {
 	told      []lead    // addresses that scripts were told to be ours
 }
 
-// login is the authentication of one key.
-type login struct {
-	kid     uint64    // as the management port counts
-	pending judge     // verdicts that are still out
-	stop    func()    // ends the script that is asked, may be nil
-	limit   time.Time // when they are overdue
-	late    bool      // the log says that the verdict is deferred
-	refused error
-	step    bool      // a further step was announced to the client, which may answer
-	answer  bool      // a script looks at an answer to it
-	expired bool      // by a token that was too old, which the client reads when it is refused
-	done    bool      // everybody accepted
-	ready   bool      // the key is active
-	started time.Time // of its negotiation
-	// installed says that the data channel has the key: a second time would begin its packet ids anew.
-	installed bool
+// asking is what the hub keeps about the login of one key while verifiers are asked.
+type asking struct {
+	stop    func() // ends the script that is asked, may be nil
+	expired bool   // by a token that was too old, which the client reads when it is refused
+}
+
+// end stops the script that is asked about a login; its answer does not matter any more.
+func (a *asking) end() {
+	if a.stop != nil {
+		a.stop()
+	}
 }
 
 // peerNotices is how many lines and notifications one client may cause at once. One comes back each second.
 const peerNotices = 20
-
-// awaitsAnswer is the login that an answer of the client is for: the newest, while it waits for verdicts, a further step was
-// announced and no answer is being looked at. Otherwise it is nil.
-func (i *instance) awaitsAnswer() *login {
-	if !i.closeAt.IsZero() {
-		return nil
-	}
-	for k := range i.logins {
-		if l := &i.logins[k]; l.kid == i.lastKID && l.kid != 0 && l.step && l.pending != 0 && l.refused == nil && !l.done && !l.answer {
-			return l
-		}
-	}
-	return nil
-}
-
-// deciding reports whether the newest login waits for its verdicts.
-func (i *instance) deciding() bool {
-	for k := range i.logins {
-		if l := &i.logins[k]; l.kid == i.lastKID {
-			return !l.done
-		}
-	}
-	return false
-}
-
-// end stops the script that is asked about a login; its answer does not matter any more.
-func (l *login) end() {
-	if l.stop != nil {
-		l.stop()
-	}
-}
 
 // newcomer makes an instance for a client that has proved its address.
 func (h *hub) newcomer(n newcomer, now time.Time) {
@@ -179,19 +136,20 @@ func (h *hub) welcome(n newcomer, now time.Time) {
 // newInstance makes an instance that the data plane does not see yet.
 func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	i := &instance{cid: h.nextCID, link: n.link}
-	i.since, i.keySince, i.heapIndex = now, now, -1
+	i.since, i.heapIndex = now, -1
 	i.proved = n.proved
 	i.noise = ratelimit.New(peerNotices, peerNotices*time.Second)
 	i.peer.Store(&n.from)
 	i.counts.Begin(now)
 	i.timers.Age(now)
 	i.base = h.proto.StaticKey(&n.first)
+	i.session = new(session.Session) // the hooks of its first handshake are told that there was no login yet
 	cfg := h.sessionConfig(i, h.wrapper(&n))
 	var err error
 	if n.proved {
-		i.session, err = control.NewAccepted(cfg, n.own, n.peer, now)
+		i.session, err = session.NewAccepted(cfg, n.own, n.peer, now)
 	} else {
-		i.session, err = control.New(cfg, now)
+		i.session, err = session.New(cfg, now)
 	}
 	if err != nil {
 		return nil, err
@@ -213,15 +171,15 @@ func (h *hub) wrapper(n *newcomer) ctrlwrap.Wrapper {
 }
 
 // sessionConfig is the configuration of a session of i.
-func (h *hub) sessionConfig(i *instance, w ctrlwrap.Wrapper) control.Config {
+func (h *hub) sessionConfig(i *instance, w ctrlwrap.Wrapper) session.Config {
 	set := h.set
 	current := func() *tls.Config { return h.set.tls.TLS(h.certHooks(i)) } // on the hub: a reload shows at the next handshake
-	return control.Config{
+	return session.Config{Logins: true, Renewal: set.RenegSec, Config: control.Config{
 		Role: keys.Server, TLS: current(), Renew: current, Wrap: w, StaticKey: i.base,
 		LocalOptions: h.occ, PacketSize: set.controlSize(i.peer.Load().Addr.Addr().Is6()),
 		TLSTimeout: set.TLSTimeout, HandWindow: set.HandWindow, TranWindow: set.TranWindow,
 		RenegAfter: h.renegAfter(), Wake: h.waker(i),
-	}
+	}}
 }
 
 // restart lets a known client that begins anew prove itself in a rival instance, and reports whether the packet is one of
@@ -275,7 +233,7 @@ const rivalChance = time.Second
 func (h *hub) supersede(r *instance) bool {
 	i := r.rivalOf
 	same := sameClient(i, r)
-	if !same && i.phase >= authorised && i.closeAt.IsZero() {
+	if !same && i.phase >= authorised && i.session.Leaving() == session.Stays {
 		h.log(r, 1, "", "TLS Error: another client started a session at the address of '%s'", i.commonName)
 		return false
 	}
@@ -294,10 +252,10 @@ func sameClient(a, b *instance) bool {
 }
 
 // closeSession ends a session without waiting for a handshake or a hook of it.
-func (h *hub) closeSession(s *control.Session) { h.reaper.Go(s.Close) }
+func (h *hub) closeSession(s *session.Session) { h.reaper.Go(s.Close) }
 
 // event handles what a session reports.
-func (h *hub) event(i *instance, e control.Event, now time.Time) {
+func (h *hub) event(i *instance, e session.Event, now time.Time) {
 	switch e := e.(type) {
 	case control.InitialPacket:
 		if i.proved {
@@ -307,25 +265,39 @@ func (h *hub) event(i *instance, e control.Event, now time.Time) {
 		h.log(i, 3, "", "TLS: Initial packet from %s, sid=%s %s", h.set.fullAddress(*i.peer.Load()), sid[:8], sid[8:])
 	case control.TLSUp:
 		h.tlsUp(i, e)
-	case control.KeyMessage:
+	case session.KeyMessage:
 		h.keyMessage(i, e, now)
 	case control.Active:
-		h.keyActive(i, e, now)
+		h.handshakes++
+		if e.KeyID == 0 {
+			h.answers.Credit(i.peer.Load().Addr.Addr())
+		}
+	case session.Deferred:
+		h.log(i, 2, "", "TLS: Username/Password authentication deferred for username '%s' %s", i.username, h.nameSet())
+	case session.Accepted:
+		h.accepted(i, e)
+	case session.Refused:
+		h.refused(i, e)
+	case session.Introduced:
+		h.introduce(i, e)
+	case session.Admitted:
+		h.admitted(i, e.KeyID, now)
+	case session.TurnedAway:
+		h.turnAway(i, e, now)
+	case session.Unusable:
+		h.log(i, 1, "N", "TLS Error: %v", e.Err)
 	case control.Text:
 		h.textFrom(i, e.Text, now)
-	case control.SoftReset:
-		i.logins[e.KeyID].end()
-		i.logins[e.KeyID] = login{}
+	case session.SoftReset:
+		i.asking[e.KeyID].end()
+		i.asking[e.KeyID] = asking{}
 		if !e.ByPeer {
-			h.log(i, 3, "", "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(now.Sub(i.keySince).Seconds()), int(h.set.RenegSec.Seconds()), i.counts.TunIn.Load()+i.counts.TunOut.Load(), 0)
-		}
-		i.keySince = now
-	case control.Expired:
-		if ch := i.tunnel.Load(); ch != nil {
-			ch.DropKey(e.KeyID)
+			h.log(i, 3, "", "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(e.Age.Seconds()), int(h.set.RenegSec.Seconds()), i.counts.TunIn.Load()+i.counts.TunOut.Load(), 0)
 		}
 	case control.Failed:
 		h.keyFailed(i, e, now)
+	case session.Left:
+		h.finish(i, "delayed-exit")
 	}
 }
 
@@ -333,10 +305,10 @@ func (h *hub) event(i *instance, e control.Event, now time.Time) {
 func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 	certs := e.State.PeerCertificates
 	chain := i.verified.Swap(nil)
-	i.channel = tlsconf.Describe(&e.State)
+	i.channel, i.doubt = tlsconf.Describe(&e.State), nil
 	if e.KeyID != 0 {
 		if i.chain != chainDigest(certs) {
-			i.logins[e.KeyID].refused = errChain
+			i.doubt = errChain
 		}
 		return
 	}
@@ -346,7 +318,7 @@ func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 	}
 	name, err := tlsconf.Username(certs[0], h.set.X509UsernameFields)
 	if err != nil || len(name) > maxCommonName {
-		i.logins[0].refused = errName
+		i.doubt = errName
 		return
 	}
 	i.certName = message.Remap(name)
@@ -423,8 +395,8 @@ func (h *hub) remove(i *instance) {
 	h.unname(i)
 	h.farewells(i)
 	h.unroute(i)
-	for k := range i.logins {
-		i.logins[k].end()
+	for k := range i.asking {
+		i.asking[k].end()
 	}
 	if i.leased {
 		h.pool.Release(i.lease)

@@ -13,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
@@ -38,7 +39,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 	}
 	if h.clients >= h.set.MaxClients { // the last place went to another one that was in its handshake
 		h.log(i, 1, "", "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
-		h.closeLater(i, now)
+		h.closeLater(i, session.SentAway, now)
 		h.text(i, "RESTART", now)
 		return
 	}
@@ -52,7 +53,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 	set, env := h.set, h.env(i)
 	prefix, cn := i.prefix(), undef(i.commonName)
 	extra := i.fromPort
-	h.inTurn(h.nameTurn(i), max(hookDeadline, h.verdictTime()), func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(h.nameTurn(i), max(hookDeadline, i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
 		cc, ran, err := a.gather(ctx, set, cn, prefix, env, extra)
 		return func(h *hub) { h.gathered(i, cc, ran, err, time.Now()) }
 	})
@@ -173,9 +174,8 @@ func (h *hub) reject(i *instance, err error, now time.Time) {
 	if text := err.Error(); text != "" {
 		h.log(i, 1, "", "%s", text)
 	}
-	i.logins[0].refused = err
-	h.turnAway(i, 0, now)
-	h.wakeAt(i, now)
+	i.session.Reject(err)
+	h.settle(i, now)
 }
 
 // exportFixed shows client-connect the fixed addresses of the ccd file instead of the lease.
@@ -276,29 +276,23 @@ func shown(a netip.Addr) string {
 
 // establish opens the tunnel of a client.
 func (h *hub) establish(i *instance, leads []lead, now time.Time) {
-	if i.phase != authorised || !i.closeAt.IsZero() {
+	if i.phase != authorised || i.session.Leaving() != session.Stays {
 		return
 	}
 	ciphers := i.config.DataCiphers
-	cipher, err := message.ServerCipher(ciphers, &i.info, i.occ, i.config.DataCiphersFallback)
+	terms, err := session.ServerTerms(ciphers, i.config.DataCiphersFallback, &i.info, i.occ, i.slot)
 	if err != nil {
 		h.log(i, 1, "", "PUSH: No common cipher between server and client. Server data-ciphers: '%s', client supported ciphers '%s'", strings.Join(ciphers, ":"), i.info.Get("IV_CIPHERS"))
 		h.reject(i, &refusal{client: err.Error()}, now)
 		return
 	}
-	i.cipher, i.ekm = cipher, i.info.Has(message.ProtoTLSKeyExport)
-	if h.set.ForceTLSKeyMaterialExport && !i.ekm {
+	if h.set.ForceTLSKeyMaterialExport && !terms.EKM {
 		h.reject(i, &refusal{log: "client cannot derive keys by TLS exporter", client: "Keying Material Exporters required"}, now)
 		return
 	}
-	if err := h.openTunnel(i); err != nil {
+	if err := h.openTunnel(i, terms); err != nil {
 		h.reject(i, &refusal{log: err.Error()}, now)
 		return
-	}
-	if i.info.Has(message.ProtoDynamicTLSCrypt) && i.info.Has(message.ProtoCCExit) {
-		if err := i.session.EnableDynamicTLSCrypt(); err != nil {
-			h.log(i, 1, "N", "dynamic tls-crypt: %v", err)
-		}
 	}
 	h.route(i, leads, now)
 	i.phase = established
@@ -314,43 +308,23 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 	h.wakeAt(i, now)
 }
 
-// openTunnel makes the data channel of a client with the keys of its first key id.
-func (h *hub) openTunnel(i *instance) error {
+// openTunnel makes the data channel of a client.
+func (h *hub) openTunnel(i *instance, terms session.Terms) error {
+	p := terms.Params(keys.Server)
+	p.Auth, p.TAP, p.Framing = h.set.Auth, h.set.tap(), h.framing(i)
+	p.Decompress = i.config.AllowCompression == "asym" || i.config.AllowCompression == "yes"
+	p.ReplayWindow, p.ReplayTime, p.NoReplay = h.set.ReplayWindow, h.set.ReplayTime, h.set.NoReplay
 	outer := data.Outer{IPv6: i.peer.Load().Addr.Addr().Is6(), TCP: i.link.RemoteAddr().IsValid()}
-	v2 := i.info.Has(message.ProtoDataV2)
-	p := data.Params{
-		Role: keys.Server, Cipher: i.cipher, Auth: h.set.Auth, PeerID: data.NoPeerID, V2: v2, TAP: h.set.tap(),
-		Epoch:        i.info.Has(message.ProtoDataEpoch) && i.info.Has(message.ProtoCCExit) && i.ekm && isAEAD(i.cipher),
-		Framing:      h.framing(i),
-		Decompress:   i.config.AllowCompression == "asym" || i.config.AllowCompression == "yes",
-		ReplayWindow: h.set.ReplayWindow, ReplayTime: h.set.ReplayTime, NoReplay: h.set.NoReplay,
-	}
-	if v2 {
-		p.PeerID = i.slot
-	}
 	if err := material.SetLimits(&p, h.set.prof, outer); err != nil {
 		return err
 	}
-	ch, err := data.New(p)
+	ch, err := i.session.Open(terms, p)
 	if err != nil {
-		return err
-	}
-	block, err := i.session.KeyBlock(0, i.ekm)
-	if err != nil {
-		return fmt.Errorf("derive data keys: %w", err)
-	}
-	defer block.Wipe()
-	if err := ch.SetKey(0, block, i.logins[0].started.Add(h.verdictTime())); err != nil {
 		return err
 	}
 	h.setPort(i)
 	i.tunnel.Store(ch)
 	return nil
-}
-
-func isAEAD(cipher string) bool {
-	s, ok := data.Lookup(cipher)
-	return ok && s.Mode == data.AEAD
 }
 
 // farewells tells scripts and the port that a client is gone.
@@ -363,7 +337,7 @@ func (h *hub) farewells(i *instance) {
 	env.Set("bytes_sent", number(i.counts.LinkOut.Load()))
 	env.Set("time_duration", number(uint64(time.Since(i.since).Seconds())))
 	if i.announced {
-		h.port.ClientDisconnect(server.ClientEvent{CID: i.cid, KID: i.lastKID, Env: env.Newest(), PeerInfo: i.info.Lines})
+		h.port.ClientDisconnect(server.ClientEvent{CID: i.cid, KID: i.session.Login(), Env: env.Newest(), PeerInfo: i.info.Lines})
 	}
 	h.disconnectScript(i, env)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/wire"
@@ -41,7 +42,7 @@ func TestPanicIsContained(t *testing.T) {
 			t.Fatal(err)
 		}
 		i.session.Close()
-		if i.session, err = control.New(control.Config{Role: keys.Server, TLS: new(tls.Config), Wrap: wrap}, now); err != nil {
+		if i.session, err = session.New(session.Config{Config: control.Config{Role: keys.Server, TLS: new(tls.Config), Wrap: wrap}}, now); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(i.session.Close)

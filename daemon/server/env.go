@@ -47,11 +47,11 @@ func (h *hub) certificateVars(chain []*x509.Certificate) []string {
 // every renegotiation.
 func (h *hub) env(i *instance) *hooks.Env {
 	e := h.baseEnv().Reversed()
-	if !i.renegotiated {
+	if !i.session.Renewed() {
 		h.loginVars(e, i)
 	}
 	h.tunnelVars(e, i)
-	if i.renegotiated {
+	if i.session.Renewed() {
 		h.loginVars(e, i)
 	}
 	return e
@@ -68,7 +68,7 @@ func (h *hub) loginVars(e *hooks.Env, i *instance) {
 		name, value, _ := strings.Cut(line, "=")
 		e.Set(name, value)
 	}
-	if i.username != "" || h.set.needsCredentials() && i.lastKID > 0 {
+	if i.username != "" || h.set.needsCredentials() && i.session.Login() > 0 {
 		e.Set("username", i.username)
 	}
 	if i.certName != "" {
@@ -79,7 +79,7 @@ func (h *hub) loginVars(e *hooks.Env, i *instance) {
 		e.Set("session_state", i.sessionState)
 		e.Set("session_id", i.token.SessionName())
 	}
-	if i.commonName != "" && !i.deciding() {
+	if i.commonName != "" && !i.session.Undecided() {
 		e.Set("common_name", i.commonName)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
@@ -81,8 +82,7 @@ func (a *aside) verifyMetadata(ctx context.Context, set *setup, metadata []byte)
 
 // response hands on a client's answer to a challenge, while the login that it is for waits. A script may refuse that login.
 func (h *hub) response(i *instance, text string, now time.Time) {
-	l := i.awaitsAnswer()
-	if l == nil || !i.noise.Allow(now) {
+	if !i.session.AwaitsAnswer() || !i.noise.Allow(now) {
 		return
 	}
 	env := h.env(i)
@@ -90,8 +90,8 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 	if h.set.ClientCRResponse == "" {
 		return
 	}
-	l.answer = true
-	set, kid := h.set, l.kid
+	i.session.TakeAnswer()
+	set, login := h.set, i.session.Login()
 	h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		files, err := newMessage(set.TmpDir, "cr", []byte(text))
 		if err == nil {
@@ -102,15 +102,9 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 			a.logLine("", 1, "W", "%v", err)
 		}
 		return func(h *hub) {
-			for k := range i.logins {
-				l := &i.logins[k]
-				if l.kid != kid {
-					continue
-				}
-				l.answer = false
-				if err != nil {
-					h.verdict(i, uint8(k), kid, judgeScript, &refusal{log: "challenge response refused"}, time.Now())
-				}
+			i.session.AnswerTaken(login)
+			if err != nil {
+				h.verdict(i, login, session.Script, &refusal{log: "challenge response refused"}, time.Now())
 			}
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
@@ -141,12 +142,7 @@ func (h *hub) expire(now time.Time) {
 		if !ok || at.After(now) {
 			return
 		}
-		i := h.due[0]
-		if !i.closeAt.IsZero() && !i.closeAt.After(now) {
-			h.finish(i, "delayed-exit")
-			continue
-		}
-		h.step(i, now)
+		h.step(h.due[0], now)
 	}
 }
 
@@ -162,17 +158,33 @@ func (h *hub) step(i *instance, now time.Time) {
 		e, ok := i.session.Event()
 		if !ok {
 			h.flush(i, now)
-			h.due.set(i, earlier(at, i.closeAt))
+			h.due.set(i, at)
 			return
 		}
-		for ok {
+		i.stepping = true
+		for ok && i.phase != gone {
 			h.event(i, e, now)
-			if i.phase == gone {
-				return // the session is being closed elsewhere
-			}
 			e, ok = i.session.Event()
 		}
+		i.stepping = false
 	}
+}
+
+// settle acts on what a verdict about an instance led to, at once, but for one that an event led to: those are in order.
+func (h *hub) settle(i *instance, now time.Time) {
+	if i.stepping {
+		return
+	}
+	i.stepping = true
+	for i.phase != gone {
+		e, ok := i.session.Event()
+		if !ok {
+			break
+		}
+		h.event(i, e, now)
+	}
+	i.stepping = false
+	h.wakeAt(i, now)
 }
 
 // flush sends what the session has ready.
@@ -210,23 +222,15 @@ func (h *hub) wakeAt(i *instance, at time.Time) {
 }
 
 // closeLater ends an instance after the grace that lets the peer fetch our last message.
-func (h *hub) closeLater(i *instance, now time.Time) {
-	if i.closeAt.IsZero() {
+func (h *hub) closeLater(i *instance, why session.Leaving, now time.Time) {
+	if i.session.Leave(why, now.Add(closeGrace)) {
 		h.log(i, 3, "", "Delayed exit in %d seconds", int(closeGrace/time.Second))
-		i.closeAt = now.Add(closeGrace)
 		h.wakeAt(i, now)
 	}
 }
 
 // closeGrace is how long an instance stays after AUTH_FAILED, EXIT or a kill.
 const closeGrace = 5 * time.Second
-
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
-}
 
 // deadlines is a heap of instances by the time they want to be stepped.
 type deadlines []*instance

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
@@ -24,43 +24,32 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.log }
 
-// judge is somebody who has a say about a login; also a set of them.
-type judge uint8
-
-const (
-	judgePort   judge = 1 << iota // the management port
-	judgeScript                   // auth-user-pass-verify
-)
-
 // keyMessage is a client's key message: it is checked who the client is, by everybody who has a say, all at once.
-func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
-	l := &i.logins[e.KeyID]
-	i.lastKID++
-	l.kid = i.lastKID
+func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	user, pass := message.Remap(e.Message.Username), message.Remap(e.Message.Password)
 	var known *identity
 	if e.KeyID == 0 {
 		i.occ = e.Message.Options
 		i.info = message.ParsePeerInfo(e.Message.PeerInfo)
 	} else {
-		i.renegotiated = true
 		known = &identity{login: i.loginName, name: i.username, token: i.token}
 	}
 	c := h.set.tokens().claim(user, pass, known, now)
 	if e.KeyID == 0 {
 		i.loginName, i.username = c.name, c.name
 	}
-	if l.refused != nil {
-		h.log(i, 1, "N", "TLS Auth Error: %v", l.refused)
+	doubt := i.doubt
+	if doubt != nil {
+		h.log(i, 1, "N", "TLS Auth Error: %v", doubt)
 	}
 	for _, line := range i.info.Lines { // those of the first key count, for the whole session
 		h.log(i, 1, "", "peer info: %s", line)
 	}
-	if h.set.OptVerify && e.KeyID == 0 && l.refused == nil {
-		l.refused = h.compareOptions(i)
+	if h.set.OptVerify && e.KeyID == 0 && doubt == nil {
+		doubt = h.compareOptions(i)
 	}
-	if l.refused != nil {
-		h.refuse(i, e.KeyID, l.refused, now)
+	if doubt != nil {
+		h.refuse(i, e.Login, doubt, now)
 		return
 	}
 	for _, line := range c.lines {
@@ -73,18 +62,18 @@ func (h *hub) keyMessage(i *instance, e control.KeyMessage, now time.Time) {
 	if !c.token.Initial.IsZero() {
 		i.token = c.token
 	}
-	i.sessionState, l.expired = c.state, c.expired
+	i.sessionState, i.asking[e.KeyID].expired = c.state, c.expired
 	switch {
 	case c.refused != nil:
-		h.refuse(i, e.KeyID, c.refused, now)
+		h.refuse(i, e.Login, c.refused, now)
 	case c.decided, !h.set.needsCredentials():
-		h.verdict(i, e.KeyID, l.kid, 0, nil, now)
+		h.verdict(i, e.Login, 0, nil, now)
 	case user == "" && !h.set.AuthUserPassOptional:
 		h.log(i, 1, "", "TLS Error: Auth Username/Password was not provided by peer")
 		h.log(i, 1, "N", "TLS Error: TLS handshake failed")
 		h.end(i, "tls-error")
 	default:
-		h.ask(i, e.KeyID, c.user, c.pass, now)
+		h.ask(i, e.KeyID, e.Login, c.user, c.pass, now)
 	}
 }
 
@@ -106,9 +95,7 @@ func (h *hub) compareOptions(i *instance) error {
 
 // ask puts the question to the script and to the management port. user is the name they are to decide about, which
 // override-username may have replaced since.
-func (h *hub) ask(i *instance, keyID uint8, user, pass string, now time.Time) {
-	l := &i.logins[keyID]
-	l.limit = now.Add(h.verdictTime())
+func (h *hub) ask(i *instance, keyID uint8, login uint64, user, pass string, now time.Time) {
 	if h.set.tokens().gives(i.username) {
 		_ = i.startToken(now) // scripts see its session
 	}
@@ -118,46 +105,43 @@ func (h *hub) ask(i *instance, keyID uint8, user, pass string, now time.Time) {
 	}
 	env.Set("password", pass)
 	if h.set.ManagementClientAuth {
-		l.pending |= judgePort
 		i.announced = true
 		ev := h.clientEvent(i, env)
-		ev.KID = l.kid
 		if i.phase == established {
 			h.port.ClientReauth(ev)
 		} else {
 			h.port.ClientConnect(ev)
 		}
 	}
-	if h.set.AuthUserPassVerify == "" {
-		h.deferred(i, keyID, l.kid)
-	} else {
-		l.pending |= judgeScript
-		h.verifyScript(i, keyID, l.kid, user, pass, env)
+	var who session.Verifiers
+	limit := now.Add(i.session.Patience())
+	if h.set.ManagementClientAuth {
+		who |= session.Port
 	}
-	h.wakeAt(i, l.limit)
+	if h.set.AuthUserPassVerify != "" {
+		who |= session.Script
+		limit = limit.Add(scriptLast)
+		h.verifyScript(i, keyID, login, user, pass, env)
+	}
+	i.session.Ask(login, who, limit)
+	h.settle(i, now)
 }
 
-// verdictTime is how long a client may wait for the verdicts about it.
-func (h *hub) verdictTime() time.Duration {
-	t := h.set.HandWindow
-	if r := h.set.RenegSec / 2; r > 0 {
-		t = min(t, r)
-	}
-	return t
-}
+// scriptLast is what a script gets beyond the time for verdicts: when it is ended for that, it is the one to say so.
+const scriptLast = time.Second
 
 // verifyScript runs auth-user-pass-verify beside the hub. A script that defers (exit status 2) goes on by its control
 // file until the client's time is over.
-func (h *hub) verifyScript(i *instance, keyID uint8, kid uint64, user, pass string, env *hooks.Env) {
-	set, limit, prefix := h.set, h.verdictTime(), i.prefix()
-	i.logins[keyID].stop = h.beside(limit, func(ctx context.Context, a *aside) func(*hub) {
-		err := a.authScript(ctx, set, i, prefix, keyID, kid, user, pass, env)
-		return func(h *hub) { h.verdict(i, keyID, kid, judgeScript, err, time.Now()) }
+func (h *hub) verifyScript(i *instance, keyID uint8, login uint64, user, pass string, env *hooks.Env) {
+	set, prefix := h.set, i.prefix()
+	i.asking[keyID].stop = h.beside(i.session.Patience(), func(ctx context.Context, a *aside) func(*hub) {
+		err := a.authScript(ctx, set, i, prefix, login, user, pass, env)
+		return func(h *hub) { h.verdict(i, login, session.Script, err, time.Now()) }
 	})
 }
 
 // authScript runs the script with its exchange files and returns nil when it accepts.
-func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix string, keyID uint8, kid uint64, user, pass string, env *hooks.Env) error {
+func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix string, login uint64, user, pass string, env *hooks.Env) error {
 	files, err := newExchange(set.TmpDir, "acf", "apf", "afr")
 	if err != nil {
 		return &refusal{log: err.Error()}
@@ -183,8 +167,9 @@ func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix 
 	if errors.As(err, &failed) && failed.Code == 2 {
 		further := files.read("apf")
 		a.post(func(h *hub) {
-			h.deferred(i, keyID, kid)
-			h.pendingFromFile(i, keyID, kid, further)
+			i.session.Defer(login)
+			h.settle(i, time.Now())
+			h.pendingFromFile(i, login, further)
 		})
 		err = files.await(ctx, "acf")
 	}
@@ -202,9 +187,9 @@ func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix 
 }
 
 // pendingFromFile tells the client about a further step that a deferring script asked for: seconds, method, text.
-func (h *hub) pendingFromFile(i *instance, keyID uint8, kid uint64, text string) {
+func (h *hub) pendingFromFile(i *instance, login uint64, text string) {
 	f := strings.SplitN(strings.TrimRight(text, "\r\n"), "\n", 3)
-	if len(f) < 3 || i.phase == gone || i.logins[keyID].kid != kid {
+	if _, ok := i.session.Key(login); len(f) < 3 || i.phase == gone || !ok {
 		return
 	}
 	secs, err := strconv.Atoi(strings.TrimSpace(f[0]))
@@ -214,105 +199,88 @@ func (h *hub) pendingFromFile(i *instance, keyID uint8, kid uint64, text string)
 	now := time.Now()
 	if method := strings.TrimSpace(f[1]); !i.info.SSO(method) {
 		why := fmt.Sprintf("Authentication failed, required pending auth method '%s' not supported", method)
-		h.verdict(i, keyID, kid, judgeScript, &refusal{log: why, client: why}, now)
+		h.verdict(i, login, session.Script, &refusal{log: why, client: why}, now)
 		return
 	}
-	h.pending(i, kid, strings.TrimRight(f[2], "\r"), time.Duration(secs)*time.Second, now)
+	h.pending(i, login, strings.TrimRight(f[2], "\r"), time.Duration(secs)*time.Second, now)
 }
 
-// verdict is the answer of by about a key: nil accepts. All that were asked have to accept.
-func (h *hub) verdict(i *instance, keyID uint8, kid uint64, by judge, err error, now time.Time) {
-	l := &i.logins[keyID]
-	if i.phase == gone || l.kid != kid || l.done || l.refused != nil {
+// verdict is the answer of by about a login: nil accepts.
+func (h *hub) verdict(i *instance, login uint64, by session.Verifiers, err error, now time.Time) {
+	if i.phase == gone {
 		return
 	}
-	if err != nil {
-		h.refuse(i, keyID, err, now)
-		return
-	}
-	if l.pending &^= by; l.pending != 0 {
-		if l.pending&judgeScript == 0 {
-			h.deferred(i, keyID, kid)
-		}
-		return
-	}
-	takesName := h.set.UsernameAsCommonName && keyID == 0 && i.username != ""
-	if takesName && len(i.username) > maxCommonName {
+	if k, _ := i.session.Key(login); err == nil && len(i.username) > maxCommonName && h.takesName(i, k) && i.session.Decides(login, by) {
 		h.log(i, 1, "N", "TLS Auth Error: --username-as-common name specified and username is longer than the maximum permitted Common Name length of %d characters", maxCommonName)
-		h.refuse(i, keyID, &refusal{log: "user name is too long for a common name"}, now)
-		return
+		err = &refusal{log: "user name is too long for a common name"}
 	}
-	l.done = true
-	if h.set.needsCredentials() && !l.late {
+	i.session.Verdict(login, by, err, now)
+	h.settle(i, now)
+}
+
+// takesName reports whether the login of a key gives the client its common name.
+func (h *hub) takesName(i *instance, keyID uint8) bool {
+	return h.set.UsernameAsCommonName && keyID == 0 && i.username != ""
+}
+
+// accepted is a login that everybody accepts.
+func (h *hub) accepted(i *instance, e session.Accepted) {
+	i.asking[e.KeyID].expired = false
+	if h.set.needsCredentials() && !e.Deferred {
 		h.log(i, 2, "", "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, h.nameSet())
 	}
-	if takesName {
+	if h.takesName(i, e.KeyID) {
 		i.commonName = i.username
 	}
-	switch {
-	case l.ready:
-		h.introduce(i, keyID)
-		h.admitted(i, keyID, now)
-	case keyID > 0:
-		// The client may send with this key as soon as it has our key message, before its acknowledgement is here.
-		l.started = now
-		if err := h.installKey(i, keyID); err != nil {
-			h.log(i, 1, "N", "TLS Error: %v", err)
-		}
-	}
-	h.wakeAt(i, now)
 }
 
-// refuse turns a key down: the client is told once texts flow, and is gone soon after.
-func (h *hub) refuse(i *instance, keyID uint8, err error, now time.Time) {
-	l := &i.logins[keyID]
-	var r *refusal
-	if !errors.As(err, &r) {
-		r = &refusal{log: err.Error()}
-	}
-	if l.expired && r.client == "" {
-		r = &refusal{log: r.log, line: r.line, client: expiredText}
-	}
-	l.refused = r
-	l.end()
-	switch {
+// refuse turns a login down, and reports whether it was not before.
+func (h *hub) refuse(i *instance, login uint64, err error, now time.Time) bool {
+	fresh := i.session.Refuse(login, err)
+	h.settle(i, now)
+	return fresh
+}
+
+// refused is a login that is turned down: the client is told once texts flow, and is gone soon after.
+func (h *hub) refused(i *instance, e session.Refused) {
+	i.asking[e.KeyID].end()
+	switch r := refusalOf(e.Why); {
 	case r.line != "":
 		h.log(i, 1, "", "%s", r.line)
-	case !l.late:
+	case !e.Deferred:
 		h.log(i, 1, "N", "TLS Auth Error: Auth Username/Password verification failed for peer")
 	}
-	h.log(i, 4, "", "refused: %v", err)
-	if l.ready {
-		h.turnAway(i, keyID, now)
+	h.log(i, 4, "", "refused: %v", e.Why)
+}
+
+// refusalOf is an error as a refusal.
+func refusalOf(err error) *refusal {
+	var r *refusal
+	switch {
+	case errors.As(err, &r):
+		return r
+	case errors.Is(err, session.ErrOverdue):
+		return &refusal{log: err.Error(), client: timedOut}
+	default:
+		return &refusal{log: err.Error()}
 	}
-	h.wakeAt(i, now)
 }
 
 // turnAway sends AUTH_FAILED with the reason of the refusal.
-func (h *hub) turnAway(i *instance, keyID uint8, now time.Time) {
+func (h *hub) turnAway(i *instance, e session.TurnedAway, now time.Time) {
+	why := refusalOf(e.Why).client
+	if why == "" && i.asking[e.KeyID].expired {
+		why = expiredText
+	}
 	msg := "AUTH_FAILED"
-	var r *refusal
-	if errors.As(i.logins[keyID].refused, &r) && r.client != "" && (!strings.HasPrefix(r.client, "TEMP") || i.info.Has(message.ProtoAuthTemp)) {
-		msg += "," + message.Remap(r.client)
+	if why != "" && (!strings.HasPrefix(why, "TEMP") || i.info.Has(message.ProtoAuthTemp)) {
+		msg += "," + message.Remap(why)
 	}
 	i.tunnel.Store(nil)
-	h.promoted(i, keyID)
-	h.closeLater(i, now)
+	h.promoted(i, session.Introduced{KeyID: e.KeyID})
+	h.closeLater(i, session.SentAway, now)
 	h.text(i, msg, now)
-	h.initiated(i, keyID)
-}
-
-// deferred is a login whose verdict comes later: the script said so, or only the management port is asked.
-func (h *hub) deferred(i *instance, keyID uint8, kid uint64) {
-	l := &i.logins[keyID]
-	if i.phase == gone || l.kid != kid || l.done || l.refused != nil || l.late {
-		return
-	}
-	l.late = true
-	h.log(i, 2, "", "TLS: Username/Password authentication deferred for username '%s' %s", i.username, h.nameSet())
-	if l.ready {
-		h.introduce(i, keyID)
-	}
+	h.initiated(i, e.KeyID)
 }
 
 // nameSet is what stock adds to the line of a login that gives the client its common name.
@@ -323,19 +291,19 @@ func (h *hub) nameSet() string {
 	return ""
 }
 
-// introduce logs a key that is active, once, when its login has an answer, be it that the verdict is deferred.
-func (h *hub) introduce(i *instance, keyID uint8) {
-	h.promoted(i, keyID)
-	h.initiated(i, keyID)
+// introduce logs a key that is active and whose login has an answer, if only that the verdict comes later.
+func (h *hub) introduce(i *instance, e session.Introduced) {
+	h.promoted(i, e)
+	h.initiated(i, e.KeyID)
 }
 
 // promoted is the first half of introduce, before a client is told that it is refused.
-func (h *hub) promoted(i *instance, keyID uint8) {
-	if i.channel == "" || keyID > 0 {
+func (h *hub) promoted(i *instance, e session.Introduced) {
+	if i.channel == "" || e.KeyID > 0 {
 		return
 	}
 	trust := "trusted"
-	if !i.logins[0].done {
+	if !e.Accepted {
 		trust = "semi-trusted"
 	}
 	h.log(i, 3, "", "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")
@@ -354,75 +322,31 @@ func (h *hub) initiated(i *instance, keyID uint8) {
 	i.channel = ""
 }
 
-// keyActive is a key whose negotiation is complete.
-func (h *hub) keyActive(i *instance, e control.Active, now time.Time) {
-	l := &i.logins[e.KeyID]
-	l.ready, l.started = true, e.Started
-	h.handshakes++
-	if e.KeyID == 0 {
-		h.answers.Credit(i.peer.Load().Addr.Addr())
-	}
-	if l.done || l.late {
-		h.introduce(i, e.KeyID)
-	}
-	switch {
-	case l.refused != nil:
-		h.turnAway(i, e.KeyID, now)
-	case l.done:
-		h.admitted(i, e.KeyID, now)
-	}
-}
-
 // admitted is a key that is active and accepted.
 func (h *hub) admitted(i *instance, keyID uint8, now time.Time) {
 	if keyID == 0 {
 		h.authorise(i, now)
 		return
 	}
-	if err := h.installKey(i, keyID); err != nil {
-		h.log(i, 1, "N", "TLS Error: %v", err)
-		return
-	}
 	h.freshToken(i, now)
 }
 
-// installKey gives the data channel the keys of a key id.
-func (h *hub) installKey(i *instance, keyID uint8) error {
-	ch, l := i.tunnel.Load(), &i.logins[keyID]
-	if ch == nil || l.installed {
-		return nil
-	}
-	block, err := i.session.KeyBlock(keyID, i.ekm)
-	if err != nil {
-		return fmt.Errorf("derive data keys: %w", err)
-	}
-	defer block.Wipe()
-	l.installed = true
-	return ch.SetKey(keyID, block, l.started.Add(h.verdictTime()))
-}
-
 // pending tells a client that a further step is on, and gives it time for that.
-func (h *hub) pending(i *instance, kid uint64, extra string, timeout time.Duration, now time.Time) bool {
+func (h *hub) pending(i *instance, login uint64, extra string, timeout time.Duration, now time.Time) bool {
 	if len(extra) > maxExtra {
 		return false
 	}
-	for k := range i.logins {
-		l := &i.logins[k]
-		if l.kid != kid || kid == 0 {
-			continue
-		}
-		most := max(h.set.RenegSec/2, h.set.HandWindow)
-		timeout = max(0, min(timeout, most-now.Sub(i.keySince)))
-		l.limit, l.step = now.Add(timeout), true
-		msg := "AUTH_PENDING"
-		if i.info.Has(message.ProtoAuthPendingWord) {
-			msg = fmt.Sprintf("AUTH_PENDING,timeout %d", int(timeout.Seconds()))
-		}
-		h.text(i, msg, now)
-		h.text(i, "INFO_PRE,"+extra, now)
-		return true
+	timeout, ok := i.session.Extend(login, timeout, now)
+	if !ok {
+		return false
 	}
-	return false
+	msg := "AUTH_PENDING"
+	if i.info.Has(message.ProtoAuthPendingWord) {
+		msg = fmt.Sprintf("AUTH_PENDING,timeout %d", int(timeout.Seconds()))
+	}
+	h.text(i, msg, now)
+	h.text(i, "INFO_PRE,"+extra, now)
+	return true
 }
 
 // maxExtra is the longest text of a pending step, in bytes.
@@ -431,19 +355,9 @@ const maxExtra = 1000
 // timedOut is what a client reads when nobody decided about it.
 const timedOut = "authentication timed out"
 
-// overdue refuses the keys whose verdicts did not come in time.
-func (h *hub) overdue(i *instance, now time.Time) {
-	for k := range i.logins {
-		l := &i.logins[k]
-		if l.pending != 0 && l.refused == nil && !l.limit.IsZero() && now.After(l.limit) {
-			h.refuse(i, uint8(k), &refusal{log: "no decision in time", client: timedOut}, now)
-		}
-	}
-}
-
 // clientEvent is what the management port tells about a client.
 func (h *hub) clientEvent(i *instance, env *hooks.Env) server.ClientEvent {
 	list := env.Newest()
 	list = append([]string{"n_clients=" + strconv.Itoa(h.established)}, list...)
-	return server.ClientEvent{CID: i.cid, KID: i.lastKID, Env: list, PeerInfo: i.info.Lines}
+	return server.ClientEvent{CID: i.cid, KID: i.session.Login(), Env: list, PeerInfo: i.info.Lines}
 }

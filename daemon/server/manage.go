@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
@@ -81,7 +82,7 @@ func (s *Server) snapshot() snapshot {
 func (i *instance) row() clientRow {
 	r := clientRow{
 		commonName: i.commonName, real: i.peer.Load().Addr, received: i.counts.LinkIn.Load(), sent: i.counts.LinkOut.Load(),
-		since: i.since, username: i.username, cid: i.cid, peerID: i.slot, cipher: i.cipher, virtual4: i.virtual4,
+		since: i.since, username: i.username, cid: i.cid, peerID: i.slot, cipher: i.session.Terms().Cipher, virtual4: i.virtual4,
 	}
 	if r.cipher == "" {
 		r.cipher = "BF-CBC" // what stock shows before the choice
@@ -142,17 +143,13 @@ func (s *Server) ClientAuth(cid, kid uint64, config []string) (ok bool) {
 			ok = true // unused key slots count as key 0: harmless, and what stock answers
 			return
 		}
-		for k := range i.logins {
-			if i.logins[k].kid != kid {
-				continue
-			}
-			ok = true
-			if i.phase == handshake {
-				i.fromPort = config
-			}
-			h.verdict(i, uint8(k), kid, judgePort, nil, time.Now())
+		if _, ok = i.session.Key(kid); !ok {
 			return
 		}
+		if i.phase == handshake {
+			i.fromPort = config
+		}
+		h.verdict(i, kid, session.Port, nil, time.Now())
 	})
 	return ok
 }
@@ -164,16 +161,10 @@ func (s *Server) ClientDeny(cid, kid uint64, reason, clientReason string) (ok bo
 		if i == nil {
 			return
 		}
-		for k := range i.logins {
-			if i.logins[k].kid != kid || kid == 0 {
-				continue
-			}
-			ok = true
-			if i.logins[k].refused == nil {
-				s.logLine("", 3, "", "MULTI: connection rejected: %s, CLI:%s", reason, clientReason) // stock names no client here
-				h.refuse(i, uint8(k), &refusal{log: reason, client: clientReason}, time.Now())
-			}
-			return
+		_, ok = i.session.Key(kid)
+		if i.session.Refuse(kid, &refusal{log: reason, client: clientReason}) {
+			s.logLine("", 3, "", "MULTI: connection rejected: %s, CLI:%s", reason, clientReason) // stock names no client here
+			h.settle(i, time.Now())
 		}
 	})
 	return ok
@@ -201,7 +192,7 @@ func (s *Server) ClientKill(cid uint64, message string) (ok bool) {
 			message = "RESTART"
 		}
 		now := time.Now()
-		h.closeLater(i, now)
+		h.closeLater(i, session.SentAway, now)
 		h.text(i, message, now)
 	})
 	return ok

@@ -11,10 +11,10 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
-	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
@@ -61,16 +61,18 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 	i.peer.Store(&at)
 	i.config = o.NewClientConfig()
 	i.chain = chainDigest(nil)
-	session := func(role keys.Role, cfg *tls.Config, wake func()) *control.Session {
-		c, err := control.New(control.Config{Role: role, TLS: cfg, Wrap: ctrlwrap.NewPlain(), LocalOptions: "V4", PeerInfo: usualInfo, Wake: wake}, now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(c.Close)
-		return c
+	config := func(role keys.Role, cfg *tls.Config, wake func()) control.Config {
+		return control.Config{Role: role, TLS: cfg, Wrap: ctrlwrap.NewPlain(), LocalOptions: "V4", PeerInfo: usualInfo, Wake: wake}
 	}
-	i.session = session(keys.Server, &tls.Config{Certificates: []tls.Certificate{cert}}, h.waker(i))
-	client := session(keys.Client, &tls.Config{InsecureSkipVerify: true}, nil)
+	if i.session, err = session.New(session.Config{Logins: true, Config: config(keys.Server, &tls.Config{Certificates: []tls.Certificate{cert}}, h.waker(i))}, now); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(i.session.Close)
+	client, err := control.New(config(keys.Client, &tls.Config{InsecureSkipVerify: true}, nil), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
 
 	told := false // the client has the key message of key 1
 	events := func() {
@@ -87,7 +89,7 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 			case control.KeyMessage:
 				if e.KeyID == 1 {
 					told = true
-					if !i.logins[1].installed {
+					if _, ok := i.session.Channel().Usage(1); !ok {
 						t.Error("the client has the key message, and the data channel has no key")
 					}
 				}
@@ -124,24 +126,24 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 		}
 		i.session.Step(now)
 		for e, ok := i.session.Event(); ok; e, ok = i.session.Event() {
-			_, is := e.(control.Active)
-			active = active || is
+			switch e := e.(type) {
+			case session.KeyMessage:
+				i.session.Verdict(e.Login, 0, nil, now)
+			case session.Admitted:
+				active = true
+			}
 		}
 		_ = i.link.Send(at, i.session.Output())
 	}, func() bool { return active })
-	block, err := i.session.KeyBlock(0, true)
+	terms := session.Terms{Cipher: "AES-256-GCM", EKM: true, V2: true}
+	p := terms.Params(keys.Server)
+	p.ReplayWindow = 64
+	ch, err := i.session.Open(terms, p)
 	if err != nil {
-		t.Fatal(err)
-	}
-	ch, err := data.New(data.Params{Role: keys.Server, Cipher: "AES-256-GCM", V2: true, ReplayWindow: 64})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ch.SetKey(0, block, now); err != nil {
 		t.Fatal(err)
 	}
 	i.tunnel.Store(ch)
-	i.ekm, i.phase = true, established
+	i.phase = established
 
 	now = now.Add(2 * time.Second)
 	if err := client.Renegotiate(now); err != nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/wire"
@@ -373,4 +374,52 @@ func newBareHub(b *base, o *config.Options) *hub {
 func readOr(path string) []byte {
 	b, _ := os.ReadFile(path)
 	return b
+}
+
+// claimed is a session whose client has sent its key message.
+func claimed(t *testing.T, now time.Time) *session.Session {
+	t.Helper()
+	ca, err := pki.NewCA("CA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := ca.Issue(pki.Spec{Name: "server", Server: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := tls.X509KeyPair(leaf.CertPEM, leaf.KeyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.New(session.Config{Logins: true, Config: control.Config{Role: keys.Server, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, Wrap: ctrlwrap.NewPlain()}}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	c, err := control.New(control.Config{Role: keys.Client, TLS: &tls.Config{InsecureSkipVerify: true}, Wrap: ctrlwrap.NewPlain()}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	for end := time.Now().Add(10 * time.Second); s.Login() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no key message")
+		}
+		c.Step(now)
+		for e, ok := c.Event(); ok; e, ok = c.Event() {
+			if _, is := e.(control.NeedCredentials); is {
+				_ = c.SetCredentials("", "")
+			}
+		}
+		for _, pkt := range c.Output() {
+			_ = s.Input(pkt, now)
+		}
+		s.Step(now)
+		for _, ok := s.Event(); ok; _, ok = s.Event() {
+		}
+		for _, pkt := range s.Output() {
+			_ = c.Input(pkt, now)
+		}
+	}
+	return s
 }

@@ -8,18 +8,15 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/session"
 )
 
-// sweep looks at every instance once a second: keepalives, silence, limits of keys, verdicts that do not come.
+// sweep looks at every instance once a second: keepalives, silence, limits of keys.
 func (h *hub) sweep(now time.Time) {
 	for _, i := range h.instances {
-		h.overdue(i, now)
-		if i.phase != gone {
-			h.checkTimers(i, now)
-		}
+		h.checkTimers(i, now)
 		if i.phase != established {
 			continue
 		}
 		h.keyLimits(i, now)
-		if h.set.AuthTokenRenewal > 0 && i.closeAt.IsZero() && now.Sub(i.tokenSince) >= h.set.AuthTokenRenewal {
+		if h.set.AuthTokenRenewal > 0 && i.session.Leaving() == session.Stays && now.Sub(i.tokenSince) >= h.set.AuthTokenRenewal {
 			h.freshToken(i, now)
 		}
 	}
@@ -100,19 +97,9 @@ func (h *hub) ping(i *instance, now time.Time) {
 
 // keyLimits renews a key that has done enough.
 func (h *hub) keyLimits(i *instance, now time.Time) {
-	ch := i.tunnel.Load()
-	if ch == nil || i.session.Busy() {
-		return
-	}
-	use, ok := ch.PrimaryUsage()
-	if !ok {
-		return
-	}
-	bytes, pkts := h.set.RenegBytes, h.set.RenegPackets
-	if use.Renegotiate || bytes > 0 && use.Bytes() >= uint64(bytes) || pkts > 0 && use.Packets() >= uint64(pkts) {
-		if err := i.session.Renegotiate(now); err == nil {
-			h.step(i, now)
-		}
+	most := session.Usage{Bytes: uint64(max(h.set.RenegBytes, 0)), Packets: uint64(max(h.set.RenegPackets, 0))}
+	if i.session.RenewUsed(most, now) {
+		h.step(i, now)
 	}
 }
 

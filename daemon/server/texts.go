@@ -10,6 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
@@ -40,12 +41,11 @@ func (h *hub) textFrom(i *instance, msg string, now time.Time) {
 
 // exited is the farewell of a client. The instance stays a little, so that late packets do not open a new one.
 func (h *hub) exited(i *instance, now time.Time) {
-	if !i.closeAt.IsZero() {
+	if i.session.Leaving() != session.Stays {
 		return
 	}
 	h.port.Notify(mgmt.NotifyRemoteExit, "EXIT")
-	i.farewell = true
-	h.closeLater(i, now)
+	h.closeLater(i, session.SaidGoodbye, now)
 }
 
 // push sends the options of a client, and describes the tunnel after the first time.
@@ -72,15 +72,15 @@ func (h *hub) sendPush(i *instance, now time.Time) (first bool) {
 
 // describe logs what was negotiated with a client.
 func (h *hub) describe(i *instance) {
-	ch := i.tunnel.Load()
-	if ch == nil {
+	if i.tunnel.Load() == nil {
 		return
 	}
-	line := fmt.Sprintf("Data Channel: cipher '%s'", i.cipher)
-	if !isAEAD(i.cipher) {
+	terms := i.session.Terms()
+	line := fmt.Sprintf("Data Channel: cipher '%s'", terms.Cipher)
+	if !terms.Authenticated() {
 		line += fmt.Sprintf(", auth '%s'", h.set.Auth)
 	}
-	if ch.Params().V2 {
+	if terms.V2 {
 		line += fmt.Sprintf(", peer-id: %d", i.slot)
 	}
 	h.log(i, 2, "", "%s", line)
@@ -97,27 +97,9 @@ func (h *hub) describe(i *instance) {
 	if len(wanted) > 0 {
 		h.log(i, 2, "", "Timers: %s", strings.Join(wanted, ", "))
 	}
-	if flags := h.protocolFlags(i); len(flags) > 0 {
+	if flags := terms.Flags(); len(flags) > 0 {
 		h.log(i, 2, "", "Protocol options: protocol-flags %s", strings.Join(flags, " "))
 	}
-}
-
-// protocolFlags are the extensions in use with a client, as PUSH_REPLY names them.
-func (h *hub) protocolFlags(i *instance) []string {
-	var flags []string
-	if i.ccExit {
-		flags = append(flags, "cc-exit")
-	}
-	if i.ekm {
-		flags = append(flags, "tls-ekm")
-	}
-	if i.info.Has(message.ProtoDynamicTLSCrypt) && i.ccExit {
-		flags = append(flags, "dyn-tls-crypt")
-	}
-	if ch := i.tunnel.Load(); ch != nil && ch.Params().Epoch {
-		flags = append(flags, "aead-epoch")
-	}
-	return flags
 }
 
 // pushList is everything a client is told: what it inherits and what its configuration adds, then what follows from
@@ -141,7 +123,8 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 		}
 		list = append(list, fmt.Sprintf("ifconfig %s %s", told, i.local4))
 	}
-	if i.info.Has(message.ProtoDataV2) {
+	terms := i.session.Terms()
+	if terms.V2 {
 		list = append(list, fmt.Sprintf("peer-id %d", i.slot))
 	}
 	if token := h.newToken(i, now); token != "" {
@@ -151,13 +134,12 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 		}
 	}
 	if i.info.Negotiates() {
-		list = append(list, "cipher "+i.cipher)
+		list = append(list, "cipher "+terms.Cipher)
 	}
-	i.ccExit = i.ccExit || i.info.Has(message.ProtoCCExit)
 	switch {
-	case i.ccExit:
-		list = append(list, "protocol-flags "+strings.Join(h.protocolFlags(i), " "))
-	case i.ekm:
+	case terms.CCExit:
+		list = append(list, "protocol-flags "+strings.Join(terms.Flags(), " "))
+	case terms.EKM:
 		list = append(list, "key-derivation tls-ekm")
 	}
 	if i.info.Get("IV_MTU") != "" {

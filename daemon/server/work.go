@@ -14,6 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
@@ -205,7 +206,7 @@ func (e *entrance) streamEnded(l transport.Link, err error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			h.log(i, 1, "N", "%v", err)
 		}
-		if i.farewell {
+		if i.session.Leaving() == session.SaidGoodbye {
 			h.finish(i, "delayed-exit")
 			return
 		}

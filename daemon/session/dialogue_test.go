@@ -1,0 +1,233 @@
+package session
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/keys"
+)
+
+var update = flag.Bool("update", false, "write what happened into testdata/*.txt")
+
+// Dialogues are played from testdata/*.txt: lines that start with "> " are commands, the lines below are what came of each.
+// See testdata/README for the commands.
+func TestDialogues(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("dialogues: %v %v", files, err)
+	}
+	for _, path := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			synctest.Test(t, func(t *testing.T) { playDialogue(t, string(want), &got) })
+			if *update {
+				if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(want), got.String()); diff != "" {
+				t.Errorf("%s (-want +got, -update accepts):\n%s", path, diff)
+			}
+		})
+	}
+}
+
+// dialogue is a pair and what is written down about it.
+type dialogue struct {
+	t              *testing.T
+	out            *bytes.Buffer
+	client, server *end
+}
+
+func playDialogue(t *testing.T, text string, out *bytes.Buffer) {
+	d := &dialogue{t: t, out: out}
+	defer func() {
+		for _, e := range d.ends() {
+			e.s.Close()
+		}
+	}()
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		command, ok := strings.CutPrefix(line, "> ")
+		if ok || line == "" || strings.HasPrefix(line, "#") {
+			fmt.Fprintln(out, line)
+		}
+		if ok {
+			d.do(strings.Fields(command))
+		}
+	}
+}
+
+func (d *dialogue) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
+
+func (d *dialogue) ends() (list []*end) {
+	for _, e := range []*end{d.client, d.server} {
+		if e != nil {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+func (d *dialogue) do(words []string) {
+	arg := func(n int) string {
+		if n < len(words) {
+			return words[n]
+		}
+		return ""
+	}
+	number := func(n int) uint64 {
+		v, err := strconv.ParseUint(arg(n), 10, 64)
+		if err != nil {
+			d.t.Fatalf("%v: %v", words, err)
+		}
+		return v
+	}
+	now := time.Now()
+	switch words[0] {
+	case "pair":
+		d.pair(words[1:])
+		return
+	case "wait":
+		play(d.ends(), d.duration(arg(1)))
+		return
+	case "ask":
+		d.server.s.Ask(number(1), verifiers(words[2:]), now.Add(d.server.s.Patience()))
+	case "accept":
+		d.server.s.Verdict(number(1), verifiers(words[2:]), nil, now)
+	case "deny":
+		d.server.s.Verdict(number(1), verifiers(words[2:]), errDenied, now)
+	case "refuse":
+		d.say("refused now: %v", d.server.s.Refuse(number(1), errDenied))
+	case "reject":
+		d.server.s.Reject(errDenied)
+	case "decides":
+		d.say("decides alone: %v", d.server.s.Decides(number(1), verifiers(words[2:])))
+		return
+	case "key":
+		keyID, ok := d.server.s.Key(number(1))
+		d.say("key %d %v", keyID, ok)
+		return
+	case "defer":
+		d.server.s.Defer(number(1))
+	case "extend":
+		granted, ok := d.server.s.Extend(number(1), d.duration(arg(2)), now)
+		d.say("granted %v %v", granted, ok)
+	case "answered":
+		d.server.s.AnswerTaken(number(1))
+	case "client", "server":
+		d.end(words[0], words[1:])
+	default:
+		d.t.Fatalf("no command %q", words[0])
+	}
+	play(d.ends(), 200*time.Millisecond)
+}
+
+// pair makes both ends. The words are verifiers of the server, "hold" to have nobody asked, and limits.
+func (d *dialogue) pair(words []string) {
+	server := Config{Logins: true, Config: control.Config{Role: keys.Server, HandWindow: time.Minute}}
+	client := Config{Config: control.Config{Role: keys.Client, HandWindow: time.Minute}}
+	var limits Limits
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, "=")
+		switch name {
+		case "reneg":
+			server.Renewal, server.RenegAfter = d.duration(value), d.duration(value)
+		case "tran":
+			server.TranWindow, client.TranWindow = d.duration(value), d.duration(value)
+		case "ping":
+			limits.Ping = d.duration(value)
+		case "ping-restart":
+			limits.PingRestart = d.duration(value)
+		}
+	}
+	for _, e := range d.ends() {
+		e.s.Close()
+	}
+	d.server = newEnd(d.t, "server", server, 1, d.say)
+	d.client = newEnd(d.t, "client", client, 2, d.say)
+	d.client.other, d.server.other = d.server, d.client
+	d.server.verify = verifiers(words)
+	d.server.hold, d.server.slow = slices.Contains(words, "hold"), slices.Contains(words, "slow")
+	d.server.timers.Limits, d.client.timers.Limits = limits, limits
+}
+
+// end is a command for one end.
+func (d *dialogue) end(name string, words []string) {
+	e := d.client
+	if name == "server" {
+		e = d.server
+	}
+	switch words[0] {
+	case "renews":
+		if err := e.s.Renegotiate(time.Now()); err != nil {
+			e.say("cannot renew: %v", err)
+		}
+	case "renews-used":
+		e.say("renews: %v", e.s.RenewUsed(Usage{Packets: 1}, time.Now()))
+	case "sends":
+		e.send([]byte(strings.Join(words[1:], " ")))
+	case "says":
+		if err := e.s.SendText(strings.Join(words[1:], " ")); err != nil {
+			e.say("cannot say it: %v", err)
+		}
+	case "loses": // everything that is sent to it
+		e.in.Loss = 1
+	case "hears":
+		e.in.Loss = 0
+	case "doubles": // each packet that is sent to it
+		e.in.Duplicate = 1
+	case "opens":
+		e.open()
+	case "keys":
+		for id := range uint8(8) {
+			if e.s.Channel() == nil {
+				break
+			}
+			if use, ok := e.s.Channel().Usage(id); ok {
+				e.say("has key %d: %d sealed, %d opened", id, use.Sealed, use.Opened)
+			}
+		}
+	case "status":
+		e.say("login %d, undecided %v, renewed %v, leaving %d", e.s.Login(), e.s.Undecided(), e.s.Renewed(), e.s.Leaving())
+	default:
+		d.t.Fatalf("no command %q of an end", words[0])
+	}
+}
+
+func (d *dialogue) duration(s string) time.Duration {
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return v
+}
+
+func verifiers(words []string) (v Verifiers) {
+	for _, w := range words {
+		switch w {
+		case "port":
+			v |= Port
+		case "script":
+			v |= Script
+		}
+	}
+	return v
+}

@@ -1,0 +1,79 @@
+package session
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/data"
+)
+
+// Open makes the data channel, with the first key. p is t.Params and what terms do not decide. It is called once, when that key
+// is active; neither end can renew it before. The keys of renewals follow on their own.
+func (s *Session) Open(t Terms, p data.Params) (*data.Channel, error) {
+	ch, err := data.New(p)
+	if err != nil {
+		return nil, err
+	}
+	s.channel, s.terms = ch, t
+	if t.DynamicTLSCrypt {
+		if err := s.EnableDynamicTLSCrypt(); err != nil {
+			return nil, fmt.Errorf("dynamic tls-crypt: %w", err)
+		}
+	}
+	return ch, s.install(0)
+}
+
+// Channel is the data channel, nil before Open.
+func (s *Session) Channel() *data.Channel { return s.channel }
+
+// Terms are what Open was told.
+func (s *Session) Terms() *Terms { return &s.terms }
+
+// Patience is how long after the start of a negotiation the peer may still lack the new key, and how long a login may wait
+// for its verdicts.
+func (s *Session) Patience() time.Duration {
+	if half := s.cfg.Renewal / 2; half > 0 {
+		return min(s.cfg.HandWindow, half)
+	}
+	return s.cfg.HandWindow
+}
+
+// KeyAge is the age of the newest key, from the start of its negotiation.
+func (s *Session) KeyAge(now time.Time) time.Duration { return now.Sub(s.keySince) }
+
+// use is install for a renewed key; it tells the engine about a failure, and reports whether there was none.
+func (s *Session) use(keyID uint8) bool {
+	err := s.install(keyID)
+	if err != nil {
+		s.emit(Unusable{keyID, err})
+	}
+	return err == nil
+}
+
+// install gives the data channel the keys of a key id, once.
+func (s *Session) install(keyID uint8) error {
+	l := &s.logins[keyID]
+	if s.channel == nil || l.installed {
+		return nil
+	}
+	block, err := s.KeyBlock(keyID, s.terms.EKM)
+	if err != nil {
+		return fmt.Errorf("derive data keys: %w", err)
+	}
+	defer block.Wipe()
+	l.installed = true
+	return s.channel.SetKey(keyID, block, l.started.Add(s.Patience()))
+}
+
+// Usage is how much a key may do. Zero: as much as its cipher allows.
+type Usage struct{ Bytes, Packets uint64 }
+
+// RenewUsed starts a renewal when the newest key has done enough. It reports whether it did.
+func (s *Session) RenewUsed(most Usage, now time.Time) bool {
+	if s.channel == nil || s.Busy() {
+		return false
+	}
+	use, ok := s.channel.PrimaryUsage()
+	over := use.Renegotiate || most.Bytes > 0 && use.Bytes() >= most.Bytes || most.Packets > 0 && use.Packets() >= most.Packets
+	return ok && over && s.Renegotiate(now) == nil
+}
