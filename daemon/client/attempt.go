@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
-	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
@@ -30,7 +29,7 @@ type attempt struct {
 	base    *config.Connection // prof without anything pushed
 	link    transport.Link
 	peer    transport.Peer
-	session *control.Session
+	session *session.Session // nil in static-key mode
 	wrap    ctrlwrap.Wrapper // of the session's packets
 	channel *data.Channel
 	traffic session.Traffic
@@ -47,23 +46,20 @@ type attempt struct {
 
 	occ string // our options string
 
-	key struct {
-		ekm         bool
-		cipher      string
-		started     [8]time.Time // when the negotiation of each key id began
-		born        time.Time    // of the newest key
-		peerOptions string
-		peerInfo    string
+	terms session.Terms
+	their struct { // what the peer's first key message says
+		options string
+		info    message.PeerInfo
 	}
 	push struct {
 		list     message.PushList
 		update   message.PushList // an update whose last part is to come
 		updates  [][]string       // complete ones, for which the tunnel has had no time
 		done     bool
+		since    time.Time // they are waited for
 		next     time.Time // of the next request
 		deadline time.Time
 		asked    bool
-		ccExit   bool
 	}
 	exit struct { // leaving with a notification
 		until, next time.Time
@@ -275,7 +271,7 @@ func (a *attempt) leaving(now time.Time) bool {
 		return false
 	}
 	if a.exit.left > 0 && !now.Before(a.exit.next) {
-		if a.push.ccExit {
+		if a.terms.CCExit {
 			a.sendText("EXIT") // once: the reliable layer repeats it
 			a.exit.left = 0
 		} else {
@@ -379,17 +375,4 @@ func (a *attempt) controlError(p controlPacket, err error, now time.Time) {
 		a.c.log(1, "N", "Fatal TLS error (check_tls_errors_co), restarting")
 		a.end(engine.USR1, mgmt.ReasonTLSError)
 	}
-}
-
-// installKey derives the data keys of a key id and hands them to the data channel.
-func (a *attempt) installKey(kid uint8) error {
-	block, err := a.session.KeyBlock(kid, a.key.ekm)
-	if err != nil {
-		return fmt.Errorf("derive data keys: %w", err)
-	}
-	wait := a.opts.HandWindow
-	if a.opts.RenegSec > 0 {
-		wait = min(wait, a.opts.RenegSec/2)
-	}
-	return a.channel.SetKey(kid, block, a.key.started[kid].Add(wait))
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
@@ -13,11 +14,11 @@ import (
 // caller is a second peer that starts a session with a tls-server while one is up: the same one after a restart, most
 // likely. It replaces the session once it has proved who it is, and not before.
 type caller struct {
-	session *control.Session
+	session *session.Session
 	wrap    ctrlwrap.Wrapper
 	peer    transport.Peer
 	started time.Time
-	held    []control.Event // for the moment it takes over
+	held    []session.Event // for the moment it takes over
 }
 
 // called takes a control packet that belongs to another session than the one that is up. It reports whether it did.

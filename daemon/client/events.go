@@ -9,6 +9,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/credentials"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -30,7 +31,7 @@ func (a *attempt) events(now time.Time) (any bool) {
 	return any
 }
 
-func (a *attempt) event(e control.Event, now time.Time) {
+func (a *attempt) event(e session.Event, now time.Time) {
 	switch e := e.(type) {
 	case control.InitialPacket:
 		a.initialPacket()
@@ -38,18 +39,16 @@ func (a *attempt) event(e control.Event, now time.Time) {
 		a.needCredentials()
 	case control.TLSUp:
 		a.tlsUp(e)
-	case control.KeyMessage:
+	case session.KeyMessage:
 		a.keyMessage(e)
 	case control.Active:
 		a.active(e, now)
 	case control.Text:
 		a.text(e.Text, now)
-	case control.SoftReset:
-		a.softReset(e, now)
-	case control.Expired:
-		if a.channel != nil {
-			a.channel.DropKey(e.KeyID)
-		}
+	case session.SoftReset:
+		a.softReset(e)
+	case session.Unusable:
+		a.c.log(1, "N", "TLS Error: %v", e.Err)
 	case control.Failed:
 		a.failed(e)
 	}
@@ -111,38 +110,33 @@ func (a *attempt) tlsUp(e control.TLSUp) {
 }
 
 // keyMessage is the server's half of the key exchange. What a peer says in it counts for the choice of ciphers.
-func (a *attempt) keyMessage(e control.KeyMessage) {
+func (a *attempt) keyMessage(e session.KeyMessage) {
 	if e.KeyID == 0 {
-		a.key.peerOptions, a.key.peerInfo = e.Message.Options, e.Message.PeerInfo
+		a.their.options, a.their.info = e.Message.Options, message.ParsePeerInfo(e.Message.PeerInfo)
 		if a.opts.Pull {
 			return
 		}
-		for _, line := range message.ParsePeerInfo(e.Message.PeerInfo).Lines {
+		for _, line := range a.their.info.Lines {
 			name, value, _ := strings.Cut(line, "=")
 			a.c.env.Set(name, value)
 		}
 	}
 }
 
-// softReset is the begin of a renewal.
-func (a *attempt) softReset(e control.SoftReset, now time.Time) {
+// softReset is the beginning of a renewal.
+func (a *attempt) softReset(e session.SoftReset) {
 	if !e.ByPeer {
-		a.c.log(3, "", "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(now.Sub(a.key.born)/time.Second),
+		a.c.log(3, "", "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(e.Age/time.Second),
 			int(a.opts.RenegSec/time.Second), a.traffic.Opened.Load(), 0)
 	}
-	a.key.born = now
 }
 
 // active is a key whose messages are all exchanged and acknowledged.
 func (a *attempt) active(e control.Active, now time.Time) {
-	a.key.started[e.KeyID&7] = e.Started
 	if e.KeyID != 0 {
-		if err := a.installKey(e.KeyID); err != nil {
-			a.c.log(1, "N", "TLS Error: %v", err)
-		}
 		return
 	}
-	a.trusted, a.key.born = true, now
+	a.trusted = true
 	a.trustPeer()
 	if a.serverCN != "" {
 		a.c.env.Set("common_name", a.serverCN)
@@ -152,7 +146,7 @@ func (a *attempt) active(e control.Active, now time.Time) {
 	a.c.log(3, "", "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")
 	a.c.log(3, "", "TLS: tls_multi_process: initial untrusted session promoted to trusted")
 	if a.opts.Pull {
-		a.push.next = now.Add(time.Second)
+		a.push.since, a.push.next = now, now.Add(time.Second)
 		a.push.deadline = now.Add(a.opts.HandWindow)
 		return
 	}

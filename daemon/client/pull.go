@@ -13,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
@@ -90,21 +91,16 @@ func (a *attempt) imported(res *config.PushResult) {
 	a.pushedToken(o.AuthToken, o.AuthTokenUser)
 	a.applyVerb()
 	a.setTimers()
-	a.push.ccExit = o.CCExit
-	if o.DynamicTLSCrypt {
-		if err := a.session.EnableDynamicTLSCrypt(); err != nil {
-			a.c.log(1, "N", "TLS Error: %v", err)
-			a.end(engine.USR1, mgmt.ReasonTLSError)
-			return
-		}
+	pushed := session.Terms{Cipher: res.Cipher, EKM: o.KeyDerivationEKM, DynamicTLSCrypt: o.DynamicTLSCrypt, CCExit: o.CCExit, Epoch: o.AEADEpoch, V2: o.PeerID >= 0, PeerID: data.NoPeerID}
+	if pushed.V2 {
+		pushed.PeerID = uint32(o.PeerID)
 	}
-	cipher, problems := message.ClientCipher(o.DataCiphers, o.DataCiphersFallback, res.Cipher, a.key.peerOptions)
-	if cipher == "" {
+	terms, problems := session.PushedTerms(o.DataCiphers, o.DataCiphersFallback, pushed, a.their.options)
+	if len(problems) > 0 {
 		a.notApplied(problems...)
 		return
 	}
-	a.key.ekm, a.key.cipher = o.KeyDerivationEKM, cipher
-	if err := a.startChannel(o.PeerID); err != nil {
+	if err := a.startChannel(terms); err != nil {
 		a.c.log(1, "N", "%v", err)
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
 		return
@@ -130,28 +126,25 @@ func (a *attempt) applyVerb() {
 	}
 }
 
-// startChannel makes the data channel with the keys of key id 0.
-func (a *attempt) startChannel(peerID int) error {
+// startChannel makes the data channel.
+func (a *attempt) startChannel(terms session.Terms) error {
 	o, p := a.opts, a.prof
-	params := data.Params{
-		Role: role(o), Cipher: a.key.cipher, Auth: o.Auth, PeerID: data.NoPeerID, V2: peerID >= 0,
-		Framing: material.Framing(o.Framing), Decompress: o.AllowCompression == "asym" || o.AllowCompression == "yes",
-		ReplayWindow: o.ReplayWindow, ReplayTime: o.ReplayTime, NoReplay: o.NoReplay, TAP: o.DevType == config.DevTap,
-	}
-	if peerID >= 0 {
-		params.PeerID = uint32(peerID)
-	}
+	params := terms.Params(role(o))
+	params.Auth, params.TAP, params.Framing = o.Auth, o.DevType == config.DevTap, material.Framing(o.Framing)
+	params.Decompress = o.AllowCompression == "asym" || o.AllowCompression == "yes"
+	params.ReplayWindow, params.ReplayTime, params.NoReplay = o.ReplayWindow, o.ReplayTime, o.NoReplay
 	outer := data.Outer{IPv6: a.peer.Addr.Addr().Is6(), TCP: p.Proto.IsTCP(), SOCKS: p.SOCKSProxy != nil}
 	if err := material.SetLimits(&params, p, outer); err != nil {
 		return err
 	}
-	var err error
-	if a.channel, err = data.New(params); err != nil {
+	ch, err := a.session.Open(terms, params)
+	if err != nil {
 		return err
 	}
+	a.channel, a.terms = ch, terms
 	a.usageAt = time.Now().Add(usageInterval)
 	a.timers.Open()
-	return a.installKey(0)
+	return nil
 }
 
 // bringUp opens the tunnel, or keeps the one of the connection before when nothing about it changed.
@@ -278,13 +271,13 @@ func (a *attempt) tellConnected(routesOK bool) {
 // describe logs what was negotiated.
 func (a *attempt) describe() {
 	c, o := a.c, a.opts
-	cipher := fmt.Sprintf("cipher '%s'", a.key.cipher)
-	if suite, ok := data.Lookup(a.key.cipher); ok && suite.Mode != data.AEAD {
+	cipher := fmt.Sprintf("cipher '%s'", a.terms.Cipher)
+	if !a.terms.Authenticated() {
 		cipher += fmt.Sprintf(", auth '%s'", o.Auth)
 	}
 	line := "Data Channel: " + cipher
-	if a.channel.Params().V2 {
-		line += fmt.Sprintf(", peer-id: %d", a.channel.Params().PeerID)
+	if a.terms.V2 {
+		line += fmt.Sprintf(", peer-id: %d", a.terms.PeerID)
 	}
 	if name := compressionName(o); name != "" {
 		line += fmt.Sprintf(", compression: '%s'", name)
@@ -306,16 +299,7 @@ func (a *attempt) describe() {
 	if n := a.prof.ExplicitExitNotify; n > 0 {
 		protocol = append(protocol, fmt.Sprintf("explicit-exit-notify %d", n))
 	}
-	var flags []string
-	for _, f := range []struct {
-		on   bool
-		name string
-	}{{o.CCExit, "cc-exit"}, {o.KeyDerivationEKM, "tls-ekm"}, {o.DynamicTLSCrypt, "dyn-tls-crypt"}, {o.AEADEpoch, "aead-epoch"}} {
-		if f.on {
-			flags = append(flags, f.name)
-		}
-	}
-	if len(flags) > 0 {
+	if flags := a.terms.Flags(); len(flags) > 0 {
 		protocol = append(protocol, "protocol-flags "+strings.Join(flags, " "))
 	}
 	if len(protocol) > 0 {

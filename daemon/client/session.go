@@ -57,7 +57,7 @@ func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote
 }
 
 // newSession makes a control session over the link, and what wraps its packets.
-func (a *attempt) newSession(now time.Time) (*control.Session, ctrlwrap.Wrapper, error) {
+func (a *attempt) newSession(now time.Time) (*session.Session, ctrlwrap.Wrapper, error) {
 	w, err := loadWrapping(a.opts, a.prof)
 	if err != nil {
 		return nil, nil, err
@@ -67,18 +67,17 @@ func (a *attempt) newSession(now time.Time) (*control.Session, ctrlwrap.Wrapper,
 	if a.opts.DisableOCC {
 		occ = "V4"
 	}
-	reneg := a.opts.RenegSec
-	s, err := control.New(control.Config{
+	s, err := session.New(session.Config{Renewal: a.opts.RenegSec, Config: control.Config{
 		Role: role(a.opts), TLS: a.handshake(), Wrap: w.wrap, StaticKey: w.static, ResetOp: w.reset,
 		LocalOptions: occ, PeerInfo: a.announce(), PacketSize: packetSize(a.prof, a.peer.Addr),
-		TLSTimeout: a.opts.TLSTimeout, HandWindow: a.opts.HandWindow, TranWindow: a.opts.TranWindow, RenegAfter: reneg,
+		TLSTimeout: a.opts.TLSTimeout, HandWindow: a.opts.HandWindow, TranWindow: a.opts.TranWindow, RenegAfter: a.opts.RenegSec,
 		Wake: func() {
 			select {
 			case a.wake <- struct{}{}:
 			default:
 			}
 		},
-	}, now)
+	}}, now)
 	return s, w.wrap, err
 }
 

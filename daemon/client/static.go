@@ -3,7 +3,6 @@ package client
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/keys"
@@ -42,7 +41,7 @@ func (a *attempt) startStatic() error {
 	}
 	a.channel.Resume(a.c.replays.state)
 	a.timers.Open()
-	a.key.cipher = suite.Name
+	a.terms.Cipher = suite.Name
 	a.occ = a.options()
 	a.setTimers()
 	if suite.Mode != data.Plain {
@@ -67,7 +66,6 @@ func (a *attempt) staticHeard() {
 	a.trustPeer()
 	a.c.log(1, "I", "Peer Connection Initiated with %s", transport.AddrText(a.peer.Addr))
 	a.addressChanged()
-	a.key.born = time.Now()
 	a.bringUp("")
 }
 

@@ -51,7 +51,7 @@ func (a *attempt) checkTimers(now time.Time) time.Time {
 
 func (a *attempt) pushTimers(now time.Time, due func(time.Time) bool) {
 	if due(a.push.deadline) {
-		a.c.log(1, "N", "No reply from server to push requests in %ds", int(now.Sub(a.key.born)/time.Second))
+		a.c.log(1, "N", "No reply from server to push requests in %ds", int(now.Sub(a.push.since)/time.Second))
 		a.end(engine.USR1, mgmt.ReasonNoPushReply)
 		return
 	}
@@ -112,20 +112,8 @@ func (a *attempt) sendExit(now time.Time) {
 
 // checkUsage renews a key that has carried enough.
 func (a *attempt) checkUsage(now time.Time) {
-	if a.channel == nil {
-		return
-	}
-	use, ok := a.channel.PrimaryUsage()
-	if !ok {
-		return
-	}
-	over := use.Renegotiate ||
-		a.opts.RenegBytes > 0 && use.Bytes() >= uint64(a.opts.RenegBytes) ||
-		a.opts.RenegPackets > 0 && use.Packets() >= uint64(a.opts.RenegPackets)
-	if !over {
-		return
-	}
-	if err := a.session.Renegotiate(now); err == nil {
+	most := session.Usage{Bytes: uint64(max(a.opts.RenegBytes, 0)), Packets: uint64(max(a.opts.RenegPackets, 0))}
+	if a.session.RenewUsed(most, now) {
 		a.usageAt = now.Add(a.opts.HandWindow / 2)
 	}
 }
