@@ -178,7 +178,7 @@ func (h *hub) sessionConfig(i *instance, w ctrlwrap.Wrapper) session.Config {
 		Role: keys.Server, TLS: current(), Renew: current, Wrap: w, StaticKey: i.base,
 		LocalOptions: h.occ, PacketSize: set.controlSize(i.peer.Load().Addr.Addr().Is6()),
 		TLSTimeout: set.TLSTimeout, HandWindow: set.HandWindow, TranWindow: set.TranWindow,
-		RenegAfter: h.renegAfter(), Wake: h.waker(i),
+		RenegAfter: h.set.renegAfter(), Wake: h.waker(i),
 	}}
 }
 
@@ -273,13 +273,13 @@ func (h *hub) event(i *instance, e session.Event, now time.Time) {
 			h.answers.Credit(i.peer.Load().Addr.Addr())
 		}
 	case session.Deferred:
-		h.log(i, 2, "", "TLS: Username/Password authentication deferred for username '%s' %s", i.username, h.nameSet())
+		h.log(i, 2, "", "TLS: Username/Password authentication deferred for username '%s' %s", i.username, h.set.nameSet())
 	case session.Accepted:
 		h.accepted(i, e)
 	case session.Refused:
 		h.refused(i, e)
 	case session.Introduced:
-		h.introduce(i, e)
+		h.introduce(h.set, i, e)
 	case session.Admitted:
 		h.admitted(i, e.KeyID, now)
 	case session.TurnedAway:
@@ -323,7 +323,7 @@ func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 	}
 	i.certName = message.Remap(name)
 	i.commonName = i.certName
-	i.certVars = h.certificateVars(*chain)
+	i.certVars = h.set.certificateVars(*chain)
 }
 
 // maxCommonName is the longest common name, in bytes.
@@ -392,7 +392,7 @@ func (h *hub) remove(i *instance) {
 	h.due.set(i, time.Time{})
 	h.table.remove(i)
 	delete(h.instances, i.cid)
-	h.unname(i)
+	h.names.remove(i)
 	h.farewells(i)
 	h.unroute(i)
 	for k := range i.asking {
@@ -420,28 +420,30 @@ func (h *hub) remove(i *instance) {
 	h.publish()
 }
 
-// name enters an instance under its common name, unname takes it out.
-func (h *hub) name(i *instance) {
-	set := h.byName[undef(i.commonName)]
+// names finds instances by their common name.
+type names map[string]map[*instance]struct{}
+
+func (n names) add(i *instance) {
+	set := n[undef(i.commonName)]
 	if set == nil {
 		set = make(map[*instance]struct{})
-		h.byName[undef(i.commonName)] = set
+		n[undef(i.commonName)] = set
 	}
 	set[i] = struct{}{}
 }
 
-func (h *hub) unname(i *instance) {
-	set := h.byName[undef(i.commonName)]
+func (n names) remove(i *instance) {
+	set := n[undef(i.commonName)]
 	delete(set, i)
 	if len(set) == 0 {
-		delete(h.byName, undef(i.commonName))
+		delete(n, undef(i.commonName))
 	}
 }
 
-// sameName returns the other instances of a common name, oldest first.
-func (h *hub) sameName(i *instance) []*instance {
+// others returns the other instances of a common name, oldest first.
+func (n names) others(i *instance) []*instance {
 	var list []*instance
-	for o := range h.byName[undef(i.commonName)] {
+	for o := range n[undef(i.commonName)] {
 		if o != i {
 			list = append(list, o)
 		}

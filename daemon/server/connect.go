@@ -46,14 +46,14 @@ func (h *hub) authorise(i *instance, now time.Time) {
 	i.phase = authorised
 	h.clients++
 	h.publish()
-	h.name(i)
-	if err := h.leaseFor(i); err != nil {
+	h.names.add(i)
+	if err := h.pool.take(i, h.set); err != nil {
 		h.log(i, 1, "", "MULTI: %v", err)
 	}
 	set, env := h.set, h.env(i)
 	prefix, cn := i.prefix(), undef(i.commonName)
 	extra := i.fromPort
-	h.inTurn(h.nameTurn(i), max(hookDeadline, i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(h.set.nameTurn(i), max(hookDeadline, i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
 		cc, ran, err := a.gather(ctx, set, cn, prefix, env, extra)
 		return func(h *hub) { h.gathered(i, cc, ran, err, time.Now()) }
 	})
@@ -61,7 +61,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 
 // endOthers ends the older sessions of a common name.
 func (h *hub) endOthers(i *instance) {
-	for _, o := range h.sameName(i) {
+	for _, o := range h.names.others(i) {
 		h.log(i, 3, "", "MULTI: new connection by client '%s' will cause previous active sessions by this client to be dropped.  Remember to use the --duplicate-cn option if you want multiple clients using the same certificate or username to concurrently connect.", i.commonName)
 		o.heir = i
 		h.remove(o)
@@ -166,7 +166,7 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 		i.username = cc.OverrideUsername
 	}
 	h.address(i)
-	h.learn(i, h.leadsTo(i), now)
+	h.learn(i, h.leadsTo(h.set, i), now)
 }
 
 // reject turns away a client that was accepted but may not come in.
@@ -194,62 +194,24 @@ func (s *setup) exportFixed(env *hooks.Env, cc *config.ClientConfig) {
 func (h *hub) address(i *instance) {
 	cc := i.config
 	if cc.Ifconfig.Set() {
-		h.dropLease(i)
+		h.pool.drop(i)
 		i.virtual4, i.local4 = cc.Ifconfig.Local, cc.Ifconfig.Remote
 	}
 	if cc.IfconfigIPv6.Set() {
 		i.virtual6 = cc.IfconfigIPv6.Local
 	}
 	if cc.Ifconfig.Set() {
-		h.fixedAddress(i)
+		h.fixedAddress(h.set, i)
 	}
-}
-
-// dropLease gives a client's lease back to the pool, with the addresses.
-func (h *hub) dropLease(i *instance) {
-	if !i.leased {
-		return
-	}
-	h.pool.Release(i.lease)
-	i.leased = false
-	i.virtual4, i.local4, i.virtual6 = netip.Addr{}, netip.Addr{}, netip.Prefix{}
-}
-
-// leaseFor finds a client addresses in the pool. Scripts see them from then on.
-func (h *hub) leaseFor(i *instance) error {
-	if h.pool == nil {
-		return nil
-	}
-	lease, err := h.pool.Acquire(i.commonName)
-	if err != nil {
-		return err
-	}
-	i.leased, i.lease = true, lease
-	if lease.IPv4.IsValid() {
-		i.virtual4 = lease.IPv4
-		switch {
-		case h.set.tap() || h.set.Topology == config.TopologySubnet:
-			i.local4 = h.set.netmask()
-		case h.set.Topology == config.TopologyNet30:
-			i.local4 = lease.Local4
-		default:
-			i.local4 = h.set.Ifconfig.Local
-		}
-	}
-	if lease.IPv6.IsValid() {
-		i.virtual6 = netip.PrefixFrom(lease.IPv6, h.set.IfconfigIPv6.Local.Bits())
-	}
-	h.log(i, 1, "", "MULTI_sva: pool returned IPv4=%s, IPv6=%s", shown(lease.IPv4), shown(lease.IPv6))
-	return nil
 }
 
 // fixedAddress warns about what is odd with an address from ifconfig-push.
-func (h *hub) fixedAddress(i *instance) {
-	if c := h.set.PushConstraint; c.Set() && !within(i.virtual4, c.Network, c.Netmask) {
-		h.log(i, 1, "", "MULTI ERROR: primary virtual IP for %s (%s) violates tunnel network/netmask constraint (%s/%s)", i.prefix(), i.virtual4, c.Network, c.Netmask)
+func (c *clientLog) fixedAddress(set *setup, i *instance) {
+	if bound := set.PushConstraint; bound.Set() && !within(i.virtual4, bound.Network, bound.Netmask) {
+		c.log(i, 1, "", "MULTI ERROR: primary virtual IP for %s (%s) violates tunnel network/netmask constraint (%s/%s)", i.prefix(), i.virtual4, bound.Network, bound.Netmask)
 	}
-	if h.set.IfconfigIPv6Pool.Set() && !i.virtual6.IsValid() {
-		h.log(i, 1, "W", "MULTI_sva: WARNING: if --ifconfig-push is used for IPv4, automatic IPv6 assignment from --ifconfig-ipv6-pool does not work.  Use --ifconfig-ipv6-push for IPv6 then.")
+	if set.IfconfigIPv6Pool.Set() && !i.virtual6.IsValid() {
+		c.log(i, 1, "W", "MULTI_sva: WARNING: if --ifconfig-push is used for IPv4, automatic IPv6 assignment from --ifconfig-ipv6-pool does not work.  Use --ifconfig-ipv6-push for IPv6 then.")
 	}
 }
 
@@ -303,7 +265,7 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 	first := (i.pushAsked || i.info.Has(message.ProtoRequestPush)) && h.sendPush(i, now)
 	h.port.ClientEstablished(event)
 	if first {
-		h.describe(i)
+		h.describe(h.set, i)
 	}
 	h.wakeAt(i, now)
 }
@@ -311,7 +273,7 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 // openTunnel makes the data channel of a client.
 func (h *hub) openTunnel(i *instance, terms session.Terms) error {
 	p := terms.Params(keys.Server)
-	p.Auth, p.TAP, p.Framing = h.set.Auth, h.set.tap(), h.framing(i)
+	p.Auth, p.TAP, p.Framing = h.set.Auth, h.set.tap(), h.set.framing(i)
 	p.Decompress = i.config.AllowCompression == "asym" || i.config.AllowCompression == "yes"
 	p.ReplayWindow, p.ReplayTime, p.NoReplay = h.set.ReplayWindow, h.set.ReplayTime, h.set.NoReplay
 	outer := data.Outer{IPv6: i.peer.Load().Addr.Addr().Is6(), TCP: i.link.RemoteAddr().IsValid()}
@@ -322,7 +284,7 @@ func (h *hub) openTunnel(i *instance, terms session.Terms) error {
 	if err != nil {
 		return err
 	}
-	h.setPort(i)
+	h.set.setPort(i)
 	i.tunnel.Store(ch)
 	return nil
 }
@@ -349,7 +311,7 @@ func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 		return
 	}
 	set := h.set
-	h.inTurn(append(append(h.nameTurn(i), addressTurns(i.told)...), h.stationTurnsOf(i)...), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.told)...), h.stationTurnsOf(i)...), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Command: set.ClientDisconnect, Env: env}
 		if err := a.script(ctx, call); err != nil {
 			a.logLine("", 1, "W", "%v", err)

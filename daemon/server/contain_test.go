@@ -86,7 +86,7 @@ func TestPanicInAHookIsContained(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the next hook does not run")
 	}
-	h.hooks.Wait()
+	h.running.Wait()
 	if !strings.Contains(text.String(), "internal error: broken hook") {
 		t.Errorf("the log: %s", text)
 	}

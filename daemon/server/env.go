@@ -32,10 +32,10 @@ func realAddress(a netip.AddrPort) string {
 }
 
 // certificateVars are the script variables of a chain.
-func (h *hub) certificateVars(chain []*x509.Certificate) []string {
+func (s *setup) certificateVars(chain []*x509.Certificate) []string {
 	var vars []string
 	for depth := len(chain) - 1; depth >= 0; depth-- {
-		vars = append(vars, material.CertVars(h.set.Options, depth, chain[depth])...)
+		vars = append(vars, material.CertVars(s.Options, depth, chain[depth])...)
 	}
 	return vars
 }
@@ -48,18 +48,18 @@ func (h *hub) certificateVars(chain []*x509.Certificate) []string {
 func (h *hub) env(i *instance) *hooks.Env {
 	e := h.baseEnv().Reversed()
 	if !i.session.Renewed() {
-		h.loginVars(e, i)
+		h.set.loginVars(e, i)
 	}
-	h.tunnelVars(e, i)
+	h.set.tunnelVars(e, i)
 	if i.session.Renewed() {
-		h.loginVars(e, i)
+		h.set.loginVars(e, i)
 	}
 	return e
 }
 
 // loginVars sets what a login tells. While it is undecided the common name is that of the certificate, whatever
 // username-as-common-name will make of it.
-func (h *hub) loginVars(e *hooks.Env, i *instance) {
+func (s *setup) loginVars(e *hooks.Env, i *instance) {
 	for _, v := range i.certVars {
 		name, value, _ := strings.Cut(v, "=")
 		e.Set(name, value)
@@ -68,14 +68,14 @@ func (h *hub) loginVars(e *hooks.Env, i *instance) {
 		name, value, _ := strings.Cut(line, "=")
 		e.Set(name, value)
 	}
-	if i.username != "" || h.set.needsCredentials() && i.session.Login() > 0 {
+	if i.username != "" || s.needsCredentials() && i.session.Login() > 0 {
 		e.Set("username", i.username)
 	}
 	if i.certName != "" {
 		e.Set("common_name", i.certName)
 	}
 	addressVars(e, "untrusted", i.peer.Load().Addr)
-	if h.set.AuthGenToken && i.sessionState != "" {
+	if s.AuthGenToken && i.sessionState != "" {
 		e.Set("session_state", i.sessionState)
 		e.Set("session_id", i.token.SessionName())
 	}
@@ -85,13 +85,13 @@ func (h *hub) loginVars(e *hooks.Env, i *instance) {
 }
 
 // tunnelVars sets what is known of a client that was let in.
-func (h *hub) tunnelVars(e *hooks.Env, i *instance) {
+func (s *setup) tunnelVars(e *hooks.Env, i *instance) {
 	if i.phase != handshake {
 		addressVars(e, "trusted", i.peer.Load().Addr)
 		e.Set("time_ascii", i.since.Format(statusTime))
 		e.Set("time_unix", fmt.Sprint(i.since.Unix()))
 	}
-	h.set.exportAddresses(e, i.virtual4, i.local4, i.virtual6)
+	s.exportAddresses(e, i.virtual4, i.local4, i.virtual6)
 }
 
 // exportAddresses sets the variables of a client's tunnel addresses: local4 is our side of v4, or the netmask.

@@ -3,7 +3,6 @@ package server
 import (
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -25,25 +24,4 @@ func (h *hub) float(i *instance, to transport.Peer) {
 	}
 	h.logNoise(i, time.Now(), 4, "", "peer %d (%s) floated from %s to %s", i.slot, i.commonName, realAddress(from.Addr), h.set.fullAddress(to))
 	h.table.move(i, to)
-}
-
-// answerOCC answers a question a client asked in the data channel.
-func (h *hub) answerOCC(i *instance, msg []byte, now time.Time) {
-	ch := i.tunnel.Load()
-	if i.phase != established || ch == nil {
-		return
-	}
-	answer := data.AnswerOCC(nil, msg, h.occ, int(ch.Counters.MaxOpened.Load()), int(ch.Counters.MaxSealed.Load()), ch.Overhead())
-	if len(answer) == 0 {
-		return
-	}
-	pkt, err := ch.SealControl(nil, answer, now)
-	if err != nil {
-		return
-	}
-	h.out[0] = pkt
-	if err := i.link.Send(*i.peer.Load(), h.out[:]); err != nil {
-		h.plane.notice(err)
-	}
-	i.sent(len(pkt), now)
 }

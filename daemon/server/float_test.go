@@ -2,7 +2,6 @@ package server
 
 import (
 	"net/netip"
-	"sync/atomic"
 	"testing"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -26,7 +25,8 @@ func TestFloatToAddressInUse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &base{deps: Deps{Log: logging.Discard()}, total: new(engine.Totals)}
-			h := &hub{gate: new(atomic.Pointer[admission]), aside: &aside{base: b, inbox: newInbox(), limiter: newLimiter()}, set: &setup{Options: new(config.Options)}, table: newTable(2), instances: make(map[uint64]*instance)}
+			h := newBareHub(b, new(config.Options))
+			h.table = newTable(2)
 			i, other := &instance{}, &instance{}
 			i.phase, i.commonName, i.username, i.link = established, "a", "a", &near{}
 			other.phase, other.commonName, other.username, other.link = there.phase, there.cn, there.user, &near{}

@@ -124,13 +124,13 @@ func (v *vlans) admit(frame []byte) (uint16, bool) {
 }
 
 // setPort sets the limits of a client's frames.
-func (h *hub) setPort(i *instance) {
-	i.maxStations = h.set.MaxRoutesPerClient
+func (s *setup) setPort(i *instance) {
+	i.maxStations = s.MaxRoutesPerClient
 	if i.config.MaxRoutesPerClient > 0 {
 		i.maxStations = i.config.MaxRoutesPerClient
 	}
 	i.maxStations = max(i.maxStations, 1)
-	if h.set.VLANTagging {
+	if s.VLANTagging {
 		i.vlan = uint16(i.config.VLANPVID)
 	}
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"container/heap"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -11,22 +10,18 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
-	"github.com/moongate-vpn/moongate/daemon/server/pool"
-	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
-
-	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 // hub owns the control plane: every instance, the pool, the routes. Its methods run on one goroutine, that of run.
 type hub struct {
-	*aside
+	*clientLog
+	errands
+	links
 	carried     *carried
 	set         *setup // in force; a reload replaces it
-	plane       *plane
 	proto       *ctrlwrap.Prototype
-	occ         string // of our key messages
-	pool        *pool.Pool
+	pool        leases
 	table       *table
 	routes      *forward.Table[*instance]
 	stations    *forward.Stations[*instance]
@@ -35,24 +30,18 @@ type hub struct {
 	creation    *ratelimit.Bucket    // connect-freq
 	gate        *atomic.Pointer[admission]
 	streams     *streams
-	hooks       sync.WaitGroup
-	stopHooks   context.CancelFunc // ends hooksCtx
-	turns       turns
 	clients     int // that logged in
 	established int
-	commanded   bool // a command of the port is executed
-	handshakes  int  // since memory was given back
+	handshakes  int // since memory was given back
 	swept       struct {
 		pool, stale, lost time.Time
 		handshakes        int // as of the last sweep
 	}
 	instances map[uint64]*instance    // by cid
 	verifying map[transport.Peer]bool // newcomers about whom tls-crypt-v2-verify is asked
-	byName    map[string]map[*instance]struct{}
-	due       deadlines
+	names     names
 	nextCID   uint64
 	leaving   time.Time // shutting down; newcomers are ignored
-	out       [1][]byte
 
 	reaper sync.WaitGroup // sessions that are being closed
 }
@@ -185,98 +174,4 @@ func (h *hub) settle(i *instance, now time.Time) {
 	}
 	i.stepping = false
 	h.wakeAt(i, now)
-}
-
-// flush sends what the session has ready.
-func (h *hub) flush(i *instance, now time.Time) {
-	for {
-		pkt, ok := i.session.Next()
-		if !ok {
-			return
-		}
-		h.out[0] = pkt
-		if err := i.link.Send(*i.peer.Load(), h.out[:]); err != nil {
-			h.plane.notice(err)
-		}
-		h.total.Out.Add(uint64(len(pkt)))
-		i.sent(len(pkt), now)
-	}
-}
-
-// text sends a text message and logs it.
-func (h *hub) text(i *instance, msg string, now time.Time) {
-	status := 1
-	if err := i.session.SendText(msg); err != nil {
-		status = 0
-	}
-	h.log(i, 3, "", "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), message.Redact(msg), status)
-	h.flush(i, now)
-	h.wakeAt(i, now) // Step finds the next retransmission
-}
-
-// wakeAt has an instance stepped at a time, or earlier when it wants that anyway.
-func (h *hub) wakeAt(i *instance, at time.Time) {
-	if i.phase != gone && (i.heapIndex < 0 || at.Before(i.deadline)) {
-		h.due.set(i, at)
-	}
-}
-
-// closeLater ends an instance after the grace that lets the peer fetch our last message.
-func (h *hub) closeLater(i *instance, why session.Leaving, now time.Time) {
-	if i.session.Leave(why, now.Add(closeGrace)) {
-		h.log(i, 3, "", "Delayed exit in %d seconds", int(closeGrace/time.Second))
-		h.wakeAt(i, now)
-	}
-}
-
-// closeGrace is how long an instance stays after AUTH_FAILED, EXIT or a kill.
-const closeGrace = 5 * time.Second
-
-// deadlines is a heap of instances by the time they want to be stepped.
-type deadlines []*instance
-
-func (d deadlines) Len() int           { return len(d) }
-func (d deadlines) Less(a, b int) bool { return d[a].deadline.Before(d[b].deadline) }
-func (d deadlines) Swap(a, b int) {
-	d[a], d[b] = d[b], d[a]
-	d[a].heapIndex, d[b].heapIndex = a, b
-}
-
-// Push implements heap.Interface.
-func (d *deadlines) Push(x any) {
-	i := x.(*instance)
-	i.heapIndex = len(*d)
-	*d = append(*d, i)
-}
-
-// Pop implements heap.Interface.
-func (d *deadlines) Pop() any {
-	old := *d
-	i := old[len(old)-1]
-	old[len(old)-1] = nil
-	*d = old[:len(old)-1]
-	i.heapIndex = -1
-	return i
-}
-
-// set enters, moves or, with the zero time, takes out an instance.
-func (d *deadlines) set(i *instance, at time.Time) {
-	switch {
-	case at.IsZero() && i.heapIndex >= 0:
-		heap.Remove(d, i.heapIndex)
-	case at.IsZero():
-	case i.heapIndex >= 0:
-		i.deadline = at
-		heap.Fix(d, i.heapIndex)
-	default:
-		i.deadline = at
-		heap.Push(d, i)
-	}
-}
-
-func (d deadlines) first() (time.Time, bool) {
-	if len(d) == 0 {
-		return time.Time{}, false
-	}
-	return d[0].deadline, true
 }

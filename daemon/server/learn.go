@@ -25,10 +25,10 @@ func (l lead) String() string {
 
 // leadsTo is everything to route to a client: its own addresses first. Frames find their way by hardware address, so
 // that a client of a tap server has none.
-func (h *hub) leadsTo(i *instance) []lead {
-	if h.set.tap() {
+func (c *clientLog) leadsTo(set *setup, i *instance) []lead {
+	if set.tap() {
 		if len(i.config.Iroutes)+len(i.config.IroutesIPv6) > 0 {
-			h.log(i, 1, "", "MULTI: --iroute options rejected for %s -- iroute only works with tun-style tunnels", i.prefix())
+			c.log(i, 1, "", "MULTI: --iroute options rejected for %s -- iroute only works with tun-style tunnels", i.prefix())
 		}
 		return nil
 	}
@@ -46,12 +46,12 @@ func (h *hub) leadsTo(i *instance) []lead {
 			}
 		}
 	}
-	limit := h.set.MaxRoutesPerClient
+	limit := set.MaxRoutesPerClient
 	if i.config.MaxRoutesPerClient > 0 {
 		limit = i.config.MaxRoutesPerClient
 	}
 	if limit > 0 && len(all) > limit {
-		h.log(i, 1, "", "MULTI ROUTE: route quota (%d) exceeded for %s (see --max-routes-per-client option)", limit, i.prefix())
+		c.log(i, 1, "", "MULTI ROUTE: route quota (%d) exceeded for %s (see --max-routes-per-client option)", limit, i.prefix())
 		all = all[:limit]
 	}
 	return all

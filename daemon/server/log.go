@@ -12,28 +12,34 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
+// clientLog writes lines about clients. It belongs to the hub.
+type clientLog struct {
+	*aside
+	commanded bool // a command of the port is executed
+}
+
 // log writes a line about a client, with its name and address in front. What a command of the port causes at once has no
 // such front, as with stock.
-func (h *hub) log(i *instance, verb int, flag, format string, args ...any) {
+func (c *clientLog) log(i *instance, verb int, flag, format string, args ...any) {
 	prefix := ""
-	if !h.commanded {
+	if !c.commanded {
 		prefix = i.prefix()
 	}
-	h.logLine(prefix, verb, flag, format, args...)
+	c.logLine(prefix, verb, flag, format, args...)
 }
 
 // logNoise is log for what a client can cause as often as it likes: it has a limit of its own.
-func (h *hub) logNoise(i *instance, now time.Time, verb int, flag, format string, args ...any) {
+func (c *clientLog) logNoise(i *instance, now time.Time, verb int, flag, format string, args ...any) {
 	if !i.noise.Allow(now) {
-		h.limiter.lost.Add(1)
+		c.limiter.lost.Add(1)
 		return
 	}
-	h.log(i, verb, flag, format, args...)
+	c.log(i, verb, flag, format, args...)
 }
 
 // logAt writes a line about an address without an instance.
-func (h *hub) logAt(at transport.Peer, verb int, flag, format string, args ...any) {
-	h.limitedLog(realAddress(at.Addr), verb, flag, format, args...)
+func (c *clientLog) logAt(at transport.Peer, verb int, flag, format string, args ...any) {
+	c.limitedLog(realAddress(at.Addr), verb, flag, format, args...)
 }
 
 // logLine writes a line with a prefix, "" for none. It may be called from any goroutine.
@@ -78,9 +84,9 @@ func (a *aside) limitedLog(prefix string, verb int, flag, format string, args ..
 }
 
 // tellLost says how many lines limitedLog left out.
-func (h *hub) tellLost() {
-	if lost := h.limiter.lost.Swap(0); lost > 0 {
-		h.logLine("", 1, "W", "%d more lines that peers caused were left out", lost)
+func (c *clientLog) tellLost() {
+	if lost := c.limiter.lost.Swap(0); lost > 0 {
+		c.logLine("", 1, "W", "%d more lines that peers caused were left out", lost)
 	}
 }
 

@@ -210,7 +210,7 @@ func (h *hub) verdict(i *instance, login uint64, by session.Verifiers, err error
 	if i.phase == gone {
 		return
 	}
-	if k, _ := i.session.Key(login); err == nil && len(i.username) > maxCommonName && h.takesName(i, k) && i.session.Decides(login, by) {
+	if k, _ := i.session.Key(login); err == nil && len(i.username) > maxCommonName && h.set.takesName(i, k) && i.session.Decides(login, by) {
 		h.log(i, 1, "N", "TLS Auth Error: --username-as-common name specified and username is longer than the maximum permitted Common Name length of %d characters", maxCommonName)
 		err = &refusal{log: "user name is too long for a common name"}
 	}
@@ -219,17 +219,17 @@ func (h *hub) verdict(i *instance, login uint64, by session.Verifiers, err error
 }
 
 // takesName reports whether the login of a key gives the client its common name.
-func (h *hub) takesName(i *instance, keyID uint8) bool {
-	return h.set.UsernameAsCommonName && keyID == 0 && i.username != ""
+func (s *setup) takesName(i *instance, keyID uint8) bool {
+	return s.UsernameAsCommonName && keyID == 0 && i.username != ""
 }
 
 // accepted is a login that everybody accepts.
 func (h *hub) accepted(i *instance, e session.Accepted) {
 	i.asking[e.KeyID].expired = false
 	if h.set.needsCredentials() && !e.Deferred {
-		h.log(i, 2, "", "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, h.nameSet())
+		h.log(i, 2, "", "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, h.set.nameSet())
 	}
-	if h.takesName(i, e.KeyID) {
+	if h.set.takesName(i, e.KeyID) {
 		i.commonName = i.username
 	}
 }
@@ -277,28 +277,28 @@ func (h *hub) turnAway(i *instance, e session.TurnedAway, now time.Time) {
 		msg += "," + message.Remap(why)
 	}
 	i.tunnel.Store(nil)
-	h.promoted(i, session.Introduced{KeyID: e.KeyID})
+	h.promoted(h.set, i, session.Introduced{KeyID: e.KeyID})
 	h.closeLater(i, session.SentAway, now)
 	h.text(i, msg, now)
-	h.initiated(i, e.KeyID)
+	h.initiated(h.set, i, e.KeyID)
 }
 
 // nameSet is what stock adds to the line of a login that gives the client its common name.
-func (h *hub) nameSet() string {
-	if h.set.UsernameAsCommonName {
+func (s *setup) nameSet() string {
+	if s.UsernameAsCommonName {
 		return "[CN SET]"
 	}
 	return ""
 }
 
 // introduce logs a key that is active and whose login has an answer, if only that the verdict comes later.
-func (h *hub) introduce(i *instance, e session.Introduced) {
-	h.promoted(i, e)
-	h.initiated(i, e.KeyID)
+func (c *clientLog) introduce(set *setup, i *instance, e session.Introduced) {
+	c.promoted(set, i, e)
+	c.initiated(set, i, e.KeyID)
 }
 
 // promoted is the first half of introduce, before a client is told that it is refused.
-func (h *hub) promoted(i *instance, e session.Introduced) {
+func (c *clientLog) promoted(set *setup, i *instance, e session.Introduced) {
 	if i.channel == "" || e.KeyID > 0 {
 		return
 	}
@@ -306,18 +306,18 @@ func (h *hub) promoted(i *instance, e session.Introduced) {
 	if !e.Accepted {
 		trust = "semi-trusted"
 	}
-	h.log(i, 3, "", "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")
-	h.log(i, 3, "", "TLS: tls_multi_process: initial untrusted session promoted to %s", trust)
+	c.log(i, 3, "", "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")
+	c.log(i, 3, "", "TLS: tls_multi_process: initial untrusted session promoted to %s", trust)
 }
 
 // initiated is the second half.
-func (h *hub) initiated(i *instance, keyID uint8) {
+func (c *clientLog) initiated(set *setup, i *instance, keyID uint8) {
 	if i.channel == "" {
 		return
 	}
-	h.log(i, 2, "", "Control Channel: %s", i.channel)
+	c.log(i, 2, "", "Control Channel: %s", i.channel)
 	if keyID == 0 {
-		h.log(i, 1, "I", "[%s] Peer Connection Initiated with %s", i.commonName, h.set.fullAddress(*i.peer.Load()))
+		c.log(i, 1, "I", "[%s] Peer Connection Initiated with %s", i.commonName, set.fullAddress(*i.peer.Load()))
 	}
 	i.channel = ""
 }

@@ -103,7 +103,7 @@ func (s *Server) Clients() (n int) {
 func (s *Server) KillName(commonName string) (n int) {
 	s.do(func(h *hub) {
 		var list []*instance
-		for i := range h.byName[commonName] {
+		for i := range h.names[commonName] {
 			list = append(list, i)
 		}
 		n = len(list)

@@ -148,7 +148,7 @@ func (h *hub) adopt(set *setup) ([]mgmt.Reloaded, error) {
 			}
 		}
 	}
-	if cfg, ok := set.poolConfig(); ok && h.pool != nil && set.IfconfigPool != old.IfconfigPool {
+	if cfg, ok := set.poolConfig(); ok && h.pool.Pool != nil && set.IfconfigPool != old.IfconfigPool {
 		if err := h.pool.Grow(cfg); err != nil {
 			return nil, err
 		}

@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,7 +51,7 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 	o.HandWindow = time.Minute
 	b := &base{deps: Deps{Log: logging.Discard()}, total: new(engine.Totals)}
 	b.opts.Store(o)
-	h := &hub{gate: new(atomic.Pointer[admission]), aside: &aside{base: b, inbox: newInbox(), limiter: newLimiter()}, set: &setup{Options: o}, table: newTable(1), instances: make(map[uint64]*instance)}
+	h := newBareHub(b, o)
 
 	now := time.Now()
 	at := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:4000")}
@@ -103,7 +102,6 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 		client.Step(now)
 		events()
 	}}
-	h.plane = &plane{aside: h.aside}
 	play := func(server func(pkts [][]byte), done func() bool) {
 		t.Helper()
 		for end := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {

@@ -72,10 +72,10 @@ func newRig(t *testing.T, proto string, extra ...string) *rig {
 	// An address of its own for each rig: a free port could be another's by the time it is bound.
 	n := rigs.Add(1)
 	local := fmt.Sprintf("127.%d.%d.%d", 64+os.Getpid()%128, n/250, 2+n%250)
-	r.addr = local + ":1194"
+	r.addr = local + ":31194" // not 1194: a server of this machine may have that on all addresses
 	r.args = append([]string{
 		"--mode", "server", "--tls-server", "--dev", "tun", "--topology", "subnet", "--server", "10.8.0.0", "255.255.255.0",
-		"--ifconfig-noexec", "--route-noexec", "--local", local, "--port", "1194", "--proto", proto, "--dh", "none", "--verb", "4",
+		"--ifconfig-noexec", "--route-noexec", "--local", local, "--port", "31194", "--proto", proto, "--dh", "none", "--verb", "4",
 		"--ca", r.file("ca.crt"), "--cert", r.file("server.crt"), "--key", r.file("server.key"), "--hand-window", "4", "--duplicate-cn",
 	}, extra...)
 	o := r.options()
@@ -364,10 +364,12 @@ func mustRead(t *testing.T, path string) []byte {
 // newBareHub is a hub without goroutines, for its decisions.
 func newBareHub(b *base, o *config.Options) *hub {
 	set := &setup{Options: o, prof: new(config.Connection), tls: new(tlsconf.Config)}
+	a := &aside{base: b, inbox: newInbox(), limiter: newLimiter(), boot: set}
+	say := &clientLog{aside: a}
 	return &hub{
-		aside: &aside{base: b, inbox: newInbox(), limiter: newLimiter(), boot: set}, set: set, gate: new(atomic.Pointer[admission]),
+		clientLog: say, errands: errands{with: a, turns: make(turns)}, links: links{say: say, plane: &plane{aside: a, total: new(engine.Totals)}}, pool: leases{say: say}, set: set, gate: new(atomic.Pointer[admission]),
 		proto: ctrlwrap.NewPrototype(ctrlwrap.Server{}), table: newTable(slotsFor(o.MaxClients)), routes: new(forward.Table[*instance]),
-		stations: new(forward.Stations[*instance]), instances: make(map[uint64]*instance), byName: make(map[string]map[*instance]struct{}), turns: make(turns),
+		stations: new(forward.Stations[*instance]), instances: make(map[uint64]*instance), names: make(names),
 	}
 }
 

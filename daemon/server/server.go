@@ -216,20 +216,21 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 // newHub makes the control plane of an instance.
 func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	a := &aside{base: &s.base, inbox: newInbox(), boot: set, limiter: newLimiter()}
+	say := &clientLog{aside: a}
 	h := &hub{
-		aside: a, carried: &s.carried, set: set, proto: ctrlwrap.NewPrototype(set.wrap), occ: set.occ(), instances: make(map[uint64]*instance), verifying: make(map[transport.Peer]bool), turns: make(turns),
-		byName: make(map[string]map[*instance]struct{}), table: newTable(slotsFor(set.MaxClients)), routes: new(forward.Table[*instance]),
+		clientLog: say, errands: errands{with: a, turns: make(turns)}, links: links{say: say, occ: set.occ()}, pool: leases{file: &s.carried.pool, say: say}, carried: &s.carried, set: set, proto: ctrlwrap.NewPrototype(set.wrap), instances: make(map[uint64]*instance), verifying: make(map[transport.Peer]bool),
+		names: make(names), table: newTable(slotsFor(set.MaxClients)), routes: new(forward.Table[*instance]),
 		stations: new(forward.Stations[*instance]), streams: new(streams),
 		gate: new(atomic.Pointer[admission]), answers: ratelimit.NewPerPrefix(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
 	}
 	h.publish()
-	a.hooksCtx, h.stopHooks = context.WithCancel(context.Background())
+	a.hooksCtx, h.errands.stop = context.WithCancel(context.Background())
 	var err error
 	if h.cookies, err = cookie.New(rand.Reader, set.HandWindow); err != nil {
 		return nil, err
 	}
 	h.logLine("", 3, "", "MULTI: multi_init called, r=256 v=256") // stock's hash tables; ours grow
-	if err := h.openPool(); err != nil {
+	if err := h.pool.open(set); err != nil {
 		return nil, err
 	}
 	if set.prof.Proto.IsTCP() {
@@ -346,8 +347,8 @@ func localAddress(set *setup) (netip.AddrPort, error) {
 }
 
 // renegAfter draws the age at which a key of ours is renewed.
-func (h *hub) renegAfter() time.Duration {
-	lo, hi := h.set.RenegSecMin, h.set.RenegSec
+func (s *setup) renegAfter() time.Duration {
+	lo, hi := s.RenegSecMin, s.RenegSec
 	if hi <= 0 || lo >= hi {
 		return hi
 	}

@@ -37,7 +37,7 @@ func crowdedPort(tb testing.TB) (conn net.Conn, r *bufio.Reader, slowest *atomic
 	tb.Helper()
 	s := &Server{base: base{deps: Deps{Title: "OpenVPN 2.6.14 test"}}}
 	s.opts.Store(&config.Options{})
-	h := &hub{gate: new(atomic.Pointer[admission]), aside: &aside{base: &s.base, inbox: newInbox()}, instances: make(map[uint64]*instance)}
+	h := &hub{gate: new(atomic.Pointer[admission]), clientLog: &clientLog{aside: &aside{base: &s.base, inbox: newInbox()}}, instances: make(map[uint64]*instance)}
 	h.routes, h.stations = new(forward.Table[*instance]), new(forward.Stations[*instance])
 	now := time.Now()
 	for n := range uint64(statusClients) {

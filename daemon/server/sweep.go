@@ -39,8 +39,8 @@ func (h *hub) tidy() {
 }
 
 // limits are a client's own timers, each in the place of the server's.
-func (h *hub) limits(i *instance) session.Limits {
-	o := h.set.Options
+func (s *setup) limits(i *instance) session.Limits {
+	o := s.Options
 	l := session.Limits{Ping: o.Ping, PingRestart: o.PingRestart, Inactive: o.Inactive, InactiveBytes: uint64(max(o.InactiveBytes, 0)), Session: o.SessionTimeout}
 	if own := i.config; own != nil {
 		l.Ping = cmp.Or(own.Ping, l.Ping)
@@ -55,7 +55,7 @@ func (h *hub) limits(i *instance) session.Limits {
 
 // checkTimers ends a client that is silent or idle, or whose session is old enough, and keeps up a link that is silent.
 func (h *hub) checkTimers(i *instance, now time.Time) {
-	i.timers.Limits = h.limits(i)
+	i.timers.Limits = h.set.limits(i)
 	switch due, _ := i.timers.Check(&i.counts.Traffic, now); due {
 	case session.PingRestartDue:
 		h.log(i, 1, "I", "[%s] Inactivity timeout (--ping-restart), restarting", undef(i.commonName))
@@ -77,24 +77,6 @@ func (h *hub) finish(i *instance, reason string) {
 	h.remove(i)
 }
 
-// ping sends a ping.
-func (h *hub) ping(i *instance, now time.Time) {
-	ch := i.tunnel.Load()
-	if ch == nil {
-		return
-	}
-	pkt, err := ch.SealPing(nil, now)
-	if err != nil {
-		return
-	}
-	h.out[0] = pkt
-	if err := i.link.Send(*i.peer.Load(), h.out[:]); err != nil {
-		h.plane.notice(err)
-	}
-	h.total.Out.Add(uint64(len(pkt)))
-	i.sent(len(pkt), now)
-}
-
 // keyLimits renews a key that has done enough.
 func (h *hub) keyLimits(i *instance, now time.Time) {
 	most := session.Usage{Bytes: uint64(max(h.set.RenegBytes, 0)), Packets: uint64(max(h.set.RenegPackets, 0))}
@@ -114,7 +96,7 @@ func (h *hub) lastSweep(now time.Time) {
 	}
 	if h.set.PoolPersistInterval > 0 && now.Sub(h.swept.pool) >= h.set.PoolPersistInterval {
 		h.swept.pool = now
-		h.storePool()
+		h.pool.store(h.set)
 	}
 	if age := h.set.StaleRoutesAge; age > 0 && now.Sub(h.swept.stale) >= h.set.StaleRoutesInterval {
 		h.swept.stale = now

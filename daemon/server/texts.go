@@ -51,7 +51,7 @@ func (h *hub) exited(i *instance, now time.Time) {
 // push sends the options of a client, and describes the tunnel after the first time.
 func (h *hub) push(i *instance, now time.Time) {
 	if h.sendPush(i, now) {
-		h.describe(i)
+		h.describe(h.set, i)
 	}
 }
 
@@ -71,20 +71,20 @@ func (h *hub) sendPush(i *instance, now time.Time) (first bool) {
 }
 
 // describe logs what was negotiated with a client.
-func (h *hub) describe(i *instance) {
+func (c *clientLog) describe(set *setup, i *instance) {
 	if i.tunnel.Load() == nil {
 		return
 	}
 	terms := i.session.Terms()
 	line := fmt.Sprintf("Data Channel: cipher '%s'", terms.Cipher)
 	if !terms.Authenticated() {
-		line += fmt.Sprintf(", auth '%s'", h.set.Auth)
+		line += fmt.Sprintf(", auth '%s'", set.Auth)
 	}
 	if terms.V2 {
 		line += fmt.Sprintf(", peer-id: %d", i.slot)
 	}
-	h.log(i, 2, "", "%s", line)
-	t := h.limits(i)
+	c.log(i, 2, "", "%s", line)
+	t := set.limits(i)
 	var wanted []string
 	for _, w := range []struct {
 		name string
@@ -95,10 +95,10 @@ func (h *hub) describe(i *instance) {
 		}
 	}
 	if len(wanted) > 0 {
-		h.log(i, 2, "", "Timers: %s", strings.Join(wanted, ", "))
+		c.log(i, 2, "", "Timers: %s", strings.Join(wanted, ", "))
 	}
 	if flags := terms.Flags(); len(flags) > 0 {
-		h.log(i, 2, "", "Protocol options: protocol-flags %s", strings.Join(flags, " "))
+		c.log(i, 2, "", "Protocol options: protocol-flags %s", strings.Join(flags, " "))
 	}
 }
 
@@ -108,7 +108,7 @@ func (h *hub) describe(i *instance) {
 // Rule: docs/protocol.md#81-what-a-server-sends.
 func (h *hub) pushList(i *instance, now time.Time) []string {
 	cc := i.config
-	list := slices.DeleteFunc(slices.Clone(cc.Push), func(o string) bool { return h.ownRoute(i, o) })
+	list := slices.DeleteFunc(slices.Clone(cc.Push), func(o string) bool { return h.ownRoute(h.set, i, o) })
 	if i.virtual6.IsValid() && !cc.NoPushIfconfigIPv6 {
 		gw := h.set.IfconfigIPv6.Local.Addr()
 		if cc.IfconfigIPv6.Remote.IsValid() {
@@ -146,7 +146,7 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 		list = append(list, fmt.Sprintf("tun-mtu %d", h.set.prof.TunMTU))
 	}
 	if i.config.Framing == config.FramingMigrate {
-		switch h.framing(i) {
+		switch h.set.framing(i) {
 		case data.FramingStubV2:
 			list = append(list, "compress stub-v2")
 		case data.FramingLZO:
@@ -157,7 +157,7 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 }
 
 // ownRoute reports whether a pushed option is a route to a subnet behind the client itself.
-func (h *hub) ownRoute(i *instance, option string) bool {
+func (c *clientLog) ownRoute(set *setup, i *instance, option string) bool {
 	rest, ok := strings.CutPrefix(option, "route ")
 	if !ok {
 		return false
@@ -165,7 +165,7 @@ func (h *hub) ownRoute(i *instance, option string) bool {
 	f := strings.Fields(rest)
 	for _, p := range i.config.Iroutes {
 		if len(f) > 0 && f[0] == p.Addr().String() && (len(f) == 1 && p.Bits() == 32 || len(f) > 1 && f[1] == maskText(p.Bits())) {
-			h.log(i, 3, "", "REMOVE PUSH ROUTE: '%s'", option)
+			c.log(i, 3, "", "REMOVE PUSH ROUTE: '%s'", option)
 			return true
 		}
 	}
@@ -181,7 +181,7 @@ func maskText(bits int) string {
 }
 
 // framing is the compression framing of a client's packets.
-func (h *hub) framing(i *instance) data.Framing {
+func (s *setup) framing(i *instance) data.Framing {
 	switch {
 	case i.config.Framing != config.FramingMigrate:
 		return material.Framing(i.config.Framing)

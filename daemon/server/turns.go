@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/control"
@@ -13,12 +14,20 @@ import (
 // It maps a name to the end of the last hook that concerns it; the hub owns it.
 type turns map[string]chan struct{}
 
+// errands is work beside the hub: scripts and what else takes time. The hub owns it.
+type errands struct {
+	with    *aside
+	turns   turns
+	running sync.WaitGroup
+	stop    context.CancelFunc // ends hooksCtx
+}
+
 // job is work beside the hub. What it returns, if anything, runs on the hub.
 type job func(ctx context.Context, a *aside) func(h *hub)
 
 // nameTurn is what connect and disconnect scripts of one client have in common.
-func (h *hub) nameTurn(i *instance) []string {
-	if h.set.DuplicateCN || i.commonName == "" {
+func (s *setup) nameTurn(i *instance) []string {
+	if s.DuplicateCN || i.commonName == "" {
 		return []string{"cid " + number(i.cid)}
 	}
 	return []string{"name " + i.commonName}
@@ -27,23 +36,23 @@ func (h *hub) nameTurn(i *instance) []string {
 // beside runs work on a goroutine of its own and what it returns on the hub. Work gets a context that ends after limit,
 // with the cause hooks.ErrDeadline, or when the returned function is called because the work is of no use any more. It uses
 // what it is handed and nothing of the hub's.
-func (h *hub) beside(limit time.Duration, work job) context.CancelFunc {
-	return h.inTurn(nil, limit, work)
+func (e *errands) beside(limit time.Duration, work job) context.CancelFunc {
+	return e.inTurn(nil, limit, work)
 }
 
 // inTurn is beside for work that waits for all earlier work about the same things.
-func (h *hub) inTurn(about []string, limit time.Duration, work job) context.CancelFunc {
-	a := h.aside
+func (e *errands) inTurn(about []string, limit time.Duration, work job) context.CancelFunc {
+	a := e.with
 	done := make(chan struct{})
 	var before []chan struct{}
 	for _, name := range about {
-		if last := h.turns[name]; last != nil {
+		if last := e.turns[name]; last != nil {
 			before = append(before, last)
 		}
-		h.turns[name] = done
+		e.turns[name] = done
 	}
-	ctx, stop := context.WithCancel(h.hooksCtx)
-	h.hooks.Go(func() {
+	ctx, stop := context.WithCancel(a.hooksCtx)
+	e.running.Go(func() {
 		defer stop()
 		for _, last := range before {
 			<-last
@@ -57,8 +66,8 @@ func (h *hub) inTurn(about []string, limit time.Duration, work job) context.Canc
 		}
 		a.post(func(h *hub) {
 			for _, name := range about {
-				if h.turns[name] == done {
-					delete(h.turns, name)
+				if e.turns[name] == done {
+					delete(e.turns, name)
 				}
 			}
 			if f != nil {
@@ -81,11 +90,11 @@ func (a *aside) run(ctx context.Context, work job) (f func(*hub)) {
 }
 
 // endHooks waits for the hooks that are left when the hub is gone, and kills those that take long.
-func (h *hub) endHooks() {
-	impatient := time.AfterFunc(lastHooks, h.stopHooks)
-	h.hooks.Wait()
+func (e *errands) endHooks() {
+	impatient := time.AfterFunc(lastHooks, e.stop)
+	e.running.Wait()
 	impatient.Stop()
-	h.stopHooks()
+	e.stop()
 }
 
 // lastHooks is how long a server waits for its last scripts.

@@ -265,5 +265,5 @@ func (h *hub) shutdown() {
 	}
 	h.streams.close()
 	h.reaper.Wait()
-	h.storePool()
+	h.pool.store(h.set)
 }

@@ -1,0 +1,123 @@
+package server
+
+import (
+	"bytes"
+	"io"
+	"net/netip"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/server/pool"
+)
+
+// leases are the addresses of the pool, and its file. The hub owns them.
+type leases struct {
+	*pool.Pool // nil without a pool
+	file       *poolFile
+	say        *clientLog
+}
+
+// open makes the pool and reads its file. A file that cannot be opened is worth a note: the pool works without it.
+func (p *leases) open(set *setup) error {
+	cfg, ok := set.poolConfig()
+	if !ok {
+		return nil
+	}
+	var err error
+	if p.Pool, err = pool.New(cfg); err != nil {
+		return err
+	}
+	readOnly := set.PoolPersistInterval == 0
+	if set.PoolPersist != "" {
+		if err := p.file.open(set.PoolPersist, readOnly); err != nil {
+			p.say.logLine("", 1, "I", "Note: cannot open %s for %s", set.PoolPersist, map[bool]string{true: "READ", false: "READ/WRITE"}[readOnly])
+		}
+	}
+	if cfg.Start.IsValid() {
+		p.say.logLine("", 3, "", "IFCONFIG POOL IPv4: base=%s size=%d", cfg.Start, p.Size())
+	}
+	if cfg.Base6.IsValid() {
+		size6 := sizeOf6(cfg.Base6)
+		p.say.logLine("", 3, "", "IFCONFIG POOL IPv6: base=%s size=%d netbits=%d", cfg.Base6.Addr(), size6, cfg.Base6.Bits())
+		if cfg.Start.IsValid() && p.Size() < size6 {
+			p.say.logLine("", 1, "I", "NOTE: IPv4 pool size is %d, IPv6 pool size is %d. IPv4 pool size limits the number of clients that can be served from the pool", p.Size(), size6)
+		}
+	}
+	if set.PoolPersist == "" {
+		return nil
+	}
+	if err := p.read(readOnly); err != nil {
+		return err
+	}
+	p.say.logLine("", 3, "", "IFCONFIG POOL LIST")
+	return nil
+}
+
+// read fills the pool from its file, if that is open.
+func (p *leases) read(readOnly bool) error {
+	f := p.file.f
+	if f == nil {
+		return nil
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return p.Load(f, readOnly, func(line, reason string) {
+		p.say.logLine("", 1, "W", "ifconfig_pool_read(), in='%s': %s", line, reason)
+	})
+}
+
+// store writes the pool's file in place.
+func (p *leases) store(set *setup) {
+	if p.Pool == nil || p.file.f == nil || set.PoolPersistInterval == 0 {
+		return
+	}
+	var b bytes.Buffer
+	err := p.Store(&b)
+	if err == nil {
+		_, err = p.file.f.WriteAt(b.Bytes(), 0)
+	}
+	if err == nil {
+		err = p.file.f.Truncate(int64(b.Len()))
+	}
+	if err != nil {
+		p.say.logLine("", 1, "W", "write %s: %v", set.PoolPersist, err)
+	}
+}
+
+// drop gives a client's lease back to the pool, with the addresses.
+func (p *leases) drop(i *instance) {
+	if !i.leased {
+		return
+	}
+	p.Release(i.lease)
+	i.leased = false
+	i.virtual4, i.local4, i.virtual6 = netip.Addr{}, netip.Addr{}, netip.Prefix{}
+}
+
+// take finds a client addresses in the pool. Scripts see them from then on.
+func (p *leases) take(i *instance, set *setup) error {
+	if p.Pool == nil {
+		return nil
+	}
+	lease, err := p.Acquire(i.commonName)
+	if err != nil {
+		return err
+	}
+	i.leased, i.lease = true, lease
+	if lease.IPv4.IsValid() {
+		i.virtual4 = lease.IPv4
+		switch {
+		case set.tap() || set.Topology == config.TopologySubnet:
+			i.local4 = set.netmask()
+		case set.Topology == config.TopologyNet30:
+			i.local4 = lease.Local4
+		default:
+			i.local4 = set.Ifconfig.Local
+		}
+	}
+	if lease.IPv6.IsValid() {
+		i.virtual6 = netip.PrefixFrom(lease.IPv6, set.IfconfigIPv6.Local.Bits())
+	}
+	p.say.log(i, 1, "", "MULTI_sva: pool returned IPv4=%s, IPv6=%s", shown(lease.IPv4), shown(lease.IPv6))
+	return nil
+}

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/message"
+	"github.com/moongate-vpn/moongate/daemon/session"
+)
+
+// links is how the hub reaches its clients: packets, texts, and when to come back to each. The hub owns it.
+type links struct {
+	say   *clientLog
+	plane *plane
+	occ   string // our options string, for questions and key messages
+	due   deadlines
+	out   [1][]byte
+}
+
+// send sends one packet to a client.
+func (l *links) send(i *instance, pkt []byte, now time.Time) {
+	l.out[0] = pkt
+	if err := i.link.Send(*i.peer.Load(), l.out[:]); err != nil {
+		l.plane.notice(err)
+	}
+	l.plane.total.Out.Add(uint64(len(pkt)))
+	i.sent(len(pkt), now)
+}
+
+// flush sends what the session has ready.
+func (l *links) flush(i *instance, now time.Time) {
+	for {
+		pkt, ok := i.session.Next()
+		if !ok {
+			return
+		}
+		l.send(i, pkt, now)
+	}
+}
+
+// text sends a text message and logs it.
+func (l *links) text(i *instance, msg string, now time.Time) {
+	status := 1
+	if err := i.session.SendText(msg); err != nil {
+		status = 0
+	}
+	l.say.log(i, 3, "", "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), message.Redact(msg), status)
+	l.flush(i, now)
+	l.wakeAt(i, now) // Step finds the next retransmission
+}
+
+// wakeAt has an instance stepped at a time, or earlier when it wants that anyway.
+func (l *links) wakeAt(i *instance, at time.Time) {
+	if i.phase != gone && (i.heapIndex < 0 || at.Before(i.deadline)) {
+		l.due.set(i, at)
+	}
+}
+
+// closeLater ends an instance after the grace that lets the peer fetch our last message.
+func (l *links) closeLater(i *instance, why session.Leaving, now time.Time) {
+	if i.session.Leave(why, now.Add(closeGrace)) {
+		l.say.log(i, 3, "", "Delayed exit in %d seconds", int(closeGrace/time.Second))
+		l.wakeAt(i, now)
+	}
+}
+
+// closeGrace is how long an instance stays after AUTH_FAILED, EXIT or a kill.
+const closeGrace = 5 * time.Second
+
+// answerOCC answers a question a client asked in the data channel.
+func (l *links) answerOCC(i *instance, msg []byte, now time.Time) {
+	ch := i.tunnel.Load()
+	if i.phase != established || ch == nil {
+		return
+	}
+	answer := data.AnswerOCC(nil, msg, l.occ, int(ch.Counters.MaxOpened.Load()), int(ch.Counters.MaxSealed.Load()), ch.Overhead())
+	if len(answer) == 0 {
+		return
+	}
+	pkt, err := ch.SealControl(nil, answer, now)
+	if err != nil {
+		return
+	}
+	l.send(i, pkt, now)
+}
+
+// ping sends a ping.
+func (l *links) ping(i *instance, now time.Time) {
+	ch := i.tunnel.Load()
+	if ch == nil {
+		return
+	}
+	pkt, err := ch.SealPing(nil, now)
+	if err != nil {
+		return
+	}
+	l.send(i, pkt, now)
+}
