@@ -55,7 +55,7 @@ const sessionIsPure = "bytes, a time and verdicts in; packets, events and the ne
 // The arrows of docs/architecture.md. A room is its folder and everything below it, unless it ends in "$".
 var forbidden = []struct{ from, to, because string }{
 	{"daemon", module + "cmd", "commands use the daemon, not the other way"},
-	{"daemon", module + "script", "cmd hands the daemon its Lua: daemon.Env.RunScript"},
+	{"daemon", module + "script", "cmd hands the daemon its Lua: daemon.Env.Scripts"},
 	{"mgmt", module + "cmd", "commands use the port, not the other way"},
 	{"mgmt", module + "daemon", "the port drives a Controller it declares"},
 	{"mgmt", module + "script", "scripts are clients of the port"},

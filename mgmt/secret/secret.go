@@ -128,9 +128,12 @@ func firstLine(text string) string {
 	return strings.TrimSuffix(line, "\r")
 }
 
-// StateDir is where processes of this user note the one-time codes they gave out: /var/lib/moongate for root, else
+// StateDir is where processes of this user note the one-time codes they gave out: what systemd names (StateDirectory=), else /var/lib/moongate for root, else
 // below XDG_STATE_HOME or ~/.local/state.
 func StateDir() (string, error) {
+	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); filepath.IsAbs(dir) {
+		return dir, nil
+	}
 	if os.Geteuid() == 0 {
 		return "/var/lib/moongate", nil
 	}

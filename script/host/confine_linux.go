@@ -19,11 +19,18 @@ func confine(spec Spec) error {
 		// A backstop far above what the meter allows: Go's heap comes in pieces of 64 MiB.
 		unix.RLIMIT_DATA: uint64(2*spec.memory()) + 512<<20, //nolint:gosec // positive
 	} {
+		var now unix.Rlimit
+		if err := unix.Getrlimit(resource, &now); err != nil {
+			return fmt.Errorf("limit resource %d: %w", resource, err)
+		}
+		limit = min(limit, now.Max) // what the daemon itself is limited to stays
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
 			return fmt.Errorf("limit resource %d: %w", resource, err)
 		}
 	}
-	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 5) // courtesy: an error costs nothing
+	if raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && 20-raw < courtesy {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, courtesy) // an error costs nothing
+	}
 	for capability := uintptr(0); capability <= unix.CAP_LAST_CAP; capability++ {
 		if unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0) != nil {
 			break // without CAP_SETPCAP there is nothing to take
@@ -51,6 +58,9 @@ func confine(spec Spec) error {
 	}
 	return syscall.Exec("/proc/self/exe", []string{os.Args[0], confined}, os.Environ())
 }
+
+// courtesy is the nice value of a script, unless the daemon has a higher one.
+const courtesy = 5
 
 // raw makes a system call with one number on this thread alone.
 func raw(nr uintptr, n int) error {
