@@ -42,7 +42,7 @@ func TestServerWithClient(t *testing.T) {
 	}{
 		{
 			name: "udp", line: "Data Channel: cipher 'AES-256-GCM', peer-id: 0",
-			clientLine: "'PUSH_REPLY,route-gateway 10.8.0.1,topology subnet,ping 10,ping-restart 60,ifconfig 10.8.0.2 255.255.255.0,peer-id 0,cipher AES-256-GCM,protocol-flags cc-exit tls-ekm dyn-tls-crypt,tun-mtu 1500'",
+			clientLine: "'PUSH_REPLY,route-gateway 10.8.0.1,topology subnet,ping 10,ping-restart 60,ifconfig 10.8.0.2 255.255.255.0,peer-id 0,cipher AES-256-GCM,protocol-flags cc-exit tls-ekm dyn-tls-crypt",
 		},
 		{name: "tcp", server: tcp, client: toTCP, line: "TCP connection established with [AF_INET]10.99.0.2:"},
 		{name: "udp6", server: []string{"--proto", "udp6"}, client: []string{"--proto", "udp6", "--remote", "fd99::1", "1194"}},

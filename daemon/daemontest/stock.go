@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -185,4 +186,22 @@ func (p *Process) Stop(t testing.TB) {
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}
+}
+
+// RequireOpenVPN27 is the path of a stock program of 2.7, which test/openvpn27.sh unpacks. It skips a test where there is none.
+func RequireOpenVPN27(t testing.TB) string {
+	t.Helper()
+	if path := os.Getenv(StockVariable); path != "" {
+		if out, _ := exec.Command(path, "--version").Output(); strings.HasPrefix(string(out), "OpenVPN 2.7") {
+			return path
+		}
+	}
+	cache, err := os.UserCacheDir()
+	if err == nil {
+		if path := filepath.Join(cache, "moongate/openvpn27/openvpn"); exec.Command(path, "--version").Run() == nil {
+			return path
+		}
+	}
+	t.Skip("needs stock openvpn 2.7: sh test/openvpn27.sh")
+	return ""
 }

@@ -51,7 +51,7 @@ func TestPeerInfoOfAPullingClient(t *testing.T) {
 		Env:     []string{"IV_SSO=webauth,crtext", "UV_site=x", "other=1"},
 	}
 	want := "IV_VER=2.6.14\nIV_PLAT=linux\nIV_TCPNL=1\nIV_MTU=1600\nIV_NCP=2\n" +
-		"IV_CIPHERS=AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305\nIV_PROTO=5086\nIV_LZO_STUB=1\nIV_COMP_STUB=1\nIV_COMP_STUBv2=1\n" +
+		"IV_CIPHERS=AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305\nIV_PROTO=8158\nIV_LZO_STUB=1\nIV_COMP_STUB=1\nIV_COMP_STUBv2=1\n" +
 		"IV_SSO=webauth,crtext\n"
 	if got := a.String(); got != want {
 		t.Errorf("info =\n%s\nwant\n%s", got, want)
@@ -60,7 +60,7 @@ func TestPeerInfoOfAPullingClient(t *testing.T) {
 
 func TestPeerInfoOfAPeer(t *testing.T) {
 	a := Announcement{Ciphers: []string{"AES-256-GCM", "AES-128-GCM"}}
-	if got, want := a.String(), "IV_CIPHERS=AES-256-GCM:AES-128-GCM\nIV_PROTO=746\n"; got != want {
+	if got, want := a.String(), "IV_CIPHERS=AES-256-GCM:AES-128-GCM\nIV_PROTO=1770\n"; got != want {
 		t.Errorf("info = %q, want %q", got, want)
 	}
 }

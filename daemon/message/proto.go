@@ -24,8 +24,8 @@ const (
 // What we announce: PullProto as a client that takes options from its server, PeerProto to a peer that pushes nothing.
 const (
 	PullProto = ProtoDataV2 | ProtoRequestPush | ProtoTLSKeyExport | ProtoAuthPendingWord | ProtoDNS26 | ProtoCCExit | ProtoAuthTemp |
-		ProtoDynamicTLSCrypt | ProtoPushUpdate
-	PeerProto = ProtoDataV2 | ProtoTLSKeyExport | ProtoP2PNegotiation | ProtoDNS26 | ProtoCCExit | ProtoDynamicTLSCrypt
+		ProtoDynamicTLSCrypt | ProtoDataEpoch | ProtoDNS | ProtoPushUpdate
+	PeerProto = ProtoDataV2 | ProtoTLSKeyExport | ProtoP2PNegotiation | ProtoDNS26 | ProtoCCExit | ProtoDynamicTLSCrypt | ProtoDataEpoch
 )
 
 // Has reports whether a peer announced a bit.

@@ -112,6 +112,7 @@ func PeerTerms(role keys.Role, ciphers []string, fallback string, info *message.
 			t.PeerID = binary.BigEndian.Uint32(append([]byte{0}, b...))
 		}
 	}
+	t.Epoch = t.V2 && t.EKM && t.CCExit && t.Authenticated() && info.Has(message.ProtoDataEpoch)
 	return t, negotiated, t.needCipher()
 }
 

@@ -1,0 +1,93 @@
+//go:build linux
+
+package test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+)
+
+// stock27 starts the stock daemon of 2.7, which has epoch keys.
+func stock27(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.Process {
+	t.Helper()
+	return n.Start(t, daemontest.RequireOpenVPN27(t), args...)
+}
+
+// Both ends announce epoch keys, and both use them: over UDP and TCP, with every AEAD cipher, over renewals, in every role.
+func TestEpochKeys(t *testing.T) {
+	for _, roles := range []struct {
+		name           string
+		server, client starter
+	}{{"stock server", stock27, ours}, {"stock client", ours, stock27}, {"both ours", ours, ours}} {
+		for _, tt := range []struct {
+			name           string
+			server, client []string
+			renewals       int // in the time of the pings
+			without        bool
+		}{
+			{name: "udp"},
+			{name: "tcp", server: []string{"--proto", "tcp-server"}, client: []string{"--proto", "tcp-client"}},
+			{name: "aes-128", client: []string{"--data-ciphers", "AES-128-GCM"}},
+			{name: "chacha", client: []string{"--data-ciphers", "CHACHA20-POLY1305"}, server: []string{"--data-ciphers", "CHACHA20-POLY1305"}},
+			{name: "fragments", server: []string{"--fragment", "1000", "--mssfix"}, client: []string{"--fragment", "1000", "--mssfix"}},
+			{name: "renewed", server: []string{"--reneg-sec", "3"}, renewals: 2},
+			{name: "renewed by the client", client: []string{"--reneg-sec", "3"}, renewals: 2},
+			{name: "cbc", server: []string{"--data-ciphers", "AES-256-CBC"}, client: []string{"--data-ciphers", "AES-256-CBC"}, without: true},
+		} {
+			t.Run(roles.name+"/"+tt.name, func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				s := roles.server(t, l.server, l.serverArgs(tt.server...))
+				s.WaitLine(t, up, upLimit)
+				c := roles.client(t, l.client, l.clientArgs(tt.client...))
+				c.WaitLine(t, up, upLimit)
+				for _, p := range []*daemontest.Process{s, c} {
+					if got := strings.Contains(p.Log(), "aead-epoch"); got == tt.without {
+						t.Errorf("epoch keys %v\n%s", got, p.Log())
+					}
+				}
+				count := 10
+				if tt.renewals > 0 {
+					count = 80
+				}
+				ping(t, l.client, "10.8.0.1", count, 0, "0.1")
+				l.client.Run(t, "ping", "-n", "-c", "3", "-i", "0.1", "-W", "2", "-s", "1400", "10.8.0.1")
+				ping(t, l.server, ownTunnelAddress(t, l.client), 3, 0, "0.1")
+				if n := strings.Count(c.Log(), "Control Channel: TLS"); n <= tt.renewals {
+					t.Errorf("%d handshakes, want more than %d", n, tt.renewals)
+				}
+				terminate(t, c)
+			})
+		}
+	}
+}
+
+// Peers without a pull agree on epoch keys from what both announce.
+func TestEpochKeysOfPeers(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		server, client starter
+	}{{"stock server", stock27, ours}, {"stock client", ours, stock27}, {"both ours", ours, ours}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			both := []string{"--dev", "tun", "--verb", "4", "--ca", l.file("ca.crt"), "--ping", "5", "--ping-restart", "30"}
+			s := tt.server(t, l.server, append([]string{
+				"--tls-server", "--dh", "none", "--cert", l.file("server.crt"), "--key", l.file("server.key"), "--ifconfig", "10.8.0.1", "10.8.0.2",
+			}, both...))
+			c := tt.client(t, l.client, append([]string{
+				"--tls-client", "--remote", "10.99.0.1", "--cert", l.file("client.crt"), "--key", l.file("client.key"), "--ifconfig", "10.8.0.2", "10.8.0.1",
+			}, both...))
+			for _, p := range []*daemontest.Process{s, c} {
+				p.WaitLine(t, up, upLimit)
+				if log := p.Log(); !strings.Contains(log, "aead-epoch") && !strings.Contains(log, "Outgoing Epoch Data key 1") {
+					t.Error("no epoch keys")
+				}
+			}
+			ping(t, l.client, "10.8.0.1", 5, 0, "0.1")
+			terminate(t, c)
+		})
+	}
+}
