@@ -236,16 +236,17 @@ func TestChallengeResponseHookLikeStock(t *testing.T) {
 	hook := l.hookLab(t, "hook", `echo "arg content $(cat "$1")" >>`+l.file("calls"))
 	life := func(start starter) {
 		t.Helper()
-		verify := l.script(t, "verify.sh", "exit 0")
+		verify := l.script(t, "verify.sh", `printf '20\ncrtext\nCR_TEXT:R,E:Code\n' >"$auth_pending_file"; exit 2`)
 		s := start(t, l.server, l.serverArgs("--script-security", "2", "--client-crresponse", hook, "--auth-user-pass-verify", verify, "via-file"))
 		s.WaitLine(t, up, upLimit)
-		p, err := newPuppet(openUDP(t, l.client, "", "10.99.0.1:1194"), cert, "V4", usual)
+		p, err := newPuppet(openUDP(t, l.client, "", "10.99.0.1:1194"), cert, "V4", usual+"IV_SSO=crtext\n")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer p.session.Close()
 		p.user, p.pass = "user1", "pass"
-		if err := p.play(5*time.Second, func() bool { return p.told("PUSH_REPLY") }); err != nil {
+		// An answer counts while a step is pending, and only then.
+		if err := p.play(5*time.Second, func() bool { return p.told("INFO_PRE") }); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.session.SendText("CR_RESPONSE,SGVsbG8gV29ybGQ="); err != nil {

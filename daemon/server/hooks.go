@@ -86,6 +86,7 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 		return
 	}
 	env := h.env(i)
+	addressVars(env, "trusted", i.peer.Load().Addr) // the key is up though the login is undecided
 	h.port.ClientCRResponse(h.clientEvent(i, env), text)
 	if h.set.ClientCRResponse == "" {
 		return
