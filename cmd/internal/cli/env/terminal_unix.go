@@ -31,7 +31,6 @@ func askHidden(ctx context.Context, prompt string) (string, error) {
 		return "", err
 	}
 	defer tty.Close()
-	fmt.Fprint(tty, prompt)
 	// Only the echo goes; Ctrl-C still ends the program. The old modes come back whatever ends the read.
 	conn, err := tty.SyscallConn()
 	if err != nil {
@@ -50,6 +49,7 @@ func askHidden(ctx context.Context, prompt string) (string, error) {
 		return "", failed
 	}
 	defer conn.Control(func(fd uintptr) { _ = term.Restore(int(fd), old) })
+	fmt.Fprint(tty, prompt) // once nothing is shown any more: a person, or a program, may answer at once
 	defer fmt.Fprintln(tty)
 	stop := context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
