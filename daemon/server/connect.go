@@ -181,7 +181,9 @@ func (h *hub) reject(i *instance, err error, now time.Time) {
 // exportFixed shows client-connect the fixed addresses of the ccd file instead of the lease.
 func (s *setup) exportFixed(env *hooks.Env, cc *config.ClientConfig) {
 	if cc.Ifconfig.Set() {
-		env.UnsetPrefix("ifconfig_pool_")
+		for _, name := range []string{"ifconfig_pool_remote_ip", "ifconfig_pool_netmask", "ifconfig_pool_local_ip"} {
+			env.Unset(name)
+		}
 		s.exportAddresses(env, cc.Ifconfig.Local, cc.Ifconfig.Remote, netip.Prefix{})
 	}
 	if cc.IfconfigIPv6.Set() {
@@ -189,12 +191,14 @@ func (s *setup) exportFixed(env *hooks.Env, cc *config.ClientConfig) {
 	}
 }
 
-// address puts the fixed addresses of a client's configuration in the place of what the pool gave it. Who has a fixed
-// IPv4 address holds no lease: an IPv6 address that the pool may give to somebody else is worse than none.
+// address puts the fixed addresses of a client's configuration in the place of what the pool gave it. A client with a fixed
+// IPv4 address alone keeps its slot of the pool, for the IPv6 address: stock pushes one too, and the same to the next such client.
 func (h *hub) address(i *instance) {
 	cc := i.config
 	if cc.Ifconfig.Set() {
-		h.pool.drop(i)
+		if cc.IfconfigIPv6.Set() || !i.virtual6.IsValid() {
+			h.pool.drop(i)
+		}
 		i.virtual4, i.local4 = cc.Ifconfig.Local, cc.Ifconfig.Remote
 	}
 	if cc.IfconfigIPv6.Set() {
