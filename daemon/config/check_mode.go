@@ -23,7 +23,7 @@ func (p *parser) checkServer() error {
 		return errorf("--pull cannot be used with --mode server")
 	case !c.Proto.IsUDP() && !c.Proto.IsTCPServer():
 		return errorf("--mode server currently only supports --proto values of udp, tcp-server, tcp4-server, or tcp6-server")
-	case o.PortShare.Host != "" && !c.Proto.IsTCPServer():
+	case o.PortShare.Host != "" && !c.ServesTCP():
 		return errorf("--port-share only works in TCP server mode (--proto values of tcp-server, tcp4-server, or tcp6-server)")
 	case !o.TLSServer:
 		return errorf("--mode server requires --tls-server")
@@ -41,7 +41,7 @@ func (p *parser) checkServer() error {
 		return notWithServer("--shaper")
 	case o.IPChange != "":
 		return errorf("--ipchange cannot be used with --mode server (use --client-connect instead)")
-	case o.ConnectFreq != Rate{} && !c.Proto.IsUDP():
+	case o.ConnectFreq != Rate{} && !c.ServesUDP():
 		return errorf("--connect-freq only works with --mode server --proto udp.  Try --max-clients instead.")
 	case o.IfconfigPool.Netmask.IsValid() && o.DevType != DevTap && o.Topology != TopologySubnet:
 		return errorf("The third parameter to --ifconfig-pool (netmask) is only valid in --dev tap mode")

@@ -215,12 +215,13 @@ const ResolvInfinite = time.Duration(1<<63 - 1)
 
 // Connection is one profile: where to connect to and how.
 type Connection struct {
-	Proto        Proto  // never the ambiguous "tcp"
-	Remote       string // host; empty on servers
-	RemotePort   string // number or service name, default 1194
-	Local        string // address to bind to; empty any
-	LocalPort    string // number or service name, default 1194
-	Bind         bool   // bind to Local and LocalPort; false: the system picks a port
+	Proto        Proto      // never the ambiguous "tcp"
+	Remote       string     // host; empty on servers
+	RemotePort   string     // number or service name, default 1194
+	Local        string     // address to bind to; empty any
+	LocalPort    string     // number or service name, default 1194
+	Listeners    []Listener // of a server, at least one; the first is Local, LocalPort and Proto
+	Bind         bool       // bind to Local and LocalPort; false: the system picks a port
 	BindIPv6Only bool
 	Float        bool
 
@@ -254,6 +255,23 @@ type Connection struct {
 	TLSCryptV2ForceCookie bool // servers: answer nobody without a cookie round trip
 
 	set connSet
+}
+
+// Listener is one socket of a server.
+type Listener struct {
+	Host  string // address or name to bind to; empty any
+	Port  string // number or service name
+	Proto Proto
+}
+
+// ServesUDP and ServesTCP report whether a server has a listener of that kind.
+
+func (c *Connection) ServesUDP() bool {
+	return slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Proto.IsUDP() })
+}
+
+func (c *Connection) ServesTCP() bool {
+	return slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Proto.IsTCPServer() })
 }
 
 // HTTPProxy is an HTTP proxy for TCP.

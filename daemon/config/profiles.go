@@ -64,6 +64,11 @@ func (p *parser) profiles() error {
 // derive fills in what depends on other values.
 func (p *parser) derive(c *Connection) error {
 	o := p.o
+	if o.ModeServer {
+		c.listen()
+	} else {
+		c.bindLast()
+	}
 	if c.Proto.kind() == ProtoTCP {
 		switch {
 		case o.ModeServer:
@@ -100,7 +105,7 @@ func (p *parser) derive(c *Connection) error {
 	if !c.set.mssfix || c.set.mssfixDefault {
 		c.defaultMSSFix()
 	}
-	if c.ExplicitExitNotify > 0 && !c.Proto.IsUDP() {
+	if c.ExplicitExitNotify > 0 && !c.Proto.IsUDP() && !c.ServesUDP() {
 		p.note(1, "", "NOTICE: --explicit-exit-notify ignored for --proto tcp")
 		c.ExplicitExitNotify = 0
 	}

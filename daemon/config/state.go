@@ -36,6 +36,7 @@ type parseState struct {
 type connSet struct {
 	remotes                   int
 	lport, bind, nobind, wrap bool
+	locals                    []Listener // of the local options, what they leave out empty
 	mssfix, mssfixDefault     bool
 	tunMTUExtra               bool
 }

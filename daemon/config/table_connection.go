@@ -20,10 +20,7 @@ func connectionRows() []row {
 			p.c.Proto = proto
 			return nil
 		}},
-		{"local", 1, 1, connRule, 0, func(p *parser, a []string) error {
-			p.c.Local = a[0]
-			return nil
-		}},
+		{"local", 1, 3, connRule, 0, (*parser).local},
 		{"port", 1, 1, connRule, 0, func(p *parser, a []string) error {
 			p.c.LocalPort, p.c.RemotePort = a[0], a[0]
 			return nil

@@ -2,7 +2,6 @@ package server
 
 import (
 	"net"
-	"net/netip"
 	"strconv"
 
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -16,8 +15,8 @@ import (
 //	[AF_INET]10.99.0.2:57524 (via [AF_INET]10.99.0.1%eth0)
 //	[AF_INET6]::ffff:10.99.0.2:42311 (via ::ffff:10.99.0.1%eth0)
 func (s *setup) fullAddress(p transport.Peer) string {
-	text := transport.AddrText(p.Addr)
-	if s.listensV6 && p.Addr.Addr().Is4() {
+	text, v6 := transport.AddrText(p.Addr), s.onV6(p)
+	if v6 && p.Addr.Addr().Is4() {
 		text = "[AF_INET6]::ffff:" + p.Addr.Addr().String() + ":" + strconv.Itoa(int(p.Addr.Port()))
 	}
 	if !p.Local.IsValid() {
@@ -25,7 +24,7 @@ func (s *setup) fullAddress(p transport.Peer) string {
 	}
 	via := p.Local.String()
 	switch {
-	case s.listensV6 && p.Local.Is4():
+	case v6 && p.Local.Is4():
 		via = "::ffff:" + via
 	case p.Local.Is4():
 		via = "[AF_INET]" + via
@@ -36,28 +35,25 @@ func (s *setup) fullAddress(p transport.Peer) string {
 	return text + " (via " + via + ")"
 }
 
-// listensOnV6 reports whether the socket of a server is one for IPv6.
-func listensOnV6(set *setup, local netip.AddrPort) bool {
-	if local.Addr().IsValid() {
-		return local.Addr().Unmap().Is6()
-	}
-	return set.prof.Proto.Family() == 6
+// onV6 reports whether a peer came to an IPv6 socket.
+func (s *setup) onV6(p transport.Peer) bool {
+	return int(p.Listener) < len(s.listeners) && s.listeners[p.Listener].v6
 }
 
 // announceSocket logs what kind of socket a server listens on.
-func (s *Server) announceSocket(set *setup) {
+func (s *Server) announceSocket(l listener) {
 	family := ""
-	if set.listensV6 {
+	if l.v6 {
 		family = "6"
 	}
-	if set.prof.Proto.Family() == 0 {
+	if l.proto.Family() == 0 {
 		s.logLine("", 0, "W", "Could not determine IPv4/IPv6 protocol. Using AF_INET%s", family)
 	}
 }
 
 // announceV6 logs whether an IPv6 socket takes IPv4 as well.
-func (s *Server) announceV6(set *setup) {
-	if !set.listensV6 {
+func (s *Server) announceV6(set *setup, l listener) {
+	if !l.v6 {
 		return
 	}
 	only := 0

@@ -27,7 +27,7 @@ func TestFullAddress(t *testing.T) {
 		{true, peer("10.99.0.2:5", "10.99.0.1"), "[AF_INET6]::ffff:10.99.0.2:5 (via ::ffff:10.99.0.1%lo)"},
 		{true, peer("[fd99::2]:5", "fd99::1"), "[AF_INET6]fd99::2:5 (via fd99::1%lo)"},
 	} {
-		if got := (&setup{listensV6: tt.v6}).fullAddress(tt.peer); got != tt.want {
+		if got := (&setup{listeners: []listener{{v6: tt.v6}}}).fullAddress(tt.peer); got != tt.want {
 			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}

@@ -176,7 +176,7 @@ func (h *hub) sessionConfig(i *instance, w ctrlwrap.Wrapper) session.Config {
 	current := func() *tls.Config { return h.set.tls.TLS(h.certHooks(i)) } // on the hub: a reload shows at the next handshake
 	return session.Config{Logins: true, Renewal: set.RenegSec, Config: control.Config{
 		Role: keys.Server, TLS: current(), Renew: current, Wrap: w, StaticKey: i.base,
-		LocalOptions: h.occ, PacketSize: set.controlSize(i.peer.Load().Addr.Addr().Is6()),
+		LocalOptions: h.links.occ.of(i.link), PacketSize: set.controlSize(i.peer.Load().Addr.Addr().Is6()),
 		TLSTimeout: set.TLSTimeout, HandWindow: set.HandWindow, TranWindow: set.TranWindow,
 		RenegAfter: h.set.renegAfter(), Wake: h.waker(i),
 	}}

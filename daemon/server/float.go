@@ -12,7 +12,7 @@ import (
 // write that address on its packets. The same one is replaced.
 func (h *hub) float(i *instance, to transport.Peer) {
 	from := *i.peer.Load()
-	if i.phase != established || from == to || i.link.RemoteAddr().IsValid() {
+	if i.phase != established || from == to || from.Listener != to.Listener || i.link.RemoteAddr().IsValid() {
 		return
 	}
 	if other := h.table.byPeer(to); other != nil && other != i {

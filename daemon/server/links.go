@@ -12,7 +12,7 @@ import (
 type links struct {
 	say   *clientLog
 	plane *plane
-	occ   string // our options string, for questions and key messages
+	occ   ownOptions // for questions and key messages
 	due   deadlines
 	out   [1][]byte
 }
@@ -73,7 +73,7 @@ func (l *links) answerOCC(i *instance, msg []byte, now time.Time) {
 	if i.phase != established || ch == nil {
 		return
 	}
-	answer := data.AnswerOCC(nil, msg, l.occ, int(ch.Counters.MaxOpened.Load()), int(ch.Counters.MaxSealed.Load()), ch.Overhead())
+	answer := data.AnswerOCC(nil, msg, l.occ.of(i.link), int(ch.Counters.MaxOpened.Load()), int(ch.Counters.MaxSealed.Load()), ch.Overhead())
 	if len(answer) == 0 {
 		return
 	}

@@ -82,7 +82,7 @@ const maxOdd = 16
 
 // compareOptions refuses a client whose options do not fit ours (opt-verify), and logs where.
 func (h *hub) compareOptions(i *instance) error {
-	odd := message.Mismatches(h.occ, i.occ)
+	odd := message.Mismatches(h.links.occ.of(i.link), i.occ)
 	if len(odd) == 0 {
 		return nil
 	}

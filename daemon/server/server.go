@@ -5,10 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"math/big"
-	"net"
 	"net/netip"
-	"runtime"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -187,12 +184,12 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 	if err != nil {
 		return fatal(err)
 	}
-	local, err := localAddress(set)
+	listeners, err := resolveListeners(set.prof.Listeners)
 	if err != nil {
 		return fatal(err)
 	}
-	set = set.at(local)
-	socks, err := s.listen(set, local)
+	set = set.at(listeners)
+	socks, err := s.listen(set)
 	if err != nil {
 		return fatal(err)
 	}
@@ -218,7 +215,7 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	a := &aside{base: &s.base, inbox: newInbox(), boot: set, limiter: newLimiter()}
 	say := &clientLog{aside: a}
 	h := &hub{
-		clientLog: say, errands: errands{with: a, turns: make(turns)}, links: links{say: say, occ: set.occ()}, pool: leases{file: &s.carried.pool, say: say}, carried: &s.carried, set: set, proto: ctrlwrap.NewPrototype(set.wrap), instances: make(map[uint64]*instance), verifying: make(map[transport.Peer]bool),
+		clientLog: say, errands: errands{with: a, turns: make(turns)}, links: links{say: say, occ: set.ownOptions()}, pool: leases{file: &s.carried.pool, say: say}, carried: &s.carried, set: set, proto: ctrlwrap.NewPrototype(set.wrap), instances: make(map[uint64]*instance), verifying: make(map[transport.Peer]bool),
 		names: make(names), table: newTable(slotsFor(set.MaxClients)), routes: new(forward.Table[*instance]),
 		stations: new(forward.Stations[*instance]), streams: new(streams),
 		gate: new(atomic.Pointer[admission]), answers: ratelimit.NewPerPrefix(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
@@ -233,11 +230,11 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	if err := h.pool.open(set); err != nil {
 		return nil, err
 	}
-	if set.prof.Proto.IsTCP() {
+	if set.prof.ServesTCP() {
 		h.logLine("", 3, "", "MULTI: TCP INIT maxclients=%d maxevents=%d", set.MaxClients, set.MaxClients+5)
 	}
 	h.plane = &plane{
-		dev: dev, tap: set.tap(), clientToClient: set.ClientToClient, passTOS: set.PassTOS && !set.tap() && set.prof.Proto.IsUDP(), maxPacket: max(set.prof.TunMTU+64, 2048), vlans: newVLANs(set.Options),
+		dev: dev, tap: set.tap(), clientToClient: set.ClientToClient, passTOS: set.PassTOS && !set.tap() && set.prof.ServesUDP(), maxPacket: max(set.prof.TunMTU+64, 2048), vlans: newVLANs(set.Options),
 		table: h.table, routes: h.routes, stations: h.stations, total: s.total, aside: a,
 	}
 	if set.MultihomeSameInterface {
@@ -251,99 +248,6 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 		return nil, fmt.Errorf("tun-mtu %d is larger than %d", set.prof.TunMTU, maxTunPacket-64)
 	}
 	return h, nil
-}
-
-// sockets is where a server listens: several UDP sockets on one port, or a TCP listener.
-type sockets struct {
-	udp []transport.Link
-	tcp *transport.Listener
-}
-
-func (s *sockets) close() {
-	for _, l := range s.udp {
-		_ = l.Close()
-	}
-	if s.tcp != nil {
-		_ = s.tcp.Close()
-	}
-}
-
-// listen binds the server's port.
-func (s *Server) listen(set *setup, local netip.AddrPort) (*sockets, error) {
-	cfg := transport.ListenConfig{
-		Local: local, Multihome: set.Multihome,
-		Socket: transport.Socket{
-			SndBuf: set.SndBuf, RcvBuf: set.RcvBuf, Mark: uint32(set.Mark), BindDev: set.BindDev, NoDelay: set.TCPNoDelay,
-			V6Only: set.prof.BindIPv6Only, DisableOffload: set.DisableOffload,
-			Logf: func(verb int, format string, args ...any) { s.logLine("", verb, "", format, args...) },
-		},
-		Stream: transport.Stream{QueueLimit: set.TCPQueueLimit},
-	}
-	switch set.prof.Proto.Family() {
-	case 4:
-		cfg.Family = transport.FamilyIPv4
-	case 6:
-		cfg.Family = transport.FamilyIPv6
-	}
-	switch set.prof.MTUDisc {
-	case "no":
-		cfg.MTUDisc = transport.MTUDiscNo
-	case "maybe":
-		cfg.MTUDisc = transport.MTUDiscMaybe
-	case "yes":
-		cfg.MTUDisc = transport.MTUDiscYes
-	}
-	s.announceSocket(set)
-	socks := &sockets{}
-	var err error
-	if set.prof.Proto.IsTCP() {
-		if socks.tcp, err = transport.ListenTCP(cfg); err != nil {
-			return nil, err
-		}
-		s.announceV6(set)
-		s.logLine("", 1, "I", "Listening for incoming TCP connection on %s", transport.AddrText(socks.tcp.Addr()))
-		proto := "TCPv4_SERVER"
-		if set.listensV6 {
-			proto = "TCPv6_SERVER"
-		}
-		s.logLine("", 1, "I", "%s link local (bound): %s", proto, transport.AddrText(socks.tcp.Addr()))
-		s.logLine("", 1, "I", "%s link remote: [AF_UNSPEC]", proto)
-		return socks, nil
-	}
-	if socks.udp, err = transport.ListenUDPGroup(cfg, runtime.GOMAXPROCS(0)); err != nil {
-		return nil, err
-	}
-	s.announceV6(set)
-	l := socks.udp[0]
-	s.logLine("", 1, "I", "%s link local (bound): %s", l.Proto(), transport.AddrText(l.LocalAddr()))
-	s.logLine("", 1, "I", "%s link remote: [AF_UNSPEC]", l.Proto())
-	return socks, nil
-}
-
-// localAddress is where to listen; an invalid address is any.
-func localAddress(set *setup) (netip.AddrPort, error) {
-	network := "udp"
-	if set.prof.Proto.IsTCP() {
-		network = "tcp"
-	}
-	port, err := strconv.ParseUint(set.prof.LocalPort, 10, 16)
-	if err != nil {
-		n, err := net.LookupPort(network, set.prof.LocalPort)
-		if err != nil {
-			return netip.AddrPort{}, fmt.Errorf("port %s: %w", set.prof.LocalPort, err)
-		}
-		port = uint64(n)
-	}
-	if set.prof.Local == "" {
-		return netip.AddrPortFrom(netip.Addr{}, uint16(port)), nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	addrs, err := transport.Resolve(ctx, set.prof.Local, transport.FamilyAny)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("local %s: %w", set.prof.Local, err)
-	}
-	return netip.AddrPortFrom(addrs[0], uint16(port)), nil
 }
 
 // renegAfter draws the age at which a key of ours is renewed.

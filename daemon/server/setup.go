@@ -13,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+	"github.com/moongate-vpn/moongate/daemon/transport"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
 )
@@ -26,14 +27,16 @@ type setup struct {
 	token *keys.TokenKey               // auth-gen-token
 	files map[string][sha256.Size]byte // what the files held, by option
 
-	listensV6 bool // the socket is one for IPv6
+	listeners []listener // by transport.Peer.Listener
 }
 
 // load reads keys and certificates.
 func load(o *config.Options, passphrase func() (string, error)) (*setup, error) {
 	s := &setup{Options: o, prof: &o.Connections[0]}
-	own, _ := netip.ParseAddr(s.prof.Local) // a name is known when the socket is opened
-	s.listensV6 = listensOnV6(s, netip.AddrPortFrom(own, 0))
+	for _, l := range s.prof.Listeners {
+		own, _ := netip.ParseAddr(l.Host) // a name is known when the socket is opened
+		s.listeners = append(s.listeners, newListener(l.Proto, netip.AddrPortFrom(own, 0)))
+	}
 	var err error
 	if s.tls, err = loadTLS(o, passphrase); err != nil {
 		return nil, err
@@ -94,10 +97,10 @@ func (s *setup) loadWrap() error {
 	return nil
 }
 
-// at is the setup of a server that listens at local.
-func (s *setup) at(local netip.AddrPort) *setup {
+// at is the setup of a server with these listeners.
+func (s *setup) at(listeners []listener) *setup {
 	c := *s
-	c.listensV6 = listensOnV6(s, local)
+	c.listeners = listeners
 	return &c
 }
 
@@ -125,17 +128,26 @@ func (s *setup) netmask() netip.Addr {
 // needsCredentials reports whether somebody looks at user names and passwords.
 func (s *setup) needsCredentials() bool { return s.AuthUserPassVerify != "" || s.ManagementClientAuth }
 
-// occ is the options string of our key messages.
-func (s *setup) occ() string {
+// ownOptions are the options strings of our key messages, by transport.
+type ownOptions struct{ udp, tcp string }
+
+// of is the options string for a client on l.
+func (o *ownOptions) of(l transport.Link) string {
+	if l.RemoteAddr().IsValid() {
+		return o.tcp
+	}
+	return o.udp
+}
+
+func (s *setup) ownOptions() ownOptions { return ownOptions{s.occ("UDPv4"), s.occ("TCPv4_SERVER")} }
+
+func (s *setup) occ(proto string) string {
 	if s.DisableOCC {
 		return message.OptionsVersion
 	}
 	o := message.Options{
-		TAP: s.tap(), TunMTU: s.prof.TunMTU, Proto: "UDPv4", Framing: s.Framing != config.FramingNone && s.Framing != config.FramingMigrate,
+		TAP: s.tap(), TunMTU: s.prof.TunMTU, Proto: proto, Framing: s.Framing != config.FramingNone && s.Framing != config.FramingMigrate,
 		Fragment: s.prof.Fragment > 0, KeyDir: -1, Auth: strings.ToUpper(s.Auth), Keysize: 128, TLSAuth: s.wrap.TLSAuthKey != nil, Server: true,
-	}
-	if s.prof.Proto.IsTCP() {
-		o.Proto = "TCPv4_SERVER"
 	}
 	if o.TLSAuth && s.prof.KeyDirection != config.KeyBidirectional {
 		o.KeyDir = int(s.prof.KeyDirection)

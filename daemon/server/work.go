@@ -43,8 +43,8 @@ func (s *Server) work(ctx context.Context, h *hub, socks *sockets, planes *sync.
 	for _, l := range socks.udp {
 		wg.Go(func() { report(door.inbound(l, false).run()) })
 	}
-	if socks.tcp != nil {
-		wg.Go(func() { report(door.acceptStreams(ctx, socks.tcp, &wg)) })
+	for _, ln := range socks.tcp {
+		wg.Go(func() { report(door.acceptStreams(ctx, ln, &wg)) })
 	}
 	hubDone := make(chan struct{})
 	wg.Go(func() {
@@ -73,7 +73,7 @@ func (s *Server) wait(ctx context.Context, h *hub, broken <-chan error) engine.S
 			if !ok {
 				continue
 			}
-			if s.exitNotify() > 0 && h.boot.prof.Proto.IsUDP() {
+			if s.exitNotify() > 0 && h.boot.prof.ServesUDP() {
 				s.farewell(ctx, h)
 			}
 			return stop
@@ -176,11 +176,11 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 			continue
 		}
 		if !e.streams.room(2*e.boot.MaxClients + spareStreams) {
-			e.limitedLog("", 1, "", "TCP connection from %s refused: there are too many", e.boot.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
+			e.limitedLog("", 1, "", "TCP connection from %s refused: there are too many", e.boot.fullAddress(l.Peer()))
 			_ = l.Close()
 			continue
 		}
-		e.logLine("", 1, "I", "TCP connection established with %s", e.boot.fullAddress(transport.Peer{Addr: l.RemoteAddr()}))
+		e.logLine("", 1, "I", "TCP connection established with %s", e.boot.fullAddress(l.Peer()))
 		e.streams.add(l)
 		wg.Go(func() {
 			defer e.streams.remove(l)
@@ -196,8 +196,8 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 }
 
 // streamEnded removes the client of a connection that is gone.
-func (e *entrance) streamEnded(l transport.Link, err error) {
-	peer := transport.Peer{Addr: l.RemoteAddr()}
+func (e *entrance) streamEnded(l *transport.TCPLink, err error) {
+	peer := l.Peer()
 	e.post(func(h *hub) {
 		i := h.table.byPeer(peer)
 		if i == nil || i.link != l || i.phase == gone {

@@ -86,7 +86,8 @@ type ListenConfig struct {
 	// Linux, FamilyIPv6 a dual stack socket unless V6Only.
 	Local     netip.AddrPort
 	Family    Family
-	Multihome bool // record the local address of each UDP packet
+	Multihome bool  // record the local address of each UDP packet
+	Number    uint8 // Peer.Listener of what comes in
 	Socket
 	Stream
 }

@@ -24,6 +24,8 @@ type Peer struct {
 	Addr    netip.AddrPort
 	Local   netip.Addr // valid on a multihomed socket only
 	IfIndex int        // 0 unless multihomed
+	// Listener is ListenConfig.Number of the socket the packet came in on: an address may reach several sockets of a server.
+	Listener uint8
 
 	// TOS is the type of service of packets sent to the peer, 0 for the socket's own. Recv leaves it alone.
 	TOS uint8

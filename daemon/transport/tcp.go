@@ -28,6 +28,7 @@ type TCPLink struct {
 	fd     int
 	proto  string
 	stream Stream
+	number uint8 // Peer.Listener
 	stats  Stats
 
 	// carry holds bytes read but not yet returned: an incomplete frame, or frames beyond a full batch. Recv owns it.
@@ -77,7 +78,7 @@ func (l *TCPLink) Recv(b *Batch) error {
 		}
 		if len(b.Packets) > 0 {
 			// An error behind good frames comes up again with the next call.
-			b.Peer = Peer{Addr: l.RemoteAddr()}
+			b.Peer = l.Peer()
 			l.stats.RecvBytes.Add(uint64(used))
 			l.stats.RecvPackets.Add(uint64(len(b.Packets)))
 			return nil
@@ -93,6 +94,9 @@ func (l *TCPLink) Recv(b *Batch) error {
 		}
 	}
 }
+
+// Peer is the far end, as Recv tells it.
+func (l *TCPLink) Peer() Peer { return Peer{Addr: l.RemoteAddr(), Listener: l.number} }
 
 // Peek waits for the first n bytes of the stream and returns them; Recv will return them again. Errors are Recv's.
 func (l *TCPLink) Peek(n int) ([]byte, error) {

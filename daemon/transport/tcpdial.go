@@ -77,6 +77,7 @@ func dialConn(ctx context.Context, cfg *DialConfig) (*net.TCPConn, error) {
 type Listener struct {
 	l      *net.TCPListener
 	stream Stream
+	number uint8
 }
 
 // ListenTCP binds a TCP server.
@@ -91,7 +92,7 @@ func ListenTCP(cfg ListenConfig) (*Listener, error) {
 	if err != nil {
 		return nil, &BindError{Local: local, Err: err}
 	}
-	return &Listener{l: l.(*net.TCPListener), stream: cfg.Stream}, nil
+	return &Listener{l: l.(*net.TCPListener), stream: cfg.Stream, number: cfg.Number}, nil
 }
 
 // Accept waits for the next client; net.ErrClosed after Close. Other errors (too many open files) are not the listener's
@@ -105,7 +106,9 @@ func (l *Listener) Accept() (*TCPLink, error) {
 		return nil, err
 	}
 	_ = conn.SetNoDelay(true) // fails only on a connection that is gone: Recv tells
-	return newTCPLink(conn, tcpProto(addrPort(conn.LocalAddr()).Addr(), "SERVER"), l.stream, nil), nil
+	link := newTCPLink(conn, tcpProto(addrPort(conn.LocalAddr()).Addr(), "SERVER"), l.stream, nil)
+	link.number = l.number
+	return link, nil
 }
 
 // Addr is the bound address.

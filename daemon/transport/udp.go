@@ -27,7 +27,8 @@ type udpLink struct {
 	v6        bool           // family of the socket
 	remote    netip.AddrPort // of a client
 	connected bool
-	info      bool // multihome
+	info      bool  // multihome
+	number    uint8 // Peer.Listener
 	logf      func(verb int, format string, args ...any)
 
 	// segmentLimit is the longest packet worth a segmented send: 0 turns them off. It only falls: a refusal because of
@@ -98,7 +99,12 @@ func ListenUDP(cfg ListenConfig) (Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newUDPLink(conn, &cfg.Socket, cfg.Multihome)
+	l, err := newUDPLink(conn, &cfg.Socket, cfg.Multihome)
+	if err != nil {
+		return nil, err
+	}
+	l.number = cfg.Number
+	return l, nil
 }
 
 // listenPacket binds an unconnected socket.
@@ -152,7 +158,7 @@ func (l *udpLink) Recv(b *Batch) error {
 		if n == 0 {
 			continue // an empty datagram carries nothing for anybody
 		}
-		b.Peer = Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}
+		b.Peer = Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Listener: l.number}
 		segment := 0
 		if oobn > 0 {
 			segment = parseControl(b.oob[:oobn], &b.Peer)
