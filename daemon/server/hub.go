@@ -151,8 +151,11 @@ func (h *hub) step(i *instance, now time.Time) {
 			return
 		}
 		i.stepping = true
-		for ok && i.phase != gone {
+		for ok {
 			h.event(i, e, now)
+			if i.phase == gone {
+				return // the session is being closed elsewhere
+			}
 			e, ok = i.session.Event()
 		}
 		i.stepping = false
