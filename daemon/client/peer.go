@@ -24,7 +24,7 @@ func (a *attempt) negotiateAsPeers() error {
 		if terms.V2 {
 			id = terms.PeerID
 		}
-		a.c.log(3, "", "P2P mode NCP negotiation result: TLS_export=%d, DATA_v2=%d, peer-id %d, cipher=%s", flag(terms.EKM), flag(terms.V2), id, result)
+		a.c.log(3, "", "P2P mode NCP negotiation result: TLS_export=%d, DATA_v2=%d, peer-id %d, cipher=%s", digit(terms.EKM), digit(terms.V2), id, result)
 	}
 	if err != nil {
 		return errNoPeerCipher
@@ -32,7 +32,7 @@ func (a *attempt) negotiateAsPeers() error {
 	return a.startChannel(terms)
 }
 
-func flag(on bool) int {
+func digit(on bool) int {
 	if on {
 		return 1
 	}

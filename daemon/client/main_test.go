@@ -1,0 +1,14 @@
+package client
+
+import (
+	"flag"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	// Whole engines wait most of their time: they may do so together.
+	_ = flag.Set("test.parallel", "16")
+	goleak.VerifyTestMain(m)
+}
