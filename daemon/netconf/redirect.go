@@ -36,6 +36,8 @@ type RedirectInput struct {
 	ServerOnLink bool
 	// Routes6 are the other IPv6 routes into the tunnel: a server they cover needs a host route as well.
 	Routes6 []netip.Prefix
+	// Metric6 is the metric of the redirect's IPv6 routes, NoMetric for the kernel's choice.
+	Metric6 int
 }
 
 // Op is one step of a plan: a line for the log, or a route.
@@ -145,11 +147,17 @@ var world6 = []netip.Prefix{
 	netip.MustParsePrefix("3000::/4"), netip.MustParsePrefix("fc00::/7"),
 }
 
-func planV6(ops []Op, in RedirectInput) []Op {
-	var redirect []netip.Prefix
-	if in.Flags.Enabled && in.Flags.IPv6 && !in.Flags.Private {
-		redirect = world6
+// IPv6Routes are the networks that a redirect, a private one too, leads into the tunnel beside the routes of the options: none
+// without its flag ipv6.
+func (r Redirect) IPv6Routes() []netip.Prefix {
+	if !r.Enabled || !r.IPv6 {
+		return nil
 	}
+	return world6
+}
+
+func planV6(ops []Op, in RedirectInput) []Op {
+	redirect := in.Flags.IPv6Routes()
 	covers := append(redirect[:len(redirect):len(redirect)], in.Routes6...)
 	if in.Server.Is6() && in.Gateway6.Dev != "" {
 		for _, p := range covers {
@@ -165,7 +173,7 @@ func planV6(ops []Op, in RedirectInput) []Op {
 		}
 	}
 	for _, p := range redirect {
-		ops = append(ops, Op{Route: Route{Dst: p, Dev: in.Dev, Metric: NoMetric, Shown: in.VPN6}})
+		ops = append(ops, Op{Route: Route{Dst: p, Dev: in.Dev, Metric: in.Metric6, Shown: in.VPN6}})
 	}
 	return ops
 }

@@ -75,7 +75,7 @@ func TestPlanRedirect(t *testing.T) {
 		{name: "ipv6", flags: Redirect{Def1: true, IPv6: true}, want: append([]string{host, lower, upper}, world...)},
 		{name: "only ipv6", flags: Redirect{Def1: true, IPv6: true, NoIPv4: true}, want: world},
 		{name: "only !ipv4", flags: Redirect{Def1: true, NoIPv4: true}, want: nil},
-		{name: "ipv6, private", flags: Redirect{IPv6: true, Private: true}, want: []string{host}},
+		{name: "ipv6, private", flags: Redirect{IPv6: true, Private: true}, want: append([]string{host}, world...)},
 		{
 			name: "IPv6 server, covered", flags: Redirect{Def1: true, IPv6: true}, server: "fd50::1",
 			want: append([]string{differ, lower, upper, "# ROUTE6: fc00::/7 overlaps IPv6 remote fd50::1, adding host route to VPN endpoint", "+fd50::1/128 via fd99::1 dev eth0 metric 1"}, world...),
@@ -108,7 +108,7 @@ func TestPlanRedirect(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			in := RedirectInput{Flags: tt.flags, Server: addr("10.50.0.1"), Gateway4: gw4, Gateway6: gw6, VPN4: addr("10.8.0.1"), Dev: "tun0"}
+			in := RedirectInput{Flags: tt.flags, Server: addr("10.50.0.1"), Gateway4: gw4, Gateway6: gw6, VPN4: addr("10.8.0.1"), Dev: "tun0", Metric6: NoMetric}
 			in.Flags.Enabled = true
 			if tt.server != "" {
 				in.Server = addr(tt.server)

@@ -163,6 +163,10 @@ func (t *Tunnel) routes() {
 			n.routes = append(n.routes, route)
 		}
 	}
+	far := "::" // as stock has it without one
+	if r := o.IfconfigIPv6.Remote; r.IsValid() {
+		far = r.String()
+	}
 	for i, r := range o.RoutesIPv6 {
 		route, ok := t.route6(r)
 		if !ok {
@@ -171,16 +175,21 @@ func (t *Tunnel) routes() {
 		set("route_ipv6_network_%d=%s", i+1, r.Network)
 		gw := r.Gateway
 		if gw == "" || gw == "default" {
-			gw = "::" // as stock has it without one
-			if far := o.IfconfigIPv6.Remote; far.IsValid() {
-				gw = far.String()
-			}
+			gw = far
 		}
 		set("route_ipv6_gateway_%d=%s", i+1, gw)
 		if route.Metric >= 0 {
 			set("route_ipv6_metric_%d=%d", i+1, route.Metric)
 		}
 		n.routes6 = append(n.routes6, route)
+	}
+	for i, network := range n.redirect.IPv6Routes() {
+		k := len(o.RoutesIPv6) + i + 1
+		set("route_ipv6_network_%d=%s", k, network)
+		set("route_ipv6_gateway_%d=%s", k, far)
+		if m := t.metric(-1); m >= 0 {
+			set("route_ipv6_metric_%d=%d", k, m)
+		}
 	}
 	if len(n.routes6) > 0 && !o.IfconfigIPv6.Set() {
 		t.cfg.Log(1, "W", "WARNING: OpenVPN was configured to add an IPv6 route. However, no IPv6 has been configured for %s, therefore the route installation may fail or may not work as expected.", o.Dev)
@@ -270,7 +279,7 @@ func (t *Tunnel) special(word string) []netip.Addr {
 	return addrs
 }
 
-// route6 is an IPv6 route: through the device itself, with a gateway only on tap or when one is named.
+// route6 is an IPv6 route: through the device itself, with a gateway only on tap.
 func (t *Tunnel) route6(r config.RouteIPv6) (netconf.Route, bool) {
 	route := netconf.Route{Dst: r.Network.Masked(), Metric: t.metric(r.Metric), Table: t.table(r.Table)}
 	gateway := r.Gateway
@@ -291,7 +300,7 @@ func (t *Tunnel) route6(r config.RouteIPv6) (netconf.Route, bool) {
 	if err != nil {
 		return route, false
 	}
-	if t.cfg.Options.DevType == config.DevTap || r.Gateway != "" {
+	if t.cfg.Options.DevType == config.DevTap { // a tun device has one way out, as with stock
 		route.Via = addr
 	}
 	return route, true

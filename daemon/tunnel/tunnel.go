@@ -226,11 +226,13 @@ func (t *Tunnel) tell(up bool) {
 }
 
 func (t *Tunnel) runRouteUp(ctx context.Context) {
-	redirected := "0"
-	if t.net.redirect.Enabled {
-		redirected = "1"
+	if !t.net.noRoutes {
+		redirected := "0"
+		if r := t.net.redirect; r.Enabled && !r.NoIPv4 {
+			redirected = "1"
+		}
+		t.cfg.Env.Set("redirect_gateway", redirected)
 	}
-	t.cfg.Env.Set("redirect_gateway", redirected)
 	if t.net.routeUp != "" {
 		call := hooks.Call{Tag: "--route-up", Type: "route-up", Command: t.net.routeUp, Env: t.cfg.Env}
 		if err := t.cfg.Hooks.Run(ctx, call); err != nil {
@@ -264,7 +266,7 @@ func (t *Tunnel) redirectOps() []netconf.Op {
 	}
 	return netconf.PlanRedirect(netconf.RedirectInput{
 		Flags: t.net.redirect, Server: t.net.server, Gateway4: t.gw4, Gateway6: t.gw6, VPN4: t.net.vpn4,
-		Dev: t.device.Name(), ServerOnLink: t.onLink(), Routes6: covered,
+		Dev: t.device.Name(), ServerOnLink: t.onLink(), Routes6: covered, Metric6: t.metric(-1),
 	})
 }
 
