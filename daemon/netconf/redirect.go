@@ -1,6 +1,7 @@
 package netconf
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 )
@@ -36,7 +37,7 @@ type RedirectInput struct {
 	ServerOnLink bool
 	// Routes6 are the other IPv6 routes into the tunnel: a server they cover needs a host route as well.
 	Routes6 []netip.Prefix
-	// Metric6 is the metric of the redirect's IPv6 routes, NoMetric for the kernel's choice.
+	// Metric6 is the metric of the redirect's IPv6 routes, 0 or NoMetric for the kernel's choice.
 	Metric6 int
 }
 
@@ -173,7 +174,7 @@ func planV6(ops []Op, in RedirectInput) []Op {
 		}
 	}
 	for _, p := range redirect {
-		ops = append(ops, Op{Route: Route{Dst: p, Dev: in.Dev, Metric: in.Metric6, Shown: in.VPN6}})
+		ops = append(ops, Op{Route: Route{Dst: p, Dev: in.Dev, Metric: cmp.Or(in.Metric6, NoMetric), Shown: in.VPN6}})
 	}
 	return ops
 }

@@ -108,7 +108,7 @@ func TestPlanRedirect(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			in := RedirectInput{Flags: tt.flags, Server: addr("10.50.0.1"), Gateway4: gw4, Gateway6: gw6, VPN4: addr("10.8.0.1"), Dev: "tun0", Metric6: NoMetric}
+			in := RedirectInput{Flags: tt.flags, Server: addr("10.50.0.1"), Gateway4: gw4, Gateway6: gw6, VPN4: addr("10.8.0.1"), Dev: "tun0"}
 			in.Flags.Enabled = true
 			if tt.server != "" {
 				in.Server = addr(tt.server)
