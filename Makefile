@@ -39,6 +39,7 @@ test: deps build ## run everything (Debian, root)
 	$(GO) test -race -parallel 5 -timeout 9m ./...
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./daemon/config ./daemon/tokens
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./test -run PKCS11
+	@GO=$(GO) sh test/second-stock.sh
 
 race: ## the quick tests under the race detector
 	$(GO) test -race -short ./...
@@ -78,6 +79,7 @@ bench: ## the benchmarks, and the tunnel arena where it can run
 
 soak: deps build cross ## what takes longer than a test may, with the figures of a quiet machine: load, a hostile seat, all fuzz targets, other machines
 	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./test/generated ./mgmt/server
+	@GO=$(GO) sh test/second-stock.sh all
 	@sh test/fuzz.sh $(SOAK) HostileSeat
 	@sh test/fuzz.sh $(FUZZTIME)
 

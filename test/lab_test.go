@@ -184,7 +184,7 @@ func network(t testing.TB, n *daemontest.Namespace) string {
 	all := n.Run(t, "ip", "-o", "addr", "show", "scope", "global") + n.Run(t, "ip", "route") + n.Run(t, "ip", "-6", "route")
 	for line := range strings.SplitSeq(all, "\n") {
 		if !strings.Contains(line, "fe80::") {
-			keep = append(keep, strings.TrimSpace(line))
+			keep = append(keep, strings.TrimSpace(strings.ReplaceAll(line, " linkdown", "")))
 		}
 	}
 	return strings.Join(keep, "\n")
