@@ -47,16 +47,16 @@ type hubSide struct {
 	stepping  bool // its events are being handled
 	awake     atomic.Bool
 
-	session *session.Session
-	timers  session.Timers
-	rival   *instance         // proves itself while this one goes on: a client that started anew from its address
-	rivalOf *instance         // the one a rival may take the place of
-	base    *keys.StaticKey   // of dynamic tls-crypt
-	asking  [8]asking         // by key id
-	doubt   error             // about the certificates of the key that is negotiated
-	proved  bool              // by the cookie of a stateless answer
-	channel string            // what the log is to say about the control channel, until it has
-	noise   *ratelimit.Bucket // lines and notifications that the client may cause
+	session    *session.Session
+	timers     session.Timers
+	challenger *instance         // proves itself while this one goes on: a client that started anew from its address
+	challenges *instance         // the one a challenger may take the place of
+	base       *keys.StaticKey   // of dynamic tls-crypt
+	asking     [8]asking         // by key id
+	doubt      error             // about the certificates of the key that is negotiated
+	proved     bool              // by the cookie of a stateless answer
+	channel    string            // what the log is to say about the control channel, until it has
+	noise      *ratelimit.Bucket // lines and notifications that the client may cause
 
 	// Locked at the first login.
 	commonName string
@@ -144,7 +144,7 @@ func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	i.timers.Age(now)
 	i.base = h.proto.StaticKey(&n.first)
 	i.session = new(session.Session) // the hooks of its first handshake are told that there was no login yet
-	cfg := h.sessionConfig(i, h.wrapper(&n))
+	cfg := h.sessionConfig(i, wrapper(h.proto, &n))
 	var err error
 	if n.proved {
 		i.session, err = session.NewAccepted(cfg, n.own, n.peer, now)
@@ -162,12 +162,13 @@ func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	return i, nil
 }
 
-func (h *hub) wrapper(n *newcomer) ctrlwrap.Wrapper {
+// wrapper is what wraps the packets of a newcomer's session.
+func wrapper(proto *ctrlwrap.Prototype, n *newcomer) ctrlwrap.Wrapper {
 	answered := uint32(0)
 	if n.proved {
 		answered = 1
 	}
-	return h.proto.New(&n.first, answered)
+	return proto.New(&n.first, answered)
 }
 
 // sessionConfig is the configuration of a session of i.
@@ -182,8 +183,8 @@ func (h *hub) sessionConfig(i *instance, w ctrlwrap.Wrapper) session.Config {
 	}}
 }
 
-// restart lets a known client that begins anew prove itself in a rival instance, and reports whether the packet is one of
-// that. The instance it has goes on until the rival is authorised.
+// restart lets a known client that begins anew prove itself in a challenger instance, and reports whether the packet is one of
+// that. The instance it has goes on until the challenger is authorised.
 //
 // Rule: docs/protocol.md#212-hard-reset-on-a-live-session-failures.
 func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
@@ -191,7 +192,7 @@ func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 		return false // a stream has one session
 	}
 	f, err := h.proto.Verify(p.b)
-	if err != nil || f.Session == i.session.Peer() || f.Op != wire.OpControlHardResetClientV2 && f.Op != wire.OpControlHardResetClientV3 || !i.mayHaveRival(f.Session, now) {
+	if err != nil || f.Session == i.session.Peer() || f.Op != wire.OpControlHardResetClientV2 && f.Op != wire.OpControlHardResetClientV3 || !i.mayHaveChallenger(f.Session, now) {
 		return false
 	}
 	f.Body = nil
@@ -200,24 +201,24 @@ func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 	return true
 }
 
-// mayHaveRival reports whether a new session may challenge an instance.
-func (i *instance) mayHaveRival(session wire.SessionID, now time.Time) bool {
-	return i.phase != gone && (i.rival == nil || session != i.rival.session.Peer() && now.Sub(i.rival.since) >= rivalChance)
+// mayHaveChallenger reports whether a new session may challenge an instance.
+func (i *instance) mayHaveChallenger(session wire.SessionID, now time.Time) bool {
+	return i.phase != gone && (i.challenger == nil || session != i.challenger.session.Peer() && now.Sub(i.challenger.since) >= challengerChance)
 }
 
-// challenge makes the rival of an instance.
+// challenge makes the challenger of an instance.
 func (h *hub) challenge(i *instance, n newcomer, now time.Time) {
-	if !i.mayHaveRival(n.first.Session, now) {
+	if !i.mayHaveChallenger(n.first.Session, now) {
 		return
 	}
-	if i.rival != nil {
-		h.remove(i.rival)
+	if i.challenger != nil {
+		h.remove(i.challenger)
 	}
 	r, err := h.newInstance(n, now)
 	if err != nil {
 		return
 	}
-	i.rival, r.rivalOf = r, i
+	i.challenger, r.challenges = r, i
 	if err := r.session.Input(n.packet, now); err != nil {
 		h.remove(r)
 		return
@@ -225,19 +226,19 @@ func (h *hub) challenge(i *instance, n newcomer, now time.Time) {
 	h.step(r, now)
 }
 
-// rivalChance is how long a rival is not replaced by the next one: resets may be forged, and each makes a session.
-const rivalChance = time.Second
+// challengerChance is how long a challenger is not replaced by the next one: resets may be forged, and each makes a session.
+const challengerChance = time.Second
 
-// supersede puts a rival that is authorised in the place of the instance it came from, and reports whether it may: it
+// supersede puts a challenger that is authorised in the place of the instance it came from, and reports whether it may: it
 // has to be the same client, unless that one is about to go anyway.
 func (h *hub) supersede(r *instance) bool {
-	i := r.rivalOf
+	i := r.challenges
 	same := sameClient(i, r)
 	if !same && i.phase >= authorised && i.session.Leaving() == session.Stays {
 		h.log(r, 1, "", "TLS Error: another client started a session at the address of '%s'", i.commonName)
 		return false
 	}
-	i.rival, r.rivalOf = nil, nil
+	i.challenger, r.challenges = nil, nil
 	if same || i.phase < authorised {
 		i.heir = r
 	}
@@ -250,9 +251,6 @@ func (h *hub) supersede(r *instance) bool {
 func sameClient(a, b *instance) bool {
 	return a.chain == b.chain && a.commonName == b.commonName && (a.commonName != "" || a.username == b.username)
 }
-
-// closeSession ends a session without waiting for a handshake or a hook of it.
-func (h *hub) closeSession(s *session.Session) { h.reaper.Go(s.Close) }
 
 // event handles what a session reports.
 func (h *hub) event(i *instance, e session.Event, now time.Time) {
@@ -401,12 +399,12 @@ func (h *hub) remove(i *instance) {
 	if i.leased {
 		h.pool.Release(i.lease)
 	}
-	h.closeSession(i.session)
-	if i.rival != nil {
-		h.remove(i.rival)
+	h.reaper.Go(i.session.Close) // it waits for a handshake, or a hook of one
+	if i.challenger != nil {
+		h.remove(i.challenger)
 	}
-	if i.rivalOf != nil {
-		i.rivalOf.rival = nil
+	if i.challenges != nil {
+		i.challenges.challenger = nil
 	}
 	if i.link.RemoteAddr().IsValid() {
 		_ = i.link.Close() // a stream serves one client

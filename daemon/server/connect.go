@@ -30,7 +30,7 @@ import (
 
 // authorise begins the way of a client that everybody accepted.
 func (h *hub) authorise(i *instance, now time.Time) {
-	if i.rivalOf != nil && !h.supersede(i) {
+	if i.challenges != nil && !h.supersede(i) {
 		h.remove(i)
 		return
 	}
@@ -265,7 +265,7 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 	h.established++
 	i.timers.Open()
 	i.timers.Use(&i.counts.Traffic, now)
-	event := h.clientEvent(i, h.env(i))
+	event := i.portEvent(h.env(i), h.established)
 	first := (i.pushAsked || i.info.Has(message.ProtoRequestPush)) && h.sendPush(i, now)
 	h.port.ClientEstablished(event)
 	if first {

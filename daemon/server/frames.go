@@ -67,7 +67,7 @@ func (in *inbound) frameToDevice(i *instance, pkt, frame []byte) {
 }
 
 // station is the client of frame i of a batch, or all of its VLAN. It takes the tag off.
-func (o *outbound) station(t *train, i int, now int64) (to *instance, all bool) {
+func (o *outbound) station(t *batch, i int, now int64) (to *instance, all bool) {
 	frame := t.packet(i)
 	dst, _, ok := forward.Frame(frame)
 	if !ok {

@@ -87,7 +87,7 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 	}
 	env := h.env(i)
 	addressVars(env, "trusted", i.peer.Load().Addr) // the key is up though the login is undecided
-	h.port.ClientCRResponse(h.clientEvent(i, env), text)
+	h.port.ClientCRResponse(i.portEvent(env, h.established), text)
 	if h.set.ClientCRResponse == "" {
 		return
 	}

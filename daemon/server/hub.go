@@ -92,8 +92,8 @@ func (h *hub) input(p controlPacket, now time.Time) {
 	if i.phase == gone {
 		return
 	}
-	if err != nil && i.rival != nil {
-		r := i.rival
+	if err != nil && i.challenger != nil {
+		r := i.challenger
 		taken := false
 		h.contained(r, func() { taken = r.session.Input(p.b, now) == nil })
 		if taken {

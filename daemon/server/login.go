@@ -46,7 +46,7 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 		h.log(i, 1, "", "peer info: %s", line)
 	}
 	if h.set.OptVerify && e.KeyID == 0 && doubt == nil {
-		doubt = h.compareOptions(i)
+		doubt = h.compareOptions(i, h.links.occ.of(i.link))
 	}
 	if doubt != nil {
 		h.refuse(i, e.Login, doubt, now)
@@ -81,15 +81,15 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 const maxOdd = 16
 
 // compareOptions refuses a client whose options do not fit ours (opt-verify), and logs where.
-func (h *hub) compareOptions(i *instance) error {
-	odd := message.Mismatches(h.links.occ.of(i.link), i.occ)
+func (c *clientLog) compareOptions(i *instance, ours string) error {
+	odd := message.Mismatches(ours, i.occ)
 	if len(odd) == 0 {
 		return nil
 	}
 	for _, line := range odd[:min(len(odd), maxOdd)] {
-		h.log(i, 1, "W", "%s", line)
+		c.log(i, 1, "W", "%s", line)
 	}
-	h.log(i, 1, "", "Option inconsistency warnings triggering disconnect due to --opt-verify")
+	c.log(i, 1, "", "Option inconsistency warnings triggering disconnect due to --opt-verify")
 	return &refusal{log: "options differ"}
 }
 
@@ -106,7 +106,7 @@ func (h *hub) ask(i *instance, keyID uint8, login uint64, user, pass string, now
 	env.Set("password", pass)
 	if h.set.ManagementClientAuth {
 		i.announced = true
-		ev := h.clientEvent(i, env)
+		ev := i.portEvent(env, h.established)
 		if i.phase == established {
 			h.port.ClientReauth(ev)
 		} else {
@@ -242,15 +242,15 @@ func (h *hub) refuse(i *instance, login uint64, err error, now time.Time) bool {
 }
 
 // refused is a login that is turned down: the client is told once texts flow, and is gone soon after.
-func (h *hub) refused(i *instance, e session.Refused) {
+func (c *clientLog) refused(i *instance, e session.Refused) {
 	i.asking[e.KeyID].end()
 	switch r := refusalOf(e.Why); {
 	case r.line != "":
-		h.log(i, 1, "", "%s", r.line)
+		c.log(i, 1, "", "%s", r.line)
 	case !e.Deferred:
-		h.log(i, 1, "N", "TLS Auth Error: Auth Username/Password verification failed for peer")
+		c.log(i, 1, "N", "TLS Auth Error: Auth Username/Password verification failed for peer")
 	}
-	h.log(i, 4, "", "refused: %v", e.Why)
+	c.log(i, 4, "", "refused: %v", e.Why)
 }
 
 // refusalOf is an error as a refusal.
@@ -355,9 +355,9 @@ const maxExtra = 1000
 // timedOut is what a client reads when nobody decided about it.
 const timedOut = "authentication timed out"
 
-// clientEvent is what the management port tells about a client.
-func (h *hub) clientEvent(i *instance, env *hooks.Env) server.ClientEvent {
+// portEvent is what the management port tells about a client.
+func (i *instance) portEvent(env *hooks.Env, established int) server.ClientEvent {
 	list := env.Newest()
-	list = append([]string{"n_clients=" + strconv.Itoa(h.established)}, list...)
+	list = append([]string{"n_clients=" + strconv.Itoa(established)}, list...)
 	return server.ClientEvent{CID: i.cid, KID: i.session.Login(), Env: list, PeerInfo: i.info.Lines}
 }

@@ -20,9 +20,9 @@ const maxTunPacket = 9216
 // sealQueue is how many batches may wait for one sealing worker before the reader of the device waits for it.
 const sealQueue = 4
 
-// train is a batch read from the device, on its way through the workers. It goes back to the free list when the last of
+// batch is what was read from the device at once, on its way through the workers. It goes back to the free list when the last of
 // them is done with it.
-type train struct {
+type batch struct {
 	bufs  [][]byte
 	sizes []int
 	to    []*instance // nil: nothing to send to one client
@@ -30,10 +30,10 @@ type train struct {
 	vlan  []uint16    // of a frame
 	n     int
 	users atomic.Int32
-	free  chan<- *train
+	free  chan<- *batch
 }
 
-func (t *train) done() {
+func (t *batch) done() {
 	if t.users.Add(-1) == 0 {
 		clear(t.to)
 		t.free <- t
@@ -44,14 +44,14 @@ func (t *train) done() {
 type outbound struct {
 	*plane
 	workers []worker
-	free    chan *train
+	free    chan *batch
 	own     sender // for what the reader sends itself
 }
 
 // worker seals for the clients whose slots fall to it, in the order of its queue.
 type worker struct {
-	queue   chan *train  // closed by run
-	pending atomic.Int32 // trains queued or being sealed; only the reader adds
+	queue   chan *batch  // closed by run
+	pending atomic.Int32 // batches queued or being sealed; only the reader adds
 }
 
 // maxWorkers is how many workers deal can tell apart.
@@ -65,18 +65,18 @@ const handOff = 8
 func newOutbound(p *plane, n int) *outbound {
 	n = min(n, maxWorkers)
 	o := &outbound{plane: p, workers: make([]worker, n)}
-	trains := n*sealQueue + 1
-	o.free = make(chan *train, trains)
+	batches := n*sealQueue + 1
+	o.free = make(chan *batch, batches)
 	size := p.dev.BatchSize()
-	for range trains {
-		t := &train{bufs: make([][]byte, size), sizes: make([]int, size), to: make([]*instance, size), all: make([]bool, size), vlan: make([]uint16, size), free: o.free}
+	for range batches {
+		t := &batch{bufs: make([][]byte, size), sizes: make([]int, size), to: make([]*instance, size), all: make([]bool, size), vlan: make([]uint16, size), free: o.free}
 		for i := range t.bufs {
 			t.bufs[i] = make([]byte, tun.Offset+p.maxPacket)
 		}
 		o.free <- t
 	}
 	for w := range o.workers {
-		o.workers[w].queue = make(chan *train, sealQueue)
+		o.workers[w].queue = make(chan *batch, sealQueue)
 	}
 	o.own = sender{plane: p}
 	return o
@@ -109,7 +109,7 @@ func (o *outbound) run() error {
 }
 
 // deal finds the receivers of a batch and hands it to the workers.
-func (o *outbound) deal(t *train) {
+func (o *outbound) deal(t *batch) {
 	now := time.Now()
 	var mine uint64 // workers that have something to do
 	var routes forward.Reader[*instance]
@@ -167,7 +167,7 @@ func (o *outbound) receiver(routes forward.Reader[*instance], pkt []byte, now in
 }
 
 // broadcast sends the packets of a batch that are for everybody.
-func (o *outbound) broadcast(t *train, now time.Time) {
+func (o *outbound) broadcast(t *batch, now time.Time) {
 	for i := range t.n {
 		if !t.all[i] {
 			continue
@@ -182,7 +182,7 @@ func (o *outbound) broadcast(t *train, now time.Time) {
 	o.own.flush(now)
 }
 
-func (t *train) packet(i int) []byte { return t.bufs[i][tun.Offset : tun.Offset+t.sizes[i]] }
+func (t *batch) packet(i int) []byte { return t.bufs[i][tun.Offset : tun.Offset+t.sizes[i]] }
 
 // seal is worker w.
 func (o *outbound) seal(w int) {
@@ -195,7 +195,7 @@ func (o *outbound) seal(w int) {
 }
 
 // sealFor seals and sends what is for the clients of worker w, all packets of one client in a row.
-func (o *outbound) sealFor(w int, t *train, s *sender, now time.Time) {
+func (o *outbound) sealFor(w int, t *batch, s *sender, now time.Time) {
 	for i := range t.n {
 		if to := t.to[i]; to != nil && int(to.slot)%len(o.workers) == w {
 			s.add(to, t.packet(i), now)

@@ -56,7 +56,7 @@ func TestPlaneAllocs(t *testing.T) {
 	}
 	p.routes.Add(netip.PrefixFrom(addr, 32), client, now.Unix())
 
-	const train, size, runs = 40, 1400, 50
+	const together, size, runs = 40, 1400, 50
 	packet := func(buf []byte, src, dst netip.Addr) {
 		buf[0] = 0x45
 		copy(buf[12:], src.AsSlice())
@@ -76,11 +76,11 @@ func TestPlaneAllocs(t *testing.T) {
 		sent := 0
 		allocs := testing.AllocsPerRun(runs, func() {
 			tr := <-o.free
-			for i := range train {
+			for i := range together {
 				packet(tr.bufs[i][tun.Offset:], far, addr)
 				tr.sizes[i] = size
 			}
-			tr.n = train
+			tr.n = together
 			o.deal(tr)
 			sent += <-link.packets
 		})
@@ -88,15 +88,15 @@ func TestPlaneAllocs(t *testing.T) {
 			close(o.workers[w].queue)
 			<-done
 		}
-		if allocs != 0 || sent != (runs+1)*train {
-			t.Errorf("%v allocations for a train of %d packets, %d of %d packets sent", allocs, train, sent, (runs+1)*train)
+		if allocs != 0 || sent != (runs+1)*together {
+			t.Errorf("%v allocations for a batch of %d packets, %d of %d packets sent", allocs, together, sent, (runs+1)*together)
 		}
 	})
 	t.Run("inbound", func(t *testing.T) {
 		in := &inbound{plane: p, link: link}
 		in.relay.plane = p
 		peer := channel(keys.Client)
-		payloads := make([][]byte, train)
+		payloads := make([][]byte, together)
 		for i := range payloads {
 			payloads[i] = make([]byte, size)
 			packet(payloads[i], addr, far)
@@ -113,8 +113,8 @@ func TestPlaneAllocs(t *testing.T) {
 			}
 			in.batch(&batch)
 		})
-		if want := (runs + 1) * train; allocs != 0 || device.packets != want {
-			t.Errorf("%v allocations for a train of %d packets, %d of %d packets written", allocs, train, device.packets, want)
+		if want := (runs + 1) * together; allocs != 0 || device.packets != want {
+			t.Errorf("%v allocations for a batch of %d packets, %d of %d packets written", allocs, together, device.packets, want)
 		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
-// BenchmarkInbound takes trains of 40 packets from a client to the device; sources is how many hosts behind the client
+// BenchmarkInbound takes batches of 40 packets from a client to the device; sources is how many hosts behind the client
 // send them in turn.
 func BenchmarkInbound(b *testing.B) {
 	for _, size := range []int{100, 1400} {
