@@ -384,7 +384,9 @@ func (p *process) dropPrivileges() error {
 		return nil
 	}
 	p.dropped.Store(true)
-	return p.privileges.drop(func(format string, args ...any) { p.Log(1, "I", format, args...) })
+	err := p.privileges.drop(func(format string, args ...any) { p.Log(1, "I", format, args...) })
+	p.opts.Jail.Enter()
+	return err
 }
 
 // environment is the base of what scripts see.

@@ -116,8 +116,8 @@ func (p *parser) checkFile(c fileCheck) string {
 		return ""
 	}
 	real := path
-	if c.chroot && p.o.Chroot != "" {
-		real = filepath.Join(p.o.Chroot, path)
+	if c.chroot {
+		real = p.o.Jail.Path(path)
 	}
 	err := error(nil)
 	if c.parent {
@@ -159,7 +159,7 @@ func (p *parser) checkScript(name, cmd string) error {
 		return errorf("%s path is empty", option)
 	}
 	path := argv[0]
-	if p.o.Chroot != "" && name != "up" && name != "route-up" {
+	if p.o.Chroot != "" && !p.env.Restricted && name != "up" && name != "route-up" {
 		path = filepath.Join(p.o.Chroot, path)
 	}
 	if err := access(path, accessExec); err != nil {

@@ -69,6 +69,7 @@ type General struct {
 	Daemon  bool // go to the background
 	CD      string
 	Chroot  string
+	Jail    *Jail // of Chroot; nil without one, and in a process that is in it
 	User    string
 	Group   string
 	Nice    int

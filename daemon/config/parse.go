@@ -79,6 +79,9 @@ func (p *parser) argv(args []string) error {
 
 // finish turns what was read into complete options.
 func (p *parser) finish() error {
+	if !p.env.Restricted { // else the process is in it
+		p.o.Jail = newJail(p.o.Chroot)
+	}
 	if p.o.Tool.Name != "" {
 		if done, err := p.checkTool(); done || err != nil {
 			p.o.Connections = []Connection{p.o.state.ce}

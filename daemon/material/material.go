@@ -15,7 +15,7 @@ import (
 // TLSOptions reads the certificates and keys that o names. The error says which file.
 func TLSOptions(o *config.Options) (tlsconf.Options, error) {
 	t := tlsconf.Options{
-		Server: o.TLSServer, CAPath: o.CAPath,
+		Server: o.TLSServer, CAPath: o.Jail.Path(o.CAPath),
 		VersionMin: o.TLSVersionMin, VersionMax: o.TLSVersionMax, VersionMinOrHighest: o.TLSVersionMinOrHighest,
 		Ciphers: o.TLSCipher, CipherSuites: o.TLSCiphersuites, Groups: o.TLSGroups, Profile: o.TLSCertProfile,
 		Verify: verify(o),
@@ -71,11 +71,11 @@ func verify(o *config.Options) tlsconf.Verify {
 	}
 	switch {
 	case o.CRLDir:
-		v.CRLDir = o.CRL.Path
+		v.CRLDir, v.Where = o.CRL.Path, o.Jail.Path
 	case o.CRL.IsInline():
 		v.CRL = o.CRL.Inline
 	default:
-		v.CRLFile = o.CRL.Path
+		v.CRLFile, v.Where = o.CRL.Path, o.Jail.Path
 	}
 	return v
 }

@@ -19,6 +19,7 @@ import (
 // its time or size has changed; when that fails, what was read before stays in force.
 type crlStore struct {
 	file, dir string
+	where     func(path string) string
 	fixed     crlSet // from the options and the CA files
 
 	mu      sync.Mutex // guards what follows
@@ -48,7 +49,10 @@ type crl struct {
 func hasCRL(text []byte) bool { return bytes.Contains(text, []byte("-----BEGIN X509 CRL-----")) }
 
 func newCRLStore(v *Verify, caText []byte) *crlStore {
-	s := &crlStore{file: v.CRLFile, dir: v.CRLDir}
+	s := &crlStore{file: v.CRLFile, dir: v.CRLDir, where: v.Where}
+	if s.where == nil {
+		s.where = func(path string) string { return path }
+	}
 	s.fixed = parseCRLs(caText)
 	inline := parseCRLs(v.CRL)
 	if len(v.CRL) > 0 {
@@ -117,14 +121,15 @@ func (s *crlStore) current(say func(verb int, format string, args ...any)) crlSe
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	info, err := os.Stat(s.file)
+	path := s.where(s.file)
+	info, err := os.Stat(path)
 	switch {
 	case err != nil:
 		s.problem = err
 		say(1, "WARNING: Failed to stat CRL file, not reloading CRL.")
 	case s.loaded && info.ModTime().Equal(s.modTime) && info.Size() == s.size:
 	default:
-		text, err := os.ReadFile(s.file)
+		text, err := os.ReadFile(path)
 		set := parseCRLs(text)
 		s.problem = cmp.Or(err, set.problem())
 		if err != nil || len(set.lists) == 0 || set.holes > 0 && s.loaded {
@@ -254,7 +259,7 @@ func (c *check) revokedByDir(depth int, cert *x509.Certificate) error {
 	if c.crls == nil || c.crls.dir == "" {
 		return nil
 	}
-	_, err := os.Stat(filepath.Join(c.crls.dir, cert.SerialNumber.String()))
+	_, err := os.Stat(filepath.Join(c.crls.where(c.crls.dir), cert.SerialNumber.String()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

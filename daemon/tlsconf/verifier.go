@@ -49,6 +49,8 @@ type Verify struct {
 	CRL     []byte // revocation lists in PEM or DER, in place
 	CRLFile string // the same in a file, read again when it changes
 	CRLDir  string // folder in which a file named by decimal serial number revokes that certificate
+	// Where is asked at each look where the path of CRLFile or CRLDir leads, below a root to come for one; nil leaves it as it is.
+	Where func(path string) string
 }
 
 // verifier checks the certificates of peers. Immutable but for crls, which locks itself.
