@@ -38,7 +38,7 @@ func (p *process) makePort(ctx context.Context) {
 	p.port = server.New(server.Config{
 		Controller: p, Title: Title(), LogCache: o.ManagementLogCache, Hold: o.ManagementHold && !onlyTunnel(o),
 		ForgetDisconnect: o.ManagementForgetDisconnect, SignalDisconnect: o.ManagementSignal, Starting: true,
-		Log: func(verb int, flag, text string) { p.lg.Print(verb, flag, text) },
+		Log: func(verb int, flag, text string) { p.lg.Print(verb, flag, text) }, Acted: p.acted,
 	})
 	cancel := p.lg.Subscribe(func(e logging.Entry) {
 		p.port.Log(mgmt.LogEntry{Time: e.Time, Flags: e.Flags, Text: e.Text})

@@ -19,6 +19,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -43,6 +44,7 @@ type process struct {
 	mu      sync.Mutex // guards current
 	current engine.Engine
 
+	journal *journal.Writer // nil without one
 	tokens  tokenStore
 	lua     scriptHost
 	reloads reloading
@@ -87,6 +89,8 @@ func (p *process) close() {
 	if p.port != nil {
 		p.port.Close()
 	}
+	p.journal.Record(journal.Event{Kind: journal.KindStop})
+	p.journal.Close()
 	if p.cancel != nil {
 		p.cancel()
 	}
@@ -126,6 +130,9 @@ func (p *process) run(ctx context.Context) int {
 		return p.fatal(err)
 	}
 	p.net = net
+	if err := p.openJournal(); err != nil {
+		return p.fatal(err)
+	}
 	p.recoverRoutes()
 	if p.privileges, err = lookupPrivileges(p.opts.User, p.opts.Group, p.opts.Chroot); err != nil {
 		return p.fatal(err)

@@ -37,7 +37,8 @@ var processEffects = []string{"verb", "mute", "script", "echo", "parameter", "re
 var errNotReloaded = errors.New("no server is running")
 
 // Reload implements server.Reloader.
-func (p *process) Reload() ([]mgmt.Reloaded, error) {
+func (p *process) Reload() (_ []mgmt.Reloaded, failed error) {
+	defer func() { p.reloaded(failed) }()
 	p.reopenLog()
 	r := &p.reloads
 	r.mu.Lock()

@@ -23,6 +23,9 @@ func (p *process) newServer(runner *hooks.Runner) (engine.Engine, func(context.C
 		Options: p.opts, Log: p.lg, Port: noPort{}, Signals: p.sig, Hooks: runner, Env: p.environment(), Totals: &p.totals,
 		Net: p.net, Notes: p.notes, Title: Title(), Up: p.up, Passphrase: p.keyPassphrase, HooksAtOnce: p.scriptsAtOnce,
 	}
+	if p.journal != nil {
+		d.Journal = p.journal
+	}
 	if p.port != nil {
 		d.Port = serverPort{p.port, p}
 		d.Hold = func(ctx context.Context, pause time.Duration) (bool, error) {

@@ -449,6 +449,7 @@ type Management struct {
 	ManagementExternalCert     string   // hint; empty: off
 	ManagementLogCache         int      // lines, default 250
 
+	Journal    string      // directory of the events, "" for none; an extension of ours
 	LuaScripts []LuaScript // each speaks to the port over a connection of its own; an extension of ours
 }
 

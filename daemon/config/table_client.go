@@ -138,6 +138,7 @@ func managementRows() []row {
 			return nil
 		}},
 		{"script", 1, many, inMain, 0, luaScript},
+		{"journal", 1, 1, inMain, 0, func(p *parser, a []string) error { p.o.Journal = a[0]; return nil }},
 		{"management-external-cert", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementExternalCert })},
 		{"management-log-cache", 1, 1, inMain, 0, func(p *parser, a []string) error {
 			n, err := integer(p, "management-log-cache", a[0], 1, maxSeconds)

@@ -391,6 +391,9 @@ func (h *hub) remove(i *instance) {
 	h.table.remove(i)
 	delete(h.instances, i.cid)
 	h.names.remove(i)
+	if was == established {
+		h.recordGone(i)
+	}
 	h.farewells(i)
 	h.unroute(i)
 	for k := range i.asking {

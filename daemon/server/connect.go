@@ -268,6 +268,7 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 	event := i.portEvent(h.env(i), h.established)
 	first := (i.pushAsked || i.info.Has(message.ProtoRequestPush)) && h.sendPush(i, now)
 	h.port.ClientEstablished(event)
+	h.recordUp(i)
 	if first {
 		h.describe(h.set, i)
 	}

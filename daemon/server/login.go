@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 
@@ -232,6 +233,7 @@ func (h *hub) accepted(i *instance, e session.Accepted) {
 	if h.set.takesName(i, e.KeyID) {
 		i.commonName = i.username
 	}
+	h.record(i, journal.Event{Kind: journal.KindLogin, Verdict: journal.Accepted})
 }
 
 // refuse turns a login down, and reports whether it was not before.
@@ -251,6 +253,7 @@ func (c *clientLog) refused(i *instance, e session.Refused) {
 		c.log(i, 1, "N", "TLS Auth Error: Auth Username/Password verification failed for peer")
 	}
 	c.log(i, 4, "", "refused: %v", e.Why)
+	c.recordRefused(i, e.Why)
 }
 
 // refusalOf is an error as a refusal.
@@ -328,6 +331,7 @@ func (h *hub) admitted(i *instance, keyID uint8, now time.Time) {
 		h.authorise(i, now)
 		return
 	}
+	h.record(i, journal.Event{Kind: journal.KindRenewal})
 	h.freshToken(i, now)
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
@@ -108,6 +109,7 @@ func (s *Server) KillName(commonName string) (n int) {
 		}
 		n = len(list)
 		for _, i := range inOrder(list) {
+			h.record(i, journal.Event{Kind: journal.KindKill})
 			h.finish(i, "")
 		}
 	})
@@ -126,6 +128,7 @@ func (s *Server) KillAddr(real netip.AddrPort) (n int) {
 		}
 		n = len(list)
 		for _, i := range inOrder(list) {
+			h.record(i, journal.Event{Kind: journal.KindKill})
 			h.finish(i, "")
 		}
 	})
@@ -192,6 +195,7 @@ func (s *Server) ClientKill(cid uint64, message string) (ok bool) {
 			message = "RESTART"
 		}
 		now := time.Now()
+		h.record(i, journal.Event{Kind: journal.KindKill})
 		h.closeLater(i, session.SentAway, now)
 		h.text(i, message, now)
 	})

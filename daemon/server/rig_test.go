@@ -42,6 +42,7 @@ type rig struct {
 	server *Server
 	sig    *engine.Signals
 	port   *portLog
+	rec    *recorded
 	log    *lockedBuffer
 	addr   string // host:port
 	tcp    bool
@@ -52,7 +53,7 @@ type rig struct {
 // newRig starts a server on a free port.
 func newRig(t *testing.T, proto string, extra ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), sig: engine.NewSignals(), port: new(portLog), log: new(lockedBuffer), tcp: strings.HasPrefix(proto, "tcp"), done: make(chan struct{})}
+	r := &rig{t: t, dir: t.TempDir(), sig: engine.NewSignals(), port: new(portLog), rec: new(recorded), log: new(lockedBuffer), tcp: strings.HasPrefix(proto, "tcp"), done: make(chan struct{})}
 	ca, err := pki.NewCA("CA")
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +82,7 @@ func newRig(t *testing.T, proto string, extra ...string) *rig {
 	o := r.options()
 	lg := logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb})
 	r.server = New(Deps{
-		Options: o, Log: lg, Port: r.port, Signals: r.sig, Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log},
+		Options: o, Log: lg, Port: r.port, Journal: r.rec, Signals: r.sig, Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log},
 		Env: hooks.NewEnv(), Totals: new(engine.Totals),
 	})
 	go func() {

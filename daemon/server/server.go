@@ -51,6 +51,8 @@ type Deps struct {
 	Net     netconf.Net
 	// Notes remember routes over a kill; may be nil.
 	Notes *netconf.Notes
+	// Journal takes what becomes of clients; may be nil.
+	Journal Recorder
 	// Title heads status reports.
 	Title string
 	// HooksAtOnce is how many scripts may run at once, 0 for the usual number.

@@ -110,5 +110,7 @@ func (a *aside) script(ctx context.Context, c hooks.Call) error {
 	}
 	r := *a.scripts
 	r.Security = a.opts.Load().ScriptSecurity
-	return r.Run(ctx, c)
+	err := r.Run(ctx, c)
+	a.recordHook(c, err)
+	return err
 }

@@ -89,6 +89,7 @@ func (st *seat) execute(text string) bool {
 		}
 		return true
 	}
+	c.tellActed()
 	if relayed {
 		c.runRelayed(params[0])
 	} else {

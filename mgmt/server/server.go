@@ -30,6 +30,9 @@ type Config struct {
 	// Log takes the port's own messages: lowest verbosity, class flag, text. It should end in Server.Log as every message
 	// of the daemon does, before it returns, so that a logged command precedes its reply. Default: Server.Log itself.
 	Log func(verb int, flag, text string)
+	// Acted hears of each command that needs more than the role observe, before it runs: the seat, and the command without what may be
+	// secret. It returns at once. May be nil.
+	Acted func(who, command string)
 	// LogCache is the size of the log history in lines, default 250.
 	LogCache int
 

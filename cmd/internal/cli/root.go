@@ -26,6 +26,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/lines"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/man"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/mux"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/past"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/record"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/reload"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
@@ -195,7 +196,7 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	add("other", targets.NewCmd(e))
 	add("other", env.Mark(env.OneTarget, "yes", script.NewCmds(e)...)...)
 	add("other", env.Mark(env.OneTarget, "yes", record.NewCmds(e)...)...)
-	add("other", env.Mark(env.NoDaemon, "yes", mux.NewCmd(e), daemonCmd(), genkey.NewCmd(e), demoCmd(e), man.NewCmd(e, root))...)
+	add("other", env.Mark(env.NoDaemon, "yes", past.NewCmd(e), mux.NewCmd(e), daemonCmd(), genkey.NewCmd(e), demoCmd(e), man.NewCmd(e, root))...)
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	return root

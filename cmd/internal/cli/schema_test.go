@@ -20,6 +20,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
+	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -89,12 +90,28 @@ var jsonLines = map[string][]string{
 		"status", "clients", "clients --filter nobody", "state --all", "log -n 3", "echo --all", "version", "bytecount", "load-stats", "pid",
 		"hold", "hold on", "verb", "verb 4", "mute", "mute 2", "auth-retry", "auth-retry none", "signal SIGUSR2", "forget-passwords",
 		"raw pid", "raw nonsense", "exec pid state", "attach -c pid", "wait --state CONNECTED --timeout 0", "wait --client laptop --timeout 0",
-		"kill lap* --dry-run", "kill 1", "scripts", "reload", "reload full", "events -k CLIENT -k LOG -k STATE -n 7",
+		"kill lap* --dry-run", "kill 1", "scripts", "history --dir JOURNAL", "reload", "reload full", "events -k CLIENT -k LOG -k STATE -n 7",
 	},
 	"client": {
 		"status", "state", "needok token ok", "needstr id x", "username Auth joe", "password Auth", "events -n 8",
 		"wait --state CONNECTED", "bytecount -f", "targets", "targets test",
 	},
+}
+
+// journalOf writes a journal: an event with all fields, and one with the least.
+func journalOf(t *testing.T) string {
+	dir := t.TempDir()
+	w, err := journal.Open(journal.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Record(journal.Event{
+		Kind: journal.KindDisconnect, CID: new(uint64(0)), User: "alice", CN: "laptop", Address: "192.0.2.7", Port: 40000, Tunnel: []string{"10.8.0.2"},
+		Verdict: journal.Refused, Reason: "x", In: 1, Out: 2, Seconds: 1.5, Who: "seat", Text: "text",
+	})
+	w.Record(journal.Event{Kind: journal.KindStop})
+	w.Close()
+	return dir
 }
 
 // Every command's real output follows its schema to the letter, also with an origin.
@@ -137,7 +154,7 @@ func TestJSONFollowsItsSchema(t *testing.T) {
 				d := jsonDaemon(t, mode)
 				stop := traffic(t, d, mode)
 				defer stop()
-				args := strings.Fields(line)
+				args := strings.Fields(strings.ReplaceAll(line, "JOURNAL", journalOf(t)))
 				if strings.HasPrefix(line, "bytecount -f") {
 					args = append(args, "--json")
 					out := limited(t, d.ListenTCP(server.Access{}), args)

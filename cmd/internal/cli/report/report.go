@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
@@ -34,6 +35,7 @@ const (
 	TargetsSchema   = "moongate.targets/1"
 	CheckSchema     = "moongate.check/1"
 	ScriptsSchema   = "moongate.scripts/1"
+	HistorySchema   = "moongate.history/1"
 )
 
 // Head starts every object.
@@ -48,7 +50,7 @@ func Documents() map[string]any {
 	return map[string]any{
 		StatusSchema: Status{}, ClientsSchema: Clients{}, VersionSchema: Version{}, StateSchema: State{}, LogSchema: Log{}, EchoSchema: Echo{}, EventSchema: Event{},
 		ByteCountSchema: ByteCount{}, LoadStatsSchema: LoadStats{}, PIDSchema: PID{}, SettingSchema: Setting{}, ReplySchema: Reply{}, LinesSchema: Lines{},
-		KillSchema: Kill{}, WaitSchema: Wait{}, ReloadSchema: Reload{}, TargetsSchema: Targets{}, CheckSchema: Check{}, ScriptsSchema: Scripts{},
+		KillSchema: Kill{}, WaitSchema: Wait{}, ReloadSchema: Reload{}, TargetsSchema: Targets{}, CheckSchema: Check{}, ScriptsSchema: Scripts{}, HistorySchema: History{},
 	}
 }
 
@@ -223,6 +225,12 @@ type Wait struct {
 type Change struct {
 	Option  string `json:"option"`
 	Outcome string `json:"outcome" jsonschema_description:"applied, reconnect (in force for newcomers) or restart (not in force)"`
+}
+
+// History is an event of the journal, as "history" prints it.
+type History struct {
+	Head
+	journal.Event
 }
 
 // Reload is the answer of "reload".

@@ -1,0 +1,178 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func open(t *testing.T, cfg Config) *Writer {
+	t.Helper()
+	w, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	return w
+}
+
+func count(t *testing.T, dir string) (events, segments int) {
+	t.Helper()
+	list, err := Segments(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list {
+		b, err := os.ReadFile(filepath.Join(dir, SegmentName(s.Number)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(b) {
+			var e Event
+			if !bytes.HasSuffix(line, []byte("\n")) {
+				continue // cut off
+			}
+			if err := json.Unmarshal(line, &e); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			events++
+		}
+	}
+	return events, len(list)
+}
+
+func TestRecordNeverWaits(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, Config{Dir: dir, Queue: 10, Batch: time.Hour})
+	for range 25 {
+		w.Record(Event{Kind: KindLogin})
+	}
+	if w.Dropped() != 15 {
+		t.Errorf("%d dropped, want 15", w.Dropped())
+	}
+	w.Close()
+	if n, _ := count(t, dir); n != 10 {
+		t.Errorf("%d events on the disk, want 10", n)
+	}
+	var none *Writer
+	none.Record(Event{}) // without a journal
+	none.Close()
+}
+
+// A directory that cannot be written costs one line and the events, and is used again once it can.
+func TestDiskFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	var lines atomic.Int32
+	w := open(t, Config{Dir: dir, Batch: 5 * time.Millisecond, Log: func(string, ...any) { lines.Add(1) }})
+	block := filepath.Join(dir, SegmentName(1)) // no file can be made there, also for root
+	if err := os.Mkdir(block, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	until := func(what string, f func() bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal(what)
+			}
+		}
+	}
+	for n := range uint64(3) {
+		w.Record(Event{Kind: KindLogin})
+		until("the event is not counted", func() bool { return w.Dropped() == n+1 })
+	}
+	if lines.Load() != 1 {
+		t.Errorf("%d lines, want 1", lines.Load())
+	}
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	w.Record(Event{Kind: KindLogin})
+	until("the journal does not come back", func() bool { return lines.Load() == 2 })
+	w.Close()
+	if n, _ := count(t, dir); n != 1 || w.Dropped() != 3 {
+		t.Errorf("%d events and %d dropped, want 1 and 3", n, w.Dropped())
+	}
+}
+
+func TestSegmentsAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, Config{Dir: dir, Segment: 1 << 10, Keep: 4 << 10, Batch: time.Millisecond, Queue: 1000})
+	for range 100 {
+		w.Record(Event{Kind: KindLogin, User: strings.Repeat("x", 400)})
+		time.Sleep(2 * time.Millisecond)
+	}
+	w.Close()
+	list, err := Segments(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var total int64
+	for _, s := range list {
+		total += s.Info.Size()
+	}
+	if total > 4<<10 || len(list) < 2 || list[0].Number == 1 {
+		t.Errorf("%d segments from %d on, %d bytes", len(list), list[0].Number, total)
+	}
+	old := time.Now().Add(-2 * time.Hour)
+	for _, s := range list {
+		if err := os.Chtimes(filepath.Join(dir, SegmentName(s.Number)), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w = open(t, Config{Dir: dir, Age: time.Hour})
+	w.Record(Event{Kind: KindLogin})
+	w.Close()
+	if n, segments := count(t, dir); n != 1 || segments != 1 {
+		t.Errorf("%d events in %d segments are left of what is too old", n, segments)
+	}
+}
+
+// A kill loses at most a second of events, here of one each millisecond.
+func TestKilledWriter(t *testing.T) {
+	if dir := os.Getenv("JOURNAL_VICTIM"); dir != "" {
+		w, err := Open(Config{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			w.Record(Event{Kind: KindLogin})
+			time.Sleep(time.Millisecond)
+		}
+	}
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestKilledWriter$") //nolint:gosec // this test
+	cmd.Env = append(os.Environ(), "JOURNAL_VICTIM="+dir)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	killed := time.Now()
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	var last time.Time
+	list, err := Segments(os.DirFS(dir))
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d segments, %v", len(list), err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, SegmentName(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(b) {
+		var e Event
+		if json.Unmarshal(line, &e) == nil && e.Time.After(last) {
+			last = e.Time
+		}
+	}
+	if lost := killed.Sub(last); last.IsZero() || lost > time.Second {
+		t.Errorf("the last event is %v older than the kill", lost)
+	}
+}
