@@ -109,6 +109,28 @@ func TestPortShare(t *testing.T) {
 	s.WaitLine(t, "PORT SHARE PROXY: proxy exiting", time.Second)
 }
 
+// Held web connections keep no client out, of stock's server or ours.
+func TestPortShareHeldConnections(t *testing.T) {
+	for name, start := range map[string]starter{"stock": stock, "ours": ours} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			web := listenIn(t, l.server, "127.0.0.1:8080")
+			t.Cleanup(func() { web.Close() })
+			s := start(t, l.server, l.serverArgs("--proto", "tcp-server", "--max-clients", "10", "--port-share", "127.0.0.1", "8080"))
+			s.WaitLine(t, up, upLimit)
+			for range 120 {
+				fmt.Fprint(dialIn(t, l.client, "10.99.0.1:1194"), "GET / HTTP/1.1\r\n")
+			}
+			c := stock(t, l.client, l.clientArgs("--proto", "tcp-client"))
+			c.WaitLine(t, up, upLimit)
+			ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+			terminate(t, c)
+			terminate(t, s)
+		})
+	}
+}
+
 // ids are the user, group, further groups and capabilities of all threads of a process, one line for each kind of thread.
 func ids(t *testing.T, pid int) string {
 	t.Helper()

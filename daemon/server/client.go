@@ -156,6 +156,7 @@ func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	}
 	if i.link.RemoteAddr().IsValid() {
 		_ = i.link.SetReadDeadline(time.Time{}) // the session has deadlines of its own
+		h.streams.enter(i.link)
 	}
 	h.nextCID++
 	h.instances[i.cid] = i

@@ -2,11 +2,11 @@ package server
 
 import (
 	"context"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -14,19 +14,29 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// share hands TCP connections of other protocols to another server (port-share).
+// share hands TCP connections of other protocols to another server (port-share). They have places and limits of their own:
+// anybody may have one, and none takes the place of a client.
 type share struct {
 	target string // host:port
 	dir    string // for files that tell where a connection came from, "" for none
 	log    func(verb int, flag, format string, args ...any)
+	limit  int // connections at once
+	idle   time.Duration
+
+	began time.Time
+	mu    sync.Mutex // guards open
+	open  map[*handed]struct{}
 }
 
 // newShare is nil without port-share.
-func newShare(set *setup, log func(verb int, flag, format string, args ...any)) *share {
+func newShare(set *setup, limit int, log func(verb int, flag, format string, args ...any)) *share {
 	if set.PortShare.Host == "" {
 		return nil
 	}
-	return &share{net.JoinHostPort(set.PortShare.Host, set.PortShare.Port), set.PortShare.Dir, log}
+	return &share{
+		target: net.JoinHostPort(set.PortShare.Host, set.PortShare.Port), dir: set.PortShare.Dir, log: log,
+		limit: limit, idle: shareIdle, began: time.Now(), open: make(map[*handed]struct{}),
+	}
 }
 
 const (
@@ -36,8 +46,15 @@ const (
 	maxFirstFrame = 4096
 	// shareDialTime bounds the connection to the other server.
 	shareDialTime = 10 * time.Second
-	// shareLinger is how long one direction may go on after the other has ended.
+	// shareIdle ends a connection on which nothing moved for this long, in either direction. It is long: an SSH session
+	// behind the port is silent while its user reads.
+	shareIdle = time.Hour
+	// shareLinger takes the place of shareIdle once one side has ended.
 	shareLinger = 5 * time.Minute
+	// shareMakesRoom is how long nothing has moved on a connection that is closed for another when all places are taken.
+	shareMakesRoom = 10 * time.Second
+	// shareBuffer is what one direction of a connection reads at once.
+	shareBuffer = 16 << 10
 )
 
 // speaksOpenVPN reports whether the first bytes of a connection can be those of a client: a hard reset with key id 0, of
@@ -49,55 +66,135 @@ func speaksOpenVPN(head []byte) bool {
 		(op == wire.OpControlHardResetClientV2 || op == wire.OpControlHardResetClientV3)
 }
 
-// redirected looks at the first bytes of a connection. When they are of another protocol it serves the connection until
-// its end, or that of ctx, and returns true; the link is used up then.
-func (s *share) redirected(ctx context.Context, l transport.Link) bool {
-	t, ok := l.(*transport.TCPLink)
-	if !ok {
-		return false
-	}
-	head, err := t.Peek(shareLook)
-	if err != nil || speaksOpenVPN(head) {
-		return false // what is wrong with it comes up again with the first packet
-	}
+// foreign waits for the first bytes of a connection and reports whether they are of another protocol.
+func (s *share) foreign(l *transport.TCPLink) bool {
+	head, err := l.Peek(shareLook)
+	return err == nil && !speaksOpenVPN(head) // an error comes up again with the first packet
+}
+
+// serve hands a connection of another protocol on until it ends, or ctx does. The link is used up then.
+func (s *share) serve(ctx context.Context, l *transport.TCPLink) {
 	from := l.RemoteAddr()
 	s.log(1, "", "%s Non-OpenVPN client protocol detected", realAddress(from))
 	s.log(3, "", "%s SIGTERM[soft,%s] received, client-instance exiting", realAddress(from), mgmt.ReasonPortShare)
-	conn, head := t.Detach()
+	conn, head := l.Detach()
 	defer conn.Close()
+	c := &handed{in: conn.(*net.TCPConn), share: s}
+	if !s.enter(c) {
+		s.log(1, "N", "PORT SHARE PROXY: connection from %s refused: there are too many (%d)", realAddress(from), s.limit)
+		return
+	}
+	defer s.leave(c)
 	d := net.Dialer{Timeout: shareDialTime}
-	c, err := d.DialContext(ctx, "tcp", s.target)
+	to, err := d.DialContext(ctx, "tcp", s.target)
 	if err != nil {
 		s.log(1, "N", "PORT SHARE PROXY: connect to port-share server failed: %v", err)
-		return true
+		return
 	}
-	out := c.(*net.TCPConn)
-	defer out.Close()
-	defer s.note(transport.AddrText(out.LocalAddr().(*net.TCPAddr).AddrPort()), transport.AddrText(from))()
-	_ = conn.SetDeadline(time.Time{})
-	if _, err := out.Write(head); err != nil {
-		return true
+	c.out = to.(*net.TCPConn)
+	defer c.out.Close()
+	defer s.note(transport.AddrText(c.out.LocalAddr().(*net.TCPAddr).AddrPort()), transport.AddrText(from))()
+	c.run(ctx, head)
+}
+
+// enter gives a connection a place. When all are taken, the one on which nothing moved for longest makes room.
+func (s *share) enter(c *handed) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.touch()
+	if len(s.open) >= s.limit {
+		var idlest *handed
+		for o := range s.open {
+			if idlest == nil || o.moved.Load() < idlest.moved.Load() {
+				idlest = o
+			}
+		}
+		if idlest == nil || idlest.idle() < shareMakesRoom {
+			return false
+		}
+		delete(s.open, idlest)
+		_ = idlest.in.Close() // ends both directions
 	}
-	stop := context.AfterFunc(ctx, func() {
-		conn.Close()
-		out.Close()
-	})
-	defer stop()
-	var both sync.WaitGroup
-	in := conn.(*net.TCPConn)
-	both.Go(func() { pipe(out, in) })
-	both.Go(func() { pipe(in, out) })
-	both.Wait()
+	s.open[c] = struct{}{}
 	return true
 }
 
-// pipe copies until one side ends, and passes the end on.
-func pipe(to, from *net.TCPConn) {
-	if _, err := io.Copy(to, from); err != nil {
-		_ = from.CloseRead()
+func (s *share) leave(c *handed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+}
+
+// handed is a connection that was handed on.
+type handed struct {
+	in, out *net.TCPConn
+	share   *share
+	moved   atomic.Int64 // when a byte moved last, since share.began
+}
+
+func (c *handed) touch() { c.moved.Store(int64(time.Since(c.share.began))) }
+
+func (c *handed) idle() time.Duration {
+	return time.Since(c.share.began) - time.Duration(c.moved.Load())
+}
+
+// run copies in both directions, head first, until both have ended, nothing moves any more, or ctx ends.
+func (c *handed) run(ctx context.Context, head []byte) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	context.AfterFunc(ctx, func() {
+		c.in.Close()
+		c.out.Close()
+	})
+	_ = c.in.SetDeadline(time.Time{})
+	var half atomic.Bool // one side has ended
+	var both sync.WaitGroup
+	copyTo := func(to, from *net.TCPConn, first []byte) {
+		c.copy(to, from, first)
+		half.Store(true)
+	}
+	both.Go(func() { copyTo(c.out, c.in, head) })
+	both.Go(func() { copyTo(c.in, c.out, nil) })
+	done := make(chan struct{})
+	go func() {
+		both.Wait()
+		close(done)
+	}()
+	look := time.NewTicker(min(c.share.idle, shareLinger) / 4)
+	defer look.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-look.C:
+			limit := c.share.idle
+			if half.Load() {
+				limit = min(limit, shareLinger)
+			}
+			if c.idle() >= limit {
+				cancel()
+			}
+		}
+	}
+}
+
+// copy copies until one side ends, and passes the end on. A buffer of ours takes no descriptors, pipes would take four for
+// each connection.
+func (c *handed) copy(to, from *net.TCPConn, first []byte) {
+	_, err := to.Write(first)
+	buf := make([]byte, shareBuffer)
+	for err == nil {
+		var n int
+		if n, err = from.Read(buf); n > 0 {
+			c.touch()
+			if _, werr := to.Write(buf[:n]); werr != nil {
+				_ = from.CloseRead()
+				break
+			}
+			c.touch()
+		}
 	}
 	_ = to.CloseWrite()
-	_ = to.SetReadDeadline(time.Now().Add(shareLinger))
 }
 
 // note makes the file that tells the other server, by the address it sees, where a connection came from. The result

@@ -1,6 +1,21 @@
 package server
 
-import "testing"
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+)
 
 func TestSpeaksOpenVPN(t *testing.T) {
 	for _, tt := range []struct {
@@ -23,5 +38,245 @@ func TestSpeaksOpenVPN(t *testing.T) {
 		if got := speaksOpenVPN(tt.head); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
+	}
+}
+
+func TestLimitStreams(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		maxClients  int
+		descriptors uint64
+		want        streamLimits
+	}{
+		{"plenty", 1024, 1 << 20, streamLimits{own: 2*1024 + spareStreams, shared: maxShared}},
+		{"no limit", 10, ^uint64(0), streamLimits{own: 84, shared: maxShared}},
+		{"the usual soft limit", 1024, 1024, streamLimits{own: 672, shared: 112}},
+		{"few clients", 10, 1024, streamLimits{own: 84, shared: 112}},
+		{"nearly none", 1024, 64, streamLimits{own: 12, shared: 2}},
+	} {
+		got := limitStreams(tt.maxClients, tt.descriptors)
+		if got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+		if most := uint64(got.own + sharedDescriptors*got.shared); tt.descriptors > ownDescriptors+16 && most+ownDescriptors > tt.descriptors {
+			t.Errorf("%s: %d connections of %d descriptors", tt.name, most, tt.descriptors)
+		}
+	}
+}
+
+// The runtime has raised the soft limit, from which the limits are derived.
+func TestDescriptorsAreRaised(t *testing.T) {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Cur != r.Max || descriptors() != r.Max {
+		t.Errorf("soft limit %d, hard limit %d, we count on %d", r.Cur, r.Max, descriptors())
+	}
+}
+
+// Silent connections make room for others, connections with an instance do not.
+func TestStreamsMakeRoom(t *testing.T) {
+	s := &streams{limits: streamLimits{own: 3}, open: make(map[transport.Link]*stream)}
+	closed := make(chan transport.Link, 8)
+	link := func() *closing { return &closing{closed: closed} }
+	client, silent, later := link(), link(), link()
+	for _, l := range []*closing{client, silent, later} {
+		if !s.add(l) {
+			t.Fatal("no room for the first")
+		}
+	}
+	s.enter(client)
+	for n, want := range []*closing{silent, later} {
+		fresh := link()
+		if !s.add(fresh) {
+			t.Fatalf("no room for newcomer %d", n)
+		}
+		if got := <-closed; got != want {
+			t.Errorf("newcomer %d took the place of another", n)
+		}
+		s.enter(fresh)
+	}
+	if s.add(link()) {
+		t.Error("a client lost its place")
+	}
+	s.remove(client)
+	if !s.add(link()) {
+		t.Error("no room after a client left")
+	}
+}
+
+// closing is a link that tells when it is closed.
+type closing struct {
+	transport.Link
+	closed chan transport.Link
+}
+
+func (c *closing) Close() error {
+	c.closed <- c
+	return nil
+}
+
+// proxied is a share in front of a listener, and a way to hand a connection on.
+func proxied(t *testing.T, limit int, idle time.Duration) (s *share, open func() net.Conn, accepted chan net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted = make(chan net.Conn, 16)
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	front, err := transport.ListenTCP(transport.ListenConfig{Local: netip.MustParseAddrPort("127.0.0.1:0")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = &share{target: ln.Addr().String(), log: func(int, string, string, ...any) {}, limit: limit, idle: idle, began: time.Now(), open: make(map[*handed]struct{})}
+	var serving sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(func() {
+		ln.Close()
+		front.Close()
+		cancel()
+		serving.Wait()
+	})
+	return s, func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", front.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := c.Write([]byte("GET /")); err != nil {
+			t.Fatal(err)
+		}
+		l, err := front.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		serving.Go(func() {
+			defer l.Close()
+			if s.foreign(l) {
+				s.serve(ctx, l)
+			}
+		})
+		return c
+	}, accepted
+}
+
+func ended(c net.Conn) bool {
+	_, err := io.ReadAll(c)
+	return err == nil || !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// A connection on which nothing moves ends, one that is used in one direction only goes on.
+func TestShareIdle(t *testing.T) {
+	const idle = 400 * time.Millisecond
+	_, open, accepted := proxied(t, 4, idle)
+	quiet := open()
+	<-accepted
+	used := open()
+	server := <-accepted
+	defer server.Close()
+	start := time.Now()
+	for time.Since(start) < 4*idle {
+		if _, err := server.Write([]byte("x")); err != nil {
+			t.Fatalf("after %v: %v", time.Since(start), err)
+		}
+		time.Sleep(idle / 8)
+	}
+	if !ended(quiet) {
+		t.Error("the idle connection is still open")
+	}
+	if _, err := io.ReadFull(used, make([]byte, 8)); err != nil {
+		t.Error("the one that is used has ended:", err)
+	}
+}
+
+// When all places are taken, a connection that was used lately keeps its place, one that was not loses it.
+func TestSharePlaces(t *testing.T) {
+	s, open, accepted := proxied(t, 2, time.Hour)
+	first, second := open(), open()
+	<-accepted
+	<-accepted
+	if !ended(open()) {
+		t.Error("a third connection has a place")
+	}
+	s.mu.Lock()
+	for c := range s.open {
+		if c.in.RemoteAddr().String() == first.LocalAddr().String() {
+			c.moved.Add(-int64(2 * shareMakesRoom))
+		}
+	}
+	s.mu.Unlock()
+	open()
+	<-accepted
+	if !ended(first) {
+		t.Error("the idle connection kept its place")
+	}
+	_ = second.SetDeadline(time.Now().Add(50 * time.Millisecond))
+	if ended(second) {
+		t.Error("the other lost its place")
+	}
+}
+
+// Connections of others, however many and whether they say something, keep no client out.
+func TestOthersKeepNoClientOut(t *testing.T) {
+	for name, greeting := range map[string]string{"held web connections": "GET / HTTP/1.1\r\n", "silent connections": "", "two bytes": "\x00\x0e", "half a frame": "\x00\x0e\x38"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			web, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer web.Close()
+			host, port, _ := net.SplitHostPort(web.Addr().String())
+			r := newRig(t, "tcp-server", "--max-clients", "10", "--hand-window", "60", "--port-share", host, port)
+			for n := range 120 {
+				c, err := net.Dial("tcp", r.addr)
+				if err != nil {
+					t.Fatalf("connection %d: %v", n, err)
+				}
+				defer c.Close()
+				if _, err := io.WriteString(c, greeting); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c, err := r.dial("", ctrlwrap.NewPlain())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.close()
+			if !c.up(20 * time.Second) {
+				t.Errorf("the client does not get in: %v", c.failed)
+			}
+		})
+	}
+}
+
+// A TCP connection that says nothing lasts as long as a handshake may.
+func TestSilentConnectionsEndWithHandWindow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "tcp-server", "--hand-window", "1")
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	start := time.Now()
+	_ = c.SetDeadline(start.Add(20 * time.Second))
+	if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("still open after 20 s")
+	}
+	if took := time.Since(start); took < 800*time.Millisecond {
+		t.Errorf("ended after %v", took)
 	}
 }

@@ -151,12 +151,9 @@ func (e *entrance) stranger(from transport.Peer, err error) {
 	}
 }
 
-// streamGreeting is how long a TCP connection may stay silent before its first packet.
-const streamGreeting = 60 * time.Second
-
 // acceptStreams takes TCP connections and gives each a receiver.
 func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg *sync.WaitGroup) error {
-	other := newShare(e.boot, func(verb int, flag, format string, args ...any) { e.limitedLog("", verb, flag, format, args...) })
+	other := newShare(e.boot, e.streams.limits.shared, func(verb int, flag, format string, args ...any) { e.limitedLog("", verb, flag, format, args...) })
 	if other != nil {
 		e.logLine("", 1, "I", "PORT SHARE PROXY: proxy starting")
 		defer e.logLine("", 1, "I", "PORT SHARE PROXY: proxy exiting")
@@ -175,18 +172,19 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 			}
 			continue
 		}
-		if !e.streams.room(2*e.boot.MaxClients + spareStreams) {
+		if !e.streams.add(l) {
 			e.limitedLog("", 1, "", "TCP connection from %s refused: there are too many", e.boot.fullAddress(l.Peer()))
 			_ = l.Close()
 			continue
 		}
 		e.logLine("", 1, "I", "TCP connection established with %s", e.boot.fullAddress(l.Peer()))
-		e.streams.add(l)
 		wg.Go(func() {
-			defer e.streams.remove(l)
 			defer l.Close()
-			_ = l.SetReadDeadline(time.Now().Add(streamGreeting)) // until there is an instance
-			if other != nil && other.redirected(ctx, l) {
+			defer e.streams.remove(l)
+			_ = l.SetReadDeadline(time.Now().Add(e.boot.HandWindow)) // until there is an instance
+			if other != nil && other.foreign(l) {
+				e.streams.remove(l) // it takes no place of a client
+				other.serve(ctx, l)
 				return
 			}
 			err := e.inbound(l, true).run()
@@ -213,45 +211,6 @@ func (e *entrance) streamEnded(l *transport.TCPLink, err error) {
 		h.log(i, 1, "", "Connection reset, restarting [0]")
 		h.end(i, mgmt.ReasonConnectionReset)
 	})
-}
-
-// streams are the open TCP connections, so that all can be closed at the end.
-type streams struct {
-	mu   sync.Mutex // guards open
-	open map[transport.Link]struct{}
-}
-
-// spareStreams are connections beyond twice max-clients: who has one but is not a client yet is let go after streamGreeting.
-const spareStreams = 64
-
-// room reports whether there are fewer than limit.
-func (s *streams) room(limit int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.open) < limit
-}
-
-func (s *streams) add(l transport.Link) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open == nil {
-		s.open = make(map[transport.Link]struct{})
-	}
-	s.open[l] = struct{}{}
-}
-
-func (s *streams) remove(l transport.Link) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.open, l)
-}
-
-func (s *streams) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for l := range s.open {
-		_ = l.Close()
-	}
 }
 
 // shutdown removes every client. The hub's goroutine is over.

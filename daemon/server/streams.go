@@ -1,0 +1,118 @@
+package server
+
+import (
+	"math"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/moongate-vpn/moongate/daemon/transport"
+)
+
+// streams are the TCP connections of clients and of those that may become clients. Connections that port-share hands on
+// have a budget of their own, see share.
+type streams struct {
+	limits streamLimits
+
+	mu   sync.Mutex // guards what follows
+	open map[transport.Link]*stream
+	next uint64
+}
+
+// stream is one connection.
+type stream struct {
+	number uint64 // in the order of arrival
+	client bool   // it has an instance, which has limits and deadlines of its own
+}
+
+// newStreams makes an empty set, with room for what a server of maxClients needs.
+func newStreams(maxClients int) *streams {
+	return &streams{limits: limitStreams(maxClients, descriptors()), open: make(map[transport.Link]*stream)}
+}
+
+// add enters a connection and reports whether there is room. When all places are taken, the oldest connection without an
+// instance makes room: a client's first packet comes at once.
+func (s *streams) add(l transport.Link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) >= s.limits.own {
+		oldest := s.oldestWaiting()
+		if oldest == nil {
+			return false
+		}
+		delete(s.open, oldest)
+		go oldest.Close() // waits for what is queued
+	}
+	s.next++
+	s.open[l] = &stream{number: s.next}
+	return true
+}
+
+// oldestWaiting is the connection that has waited longest for its first packet, nil when all have an instance.
+func (s *streams) oldestWaiting() (oldest transport.Link) {
+	first := uint64(math.MaxUint64)
+	for l, st := range s.open {
+		if !st.client && st.number < first {
+			oldest, first = l, st.number
+		}
+	}
+	return oldest
+}
+
+// enter notes that a connection has an instance.
+func (s *streams) enter(l transport.Link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.open[l]; st != nil {
+		st.client = true
+	}
+}
+
+func (s *streams) remove(l transport.Link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, l)
+}
+
+func (s *streams) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.open {
+		_ = l.Close()
+	}
+}
+
+// streamLimits are how many connections there may be at once.
+type streamLimits struct {
+	own    int // of clients, and without a first packet yet
+	shared int // handed on by port-share
+}
+
+const (
+	// spareStreams are connections beyond twice max-clients.
+	spareStreams = 64
+	// maxShared bounds the connections that port-share hands on.
+	maxShared = 1024
+	// ownDescriptors are for all but TCP connections: device, sockets, files, pipes of scripts.
+	ownDescriptors = 128
+	// sharedDescriptors are what a connection takes that is handed on.
+	sharedDescriptors = 2
+)
+
+// limitStreams divides the descriptors of the process: at least a quarter of what there is for connections stays for those
+// that port-share hands on, as far as they may use it.
+func limitStreams(maxClients int, descriptors uint64) streamLimits {
+	left := max(int(min(descriptors, math.MaxInt32))-ownDescriptors, 16) //nolint:gosec // bounded
+	shared := min(maxShared, left/4/sharedDescriptors)
+	return streamLimits{own: min(2*maxClients+spareStreams, left-shared*sharedDescriptors), shared: shared}
+}
+
+// descriptors is how many files this process may have open. The runtime raises the soft limit to the hard one at start and
+// gives programs that are run the limit of before.
+func descriptors() uint64 {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		return 1024
+	}
+	return r.Cur
+}
