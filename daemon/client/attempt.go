@@ -69,6 +69,9 @@ type attempt struct {
 	next    *caller   // wants to replace the session
 	usageAt time.Time // of the next look at the newest key's use
 
+	replaysAt time.Time // when the file of replay-persist is written next
+	marks     replayMark
+
 	control chan controlPacket
 	broken  chan error
 	wake    chan struct{}
@@ -154,7 +157,7 @@ func (a *attempt) receive() {
 	in := &inbound{
 		link: a.link, path: &a.c.path, control: a.control, broken: a.broken, traffic: &a.traffic, total: &a.c.totals.In,
 		notice: a.noteError, bad: a.notePacket, device: a.noteDevice,
-		heard: func(p transport.Peer) { a.post(func() { a.heardFrom(p) }) }, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
+		marks: &a.marks, heard: func(p transport.Peer) { a.post(func() { a.heardFrom(p) }) }, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
 	}
 	a.wg.Go(in.run)
 }

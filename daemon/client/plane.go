@@ -47,6 +47,7 @@ type inbound struct {
 	last    transport.Peer             // where it came from
 	traffic *session.Traffic
 	total   *atomic.Uint64
+	marks   *replayMark
 
 	bufs [][]byte
 }
@@ -101,6 +102,9 @@ func (in *inbound) batch(b *transport.Batch) {
 	in.traffic.LinkIn.Add(uint64(bytes))
 	in.total.Add(uint64(bytes))
 	if opened > 0 {
+		if p.static {
+			in.marks.answer(p.channel)
+		}
 		in.traffic.Opened.Add(uint64(opened))
 		in.traffic.Heard(now)
 		if b.Peer != in.last {

@@ -7,15 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/internal/replay"
 )
 
 // replayFile is the file of replay-persist: how far packet ids were received, of the control wrapping or of the static
-// key. It is read at the start and written at the end of each attempt. One open file for all of them, so that it can still be
-// written without privileges or under another root.
+// key. It is read at the start, and written while an attempt runs and at its end: after a crash little can be replayed. One open
+// file for all attempts, so that it can still be written without privileges or under another root.
 type replayFile struct {
 	f     *os.File
 	state replay.State // what was received before the attempt that runs
@@ -61,6 +64,42 @@ func (c *Client) closeReplays() {
 		c.replays.f.Close()
 		c.replays = replayFile{}
 	}
+}
+
+// replayInterval is how often the file is written while packets come. Stock writes it once a minute.
+const replayInterval = 5 * time.Second
+
+// replayMark hands the owner how far the data channel of static-key mode has received: its window belongs to the receiver.
+type replayMark struct {
+	wanted atomic.Bool
+	state  atomic.Pointer[replay.State]
+}
+
+// answer is the receiver's half, after each batch.
+func (m *replayMark) answer(c *data.Channel) {
+	if m.wanted.CompareAndSwap(true, false) {
+		s := c.ReplayState()
+		m.state.Store(&s)
+	}
+}
+
+// storeReplays writes how far the attempt has come when it is time, and returns when it is next.
+func (a *attempt) storeReplays(now time.Time) time.Time {
+	if a.c.replays.f == nil {
+		return time.Time{}
+	}
+	if !now.Before(a.replaysAt) {
+		if !a.replaysAt.IsZero() {
+			if a.wrap != nil {
+				a.c.keepReplays(ctrlwrap.ReplayState(a.wrap))
+			} else if s := a.marks.state.Load(); s != nil {
+				a.c.keepReplays(*s)
+			}
+		}
+		a.marks.wanted.Store(true)
+		a.replaysAt = now.Add(replayInterval)
+	}
+	return a.replaysAt
 }
 
 // received is how far an attempt has come. It runs when nothing of the attempt does any more.

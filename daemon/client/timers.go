@@ -41,6 +41,7 @@ func (a *attempt) checkTimers(now time.Time) time.Time {
 		a.pushTimers(now, due)
 	}
 	due(a.sessionTimers(now))
+	due(a.storeReplays(now))
 	if !a.usageAt.IsZero() && due(a.usageAt) {
 		a.usageAt = now.Add(usageInterval)
 		a.checkUsage(now)
