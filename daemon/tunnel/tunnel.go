@@ -176,7 +176,16 @@ func (t *Tunnel) addAddrs(addrs []netconf.Addr) error {
 				return fmt.Errorf("set %s up: %w", name, err)
 			}
 		}
-		if err := t.journal.AddAddr(name, a); err != nil && !errors.Is(err, netconf.ErrExists) {
+		err := t.journal.AddAddr(name, a)
+		switch {
+		case err == nil, errors.Is(err, netconf.ErrExists):
+		case a.Prefix.Addr().Is6() && netconf.IPv6Disabled(name):
+			const ways = "enable it (sysctl net.ipv6.conf.all.disable_ipv6=0), or refuse what the server pushes (pull-filter ignore \"ifconfig-ipv6\" and \"route-ipv6\")"
+			if !t.net.local4.IsValid() {
+				return fmt.Errorf("IPv6 is disabled on this host and %s has no IPv4 address: %s", name, ways)
+			}
+			t.cfg.Log(1, "W", "WARNING: IPv6 is disabled on this host: %s goes on with IPv4 alone. To have IPv6 in the tunnel, or to be rid of this warning, %s.", name, ways)
+		default:
 			return fmt.Errorf("add address to %s: %w", name, err)
 		}
 	}
