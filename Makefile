@@ -23,8 +23,14 @@ all: build quick ## build and run the quick tests
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
 
-build: ## bin/moongate, one static binary
+build: ## bin/moongate, one static binary; bin/moongate-plugin where there is a C compiler
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(PKG)/daemon.Version=$(VERSION)' -o bin/moongate ./cmd/moongate
+	@if command -v $(CC) >/dev/null; then $(MAKE) -s bin/moongate-plugin; \
+	else echo "no C compiler ($(CC)): without bin/moongate-plugin, which only configurations with plugins need"; fi
+
+bin/moongate-plugin: $(wildcard cmd/moongate-plugin/*.[ch])
+	@mkdir -p bin
+	$(CC) -O2 -g -Wall -Wextra -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Wl,-z,relro,-z,now -o $@ cmd/moongate-plugin/*.c -ldl
 
 build-pkcs11: ## bin/moongate with smart cards: needs cgo, loads shared objects
 	CGO_ENABLED=1 $(GO) build -tags pkcs11 -trimpath -ldflags '-s -w -X $(PKG)/daemon.Version=$(VERSION)' -o bin/moongate ./cmd/moongate
@@ -105,6 +111,7 @@ generated: ## rewrite the documents that tests compare with code: commands, opti
 files: docs
 	rm -rf dist/root
 	install -D -m 755 bin/moongate dist/root/usr/bin/moongate
+	@if [ -e bin/moongate-plugin ]; then install -D -m 755 bin/moongate-plugin dist/root/usr/lib/moongate/moongate-plugin; fi
 	install -D -m 644 -t dist/root/usr/share/man/man1 dist/man/*.1
 	install -D -m 644 -t dist/root/usr/share/man/man7 dist/man/*.7
 	gzip -9n dist/root/usr/share/man/man*/*

@@ -7,6 +7,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 )
 
 // newEngine makes the engine that the options ask for, and what it wants to ask before it starts: passwords, while the
@@ -18,6 +19,9 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 	}
 	if f := p.lg.File(); f != nil {
 		runner.Stdout, runner.Stderr = f, f
+	}
+	if err := p.openPlugins(runner); err != nil {
+		return nil, nil, err
 	}
 	if p.opts.ModeServer {
 		e, prepare := p.newServer(runner)
@@ -42,7 +46,13 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 
 // up is called by an engine when its first initialisation is complete.
 func (p *process) up() error {
+	if err := p.plugins.Open(plugin.AfterTunnel); err != nil {
+		return err
+	}
 	if err := p.dropPrivileges(); err != nil {
+		return err
+	}
+	if err := p.plugins.Open(plugin.AfterDrop); err != nil {
 		return err
 	}
 	sdNotify("STATUS=Initialization Sequence Completed")

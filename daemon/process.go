@@ -22,6 +22,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -49,6 +50,7 @@ type process struct {
 	lua     scriptHost
 	reloads reloading
 
+	plugins    *plugin.Set // of the engine, nil without any; owned by run
 	privileges *privileges
 	dropped    atomic.Bool
 	pidFile    string
@@ -95,6 +97,7 @@ func (p *process) close() {
 		p.cancel()
 	}
 	p.wg.Wait()
+	p.closeHelper()
 	if p.pidFile != "" {
 		_ = os.Remove(p.pidFile) // after a chroot it cannot be found, as with stock
 	}
@@ -173,6 +176,7 @@ func (p *process) loop(ctx context.Context) int {
 		e, stop, ok := p.startEngine(ctx, reread)
 		if ok {
 			stop = p.runEngine(ctx, e)
+			p.plugins.CloseAll(stop.Err != nil)
 		} else if stop.Err == nil {
 			p.ended(stop, reread)
 		}
@@ -389,6 +393,9 @@ func (p *process) writePID(path string) error {
 func (p *process) dropPrivileges() error {
 	if p.dropped.Load() || !p.privileges.wanted() {
 		return nil
+	}
+	if err := p.plugins.Drop(); err != nil {
+		return err
 	}
 	p.dropped.Store(true)
 	err := p.privileges.drop(func(format string, args ...any) { p.Log(1, "I", format, args...) })

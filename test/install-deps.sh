@@ -20,6 +20,8 @@ want danted dante-server
 want openssl openssl
 want softhsm2-util softhsm2
 want pkcs11-tool opensc
+want cc gcc
+[ -e /usr/include/stdio.h ] || need="$need libc6-dev"
 want jq jq
 want man man-db
 

@@ -12,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -173,16 +174,21 @@ func (a *attempt) trustPeer() { a.exportAddress("trusted") }
 
 // addressChanged runs the ipchange script.
 func (a *attempt) addressChanged() {
-	if a.opts.IPChange == "" {
+	if !a.c.hooks.Wanted(a.opts.IPChange, plugin.IPChange) {
 		return
 	}
 	call := hooks.Call{
+		Event: plugin.IPChange, Log: a.c.log,
 		Tag: "--ipchange", Type: "ipchange", Command: strings.ReplaceAll(a.opts.IPChange, ",", " "),
 		Args: []string{strings.Replace(transport.AddrText(a.peer.Addr), ":"+fmt.Sprint(a.peer.Addr.Port()), " "+fmt.Sprint(a.peer.Addr.Port()), 1)},
 		Env:  a.c.env.Clone(),
 	}
 	a.help(func(ctx context.Context) func() {
-		if err := a.c.hooks.Run(ctx, call); err != nil {
+		err := a.c.hooks.TellPlugins(ctx, call)
+		if err == nil && call.Command != "" {
+			err = a.c.hooks.Run(ctx, call)
+		}
+		if err != nil {
 			a.c.log(1, "W", "%v", err)
 		}
 		return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/wire"
@@ -199,7 +200,7 @@ func (c *Client) commonName(cert *x509.Certificate) string {
 // verifyScript runs the tls-verify script, if there is one, for one certificate.
 func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string) error {
 	o := a.c.opts // not the attempt's: a renegotiation has a goroutine of its own
-	if o.TLSVerify == "" {
+	if !a.c.hooks.Wanted(o.TLSVerify, plugin.TLSVerify) {
 		return nil
 	}
 	a.c.exportCert(depth, cert)
@@ -216,8 +217,19 @@ func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string
 		}()
 	}
 	call := hooks.Call{
+		Event: plugin.TLSVerify, Depth: depth, Log: a.c.log,
 		Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(o.TLSVerify, ",", " "),
 		Args: []string{fmt.Sprint(depth), subject}, Env: a.c.env,
+	}
+	if a.c.hooks.Plugins.Wants(plugin.TLSVerify) {
+		if err := a.c.hooks.TellPlugins(a.ctx, call); err != nil {
+			a.c.log(2, "", "VERIFY PLUGIN ERROR: depth=%d, %s", depth, subject)
+			return err
+		}
+		a.c.log(2, "", "VERIFY PLUGIN OK: depth=%d, %s", depth, subject)
+	}
+	if o.TLSVerify == "" {
+		return nil
 	}
 	if err := a.c.hooks.Run(a.ctx, call); err != nil {
 		a.c.log(0, "W", "%v", err)

@@ -82,7 +82,7 @@ func (p *parser) checkServer() error {
 
 func (p *parser) checkServerAuth() error {
 	o := p.o
-	if o.AuthUserPassVerify != "" || o.ManagementClientAuth {
+	if o.AuthUserPassVerify != "" || o.ManagementClientAuth || len(o.Plugins) > 0 {
 		return nil
 	}
 	const tail = " must be used with --management-client-auth, an --auth-user-pass-verify script, or plugin"

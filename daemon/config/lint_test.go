@@ -21,9 +21,7 @@ func TestOptionsDocument(t *testing.T) {
 	}
 	fmt.Fprintf(&b, "# Options\n\nGenerated from the option tables (go test ./daemon/config -run OptionsDocument -update-docs). %d options work, %d are accepted without effect, %d are "+
 		"refused. `moongate check FILE` tells the same about a file of yours, with line and column.\n\n", count[Works], count[Ignored], count[Refused])
-	b.WriteString("**plugin** is refused, because shared objects do not load into a static binary. What plugins do, scripts and Lua do: " +
-		"`auth-user-pass-verify` or `management-client-auth` with a Lua script asks PAM (`pamtester`), LDAP (`ldapwhoami`) or RADIUS (`radtest`); " +
-		"[admit-clients.lua](../examples/lua/admit-clients.lua) shows how.\n\n" +
+	b.WriteString("**plugin** needs the program `moongate-plugin`; see [plugins.md](plugins.md).\n\n" +
 		"Smart cards (`pkcs11-…`) need a build with the tag `pkcs11`; see [decisions/0023](decisions/0023-smart-cards.md).\n\n" +
 		"| option | parameters | here | from a server | in client files |\n|---|---|---|---|---|\n")
 	yes := map[bool]string{true: "yes", false: ""}
@@ -63,7 +61,7 @@ func TestLint(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, text, want string }{
 		{"no TLS", "dev null\nverb 3\n", "0:0 warning deprecated\n"},
-		{"several", "client\n  cihper AES-256-GCM\nremote 127.0.0.1\nverb 3 4 5\nplugin /x.so\nfast-io\n",
+		{"several", "client\n  cihper AES-256-GCM\nremote 127.0.0.1\nverb 3 4 5\nmtu-dynamic\nfast-io\n",
 			"2:3 error unknown\n4:1 error syntax\n5:1 error syntax\n6:1 warning ignored\n"},
 		{"contradiction", "dev tun\nclient\nserver 10.8.0.0 255.255.255.0\n", "0:0 error contradiction\n"},
 		{"files", "client\nremote 127.0.0.1\ndev tun\nca /nowhere/ca\ncert /nowhere/c\nkey /nowhere/k\n", "0:0 error file\n0:0 error file\n0:0 error file\n"},

@@ -129,6 +129,14 @@ type Scripts struct {
 	LearnAddress       string
 	AuthUserPassVerify string
 	AuthViaFile        bool // AuthUserPassVerify gets a file instead of variables
+
+	Plugins []Plugin // in the order in which they are called
+}
+
+// Plugin is a shared object that hears of events, with its arguments.
+type Plugin struct {
+	Name string // a path, or a name in the plugin folder
+	Args []string
 }
 
 // Device is the tunnel device.

@@ -1,5 +1,7 @@
 package config
 
+import "github.com/moongate-vpn/moongate/mgmt/lexer"
+
 // command makes an apply function for a script. A second line overrides the first and says so.
 func command(f func(o *Options) *string) func(*parser, []string) error {
 	return func(p *parser, a []string) error {
@@ -110,7 +112,17 @@ func oddRows() []row {
 			return nil
 		}},
 		{"msg-channel", 1, many, inMain, 0, refused("--%s is only supported on Windows")},
-		{"plugin", 1, many, inMain, 0, refused("--%s: shared object plugins cannot be loaded; use a script or the management port instead")},
+		{"plugin", 1, many, inMain, 0, func(p *parser, a []string) error {
+			args := a[1:]
+			if len(args) == 1 { // one argument holds them all: plugin x.so "login user USERNAME"
+				var err error
+				if args, err = lexer.Split(args[0], "make_arg_array:0"); err != nil {
+					return errorf("%v", err)
+				}
+			}
+			p.o.Plugins = append(p.o.Plugins, Plugin{Name: a[0], Args: args})
+			return nil
+		}},
 		{"compat-names", 0, many, inMain, 0, refused("--%s was removed in OpenVPN 2.5. Update your configuration.")},
 		{"no-name-remapping", 0, many, inMain, 0, refused("--%s was removed in OpenVPN 2.5. Update your configuration.")},
 		{"mtu-dynamic", 0, many, inMain, 0, refused("--%s has been replaced by --fragment")},

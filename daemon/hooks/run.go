@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
@@ -49,8 +50,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Runner starts scripts under the script-security level of a configuration.
+// Runner starts scripts under the script-security level of a configuration, and tells its plugins of the same events.
 type Runner struct {
+	Plugins  *plugin.Set   // may be nil
 	Security int           // script-security: below 2 nothing runs
 	Deadline time.Duration // for every script, DefaultDeadline when zero
 	Stdout   io.Writer     // where the output of scripts goes, the daemon's own when nil
@@ -65,10 +67,51 @@ type Call struct {
 	Command string   // as configured: a program and arguments, split like an option line
 	Args    []string // appended by the daemon
 	Env     *Env
+
+	// What plugins get of the same event.
+	Event  plugin.Event // 0 for none
+	Client uint64       // whose context they get, 0 for the daemon's own
+	Depth  int          // of the certificate
+	Log    func(verb int, flag, format string, args ...any)
 }
 
 // Line returns the command line for the log.
 func (c Call) Line() string { return strings.Join(append([]string{c.Command}, c.Args...), " ") }
+
+// Wanted reports whether there is a script, or a plugin that hears of one of the events.
+func (r *Runner) Wanted(command string, e plugin.Event) bool {
+	return command != "" || r != nil && r.Plugins.Wants(e)
+}
+
+// PluginError is an event that a plugin turned down, or that it gave no answer to.
+type PluginError struct {
+	Tag string // as of Error
+	Err error
+}
+
+func (e *PluginError) Error() string {
+	name := strings.TrimPrefix(e.Tag, "--")
+	if name == "up/--down" {
+		return "ERROR: up/down plugin call failed"
+	}
+	return "WARNING: " + name + " plugin call failed"
+}
+
+// Unwrap returns the cause.
+func (e *PluginError) Unwrap() error { return e.Err }
+
+// TellPlugins tells all plugins that want to hear of the event. It returns nil when all of them succeeded or put off their
+// answer, else a *PluginError.
+func (r *Runner) TellPlugins(ctx context.Context, c Call) error {
+	if r == nil || !r.Plugins.Wants(c.Event) {
+		return nil
+	}
+	_, err := r.Plugins.Call(ctx, plugin.Call{Event: c.Event, Args: c.Args, Env: c.Env.Newest(), Client: c.Client, Depth: c.Depth, Log: c.Log})
+	if err != nil {
+		return &PluginError{Tag: c.Tag, Err: err}
+	}
+	return nil
+}
 
 // Run starts the script and waits for it. It returns nil for exit status 0, else an *Error. The end of ctx kills
 // the script and everything in its process group.

@@ -278,7 +278,9 @@ func (h *hub) event(i *instance, e session.Event, now time.Time) {
 	case session.Refused:
 		h.refused(i, e)
 	case session.Introduced:
-		h.introduce(h.set, i, e)
+		if h.introduce(h.set, i, e) {
+			h.addressKnown(i)
+		}
 	case session.Admitted:
 		h.admitted(i, e.KeyID, now)
 	case session.TurnedAway:

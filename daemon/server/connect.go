@@ -13,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 
@@ -51,10 +52,10 @@ func (h *hub) authorise(i *instance, now time.Time) {
 		h.log(i, 1, "", "MULTI: %v", err)
 	}
 	set, env := h.set, h.env(i)
-	prefix, cn := i.prefix(), undef(i.commonName)
+	prefix, cn, client := i.prefix(), undef(i.commonName), i.context()
 	extra := i.fromPort
 	h.inTurn(h.set.nameTurn(i), max(hookDeadline, i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
-		cc, ran, err := a.gather(ctx, set, cn, prefix, env, extra)
+		cc, ran, err := a.gather(ctx, set, cn, client, prefix, env, extra)
 		return func(h *hub) { h.gathered(i, cc, ran, err, time.Now()) }
 	})
 }
@@ -70,7 +71,7 @@ func (h *hub) endOthers(i *instance) {
 
 // gather collects the configuration of one client. It runs beside the hub. ran tells that client-connect
 // succeeded, or that there is none.
-func (a *aside) gather(ctx context.Context, set *setup, cn, prefix string, env *hooks.Env, extra []string) (cc *config.ClientConfig, ran bool, err error) {
+func (a *aside) gather(ctx context.Context, set *setup, cn string, client uint64, prefix string, env *hooks.Env, extra []string) (cc *config.ClientConfig, ran bool, err error) {
 	cc = set.NewClientConfig()
 	if set.ClientConfigDir != "" {
 		if err := a.readCCD(set, cc, cn, prefix); err != nil {
@@ -78,6 +79,11 @@ func (a *aside) gather(ctx context.Context, set *setup, cn, prefix string, env *
 		}
 	}
 	set.exportFixed(env, cc)
+	if !cc.Disable {
+		if err := a.connectPlugins(ctx, set, cc, client, prefix, env); err != nil {
+			return nil, false, err
+		}
+	}
 	if set.ClientConnect != "" && !cc.Disable {
 		if err := a.connectScript(ctx, set, cc, prefix, env); err != nil {
 			return nil, false, err
@@ -307,17 +313,18 @@ func (h *hub) farewells(i *instance) {
 		h.port.ClientDisconnect(server.ClientEvent{CID: i.cid, KID: i.session.Login(), Env: env.Newest(), PeerInfo: i.info.Lines})
 	}
 	h.disconnectScript(i, env)
+	h.forgetContext(i)
 }
 
 // disconnectScript runs client-disconnect for a client whose connect script succeeded. Its addresses are deleted after
 // that.
 func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
-	if !i.connected || h.set.ClientDisconnect == "" {
+	if !i.connected || !h.set.wants(h.set.ClientDisconnect, plugin.ClientDisconnect) {
 		return
 	}
-	set := h.set
+	set, client := h.set, i.context()
 	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.told)...), h.stationTurnsOf(i)...), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
-		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Command: set.ClientDisconnect, Env: env}
+		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Event: plugin.ClientDisconnect, Client: client, Log: a.logTo(""), Command: set.ClientDisconnect, Env: env}
 		if err := a.script(ctx, call); err != nil {
 			a.logLine("", 1, "W", "%v", err)
 		}

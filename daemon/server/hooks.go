@@ -10,6 +10,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 
@@ -27,10 +28,10 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 		a.logLine(prefix, s.Verb, s.Flag, "%s", s.Line)
 	}, Chain: func(chain []*x509.Certificate) { verified.Store(&chain) }}
 	set := h.set
-	if set.TLSVerify == "" {
+	if !h.set.wants(set.TLSVerify, plugin.TLSVerify) {
 		return hk
 	}
-	env := h.env(i)
+	env, client := h.env(i), i.context()
 	hk.Cert = func(depth int, cert *x509.Certificate, subject string) error {
 		env := env
 		for _, v := range material.CertVars(set.Options, depth, cert) {
@@ -51,6 +52,20 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 		}
 		ctx, cancel := context.WithTimeout(a.working, hookDeadline)
 		defer cancel()
+		if set.wants("", plugin.TLSVerify) {
+			r := hooks.Runner{Plugins: a.scripts.Plugins}
+			err := r.TellPlugins(ctx, hooks.Call{
+				Tag: "--tls-verify", Event: plugin.TLSVerify, Client: client, Depth: depth, Args: []string{fmt.Sprint(depth), subject}, Env: env, Log: a.logTo(prefix),
+			})
+			if err != nil {
+				a.logLine(prefix, 2, "", "VERIFY PLUGIN ERROR: depth=%d, %s", depth, subject)
+				return err
+			}
+			a.logLine(prefix, 2, "", "VERIFY PLUGIN OK: depth=%d, %s", depth, subject)
+		}
+		if set.TLSVerify == "" {
+			return nil
+		}
 		call := hooks.Call{
 			Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(set.TLSVerify, ",", " "),
 			Args: []string{fmt.Sprint(depth), subject}, Env: env,
@@ -88,16 +103,18 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 	env := h.env(i)
 	addressVars(env, "trusted", i.peer.Load().Addr) // the key is up though the login is undecided
 	h.port.ClientCRResponse(i.portEvent(env, h.established), text)
-	if h.set.ClientCRResponse == "" {
+	if !h.set.wants(h.set.ClientCRResponse, plugin.ClientCRResponse) {
 		return
 	}
 	i.session.TakeAnswer()
-	set, login := h.set, i.session.Login()
+	set, login, client := h.set, i.session.Login(), i.context()
 	h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		files, err := newMessage(set.TmpDir, "cr", []byte(text))
 		if err == nil {
 			defer files.remove()
-			err = a.script(ctx, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env})
+			err = a.script(ctx, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env,
+				Event: plugin.ClientCRResponse, Client: client, Log: a.logTo(""),
+			})
 		}
 		if err != nil {
 			a.logLine("", 1, "W", "%v", err)

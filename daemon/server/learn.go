@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 )
 
 // lead is what leads to a client: its own address, or a subnet behind it.
@@ -60,7 +61,7 @@ func (c *clientLog) leadsTo(set *setup, i *instance) []lead {
 // learn tells learn-address about the addresses of a client and goes on with those it accepts. An address that scripts
 // know from another session, be it the client's own before, is updated.
 func (h *hub) learn(i *instance, leads []lead, now time.Time) {
-	if h.set.LearnAddress == "" {
+	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) {
 		h.establish(i, leads, now)
 		return
 	}
@@ -74,7 +75,7 @@ func (h *hub) learn(i *instance, leads []lead, now time.Time) {
 	}
 	i.told = leads
 	prefix, cn := i.prefix(), undef(i.commonName)
-	set, env := h.set, h.env(i)
+	set, env, client := h.set, h.env(i), i.context()
 	h.inTurn(addressTurns(leads), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		var learned []lead
 		for n, l := range leads {
@@ -82,7 +83,7 @@ func (h *hub) learn(i *instance, leads []lead, now time.Time) {
 			if known[n] {
 				op = "update"
 			}
-			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, l.String(), cn}, Env: env}
+			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, l.String(), cn}, Env: env, Event: plugin.LearnAddress, Client: client, Log: a.logTo(prefix)}
 			if err := a.script(ctx, call); err != nil {
 				a.logLine(prefix, 1, "W", "%v", err)
 				a.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", l, prefix)
@@ -112,7 +113,7 @@ func addressTurns(leads []lead) []string {
 
 // forget has learn-address delete addresses.
 func (h *hub) forget(i *instance, leads []lead) {
-	if h.set.LearnAddress == "" || len(leads) == 0 {
+	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) || len(leads) == 0 {
 		return
 	}
 	set, env := h.set, h.env(i)
@@ -125,7 +126,7 @@ func (h *hub) forget(i *instance, leads []lead) {
 }
 
 func (a *aside) deleteAddress(ctx context.Context, set *setup, env *hooks.Env, address string) {
-	call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"delete", address}, Env: env}
+	call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"delete", address}, Env: env, Event: plugin.LearnAddress, Log: a.logTo("")}
 	if err := a.script(ctx, call); err != nil {
 		a.logLine("", 1, "W", "%v", err)
 	}

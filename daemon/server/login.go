@@ -10,6 +10,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/journal"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 
@@ -67,6 +68,8 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	switch {
 	case c.refused != nil:
 		h.refuse(i, e.Login, c.refused, now)
+	case (c.decided || !h.set.needsCredentials()) && h.set.wants("", plugin.TLSFinal):
+		h.finalOnly(i, e.KeyID, e.Login, now)
 	case c.decided, !h.set.needsCredentials():
 		h.verdict(i, e.Login, 0, nil, now)
 	case user == "" && !h.set.AuthUserPassOptional:
@@ -119,7 +122,7 @@ func (h *hub) ask(i *instance, keyID uint8, login uint64, user, pass string, now
 	if h.set.ManagementClientAuth {
 		who |= session.Port
 	}
-	if h.set.AuthUserPassVerify != "" {
+	if h.set.wants(h.set.AuthUserPassVerify, plugin.AuthUserPassVerify|plugin.TLSFinal) {
 		who |= session.Script
 		limit = limit.Add(scriptLast)
 		h.verifyScript(i, keyID, login, user, pass, env)
@@ -134,9 +137,10 @@ const scriptLast = time.Second
 // verifyScript runs auth-user-pass-verify beside the hub. A script that defers (exit status 2) goes on by its control
 // file until the client's time is over.
 func (h *hub) verifyScript(i *instance, keyID uint8, login uint64, user, pass string, env *hooks.Env) {
-	set, prefix := h.set, i.prefix()
+	set := h.set
+	who := question{instance: i, client: i.context(), prefix: i.prefix(), login: login, user: user, pass: pass}
 	i.asking[keyID].stop = h.beside(i.session.Patience(), func(ctx context.Context, a *aside) func(*hub) {
-		err := a.authScript(ctx, set, i, prefix, login, user, pass, env)
+		err := a.judgeLogin(ctx, set, who, env)
 		return func(h *hub) { h.verdict(i, login, session.Script, err, time.Now()) }
 	})
 }
@@ -283,7 +287,9 @@ func (h *hub) turnAway(i *instance, e session.TurnedAway, now time.Time) {
 	h.promoted(h.set, i, session.Introduced{KeyID: e.KeyID})
 	h.closeLater(i, session.SentAway, now)
 	h.text(i, msg, now)
-	h.initiated(h.set, i, e.KeyID)
+	if h.initiated(h.set, i, e.KeyID) {
+		h.addressKnown(i)
+	}
 }
 
 // nameSet is what stock adds to the line of a login that gives the client its common name.
@@ -294,10 +300,11 @@ func (s *setup) nameSet() string {
 	return ""
 }
 
-// introduce logs a key that is active and whose login has an answer, if only that the verdict comes later.
-func (c *clientLog) introduce(set *setup, i *instance, e session.Introduced) {
+// introduce logs a key that is active and whose login has an answer, if only that the verdict comes later. It reports
+// whether the key is the first of its client.
+func (c *clientLog) introduce(set *setup, i *instance, e session.Introduced) (first bool) {
 	c.promoted(set, i, e)
-	c.initiated(set, i, e.KeyID)
+	return c.initiated(set, i, e.KeyID)
 }
 
 // promoted is the first half of introduce, before a client is told that it is refused.
@@ -314,15 +321,16 @@ func (c *clientLog) promoted(set *setup, i *instance, e session.Introduced) {
 }
 
 // initiated is the second half.
-func (c *clientLog) initiated(set *setup, i *instance, keyID uint8) {
+func (c *clientLog) initiated(set *setup, i *instance, keyID uint8) (first bool) {
 	if i.channel == "" {
-		return
+		return false
 	}
 	c.log(i, 2, "", "Control Channel: %s", i.channel)
 	if keyID == 0 {
 		c.log(i, 1, "I", "[%s] Peer Connection Initiated with %s", i.commonName, set.fullAddress(*i.peer.Load()))
 	}
 	i.channel = ""
+	return keyID == 0
 }
 
 // admitted is a key that is active and accepted.

@@ -139,6 +139,7 @@ func (s *Server) Apply(o *config.Options, env *hooks.Env) ([]mgmt.Reloaded, erro
 // adopt makes set the one in force.
 func (h *hub) adopt(set *setup) ([]mgmt.Reloaded, error) {
 	old := h.set
+	set.plugins = h.boot.plugins
 	set.wrap, set.listeners = h.boot.wrap, h.boot.listeners // the doorkeepers have them too
 	if set.AuthGenToken && set.token == nil {
 		if set.token = old.token; set.token == nil {

@@ -168,6 +168,7 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 	if err != nil {
 		return fatal(err)
 	}
+	set.plugins = s.scripts.Plugins
 	for _, n := range set.tls.Notes() {
 		s.logLine("", 1, "W", "%s", n)
 	}

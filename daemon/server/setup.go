@@ -11,6 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -27,7 +28,8 @@ type setup struct {
 	token *keys.TokenKey               // auth-gen-token
 	files map[string][sha256.Size]byte // what the files held, by option
 
-	listeners []listener // by transport.Peer.Listener
+	listeners []listener  // by transport.Peer.Listener
+	plugins   *plugin.Set // nil without any
 }
 
 // load reads keys and certificates.
@@ -126,7 +128,12 @@ func (s *setup) netmask() netip.Addr {
 }
 
 // needsCredentials reports whether somebody looks at user names and passwords.
-func (s *setup) needsCredentials() bool { return s.AuthUserPassVerify != "" || s.ManagementClientAuth }
+func (s *setup) needsCredentials() bool {
+	return s.ManagementClientAuth || s.wants(s.AuthUserPassVerify, plugin.AuthUserPassVerify)
+}
+
+// wants reports whether there is a script, or a plugin that hears of one of the events.
+func (s *setup) wants(script string, e plugin.Event) bool { return script != "" || s.plugins.Wants(e) }
 
 // ownOptions are the options strings of our key messages, by transport.
 type ownOptions struct{ udp, tcp string }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
 )
 
@@ -15,16 +16,16 @@ func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
 		return
 	}
 	h.log(i, 3, "", "MULTI: Learn: %s -> %s", at, i.prefix())
-	if h.set.LearnAddress == "" {
+	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) {
 		return
 	}
 	op := "add"
 	if known {
 		op = "update"
 	}
-	set, env, cn, prefix := h.set, h.env(i), undef(i.commonName), i.prefix()
+	set, env, cn, prefix, client := h.set, h.env(i), undef(i.commonName), i.prefix(), i.context()
 	h.inTurn(stationTurns(at), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
-		call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, at.String(), cn}, Env: env}
+		call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, at.String(), cn}, Env: env, Event: plugin.LearnAddress, Client: client, Log: a.logTo(prefix)}
 		err := a.script(ctx, call)
 		if err == nil {
 			return nil
@@ -37,7 +38,7 @@ func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
 
 // forgetStations has learn-address delete stations that are in the table no more.
 func (h *hub) forgetStations(gone []*station) {
-	if h.set.LearnAddress == "" {
+	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) {
 		return
 	}
 	for _, s := range gone {
@@ -65,7 +66,7 @@ func stationTurns(a forward.EtherAddr) []string { return []string{"address " + a
 
 // stationTurnsOf are the turns of all stations behind a client, for a script that they wait for.
 func (h *hub) stationTurnsOf(i *instance) []string {
-	if !h.set.tap() || h.set.LearnAddress == "" {
+	if !h.set.tap() || !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) {
 		return nil
 	}
 	var names []string

@@ -100,7 +100,8 @@ func (e *errands) endHooks() {
 // lastHooks is how long a server waits for its last scripts.
 const lastHooks = 5 * time.Second
 
-// script runs a script, at most hooksAtOnce at a time. Waiting for a free place counts against ctx.
+// script tells plugins of an event and runs its script, if there is one, at most hooksAtOnce at a time. Waiting for a free
+// place counts against ctx.
 func (a *aside) script(ctx context.Context, c hooks.Call) error {
 	select {
 	case a.slots <- struct{}{}:
@@ -110,7 +111,10 @@ func (a *aside) script(ctx context.Context, c hooks.Call) error {
 	}
 	r := *a.scripts
 	r.Security = a.opts.Load().ScriptSecurity
-	err := r.Run(ctx, c)
+	err := r.TellPlugins(ctx, c)
+	if err == nil && c.Command != "" {
+		err = r.Run(ctx, c)
+	}
 	a.recordHook(c, err)
 	return err
 }

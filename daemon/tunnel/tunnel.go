@@ -15,6 +15,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
@@ -199,12 +200,22 @@ func (t *Tunnel) args(context string) []string {
 
 func (t *Tunnel) runUp(ctx context.Context, script string) error {
 	t.upRan = true
-	if t.net.up == "" {
+	return t.run(ctx, hooks.Call{Tag: "--up/--down", Type: "up", Event: plugin.Up, Command: t.net.up, Args: t.args(script)})
+}
+
+// run tells plugins of an event, then runs its script.
+func (t *Tunnel) run(ctx context.Context, c hooks.Call) error {
+	c.Env, c.Log = t.cfg.Env, t.cfg.Log
+	if err := t.cfg.Hooks.TellPlugins(ctx, c); err != nil {
+		return err
+	}
+	if c.Command == "" {
 		return nil
 	}
-	call := hooks.Call{Tag: "--up/--down", Type: "up", Command: t.net.up, Args: t.args(script), Env: t.cfg.Env}
-	t.cfg.Log(1, "", "%s", call.Line())
-	return t.cfg.Hooks.Run(ctx, call)
+	if c.Event != plugin.RouteUp {
+		t.cfg.Log(1, "", "%s", c.Line())
+	}
+	return t.cfg.Hooks.Run(ctx, c)
 }
 
 // RoutesUp adds the routes and runs route-up. A route that cannot be added is logged and passed over; the result is
@@ -242,11 +253,8 @@ func (t *Tunnel) runRouteUp(ctx context.Context) {
 		}
 		t.cfg.Env.Set("redirect_gateway", redirected)
 	}
-	if t.net.routeUp != "" {
-		call := hooks.Call{Tag: "--route-up", Type: "route-up", Command: t.net.routeUp, Env: t.cfg.Env}
-		if err := t.cfg.Hooks.Run(ctx, call); err != nil {
-			t.cfg.Log(1, "W", "%v", err)
-		}
+	if err := t.run(ctx, hooks.Call{Tag: "--route-up", Type: "route-up", Event: plugin.RouteUp, Command: t.net.routeUp}); err != nil {
+		t.cfg.Log(1, "W", "%v", err)
 	}
 }
 
@@ -350,23 +358,20 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 }
 
 func (t *Tunnel) runRouteDown(ctx context.Context, script string) {
-	if !t.routed || t.net.routeDown == "" {
+	if !t.routed {
 		return
 	}
-	call := hooks.Call{Tag: "--route-pre-down", Type: "route-pre-down", Command: t.net.routeDown, Args: t.args(script), Env: t.cfg.Env}
-	t.cfg.Log(1, "", "%s", call.Line())
-	if err := t.cfg.Hooks.Run(ctx, call); err != nil {
+	call := hooks.Call{Tag: "--route-pre-down", Type: "route-pre-down", Event: plugin.RoutePreDown, Command: t.net.routeDown, Args: t.args(script)}
+	if err := t.run(ctx, call); err != nil {
 		t.cfg.Log(1, "W", "%v", err)
 	}
 }
 
 func (t *Tunnel) runDown(ctx context.Context, script string) error {
-	if t.net.down == "" || !t.upRan {
+	if !t.upRan {
 		return nil
 	}
-	call := hooks.Call{Tag: "--up/--down", Type: "down", Command: t.net.down, Args: t.args(script), Env: t.cfg.Env}
-	t.cfg.Log(1, "", "%s", call.Line())
-	return t.cfg.Hooks.Run(ctx, call)
+	return t.run(ctx, hooks.Call{Tag: "--up/--down", Type: "down", Event: plugin.Down, Command: t.net.down, Args: t.args(script)})
 }
 
 // setVars sets "name=value" pairs.

@@ -1,0 +1,211 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
+	"github.com/moongate-vpn/moongate/daemon/session"
+	"github.com/moongate-vpn/moongate/daemon/transport"
+)
+
+// Events that only plugins hear of, or whose answers differ from those of scripts. All others go with the scripts' calls.
+
+// context is what plugins know a client by; 0 is the server.
+func (i *instance) context() uint64 { return i.cid + 1 }
+
+// logTo logs for a client.
+func (b *base) logTo(prefix string) func(verb int, flag, format string, args ...any) {
+	return func(verb int, flag, format string, args ...any) { b.logLine(prefix, verb, flag, format, args...) }
+}
+
+// plugins tells plugins of an event in one of the places for hooks.
+func (a *aside) plugins(ctx context.Context, prefix string, client uint64, e plugin.Event, args []string, env *hooks.Env) (plugin.Result, error) {
+	if !a.scripts.Plugins.Wants(e) {
+		return plugin.Result{}, nil
+	}
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	case <-ctx.Done():
+		return plugin.Result{}, context.Cause(ctx)
+	}
+	list := e&(plugin.ClientConnectV2|plugin.ClientConnectDeferV2) != 0
+	return a.scripts.Plugins.Call(ctx, plugin.Call{Event: e, Args: args, Env: env.Newest(), Client: client, List: list, Log: a.logTo(prefix)})
+}
+
+// question is a login as plugins and scripts are asked about it.
+type question struct {
+	instance   *instance
+	client     uint64
+	prefix     string
+	login      uint64
+	user, pass string
+}
+
+// judgeLogin asks plugins and the script about a login, and tells plugins of the end of its key exchange. All have to accept. A
+// plugin that puts off its answer is waited for after the script has run.
+func (a *aside) judgeLogin(ctx context.Context, set *setup, l question, env *hooks.Env) error {
+	files, deferred, err := a.askPlugins(ctx, set, l, env)
+	defer files.remove()
+	if err == nil && set.AuthUserPassVerify != "" {
+		err = a.authScript(ctx, set, l.instance, l.prefix, l.login, l.user, l.pass, env.Clone())
+	}
+	if err != nil {
+		return err
+	}
+	env.Unset("password")
+	if err := a.tlsFinal(ctx, l, env); err != nil {
+		return err
+	}
+	if deferred {
+		if err := files.await(ctx, "acf"); err != nil {
+			return pluginRefusal(ctx, files)
+		}
+	}
+	return nil
+}
+
+// askPlugins asks plugins about a login, with exchange files of their own.
+func (a *aside) askPlugins(ctx context.Context, set *setup, l question, env *hooks.Env) (files *exchange, deferred bool, err error) {
+	if !a.scripts.Plugins.Wants(plugin.AuthUserPassVerify) {
+		return &exchange{}, false, nil
+	}
+	if files, err = newExchange(set.TmpDir, "acf", "apf", "afr"); err != nil {
+		return &exchange{}, false, &refusal{log: err.Error()}
+	}
+	own := env.Clone()
+	own.Set("auth_control_file", files.path("acf"))
+	own.Set("auth_pending_file", files.path("apf"))
+	own.Set("auth_failed_reason_file", files.path("afr"))
+	r, err := a.plugins(ctx, l.prefix, l.client, plugin.AuthUserPassVerify, nil, own)
+	if err != nil {
+		return files, false, pluginRefusal(ctx, files)
+	}
+	if !r.Deferred {
+		return files, false, nil
+	}
+	further := files.read("apf")
+	a.post(func(h *hub) {
+		l.instance.session.Defer(l.login)
+		h.settle(l.instance, time.Now())
+		h.pendingFromFile(l.instance, l.login, further)
+	})
+	return files, true, nil
+}
+
+func pluginRefusal(ctx context.Context, files *exchange) error {
+	why := strings.TrimRight(files.read("afr"), "\r\n")
+	if why == "" && errors.Is(context.Cause(ctx), hooks.ErrDeadline) {
+		why = timedOut
+	}
+	return &refusal{log: "plugin refused the login", client: why}
+}
+
+func (a *aside) tlsFinal(ctx context.Context, l question, env *hooks.Env) error {
+	if _, err := a.plugins(ctx, l.prefix, l.client, plugin.TLSFinal, nil, env); err != nil {
+		return &refusal{log: "plugin refused the key exchange"}
+	}
+	return nil
+}
+
+// finalOnly asks plugins about the key of a client whose credentials need no verdict.
+func (h *hub) finalOnly(i *instance, keyID uint8, login uint64, now time.Time) {
+	who := question{instance: i, client: i.context(), prefix: i.prefix(), login: login}
+	env := h.env(i)
+	i.asking[keyID].stop = h.beside(i.session.Patience(), func(ctx context.Context, a *aside) func(*hub) {
+		err := a.tlsFinal(ctx, who, env)
+		return func(h *hub) { h.verdict(i, login, session.Script, err, time.Now()) }
+	})
+	i.session.Ask(login, session.Script, now.Add(i.session.Patience()+scriptLast))
+	h.settle(i, now)
+}
+
+// connectPlugins asks plugins for the configuration of a client: those that answer in a file, then those that give lines
+// back, each at once or later.
+func (a *aside) connectPlugins(ctx context.Context, set *setup, cc *config.ClientConfig, client uint64, prefix string, env *hooks.Env) error {
+	for _, step := range []plugin.Event{plugin.ClientConnect, plugin.ClientConnectV2, plugin.ClientConnectDefer, plugin.ClientConnectDeferV2} {
+		if !a.scripts.Plugins.Wants(step) {
+			continue
+		}
+		if err := a.connectPlugin(ctx, set, cc, client, prefix, env.Clone(), step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *aside) connectPlugin(ctx context.Context, set *setup, cc *config.ClientConfig, client uint64, prefix string, env *hooks.Env, step plugin.Event) error {
+	files, err := newExchange(set.TmpDir, "cc", "ccr")
+	if err != nil {
+		return &refusal{log: err.Error()}
+	}
+	defer files.remove()
+	env.Set("client_connect_config_file", files.path("cc"))
+	env.Set("client_connect_deferred_file", files.path("ccr"))
+	var args []string
+	if step&(plugin.ClientConnect|plugin.ClientConnectDefer) != 0 {
+		args = []string{files.path("cc")}
+	}
+	r, err := a.plugins(ctx, prefix, client, step, args, env)
+	if err == nil && r.Deferred {
+		err = files.awaitChange(ctx, "ccr", "2")
+	}
+	if err != nil {
+		a.logLine(prefix, 1, "W", "WARNING: client-connect plugin call failed")
+		return tooLate(ctx, "client-connect refused")
+	}
+	if text := files.read("cc"); text != "" {
+		a.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", files.path("cc"))
+		a.parse(set, cc, files.path("cc"), prefix, []byte(text))
+	}
+	for _, list := range r.Lists {
+		for n := 0; n+1 < len(list); n += 2 {
+			if list[n] == "config" {
+				a.parse(set, cc, "[CONFIG-STRING]", prefix, []byte(list[n+1]+"\n"))
+			}
+		}
+	}
+	return nil
+}
+
+// addressKnown tells plugins of a client's address, once its first key is in use.
+func (h *hub) addressKnown(i *instance) {
+	if !h.set.wants("", plugin.IPChange) {
+		return
+	}
+	env, prefix, at := h.env(i), i.prefix(), i.peer.Load().Addr
+	addressVars(env, "trusted", at)
+	h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+		if _, err := a.plugins(ctx, prefix, 0, plugin.IPChange, []string{peerWords(at)}, env); err != nil {
+			a.logLine(prefix, 1, "W", "WARNING: ipchange plugin call failed")
+		}
+		return nil
+	})
+}
+
+// peerWords is an address as ipchange gets it, its port after a space.
+func peerWords(at netip.AddrPort) string {
+	text := transport.AddrText(at)
+	if n := strings.LastIndexByte(text, ':'); n >= 0 {
+		text = text[:n] + " " + text[n+1:]
+	}
+	return text
+}
+
+// forgetContext has plugins drop what they keep for a client, once they have heard everything about it.
+func (h *hub) forgetContext(i *instance) {
+	if h.set.plugins == nil {
+		return
+	}
+	client := i.context()
+	h.inTurn(h.set.nameTurn(i), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+		a.scripts.Plugins.Forget(ctx, client)
+		return nil
+	})
+}
