@@ -30,7 +30,7 @@ type keyring struct{ slots []*slot }
 // slot is one key generation with both directions.
 type slot struct {
 	keyID    uint8
-	sendFrom int64 // Unix nanoseconds
+	sendFrom time.Time
 	send     sealer
 	recv     opener
 	use      usage
@@ -77,7 +77,7 @@ func (c *Channel) SetKey(keyID uint8, b *keys.Block, sendFrom time.Time) error {
 	if err != nil {
 		return err
 	}
-	s.sendFrom = sendFrom.UnixNano()
+	s.sendFrom = sendFrom
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next := []*slot{s}
@@ -110,9 +110,8 @@ func (c *Channel) sendSlot(now time.Time) *slot {
 	case 1:
 		return slots[0]
 	}
-	t := now.UnixNano()
 	for _, s := range slots {
-		if s.sendFrom <= t || s.use.opened.Load() > 0 {
+		if !now.Before(s.sendFrom) || s.use.opened.Load() > 0 {
 			return s
 		}
 	}

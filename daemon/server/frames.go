@@ -19,7 +19,7 @@ func (in *inbound) routeFrame(i *instance, pkt, frame []byte, now time.Time) {
 		return // clients are access ports
 	}
 	at := forward.EtherAddr{MAC: src, VLAN: i.vlan}
-	switch in.stations.Learn(at, i, i.maxStations, now.Unix()) {
+	switch in.stations.Learn(at, i, i.maxStations, second(now)) {
 	case forward.Full:
 		in.quota(i)
 		return
@@ -37,7 +37,7 @@ func (in *inbound) routeFrame(i *instance, pkt, frame []byte, now time.Time) {
 		in.frameToDevice(i, pkt, frame)
 		return
 	}
-	if to, ok := in.stations.Lookup(forward.EtherAddr{MAC: dst, VLAN: i.vlan}, now.Unix()); ok {
+	if to, ok := in.stations.Lookup(forward.EtherAddr{MAC: dst, VLAN: i.vlan}, second(now)); ok {
 		if to != i {
 			in.relay.add(to, frame, now)
 		}

@@ -162,7 +162,7 @@ func (in *inbound) route(i *instance, pkt, payload []byte, now time.Time) {
 		return
 	}
 	r := in.routes.Read()
-	to, ok := r.Lookup(dst, now.Unix())
+	to, ok := r.Lookup(dst, second(now))
 	r.Done()
 	if ok {
 		if to != i {

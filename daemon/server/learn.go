@@ -140,7 +140,7 @@ func (h *hub) route(i *instance, leads []lead, now time.Time) {
 	}
 	i.prefixes = own
 	for _, l := range leads {
-		h.routes.Add(l.Prefix, i, now.Unix())
+		h.routes.Add(l.Prefix, i, second(now))
 		if !l.own {
 			h.log(i, 3, "", "MULTI: internal route %s -> %s", l, i.prefix())
 		}

@@ -121,9 +121,9 @@ func (o *outbound) deal(t *batch) {
 		var to *instance
 		var all bool
 		if o.tap {
-			to, all = o.station(t, i, now.Unix())
+			to, all = o.station(t, i, second(now))
 		} else {
-			to, all = o.receiver(routes, t.packet(i), now.Unix())
+			to, all = o.receiver(routes, t.packet(i), second(now))
 		}
 		t.to[i], t.all[i] = to, all
 		everybody = everybody || all

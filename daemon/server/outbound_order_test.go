@@ -85,7 +85,7 @@ func TestOutboundOrder(t *testing.T) {
 		if !p.table.add(in) {
 			t.Fatal("no slot")
 		}
-		p.routes.Add(netip.PrefixFrom(c.addr, 32), in, now.Unix())
+		p.routes.Add(netip.PrefixFrom(c.addr, 32), in, second(now))
 	}
 	o := newOutbound(p, 2)
 	var wg sync.WaitGroup

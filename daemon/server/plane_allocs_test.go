@@ -54,7 +54,7 @@ func TestPlaneAllocs(t *testing.T) {
 	if !p.table.add(client) {
 		t.Fatal("no slot")
 	}
-	p.routes.Add(netip.PrefixFrom(addr, 32), client, now.Unix())
+	p.routes.Add(netip.PrefixFrom(addr, 32), client, second(now))
 
 	const together, size, runs = 40, 1400, 50
 	packet := func(buf []byte, src, dst netip.Addr) {

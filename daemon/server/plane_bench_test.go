@@ -51,7 +51,7 @@ func benchInbound(b *testing.B, size, sources int) {
 		b.Fatal("no slot")
 	}
 	for _, o := range own {
-		p.routes.Add(o, client, now.Unix())
+		p.routes.Add(o, client, second(now))
 	}
 	in := &inbound{plane: p}
 	in.relay.plane = p

@@ -54,7 +54,7 @@ func (h *hub) forgetStations(gone []*station) {
 //
 // Rule: docs/protocol.md#87-learned-addresses: addresses that clients were given stay.
 func (h *hub) stale(age time.Duration, now time.Time) {
-	gone := h.stations.Forget(func(s *station) bool { return now.Unix()-s.LastRef() >= int64(age.Seconds()) })
+	gone := h.stations.Forget(func(s *station) bool { return second(now)-s.LastRef() >= int64(age/time.Second) })
 	for _, s := range gone {
 		h.logLine("", 7, "", "MULTI: Deleting stale route for address '%s'", s.Addr)
 	}

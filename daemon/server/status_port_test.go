@@ -49,7 +49,7 @@ func crowdedPort(tb testing.TB) (conn net.Conn, r *bufio.Reader, slowest *atomic
 		i.virtual4 = netip.AddrFrom4([4]byte{10, 8, byte(n >> 8), byte(n)})
 		i.counts.LinkIn.Store(n * 12345)
 		h.instances[n] = i
-		h.routes.Add(netip.PrefixFrom(i.virtual4, 32), i, now.Unix())
+		h.routes.Add(netip.PrefixFrom(i.virtual4, 32), i, second(now))
 	}
 	slowest = new(atomic.Int64)
 	go func() {

@@ -1,6 +1,6 @@
 // Package cookie makes the session ids by which a server recognises clients it kept no state for.
 //
-//	slot = floor(now / ((hand window + 1 s) / 2))
+//	slot = floor((now - some time before the first use) / ((hand window + 1 s) / 2))
 //	S    = first 8 bytes of HMAC-SHA256(secret, slot u64 | address | port u16 | client session id 8)
 //
 // The server answers a client's reset with S as its own session id and forgets the client. A packet that acknowledges
@@ -27,10 +27,11 @@ import (
 type Jar struct {
 	slot int64 // whole seconds
 
-	mu  sync.Mutex // guards all below
-	mac hash.Hash
-	in  []byte
-	sum []byte
+	mu    sync.Mutex // guards all below
+	began time.Time  // slots count from here: the first time seen
+	mac   hash.Hash
+	in    []byte
+	sum   []byte
 }
 
 // New makes a jar with a secret from rand. Cookies are good for the rest of their slot of about half a hand window
@@ -64,7 +65,13 @@ func (j *Jar) Verify(addr netip.AddrPort, client, got wire.SessionID, now time.T
 	return ok
 }
 
-func (j *Jar) slotAt(now time.Time) int64 { return now.Unix() / j.slot }
+// slotAt is the slot of a time. Slots follow the monotonic clock when times do: a step of the system's clock spoils no cookie.
+func (j *Jar) slotAt(now time.Time) int64 {
+	if j.began.IsZero() {
+		j.began = now.Add(-3 * time.Duration(j.slot) * time.Second) // so that the slots before it have numbers from 0
+	}
+	return int64(now.Sub(j.began)/time.Second) / j.slot
+}
 
 func (j *Jar) session(addr netip.AddrPort, client wire.SessionID, slot int64) wire.SessionID {
 	// A v4 address is one however the socket shows it.

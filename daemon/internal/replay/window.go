@@ -33,7 +33,8 @@ type Window struct {
 	// Ids at or below floor came too late: a larger id was received more than limit ago. trail tells for each of
 	// the last seconds which id was the highest in it, oldest first, in a ring. A second has one entry at most, so
 	// that limit+2 entries are enough.
-	limit int64 // seconds
+	limit int64     // seconds
+	began time.Time // seconds count from here: the first time seen
 	floor uint64
 	trail []mark
 	first int
@@ -171,7 +172,7 @@ func (w *Window) remember(id uint64, now time.Time) {
 		return
 	}
 	w.expire(now)
-	second := now.Unix()
+	second := w.second(now)
 	if w.used > 0 {
 		last := &w.trail[(w.first+w.used-1)%len(w.trail)]
 		if second <= last.second {
@@ -185,10 +186,18 @@ func (w *Window) remember(id uint64, now time.Time) {
 
 // expire moves the floor up to what was the highest id more than limit ago.
 func (w *Window) expire(now time.Time) {
-	oldest := now.Unix() - w.limit
+	oldest := w.second(now) - w.limit
 	for w.used > 0 && w.trail[w.first].second < oldest {
 		w.floor = w.trail[w.first].highest
 		w.first = (w.first + 1) % len(w.trail)
 		w.used--
 	}
+}
+
+// second is a time in seconds, which follow the monotonic clock when times do: a step of the system's clock makes no id late.
+func (w *Window) second(now time.Time) int64 {
+	if w.began.IsZero() {
+		w.began = now
+	}
+	return int64(now.Sub(w.began) / time.Second)
 }

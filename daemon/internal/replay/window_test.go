@@ -131,7 +131,7 @@ func TestModel(t *testing.T) {
 			// Around the edges of the window, where mistakes live, and sometimes far ahead.
 			step := rapid.OneOf(rapid.Int64Range(-3, 3), rapid.Int64Range(-int64(size)-2, int64(size)+2)).Draw(t, "step")
 			id := uint64(max(int64(m.top)+step, 0))
-			want := m.accept(id, now.Unix())
+			want := m.accept(id, w.second(now))
 			if got := w.Accept(id, now); got != want {
 				t.Fatalf("packet %d, id %d, highest %d: %v, want %v", i, id, m.top, got, want)
 			}

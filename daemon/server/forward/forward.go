@@ -19,14 +19,15 @@ import (
 type Route[C comparable] struct {
 	Prefix netip.Prefix
 	Client C
-	// lastRef is the Unix time of the last packet to this destination.
+	// lastRef is the second of the last packet to this destination.
 	lastRef atomic.Int64
 }
 
-// LastRef is the Unix time of the last packet that used the route, or of its creation.
+// LastRef is the second of the last packet that used the route, or of its creation, see Table.
 func (r *Route[C]) LastRef() int64 { return r.lastRef.Load() }
 
-// Table is a set of routes to clients of type C, usually a pointer. The zero value is empty and ready.
+// Table is a set of routes to clients of type C, usually a pointer. The zero value is empty and ready. Times are whole
+// seconds of the caller's clock, a monotonic one.
 type Table[C comparable] struct {
 	mu      sync.RWMutex // guards everything below
 	hosts   map[netip.Addr]*Route[C]
@@ -40,7 +41,7 @@ type Table[C comparable] struct {
 // length is a prefix length and the number of subnets that have it.
 type length struct{ bits, n int }
 
-// Add routes prefix to client, in place of the client that had it. now is the Unix time the route counts as used.
+// Add routes prefix to client, in place of the client that had it. The route counts as used in second now.
 func (t *Table[C]) Add(prefix netip.Prefix, client C, now int64) {
 	prefix = prefix.Masked()
 	r := &Route[C]{Prefix: prefix, Client: client}
@@ -135,7 +136,7 @@ func (t *Table[C]) Read() Reader[C] {
 // Done ends the reading.
 func (r Reader[C]) Done() { r.t.mu.RUnlock() }
 
-// Lookup finds the client for a destination: a host route, else the longest subnet. now, a Unix time, becomes the
+// Lookup finds the client for a destination: a host route, else the longest subnet. now becomes the
 // route's last reference.
 func (r Reader[C]) Lookup(dst netip.Addr, now int64) (client C, ok bool) {
 	e := r.t.find(dst)

@@ -39,7 +39,7 @@ type Station[C comparable] struct {
 	lastRef atomic.Int64
 }
 
-// LastRef is the Unix time of the last frame from or to the station.
+// LastRef is the second of the last frame from or to the station, see Table.
 func (s *Station[C]) LastRef() int64 { return s.lastRef.Load() }
 
 // Stations is the learning table of a TAP server: the data plane learns the sender of each frame. It is safe for
@@ -61,7 +61,7 @@ const (
 	Full  // the client has as many stations as it may have: nothing was learned
 )
 
-// Learn notes that frames from addr come from client, which may have limit stations. A station moves to whoever sent
+// Learn notes in second now that frames from addr come from client, which may have limit stations. A station moves to whoever sent
 // last.
 func (s *Stations[C]) Learn(addr EtherAddr, client C, limit int, now int64) Learned {
 	s.mu.RLock()
