@@ -15,6 +15,8 @@ var (
 	ErrExists = errors.New("exists already")
 	// ErrNoGateway says that there is no default route.
 	ErrNoGateway = errors.New("no default gateway")
+	// ErrNoIPv6 says that the host, or the device, has IPv6 switched off.
+	ErrNoIPv6 = errors.New("IPv6 is disabled")
 )
 
 // Addr is an address of a tunnel device.
@@ -55,6 +57,7 @@ type Net interface {
 	SetUp(dev string) error
 	SetMAC(dev string, mac net.HardwareAddr) error
 	SetTxQueueLen(dev string, n int) error
+	// AddAddr gives a device an address; ErrNoIPv6 when it can have none of that family.
 	AddAddr(dev string, a Addr) error
 	DelAddr(dev string, a Addr) error
 	// AddRoute adds a route; ErrExists when an equal one is there (logged as stock's NOTE).

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"syscall"
 
@@ -119,9 +120,26 @@ func (s *System) AddAddr(dev string, a Addr) error {
 		return err
 	}
 	if err := s.h.AddrAdd(l, a.netlink()); err != nil {
-		return s.failed(err)
+		err = s.failed(err)
+		if a.Prefix.Addr().Is6() && ipv6Off(dev, err) {
+			return ErrNoIPv6
+		}
+		return err
 	}
 	return nil
+}
+
+// ipv6Off reports whether the kernel refused an IPv6 address of a device because it does no IPv6 there. Security modules give
+// the same error as the switch, so that a switch that can be read and is on IPv6's side means another reason.
+func ipv6Off(dev string, refusal error) bool {
+	if errors.Is(refusal, unix.EOPNOTSUPP) || errors.Is(refusal, unix.EAFNOSUPPORT) {
+		return true // a kernel without IPv6
+	}
+	if !errors.Is(refusal, unix.EACCES) {
+		return false
+	}
+	off, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + dev + "/disable_ipv6")
+	return err != nil || strings.TrimSpace(string(off)) != "0"
 }
 
 // DelAddr takes an address away.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,4 +164,41 @@ func (r *rig) takenBack(t *testing.T) {
 	if len(r.system.Routes()) != 0 || len(r.system.Addrs("tun0")) != 0 {
 		t.Errorf("left: %v, %v", r.system.Routes(), r.system.Addrs("tun0"))
 	}
+}
+
+// A device that can have no IPv6 address goes on with IPv4, and later plans ask for none.
+func TestBecomeWithoutIPv6(t *testing.T) {
+	r := newRig(t, pushedRoutes)
+	const add = "add addr tun0 fd00:8::2/64"
+	r.system.Fail(add, netconf.ErrNoIPv6)
+	asksFor6 := func(entries string) bool {
+		calls, ok, err := r.update(t, entries)
+		if err != nil || !ok {
+			t.Fatalf("%s: %v, %v", entries, ok, err)
+		}
+		return slices.Contains(calls, add)
+	}
+	if !asksFor6("ifconfig-ipv6 fd00:8::2/64 fd00:8::1,route-ipv6 fd55::/64") {
+		t.Error("the address is not tried")
+	}
+	if asksFor6("route 10.2.0.0 255.255.0.0,route-ipv6 fd56::/64") {
+		t.Error("the address is tried again")
+	}
+	if v4, v6 := r.Addresses(); v6.IsValid() || !v4.IsValid() {
+		t.Errorf("addresses %v and %v", v4, v6)
+	}
+	for _, line := range r.env.List() {
+		if strings.Contains(line, "ipv6") {
+			t.Errorf("scripts are told %s", line)
+		}
+	}
+	// What would go beside the tunnel ends it.
+	beside := newRig(t, pushedRoutes)
+	beside.system.Gateway6 = netconf.Gateway{Addr: netip.MustParseAddr("fe80::1"), Dev: "eth0"}
+	beside.system.Fail(add, netconf.ErrNoIPv6)
+	if _, _, err := beside.update(t, "ifconfig-ipv6 fd00:8::2/64 fd00:8::1,redirect-gateway ipv6"); err == nil || !strings.Contains(err.Error(), "beside the tunnel, through eth0") {
+		t.Errorf("beside the tunnel: %v", err)
+	}
+	r.takenBack(t)
+	beside.takenBack(t)
 }

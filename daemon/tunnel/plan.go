@@ -55,6 +55,9 @@ func (t *Tunnel) plan() error {
 	t.gateways()
 	t.routes()
 	t.deviceVars()
+	if t.noIPv6 {
+		return t.dropIPv6()
+	}
 	return nil
 }
 

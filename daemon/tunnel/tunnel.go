@@ -79,6 +79,7 @@ type Tunnel struct {
 type world struct {
 	gw4, gw6       netconf.Gateway
 	asked4, asked6 bool
+	noIPv6         bool // the device can have no IPv6 address
 }
 
 // Device is the open device, nil before Open.
@@ -178,15 +179,10 @@ func (t *Tunnel) addAddrs(addrs []netconf.Addr) error {
 			}
 		}
 		err := t.journal.AddAddr(name, a)
-		switch {
-		case err == nil, errors.Is(err, netconf.ErrExists):
-		case a.Prefix.Addr().Is6() && netconf.IPv6Disabled(name):
-			const ways = "enable it (sysctl net.ipv6.conf.all.disable_ipv6=0), or refuse what the server pushes (pull-filter ignore \"ifconfig-ipv6\" and \"route-ipv6\")"
-			if !t.net.local4.IsValid() {
-				return fmt.Errorf("IPv6 is disabled on this host and %s has no IPv4 address: %s", name, ways)
-			}
-			t.cfg.Log(1, "W", "WARNING: IPv6 is disabled on this host: %s goes on with IPv4 alone. To have IPv6 in the tunnel, or to be rid of this warning, %s.", name, ways)
-		default:
+		if errors.Is(err, netconf.ErrNoIPv6) {
+			return t.withoutIPv6() // the address is the last one
+		}
+		if err != nil && !errors.Is(err, netconf.ErrExists) {
 			return fmt.Errorf("add address to %s: %w", name, err)
 		}
 	}
