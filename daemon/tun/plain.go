@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -59,7 +60,7 @@ func (p *plain) Write(bufs [][]byte, offset int) (int, error) {
 		switch {
 		case err == nil:
 			n++
-		case p.closed.Load() || errors.Is(err, os.ErrClosed) || errors.Is(err, errBadFD):
+		case p.closed.Load() || vanished(err):
 			return n, p.ended(err)
 		case first == nil:
 			first = err
@@ -76,10 +77,16 @@ func endError(err error, closed bool) error {
 	switch {
 	case closed:
 		return os.ErrClosed
-	case errors.Is(err, os.ErrClosed), errors.Is(err, errBadFD):
+	case vanished(err):
 		return ErrGone
 	}
 	return err
+}
+
+// vanished reports whether an I/O error means that the device is gone. A read that waits then finds its descriptor "not pollable":
+// the runtime says so when epoll reports an error on it, with an error that has no name outside.
+func vanished(err error) bool {
+	return errors.Is(err, os.ErrClosed) || errors.Is(err, errBadFD) || err != nil && strings.HasSuffix(err.Error(), "not pollable")
 }
 
 func (p *plain) BatchSize() int    { return 1 }
