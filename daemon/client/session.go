@@ -205,7 +205,7 @@ func (c *Client) dialConfig(ctx context.Context, prof *config.Connection, remote
 			V6Only: prof.BindIPv6Only, DisableOffload: o.DisableOffload,
 			Logf: func(verb int, format string, args ...any) { c.log(verb, "", format, args...) },
 		},
-		Stream: transport.Stream{SendWait: time.Second, MaxFrame: 65535}, Timeout: prof.ConnectTimeout,
+		Stream: transport.Stream{SendWait: time.Second, MaxFrame: prof.MaxFrame()}, Timeout: prof.ConnectTimeout,
 		Connecting: func() {
 			c.log(1, "I", "Attempting to establish TCP connection with %s", transport.AddrText(remote))
 			c.state(mgmt.State{Name: mgmt.StateTCPConnect})

@@ -283,6 +283,17 @@ func (c *Connection) ServesTCP() bool {
 	return slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Proto.IsTCPServer() })
 }
 
+// frameOverhead is what a packet may have around what the device gives.
+const frameOverhead = 168
+
+// MaxFrame is the largest packet taken from a TCP connection, in bytes. It has room for the largest MTU that may be pushed
+// and for control packets.
+//
+// Rule: docs/protocol.md#11-transport-encapsulation: stock's own figures.
+func (c *Connection) MaxFrame() int {
+	return max(c.TunMTUMax+c.TunMTUExtra+frameOverhead, c.MaxPacketSize)
+}
+
 // HTTPProxy is an HTTP proxy for TCP.
 type HTTPProxy struct {
 	Host, Port  string

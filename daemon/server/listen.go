@@ -83,7 +83,7 @@ func (s *Server) listen(set *setup) (*sockets, error) {
 			V6Only: set.prof.BindIPv6Only, DisableOffload: set.DisableOffload,
 			Logf: func(verb int, format string, args ...any) { s.logLine("", verb, "", format, args...) },
 		},
-		Stream: transport.Stream{QueueLimit: set.TCPQueueLimit},
+		Stream: transport.Stream{QueueLimit: set.TCPQueueLimit, MaxFrame: set.prof.MaxFrame()},
 	}
 	switch set.prof.MTUDisc {
 	case "no":

@@ -280,3 +280,30 @@ func TestSilentConnectionsEndWithHandWindow(t *testing.T) {
 		t.Errorf("ended after %v", took)
 	}
 }
+
+// A length above the largest packet ends a connection before its body has come.
+func TestLongFramesEndAConnectionAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "tcp-server", "--hand-window", "30")
+	for _, tt := range []struct {
+		length int
+		ends   bool
+	}{{1, false}, {1500, false}, {1768, false}, {1769, true}, {4096, true}, {0x4745, true}, {0xffff, true}, {0, true}} {
+		c, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write([]byte{byte(tt.length >> 8), byte(tt.length), 0x38}); err != nil {
+			t.Fatal(err)
+		}
+		limit := 10 * time.Second
+		if !tt.ends {
+			limit = 200 * time.Millisecond
+		}
+		_ = c.SetDeadline(time.Now().Add(limit))
+		if got := ended(c); got != tt.ends {
+			t.Errorf("length %d: ended %v, want %v", tt.length, got, tt.ends)
+		}
+	}
+}

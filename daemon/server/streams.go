@@ -41,7 +41,7 @@ func (s *streams) add(l transport.Link) bool {
 			return false
 		}
 		delete(s.open, oldest)
-		go oldest.Close() // waits for what is queued
+		go func() { _ = oldest.Close() }() // waits for what is queued
 	}
 	s.next++
 	s.open[l] = &stream{number: s.next}

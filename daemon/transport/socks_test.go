@@ -177,6 +177,36 @@ func FuzzSOCKSDatagram(f *testing.F) {
 	})
 }
 
+// Any answers of a proxy end the dialogue with an address or an error, and no more is read than belongs to it.
+func FuzzSOCKSReplies(f *testing.F) {
+	f.Add([]byte{5, 0, 5, 0, 0, 1, 10, 0, 0, 1, 0, 80}, false)
+	f.Add([]byte{5, 2, 1, 0, 5, 0, 0, 3, 1, 'a', 0, 80}, true)
+	f.Add([]byte{5, 2, 1, 1}, true)
+	f.Add([]byte{5, 0xff}, true)
+	f.Add([]byte{5, 0, 5, 200, 0, 9}, false)
+	f.Fuzz(func(t *testing.T, in []byte, login bool) {
+		p := &SOCKSProxy{}
+		if login {
+			p.Username, p.Password = "user", "pass"
+		}
+		proxy := struct {
+			io.Reader
+			io.Writer
+		}{bytes.NewReader(in), io.Discard}
+		bound, err := p.request(proxy, func() error { return errors.New("nobody to ask") }, socksConnect, "vpn.example", 1194)
+		if err != nil {
+			return
+		}
+		left := proxy.Reader.(*bytes.Reader).Len()
+		if used := len(in) - left; used < 9 || used > 2+2+4+1+255+2 {
+			t.Fatalf("%d bytes read for %v", used, bound)
+		}
+		if in[0] != socksVersion || in[1] != socksNoAuth && !(login && in[1] == socksUserPass) {
+			t.Fatalf("%x is taken for a success", in)
+		}
+	})
+}
+
 func FuzzChallenge(f *testing.F) {
 	f.Add(`realm="a", nonce=b`)
 	f.Fuzz(func(t *testing.T, in string) {
