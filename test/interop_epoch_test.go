@@ -44,8 +44,10 @@ func TestEpochKeys(t *testing.T) {
 				c := roles.client(t, l.client, l.clientArgs(tt.client...))
 				c.WaitLine(t, up, upLimit)
 				for _, p := range []*daemontest.Process{s, c} {
-					if got := strings.Contains(p.Log(), "aead-epoch"); got == tt.without {
-						t.Errorf("epoch keys %v\n%s", got, p.Log())
+					if !tt.without {
+						p.WaitLine(t, "aead-epoch", upLimit) // the server says so when the reply has left
+					} else if strings.Contains(p.Log(), "aead-epoch") {
+						t.Errorf("epoch keys with a cipher that has none\n%s", p.Log())
 					}
 				}
 				count := 10
@@ -82,9 +84,10 @@ func TestEpochKeysOfPeers(t *testing.T) {
 			}, both...))
 			for _, p := range []*daemontest.Process{s, c} {
 				p.WaitLine(t, up, upLimit)
-				if log := p.Log(); !strings.Contains(log, "aead-epoch") && !strings.Contains(log, "Outgoing Epoch Data key 1") {
-					t.Error("no epoch keys")
-				}
+				await(t, "a line about epoch keys", upLimit, func() bool {
+					log := p.Log()
+					return strings.Contains(log, "aead-epoch") || strings.Contains(log, "Outgoing Epoch Data key 1")
+				})
 			}
 			ping(t, l.client, "10.8.0.1", 5, 0, "0.1")
 			terminate(t, c)

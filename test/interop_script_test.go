@@ -86,7 +86,7 @@ func newScriptLab(t *testing.T, text string, words ...string) *reloadLab {
 	l := newLab(t)
 	l.revocations(t)
 	path := l.write(t, "admit.lua", []byte(text))
-	p := ours(t, l.server, []string{"--config", l.configure(t, "management-client-auth", "auth-user-pass-optional",
+	p := oursReleased(t, l.server, []string{"--config", l.configure(t, "management-client-auth", "auth-user-pass-optional",
 		strings.Join(append([]string{"script", path}, words...), " "))})
 	p.WaitLine(t, up, upLimit)
 	return &reloadLab{l, p, manage(t, l.file("server.sock"))}

@@ -135,13 +135,19 @@ func stock(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.Pro
 func ours(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.Process {
 	t.Helper()
 	if slices.Contains(args, "--user") {
-		return n.Start(t, program(t), args...)
+		return oursReleased(t, n, args)
 	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n.Start(t, "env", append([]string{asDaemon + "=1", exe}, args...)...)
+}
+
+// oursReleased starts our daemon as it is released: without the race detector and what it takes in memory and threads.
+func oursReleased(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.Process {
+	t.Helper()
+	return n.Start(t, program(t), args...)
 }
 
 // starter starts a daemon of either kind.
