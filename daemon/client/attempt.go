@@ -309,7 +309,7 @@ func (a *attempt) name() string {
 // linkBroken ends the attempt because the stream or socket is gone.
 func (a *attempt) linkBroken(err error) {
 	if a.stream() {
-		a.c.log(1, "", "Connection reset, restarting [0]")
+		transport.LogLost(err, func(flag, line string) { a.c.log(1, flag, "%s", line) })
 		a.end(engine.USR1, mgmt.ReasonConnectionReset)
 		return
 	}

@@ -291,7 +291,7 @@ const frameOverhead = 168
 //
 // Rule: docs/protocol.md#11-transport-encapsulation: stock's own figures.
 func (c *Connection) MaxFrame() int {
-	return max(c.TunMTUMax+c.TunMTUExtra+frameOverhead, c.MaxPacketSize)
+	return max(c.TunMTUMax+c.TunMTUExtra, c.MaxPacketSize) + frameOverhead
 }
 
 // HTTPProxy is an HTTP proxy for TCP.

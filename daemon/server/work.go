@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"runtime"
 	"sync"
@@ -196,19 +195,20 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 // streamEnded removes the client of a connection that is gone.
 func (e *entrance) streamEnded(l *transport.TCPLink, err error) {
 	peer := l.Peer()
+	if errors.Is(err, transport.ErrFrame) && e.table.byPeer(peer) == nil {
+		transport.LogLost(err, func(flag, line string) { e.limitedLog(realAddress(peer.Addr), 1, flag, "%s", line) })
+		return
+	}
 	e.post(func(h *hub) {
 		i := h.table.byPeer(peer)
 		if i == nil || i.link != l || i.phase == gone {
 			return
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			h.log(i, 1, "N", "%v", err)
-		}
 		if i.session.Leaving() == session.SaidGoodbye {
 			h.finish(i, "delayed-exit")
 			return
 		}
-		h.log(i, 1, "", "Connection reset, restarting [0]")
+		transport.LogLost(err, func(flag, line string) { h.log(i, 1, flag, "%s", line) })
 		h.end(i, mgmt.ReasonConnectionReset)
 	})
 }

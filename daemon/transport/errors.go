@@ -14,6 +14,32 @@ import (
 // ErrFrame says that a stream carried a frame length of 0 or above the limit; the stream cannot be used further.
 var ErrFrame = errors.New("bad packet length on stream")
 
+// FrameError is ErrFrame in the form the log wants.
+type FrameError struct{ Length, Limit int } // bytes
+
+// Error is stock's line.
+func (e *FrameError) Error() string {
+	return fmt.Sprintf("WARNING: Bad encapsulated packet length from peer (%d), which must be > 0 and <= %d -- please ensure that --tun-mtu or --link-mtu is equal on both peers -- this condition could also indicate a possible active attack on the TCP link -- [Attempting restart...]", e.Length, e.Limit)
+}
+
+// Unwrap gives ErrFrame.
+func (e *FrameError) Unwrap() error { return ErrFrame }
+
+// LogLost logs the end of a stream that Recv gave err for, in stock's lines: what was wrong with it, and the status, which
+// is -1 when the call failed and 0 when the peer hung up or sent a bad length.
+func LogLost(err error, log func(flag, line string)) {
+	var bad *FrameError
+	var failed *SocketError
+	switch {
+	case errors.As(err, &bad):
+		log("W", bad.Error())
+	case errors.As(err, &failed):
+		log("N", "Connection reset, restarting [-1]")
+		return
+	}
+	log("N", "Connection reset, restarting [0]")
+}
+
 // SocketError is a failed socket call in the form the log wants.
 type SocketError struct {
 	Op    string // "read", "write", "bind", "connect"

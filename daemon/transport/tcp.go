@@ -127,7 +127,7 @@ func (b *Batch) frames(buf []byte, limit int) (int, error) {
 	for len(buf)-used >= prefixLen && len(b.Packets) < MaxPackets {
 		n := int(binary.BigEndian.Uint16(buf[used:]))
 		if n == 0 || n > limit {
-			return used, ErrFrame
+			return used, &FrameError{Length: n, Limit: limit}
 		}
 		end := used + prefixLen + n
 		if end > len(buf) {
