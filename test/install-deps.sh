@@ -21,6 +21,10 @@ want openssl openssl
 want softhsm2-util softhsm2
 want pkcs11-tool opensc
 want cc gcc
+want slapd slapd
+want freeradius freeradius
+[ -e /usr/lib/openvpn/openvpn-auth-ldap.so ] || need="$need openvpn-auth-ldap"
+[ -e /usr/lib/openvpn/radiusplugin.so ] || need="$need openvpn-auth-radius"
 [ -e /usr/include/stdio.h ] || need="$need libc6-dev"
 want jq jq
 want man man-db

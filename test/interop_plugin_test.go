@@ -5,14 +5,20 @@ package test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 )
 
@@ -95,17 +101,6 @@ func (l *lab) logInRefused(t *testing.T, user, pass, told string) {
 	_ = c.Wait(t, upLimit)
 }
 
-// The plugin lines of a log, without time.
-func pluginLines(log string) []string {
-	var lines []string
-	for line := range strings.SplitSeq(log, "\n") {
-		if n := strings.Index(line, "PLUGIN"); n >= 0 {
-			lines = append(lines, strings.TrimRight(line[n:], " "))
-		}
-	}
-	return lines
-}
-
 func TestPluginAuthPAM(t *testing.T) {
 	for _, who := range []string{"stock", "ours"} {
 		t.Run(who, func(t *testing.T) {
@@ -118,6 +113,382 @@ func TestPluginAuthPAM(t *testing.T) {
 			s.WaitLine(t, "PLUGIN AUTH-PAM: BACKGROUND: user 'alice' failed to authenticate", upLimit)
 			s.WaitLine(t, "PLUGIN_CALL: plugin function PLUGIN_AUTH_USER_PASS_VERIFY failed with status 1: openvpn-plugin-auth-pam.so", upLimit)
 			l.logIn(t, s, "alice", "secret")
+		})
+	}
+}
+
+// varies is what differs from run to run in lines about plugins.
+var varies = regexp.MustCompile(`10\.99\.0\.2[: ]\d+|openvpn_[a-z]+_[0-9a-f]+\.tmp|/tmp/\S*?/\d+/`)
+
+// pluginStory is what the plugin lines of a server and the notes of the probe tell, without what varies.
+func (l *lab) pluginStory(s *daemontest.Process) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(s.Log(), "\n") {
+		if strings.Contains(line, "PLUGIN") || strings.Contains(line, "plugin call failed") || strings.Contains(line, "AUTH_FAILED") {
+			_, text, _ := strings.Cut(line, " ")
+			_, text, _ = strings.Cut(text, " ")
+			if strings.Contains(text, "[UNDEF]") {
+				continue // stock tells a refused client twice
+			}
+			b.WriteString(varies.ReplaceAllString(strings.TrimRight(text, " "), "*") + "\n")
+		}
+	}
+	b.WriteString("notes:\n")
+	for line := range strings.SplitSeq(fileText(l.file("note")), "\n") {
+		if strings.HasPrefix(line, "== event") || strings.HasPrefix(line, "== open") || strings.HasPrefix(line, "== close") || strings.HasPrefix(line, "arg ") && !strings.Contains(line, "note=") {
+			line = regexp.MustCompile(` (context|call|cert|ssl_api)=\d+`).ReplaceAllString(line, "")
+			b.WriteString(varies.ReplaceAllString(line, "*") + "\n")
+		}
+	}
+	return b.String()
+}
+
+// One life of a client under a server with the probe: our log has stock's lines about plugins, and the probe hears of the
+// same events with the same arguments.
+func TestPluginLikeStock(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		plugins []string // arguments of each probe
+		options []string
+		refused bool
+	}{
+		{name: "all events", plugins: []string{"on=0,1,2,3,4,5,6,7,8,9,10,12"}},
+		{name: "with scripts", plugins: []string{"on=0,1,2,3,4,5,6,7,8,9,10,12"}, options: []string{
+			"--script-security", "2", "--up", "SCRIPT", "--down", "SCRIPT", "--route-up", "SCRIPT", "--client-connect", "SCRIPT", "--learn-address", "SCRIPT", "--client-disconnect", "SCRIPT",
+		}},
+		{name: "two", plugins: []string{"on=4,5,8", "on=5,6,7"}},
+		{name: "first refuses", plugins: []string{"on=5 5=fail", "on=5"}, refused: true},
+		{name: "second refuses", plugins: []string{"on=5", "on=5 5=reason"}, refused: true},
+		{name: "deferred", plugins: []string{"on=5 5=defer", "on=5"}},
+		{name: "deferred refusal", plugins: []string{"on=5 5=defer-fail"}, refused: true},
+		{name: "connect lines", plugins: []string{"on=6,9 6=config 9=config"}},
+		{name: "connect deferred", plugins: []string{"on=6,9,13,14 6=defer-never 13=config 9=defer-never 14=config"}},
+		{name: "connect refused later", plugins: []string{"on=6,13 6=defer-never 13=fail"}, refused: true},
+		{name: "connect refused", plugins: []string{"on=6,9 6=fail"}, refused: true},
+		{name: "lines refused", plugins: []string{"on=6,9 9=fail"}, refused: true},
+		{name: "key refused", plugins: []string{"on=5,10 10=fail"}, refused: true},
+		{name: "learn refused", plugins: []string{"on=8 8=fail"}},
+		{name: "disconnect refused", plugins: []string{"on=7,3 7=fail 3=fail"}},
+		{name: "logs", plugins: []string{"on=5 5=log"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			stories := map[string]string{}
+			for _, who := range []string{"stock", "ours"} {
+				l := newLab(t)
+				args := l.serverArgs(tt.options...)
+				script := l.script(t, "script.sh", `echo "PLUGIN and script $script_type"`)
+				for n, a := range args {
+					if a == "SCRIPT" {
+						args[n] = script
+					}
+				}
+				for _, p := range tt.plugins {
+					args = append(append(args, "--plugin", probe(t), "note="+l.file("note")), strings.Fields(p)...)
+				}
+				s := programs[who](t, l.server, args)
+				s.WaitLine(t, up, upLimit)
+				c := stock(t, l.client, l.clientArgs("--auth-user-pass", l.login(t, "alice", "secret"), "--auth-retry", "none", "--explicit-exit-notify"))
+				if tt.refused {
+					c.WaitLine(t, "AUTH_FAILED", upLimit)
+					_ = c.Wait(t, upLimit)
+				} else {
+					c.WaitLine(t, up, upLimit)
+					c.Signal(t, syscall.SIGTERM)
+					_ = c.Wait(t, upLimit)
+				}
+				s.Signal(t, syscall.SIGTERM)
+				_ = s.Wait(t, upLimit)
+				stories[who] = l.pluginStory(s)
+			}
+			if diff := cmp.Diff(strings.Split(stories["stock"], "\n"), strings.Split(stories["ours"], "\n")); diff != "" {
+				t.Errorf("story (-stock +ours):\n%s", diff)
+			}
+		})
+	}
+}
+
+// down-root runs its command as root after the daemon has become nobody, and up to then as well.
+func TestPluginDownRoot(t *testing.T) {
+	for _, who := range []string{"stock", "ours"} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			script := l.script(t, "down.sh", `id -un >>`+l.file("out"))
+			s := l.startWith(t, who, "", l.serverArgs("--plugin", "openvpn-plugin-down-root.so", script, "--user", "nobody", "--persist-key", "--persist-tun"))
+			s.WaitLine(t, "UID set to nobody", upLimit)
+			s.WaitLine(t, up, upLimit)
+			s.Signal(t, syscall.SIGTERM)
+			s.WaitLine(t, "PLUGIN_CALL: POST openvpn-plugin-down-root.so/PLUGIN_DOWN status=0", upLimit)
+			_ = s.Wait(t, upLimit)
+			if got := fileText(l.file("out")); got != "root\n" {
+				t.Errorf("the command notes %q\n%s", got, s.Log())
+			}
+		})
+	}
+}
+
+func TestPluginLDAP(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	db := l.file("ldap")
+	if err := os.Mkdir(db, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	conf := l.write(t, "slapd.conf", []byte("include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude /etc/ldap/schema/inetorgperson.schema\n"+
+		"modulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile "+l.file("slapd.pid")+"\ndatabase mdb\nsuffix dc=lab\nrootdn cn=root,dc=lab\nrootpw top\nmaxsize 10485760\ndirectory "+db+"\n"))
+	ldif := l.write(t, "lab.ldif", []byte("dn: dc=lab\nobjectClass: dcObject\nobjectClass: organization\no: lab\ndc: lab\n\n"+
+		"dn: uid=alice,dc=lab\nobjectClass: inetOrgPerson\ncn: Alice\nsn: A\nuid: alice\nuserPassword: secret\n"))
+	l.server.Run(t, "slapadd", "-f", conf, "-l", ldif)
+	l.server.Start(t, "slapd", "-d", "0", "-f", conf, "-h", "ldap://127.0.0.1:3389")
+	listens(t, l.server, "127.0.0.1:3389")
+	auth := l.write(t, "auth-ldap.conf", []byte("<LDAP>\n\tURL ldap://127.0.0.1:3389\n\tBindDN cn=root,dc=lab\n\tPassword top\n\tTimeout 5\n\tTLSEnable no\n</LDAP>\n"+
+		"<Authorization>\n\tBaseDN \"dc=lab\"\n\tSearchFilter \"(uid=%u)\"\n\tRequireGroup false\n</Authorization>\n"))
+	probe(t)
+	s := ours(t, l.server, l.serverArgs("--plugin", "/usr/lib/openvpn/openvpn-auth-ldap.so", auth, "--username-as-common-name"))
+	l.logIn(t, s, "alice", "secret")
+	l.logInRefused(t, "alice", "wrong", "")
+	l.logInRefused(t, "mallory", "secret", "")
+	terminate(t, s)
+}
+
+func TestPluginRADIUS(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	users := l.write(t, "users", []byte("alice Cleartext-Password := \"secret\"\n"))
+	l.write(t, "radiusd.conf", []byte(`prefix = /usr
+logdir = `+l.dir+`
+run_dir = `+l.dir+`
+libdir = /usr/lib/freeradius
+security {
+	allow_vulnerable_openssl = yes
+}
+client lab {
+	ipaddr = 127.0.0.1
+	secret = testpw
+}
+modules {
+	files {
+		usersfile = `+users+`
+	}
+	pap {
+	}
+	always ok {
+		rcode = ok
+	}
+}
+server default {
+	listen {
+		type = auth
+		ipaddr = 127.0.0.1
+		port = 1812
+	}
+	listen {
+		type = acct
+		ipaddr = 127.0.0.1
+		port = 1813
+	}
+	authorize {
+		files
+		pap
+	}
+	authenticate {
+		pap
+	}
+	accounting {
+		ok
+	}
+}
+`))
+	radius := l.server.Start(t, "freeradius", "-f", "-l", "stdout", "-d", l.dir, "-D", "/usr/share/freeradius", "-x")
+	radius.WaitLine(t, "Ready to process requests", upLimit)
+	own := l.write(t, "server.conf", []byte("status "+l.file("status.log")+" 1\n"))
+	conf := l.write(t, "radiusplugin.cnf", []byte("NAS-Identifier=OpenVpn\nService-Type=5\nFramed-Protocol=1\nNAS-Port-Type=5\nNAS-IP-Address=127.0.0.1\nOpenVPNConfig="+own+
+		"\nsubnet=255.255.255.0\noverwriteccfiles=false\nserver\n{\n\tacctport=1813\n\tauthport=1812\n\tname=127.0.0.1\n\tretry=1\n\twait=1\n\tsharedsecret=testpw\n}\n"))
+	probe(t)
+	s := ours(t, l.server, l.serverArgs("--plugin", "/usr/lib/openvpn/radiusplugin.so", conf, "--username-as-common-name", "--status", l.file("status.log"), "1"))
+	l.logIn(t, s, "alice", "secret")
+	l.logInRefused(t, "alice", "wrong", "")
+	l.logIn(t, s, "alice", "secret")
+	terminate(t, s)
+	if n := strings.Count(radius.Log(), "Accounting-Request"); n == 0 {
+		t.Errorf("no accounting:\n%s", radius.Log())
+	}
+}
+
+// listens waits until a port of a host can be connected to.
+func listens(t *testing.T, n *daemontest.Namespace, addr string) {
+	t.Helper()
+	eventually(t, upLimit, func() string {
+		var failed error
+		n.Do(t, func() error {
+			var c net.Conn
+			if c, failed = net.Dial("tcp", addr); failed == nil {
+				c.Close()
+			}
+			return nil
+		})
+		if failed != nil {
+			return failed.Error()
+		}
+		return ""
+	})
+}
+
+// While a plugin hangs, crashes, ends or eats its memory over one login, another client's packets pass, that login fails, and
+// the next one is decided by the plugin as if nothing had been.
+func TestPluginHarmsItsOwnEvent(t *testing.T) {
+	for how, line := range map[string]string{
+		"hang":  "it took longer than 20s and was killed",
+		"crash": "it was ended by signal 11 (segmentation fault)",
+		"exit":  "it exited with status 3",
+		"leak":  "it was ended by signal 6 (aborted)",
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			l.issue(t, "second", pki.Spec{Name: "client2"})
+			// As it is released, as nobody: the worker is opened as root again, and drops again.
+			s := l.startWith(t, "ours", "", l.serverArgs("--plugin", probe(t), "note="+l.file("note"), "on=5", "5="+how, "only=mallory",
+				"--user", "nobody", "--persist-key", "--persist-tun", "--tmp-dir", "/tmp"))
+			s.WaitLine(t, up, upLimit)
+			login := func(name, user string) []string {
+				return l.clientArgs("--auth-user-pass", l.write(t, name, []byte(user+"\nsecret\n")), "--auth-retry", "none", "--nobind")
+			}
+			bystander := stock(t, l.client, login("bystander", "alice"))
+			bystander.WaitLine(t, up, upLimit)
+			pings := make(chan string, 1)
+			count := map[string]int{"hang": 220}[how]
+			if count == 0 {
+				count = 30
+			}
+			go func() {
+				out, _ := l.client.TryRun("ping", "-n", "-c", fmt.Sprint(count), "-i", "0.1", "-W", "2", "10.8.0.1")
+				pings <- out
+			}()
+			mallory := stock(t, l.client, append(login("mallory", "mallory"), "--cert", l.file("second.crt"), "--key", l.file("second.key"), "--dev", "tun1"))
+			mallory.WaitLine(t, "AUTH_FAILED", 2*upLimit)
+			_ = mallory.Wait(t, upLimit)
+			s.WaitLine(t, line, upLimit)
+			next := stock(t, l.client, append(login("next", "bob"), "--cert", l.file("second.crt"), "--key", l.file("second.key"), "--dev", "tun1"))
+			next.WaitLine(t, up, upLimit)
+			if out := <-pings; !strings.Contains(out, fmt.Sprintf("%d received", count)) {
+				t.Errorf("the bystander lost packets:\n%s", out)
+			}
+			s.Signal(t, syscall.SIGTERM)
+			_ = s.Wait(t, upLimit)
+			notes := fileText(l.file("note"))
+			if got := strings.Count(notes, "== open"); got != 2 {
+				t.Errorf("the plugin was opened %d times, want 2\n%s", got, notes)
+			}
+			for n, uid := range regexp.MustCompile(`(?m)^== event.* uid=(\d+)`).FindAllStringSubmatch(notes, -1) {
+				if uid[1] != "65534" {
+					t.Errorf("call %d as user %s, want nobody", n, uid[1])
+				}
+			}
+			if strings.Count(notes, "== open ssl_api=0 version=2.6 uid=0") != 2 {
+				t.Errorf("the plugin is not opened as root:\n%s", notes)
+			}
+		})
+	}
+}
+
+// A plugin finds for each client what it keeps for it, and is told to drop it when the client is gone.
+func TestPluginContexts(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := ours(t, l.server, l.serverArgs("--plugin", probe(t), "note="+l.file("note"), "on=5,6,7"))
+	s.WaitLine(t, up, upLimit)
+	for n := range 2 {
+		c := stock(t, l.client, l.clientArgs("--auth-user-pass", l.login(t, "alice", "secret"), "--explicit-exit-notify"))
+		c.WaitLine(t, up, upLimit)
+		terminate(t, c)
+		eventually(t, upLimit, func() string {
+			if notes := fileText(l.file("note")); strings.Count(notes, "== destructor") <= n {
+				return "no destructor:\n" + notes
+			}
+			return ""
+		})
+	}
+	s.Signal(t, syscall.SIGTERM)
+	_ = s.Wait(t, upLimit)
+	var got []string
+	for line := range strings.SplitSeq(fileText(l.file("note")), "\n") {
+		if m := regexp.MustCompile(`^== (event \d+ context=\d+ call=\d+|(con|de)structor.*)`).FindStringSubmatch(line); m != nil {
+			got = append(got, m[1])
+		}
+	}
+	var want []string
+	for n := 1; n <= 2; n++ {
+		want = append(want, fmt.Sprintf("constructor %d", n), fmt.Sprintf("event 5 context=%d call=1", n), fmt.Sprintf("event 6 context=%d call=2", n),
+			fmt.Sprintf("event 7 context=%d call=3", n), fmt.Sprintf("destructor %d calls=3", n))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("contexts (-want +got):\n%s", diff)
+	}
+}
+
+// What keeps a plugin from starting ends the daemon with an error that says what to do.
+func TestPluginThatCannotStart(t *testing.T) {
+	for name, tt := range map[string]struct{ file, arg, want string }{
+		"missing":    {"nowhere.so", "", "PLUGIN_INIT: could not load plugin shared object nowhere.so: "},
+		"no plugin":  {"libc.so.6", "", "PLUGIN_INIT: could not load plugin shared object libc.so.6: "},
+		"open fails": {"", "open=fail", "PLUGIN_INIT: plugin initialization function failed: "},
+		"open dies":  {"", "open=crash", "it was ended by signal 6"},
+		"no helper":  {"", "", "plugins need the helper program moongate-plugin, which is not installed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			file := probe(t)
+			if tt.file != "" {
+				file = tt.file
+			}
+			text := ""
+			if name == "no helper" { // a copy of the program in a folder without one
+				bare := l.file("openvpn")
+				if out, err := exec.Command("cp", program(t), bare).CombinedOutput(); err != nil {
+					t.Fatalf("%v\n%s", err, out)
+				}
+				text = "unset " + plugin.HelperVariable + "; mkdir -p /usr/lib/moongate && mount -t tmpfs none /usr/lib/moongate; mount --bind " + bare + " " + program(t) + "; mount --bind /dev/null " + filepath.Join(filepath.Dir(program(t)), "moongate-plugin")
+			}
+			s := l.startWith(t, "ours", text, l.serverArgs("--plugin", file, "note="+l.file("note"), tt.arg))
+			s.WaitLine(t, tt.want, upLimit)
+			s.WaitLine(t, "Exiting due to fatal error", upLimit)
+			if code := s.Wait(t, upLimit); code != 1 {
+				t.Errorf("exit status %d", code)
+			}
+		})
+	}
+}
+
+// A client's plugins hear of the tunnel and may refuse the server's certificate.
+func TestPluginAtClient(t *testing.T) {
+	for _, who := range []string{"stock", "ours"} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			probe(t)
+			l.stockServer(t)
+			run := func(extra string) *daemontest.Process {
+				return programs[who](t, l.client, l.clientArgs("--plugin", probe(t), "note="+l.file("note"), extra))
+			}
+			c := run("on=0,1,2,3,4,12")
+			c.WaitLine(t, up, upLimit)
+			terminate(t, c)
+			var got []string
+			for line := range strings.SplitSeq(fileText(l.file("note")), "\n") {
+				if m := regexp.MustCompile(`^== event (\d+)`).FindStringSubmatch(line); m != nil {
+					got = append(got, m[1])
+				}
+			}
+			if diff := cmp.Diff(strings.Fields("4 4 3 0 2 12 1"), got); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+			c = run("4=fail")
+			c.WaitLine(t, "VERIFY PLUGIN ERROR: depth=1, CN=Lab CA", upLimit)
+			c.Signal(t, syscall.SIGTERM)
+			_ = c.Wait(t, upLimit)
 		})
 	}
 }

@@ -337,9 +337,20 @@ static void finish(int clean)
 	the.open = 0;
 }
 
+/* expendable has the system end this process first, and not the daemon, when a plugin eats up the memory. */
+static void expendable(void)
+{
+	FILE *f = fopen("/proc/self/oom_score_adj", "w");
+	if (f) {
+		fputs("500", f);
+		fclose(f);
+	}
+}
+
 int work(int fd, const struct setup *setup, const struct plugin_spec *spec, int dropped)
 {
 	static unsigned char in[MESSAGE_MAX];
+	expendable();
 	settle(fd);
 	the.setup = setup;
 	the.spec = spec;

@@ -161,7 +161,7 @@ func (c *Client) tlsFailed(ctx context.Context, err error) engine.Stop {
 // handshake returns the TLS configuration of one handshake, whose checks are logged and exported to scripts.
 func (a *attempt) handshake() *tls.Config {
 	h := tlsconf.Hooks{Step: a.c.verifyStep}
-	if a.opts.TLSVerify != "" || a.opts.NSCertType != "" {
+	if a.c.hooks.Wanted(a.opts.TLSVerify, plugin.TLSVerify) || a.opts.NSCertType != "" {
 		h.Cert = a.verifyScript
 	}
 	return a.c.tls.conf.TLS(h)

@@ -29,7 +29,7 @@ const (
 )
 
 // All is what a plugin is offered.
-const All = ClientCRResponse<<1 - 1&^(1<<11)
+const All = (ClientCRResponse<<1 - 1) &^ (1 << 11)
 
 var names = [...]string{
 	"UP", "DOWN", "ROUTE_UP", "IPCHANGE", "TLS_VERIFY", "AUTH_USER_PASS_VERIFY", "CLIENT_CONNECT", "CLIENT_DISCONNECT", "LEARN_ADDRESS",

@@ -196,14 +196,21 @@ func (w *worker) await(want byte) (answer, error) {
 		return w.took(a, want)
 	case s := <-l.end:
 		l.end = nil
-		select {
-		case a := <-l.answers: // its last words
+		if a, ok := l.lastWords(); ok {
 			return w.took(a, want)
-		case <-time.After(lastWords):
 		}
-		why = exitState(s).String()
+		why = s.String()
 	case <-l.read:
-		why = "it does not speak any more"
+		if a, ok := l.lastWords(); ok {
+			return w.took(a, want)
+		}
+		select {
+		case s := <-l.end:
+			l.end = nil
+			why = s.String()
+		case <-time.After(time.Second):
+			why = "it does not speak any more"
+		}
 	case <-w.set.keeper.gone:
 		why = errKeeper.Error()
 	case <-limit.C:
@@ -234,8 +241,19 @@ func (w *worker) fail(why string) error {
 	return &lost{why}
 }
 
-// lastWords is how long the socket of a process that ended is read.
-const lastWords = 100 * time.Millisecond
+// lastWords is what a process that ended has said before. Its socket may live on in processes that the plugin forked.
+func (l *life) lastWords() (answer, bool) {
+	select {
+	case <-l.read:
+	case <-time.After(100 * time.Millisecond):
+	}
+	select {
+	case a := <-l.answers:
+		return a, true
+	default:
+		return answer{}, false
+	}
+}
 
 // retire ends the process, at once or once it has seen its socket closed.
 func (w *worker) retire(kill bool) {

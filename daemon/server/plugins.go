@@ -126,52 +126,74 @@ func (h *hub) finalOnly(i *instance, keyID uint8, login uint64, now time.Time) {
 	h.settle(i, now)
 }
 
-// connectPlugins asks plugins for the configuration of a client: those that answer in a file, then those that give lines
-// back, each at once or later.
+// connectSteps are the events that ask plugins for the configuration of a client: first those that answer in a file, then
+// those that give lines back. A plugin that puts off its answer to ask is asked again with again.
+var connectSteps = []struct {
+	ask, again plugin.Event
+	name       string // in the line about a failure
+	file       bool   // the file is an argument
+}{
+	{plugin.ClientConnect, plugin.ClientConnectDefer, "client-connect", true},
+	{plugin.ClientConnectV2, plugin.ClientConnectDeferV2, "client-connect-v2", false},
+}
+
+// askAgain is how often a plugin is asked that puts off its answer.
+const askAgain = time.Second
+
+// connectPlugins asks plugins for the configuration of a client, with the exchange files of a script.
 func (a *aside) connectPlugins(ctx context.Context, set *setup, cc *config.ClientConfig, client uint64, prefix string, env *hooks.Env) error {
-	for _, step := range []plugin.Event{plugin.ClientConnect, plugin.ClientConnectV2, plugin.ClientConnectDefer, plugin.ClientConnectDeferV2} {
-		if !a.scripts.Plugins.Wants(step) {
+	for _, step := range connectSteps {
+		if !a.scripts.Plugins.Wants(step.ask) {
 			continue
 		}
-		if err := a.connectPlugin(ctx, set, cc, client, prefix, env.Clone(), step); err != nil {
-			return err
+		files, err := newExchange(set.TmpDir, "cc", "ccr")
+		if err != nil {
+			return &refusal{log: err.Error()}
 		}
+		defer files.remove()
+		own := env.Clone()
+		own.Set("client_connect_config_file", files.path("cc"))
+		own.Set("client_connect_deferred_file", files.path("ccr"))
+		var args []string
+		if step.file {
+			args = []string{files.path("cc")}
+		}
+		r, err := a.plugins(ctx, prefix, client, step.ask, args, own)
+		lists := r.Lists
+		for err == nil && r.Deferred {
+			if !a.scripts.Plugins.Wants(step.again) {
+				err = files.awaitChange(ctx, "ccr", "2")
+				break
+			}
+			select {
+			case <-time.After(askAgain):
+			case <-ctx.Done():
+			}
+			r, err = a.plugins(ctx, prefix, client, step.again, args, own)
+			lists = append(lists, r.Lists...)
+		}
+		if err != nil {
+			a.logLine(prefix, 1, "W", "WARNING: %s plugin call failed", step.name)
+			return tooLate(ctx, step.name+" refused")
+		}
+		a.takeLines(set, cc, prefix, files, lists)
 	}
 	return nil
 }
 
-func (a *aside) connectPlugin(ctx context.Context, set *setup, cc *config.ClientConfig, client uint64, prefix string, env *hooks.Env, step plugin.Event) error {
-	files, err := newExchange(set.TmpDir, "cc", "ccr")
-	if err != nil {
-		return &refusal{log: err.Error()}
-	}
-	defer files.remove()
-	env.Set("client_connect_config_file", files.path("cc"))
-	env.Set("client_connect_deferred_file", files.path("ccr"))
-	var args []string
-	if step&(plugin.ClientConnect|plugin.ClientConnectDefer) != 0 {
-		args = []string{files.path("cc")}
-	}
-	r, err := a.plugins(ctx, prefix, client, step, args, env)
-	if err == nil && r.Deferred {
-		err = files.awaitChange(ctx, "ccr", "2")
-	}
-	if err != nil {
-		a.logLine(prefix, 1, "W", "WARNING: client-connect plugin call failed")
-		return tooLate(ctx, "client-connect refused")
-	}
+// takeLines applies what plugins wrote and gave back.
+func (a *aside) takeLines(set *setup, cc *config.ClientConfig, prefix string, files *exchange, lists [][]string) {
 	if text := files.read("cc"); text != "" {
 		a.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", files.path("cc"))
 		a.parse(set, cc, files.path("cc"), prefix, []byte(text))
 	}
-	for _, list := range r.Lists {
+	for _, list := range lists {
 		for n := 0; n+1 < len(list); n += 2 {
 			if list[n] == "config" {
 				a.parse(set, cc, "[CONFIG-STRING]", prefix, []byte(list[n+1]+"\n"))
 			}
 		}
 	}
-	return nil
 }
 
 // addressKnown tells plugins of a client's address, once its first key is in use.
@@ -181,7 +203,7 @@ func (h *hub) addressKnown(i *instance) {
 	}
 	env, prefix, at := h.env(i), i.prefix(), i.peer.Load().Addr
 	addressVars(env, "trusted", at)
-	h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(h.set.nameTurn(i), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		if _, err := a.plugins(ctx, prefix, 0, plugin.IPChange, []string{peerWords(at)}, env); err != nil {
 			a.logLine(prefix, 1, "W", "WARNING: ipchange plugin call failed")
 		}

@@ -10,11 +10,12 @@
  *   point=N            the initialization point
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "interface.h"
@@ -63,11 +64,15 @@ static void note(struct plugin *p, const char *format, ...)
 /* later has a child of ours write text to path after a moment. */
 static void later(const char *path, const char *text)
 {
-	if (fork() == 0) {
-		usleep(700 * 1000);
-		put(path, text);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (fork() == 0) { /* no child of the host's */
+			usleep(700 * 1000);
+			put(path, text);
+		}
 		_exit(0);
 	}
+	waitpid(pid, NULL, 0);
 }
 
 int openvpn_plugin_select_initialization_point_v1(void)
@@ -83,7 +88,6 @@ int openvpn_plugin_open_v3(const int version, const struct open_in *in, struct o
 	struct plugin *p = calloc(1, sizeof *p);
 	const char **arg, *value;
 	char *end;
-	signal(SIGCHLD, SIG_IGN);
 	if (version < 5)
 		return RESULT_ERROR;
 	p->callbacks = in->callbacks;
@@ -158,7 +162,7 @@ int openvpn_plugin_func_v3(const int version, const struct func_in *in, struct f
 	if (!strcmp(how, "fail"))
 		return RESULT_ERROR;
 	if (!strcmp(how, "reason")) {
-		put(get(in->envp, "auth_failed_reason_file"), "no entry today\n");
+		put(get(in->envp, "auth_failed_reason_file"), "no entry today");
 		return RESULT_ERROR;
 	}
 	if (!strcmp(how, "hang"))
@@ -168,14 +172,13 @@ int openvpn_plugin_func_v3(const int version, const struct func_in *in, struct f
 		*(volatile int *)16 = 1;
 	if (!strcmp(how, "exit"))
 		exit(3);
-	if (!strcmp(how, "leak")) {
-		size_t k;
-		for (k = 0; k < 1 << 14; k++) {
-			char *block = malloc(1 << 20);
-			if (!block)
-				break;
+	if (!strcmp(how, "leak")) { /* until there is no more, here a small limit of our own */
+		struct rlimit all = {128 << 20, 128 << 20};
+		char *block;
+		setrlimit(RLIMIT_DATA, &all);
+		while ((block = malloc(1 << 20)))
 			memset(block, 1, 1 << 20);
-		}
+		abort();
 	}
 	if (!strcmp(how, "config"))
 		lines(in, out);
@@ -189,7 +192,7 @@ int openvpn_plugin_func_v3(const int version, const struct func_in *in, struct f
 	if (!strcmp(how, "defer-pending"))
 		put(get(in->envp, "auth_pending_file"), "20\nopenurl\nOPEN_URL:https://example.org/");
 	if (!strcmp(how, "defer-fail")) {
-		put(get(in->envp, "auth_failed_reason_file"), "not this time\n");
+		put(get(in->envp, "auth_failed_reason_file"), "not this time");
 		later(control, "0");
 		return RESULT_DEFERRED;
 	}
