@@ -9,6 +9,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Bounds of a store.
@@ -41,7 +42,7 @@ func (r *runtime) database(L *lua.LState) (*bbolt.DB, error) {
 	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second})
 	if err != nil {
-		if errors.Is(err, bbolt.ErrTimeout) { //nolint:staticcheck // the new name is in a package of its own
+		if errors.Is(err, bolterrors.ErrTimeout) {
 			err = errors.New("another script has it open")
 		}
 		return nil, fmt.Errorf("store %s: %w", path, err)

@@ -155,7 +155,9 @@ func TestBlocksOfTheDocuments(t *testing.T) {
 	}
 	byFile := make(map[string][]fence)
 	for _, f := range fences(t) {
-		byFile[f.file] = append(byFile[f.file], f)
+		if f.file != "moving.md" { // test/generated plays it, on what the installers write
+			byFile[f.file] = append(byFile[f.file], f)
+		}
 	}
 	for file, blocks := range byFile {
 		t.Run(file, func(t *testing.T) {

@@ -3,7 +3,8 @@ package certs
 import (
 	"bytes"
 	"crypto"
-	"crypto/dsa" //nolint:staticcheck // old authorities have such keys
+	//lint:ignore SA1019 old authorities have such keys
+	"crypto/dsa" //nolint:staticcheck // the same for the other linter
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	_ "crypto/md5" //nolint:gosec // for who asks for it: tls-cert-profile insecure

@@ -21,7 +21,6 @@ type admission struct {
 	clients int           // that logged in
 	max     int           // max-clients
 	maxAge  time.Duration // tls-crypt-v2-max-age, 0 for none
-	show    *setup        // how addresses are written
 	// creation is connect-freq. It is only looked at: who is let in takes a token of it.
 	creation *ratelimit.Bucket
 }

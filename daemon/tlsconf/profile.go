@@ -2,7 +2,8 @@ package tlsconf
 
 import (
 	"crypto"
-	"crypto/dsa" //nolint:staticcheck // old authorities have such keys
+	//lint:ignore SA1019 old authorities have such keys
+	"crypto/dsa" //nolint:staticcheck // the same for the other linter
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"

@@ -91,7 +91,6 @@ func setups(t *testing.T, names ...string) []*setup {
 
 // authority is the throw-away PKI of one generator, the same in all pairings, so that serial numbers and digests are too.
 type authority struct {
-	ca      *pki.CA
 	client  *pki.Leaf
 	files   map[string][]byte // by name below pki
 	revoked []byte            // the list with the client on it
