@@ -50,6 +50,9 @@ func TestPushedLikeStock(t *testing.T) {
 			for who, start := range programs {
 				c := start(t, l.client, l.clientArgs(slices.Concat([]string{"--ifconfig-noexec", "--nobind"}, tt.client)...))
 				firstMatch(t, c, regexp.MustCompile(up+`|SIGUSR1\[`))
+				if strings.Contains(c.Log(), up) && !slices.Contains(tt.client, "--verb") {
+					c.WaitLine(t, "Timers: ", upLimit) // the last of the lines about the outcome
+				}
 				got[who] = outcomeLines(c.Log())
 				c.Stop(t)
 			}
