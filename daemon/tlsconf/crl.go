@@ -55,9 +55,6 @@ func newCRLStore(v *Verify, caText []byte) *crlStore {
 	}
 	s.fixed = parseCRLs(caText)
 	inline := parseCRLs(v.CRL)
-	if len(v.CRL) > 0 {
-		s.problem = inline.problem()
-	}
 	s.fixed.lists = append(s.fixed.lists, inline.lists...)
 	s.fixed.holes += inline.holes
 	if len(v.CRL) > 0 {
