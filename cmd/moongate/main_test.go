@@ -61,7 +61,7 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: func(cond string) (bool, error) { return cond == "stock" && stockBinary != "", nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fake": s.fake, "fake-unix": s.fakeUnix, "do": s.do, "stock": stock, "silent": silent, "code": code, "soon": soon,
+			"fake": s.fake, "fake-unix": s.fakeUnix, "do": s.do, "counted": s.counted, "stock": stock, "silent": silent, "code": code, "soon": soon,
 		},
 	})
 }
@@ -107,6 +107,14 @@ func (s *scripts) do(ts *testscript.TestScript, _ bool, args []string) {
 		args[i] = lexer.Quote(a)
 	}
 	ts.Check(d.Do(strings.Join(args, " ")))
+}
+
+// counted waits until a seat follows the byte counts.
+func (s *scripts) counted(ts *testscript.TestScript, _ bool, _ []string) {
+	s.mu.Lock()
+	d := s.daemons[ts.Getenv("WORK")]
+	s.mu.Unlock()
+	waitFor(ts, "a seat that follows the byte counts", d.Ctl.Counted)
 }
 
 // stock listens in a folder of its own: the path of a work folder can be too long for a socket.

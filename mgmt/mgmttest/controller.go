@@ -42,6 +42,7 @@ type Controller struct {
 	authRetry string
 	remap     string
 	count     mgmt.ByteCount
+	counted   bool // a seat took the count
 	idle      bool // no packets: a client reports no byte counts
 	remotes   []server.Remote
 	peers     []Peer
@@ -69,6 +70,13 @@ func (c *Controller) SetRemap(name string) { c.set(func() { c.remap = name }) }
 
 // SetTraffic sets the process's counters.
 func (c *Controller) SetTraffic(n mgmt.ByteCount) { c.set(func() { c.count = n }) }
+
+// Counted tells whether a seat of a client has asked for byte counts: what SetTraffic sets from now on is reported to it.
+func (c *Controller) Counted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counted
+}
 
 // SetRemotes sets the connection entries of a client.
 func (c *Controller) SetRemotes(r ...server.Remote) { c.set(func() { c.remotes = r }) }
@@ -199,6 +207,7 @@ func (c clientSide) Remotes() []server.Remote {
 func (c clientSide) Traffic() (mgmt.ByteCount, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.counted = true
 	return c.count, !c.idle
 }
 
