@@ -177,12 +177,13 @@ func (l *Link) open(ctx context.Context) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, line := range l.srv.Wanted(c.Version()) {
+		c.Send(line, nil, func(client.Reply, error) {})
+	}
 	l.mu.Lock()
 	l.client, l.why = c, nil
 	l.mu.Unlock()
-	for _, line := range l.srv.Found(c.Greeting(), c.Version()) {
-		c.Send(line, nil, func(client.Reply, error) {})
-	}
+	l.srv.Found(c.Greeting())
 	return c, nil
 }
 

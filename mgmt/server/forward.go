@@ -9,10 +9,9 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/wire"
 )
 
-// Found tells that the daemon of the Relay is there, by its greeting and protocol version. Seats learn of it, unless it is
-// the first time. The commands it returns make the daemon tell what the seats want to hear.
-func (s *Server) Found(greeting string, version int) []string {
-	s.proto.Store(int64(version))
+// Found tells that the daemon of the Relay is there and takes commands, by its greeting. Seats learn of it, unless it is
+// the first time.
+func (s *Server) Found(greeting string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.greeting = greeting
@@ -20,6 +19,14 @@ func (s *Server) Found(greeting string, version int) []string {
 		s.away = false
 		s.fanout(essential, notice(mgmt.NotifyFound, greeting), nil)
 	}
+}
+
+// Wanted returns the commands that make a daemon of a protocol version tell what the seats want to hear. They go to it
+// before any of a seat's.
+func (s *Server) Wanted(version int) []string {
+	s.proto.Store(int64(version))
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	lines := []string{"version " + strconv.Itoa(version), "env-filter 0"}
 	for _, name := range []string{streamState, streamLog, streamEcho} {
 		for _, st := range s.seats {

@@ -3,7 +3,6 @@ package top
 
 import (
 	"context"
-	"errors"
 	"os"
 	"sync"
 	"time"
@@ -71,16 +70,13 @@ func run(ctx context.Context, e *env.Env, targets []target.Target, interval time
 	m.kill = func(index int, h victim, reason string) tea.Cmd {
 		return func() tea.Msg { return feeds[index].kill(ctx, h, reason) }
 	}
-	// Ctrl-C is a key on this screen; signals come through ctx, and the terminal is restored on both ways out.
-	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithInput(os.Stdin), tea.WithOutput(os.Stdout), tea.WithFPS(20))
+	// Ctrl-C is a key on this screen; a signal ends ctx, and that quits as the key does: the reader of the terminal ends first.
+	p := tea.NewProgram(m, tea.WithoutSignalHandler(), tea.WithInput(os.Stdin), tea.WithOutput(os.Stdout), tea.WithFPS(20))
 	for _, f := range feeds {
 		all.Go(func() { f.run(ctx, p.Send) })
 	}
+	defer context.AfterFunc(ctx, p.Quit)()
 	_, err := p.Run()
-	cancel()
-	if errors.Is(err, tea.ErrProgramKilled) || errors.Is(err, tea.ErrInterrupted) {
-		return nil
-	}
 	return err
 }
 
