@@ -33,13 +33,10 @@ func (p *process) Signal(name, reason string) {
 }
 
 // Verb is the verbosity.
-func (p *process) Verb() int { return int(p.verb.Load()) }
+func (p *process) Verb() int { return p.lg.Verb() }
 
-// SetVerb sets it. The log knows nothing above 11.
-func (p *process) SetVerb(n int) {
-	p.verb.Store(int32(n))
-	p.lg.SetVerb(n)
-}
+// SetVerb sets it.
+func (p *process) SetVerb(n int) { p.lg.SetVerb(n) }
 
 // Mute is the limit of equal lines in a row.
 func (p *process) Mute() int { return p.lg.Mute() }

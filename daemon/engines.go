@@ -6,7 +6,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/client"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
-	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 )
 
@@ -15,7 +14,7 @@ import (
 func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.Context) error, err error) {
 	runner := &hooks.Runner{
 		Security: p.opts.ScriptSecurity, Stdout: p.env.Stdout, Stderr: p.env.Stderr,
-		Logf: func(format string, args ...any) { p.Log(1, "W", format, args...) },
+		Log: p.lg.Msg,
 	}
 	if f := p.lg.File(); f != nil {
 		runner.Stdout, runner.Stderr = f, f
@@ -32,7 +31,7 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 		return nil, nil, err
 	}
 	c := client.New(client.Deps{
-		Options: p.opts, Log: engineLog{p}, Port: p.port, Signals: p.sig, Secrets: p.secrets, Hooks: runner,
+		Options: p.opts, Log: p.lg, Port: p.port, Signals: p.sig, Secrets: p.secrets, Hooks: runner,
 		Env: p.environment(), Totals: &p.totals, Net: p.net, Console: p.ask, Version: compatible, Reread: reread, QueryToken: p.opts.ManagementQueryToken,
 		Notes: p.notes, Up: p.up, Tunnel: p.tunnelPort, Tokens: cards,
 	})
@@ -58,12 +57,3 @@ func (p *process) up() error {
 	sdNotify("STATUS=Initialization Sequence Completed")
 	return nil
 }
-
-// engineLog is the log as engines see it. What a server pushes about verbosity ends with the connection's options.
-type engineLog struct{ p *process }
-
-func (l engineLog) Log(verb int, flag, format string, args ...any) {
-	l.p.lg.Msg(logging.At(verb).Class(flag), format, args...)
-}
-func (l engineLog) SetVerb(n int) { l.p.SetVerb(n) }
-func (l engineLog) SetMute(n int) { l.p.lg.SetMute(n) }

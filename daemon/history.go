@@ -5,6 +5,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/journal/index"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // openJournal begins the journal of the options and keeps its index up to date. The index is a convenience: when it cannot be written
@@ -17,7 +18,7 @@ func (p *process) openJournal() error {
 	written := make(chan struct{}, 1)
 	w, err := journal.Open(journal.Config{
 		Dir: dir,
-		Log: func(format string, args ...any) { p.Log(1, "W", format, args...) },
+		Log: func(format string, args ...any) { p.lg.Msg(logging.Warn, format, args...) },
 		Wrote: func() {
 			select {
 			case written <- struct{}{}:
@@ -36,7 +37,7 @@ func (p *process) openJournal() error {
 	p.journal = w
 	x, err := index.Open(p.ctx, dir) // now: after a chroot its path means another file
 	if err != nil {
-		p.Log(1, "W", "journal: no index is kept: %v", err)
+		p.lg.Msg(logging.Warn, "journal: no index is kept: %v", err)
 	}
 	p.wg.Go(func() {
 		defer root.Close() //nolint:errcheck // read only
@@ -59,7 +60,7 @@ func (p *process) keepIndex(x *index.Index, root *os.Root, written <-chan struct
 			return
 		}
 		if err := x.CatchUp(p.ctx, root); err != nil && p.ctx.Err() == nil {
-			p.Log(1, "W", "journal: no index is kept: %v", err)
+			p.lg.Msg(logging.Warn, "journal: no index is kept: %v", err)
 			return
 		}
 	}

@@ -103,17 +103,17 @@ func parseFailed(err error, opts *config.Options, env Env) int {
 		lg := logging.New(logConfig(opts, env))
 		defer lg.Close()
 		for _, n := range opts.Notes { // what was noticed before the error
-			lg.Print(n.Verb, n.Flag, n.Text)
+			lg.Msg(n.Level, "%s", n.Text)
 		}
 		for line := range errorLines(oe) {
-			lg.Print(0, "F", line)
+			lg.Msg(logging.Fatal, "%s", line)
 		}
 		return exitError
 	}
 	if opts != nil {
 		for _, n := range opts.Notes {
 			switch {
-			case n.Verb > opts.Verb:
+			case n.Level.Verb() > opts.Verb:
 			case opts.SuppressTimestamps:
 				fmt.Fprintln(out, n.Text)
 			default:

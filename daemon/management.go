@@ -38,7 +38,7 @@ func (p *process) makePort(ctx context.Context) {
 	p.port = server.New(server.Config{
 		Controller: p, Title: Title(), LogCache: o.ManagementLogCache, Hold: o.ManagementHold && !onlyTunnel(o),
 		ForgetDisconnect: o.ManagementForgetDisconnect, SignalDisconnect: o.ManagementSignal, Starting: true,
-		Log: func(verb int, flag, text string) { p.lg.Print(verb, flag, text) }, Acted: p.acted,
+		Log: func(verb int, flag, text string) { p.lg.Msg(logging.At(verb).Class(flag), "%s", text) }, Acted: p.acted,
 	})
 	cancel := p.lg.Subscribe(func(e logging.Entry) {
 		p.port.Log(mgmt.LogEntry{Time: e.Time, Flags: e.Flags, Text: e.Text})
@@ -93,10 +93,10 @@ func (p *process) listen(ctx context.Context, addr config.ManagementAddr, access
 	var err error
 	if addr.Unix != "" {
 		if ln, err = server.ListenUnix(addr.Unix); err == nil {
-			p.Log(3, "", "MANAGEMENT: unix domain socket listening on %s", addr.Unix)
+			p.lg.Msg(logging.Steps, "MANAGEMENT: unix domain socket listening on %s", addr.Unix)
 		}
 	} else if ln, err = server.ListenTCP(net.JoinHostPort(addr.Host, addr.Port)); err == nil {
-		p.Log(3, "", "MANAGEMENT: TCP Socket listening on %s", transport.AddrText(addrPort(ln.Addr())))
+		p.lg.Msg(logging.Steps, "MANAGEMENT: TCP Socket listening on %s", transport.AddrText(addrPort(ln.Addr())))
 	}
 	if err != nil {
 		if addr.Unix != "" {
@@ -113,7 +113,7 @@ func (p *process) listen(ctx context.Context, addr config.ManagementAddr, access
 	}
 	p.wg.Go(func() {
 		if err := p.port.Serve(ctx, ln, access); err != nil {
-			p.Log(1, "W", "MANAGEMENT: listener ended: %v", err)
+			p.lg.Msg(logging.Warn, "MANAGEMENT: listener ended: %v", err)
 		}
 	})
 	return nil
@@ -144,7 +144,7 @@ func (p *process) tunnelPort(own netip.Addr) {
 	for _, l := range p.tunnelListeners {
 		l.addr.Host = own.String()
 		if err := p.listen(ctx, l.addr, l.access); err != nil {
-			p.Log(1, "N", "%v", err)
+			p.lg.Msg(logging.Error, "%v", err)
 		}
 	}
 }
@@ -179,15 +179,15 @@ func (p *process) callManager(ctx context.Context, addr config.ManagementAddr, a
 		if addr.Unix != "" {
 			name = "unix socket " + name
 		}
-		p.Log(1, "N", "MANAGEMENT: connect to %s failed: %v", name, systemError(err))
+		p.lg.Msg(logging.Error, "MANAGEMENT: connect to %s failed: %v", name, systemError(err))
 		return false
 	}
-	p.Log(3, "", "MANAGEMENT: Connected to management server at %s", addrName(addr))
+	p.lg.Msg(logging.Steps, "MANAGEMENT: Connected to management server at %s", addrName(addr))
 	access.Dialed = true
 	p.wg.Go(func() {
 		_ = p.port.ServeConn(ctx, conn, access) // however it ended, it is over
 		if ctx.Err() == nil {
-			p.Log(3, "", "MANAGEMENT: Triggering management exit")
+			p.lg.Msg(logging.Steps, "MANAGEMENT: Triggering management exit")
 			p.sig.Raise(engine.Stop{Signal: engine.TERM, Source: engine.Soft, Reason: mgmt.ReasonManagementExit})
 		}
 	})

@@ -23,7 +23,7 @@ func (p *process) openPlugins(runner *hooks.Runner) error {
 		set, err := plugin.Start(plugin.Config{
 			Plugins: specs, Version: compatible, Env: p.environment().Newest(), UID: p.privileges.uid, GID: p.privileges.gid,
 			Chroot: p.privileges.chroot, Stdout: runner.Stdout, Stderr: runner.Stderr,
-			Log: func(verb int, flag, format string, args ...any) { p.Log(verb, flag, format, args...) },
+			Log: p.lg.Msg,
 		})
 		if err != nil {
 			return err

@@ -6,6 +6,8 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // privileges are what the process gives up once everything that needs them is open.
@@ -47,8 +49,8 @@ func lookupPrivileges(userName, groupName, chroot string) (*privileges, error) {
 func (p *privileges) wanted() bool { return p.uid >= 0 || p.gid >= 0 || p.chroot != "" }
 
 // drop changes root, groups and user for every thread of the process, in this order, and keeps CAP_NET_ADMIN so that
-// the device and its routes can be opened again. logf gets stock's lines.
-func (p *privileges) drop(logf func(format string, args ...any)) error {
+// the device and its routes can be opened again. log gets stock's lines.
+func (p *privileges) drop(log logging.Func) error {
 	if p.chroot != "" {
 		if err := syscall.Chroot(p.chroot); err != nil {
 			return fmt.Errorf("chroot to '%s' failed: %w", p.chroot, err)
@@ -56,7 +58,7 @@ func (p *privileges) drop(logf func(format string, args ...any)) error {
 		if err := os.Chdir("/"); err != nil {
 			return fmt.Errorf("cd to '/' failed: %w", err)
 		}
-		logf("chroot to '%s' and cd to '/' succeeded", p.chroot)
+		log(logging.Info, "chroot to '%s' and cd to '/' succeeded", p.chroot)
 	}
 	keep := p.uid > 0
 	var keepErr error
@@ -75,19 +77,19 @@ func (p *privileges) drop(logf func(format string, args ...any)) error {
 		if err := syscall.Setuid(p.uid); err != nil {
 			return fmt.Errorf("setuid('%s') failed: %w", p.user, err)
 		}
-		logf("UID set to %s", p.user)
+		log(logging.Info, "UID set to %s", p.user)
 	}
 	if p.gid >= 0 {
-		logf("GID set to %s", p.group)
+		log(logging.Info, "GID set to %s", p.group)
 	}
 	if keep {
 		if keepErr == nil {
 			keepErr = onlyNetAdmin()
 		}
 		if keepErr != nil {
-			logf("WARNING: could not retain CAP_NET_ADMIN: %v", keepErr)
+			log(logging.Info, "WARNING: could not retain CAP_NET_ADMIN: %v", keepErr)
 		} else {
-			logf("Capabilities retained: CAP_NET_ADMIN")
+			log(logging.Info, "Capabilities retained: CAP_NET_ADMIN")
 		}
 	}
 	return nil

@@ -38,7 +38,6 @@ type process struct {
 	port    *server.Server // nil without a management port
 	net     netconf.Net
 	started time.Time
-	verb    atomic.Int32 // as set by the port: it may be above what the log knows
 
 	opts *config.Options // of the running or next engine; owned by run
 
@@ -77,7 +76,6 @@ func newProcess(args []string, opts *config.Options, env Env) *process {
 		started: time.Now(), background: inBackground(),
 	}
 	p.scriptsAtOnce = fitThreads(threadLimit())
-	p.verb.Store(int32(opts.Verb))
 	p.sig.Remap(remap(opts.RemapUSR1))
 	return p
 }
@@ -128,7 +126,7 @@ func (p *process) run(ctx context.Context) int {
 	if err := p.writePID(p.opts.PIDFile); err != nil {
 		return p.fatal(err)
 	}
-	net, err := netconf.New(func(verb int, format string, args ...any) { p.Log(verb, "", format, args...) })
+	net, err := netconf.New(p.lg.Msg)
 	if err != nil {
 		return p.fatal(err)
 	}
@@ -145,7 +143,7 @@ func (p *process) run(ctx context.Context) int {
 		return p.fatal(err)
 	}
 	if !ok {
-		p.Log(1, "I", "%s", portSignal)
+		p.lg.Msg(logging.Info, "%s", portSignal)
 		return exitOK
 	}
 	sdNotify(fmt.Sprintf("READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID=%d", os.Getpid()))
@@ -165,7 +163,6 @@ func (p *process) loop(ctx context.Context) int {
 			p.opts = opts
 			p.lg.SetVerb(opts.Verb)
 			p.lg.SetMute(opts.Mute)
-			p.verb.Store(int32(opts.Verb))
 			p.sig.Remap(remap(opts.RemapUSR1))
 			p.banner()
 			for _, e := range opts.Echo {
@@ -231,10 +228,10 @@ func (p *process) interrupted(ctx context.Context) engine.Stop {
 // ended logs a stop that came before an engine ran. In the very first hold stock says nothing on the port.
 func (p *process) ended(stop engine.Stop, reread bool) {
 	if p.inFirstHold && stop.Signal >= engine.TERM {
-		p.Log(1, "I", "%s", portSignal)
+		p.lg.Msg(logging.Info, "%s", portSignal)
 		return
 	}
-	p.Log(1, "I", "%s", stop.Line("process"))
+	p.lg.Msg(logging.Info, "%s", stop.Line("process"))
 	if p.port == nil || !reread && stop.Signal >= engine.TERM {
 		return
 	}
@@ -276,16 +273,16 @@ func (p *process) early() error {
 	p.banner()
 	if p.opts.Nice != 0 {
 		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, p.opts.Nice); err != nil {
-			p.Log(1, "W", "WARNING: nice %d failed: %v", p.opts.Nice, err)
+			p.lg.Msg(logging.Warn, "WARNING: nice %d failed: %v", p.opts.Nice, err)
 		} else {
-			p.Log(1, "I", "nice %d succeeded", p.opts.Nice)
+			p.lg.Msg(logging.Info, "nice %d succeeded", p.opts.Nice)
 		}
 	}
 	if p.opts.Mlock {
 		if err := lockMemory(); err != nil {
-			p.Log(1, "W", "WARNING: mlockall call failed: %v", err)
+			p.lg.Msg(logging.Warn, "WARNING: mlockall call failed: %v", err)
 		} else {
-			p.Log(1, "I", "mlockall call succeeded")
+			p.lg.Msg(logging.Info, "mlockall call succeeded")
 		}
 	}
 	return nil
@@ -294,20 +291,20 @@ func (p *process) early() error {
 // banner logs what the options have to say, and who we are.
 func (p *process) banner() {
 	for _, n := range p.opts.Notes {
-		p.Log(n.Verb, n.Flag, "%s", n.Text)
+		p.lg.Msg(n.Level, "%s", n.Text)
 	}
-	p.Log(1, "I", "%s", Title())
-	p.Log(1, "I", "%s", libraries())
+	p.lg.Msg(logging.Info, "%s", Title())
+	p.lg.Msg(logging.Info, "%s", libraries())
 }
 
 // fatal logs an error that ends the process, tells the port and returns the exit status.
 func (p *process) fatal(err error) int {
 	text := err.Error()
-	p.Log(0, "F", "%s", text)
+	p.lg.Msg(logging.Fatal, "%s", text)
 	if p.port != nil {
 		p.port.Fatal(text)
 	}
-	p.Log(0, "F", "%s", exiting) // the port is closed by then
+	p.lg.Msg(logging.Fatal, "%s", exiting) // the port is closed by then
 	sdNotify("STATUS=Failed to start up: " + text + "\nERRNO=1")
 	return exitError
 }
@@ -316,17 +313,12 @@ func (p *process) rereadFailed(err error) int {
 	var oe *config.Error
 	if errors.As(err, &oe) {
 		for line := range errorLines(oe) {
-			p.Log(0, "F", "%s", line)
+			p.lg.Msg(logging.Fatal, "%s", line)
 		}
 		return exitError
 	}
-	p.Log(0, "F", "%v", err)
+	p.lg.Msg(logging.Fatal, "%v", err)
 	return exitError
-}
-
-// Log writes one line. It implements the logger of engines.
-func (p *process) Log(verb int, flag, format string, args ...any) {
-	p.lg.Msg(logging.At(verb).Class(flag), format, args...)
 }
 
 // reopenLog opens the log file anew, for rotations that rename it. Inside a chroot its path means another file.
@@ -398,7 +390,7 @@ func (p *process) dropPrivileges() error {
 		return err
 	}
 	p.dropped.Store(true)
-	err := p.privileges.drop(func(format string, args ...any) { p.Log(1, "I", format, args...) })
+	err := p.privileges.drop(p.lg.Msg)
 	p.opts.Jail.Enter()
 	return err
 }

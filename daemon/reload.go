@@ -11,6 +11,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -178,16 +179,16 @@ func (p *process) adopt(old, o *config.Options) {
 // tellReload logs what a reload did.
 func (p *process) tellReload(report []mgmt.Reloaded) {
 	if len(report) == 0 {
-		p.Log(1, "I", "Reload: nothing changed")
+		p.lg.Msg(logging.Info, "Reload: nothing changed")
 	}
 	for _, c := range report {
 		switch c.Outcome {
 		case mgmt.OutcomeApplied:
-			p.Log(1, "I", "Reload: %s applied", c.Option)
+			p.lg.Msg(logging.Info, "Reload: %s applied", c.Option)
 		case mgmt.OutcomeReconnect:
-			p.Log(1, "I", "Reload: %s applied to new connections", c.Option)
+			p.lg.Msg(logging.Info, "Reload: %s applied to new connections", c.Option)
 		default:
-			p.Log(1, "W", "Reload: %s needs a restart to take effect", c.Option)
+			p.lg.Msg(logging.Warn, "Reload: %s needs a restart to take effect", c.Option)
 		}
 	}
 }
@@ -207,9 +208,9 @@ func (p *process) hangUp() {
 		p.sig.Raise(engine.Stop{Signal: engine.HUP}) // between two instances
 	case err != nil:
 		for line := range strings.SplitSeq(err.Error(), "\n") {
-			p.Log(1, "N", "Reload: %s", line)
+			p.lg.Msg(logging.Error, "Reload: %s", line)
 		}
-		p.Log(1, "W", "Reload failed, nothing was changed")
+		p.lg.Msg(logging.Warn, "Reload failed, nothing was changed")
 	}
 	sdNotify(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()))
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"path/filepath"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 )
 
@@ -13,10 +14,9 @@ func (p *process) recoverRoutes() {
 	if err != nil {
 		return
 	}
-	logf := func(verb int, format string, args ...any) { p.Log(verb, "", format, args...) }
 	dir := filepath.Join("/run/moongate", namespace)
-	netconf.Recover(p.net, dir, logf)
-	if p.notes, err = netconf.OpenNotes(dir, logf); err != nil {
-		p.Log(4, "", "no notes about routes: %v", err)
+	netconf.Recover(p.net, dir, p.lg.Msg)
+	if p.notes, err = netconf.OpenNotes(dir, p.lg.Msg); err != nil {
+		p.lg.Msg(logging.Detail, "no notes about routes: %v", err)
 	}
 }

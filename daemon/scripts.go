@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -90,7 +91,7 @@ func (p *process) checkScripts(o *config.Options) error {
 func (p *process) startScripts() {
 	want := scripts(p.opts)
 	if len(want) > 0 && p.env.Scripts == nil {
-		p.Log(1, "W", "WARNING: this build runs no scripts: %s", want[0].Path)
+		p.lg.Msg(logging.Warn, "WARNING: this build runs no scripts: %s", want[0].Path)
 		return
 	}
 	p.lua.alone.Store(len(p.opts.ManagementListen) == 0)
@@ -231,7 +232,7 @@ func (p *process) startScript(ctx context.Context, spec config.LuaScript, status
 		_ = p.port.ServeConn(ctx, conn, server.Access{Role: mgmt.RoleAdmin, Name: spec.Path}) // ends with the script
 	}, ScriptOutput{
 		Log:    p.lg.With(spec.Path).Slog(),
-		Print:  func(text string) { p.Log(1, "", "%s: %s", spec.Path, text) },
+		Print:  func(text string) { p.lg.Msg(logging.Info, "%s: %s", spec.Path, text) },
 		Status: func(s mgmt.ScriptStatus) { status.set(s); p.settleLogins() },
 		Ask:    p.askAttached,
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/client"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -59,7 +60,7 @@ func (p *process) keyPassphrase() (string, error) {
 		return "", err
 	}
 	if !p.opts.AuthNocache {
-		p.Log(1, "W", client.CachingWarning)
+		p.lg.Msg(logging.Warn, client.CachingWarning)
 	}
 	pass, _ := p.secrets.Passphrase()
 	return pass, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // startStatus opens the status file and keeps it up to date while an engine runs. The function it returns writes the
@@ -22,7 +23,7 @@ func (p *process) startStatus(e engine.Engine) (stop func(), err error) {
 	}
 	write := func() {
 		if err := writeStatus(f, e); err != nil {
-			p.Log(1, "W", "WARNING: status file %s: %v", path, err)
+			p.lg.Msg(logging.Warn, "WARNING: status file %s: %v", path, err)
 		}
 	}
 	done := make(chan struct{})

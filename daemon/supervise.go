@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
@@ -109,7 +110,7 @@ func (s *supervised) run(ctx context.Context, next *proven) {
 			continue
 		default:
 			s.settle(mgmt.ScriptFailed, err)
-			s.p.Log(1, "W", "script %s is started again in %v", s.path, pause)
+			s.p.lg.Msg(logging.Warn, "script %s is started again in %v", s.path, pause)
 			next = s.rest(ctx, pause)
 			pause = min(2*pause, lastPause)
 		}
@@ -169,7 +170,7 @@ func (s *supervised) settle(state mgmt.ScriptState, err error) {
 	status.end(state, err)
 	if err != nil {
 		for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
-			s.p.Log(1, "N", "script %s ended: %s", s.path, strings.TrimSpace(line))
+			s.p.lg.Msg(logging.Error, "script %s ended: %s", s.path, strings.TrimSpace(line))
 		}
 	}
 	s.p.settleLogins()

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/tokens"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -34,7 +35,7 @@ func (p *process) openTokens() (*tokens.Store, error) {
 	}
 	var err error
 	p.tokens.store, err = tokens.Open(tokens.Config{
-		Providers: o.Providers, Protected: o.Protected, CertPrivate: o.CertPrivate, PINCache: o.PINCache, Log: p.Log,
+		Providers: o.Providers, Protected: o.Protected, CertPrivate: o.CertPrivate, PINCache: o.PINCache, Log: p.lg.Msg,
 	})
 	return p.tokens.store, err
 }
@@ -57,9 +58,9 @@ func showTokens(o *config.Options, w io.Writer) error {
 		path = o.Tool.Args[0]
 	}
 	failed := false
-	s, err := tokens.Open(tokens.Config{Providers: []string{path}, Log: func(_ int, flag, format string, args ...any) {
+	s, err := tokens.Open(tokens.Config{Providers: []string{path}, Log: func(lv logging.Level, format string, args ...any) {
 		stamp(w, fmt.Sprintf(format, args...))
-		failed = failed || flag != ""
+		failed = failed || lv != logging.Info
 	}})
 	if err != nil {
 		return err

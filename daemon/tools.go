@@ -16,6 +16,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
@@ -130,7 +131,7 @@ func showTLS(w io.Writer) {
 }
 
 func showGateway(o *config.Options, w io.Writer) error {
-	n, err := netconf.New(func(_ int, format string, args ...any) { stamp(w, fmt.Sprintf(format, args...)) })
+	n, err := netconf.New(func(_ logging.Level, format string, args ...any) { stamp(w, fmt.Sprintf(format, args...)) })
 	if err != nil {
 		return err
 	}

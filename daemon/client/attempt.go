@@ -13,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -254,14 +255,14 @@ func (a *attempt) signalled(now time.Time) {
 	}
 	if stop.Source == engine.Hard && stop.Reason == "" && stop.Signal >= engine.TERM && a.connected && a.exit.until.IsZero() {
 		if n := a.prof.ExplicitExitNotify; n > 0 {
-			a.c.log(1, "", "%s received, sending exit notification to peer", stop.Signal)
+			a.c.log(logging.Info, "%s received, sending exit notification to peer", stop.Signal)
 			a.exit.left, a.exit.next, a.exit.until = n, now, now.Add(time.Duration(n)*time.Second)
 			a.stopWith(engine.Stop{Signal: stop.Signal, Source: engine.Soft, Reason: mgmt.ReasonExitNotification})
 			return
 		}
 	}
 	if !a.exit.until.IsZero() && stop.Signal < engine.TERM {
-		a.c.log(1, "", "Ignoring %s received during exit notification", stop.Signal)
+		a.c.log(logging.Info, "Ignoring %s received during exit notification", stop.Signal)
 		return
 	}
 	a.exit.until = time.Time{}
@@ -294,7 +295,7 @@ func (a *attempt) sendText(msg string) bool {
 	if err != nil {
 		status = 0
 	}
-	a.c.log(3, "", "SENT CONTROL [%s]: '%s' (status=%d)", a.name(), msg, status)
+	a.c.log(logging.Steps, "SENT CONTROL [%s]: '%s' (status=%d)", a.name(), msg, status)
 	return err == nil
 }
 
@@ -309,23 +310,23 @@ func (a *attempt) name() string {
 // linkBroken ends the attempt because the stream or socket is gone.
 func (a *attempt) linkBroken(err error) {
 	if a.stream() {
-		transport.LogLost(err, func(flag, line string) { a.c.log(1, flag, "%s", line) })
+		transport.LogLost(err, a.c.log)
 		a.end(engine.USR1, mgmt.ReasonConnectionReset)
 		return
 	}
-	a.c.log(1, "N", "%v", err)
+	a.c.log(logging.Error, "%v", err)
 	a.end(engine.USR1, mgmt.ReasonUnreachable)
 }
 
 func (a *attempt) stream() bool { return len(a.link.Proto()) > 3 && a.link.Proto()[:3] == "TCP" }
 
 // noteError logs a transient socket error. Safe for any goroutine.
-func (a *attempt) noteError(err error) { a.c.log(1, "N", "%v", err) }
+func (a *attempt) noteError(err error) { a.c.log(logging.Error, "%v", err) }
 
 // noteDevice logs a failed write to the device, at most one a second. Safe for any goroutine.
 func (a *attempt) noteDevice(err error) {
 	if a.toldDevice.CompareAndSwap(false, true) {
-		a.c.log(1, "N", "write to TUN/TAP : %s", deviceError(err))
+		a.c.log(logging.Error, "write to TUN/TAP : %s", deviceError(err))
 		time.AfterFunc(time.Second, func() { a.toldDevice.Store(false) })
 	}
 }
@@ -345,7 +346,7 @@ func (a *attempt) notePacket(c *data.Channel, err error) {
 		return
 	}
 	if a.told.CompareAndSwap(false, true) {
-		a.c.log(1, "", "%s", data.OpenErrorText(err, c.Params().Cipher))
+		a.c.log(logging.Info, "%s", data.OpenErrorText(err, c.Params().Cipher))
 		time.AfterFunc(time.Second, func() { a.told.Store(false) })
 	}
 }
@@ -366,16 +367,16 @@ func (a *attempt) controlError(p controlPacket, err error, now time.Time) {
 	}
 	switch {
 	case reason == "":
-		a.c.log(1, "", "TLS Error: %v from %s", err, from)
+		a.c.log(logging.Info, "TLS Error: %v from %s", err, from)
 	case a.prof.TLSAuth.Set():
-		a.c.log(1, "", "Authenticate/Decrypt packet error: %s", reason)
-		a.c.log(1, "", "TLS Error: incoming packet authentication failed from %s", from)
+		a.c.log(logging.Info, "Authenticate/Decrypt packet error: %s", reason)
+		a.c.log(logging.Info, "TLS Error: incoming packet authentication failed from %s", from)
 	default:
-		a.c.log(1, "", "tls-crypt unwrap error: %s", reason)
-		a.c.log(1, "", "TLS Error: tls-crypt unwrapping failed from %s", from)
+		a.c.log(logging.Info, "tls-crypt unwrap error: %s", reason)
+		a.c.log(logging.Info, "TLS Error: tls-crypt unwrapping failed from %s", from)
 	}
 	if a.stream() {
-		a.c.log(1, "N", "Fatal TLS error (check_tls_errors_co), restarting")
+		a.c.log(logging.Error, "Fatal TLS error (check_tls_errors_co), restarting")
 		a.end(engine.USR1, mgmt.ReasonTLSError)
 	}
 }

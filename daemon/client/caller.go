@@ -6,6 +6,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/wire"
@@ -42,7 +43,7 @@ func (a *attempt) called(p controlPacket, now time.Time) bool {
 		}
 		s, w, err := a.newSession(now)
 		if err != nil {
-			a.c.log(1, "N", "TLS Error: %v", err)
+			a.c.log(logging.Error, "TLS Error: %v", err)
 			return true
 		}
 		a.next = &caller{session: s, wrap: w, peer: p.from, started: now}
@@ -66,7 +67,7 @@ func (a *attempt) callerEvents(now time.Time) {
 		case control.Active:
 			a.replace(e, now)
 		case control.Failed:
-			a.c.log(1, "N", "TLS Error: %v", e.Err)
+			a.c.log(logging.Error, "TLS Error: %v", e.Err)
 			a.dropCaller()
 		default:
 			a.next.held = append(a.next.held, e)

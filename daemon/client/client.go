@@ -11,6 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/tokens"
@@ -18,18 +19,10 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// Logger is the daemon's log. It is safe for concurrent use.
-type Logger interface {
-	// Log writes a line that is shown from a verbosity on. flag is the letter of the management log, or empty.
-	Log(verb int, flag, format string, args ...any)
-	SetVerb(n int)
-	SetMute(n int)
-}
-
 // Deps is what a client is made of. All fields but Port and Console are needed.
 type Deps struct {
 	Options *config.Options
-	Log     Logger
+	Log     *logging.Logger
 	Port    *server.Server // nil without a management port
 	Signals *engine.Signals
 	Secrets *Secrets
@@ -60,7 +53,7 @@ type Deps struct {
 // Client is the engine. It implements engine.Engine and the management port's ClientController.
 type Client struct {
 	opts    *config.Options
-	lg      Logger
+	lg      *logging.Logger
 	port    port
 	sig     *engine.Signals
 	secrets *Secrets
@@ -109,8 +102,8 @@ func New(d Deps) *Client {
 	return c
 }
 
-func (c *Client) log(verb int, flag, format string, args ...any) {
-	c.lg.Log(verb, flag, format, args...)
+func (c *Client) log(lv logging.Level, format string, args ...any) {
+	c.lg.Msg(lv, format, args...)
 }
 
 func (c *Client) state(s mgmt.State) { c.port.State(s) }
@@ -121,12 +114,12 @@ const CachingWarning = "WARNING: this configuration may cache passwords in memor
 // doubts logs the warnings of the options.
 func (c *Client) doubts() {
 	for _, n := range c.opts.Warnings {
-		c.log(n.Verb, n.Flag, "%s", n.Text)
+		c.log(n.Level, "%s", n.Text)
 	}
 }
 
 // warnCaching says once that passwords stay in memory.
-func (c *Client) warnCaching() { c.caching.Do(func() { c.log(1, "W", CachingWarning) }) }
+func (c *Client) warnCaching() { c.caching.Do(func() { c.log(logging.Warn, CachingWarning) }) }
 
 // Run connects again and again until a signal other than SIGUSR1 ends it. See engine.Engine.
 func (c *Client) Run(ctx context.Context) engine.Stop {
@@ -184,7 +177,7 @@ func (c *Client) pause(ctx context.Context) (engine.Stop, bool) {
 	if wait <= 0 {
 		return engine.Stop{}, true
 	}
-	c.log(3, "", "Restart pause, %d second(s)", int(wait/time.Second))
+	c.log(logging.Steps, "Restart pause, %d second(s)", int(wait/time.Second))
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	c.underway.Store(true)
@@ -231,7 +224,7 @@ func (c *Client) after(stop engine.Stop) engine.Stop {
 	if stop.Err != nil {
 		return stop
 	}
-	c.log(1, "I", "%s", stop.Line("process"))
+	c.log(logging.Info, "%s", stop.Line("process"))
 	name := mgmt.StateReconnecting
 	if stop.Signal >= engine.TERM {
 		name = mgmt.StateExiting
@@ -270,10 +263,10 @@ func (c *Client) Forget() { c.secrets.Forget() }
 func (c *Client) profile() *config.Connection { return &c.opts.Connections[c.remotes.current] }
 
 // linkNotice logs a transient error of the link that sending met.
-func (c *Client) linkNotice(err error) { c.log(1, "N", "%v", err) }
+func (c *Client) linkNotice(err error) { c.log(logging.Error, "%v", err) }
 
 // deviceFailed ends the connection because the device is gone.
 func (c *Client) deviceFailed(err error) {
-	c.log(1, "N", "%v", err)
+	c.log(logging.Error, "%v", err)
 	c.sig.Raise(engine.Stop{Signal: engine.TERM, Source: engine.Soft, Reason: mgmt.ReasonTunStop})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/credentials"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -76,10 +77,10 @@ func (c *Client) prepare(ctx context.Context) (*attempt, engine.Stop) {
 		if errors.As(err, &final) {
 			return nil, fatal(err)
 		}
-		c.log(1, "N", "Could not determine IPv4/IPv6 protocol")
+		c.log(logging.Error, "Could not determine IPv4/IPv6 protocol")
 		return nil, c.soft(engine.Soft, mgmt.ReasonResolve)
 	}
-	c.log(1, "I", "TCP/UDP: Preserving recently used remote address: %s", transport.AddrText(remote))
+	c.log(logging.Info, "TCP/UDP: Preserving recently used remote address: %s", transport.AddrText(remote))
 	link, stop := c.dial(ctx, prof, remote)
 	if link == nil {
 		return nil, stop
@@ -112,7 +113,7 @@ func (c *Client) delayed() {
 		name  string
 	}{{c.opts.Chroot != "", "chroot"}, {c.opts.User != "" || c.opts.Group != "", "UID/GID downgrade"}} {
 		if part.asked {
-			c.log(1, "I", "NOTE: %s will be delayed because of --client, --pull, or --up-delay", part.name)
+			c.log(logging.Info, "NOTE: %s will be delayed because of --client, --pull, or --up-delay", part.name)
 		}
 	}
 }
@@ -188,7 +189,7 @@ func (c *Client) resolve(ctx context.Context, prof *config.Connection) (netip.Ad
 		if c.opts.ResolvRetry == 0 {
 			return netip.AddrPort{}, &noRetryError{line + " (I would have retried this name query if you had specified the --resolv-retry option.)"}
 		}
-		c.log(1, "", "%s", line)
+		c.log(logging.Info, "%s", line)
 		if last {
 			return netip.AddrPort{}, err
 		}
@@ -278,8 +279,8 @@ func (c *Client) logLink(prof *config.Connection, link transport.Link, remote ne
 		}
 		local = " local (bound): " + transport.AddrText(addr)
 	}
-	c.log(1, "I", "%s link%s", link.Proto(), local)
-	c.log(1, "I", "%s link remote: %s", link.Proto(), transport.AddrText(remote))
+	c.log(logging.Info, "%s link%s", link.Proto(), local)
+	c.log(logging.Info, "%s link remote: %s", link.Proto(), transport.AddrText(remote))
 }
 
 // dialFailed says why there is no link, and restarts: at the next address or profile.
@@ -295,22 +296,22 @@ func (c *Client) dialFailed(ctx context.Context, prof *config.Connection, remote
 	case errors.As(err, &sock) && sock.Op == "bind":
 		return fatal(err)
 	case errors.As(err, &sock) && sock.Op == "connect":
-		c.log(1, "N", "TCP: connect to %s failed: %s", transport.AddrText(remote), transport.ErrnoText(sock.Errno))
+		c.log(logging.Error, "TCP: connect to %s failed: %s", transport.AddrText(remote), transport.ErrnoText(sock.Errno))
 	case errors.As(err, &connect):
-		c.log(1, "N", "%v", err)
+		c.log(logging.Error, "%v", err)
 	case errors.As(err, &ask):
 		return fatal(err)
 	case prof.HTTPProxy != nil:
-		c.log(1, "N", "%v", err)
+		c.log(logging.Error, "%v", err)
 		if errors.As(err, &proxy) && proxy.Auth {
 			c.secrets.on((*credentials.Set).ProxyRefused) // they are asked for again
 		}
 		return c.soft(engine.Soft, mgmt.ReasonHTTPProxy)
 	case prof.SOCKSProxy != nil:
-		c.log(1, "N", "%v", err)
+		c.log(logging.Error, "%v", err)
 		return c.soft(engine.Soft, mgmt.ReasonSOCKS)
 	default:
-		c.log(1, "N", "%v", err)
+		c.log(logging.Error, "%v", err)
 	}
 	return c.soft(engine.ConnectionFailed, mgmt.ReasonConnectionFailed)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/credentials"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -48,7 +49,7 @@ func (a *attempt) event(e session.Event, now time.Time) {
 	case session.SoftReset:
 		a.softReset(e)
 	case session.Unusable:
-		a.c.log(1, "N", "TLS Error: %v", e.Err)
+		a.c.log(logging.Error, "TLS Error: %v", e.Err)
 	case control.Failed:
 		a.failed(e)
 	}
@@ -59,7 +60,7 @@ func (a *attempt) initialPacket() {
 	a.heard = true
 	a.c.state(mgmt.State{Name: mgmt.StateAuth})
 	sid := a.session.Peer().String()
-	a.c.log(3, "", "TLS: Initial packet from %s, sid=%s %s", transport.AddrText(a.peer.Addr), sid[:8], sid[8:])
+	a.c.log(logging.Steps, "TLS: Initial packet from %s, sid=%s %s", transport.AddrText(a.peer.Addr), sid[:8], sid[8:])
 	if a.opts.AuthUserPass.Enabled && !a.opts.AuthNocache {
 		a.c.warnCaching()
 	}
@@ -98,7 +99,7 @@ func (a *attempt) useCredentials() bool {
 
 // tlsUp is a finished TLS handshake.
 func (a *attempt) tlsUp(e control.TLSUp) {
-	a.c.log(2, "", "Control Channel: %s", tlsconf.Describe(&e.State))
+	a.c.log(logging.Summary, "Control Channel: %s", tlsconf.Describe(&e.State))
 	a.exportKeyingMaterial(e)
 	a.exportAddress("untrusted") // again: the order of variables is that of stock
 	if e.KeyID != 0 {
@@ -126,7 +127,7 @@ func (a *attempt) keyMessage(e session.KeyMessage) {
 // softReset is the beginning of a renewal.
 func (a *attempt) softReset(e session.SoftReset) {
 	if !e.ByPeer {
-		a.c.log(3, "", "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(e.Age/time.Second),
+		a.c.log(logging.Steps, "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(e.Age/time.Second),
 			int(a.opts.RenegSec/time.Second), a.traffic.Opened.Load(), 0)
 	}
 }
@@ -141,10 +142,10 @@ func (a *attempt) active(e control.Active, now time.Time) {
 	if a.serverCN != "" {
 		a.c.env.Set("common_name", a.serverCN)
 	}
-	a.c.log(1, "I", "[%s] Peer Connection Initiated with %s", a.name(), transport.AddrText(a.peer.Addr))
+	a.c.log(logging.Info, "[%s] Peer Connection Initiated with %s", a.name(), transport.AddrText(a.peer.Addr))
 	a.addressChanged()
-	a.c.log(3, "", "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")
-	a.c.log(3, "", "TLS: tls_multi_process: initial untrusted session promoted to trusted")
+	a.c.log(logging.Steps, "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")
+	a.c.log(logging.Steps, "TLS: tls_multi_process: initial untrusted session promoted to trusted")
 	if a.opts.Pull {
 		a.push.since, a.push.next = now, now.Add(time.Second)
 		a.push.deadline = now.Add(a.opts.HandWindow)
@@ -158,15 +159,15 @@ func (a *attempt) failed(e control.Failed) {
 	var tlsErr *control.TLSError
 	switch {
 	case errors.Is(e.Err, control.ErrHandWindow):
-		a.c.log(1, "N", "TLS Error: TLS key negotiation failed to occur within %d seconds (check your network connectivity)", int(a.opts.HandWindow.Seconds()))
+		a.c.log(logging.Error, "TLS Error: TLS key negotiation failed to occur within %d seconds (check your network connectivity)", int(a.opts.HandWindow.Seconds()))
 	case errors.As(e.Err, &tlsErr):
-		a.c.log(1, "N", "OpenSSL: %s", libraryText(tlsErr))
-		a.c.log(1, "N", "TLS_ERROR: BIO read tls_read_plaintext error")
-		a.c.log(1, "N", "TLS Error: TLS object -> incoming plaintext read error")
+		a.c.log(logging.Error, "OpenSSL: %s", libraryText(tlsErr))
+		a.c.log(logging.Error, "TLS_ERROR: BIO read tls_read_plaintext error")
+		a.c.log(logging.Error, "TLS Error: TLS object -> incoming plaintext read error")
 	default:
-		a.c.log(1, "N", "TLS Error: %v", e.Err)
+		a.c.log(logging.Error, "TLS Error: %v", e.Err)
 	}
-	a.c.log(1, "N", "TLS Error: TLS handshake failed")
+	a.c.log(logging.Error, "TLS Error: TLS handshake failed")
 	if !e.Dead && a.trusted {
 		return
 	}
@@ -193,12 +194,12 @@ func (a *attempt) text(msg string, now time.Time) {
 	case message.TextAuthPending:
 		a.authPending(arg, now)
 	case message.TextInfoPre, message.TextInfo:
-		a.c.log(3, "", "Info command was pushed by server ('%s')", arg)
+		a.c.log(logging.Steps, "Info command was pushed by server ('%s')", arg)
 		a.c.port.InfoMsg(arg)
 	case message.TextRestart:
 		a.restartPushed(arg)
 	case message.TextHalt:
-		a.c.log(1, "", "Halt command was pushed by server ('%s')", arg)
+		a.c.log(logging.Info, "Halt command was pushed by server ('%s')", arg)
 		a.c.port.Notify("server-pushed-halt", arg)
 		a.end(engine.TERM, mgmt.ReasonServerHalt)
 	case message.TextExit:
@@ -206,14 +207,14 @@ func (a *attempt) text(msg string, now time.Time) {
 	case message.TextPushUpdate:
 		a.pushUpdate(msg, arg)
 	default:
-		a.c.log(1, "W", "WARNING: Received unknown control message: %s", msg)
+		a.c.log(logging.Warn, "WARNING: Received unknown control message: %s", msg)
 	}
 }
 
 // remoteExit is the peer's farewell, on the control channel or in the data channel.
 func (a *attempt) remoteExit(how string) {
 	if how == "EXIT" {
-		a.c.log(1, "I", "CC-EEN exit message received by peer")
+		a.c.log(logging.Info, "CC-EEN exit message received by peer")
 	}
 	a.c.port.Notify("remote-exit", "EXIT")
 	a.end(engine.USR1, mgmt.ReasonRemoteExit)
@@ -221,7 +222,7 @@ func (a *attempt) remoteExit(how string) {
 
 // restartPushed is the server's wish that we connect again: to it, or with the flag N to the next one.
 func (a *attempt) restartPushed(arg string) {
-	a.c.log(1, "", "Connection reset command was pushed by server ('%s')", arg)
+	a.c.log(logging.Info, "Connection reset command was pushed by server ('%s')", arg)
 	a.c.port.Notify("server-pushed-connection-reset", arg)
 	keep, next := message.ConnectionFlags(arg)
 	if !keep {
@@ -243,11 +244,11 @@ func (a *attempt) authPending(arg string, now time.Time) {
 		if t, ok := message.PendingTimeout(param); ok {
 			wait, detail = t, arg
 		} else if param != "" {
-			a.c.log(3, "", "ignoring AUTH_PENDING parameter: %s", param)
+			a.c.log(logging.Steps, "ignoring AUTH_PENDING parameter: %s", param)
 		}
 	}
 	wait = min(wait, limit)
-	a.c.log(3, "", "AUTH_PENDING received, extending handshake timeout from %ds to %ds", int(a.opts.HandWindow.Seconds()), int(wait.Seconds()))
+	a.c.log(logging.Steps, "AUTH_PENDING received, extending handshake timeout from %ds to %ds", int(a.opts.HandWindow.Seconds()), int(wait.Seconds()))
 	if until := now.Add(wait); until.After(a.push.deadline) { // it is extended, never cut short
 		a.push.deadline = until
 	}
@@ -261,7 +262,7 @@ func (a *attempt) authFailed(arg string) {
 	if f.Reason != "" {
 		tail = "," + f.Reason
 	}
-	a.c.log(0, "", "AUTH: Received control message: AUTH_FAILED%s", tail)
+	a.c.log(logging.Always, "AUTH: Received control message: AUTH_FAILED%s", tail)
 	a.c.remotes.stay = true // the credentials were wrong, not the server
 	switch {
 	case f.Temp:

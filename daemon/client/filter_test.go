@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -131,19 +132,12 @@ func TestRandomName(t *testing.T) {
 	}
 }
 
-// quiet is a log that nobody reads.
-type quiet struct{}
-
-func (quiet) Log(int, string, string, ...any) {}
-func (quiet) SetVerb(int)                     {}
-func (quiet) SetMute(int)                     {}
-
 // The reader of the device tells of a loop while the owner of the connection follows a peer to another address.
 func TestLoopBesideFloat(t *testing.T) {
 	server := netip.MustParseAddrPort("192.0.2.1:1194")
 	o := &config.Options{}
 	o.DevType = config.DevTun
-	a := &attempt{c: &Client{lg: quiet{}}, peer: transport.Peer{Addr: server}}
+	a := &attempt{c: &Client{lg: logging.Discard()}, peer: transport.Peer{Addr: server}}
 	f := newFilter(o, server.Addr(), a.loops())
 	var reader sync.WaitGroup
 	reader.Go(func() {

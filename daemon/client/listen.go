@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -33,14 +34,14 @@ func (c *Client) listen(ctx context.Context, prof *config.Connection) (transport
 		return nil, err
 	}
 	defer ln.Close()
-	c.log(1, "I", "Listening for incoming TCP connection on %s", transport.AddrText(ln.Addr()))
+	c.log(logging.Info, "Listening for incoming TCP connection on %s", transport.AddrText(ln.Addr()))
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	defer stop()
 	link, err := ln.Accept()
 	if err != nil {
 		return nil, fmt.Errorf("wait for a connection: %w", err)
 	}
-	c.log(1, "I", "TCP connection established with %s", transport.AddrText(link.RemoteAddr()))
+	c.log(logging.Info, "TCP connection established with %s", transport.AddrText(link.RemoteAddr()))
 	c.logLink(prof, link, link.RemoteAddr())
 	return link, nil
 }

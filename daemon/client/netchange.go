@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
@@ -32,7 +33,7 @@ func (a *attempt) networkChanged(same bool, now time.Time) {
 	}
 	if !same {
 		if err := a.move(); err != nil {
-			a.c.log(1, "N", "%v", err)
+			a.c.log(logging.Error, "%v", err)
 		}
 	}
 	if a.stop == nil && a.channel != nil && a.channel.Ready() {
@@ -53,7 +54,7 @@ func (a *attempt) move() error {
 		a.link.Close() // it may have the port we want
 		link, err := transport.DialUDP(a.ctx, cfg)
 		if err == nil {
-			a.c.log(1, "I", "Network changed, going on from a new socket")
+			a.c.log(logging.Info, "Network changed, going on from a new socket")
 			a.c.logLink(a.prof, link, a.peer.Addr)
 			a.link, a.broken = link, make(chan error, 1)
 			a.receive()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -28,7 +29,7 @@ func TestNetworkChangeBetweenConnections(t *testing.T) {
 			o.ManagementQueryPasswords, o.AuthUserPass.Enabled = true, true
 			p := server.New(server.Config{Hold: tt.hold})
 			defer p.Close()
-			c := New(Deps{Options: o, Log: quiet{}, Port: p, Signals: engine.NewSignals(), Secrets: &Secrets{}})
+			c := New(Deps{Options: o, Log: logging.Discard(), Port: p, Signals: engine.NewSignals(), Secrets: &Secrets{}})
 			c.pauses.attempts = 1
 			c.secrets.SetRetry(mgmt.AuthRetryInteract)
 			ctx, cancel := context.WithCancel(t.Context())

@@ -134,7 +134,7 @@ func (b *both) connect(extra ...string) {
 	secrets := new(Secrets)
 	secrets.Configure(o.AuthRetry)
 	b.out = New(Deps{
-		Options: o, Log: plainLog{logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb})}, Signals: r.sig, Secrets: secrets,
+		Options: o, Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: secrets,
 		Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake), Version: "2.6.14",
 		Console: func(context.Context, string, bool) (string, error) { return "typed", nil },
 	})
@@ -182,13 +182,6 @@ func (b *both) ended(r *running) engine.Stop {
 		b.t.Errorf("an engine does not end:\n%s", r.log)
 	}
 	return r.stop
-}
-
-// plainLog is a log without an engine's own verbosity.
-type plainLog struct{ *logging.Logger }
-
-func (l plainLog) Log(verb int, flag, format string, args ...any) {
-	l.Msg(logging.At(verb).Class(flag), format, args...)
 }
 
 // lockedBuffer is a buffer for several writers.
@@ -417,7 +410,7 @@ func TestPairOfPeers(t *testing.T) {
 				r := &running{log: new(lockedBuffer), sig: engine.NewSignals()}
 				o := b.parse(append(args, extra...))
 				b.start(New(Deps{
-					Options: o, Log: plainLog{logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb})}, Signals: r.sig, Secrets: new(Secrets),
+					Options: o, Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: new(Secrets),
 					Hooks: &hooks.Runner{}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake), Version: "2.6.14",
 				}).Run, r)
 				return r

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
@@ -24,7 +25,7 @@ func (a *attempt) negotiateAsPeers() error {
 		if terms.V2 {
 			id = terms.PeerID
 		}
-		a.c.log(3, "", "P2P mode NCP negotiation result: TLS_export=%d, DATA_v2=%d, peer-id %d, cipher=%s", digit(terms.EKM), digit(terms.V2), id, result)
+		a.c.log(logging.Steps, "P2P mode NCP negotiation result: TLS_export=%d, DATA_v2=%d, peer-id %d, cipher=%s", digit(terms.EKM), digit(terms.V2), id, result)
 	}
 	if err != nil {
 		return errNoPeerCipher

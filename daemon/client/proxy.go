@@ -6,6 +6,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/credentials"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -119,7 +120,7 @@ func (c *Client) proxies(prof *config.Connection, cfg *transport.DialConfig) {
 	}
 	cfg.HTTP.Credentials = func(ctx context.Context, refused bool) (string, string, error) {
 		if refused {
-			c.log(1, "W", "Note: previous '%s' credentials failed", mgmt.SecretHTTPProxy)
+			c.log(logging.Warn, "Note: previous '%s' credentials failed", mgmt.SecretHTTPProxy)
 			c.port.PasswordFailed(mgmt.SecretHTTPProxy, "previous auth credentials failed")
 		}
 		cred, err := c.askHTTPLogin(ctx)

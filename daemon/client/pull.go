@@ -12,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/credentials"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -21,7 +22,7 @@ import (
 
 // pushReply takes a part of the server's options. With the last one the data channel starts and the tunnel opens.
 func (a *attempt) pushReply(msg, arg string) {
-	a.c.log(3, "", "PUSH: Received control message: '%s'", message.Redact(msg))
+	a.c.log(logging.Steps, "PUSH: Received control message: '%s'", message.Redact(msg))
 	if !a.opts.Pull {
 		return
 	}
@@ -31,7 +32,7 @@ func (a *attempt) pushReply(msg, arg string) {
 	}
 	complete, ok := a.push.list.Add(arg)
 	if !ok {
-		a.c.log(1, "W", "WARNING: Received bad push/pull message: too many options")
+		a.c.log(logging.Warn, "WARNING: Received bad push/pull message: too many options")
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
 		return
 	}
@@ -42,16 +43,16 @@ func (a *attempt) pushReply(msg, arg string) {
 	res, err := a.opts.ApplyPushed(a.prof, a.push.list.Options)
 	if res != nil {
 		for _, n := range res.Notes {
-			a.c.log(n.Verb, n.Flag, "%s", n.Text)
+			a.c.log(n.Level, "%s", n.Text)
 		}
 		if res.Rejected != "" {
-			a.c.log(1, "W", "WARNING: Received bad push/pull message: %s", message.Redact(msg))
+			a.c.log(logging.Warn, "WARNING: Received bad push/pull message: %s", message.Redact(msg))
 			a.end(engine.USR1, mgmt.ReasonPushOffending)
 			return
 		}
 	}
 	if err != nil {
-		a.c.log(1, "N", "%v", err)
+		a.c.log(logging.Error, "%v", err)
 		if errors.Is(err, config.ErrPulledCompression) {
 			a.notApplied("OPTIONS ERROR: server pushed compression settings that are not allowed and will result in a non-working connection. See also allow-compression in the manual.",
 				"ERROR: Failed to apply push options")
@@ -101,7 +102,7 @@ func (a *attempt) imported(res *config.PushResult) {
 		return
 	}
 	if err := a.startChannel(terms); err != nil {
-		a.c.log(1, "N", "%v", err)
+		a.c.log(logging.Error, "%v", err)
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
 		return
 	}
@@ -111,7 +112,7 @@ func (a *attempt) imported(res *config.PushResult) {
 // notApplied starts the connection again because options that were pulled cannot work, and says why.
 func (a *attempt) notApplied(problems ...string) {
 	for _, line := range append(problems, "Failed to open tun/tap interface") {
-		a.c.log(1, "N", "%s", line)
+		a.c.log(logging.Error, "%s", line)
 	}
 	a.end(engine.USR1, mgmt.ReasonPushFailed)
 }
@@ -158,7 +159,7 @@ func (a *attempt) bringUp(digest string) {
 	}
 	if t := c.tunnel; t != nil {
 		if t.digest == digest {
-			c.log(1, "I", "Preserving previous TUN/TAP instance: %s", t.Device().Name())
+			c.log(logging.Info, "Preserving previous TUN/TAP instance: %s", t.Device().Name())
 			a.publish(t)
 			if !a.opts.UpRestart {
 				a.complete(true)
@@ -171,7 +172,7 @@ func (a *attempt) bringUp(digest string) {
 			})
 			return
 		}
-		c.log(1, "I", "NOTE: Pulled options changed on restart, will need to close and reopen TUN/TAP device.")
+		c.log(logging.Info, "NOTE: Pulled options changed on restart, will need to close and reopen TUN/TAP device.")
 	}
 	a.opening = true
 	a.publish(nil)
@@ -249,7 +250,7 @@ func (a *attempt) complete(routesOK bool) {
 			return
 		}
 	}
-	c.log(1, "I", "Initialization Sequence Completed")
+	c.log(logging.Info, "Initialization Sequence Completed")
 	a.tellConnected(routesOK)
 	a.describe()
 	a.nextUpdate()
@@ -282,7 +283,7 @@ func (a *attempt) describe() {
 	if name := compressionName(o); name != "" {
 		line += fmt.Sprintf(", compression: '%s'", name)
 	}
-	c.log(2, "", "%s", line)
+	c.log(logging.Summary, "%s", line)
 	var timers []string
 	for _, t := range []struct {
 		name string
@@ -293,7 +294,7 @@ func (a *attempt) describe() {
 		}
 	}
 	if len(timers) > 0 {
-		c.log(2, "", "Timers: %s", strings.Join(timers, ", "))
+		c.log(logging.Summary, "Timers: %s", strings.Join(timers, ", "))
 	}
 	var protocol []string
 	if n := a.prof.ExplicitExitNotify; n > 0 {
@@ -303,7 +304,7 @@ func (a *attempt) describe() {
 		protocol = append(protocol, "protocol-flags "+strings.Join(flags, " "))
 	}
 	if len(protocol) > 0 {
-		c.log(2, "", "Protocol options: %s", strings.Join(protocol, ", "))
+		c.log(logging.Summary, "Protocol options: %s", strings.Join(protocol, ", "))
 	}
 }
 
@@ -322,8 +323,8 @@ func compressionName(o *config.Options) string {
 // peerNegotiated goes on without a pull: what both key messages say decides.
 func (a *attempt) peerNegotiated() {
 	if err := a.negotiateAsPeers(); err != nil {
-		a.c.log(1, "N", "%v", err)
-		a.c.log(1, "N", "ERROR: Failed to apply P2P negotiated protocol options")
+		a.c.log(logging.Error, "%v", err)
+		a.c.log(logging.Error, "ERROR: Failed to apply P2P negotiated protocol options")
 		a.end(engine.USR1, mgmt.ReasonInitFailed)
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/internal/replay"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // replayFile is the file of replay-persist: how far packet ids were received, of the control wrapping or of the static
@@ -32,18 +33,18 @@ func (c *Client) openReplays() {
 	}
 	f, err := os.OpenFile(filepath.Clean(c.opts.ReplayPersist), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		c.log(1, "W", "Cannot open --replay-persist file %s for read/write: %v", c.opts.ReplayPersist, osError(err))
+		c.log(logging.Warn, "Cannot open --replay-persist file %s for read/write: %v", c.opts.ReplayPersist, osError(err))
 		return
 	}
 	c.replays.f = f
 	b := make([]byte, replay.StateSize)
 	n, err := f.ReadAt(b, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		c.log(1, "W", "Cannot read from --replay-persist file %s: %v", c.opts.ReplayPersist, osError(err))
+		c.log(logging.Warn, "Cannot read from --replay-persist file %s: %v", c.opts.ReplayPersist, osError(err))
 	}
 	var ok bool
 	if c.replays.state, ok = replay.ParseState(b[:n]); n > 0 && !ok {
-		c.log(1, "W", "WARNING: --replay-persist file %s holds no packet ids and is begun anew", c.opts.ReplayPersist)
+		c.log(logging.Warn, "WARNING: --replay-persist file %s holds no packet ids and is begun anew", c.opts.ReplayPersist)
 	}
 }
 
@@ -55,7 +56,7 @@ func (c *Client) keepReplays(s replay.State) {
 	}
 	r.state = s
 	if _, err := r.f.WriteAt(replay.AppendState(nil, s), 0); err != nil {
-		c.log(1, "W", "Cannot write to --replay-persist file %s: %v", c.opts.ReplayPersist, osError(err))
+		c.log(logging.Warn, "Cannot write to --replay-persist file %s: %v", c.opts.ReplayPersist, osError(err))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -189,7 +190,7 @@ func (a *attempt) addressChanged() {
 			err = a.c.hooks.Run(ctx, call)
 		}
 		if err != nil {
-			a.c.log(1, "W", "%v", err)
+			a.c.log(logging.Warn, "%v", err)
 		}
 		return nil
 	})
@@ -203,14 +204,14 @@ func (c *Client) dialConfig(ctx context.Context, prof *config.Connection, remote
 		Socket: transport.Socket{
 			SndBuf: o.SndBuf, RcvBuf: o.RcvBuf, Mark: uint32(o.Mark), BindDev: o.BindDev, NoDelay: o.TCPNoDelay,
 			V6Only: prof.BindIPv6Only, DisableOffload: o.DisableOffload,
-			Logf: func(verb int, format string, args ...any) { c.log(verb, "", format, args...) },
+			Log: c.log,
 		},
 		Stream: transport.Stream{SendWait: time.Second, MaxFrame: prof.MaxFrame()}, Timeout: prof.ConnectTimeout,
 		Connecting: func() {
-			c.log(1, "I", "Attempting to establish TCP connection with %s", transport.AddrText(remote))
+			c.log(logging.Info, "Attempting to establish TCP connection with %s", transport.AddrText(remote))
 			c.state(mgmt.State{Name: mgmt.StateTCPConnect})
 		},
-		Connected: func() { c.log(1, "I", "TCP connection established with %s", transport.AddrText(remote)) },
+		Connected: func() { c.log(logging.Info, "TCP connection established with %s", transport.AddrText(remote)) },
 	}
 	switch prof.MTUDisc {
 	case "no":

@@ -6,6 +6,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
@@ -46,9 +47,9 @@ func (a *attempt) startStatic() error {
 	a.setTimers()
 	if suite.Mode != data.Plain {
 		for _, way := range []string{"Outgoing", "Incoming"} {
-			a.c.log(4, "", "%s Static Key Encryption: Cipher '%s' initialized with %d bit key", way, suite.Name, suite.KeyBits())
+			a.c.log(logging.Detail, "%s Static Key Encryption: Cipher '%s' initialized with %d bit key", way, suite.Name, suite.KeyBits())
 			if d, err := keys.ParseDigest(o.Auth); err == nil {
-				a.c.log(4, "", "%s Static Key Encryption: Using %d bit message hash '%s' for HMAC authentication", way, d.Size*8, d.Name)
+				a.c.log(logging.Detail, "%s Static Key Encryption: Using %d bit message hash '%s' for HMAC authentication", way, d.Size*8, d.Name)
 			}
 		}
 	}
@@ -64,7 +65,7 @@ func (a *attempt) startStatic() error {
 // staticHeard is the first packet that opened under the static key: the peer is there.
 func (a *attempt) staticHeard() {
 	a.trustPeer()
-	a.c.log(1, "I", "Peer Connection Initiated with %s", transport.AddrText(a.peer.Addr))
+	a.c.log(logging.Info, "Peer Connection Initiated with %s", transport.AddrText(a.peer.Addr))
 	a.addressChanged()
 	a.bringUp("")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -32,7 +33,7 @@ func (c *Client) Status(int) ([]string, bool) {
 func (c *Client) logStatistics() {
 	lines, _ := c.Status(0)
 	for _, l := range lines {
-		c.log(1, "I", "%s", l)
+		c.log(logging.Info, "%s", l)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
@@ -33,7 +34,7 @@ func (a *attempt) checkTimers(now time.Time) time.Time {
 		return next
 	}
 	if !a.heard && a.session != nil && !a.opts.TLSServer && a.prof.ConnectTimeout > 0 && due(a.start.Add(a.prof.ConnectTimeout)) {
-		a.c.log(1, "", "Server poll timeout, restarting")
+		a.c.log(logging.Info, "Server poll timeout, restarting")
 		a.end(engine.USR1, mgmt.ReasonServerPoll)
 		return now
 	}
@@ -52,7 +53,7 @@ func (a *attempt) checkTimers(now time.Time) time.Time {
 
 func (a *attempt) pushTimers(now time.Time, due func(time.Time) bool) {
 	if due(a.push.deadline) {
-		a.c.log(1, "N", "No reply from server to push requests in %ds", int(now.Sub(a.push.since)/time.Second))
+		a.c.log(logging.Error, "No reply from server to push requests in %ds", int(now.Sub(a.push.since)/time.Second))
 		a.end(engine.USR1, mgmt.ReasonNoPushReply)
 		return
 	}
@@ -76,16 +77,16 @@ func (a *attempt) sessionTimers(now time.Time) (next time.Time) {
 	}
 	switch due {
 	case session.PingExitDue:
-		a.c.log(1, "I", "%sInactivity timeout (--ping-exit), exiting", a.prefix())
+		a.c.log(logging.Info, "%sInactivity timeout (--ping-exit), exiting", a.prefix())
 		a.end(engine.TERM, mgmt.ReasonPingExit)
 	case session.PingRestartDue:
-		a.c.log(1, "I", "%sInactivity timeout (--ping-restart), restarting", a.prefix())
+		a.c.log(logging.Info, "%sInactivity timeout (--ping-restart), restarting", a.prefix())
 		a.end(engine.USR1, mgmt.ReasonPingRestart)
 	case session.InactiveDue:
-		a.c.log(1, "I", "Inactivity timeout (--inactive), exiting")
+		a.c.log(logging.Info, "Inactivity timeout (--inactive), exiting")
 		a.end(engine.TERM, mgmt.ReasonInactive)
 	case session.SessionTimeoutDue:
-		a.c.log(1, "I", "Session timeout, exiting")
+		a.c.log(logging.Info, "Session timeout, exiting")
 		a.end(engine.TERM, mgmt.ReasonSessionTimeout)
 	}
 	return next

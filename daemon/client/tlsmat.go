@@ -14,6 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/tls"
@@ -48,7 +49,7 @@ func (c *Client) loadTLS(ctx context.Context, _ *config.Connection) (*tlsMateria
 	}
 	c.secrets.on(func(s *credentials.Set) { s.KeyLoaded(c.opts.AuthNocache) })
 	for _, n := range conf.Notes() {
-		c.log(1, "W", "%s", n)
+		c.log(logging.Warn, "%s", n)
 	}
 	return &tlsMaterial{conf}, nil
 }
@@ -150,7 +151,7 @@ func (c *Client) tlsFailed(ctx context.Context, err error) engine.Stop {
 	if bad {
 		c.secrets.on((*credentials.Set).KeyRefused)
 		c.port.PasswordFailed(mgmt.SecretPrivateKey, "")
-		c.log(0, "W", "Cannot load private key file %s", name)
+		c.log(logging.Alert, "Cannot load private key file %s", name)
 	}
 	if c.secrets.Retry() == mgmt.AuthRetryNone {
 		return fatal(errors.New("Error: private key password verification failed")) //nolint:staticcheck // the line scripts know
@@ -173,7 +174,7 @@ func (c *Client) verifyStep(s tlsconf.Step) {
 		c.exportCert(s.Depth, s.Cert)
 	}
 	if s.Line != "" {
-		c.log(s.Verb, s.Flag, "%s", s.Line)
+		c.log(s.Level, "%s", s.Line)
 	}
 }
 
@@ -206,7 +207,7 @@ func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string
 	a.c.exportCert(depth, cert)
 	path, err := material.ExportCert(o, cert)
 	if err != nil {
-		a.c.log(1, "N", "%v", err)
+		a.c.log(logging.Error, "%v", err)
 		return err
 	}
 	if path != "" {
@@ -223,20 +224,20 @@ func (a *attempt) verifyScript(depth int, cert *x509.Certificate, subject string
 	}
 	if a.c.hooks.Plugins.Wants(plugin.TLSVerify) {
 		if err := a.c.hooks.TellPlugins(a.ctx, call); err != nil {
-			a.c.log(2, "", "VERIFY PLUGIN ERROR: depth=%d, %s", depth, subject)
+			a.c.log(logging.Summary, "VERIFY PLUGIN ERROR: depth=%d, %s", depth, subject)
 			return err
 		}
-		a.c.log(2, "", "VERIFY PLUGIN OK: depth=%d, %s", depth, subject)
+		a.c.log(logging.Summary, "VERIFY PLUGIN OK: depth=%d, %s", depth, subject)
 	}
 	if o.TLSVerify == "" {
 		return nil
 	}
 	if err := a.c.hooks.Run(a.ctx, call); err != nil {
-		a.c.log(0, "W", "%v", err)
-		a.c.log(2, "", "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
+		a.c.log(logging.Alert, "%v", err)
+		a.c.log(logging.Summary, "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
 		return err
 	}
-	a.c.log(2, "", "VERIFY SCRIPT OK: depth=%d, %s", depth, subject)
+	a.c.log(logging.Summary, "VERIFY SCRIPT OK: depth=%d, %s", depth, subject)
 	return nil
 }
 

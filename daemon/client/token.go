@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/tokens"
 )
@@ -23,7 +24,7 @@ func (c *Client) tokenKey(ctx context.Context, o *tlsconf.Options) error {
 	}
 	id, err := tokens.ParseID(text)
 	if err != nil {
-		c.log(1, "N", "PKCS#11: Cannot deserialize id 19-'CKR_ATTRIBUTE_VALUE_INVALID'")
+		c.log(logging.Error, "PKCS#11: Cannot deserialize id 19-'CKR_ATTRIBUTE_VALUE_INVALID'")
 		return c.noTokenKey(text)
 	}
 	var key *tokens.Key
@@ -36,7 +37,7 @@ func (c *Client) tokenKey(ctx context.Context, o *tlsconf.Options) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		c.log(1, "N", "PKCS#11: Unable get x509 certificate object (%v)", err)
+		c.log(logging.Error, "PKCS#11: Unable get x509 certificate object (%v)", err)
 		return c.noTokenKey(text)
 	}
 	forms := key.RSA()
@@ -55,7 +56,7 @@ func (c *Client) tokenKey(ctx context.Context, o *tlsconf.Options) error {
 				return err
 			})
 			if err != nil && a.ctx.Err() == nil {
-				c.log(1, "N", "PKCS#11: Cannot perform signature: %v", err)
+				c.log(logging.Error, "PKCS#11: Cannot perform signature: %v", err)
 			}
 			return sig, err
 		},
@@ -64,7 +65,7 @@ func (c *Client) tokenKey(ctx context.Context, o *tlsconf.Options) error {
 }
 
 func (c *Client) noTokenKey(id string) error {
-	c.log(1, "N", "Cannot load certificate \"%s\" using PKCS#11 interface", id)
+	c.log(logging.Error, "Cannot load certificate \"%s\" using PKCS#11 interface", id)
 	return errNoToken
 }
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // A token that comes during a connection goes through the filters and the parser, as one at its start does.
@@ -24,7 +25,7 @@ func TestRenewedToken(t *testing.T) {
 		if tt.filter != "" {
 			o.PullFilters = []config.PullFilter{{Action: "ignore", Prefix: tt.filter}}
 		}
-		a := &attempt{c: &Client{opts: o, lg: quiet{}, secrets: &Secrets{}}, base: &o.Connections[0]}
+		a := &attempt{c: &Client{opts: o, lg: logging.Discard(), secrets: &Secrets{}}, base: &o.Connections[0]}
 		a.c.secrets.set.Answered("joe", "secret")
 		a.c.secrets.set.Pushed("T1", "")
 		a.renewToken(tt.arg)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/tunnel"
 )
@@ -48,7 +49,7 @@ func (c *Client) openFirst(ctx context.Context, prof *config.Connection) error {
 		return nil
 	}
 	if t := c.tunnel; t != nil {
-		c.log(1, "I", "Preserving previous TUN/TAP instance: %s", t.Device().Name())
+		c.log(logging.Info, "Preserving previous TUN/TAP instance: %s", t.Device().Name())
 		if c.opts.UpRestart {
 			return t.Restarted(ctx, true)
 		}
@@ -86,7 +87,7 @@ func (a *attempt) heardFrom(from transport.Peer) {
 			a.publish(a.c.tunnel)
 		}
 		if !first {
-			a.c.log(3, "", "[%s] Peer address changed to %s", a.name(), transport.AddrText(from.Addr))
+			a.c.log(logging.Steps, "[%s] Peer address changed to %s", a.name(), transport.AddrText(from.Addr))
 			a.trustPeer()
 			a.addressChanged()
 		}
@@ -102,7 +103,7 @@ func (a *attempt) loops() func() {
 	server := transport.AddrText(a.peer.Addr)
 	return func() {
 		if a.told.CompareAndSwap(false, true) {
-			a.c.log(4, "", "Recursive routing detected, drop tun packet to %s", server)
+			a.c.log(logging.Detail, "Recursive routing detected, drop tun packet to %s", server)
 			time.AfterFunc(time.Second, func() { a.told.Store(false) })
 		}
 	}

@@ -1,5 +1,7 @@
 package client
 
+import "github.com/moongate-vpn/moongate/daemon/logging"
+
 // warnUnsupported says at start which options have no effect.
 func (c *Client) warnUnsupported() {
 	o := c.opts
@@ -12,7 +14,7 @@ func (c *Client) warnUnsupported() {
 		{o.Connections[0].LinkMTU > 0, "link-mtu", "use --tun-mtu"},
 	} {
 		if w.on {
-			c.log(1, "W", "WARNING: --%s is ignored: %s", w.name, w.why)
+			c.log(logging.Warn, "WARNING: --%s is ignored: %s", w.name, w.why)
 		}
 	}
 }

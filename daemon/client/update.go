@@ -8,6 +8,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/tunnel"
 	"github.com/moongate-vpn/moongate/mgmt"
 
@@ -23,9 +24,9 @@ var errUpdates = errors.New("too many options or updates at once")
 //
 // Rule: docs/protocol.md#47-push_update-27.
 func (a *attempt) pushUpdate(msg, arg string) {
-	a.c.log(3, "", "PUSH: Received control message: '%s'", message.Redact(msg))
+	a.c.log(logging.Steps, "PUSH: Received control message: '%s'", message.Redact(msg))
 	if !a.push.done {
-		a.c.log(1, "W", "WARNING: a push update before the options it could change, or without --pull: ignored")
+		a.c.log(logging.Warn, "WARNING: a push update before the options it could change, or without --pull: ignored")
 		return
 	}
 	complete, ok := a.push.update.Add(arg)
@@ -51,7 +52,7 @@ func (a *attempt) nextUpdate() {
 	a.push.updates = a.push.updates[1:]
 	u, err := a.c.opts.UpdatePushed(a.base, a.push.list.Options, entries)
 	for _, n := range u.Notes {
-		a.c.log(n.Verb, n.Flag, "%s", n.Text)
+		a.c.log(n.Level, "%s", n.Text)
 	}
 	if u.Rejected != "" {
 		a.end(engine.USR1, mgmt.ReasonPushOffending)
@@ -83,7 +84,7 @@ func (a *attempt) updated(u *config.Update, change tunnel.Change, routesOK bool,
 	if !routesOK {
 		how = " with route errors"
 	}
-	a.c.log(1, "I", "Push update completed%s", how)
+	a.c.log(logging.Info, "Push update completed%s", how)
 	if own, _ := a.c.tunnel.Addresses(); change.Addresses && a.c.deps.Tunnel != nil {
 		a.c.deps.Tunnel(own)
 	}
@@ -95,7 +96,7 @@ func (a *attempt) updated(u *config.Update, change tunnel.Change, routesOK bool,
 
 // updateFailed starts the connection again, with whatever the server then pushes.
 func (a *attempt) updateFailed(err error) {
-	a.c.log(1, "W", "WARNING: push update failed, restarting: %v", err)
+	a.c.log(logging.Warn, "WARNING: push update failed, restarting: %v", err)
 	a.end(engine.USR1, mgmt.ReasonPushFailed)
 }
 

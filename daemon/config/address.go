@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // ipv4 parses a dotted quad, the only form the options take.
@@ -89,7 +91,7 @@ func (p *parser) quads(a ...string) ([]netip.Addr, bool) {
 	for i, s := range a {
 		var ok bool
 		if addrs[i], ok = ipv4(s); !ok {
-			p.note(1, "N", "RESOLVE: Cannot parse IP address: %s: (Name or service not known)", s)
+			p.note(logging.Error, "RESOLVE: Cannot parse IP address: %s: (Name or service not known)", s)
 			all = false
 		}
 	}

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // certificates applies the rules about dh and CA.
@@ -14,11 +16,11 @@ func (p *parser) certificates() error {
 	}
 	if o.TLSServer && !o.DH.Set() {
 		// Finite fields are used with no cipher suite of ours: a file would change nothing either.
-		p.note(1, "", "Note: --dh is not set: --dh none is assumed, keys are exchanged over elliptic curves")
+		p.note(logging.Info, "Note: --dh is not set: --dh none is assumed, keys are exchanged over elliptic curves")
 		o.DH = Source{Path: "none"}
 	}
 	if (o.TLSClient || o.TLSServer) && !o.CA.Set() && o.CAPath == "" && !o.PKCS12.Set() && len(o.PeerFingerprint) > 0 {
-		p.note(1, "", "Using certificate fingerprint to verify peer (no CA option set). ")
+		p.note(logging.Info, "Using certificate fingerprint to verify peer (no CA option set). ")
 	}
 	return nil
 }
@@ -207,7 +209,7 @@ func (p *parser) checkTLSOnly() error {
 			return errorf("Parameter %s can only be specified in TLS-mode, i.e. where --tls-server or --tls-client is also specified.", x.name)
 		}
 	}
-	p.note(1, "", "%s", "DEPRECATION: No tls-client or tls-server option in configuration detected. OpenVPN 2.7 will remove the functionality to "+
+	p.note(logging.Info, "%s", "DEPRECATION: No tls-client or tls-server option in configuration detected. OpenVPN 2.7 will remove the functionality to "+
 		"run a VPN without TLS. See the examples section in the manual page for examples of a similar quick setup with peer-fingerprint.")
 	return nil
 }

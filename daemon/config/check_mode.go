@@ -1,5 +1,7 @@
 package config
 
+import "github.com/moongate-vpn/moongate/daemon/logging"
+
 // checkMode holds the rules of server mode, and of everything else.
 func (p *parser) checkMode() error {
 	if p.o.ModeServer {
@@ -148,15 +150,15 @@ func (p *parser) warnings() error {
 	o := p.o
 	for _, m := range o.ManagementListen {
 		if m.Unix == "" && m.open() {
-			p.note(0, "W", "WARNING: Using --management on a TCP port WITHOUT passwords is STRONGLY discouraged and considered insecure")
+			p.note(logging.Alert, "WARNING: Using --management on a TCP port WITHOUT passwords is STRONGLY discouraged and considered insecure")
 			break
 		}
 	}
 	if o.ModeServer && o.VerifyClientCert != "require" {
-		p.note(0, "W", "WARNING: POTENTIALLY DANGEROUS OPTION --verify-client-cert none|optional may accept clients which do not present a certificate")
+		p.note(logging.Alert, "WARNING: POTENTIALLY DANGEROUS OPTION --verify-client-cert none|optional may accept clients which do not present a certificate")
 	}
 	if o.state.tcpNodelay && !o.ModeServer {
-		p.note(0, "W", "WARNING: setting tcp-nodelay on the client side will not affect the server. To have TCP_NODELAY in both direction use "+
+		p.note(logging.Alert, "WARNING: setting tcp-nodelay on the client side will not affect the server. To have TCP_NODELAY in both direction use "+
 			"tcp-nodelay in the server configuration instead.")
 	}
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // dataChannelCiphers are the names data-ciphers may hold, in OpenSSL's spelling.
@@ -83,7 +85,7 @@ func (p *parser) ciphers() error {
 	switch {
 	case o.Cipher == "":
 		if o.DataCiphersFallback == "" {
-			p.note(1, "", "Note: --cipher is not set. OpenVPN versions before 2.5 defaulted to BF-CBC as fallback when cipher negotiation failed in "+
+			p.note(logging.Info, "Note: --cipher is not set. OpenVPN versions before 2.5 defaulted to BF-CBC as fallback when cipher negotiation failed in "+
 				"this case. If you need this fallback please add '--data-ciphers-fallback BF-CBC' to your configuration and/or add BF-CBC "+
 				"to --data-ciphers.")
 		}
@@ -113,7 +115,7 @@ func (p *parser) cipherList(names []string) ([]string, error) {
 		case ok:
 			list = append(list, c)
 		case optional:
-			p.note(1, "", "Unsupported optional cipher in --data-ciphers: %s", name)
+			p.note(logging.Info, "Unsupported optional cipher in --data-ciphers: %s", name)
 		default:
 			p.warn("Unsupported cipher in --data-ciphers: %s", name)
 			bad = true

@@ -206,7 +206,7 @@ func (l *linter) note(n Note, at Directive) {
 		f.Rule = RuleInsecure
 	case isIgnored.MatchString(n.Text):
 		f.Rule = RuleIgnored
-	case n.Flag != "W":
+	case n.Level.Flag() != "W":
 		return // told, not warned of
 	}
 	l.add(f)

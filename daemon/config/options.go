@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
@@ -46,9 +47,8 @@ type Options struct {
 
 // Note is a line for the log.
 type Note struct {
-	Verb int    // lowest verb that shows it
-	Flag string // "W", "I", "N" or none, as in the management log
-	Text string
+	Level logging.Level
+	Text  string
 }
 
 // General is about the process as a whole.

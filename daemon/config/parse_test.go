@@ -33,7 +33,7 @@ func mustParse(t *testing.T, text string) *Options {
 func noteTexts(notes []Note) []string {
 	var s []string
 	for _, n := range notes {
-		s = append(s, n.Flag+"|"+n.Text)
+		s = append(s, n.Level.Flag()+"|"+n.Text)
 	}
 	return s
 }
@@ -262,7 +262,7 @@ func TestCiphers(t *testing.T) {
 		fallback, note string
 	}{
 		{"default", "", "AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305", "", ""},
-		{"optional", "data-ciphers aes-128-gcm:?foo:AES-256-CBC\ncipher AES-256-CBC\n", "AES-128-GCM:AES-256-CBC", "", "|Unsupported optional cipher in --data-ciphers: foo"},
+		{"optional", "data-ciphers aes-128-gcm:?foo:AES-256-CBC\ncipher AES-256-CBC\n", "AES-128-GCM:AES-256-CBC", "", "I|Unsupported optional cipher in --data-ciphers: foo"},
 		{"keyword", "data-ciphers DEFAULT:AES-192-CBC\n", "AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305:AES-192-CBC", "", ""},
 		{"cipher is not in the list", "cipher AES-256-CBC\n", "AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305", "",
 			"W|DEPRECATED OPTION: --cipher set to 'AES-256-CBC' but missing in --data-ciphers (AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305). OpenVPN ignores --cipher for cipher negotiations. "},

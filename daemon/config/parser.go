@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
@@ -52,16 +53,16 @@ func (p *parser) source(a []string) Source {
 }
 
 // note and warn add a line for the log; the first of args may be used by the format as usual.
-func (p *parser) note(verb int, flag, format string, args ...any) {
-	p.o.Notes = append(p.o.Notes, Note{Verb: verb, Flag: flag, Text: sprintf(format, args)})
+func (p *parser) note(lv logging.Level, format string, args ...any) {
+	p.o.Notes = append(p.o.Notes, Note{Level: lv, Text: sprintf(format, args)})
 	p.noted = append(p.noted, p.line)
 }
 
-func (p *parser) warn(format string, args ...any) { p.note(1, "W", format, args...) }
+func (p *parser) warn(format string, args ...any) { p.note(logging.Warn, format, args...) }
 
 // doubt adds to what is to be said at each start of an instance, whatever the verbosity.
 func (p *parser) doubt(format string, args ...any) {
-	p.o.Warnings = append(p.o.Warnings, Note{Flag: "W", Text: sprintf(format, args)})
+	p.o.Warnings = append(p.o.Warnings, Note{Level: logging.Alert, Text: sprintf(format, args)})
 }
 
 // sprintf leaves alone a text that has no verbs for its arguments.

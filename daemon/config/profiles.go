@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
+)
 
 // connection reads the body of a block into a profile that starts as a copy of the global values so far.
 func (p *parser) connection(a []string) error {
@@ -88,7 +92,7 @@ func (p *parser) derive(c *Connection) error {
 	}
 	if c.SOCKSProxy != nil && c.Proto.IsUDP() && c.Proto.Family() != 4 {
 		if c.Proto.Family() == 6 {
-			p.note(1, "", "NOTICE: --socks-proxy with UDP works over IPv4 only")
+			p.note(logging.Info, "NOTICE: --socks-proxy with UDP works over IPv4 only")
 		}
 		c.Proto = ProtoUDP4
 	}
@@ -106,7 +110,7 @@ func (p *parser) derive(c *Connection) error {
 		c.defaultMSSFix()
 	}
 	if c.ExplicitExitNotify > 0 && !c.Proto.IsUDP() && !c.ServesUDP() {
-		p.note(1, "", "NOTICE: --explicit-exit-notify ignored for --proto tcp")
+		p.note(logging.Info, "NOTICE: --explicit-exit-notify ignored for --proto tcp")
 		c.ExplicitExitNotify = 0
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
@@ -77,7 +78,7 @@ func (o *Options) applyPushed(c *Connection, list []string, res *PushResult) err
 	}
 	bad := o.translateDNS()
 	if bad != "" {
-		p.note(1, "N", "ERROR: %s", bad)
+		p.note(logging.Error, "ERROR: %s", bad)
 	} else {
 		res.Changed = p.imported(c)
 	}
@@ -106,19 +107,19 @@ func (o *Options) filterPushed(list []string, res *PushResult) ([]string, bool) 
 		return list, true
 	}
 	var kept []string
-	note := func(verb int, format, opt string) {
-		res.Notes = append(res.Notes, Note{verb, "", fmt.Sprintf(format, opt)})
+	note := func(lv logging.Level, format, opt string) {
+		res.Notes = append(res.Notes, Note{lv, fmt.Sprintf(format, opt)})
 	}
 	for _, opt := range list {
 		switch o.pullFilter(opt) {
 		case "ignore":
-			note(3, "Pushed option removed by filter: '%s'", opt)
+			note(logging.Steps, "Pushed option removed by filter: '%s'", opt)
 		case "reject":
-			res.Notes = append(res.Notes, Note{1, "W", fmt.Sprintf("Pushed option rejected by filter: '%s'. Restarting.", opt)})
+			res.Notes = append(res.Notes, Note{logging.Warn, fmt.Sprintf("Pushed option rejected by filter: '%s'. Restarting.", opt)})
 			res.Rejected = opt
 			return nil, false
 		case "accept":
-			note(4, "Pushed option accepted by filter: '%s'", opt)
+			note(logging.Detail, "Pushed option accepted by filter: '%s'", opt)
 			kept = append(kept, opt)
 		default:
 			kept = append(kept, opt)
@@ -160,29 +161,29 @@ func (p *parser) imported(c *Connection) []string {
 	var names []string
 	for _, x := range []struct {
 		class class
-		verb  int
+		level logging.Level
 		text  string
 	}{
-		{classTimers, 7, "timers and/or timeouts modified"},
-		{classExitNotify, 7, "explicit notify parm(s) modified"},
-		{classCompression, 7, "compression parms modified"},
-		{classVerb, 3, "--verb and/or --mute level changed"},
-		{classShaper, 3, "traffic shaper enabled"},
-		{classSockBuf, 3, "--sndbuf/--rcvbuf options modified"},
-		{classSockFlags, 3, "--socket-flags option modified"},
-		{classPersist, 3, "--persist options modified"},
-		{classIfconfig, 3, "--ifconfig/up options modified"},
-		{classRoutes, 3, "route options modified"},
-		{classRouteExtras, 3, "route-related options modified"},
-		{classDNS, 3, "--ip-win32 and/or --dhcp-option options modified"},
-		{classEnv, 3, "environment modified"},
-		{classPeerID, 7, "peer-id set"},
-		{classCrypto, 7, "data channel crypto options modified"},
-		{classTunMTU, 3, fmt.Sprintf("tun-mtu set to %d", c.TunMTU)},
+		{classTimers, logging.At(7), "timers and/or timeouts modified"},
+		{classExitNotify, logging.At(7), "explicit notify parm(s) modified"},
+		{classCompression, logging.At(7), "compression parms modified"},
+		{classVerb, logging.Steps, "--verb and/or --mute level changed"},
+		{classShaper, logging.Steps, "traffic shaper enabled"},
+		{classSockBuf, logging.Steps, "--sndbuf/--rcvbuf options modified"},
+		{classSockFlags, logging.Steps, "--socket-flags option modified"},
+		{classPersist, logging.Steps, "--persist options modified"},
+		{classIfconfig, logging.Steps, "--ifconfig/up options modified"},
+		{classRoutes, logging.Steps, "route options modified"},
+		{classRouteExtras, logging.Steps, "route-related options modified"},
+		{classDNS, logging.Steps, "--ip-win32 and/or --dhcp-option options modified"},
+		{classEnv, logging.Steps, "environment modified"},
+		{classPeerID, logging.At(7), "peer-id set"},
+		{classCrypto, logging.At(7), "data channel crypto options modified"},
+		{classTunMTU, logging.Steps, fmt.Sprintf("tun-mtu set to %d", c.TunMTU)},
 	} {
 		if p.changed&x.class != 0 {
 			names = append(names, x.text)
-			p.note(x.verb, "", "OPTIONS IMPORT: %s", x.text)
+			p.note(x.level, "OPTIONS IMPORT: %s", x.text)
 		}
 	}
 	return names

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
@@ -123,11 +124,11 @@ func (o *Options) changes(entries []string, u *Update) ([]change, error) {
 		case updatable[ch.name] == nil && !optional:
 			return nil, fmt.Errorf("option '%s' cannot be updated", ch.name)
 		case updatable[ch.name] == nil:
-			res.Notes = append(res.Notes, Note{3, "", fmt.Sprintf("Push update of option '%s' ignored: it cannot be updated", ch.name)})
+			res.Notes = append(res.Notes, Note{logging.Steps, fmt.Sprintf("Push update of option '%s' ignored: it cannot be updated", ch.name)})
 		case o.RouteNopull && routing(ch.name):
-			res.Notes = append(res.Notes, Note{3, "", fmt.Sprintf("Push update of option '%s' ignored: route-nopull", ch.name)})
+			res.Notes = append(res.Notes, Note{logging.Steps, fmt.Sprintf("Push update of option '%s' ignored: route-nopull", ch.name)})
 		case ch.name == "block-outside-dns":
-			res.Notes = append(res.Notes, Note{1, "W", "WARNING: --block-outside-dns has no effect on this system"})
+			res.Notes = append(res.Notes, Note{logging.Warn, "WARNING: --block-outside-dns has no effect on this system"})
 		default:
 			list = append(list, ch)
 		}

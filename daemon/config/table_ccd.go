@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // clientFileRows are the options that are about one client of a server.
@@ -21,7 +23,7 @@ func clientFileRows() []row {
 			case "ifconfig-ipv6":
 				p.cc.NoPushIfconfigIPv6 = true
 			}
-			p.note(3, "", "PUSH_REMOVE '%s'", a[0])
+			p.note(logging.Steps, "PUSH_REMOVE '%s'", a[0])
 			p.cc.Push = slices.DeleteFunc(slices.Clone(p.cc.Push), func(s string) bool { return strings.HasPrefix(s, a[0]) })
 			return nil
 		}},

@@ -2,6 +2,8 @@ package config
 
 import (
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // connRule marks options of a profile.
@@ -96,7 +98,7 @@ func connectionRows() []row {
 			}
 			p.c.MaxPacketSize = min(max(n, 154), 2048)
 			if n != p.c.MaxPacketSize {
-				p.note(1, "", "Note: max-packet-size value outside of allowed control channel packet size (154 to 2048), will use %d instead.", p.c.MaxPacketSize)
+				p.note(logging.Info, "Note: max-packet-size value outside of allowed control channel packet size (154 to 2048), will use %d instead.", p.c.MaxPacketSize)
 			}
 			return nil
 		}},
@@ -228,7 +230,7 @@ func (p *parser) tunMTU(a []string) error {
 	if p.ctx == pushContext {
 		p.o.TunMTUPushed = true
 		if limit := p.c.TunMTUMax; n > limit {
-			p.note(1, "W", "Server-pushed tun-mtu is too large, please add tun-mtu-max %d in the client configuration", n)
+			p.note(logging.Warn, "Server-pushed tun-mtu is too large, please add tun-mtu-max %d in the client configuration", n)
 			n = limit
 		}
 	}

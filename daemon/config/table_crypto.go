@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
+)
 
 // cryptoRows are the options of the data channel.
 func cryptoRows() []row {
@@ -11,7 +15,7 @@ func cryptoRows() []row {
 		}},
 		{"data-ciphers", 1, 1, mainCCD, classCrypto, (*parser).dataCiphers},
 		{"ncp-ciphers", 1, 1, mainCCD, classCrypto, func(p *parser, a []string) error {
-			p.note(1, "", "Note: Treating option '--ncp-ciphers' as  '--data-ciphers' (renamed in OpenVPN 2.5).")
+			p.note(logging.Info, "Note: Treating option '--ncp-ciphers' as  '--data-ciphers' (renamed in OpenVPN 2.5).")
 			return p.dataCiphers(a)
 		}},
 		{"data-ciphers-fallback", 1, 1, mainCCD, classCrypto, text(func(o *Options) *string { return &o.DataCiphersFallback })},

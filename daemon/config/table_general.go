@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // generalRows are the options about files, logging and the process.
@@ -162,7 +164,7 @@ func (p *parser) echo(a []string) error {
 		p.o.Echo = append(p.o.Echo, text)
 	}
 	if strings.HasPrefix(text, "msg") {
-		p.note(3, "", "ECHO:%s", text)
+		p.note(logging.Steps, "ECHO:%s", text)
 	}
 	return nil
 }

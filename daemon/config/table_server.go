@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // serverOption makes an apply function that remembers that an option needs server mode.
@@ -124,7 +126,7 @@ func serverRows() []row {
 		})},
 		{"opt-verify", 0, 0, inMain, 0, serverOption("--opt-verify", func(p *parser, _ []string) error {
 			p.o.OptVerify = true
-			p.note(1, "", "DEPRECATION: opt-verify is deprecated and will be removed in OpenVPN 2.7")
+			p.note(logging.Info, "DEPRECATION: opt-verify is deprecated and will be removed in OpenVPN 2.7")
 			return nil
 		})},
 		{"force-tls-key-material-export", 0, many, inMain, 0, serverOption("--force-tls-key-material-export",

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
@@ -57,7 +58,7 @@ type Runner struct {
 	Deadline time.Duration // for every script, DefaultDeadline when zero
 	Stdout   io.Writer     // where the output of scripts goes, the daemon's own when nil
 	Stderr   io.Writer
-	Logf     func(format string, args ...any) // told about a script that may not run; may be nil
+	Log      logging.Func // told about a script that may not run; may be nil
 }
 
 // Call is one run of a script.
@@ -72,7 +73,7 @@ type Call struct {
 	Event  plugin.Event // 0 for none
 	Client uint64       // whose context they get, 0 for the daemon's own
 	Depth  int          // of the certificate
-	Log    func(verb int, flag, format string, args ...any)
+	Log    logging.Func
 }
 
 // Line returns the command line for the log.
@@ -117,9 +118,7 @@ func (r *Runner) TellPlugins(ctx context.Context, c Call) error {
 // the script and everything in its process group.
 func (r *Runner) Run(ctx context.Context, c Call) error {
 	if r.Security < 2 {
-		if r.Logf != nil {
-			r.Logf("%s", NotAllowed)
-		}
+		r.Log.OrDiscard()(logging.Warn, "%s", NotAllowed)
 		return &Error{Tag: c.Tag, Code: -1, Err: ErrDisallowed}
 	}
 	argv, err := lexer.Split(c.Command, c.Tag)

@@ -19,13 +19,30 @@ const (
 	debug    Level = 0x80
 )
 
-// Usual levels.
+// Named levels. From Always on they have no class of their own.
 const (
 	Fatal Level = fatal        // the process ends; shown at every verb
+	Alert Level = warning      // something is dangerous; shown at every verb
 	Error Level = 1 | nonFatal // something was not done
-	Warn  Level = 1 | warning  // something is dangerous or deprecated
-	Info  Level = 1            // start, stop, life-cycle
+	Warn  Level = 1 | warning  // something is wrong or deprecated
+
+	Always  Level = 0 // shown at every verb
+	Info    Level = 1 // start, stop, life cycle
+	Summary Level = 2 // what was agreed: certificates, ciphers, timers
+	Steps   Level = 3 // the steps of a connection: texts, addresses, routes
+	Detail  Level = 4 // what is behind a step
 )
+
+// Func writes one line, formatted as by fmt.Sprintf, if lv shows. Logger.Msg is one.
+type Func func(lv Level, format string, args ...any)
+
+// OrDiscard makes a nil Func usable.
+func (f Func) OrDiscard() Func {
+	if f == nil {
+		return func(Level, string, ...any) {}
+	}
+	return f
+}
 
 // At is the level of an ordinary line that shows from verb on.
 func At(verb int) Level { return Level(min(max(verb, 0), 11)) }

@@ -18,7 +18,7 @@ import (
 
 // Config is where the log goes and how it looks. The zero value writes everything of verb 0 to standard output.
 type Config struct {
-	Verb int // 0 to 11; more is 11
+	Verb int // 0 to 11; more shows what 11 shows
 	Mute int // lines of one category in a row before the rest is suppressed; 0 never
 
 	File   string // file instead of standard output, created with mode 0600; lines are appended, always
@@ -185,11 +185,11 @@ func (l *Logger) File() *os.File {
 // replaces the prefix l has.
 func (l *Logger) With(prefix string) *Logger { return &Logger{c: l.c, prefix: prefix} }
 
-// Verb returns the level of detail, 0 to 11.
+// Verb returns the level of detail as it was set, 0 at least. Above 11 it shows what 11 shows.
 func (l *Logger) Verb() int { return int(l.c.verb.Load()) }
 
-// SetVerb changes it for every Logger on this log; values are clamped.
-func (l *Logger) SetVerb(n int) { l.c.verb.Store(int32(min(max(n, 0), 11))) }
+// SetVerb changes it for every Logger on this log; negative values are 0.
+func (l *Logger) SetVerb(n int) { l.c.verb.Store(int32(min(max(n, 0), 1<<30))) }
 
 // Mute returns the limit of lines in a row, 0 for none.
 func (l *Logger) Mute() int { return int(l.c.mute.Load()) }
@@ -205,13 +205,6 @@ func (l *Logger) Enabled(lv Level) bool { return int32(lv&15) <= l.c.verb.Load()
 func (l *Logger) Msg(lv Level, format string, args ...any) {
 	if l.Enabled(lv) {
 		l.write(lv, format, args)
-	}
-}
-
-// Print writes one line with the letter of the management log as its class, if verb shows it.
-func (l *Logger) Print(verb int, flag, text string) {
-	if lv := At(verb).Class(flag); l.Enabled(lv) {
-		l.write(lv, "%s", []any{text})
 	}
 }
 

@@ -68,8 +68,8 @@ func TestVerbZeroShowsFatalErrorsOnly(t *testing.T) {
 	if got, want := out.String(), "fatal\ndebug\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if l.Verb() != 11 {
-		t.Errorf("verb = %d, want 11", l.Verb())
+	if l.Verb() != 99 {
+		t.Errorf("verb = %d, want 99", l.Verb())
 	}
 }
 
@@ -110,7 +110,7 @@ func TestSubscribersSeeWhatPasses(t *testing.T) {
 	cancel := l.Subscribe(func(e logging.Entry) { got = append(got, e.Flags+"|"+e.Text) })
 	l.With("a:1").Msg(logging.Warn, "careful")
 	l.Msg(logging.At(3), "hidden")
-	l.Print(1, "N", "100% lost")
+	l.Msg(logging.Error, "%s", "100% lost")
 	cancel()
 	l.Msg(logging.Info, "later")
 	if diff := cmp.Diff([]string{"W|a:1 careful", "N|100% lost"}, got); diff != "" {

@@ -5,5 +5,5 @@
 // what would outlive a killed process (host routes, a replaced default route), so that Recover can repair it at the next start.
 // PlanRedirect turns the flags of redirect-gateway into route operations; it is a pure function.
 //
-// All log lines go through a Logf with the lowest verb that shows them.
+// All log lines go through a function like logging.Logger.Msg.
 package netconf

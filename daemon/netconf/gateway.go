@@ -29,11 +29,3 @@ func (g Gateway) Line() string {
 func Netmask(bits int) string {
 	return net.IP(net.CIDRMask(bits, 32)).String()
 }
-
-// orDiscard makes a nil Logf usable.
-func (l Logf) orDiscard() Logf {
-	if l == nil {
-		return func(int, string, ...any) {}
-	}
-	return l
-}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // DefaultGateway finds the way towards an address. Questions for the default route, and all IPv6 ones, are logged the way
@@ -23,20 +25,20 @@ func (s *System) DefaultGateway(towards netip.Addr) (Gateway, error) {
 func (s *System) gateway4(towards netip.Addr) (Gateway, error) {
 	logf := s.logf
 	if !towards.IsUnspecified() {
-		logf = Logf(nil).orDiscard()
+		logf = logging.Func(nil).OrDiscard()
 	}
-	logf(3, "net_route_v4_best_gw query: dst %s", towards)
+	logf(logging.Steps, "net_route_v4_best_gw query: dst %s", towards)
 	g, err := s.lookup(netlink.FAMILY_V4, towards)
 	if err != nil {
-		logf(3, "ROUTE_GATEWAY 0.0.0.0")
+		logf(logging.Steps, "ROUTE_GATEWAY 0.0.0.0")
 		return Gateway{}, err
 	}
 	via := g.Addr
 	if !via.IsValid() {
 		via = netip.IPv4Unspecified()
 	}
-	logf(3, "net_route_v4_best_gw result: via %s dev %s", via, g.Dev)
-	logf(3, "%s", g.Line())
+	logf(logging.Steps, "net_route_v4_best_gw result: via %s dev %s", via, g.Dev)
+	logf(logging.Steps, "%s", g.Line())
 	return g, nil
 }
 
@@ -45,22 +47,22 @@ func (s *System) gateway6(towards netip.Addr) (Gateway, error) {
 	if !towards.IsUnspecified() {
 		host = towards.String()
 	}
-	s.logf(3, "GDG6: remote_host_ipv6=%s", host)
-	s.logf(3, "net_route_v6_best_gw query: dst %s", towards)
+	s.logf(logging.Steps, "GDG6: remote_host_ipv6=%s", host)
+	s.logf(logging.Steps, "net_route_v6_best_gw query: dst %s", towards)
 	g, err := s.lookup(netlink.FAMILY_V6, towards)
 	if err != nil {
-		s.logf(3, "ROUTE6: default_gateway=UNDEF")
+		s.logf(logging.Steps, "ROUTE6: default_gateway=UNDEF")
 		return Gateway{}, err
 	}
 	via := g.Addr
 	if !via.IsValid() {
 		via = netip.IPv6Unspecified()
 	}
-	s.logf(3, "net_route_v6_best_gw result: via %s dev %s", via, g.Dev)
+	s.logf(logging.Steps, "net_route_v6_best_gw result: via %s dev %s", via, g.Dev)
 	if g.OnLink {
-		s.logf(3, "ROUTE6_GATEWAY %s ON_LINK IFACE=%s", towards, g.Dev)
+		s.logf(logging.Steps, "ROUTE6_GATEWAY %s ON_LINK IFACE=%s", towards, g.Dev)
 	} else {
-		s.logf(3, "ROUTE6_GATEWAY %s IFACE=%s", via, g.Dev)
+		s.logf(logging.Steps, "ROUTE6_GATEWAY %s IFACE=%s", via, g.Dev)
 	}
 	return g, nil
 }

@@ -4,13 +4,15 @@ import (
 	"errors"
 	"slices"
 	"sync"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // Journal is a Net that remembers what was added through it, to take it back. It is safe for concurrent use.
 type Journal struct {
 	Net
 	notes *Notes
-	logf  Logf
+	logf  logging.Func
 
 	mu    sync.Mutex // guards what follows
 	addrs []addrEntry
@@ -23,8 +25,8 @@ type addrEntry struct {
 }
 
 // NewJournal wraps n. Every change of routes goes into notes, which may be nil, before it is made.
-func NewJournal(n Net, notes *Notes, logf Logf) *Journal {
-	return &Journal{Net: n, notes: notes, logf: logf.orDiscard()}
+func NewJournal(n Net, notes *Notes, logf logging.Func) *Journal {
+	return &Journal{Net: n, notes: notes, logf: logf.OrDiscard()}
 }
 
 // AddAddr adds and remembers an address.
@@ -89,11 +91,11 @@ func (j *Journal) do(op Op) error {
 func (j *Journal) Apply(ops []Op) {
 	for _, op := range ops {
 		if op.Note != "" {
-			j.logf(op.Verb, "%s", op.Note)
+			j.logf(op.Level, "%s", op.Note)
 			continue
 		}
 		if err := j.do(op); err != nil && !errors.Is(err, ErrExists) {
-			j.logf(4, "route %s: %v", op.Route.Dst, err) // the Net has logged stock's lines
+			j.logf(logging.Detail, "route %s: %v", op.Route.Dst, err) // the Net has logged stock's lines
 		}
 	}
 }
@@ -113,11 +115,11 @@ func (j *Journal) Become(plan []Op) bool {
 	for _, op := range plan {
 		switch {
 		case op.Note != "":
-			j.logf(op.Verb, "%s", op.Note)
+			j.logf(op.Level, "%s", op.Note)
 		case there[op.deed()]:
 		default:
 			if err := j.do(op); err != nil && !errors.Is(err, ErrExists) {
-				j.logf(4, "route %s: %v", op.Route.Dst, err) // the Net has logged stock's lines
+				j.logf(logging.Detail, "route %s: %v", op.Route.Dst, err) // the Net has logged stock's lines
 				ok = ok && !op.List
 			}
 		}

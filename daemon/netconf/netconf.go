@@ -6,9 +6,6 @@ import (
 	"net/netip"
 )
 
-// Logf takes a log line and the lowest verb that shows it.
-type Logf func(verb int, format string, args ...any)
-
 // Errors that callers branch on; all others are the system's.
 var (
 	// ErrExists says that an equal route or address is there already.

@@ -11,21 +11,23 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // System is the Net of this host, over netlink. It works in the network namespace it was made in.
 type System struct {
 	h    *netlink.Handle
-	logf Logf
+	logf logging.Func
 }
 
 // New opens the system's network configuration. logf may be nil.
-func New(logf Logf) (*System, error) {
+func New(logf logging.Func) (*System, error) {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
-	return &System{h: h, logf: logf.orDiscard()}, nil
+	return &System{h: h, logf: logf.OrDiscard()}, nil
 }
 
 // Close ends the connection to the kernel.
@@ -44,7 +46,7 @@ func (s *System) failed(err error) error {
 	var n syscall.Errno
 	if errors.As(err, &n) {
 		text := n.Error()
-		s.logf(1, "sitnl_send: rtnl: generic error (-%d): %s%s", int(n), strings.ToUpper(text[:1]), text[1:])
+		s.logf(logging.Info, "sitnl_send: rtnl: generic error (-%d): %s%s", int(n), strings.ToUpper(text[:1]), text[1:])
 		if n == unix.EEXIST {
 			return ErrExists
 		}
@@ -54,7 +56,7 @@ func (s *System) failed(err error) error {
 
 // SetMTU sets the largest packet of a device.
 func (s *System) SetMTU(dev string, mtu int) error {
-	s.logf(1, "net_iface_mtu_set: mtu %d for %s", mtu, dev)
+	s.logf(logging.Info, "net_iface_mtu_set: mtu %d for %s", mtu, dev)
 	l, err := s.link(dev)
 	if err != nil {
 		return err
@@ -67,7 +69,7 @@ func (s *System) SetMTU(dev string, mtu int) error {
 
 // SetUp brings a device up.
 func (s *System) SetUp(dev string) error {
-	s.logf(1, "net_iface_up: set %s up", dev)
+	s.logf(logging.Info, "net_iface_up: set %s up", dev)
 	l, err := s.link(dev)
 	if err != nil {
 		return err
@@ -80,7 +82,7 @@ func (s *System) SetUp(dev string) error {
 
 // SetMAC sets the hardware address of a TAP device.
 func (s *System) SetMAC(dev string, mac net.HardwareAddr) error {
-	s.logf(1, "net_addr_ll_set: lladdr %s for %s", mac, dev)
+	s.logf(logging.Info, "net_addr_ll_set: lladdr %s for %s", mac, dev)
 	l, err := s.link(dev)
 	if err != nil {
 		return err
@@ -88,7 +90,7 @@ func (s *System) SetMAC(dev string, mac net.HardwareAddr) error {
 	if err := s.h.LinkSetHardwareAddr(l, mac); err != nil {
 		return s.failed(err)
 	}
-	s.logf(1, "TUN/TAP link layer address set to %s", mac)
+	s.logf(logging.Info, "TUN/TAP link layer address set to %s", mac)
 	return nil
 }
 
@@ -101,7 +103,7 @@ func (s *System) SetTxQueueLen(dev string, n int) error {
 	if err := s.h.LinkSetTxQLen(l, n); err != nil {
 		return s.failed(err)
 	}
-	s.logf(3, "TUN/TAP TX queue length set to %d", n)
+	s.logf(logging.Steps, "TUN/TAP TX queue length set to %d", n)
 	return nil
 }
 
@@ -109,11 +111,11 @@ func (s *System) SetTxQueueLen(dev string, n int) error {
 func (s *System) AddAddr(dev string, a Addr) error {
 	switch {
 	case a.Peer.IsValid():
-		s.logf(1, "net_addr_ptp_v4_add: %s peer %s dev %s", a.Prefix.Addr(), a.Peer, dev)
+		s.logf(logging.Info, "net_addr_ptp_v4_add: %s peer %s dev %s", a.Prefix.Addr(), a.Peer, dev)
 	case a.Prefix.Addr().Is4():
-		s.logf(1, "net_addr_v4_add: %s dev %s", a.Prefix, dev)
+		s.logf(logging.Info, "net_addr_v4_add: %s dev %s", a.Prefix, dev)
 	default:
-		s.logf(1, "net_addr_v6_add: %s dev %s", a.Prefix, dev)
+		s.logf(logging.Info, "net_addr_v6_add: %s dev %s", a.Prefix, dev)
 	}
 	l, err := s.link(dev)
 	if err != nil {
@@ -146,11 +148,11 @@ func ipv6Off(dev string, refusal error) bool {
 func (s *System) DelAddr(dev string, a Addr) error {
 	switch {
 	case a.Peer.IsValid():
-		s.logf(1, "net_addr_ptp_v4_del: %s dev %s", a.Prefix.Addr(), dev)
+		s.logf(logging.Info, "net_addr_ptp_v4_del: %s dev %s", a.Prefix.Addr(), dev)
 	case a.Prefix.Addr().Is4():
-		s.logf(1, "net_addr_v4_del: %s dev %s", a.Prefix.Addr(), dev)
+		s.logf(logging.Info, "net_addr_v4_del: %s dev %s", a.Prefix.Addr(), dev)
 	default:
-		s.logf(1, "net_addr_v6_del: %s dev %s", a.Prefix, dev)
+		s.logf(logging.Info, "net_addr_v6_del: %s dev %s", a.Prefix, dev)
 	}
 	l, err := s.link(dev)
 	if err != nil {
@@ -228,7 +230,7 @@ func (r Route) line(dev string) string {
 // front of the old one, as with stock.
 func (s *System) AddRoute(r Route) error {
 	if r.Dst.Addr().Is4() {
-		s.logf(3, "net_route_v4_add: %s", r.line(r.Dev))
+		s.logf(logging.Steps, "net_route_v4_add: %s", r.line(r.Dev))
 	} else {
 		gw := r.Via
 		if r.Shown.IsValid() {
@@ -236,8 +238,8 @@ func (s *System) AddRoute(r Route) error {
 		} else if !gw.IsValid() {
 			gw = netip.IPv6Unspecified()
 		}
-		s.logf(3, "add_route_ipv6(%s -> %s metric %d) dev %s", r.Dst.Masked(), gw, r.Metric, r.Dev)
-		s.logf(3, "net_route_v6_add: %s", r.line(r.Dev))
+		s.logf(logging.Steps, "add_route_ipv6(%s -> %s metric %d) dev %s", r.Dst.Masked(), gw, r.Metric, r.Dev)
+		s.logf(logging.Steps, "net_route_v6_add: %s", r.line(r.Dev))
 	}
 	nr, err := s.route(r)
 	if err == nil {
@@ -248,9 +250,9 @@ func (s *System) AddRoute(r Route) error {
 	}
 	switch {
 	case errors.Is(err, ErrExists):
-		s.logf(1, "NOTE: Linux route add command failed because route exists")
+		s.logf(logging.Info, "NOTE: Linux route add command failed because route exists")
 	case err != nil:
-		s.logf(1, "ERROR: Linux route add command failed")
+		s.logf(logging.Info, "ERROR: Linux route add command failed")
 	}
 	return err
 }
@@ -258,10 +260,10 @@ func (s *System) AddRoute(r Route) error {
 // DelRoute deletes a route.
 func (s *System) DelRoute(r Route) error {
 	if r.Dst.Addr().Is4() {
-		s.logf(3, "net_route_v4_del: %s", r.line(""))
+		s.logf(logging.Steps, "net_route_v4_del: %s", r.line(""))
 	} else {
-		s.logf(3, "delete_route_ipv6(%s)", r.Dst.Masked())
-		s.logf(3, "net_route_v6_del: %s", r.line(r.Dev))
+		s.logf(logging.Steps, "delete_route_ipv6(%s)", r.Dst.Masked())
+		s.logf(logging.Steps, "net_route_v6_del: %s", r.line(r.Dev))
 	}
 	nr, err := s.route(r)
 	if err == nil {
@@ -270,7 +272,7 @@ func (s *System) DelRoute(r Route) error {
 		}
 	}
 	if err != nil {
-		s.logf(1, "ERROR: Linux route delete command failed")
+		s.logf(logging.Info, "ERROR: Linux route delete command failed")
 	}
 	return err
 }

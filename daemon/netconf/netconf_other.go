@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // System is the Net of this host. Elsewhere than on Linux, up scripts configure the device (ifconfig-noexec, route-noexec).
@@ -17,7 +19,7 @@ var errSystem = errors.New("network configuration needs Linux: use ifconfig-noex
 func Namespace() (string, error) { return "", errSystem }
 
 // New fails here.
-func New(Logf) (*System, error) { return nil, errSystem }
+func New(logging.Func) (*System, error) { return nil, errSystem }
 
 // Close has nothing to do.
 func (*System) Close() {}

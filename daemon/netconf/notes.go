@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // Notes is the file in which the route changes of one process outlive a kill, for Recover. It stays its maker's: a
@@ -24,16 +26,16 @@ type Notes struct {
 	path   string
 	header []byte
 	lines  int // since the last rewriting
-	logf   Logf
+	logf   logging.Func
 }
 
 const notesSuffix = ".routes"
 
 // OpenNotes makes the notes of this process in a folder that only its user may write, creating it where it is missing.
-func OpenNotes(dir string, logf Logf) (*Notes, error) {
+func OpenNotes(dir string, logf logging.Func) (*Notes, error) {
 	pid := os.Getpid()
 	start := processStart(pid)
-	n := &Notes{path: filepath.Join(dir, fmt.Sprintf("%d-%s%s", pid, start, notesSuffix)), logf: logf.orDiscard()}
+	n := &Notes{path: filepath.Join(dir, fmt.Sprintf("%d-%s%s", pid, start, notesSuffix)), logf: logf.OrDiscard()}
 	n.header = line(entry{PID: pid, Start: start})
 	var err error
 	if n.f, err = create(n.path); errors.Is(err, fs.ErrNotExist) {
@@ -132,7 +134,7 @@ func (n *Notes) rewrite(ops []Op) {
 
 // failed gives up: half the truth would undo what was never done.
 func (n *Notes) failed(err error) {
-	n.logf(1, "WARNING: cannot write %s: %v", n.path, err)
+	n.logf(logging.Info, "WARNING: cannot write %s: %v", n.path, err)
 	_ = n.f.Truncate(0)
 	_ = n.f.Close()
 	n.f = nil

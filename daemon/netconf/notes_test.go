@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/netconf/netconftest"
 )
@@ -130,7 +131,7 @@ func TestRecover(t *testing.T) {
 			}
 			f := new(netconftest.Fake)
 			warned := false
-			netconf.Recover(f, dir, func(_ int, format string, args ...any) {
+			netconf.Recover(f, dir, func(_ logging.Level, format string, args ...any) {
 				warned = warned || strings.HasPrefix(fmt.Sprintf(format, args...), "WARNING: ")
 			})
 			_, err := os.Lstat(path)

@@ -8,35 +8,37 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // Recover undoes what the notes of processes that no longer run say, and removes their files. It believes only files
 // that belong to this user and that no other user could write, in a folder of the same kind.
-func Recover(n Net, dir string, logf Logf) {
-	logf = logf.orDiscard()
+func Recover(n Net, dir string, logf logging.Func) {
+	logf = logf.OrDiscard()
 	files, err := filepath.Glob(filepath.Join(dir, "*"+notesSuffix))
 	if err != nil || len(files) == 0 {
 		return // an error only for a bad pattern
 	}
 	if err := onlyOurs(os.Lstat(dir)); err != nil {
-		logf(1, "WARNING: the notes about routes in %s are not used: the folder %v", dir, err)
+		logf(logging.Info, "WARNING: the notes about routes in %s are not used: the folder %v", dir, err)
 		return
 	}
 	for _, path := range files {
 		process, ops, err := readNotes(path)
 		if err != nil {
-			logf(1, "WARNING: cannot read %s: %v; remove it after a look at the routes", path, err)
+			logf(logging.Info, "WARNING: cannot read %s: %v; remove it after a look at the routes", path, err)
 			continue
 		}
 		if process.Start == "" || processStart(process.PID) == process.Start {
 			continue // it runs, or has just made the file
 		}
 		if len(ops) > 0 {
-			logf(1, "NOTE: restoring routes of process %d, which ended without doing so", process.PID)
+			logf(logging.Info, "NOTE: restoring routes of process %d, which ended without doing so", process.PID)
 			undoOps(n, ops)
 		}
 		if err := os.Remove(path); err != nil {
-			logf(1, "WARNING: cannot remove %s: %v", path, err)
+			logf(logging.Info, "WARNING: cannot remove %s: %v", path, err)
 		}
 	}
 }

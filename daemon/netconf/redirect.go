@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // Redirect holds the flags of redirect-gateway (or of redirect-private, with Private). Several lines OR together.
@@ -43,10 +45,10 @@ type RedirectInput struct {
 
 // Op is one step of a plan: a line for the log, or a route.
 type Op struct {
-	Note   string // log this, do nothing
-	Verb   int    // of Note
-	Delete bool   // delete the route, and add it again when the plan is undone
-	List   bool   // undone with the ordinary routes, which go first
+	Note   string        // log this, do nothing
+	Level  logging.Level // of Note
+	Delete bool          // delete the route, and add it again when the plan is undone
+	List   bool          // undone with the ordinary routes, which go first
 	Route  Route
 }
 
@@ -73,13 +75,13 @@ func PlanRedirect(in RedirectInput) []Op {
 	return planV6(ops, in)
 }
 
-func note(verb int, format string, args ...any) Op {
-	return Op{Note: fmt.Sprintf(format, args...), Verb: verb}
+func note(lv logging.Level, format string, args ...any) Op {
+	return Op{Note: fmt.Sprintf(format, args...), Level: lv}
 }
 
 func planV4(ops []Op, in RedirectInput) []Op {
 	if !in.VPN4.IsValid() {
-		return append(ops, note(1, "NOTE: unable to redirect IPv4 default gateway -- VPN gateway parameter (--route-gateway or --ifconfig) is missing"))
+		return append(ops, note(logging.Info, "NOTE: unable to redirect IPv4 default gateway -- VPN gateway parameter (--route-gateway or --ifconfig) is missing"))
 	}
 	gw := in.Gateway4
 	known := gw.Dev != ""
@@ -87,10 +89,10 @@ func planV4(ops []Op, in RedirectInput) []Op {
 
 	switch {
 	case in.Server.Is6():
-		ops = append(ops, note(3, "ROUTE remote_host protocol differs from tunneled"))
+		ops = append(ops, note(logging.Steps, "ROUTE remote_host protocol differs from tunneled"))
 	case in.Flags.Local, in.Flags.AutoLocal && in.ServerOnLink, !in.Server.IsValid():
 	case !known:
-		ops = append(ops, note(1, "NOTE: no default gateway: the route to the server is left as it is"))
+		ops = append(ops, note(logging.Info, "NOTE: no default gateway: the route to the server is left as it is"))
 	default:
 		ops = append(ops, Op{Route: hostRoute(in.Server, gw)})
 	}
@@ -98,7 +100,7 @@ func planV4(ops []Op, in RedirectInput) []Op {
 	blocked := netip.Prefix{}
 	if in.Flags.BlockLocal && known && !gw.OnLink && gw.Prefix.IsValid() && gw.Prefix.Bits() < 32 && !gw.Prefix.Contains(in.Server) {
 		blocked = gw.Prefix.Masked()
-		ops = append(ops, note(3, "ROUTE: bypass_host_route[0]=%s", gw.Addr), Op{Route: hostRoute(gw.Addr, gw)})
+		ops = append(ops, note(logging.Steps, "ROUTE: bypass_host_route[0]=%s", gw.Addr), Op{Route: hostRoute(gw.Addr, gw)})
 	}
 	switch {
 	case in.Flags.Private:
@@ -168,7 +170,7 @@ func planV6(ops []Op, in RedirectInput) []Op {
 			r := hostRoute(in.Server, in.Gateway6)
 			r.Dev, r.Metric = in.Gateway6.Dev, 1
 			ops = append(ops,
-				note(3, "ROUTE6: %s overlaps IPv6 remote %s, adding host route to VPN endpoint", p.Masked(), in.Server),
+				note(logging.Steps, "ROUTE6: %s overlaps IPv6 remote %s, adding host route to VPN endpoint", p.Masked(), in.Server),
 				Op{Route: r})
 			break
 		}

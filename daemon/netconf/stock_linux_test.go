@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 )
@@ -198,8 +199,8 @@ func (s scenario) runStock(t *testing.T) view {
 func (s scenario) runOurs(t *testing.T) view {
 	client, _ := arena(t, s)
 	var lines []string
-	logf := func(verb int, format string, args ...any) {
-		if verb <= 3 {
+	logf := func(lv logging.Level, format string, args ...any) {
+		if lv.Verb() <= 3 {
 			lines = append(lines, fmt.Sprintf(format, args...))
 		}
 	}
@@ -249,7 +250,7 @@ func (s scenario) runOurs(t *testing.T) view {
 			if s.flags.AutoLocal {
 				g, err := j.DefaultGateway(server)
 				if onLink = err == nil && g.OnLink; onLink {
-					logf(3, "ROUTE remote_host is LOCAL")
+					logf(logging.Steps, "ROUTE remote_host is LOCAL")
 				}
 			}
 			j.Apply(netconf.PlanRedirect(netconf.RedirectInput{
@@ -331,7 +332,7 @@ func TestSystemErrors(t *testing.T) {
 	ns := daemontest.NewNamespace(t)
 	var lines []string
 	ns.Do(t, func() error {
-		sys, err := netconf.New(func(_ int, format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) })
+		sys, err := netconf.New(func(_ logging.Level, format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) })
 		if err != nil {
 			return err
 		}

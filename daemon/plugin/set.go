@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // Config is what a set of plugins is made of.
@@ -20,7 +22,7 @@ type Config struct {
 	UID, GID       int      // what Drop changes to, -1 for no change
 	Chroot         string   // where Drop changes the root to, "" for no change
 	Stdout, Stderr io.Writer
-	Log            func(verb int, flag, format string, args ...any)
+	Log            logging.Func
 }
 
 // Points in the life of the daemon at which a plugin may want to be opened.
@@ -151,7 +153,7 @@ type Call struct {
 	Client uint64   // whose context the plugin gets, 0 for the daemon's own
 	Depth  int      // of the certificate, with TLSVerify
 	List   bool     // the plugin may give lines back
-	Log    func(verb int, flag, format string, args ...any)
+	Log    logging.Func
 }
 
 // Result is what the plugins made of an event: all that heard of it succeeded, or put off their answer.
@@ -178,7 +180,7 @@ func (s *Set) Call(ctx context.Context, c Call) (Result, error) {
 				failed = err
 			}
 			if deferred && r.Deferred && c.Event == AuthUserPassVerify {
-				c.Log(0, "N", "PLUGIN_CALL: two plugins put off their answer to %s; only one may: %s", c.Event, w.spec.Name)
+				c.Log(logging.At(0).Class("N"), "PLUGIN_CALL: two plugins put off their answer to %s; only one may: %s", c.Event, w.spec.Name)
 				failed = ErrRefused
 			}
 			r.Deferred = r.Deferred || deferred
@@ -201,17 +203,17 @@ func (s *Set) one(ctx context.Context, w *worker, c Call) (deferred bool, list [
 	m = m.client(c.Client).list(append([]string{w.spec.Name}, c.Args...)).list(c.Env)
 	a, err := w.call(ctx, m)
 	if err != nil {
-		c.Log(1, "N", "PLUGIN_CALL: no answer of %s to %s: %v", w.spec.Name, c.Event, err)
+		c.Log(logging.Error, "PLUGIN_CALL: no answer of %s to %s: %v", w.spec.Name, c.Event, err)
 		a.status = 1
 	}
-	c.Log(3, "", "PLUGIN_CALL: POST %s/%s status=%d", w.spec.Name, c.Event, int32(a.status))
+	c.Log(logging.Steps, "PLUGIN_CALL: POST %s/%s status=%d", w.spec.Name, c.Event, int32(a.status))
 	switch a.status {
 	case 0:
 		return false, a.list, nil
 	case 2:
 		return true, a.list, nil
 	}
-	c.Log(1, "N", "PLUGIN_CALL: plugin function %s failed with status %d: %s", c.Event, int32(a.status), w.spec.Name)
+	c.Log(logging.Error, "PLUGIN_CALL: plugin function %s failed with status %d: %s", c.Event, int32(a.status), w.spec.Name)
 	if err != nil {
 		return false, nil, err
 	}
@@ -259,7 +261,7 @@ func (s *Set) CloseAll(aborted bool) {
 		}
 		w.retire(false) // the worker stays owned: nothing starts it anew before Restart
 		if !aborted {
-			s.cfg.Log(3, "", "PLUGIN_CLOSE: %s", w.spec.Name)
+			s.cfg.Log(logging.Steps, "PLUGIN_CLOSE: %s", w.spec.Name)
 		}
 	}
 }
@@ -303,16 +305,15 @@ func (s *Set) logOf(a answer) {
 		isNote
 		isDebug
 	)
-	verb, flag := 1, ""
+	lv := logging.Info
 	switch {
 	case a.status&isError != 0:
-		flag = "N"
+		lv = logging.Error
 	case a.status&isWarning != 0:
-		flag = "W"
+		lv = logging.Warn
 	case a.status&isNote != 0:
-		flag = "I"
 	case a.status&isDebug != 0:
-		verb, flag = 7, "D"
+		lv = logging.Debug(7)
 	}
-	s.cfg.Log(verb, flag, "PLUGIN %s: %s", a.name, a.text)
+	s.cfg.Log(lv, "PLUGIN %s: %s", a.name, a.text)
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // Limits of a worker.
@@ -100,7 +102,7 @@ func (w *worker) listen(l *life) {
 		a, err := parseAnswer(b[:n])
 		switch {
 		case err != nil:
-			w.set.cfg.Log(1, "N", "PLUGIN %s: %v", w.spec.Name, err)
+			w.set.cfg.Log(logging.Error, "PLUGIN %s: %v", w.spec.Name, err)
 			return
 		case a.kind == 'L':
 			w.set.logOf(a)
@@ -119,7 +121,7 @@ func (w *worker) open() error {
 	if err != nil {
 		return err
 	}
-	w.set.cfg.Log(1, "", "PLUGIN_INIT: POST %s '%s' intercepted=%s ", w.spec.Name, w.spec, a.mask&All)
+	w.set.cfg.Log(logging.Info, "PLUGIN_INIT: POST %s '%s' intercepted=%s ", w.spec.Name, w.spec, a.mask&All)
 	if a.status != 0 {
 		w.retire(false)
 		return fmt.Errorf("PLUGIN_INIT: plugin initialization function failed: %s", w.spec.Name)

@@ -4,6 +4,7 @@ import (
 	"net"
 	"strconv"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -47,7 +48,7 @@ func (s *Server) announceSocket(l listener) {
 		family = "6"
 	}
 	if l.proto.Family() == 0 {
-		s.logLine("", 0, "W", "Could not determine IPv4/IPv6 protocol. Using AF_INET%s", family)
+		s.logLine("", logging.Alert, "Could not determine IPv4/IPv6 protocol. Using AF_INET%s", family)
 	}
 }
 
@@ -60,5 +61,5 @@ func (s *Server) announceV6(set *setup, l listener) {
 	if set.prof.BindIPv6Only {
 		only = 1
 	}
-	s.logLine("", 1, "", "setsockopt(IPV6_V6ONLY=%d)", only)
+	s.logLine("", logging.Info, "setsockopt(IPV6_V6ONLY=%d)", only)
 }

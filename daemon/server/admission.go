@@ -9,6 +9,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -80,7 +81,7 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 		why = "MULTI: too many connections that have not logged in"
 	}
 	if why != "" {
-		h.logAt(n.from, 1, "", "%s", why)
+		h.logAt(n.from, logging.Info, "%s", why)
 		n.turnAway()
 		return
 	}
@@ -94,7 +95,7 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 	h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		err := a.verifyMetadata(ctx, set, n.first.Metadata)
 		if err != nil {
-			a.limitedLog(realAddress(n.from.Addr), 1, "W", "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
+			a.limitedLog(realAddress(n.from.Addr), logging.Warn, "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
 		}
 		return func(h *hub) {
 			delete(h.verifying, n.from)
@@ -147,7 +148,7 @@ func (h *hub) roomToTry(from netip.Addr) bool {
 	if i == nil || crowd == ratelimit.Prefix(from) {
 		return false
 	}
-	h.log(i, 3, "", "MULTI: connection dropped in its handshake: too many from %s", crowd)
+	h.log(i, logging.Steps, "MULTI: connection dropped in its handshake: too many from %s", crowd)
 	h.remove(i)
 	return true
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tls"
@@ -122,14 +123,14 @@ func (h *hub) newcomer(n newcomer, now time.Time) {
 func (h *hub) welcome(n newcomer, now time.Time) {
 	i, err := h.newInstance(n, now)
 	if err != nil {
-		h.logAt(n.from, 1, "N", "TLS Error: %v", err)
+		h.logAt(n.from, logging.Error, "TLS Error: %v", err)
 		return
 	}
 	if !h.table.add(i) {
 		h.remove(i)
 		return
 	}
-	h.log(i, 4, "", "MULTI: multi_create_instance called")
+	h.log(i, logging.Detail, "MULTI: multi_create_instance called")
 	h.input(controlPacket{link: n.link, from: n.from, to: i, b: n.packet}, now)
 }
 
@@ -236,7 +237,7 @@ func (h *hub) supersede(r *instance) bool {
 	i := r.challenges
 	same := sameClient(i, r)
 	if !same && i.phase >= authorised && i.session.Leaving() == session.Stays {
-		h.log(r, 1, "", "TLS Error: another client started a session at the address of '%s'", i.commonName)
+		h.log(r, logging.Info, "TLS Error: another client started a session at the address of '%s'", i.commonName)
 		return false
 	}
 	i.challenger, r.challenges = nil, nil
@@ -261,7 +262,7 @@ func (h *hub) event(i *instance, e session.Event, now time.Time) {
 			break // stock is silent about a client whose first packet it answered and forgot
 		}
 		sid := i.session.Peer().String()
-		h.log(i, 3, "", "TLS: Initial packet from %s, sid=%s %s", h.set.fullAddress(*i.peer.Load()), sid[:8], sid[8:])
+		h.log(i, logging.Steps, "TLS: Initial packet from %s, sid=%s %s", h.set.fullAddress(*i.peer.Load()), sid[:8], sid[8:])
 	case control.TLSUp:
 		h.tlsUp(i, e)
 	case session.KeyMessage:
@@ -272,7 +273,7 @@ func (h *hub) event(i *instance, e session.Event, now time.Time) {
 			h.answers.Credit(i.peer.Load().Addr.Addr())
 		}
 	case session.Deferred:
-		h.log(i, 2, "", "TLS: Username/Password authentication deferred for username '%s' %s", i.username, h.set.nameSet())
+		h.log(i, logging.Summary, "TLS: Username/Password authentication deferred for username '%s' %s", i.username, h.set.nameSet())
 	case session.Accepted:
 		h.accepted(i, e)
 	case session.Refused:
@@ -286,14 +287,14 @@ func (h *hub) event(i *instance, e session.Event, now time.Time) {
 	case session.TurnedAway:
 		h.turnAway(i, e, now)
 	case session.Unusable:
-		h.log(i, 1, "N", "TLS Error: %v", e.Err)
+		h.log(i, logging.Error, "TLS Error: %v", e.Err)
 	case control.Text:
 		h.textFrom(i, e.Text, now)
 	case session.SoftReset:
 		i.asking[e.KeyID].end()
 		i.asking[e.KeyID] = asking{}
 		if !e.ByPeer {
-			h.log(i, 3, "", "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(e.Age.Seconds()), int(h.set.RenegSec.Seconds()), i.counts.TunIn.Load()+i.counts.TunOut.Load(), 0)
+			h.log(i, logging.Steps, "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(e.Age.Seconds()), int(h.set.RenegSec.Seconds()), i.counts.TunIn.Load()+i.counts.TunOut.Load(), 0)
 		}
 	case control.Failed:
 		h.keyFailed(i, e, now)
@@ -350,16 +351,16 @@ func (h *hub) keyFailed(i *instance, e control.Failed, now time.Time) {
 	var tlsErr *control.TLSError
 	switch {
 	case errors.Is(e.Err, control.ErrHandWindow):
-		h.log(i, 1, "N", "TLS Error: TLS key negotiation failed to occur within %d seconds (check your network connectivity)", int(h.set.HandWindow.Seconds()))
+		h.log(i, logging.Error, "TLS Error: TLS key negotiation failed to occur within %d seconds (check your network connectivity)", int(h.set.HandWindow.Seconds()))
 	case errors.As(e.Err, &tlsErr):
-		h.log(i, 1, "N", "%s", tlsText(tlsErr))
-		h.log(i, 1, "N", "TLS_ERROR: BIO read tls_read_plaintext error")
-		h.log(i, 1, "N", "TLS Error: TLS object -> incoming plaintext read error")
+		h.log(i, logging.Error, "%s", tlsText(tlsErr))
+		h.log(i, logging.Error, "TLS_ERROR: BIO read tls_read_plaintext error")
+		h.log(i, logging.Error, "TLS Error: TLS object -> incoming plaintext read error")
 	default:
-		h.log(i, 1, "N", "TLS Error: %v", e.Err)
+		h.log(i, logging.Error, "TLS Error: %v", e.Err)
 	}
 	h.logPanic(i.prefix(), e.Err)
-	h.log(i, 1, "N", "TLS Error: TLS handshake failed")
+	h.log(i, logging.Error, "TLS Error: TLS handshake failed")
 	if !e.Dead {
 		return
 	}
@@ -378,7 +379,7 @@ func tlsText(e *control.TLSError) string {
 
 // end removes an instance with the log line of a restart.
 func (h *hub) end(i *instance, reason string) {
-	h.log(i, 3, "", "SIGUSR1[soft,%s] received, client-instance restarting", reason)
+	h.log(i, logging.Steps, "SIGUSR1[soft,%s] received, client-instance restarting", reason)
 	h.remove(i)
 }
 

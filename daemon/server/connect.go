@@ -12,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
@@ -39,7 +40,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 		h.endOthers(i)
 	}
 	if h.clients >= h.set.MaxClients { // the last place went to another one that was in its handshake
-		h.log(i, 1, "", "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
+		h.log(i, logging.Info, "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
 		h.closeLater(i, session.SentAway, now)
 		h.text(i, "RESTART", now)
 		return
@@ -49,7 +50,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 	h.publish()
 	h.names.add(i)
 	if err := h.pool.take(i, h.set); err != nil {
-		h.log(i, 1, "", "MULTI: %v", err)
+		h.log(i, logging.Info, "MULTI: %v", err)
 	}
 	set, env := h.set, h.env(i)
 	prefix, cn, client := i.prefix(), undef(i.commonName), i.context()
@@ -63,7 +64,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 // endOthers ends the older sessions of a common name.
 func (h *hub) endOthers(i *instance) {
 	for _, o := range h.names.others(i) {
-		h.log(i, 3, "", "MULTI: new connection by client '%s' will cause previous active sessions by this client to be dropped.  Remember to use the --duplicate-cn option if you want multiple clients using the same certificate or username to concurrently connect.", i.commonName)
+		h.log(i, logging.Steps, "MULTI: new connection by client '%s' will cause previous active sessions by this client to be dropped.  Remember to use the --duplicate-cn option if you want multiple clients using the same certificate or username to concurrently connect.", i.commonName)
 		o.heir = i
 		h.remove(o)
 	}
@@ -104,7 +105,7 @@ func (a *aside) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) 
 	case err != nil:
 		return &refusal{log: fmt.Sprintf("MULTI: client has been rejected: its file in --client-config-dir cannot be read: %v", err)}
 	case path != "":
-		a.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", path)
+		a.logLine(prefix, logging.Steps, "OPTIONS IMPORT: reading client specific options from: %s", path)
 		a.parse(set, cc, path, prefix, text)
 	case set.CCDExclusive:
 		return &refusal{log: fmt.Sprintf("TLS Auth Error: --client-config-dir authentication failed for common name '%s' file='%s'", cn, filepath.Join(set.ClientConfigDir, fileName(cn)))}
@@ -115,7 +116,7 @@ func (a *aside) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) 
 // parse applies client-specific lines; wrong ones are logged and skipped.
 func (a *aside) parse(set *setup, cc *config.ClientConfig, path, prefix string, text []byte) {
 	for _, e := range set.ParseClientConfig(cc, path, text) {
-		a.logLine(prefix, 1, "W", "%v", e)
+		a.logLine(prefix, logging.Warn, "%v", e)
 	}
 }
 
@@ -130,16 +131,16 @@ func (a *aside) connectScript(ctx context.Context, set *setup, cc *config.Client
 	env.Set("client_connect_deferred_file", files.path("ccr"))
 	err = a.script(ctx, hooks.Call{Tag: "--client-connect", Type: "client-connect", Command: set.ClientConnect, Args: []string{files.path("cc")}, Env: env})
 	if err != nil {
-		a.logLine(prefix, 1, "W", "%v", err)
+		a.logLine(prefix, logging.Warn, "%v", err)
 		return tooLate(ctx, "client-connect refused")
 	}
 	if strings.HasPrefix(files.read("ccr"), "2") {
 		if err := files.awaitChange(ctx, "ccr", "2"); err != nil {
-			a.logLine(prefix, 1, "W", "MULTI: deferred --client-connect script returned CC_RET_FAILED")
+			a.logLine(prefix, logging.Warn, "MULTI: deferred --client-connect script returned CC_RET_FAILED")
 			return tooLate(ctx, "deferred client-connect refused")
 		}
 	}
-	a.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", files.path("cc"))
+	a.logLine(prefix, logging.Steps, "OPTIONS IMPORT: reading client specific options from: %s", files.path("cc"))
 	a.parse(set, cc, files.path("cc"), prefix, []byte(files.read("cc")))
 	return nil
 }
@@ -178,7 +179,7 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 // reject turns away a client that was accepted but may not come in.
 func (h *hub) reject(i *instance, err error, now time.Time) {
 	if text := err.Error(); text != "" {
-		h.log(i, 1, "", "%s", text)
+		h.log(i, logging.Info, "%s", text)
 	}
 	i.session.Reject(err)
 	h.settle(i, now)
@@ -218,10 +219,10 @@ func (h *hub) address(i *instance) {
 // fixedAddress warns about what is odd with an address from ifconfig-push.
 func (c *clientLog) fixedAddress(set *setup, i *instance) {
 	if bound := set.PushConstraint; bound.Set() && !within(i.virtual4, bound.Network, bound.Netmask) {
-		c.log(i, 1, "", "MULTI ERROR: primary virtual IP for %s (%s) violates tunnel network/netmask constraint (%s/%s)", i.prefix(), i.virtual4, bound.Network, bound.Netmask)
+		c.log(i, logging.Info, "MULTI ERROR: primary virtual IP for %s (%s) violates tunnel network/netmask constraint (%s/%s)", i.prefix(), i.virtual4, bound.Network, bound.Netmask)
 	}
 	if set.IfconfigIPv6Pool.Set() && !i.virtual6.IsValid() {
-		c.log(i, 1, "W", "MULTI_sva: WARNING: if --ifconfig-push is used for IPv4, automatic IPv6 assignment from --ifconfig-ipv6-pool does not work.  Use --ifconfig-ipv6-push for IPv6 then.")
+		c.log(i, logging.Warn, "MULTI_sva: WARNING: if --ifconfig-push is used for IPv4, automatic IPv6 assignment from --ifconfig-ipv6-pool does not work.  Use --ifconfig-ipv6-push for IPv6 then.")
 	}
 }
 
@@ -254,7 +255,7 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 	ciphers := i.config.DataCiphers
 	terms, err := session.ServerTerms(ciphers, i.config.DataCiphersFallback, &i.info, i.occ, i.slot)
 	if err != nil {
-		h.log(i, 1, "", "PUSH: No common cipher between server and client. Server data-ciphers: '%s', client supported ciphers '%s'", strings.Join(ciphers, ":"), i.info.Get("IV_CIPHERS"))
+		h.log(i, logging.Info, "PUSH: No common cipher between server and client. Server data-ciphers: '%s', client supported ciphers '%s'", strings.Join(ciphers, ":"), i.info.Get("IV_CIPHERS"))
 		h.reject(i, &refusal{client: err.Error()}, now)
 		return
 	}
@@ -326,7 +327,7 @@ func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.told)...), h.stationTurnsOf(i)...), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Event: plugin.ClientDisconnect, Client: client, Log: a.logTo(""), Command: set.ClientDisconnect, Env: env}
 		if err := a.script(ctx, call); err != nil {
-			a.logLine("", 1, "W", "%v", err)
+			a.logLine("", logging.Warn, "%v", err)
 		}
 		return nil
 	})

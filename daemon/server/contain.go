@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // contained runs f, which works on the session of one client and touches nothing of the hub's. A panic in it ends that
@@ -28,11 +29,11 @@ func (b *base) logPanic(prefix string, err error) {
 	if !errors.As(err, &p) {
 		return
 	}
-	b.logLine(prefix, 1, "N", "%v", p)
+	b.logLine(prefix, logging.Error, "%v", p)
 	for n, line := range bytes.Split(bytes.TrimSpace(p.Stack), []byte("\n")) {
 		if n == panicLines {
 			break
 		}
-		b.logLine(prefix, 1, "N", "%s", bytes.ReplaceAll(line, []byte("\t"), []byte("  ")))
+		b.logLine(prefix, logging.Error, "%s", bytes.ReplaceAll(line, []byte("\t"), []byte("  ")))
 	}
 }

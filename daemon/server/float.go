@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -17,11 +18,11 @@ func (h *hub) float(i *instance, to transport.Peer) {
 	}
 	if other := h.table.byPeer(to); other != nil && other != i {
 		if other.phase == handshake || !sameClient(other, i) || other.username != i.username {
-			h.logNoise(i, time.Now(), 1, "", "Disallow float to an address taken by another client %s", h.set.fullAddress(to))
+			h.logNoise(i, time.Now(), logging.Info, "Disallow float to an address taken by another client %s", h.set.fullAddress(to))
 			return
 		}
 		h.remove(other)
 	}
-	h.logNoise(i, time.Now(), 4, "", "peer %d (%s) floated from %s to %s", i.slot, i.commonName, realAddress(from.Addr), h.set.fullAddress(to))
+	h.logNoise(i, time.Now(), logging.Detail, "peer %d (%s) floated from %s to %s", i.slot, i.commonName, realAddress(from.Addr), h.set.fullAddress(to))
 	h.table.move(i, to)
 }

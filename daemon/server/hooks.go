@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
@@ -25,7 +26,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 		if s.Line == "" {
 			return
 		}
-		a.logLine(prefix, s.Verb, s.Flag, "%s", s.Line)
+		a.logLine(prefix, s.Level, "%s", s.Line)
 	}, Chain: func(chain []*x509.Certificate) { verified.Store(&chain) }}
 	set := h.set
 	if !h.set.wants(set.TLSVerify, plugin.TLSVerify) {
@@ -43,7 +44,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 		}
 		path, err := material.ExportCert(set.Options, cert)
 		if err != nil {
-			a.logLine(prefix, 1, "N", "%v", err)
+			a.logLine(prefix, logging.Error, "%v", err)
 			return err
 		}
 		if path != "" {
@@ -58,10 +59,10 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 				Tag: "--tls-verify", Event: plugin.TLSVerify, Client: client, Depth: depth, Args: []string{fmt.Sprint(depth), subject}, Env: env, Log: a.logTo(prefix),
 			})
 			if err != nil {
-				a.logLine(prefix, 2, "", "VERIFY PLUGIN ERROR: depth=%d, %s", depth, subject)
+				a.logLine(prefix, logging.Summary, "VERIFY PLUGIN ERROR: depth=%d, %s", depth, subject)
 				return err
 			}
-			a.logLine(prefix, 2, "", "VERIFY PLUGIN OK: depth=%d, %s", depth, subject)
+			a.logLine(prefix, logging.Summary, "VERIFY PLUGIN OK: depth=%d, %s", depth, subject)
 		}
 		if set.TLSVerify == "" {
 			return nil
@@ -71,11 +72,11 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 			Args: []string{fmt.Sprint(depth), subject}, Env: env,
 		}
 		if err := a.script(ctx, call); err != nil {
-			a.logLine(prefix, 0, "W", "%v", err)
-			a.logLine(prefix, 2, "", "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
+			a.logLine(prefix, logging.Alert, "%v", err)
+			a.logLine(prefix, logging.Summary, "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
 			return err
 		}
-		a.logLine(prefix, 2, "", "VERIFY SCRIPT OK: depth=%d, %s", depth, subject)
+		a.logLine(prefix, logging.Summary, "VERIFY SCRIPT OK: depth=%d, %s", depth, subject)
 		return nil
 	}
 	return hk
@@ -117,7 +118,7 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 			})
 		}
 		if err != nil {
-			a.logLine("", 1, "W", "%v", err)
+			a.logLine("", logging.Warn, "%v", err)
 		}
 		return func(h *hub) {
 			i.session.AnswerTaken(login)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 	"github.com/moongate-vpn/moongate/daemon/tunnel"
 )
@@ -58,7 +59,7 @@ func (s *Server) material() (*setup, error) {
 func (s *Server) bringUp(ctx context.Context, set *setup) (*openTunnel, error) {
 	if t := s.carried.tunnel; t != nil {
 		s.carried.tunnel = nil
-		s.logLine("", 1, "I", "Preserving previous TUN/TAP instance: %s", t.Tunnel.Device().Name())
+		s.logLine("", logging.Info, "Preserving previous TUN/TAP instance: %s", t.Tunnel.Device().Name())
 		t.view = &view{Device: t.Tunnel.Device(), reading: &t.reading}
 		if set.UpRestart {
 			return t, t.Restarted(ctx, true)
@@ -67,7 +68,7 @@ func (s *Server) bringUp(ctx context.Context, set *setup) (*openTunnel, error) {
 	}
 	tn, err := tunnel.Plan(ctx, tunnel.Config{
 		Options: set.Options, Profile: set.prof, Net: s.deps.Net, Notes: s.deps.Notes, Env: s.deps.Env, Hooks: s.scripts,
-		Log: func(verb int, flag, format string, args ...any) { s.logLine("", verb, flag, format, args...) }, State: s.port.State, UpDown: s.port.UpDown,
+		Log: s.deps.Log.Msg, State: s.port.State, UpDown: s.port.UpDown,
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 )
 
@@ -29,7 +30,7 @@ func (l lead) String() string {
 func (c *clientLog) leadsTo(set *setup, i *instance) []lead {
 	if set.tap() {
 		if len(i.config.Iroutes)+len(i.config.IroutesIPv6) > 0 {
-			c.log(i, 1, "", "MULTI: --iroute options rejected for %s -- iroute only works with tun-style tunnels", i.prefix())
+			c.log(i, logging.Info, "MULTI: --iroute options rejected for %s -- iroute only works with tun-style tunnels", i.prefix())
 		}
 		return nil
 	}
@@ -52,7 +53,7 @@ func (c *clientLog) leadsTo(set *setup, i *instance) []lead {
 		limit = i.config.MaxRoutesPerClient
 	}
 	if limit > 0 && len(all) > limit {
-		c.log(i, 1, "", "MULTI ROUTE: route quota (%d) exceeded for %s (see --max-routes-per-client option)", limit, i.prefix())
+		c.log(i, logging.Info, "MULTI ROUTE: route quota (%d) exceeded for %s (see --max-routes-per-client option)", limit, i.prefix())
 		all = all[:limit]
 	}
 	return all
@@ -85,8 +86,8 @@ func (h *hub) learn(i *instance, leads []lead, now time.Time) {
 			}
 			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, l.String(), cn}, Env: env, Event: plugin.LearnAddress, Client: client, Log: a.logTo(prefix)}
 			if err := a.script(ctx, call); err != nil {
-				a.logLine(prefix, 1, "W", "%v", err)
-				a.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", l, prefix)
+				a.logLine(prefix, logging.Warn, "%v", err)
+				a.logLine(prefix, logging.Info, "MULTI: Learn FAILED: %s -> %s", l, prefix)
 				continue
 			}
 			learned = append(learned, l)
@@ -128,7 +129,7 @@ func (h *hub) forget(i *instance, leads []lead) {
 func (a *aside) deleteAddress(ctx context.Context, set *setup, env *hooks.Env, address string) {
 	call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"delete", address}, Env: env, Event: plugin.LearnAddress, Log: a.logTo("")}
 	if err := a.script(ctx, call); err != nil {
-		a.logLine("", 1, "W", "%v", err)
+		a.logLine("", logging.Warn, "%v", err)
 	}
 }
 
@@ -142,9 +143,9 @@ func (h *hub) route(i *instance, leads []lead, now time.Time) {
 	for _, l := range leads {
 		h.routes.Add(l.Prefix, i, second(now))
 		if !l.own {
-			h.log(i, 3, "", "MULTI: internal route %s -> %s", l, i.prefix())
+			h.log(i, logging.Steps, "MULTI: internal route %s -> %s", l, i.prefix())
 		}
-		h.log(i, 3, "", "MULTI: Learn: %s -> %s", l, i.prefix())
+		h.log(i, logging.Steps, "MULTI: Learn: %s -> %s", l, i.prefix())
 		if i.announced {
 			h.port.ClientAddress(i.cid, l.Prefix, l.own)
 		}
@@ -153,7 +154,7 @@ func (h *hub) route(i *instance, leads []lead, now time.Time) {
 			if l.Addr().Is6() {
 				family = "v6"
 			}
-			h.log(i, 3, "", "MULTI: primary virtual IP%s for %s: %s", family, i.prefix(), l)
+			h.log(i, logging.Steps, "MULTI: primary virtual IP%s for %s: %s", family, i.prefix(), l)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/server/pool"
 )
 
@@ -29,17 +30,17 @@ func (p *leases) open(set *setup) error {
 	readOnly := set.PoolPersistInterval == 0
 	if set.PoolPersist != "" {
 		if err := p.file.open(set.PoolPersist, readOnly); err != nil {
-			p.say.logLine("", 1, "I", "Note: cannot open %s for %s", set.PoolPersist, map[bool]string{true: "READ", false: "READ/WRITE"}[readOnly])
+			p.say.logLine("", logging.Info, "Note: cannot open %s for %s", set.PoolPersist, map[bool]string{true: "READ", false: "READ/WRITE"}[readOnly])
 		}
 	}
 	if cfg.Start.IsValid() {
-		p.say.logLine("", 3, "", "IFCONFIG POOL IPv4: base=%s size=%d", cfg.Start, p.Size())
+		p.say.logLine("", logging.Steps, "IFCONFIG POOL IPv4: base=%s size=%d", cfg.Start, p.Size())
 	}
 	if cfg.Base6.IsValid() {
 		size6 := sizeOf6(cfg.Base6)
-		p.say.logLine("", 3, "", "IFCONFIG POOL IPv6: base=%s size=%d netbits=%d", cfg.Base6.Addr(), size6, cfg.Base6.Bits())
+		p.say.logLine("", logging.Steps, "IFCONFIG POOL IPv6: base=%s size=%d netbits=%d", cfg.Base6.Addr(), size6, cfg.Base6.Bits())
 		if cfg.Start.IsValid() && p.Size() < size6 {
-			p.say.logLine("", 1, "I", "NOTE: IPv4 pool size is %d, IPv6 pool size is %d. IPv4 pool size limits the number of clients that can be served from the pool", p.Size(), size6)
+			p.say.logLine("", logging.Info, "NOTE: IPv4 pool size is %d, IPv6 pool size is %d. IPv4 pool size limits the number of clients that can be served from the pool", p.Size(), size6)
 		}
 	}
 	if set.PoolPersist == "" {
@@ -48,7 +49,7 @@ func (p *leases) open(set *setup) error {
 	if err := p.read(readOnly); err != nil {
 		return err
 	}
-	p.say.logLine("", 3, "", "IFCONFIG POOL LIST")
+	p.say.logLine("", logging.Steps, "IFCONFIG POOL LIST")
 	return nil
 }
 
@@ -62,7 +63,7 @@ func (p *leases) read(readOnly bool) error {
 		return err
 	}
 	return p.Load(f, readOnly, func(line, reason string) {
-		p.say.logLine("", 1, "W", "ifconfig_pool_read(), in='%s': %s", line, reason)
+		p.say.logLine("", logging.Warn, "ifconfig_pool_read(), in='%s': %s", line, reason)
 	})
 }
 
@@ -80,7 +81,7 @@ func (p *leases) store(set *setup) {
 		err = p.file.f.Truncate(int64(b.Len()))
 	}
 	if err != nil {
-		p.say.logLine("", 1, "W", "write %s: %v", set.PoolPersist, err)
+		p.say.logLine("", logging.Warn, "write %s: %v", set.PoolPersist, err)
 	}
 }
 
@@ -118,6 +119,6 @@ func (p *leases) take(i *instance, set *setup) error {
 	if lease.IPv6.IsValid() {
 		i.virtual6 = netip.PrefixFrom(lease.IPv6, set.IfconfigIPv6.Local.Bits())
 	}
-	p.say.log(i, 1, "", "MULTI_sva: pool returned IPv4=%s, IPv6=%s", shown(lease.IPv4), shown(lease.IPv6))
+	p.say.log(i, logging.Info, "MULTI_sva: pool returned IPv4=%s, IPv6=%s", shown(lease.IPv4), shown(lease.IPv6))
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/message"
 	"github.com/moongate-vpn/moongate/daemon/session"
 )
@@ -44,7 +45,7 @@ func (l *links) text(i *instance, msg string, now time.Time) {
 	if err := i.session.SendText(msg); err != nil {
 		status = 0
 	}
-	l.say.log(i, 3, "", "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), message.Redact(msg), status)
+	l.say.log(i, logging.Steps, "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), message.Redact(msg), status)
 	l.flush(i, now)
 	l.wakeAt(i, now) // Step finds the next retransmission
 }
@@ -59,7 +60,7 @@ func (l *links) wakeAt(i *instance, at time.Time) {
 // closeLater ends an instance after the grace that lets the peer fetch our last message.
 func (l *links) closeLater(i *instance, why session.Leaving, now time.Time) {
 	if i.session.Leave(why, now.Add(closeGrace)) {
-		l.say.log(i, 3, "", "Delayed exit in %d seconds", int(closeGrace/time.Second))
+		l.say.log(i, logging.Steps, "Delayed exit in %d seconds", int(closeGrace/time.Second))
 		l.wakeAt(i, now)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -81,7 +82,7 @@ func (s *Server) listen(set *setup) (*sockets, error) {
 		Socket: transport.Socket{
 			SndBuf: set.SndBuf, RcvBuf: set.RcvBuf, Mark: uint32(set.Mark), BindDev: set.BindDev, NoDelay: set.TCPNoDelay,
 			V6Only: set.prof.BindIPv6Only, DisableOffload: set.DisableOffload,
-			Logf: func(verb int, format string, args ...any) { s.logLine("", verb, "", format, args...) },
+			Log: s.deps.Log.Msg,
 		},
 		Stream: transport.Stream{QueueLimit: set.TCPQueueLimit, MaxFrame: set.prof.MaxFrame()},
 	}
@@ -126,7 +127,7 @@ func (s *Server) bind(set *setup, l listener, cfg transport.ListenConfig, socks 
 			proto = "TCPv6_SERVER"
 		}
 		s.announceV6(set, l)
-		s.logLine("", 1, "I", "Listening for incoming TCP connection on %s", transport.AddrText(at))
+		s.logLine("", logging.Info, "Listening for incoming TCP connection on %s", transport.AddrText(at))
 	} else {
 		group, err := transport.ListenUDPGroup(cfg, runtime.GOMAXPROCS(0))
 		if err != nil {
@@ -136,7 +137,7 @@ func (s *Server) bind(set *setup, l listener, cfg transport.ListenConfig, socks 
 		at, proto = group[0].LocalAddr(), group[0].Proto()
 		s.announceV6(set, l)
 	}
-	s.logLine("", 1, "I", "%s link local (bound): %s", proto, transport.AddrText(at))
-	s.logLine("", 1, "I", "%s link remote: [AF_UNSPEC]", proto)
+	s.logLine("", logging.Info, "%s link local (bound): %s", proto, transport.AddrText(at))
+	s.logLine("", logging.Info, "%s link remote: [AF_UNSPEC]", proto)
 	return nil
 }

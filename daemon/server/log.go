@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -20,39 +19,31 @@ type clientLog struct {
 
 // log writes a line about a client, with its name and address in front. What a command of the port causes at once has no
 // such front, as with stock.
-func (c *clientLog) log(i *instance, verb int, flag, format string, args ...any) {
+func (c *clientLog) log(i *instance, lv logging.Level, format string, args ...any) {
 	prefix := ""
 	if !c.commanded {
 		prefix = i.prefix()
 	}
-	c.logLine(prefix, verb, flag, format, args...)
+	c.logLine(prefix, lv, format, args...)
 }
 
 // logNoise is log for what a client can cause as often as it likes: it has a limit of its own.
-func (c *clientLog) logNoise(i *instance, now time.Time, verb int, flag, format string, args ...any) {
+func (c *clientLog) logNoise(i *instance, now time.Time, lv logging.Level, format string, args ...any) {
 	if !i.noise.Allow(now) {
 		c.limiter.lost.Add(1)
 		return
 	}
-	c.log(i, verb, flag, format, args...)
+	c.log(i, lv, format, args...)
 }
 
 // logAt writes a line about an address without an instance.
-func (c *clientLog) logAt(at transport.Peer, verb int, flag, format string, args ...any) {
-	c.limitedLog(realAddress(at.Addr), verb, flag, format, args...)
+func (c *clientLog) logAt(at transport.Peer, lv logging.Level, format string, args ...any) {
+	c.limitedLog(realAddress(at.Addr), lv, format, args...)
 }
 
 // logLine writes a line with a prefix, "" for none. It may be called from any goroutine.
-func (b *base) logLine(prefix string, verb int, flag, format string, args ...any) {
-	lv := logging.At(verb).Class(flag)
-	if !b.deps.Log.Enabled(lv) {
-		return
-	}
-	text := fmt.Sprintf(format, args...)
-	if prefix != "" {
-		text = prefix + " " + text
-	}
-	b.deps.Log.Print(verb, flag, text)
+func (b *base) logLine(prefix string, lv logging.Level, format string, args ...any) {
+	b.deps.Log.With(prefix).Msg(lv, format, args...)
 }
 
 // limiter bounds lines that peers can cause: some at once, then one a second, and how many were left out.
@@ -72,27 +63,27 @@ func newLimiter() *limiter {
 }
 
 // limitedLog is logLine for what a peer can cause as often as it likes.
-func (a *aside) limitedLog(prefix string, verb int, flag, format string, args ...any) {
-	if !a.deps.Log.Enabled(logging.At(verb).Class(flag)) {
+func (a *aside) limitedLog(prefix string, lv logging.Level, format string, args ...any) {
+	if !a.deps.Log.Enabled(lv) {
 		return
 	}
 	if !a.limiter.room.Allow(time.Now()) {
 		a.limiter.lost.Add(1)
 		return
 	}
-	a.logLine(prefix, verb, flag, format, args...)
+	a.logLine(prefix, lv, format, args...)
 }
 
 // tellLost says how many lines limitedLog left out.
 func (c *clientLog) tellLost() {
 	if lost := c.limiter.lost.Swap(0); lost > 0 {
-		c.logLine("", 1, "W", "%d more lines that peers caused were left out", lost)
+		c.logLine("", logging.Warn, "%d more lines that peers caused were left out", lost)
 	}
 }
 
 // badControl logs a control packet that a session refused.
 func (h *hub) badControl(i *instance, err error) {
-	h.limitedLog(i.prefix(), 1, "", "TLS Error: %v from %s", err, h.set.fullAddress(*i.peer.Load()))
+	h.limitedLog(i.prefix(), logging.Info, "TLS Error: %v from %s", err, h.set.fullAddress(*i.peer.Load()))
 	if i.link.RemoteAddr().IsValid() && !errors.Is(err, control.ErrEarly) {
 		h.end(i, "tls-error") // a stream that makes no sense is of no use any more
 	}

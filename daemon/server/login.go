@@ -10,6 +10,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/journal"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -42,10 +43,10 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	}
 	doubt := i.doubt
 	if doubt != nil {
-		h.log(i, 1, "N", "TLS Auth Error: %v", doubt)
+		h.log(i, logging.Error, "TLS Auth Error: %v", doubt)
 	}
 	for _, line := range i.info.Lines { // those of the first key count, for the whole session
-		h.log(i, 1, "", "peer info: %s", line)
+		h.log(i, logging.Info, "peer info: %s", line)
 	}
 	if h.set.OptVerify && e.KeyID == 0 && doubt == nil {
 		doubt = h.compareOptions(i, h.links.occ.of(i.link))
@@ -73,8 +74,8 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	case c.decided, !h.set.needsCredentials():
 		h.verdict(i, e.Login, 0, nil, now)
 	case user == "" && !h.set.AuthUserPassOptional:
-		h.log(i, 1, "", "TLS Error: Auth Username/Password was not provided by peer")
-		h.log(i, 1, "N", "TLS Error: TLS handshake failed")
+		h.log(i, logging.Info, "TLS Error: Auth Username/Password was not provided by peer")
+		h.log(i, logging.Error, "TLS Error: TLS handshake failed")
 		h.end(i, "tls-error")
 	default:
 		h.ask(i, e.KeyID, e.Login, c.user, c.pass, now)
@@ -91,9 +92,9 @@ func (c *clientLog) compareOptions(i *instance, ours string) error {
 		return nil
 	}
 	for _, line := range odd[:min(len(odd), maxOdd)] {
-		c.log(i, 1, "W", "%s", line)
+		c.log(i, logging.Warn, "%s", line)
 	}
-	c.log(i, 1, "", "Option inconsistency warnings triggering disconnect due to --opt-verify")
+	c.log(i, logging.Info, "Option inconsistency warnings triggering disconnect due to --opt-verify")
 	return &refusal{log: "options differ"}
 }
 
@@ -182,7 +183,7 @@ func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix 
 		return nil
 	}
 	if failed != nil && failed.Code != 2 && failed.Code != 1 && !errors.Is(ctx.Err(), context.Canceled) {
-		a.logLine(prefix, 1, "W", "%v", failed)
+		a.logLine(prefix, logging.Warn, "%v", failed)
 	}
 	why := strings.TrimRight(files.read("afr"), "\r\n")
 	if why == "" && errors.Is(context.Cause(ctx), hooks.ErrDeadline) {
@@ -216,7 +217,7 @@ func (h *hub) verdict(i *instance, login uint64, by session.Verifiers, err error
 		return
 	}
 	if k, _ := i.session.Key(login); err == nil && len(i.username) > maxCommonName && h.set.takesName(i, k) && i.session.Decides(login, by) {
-		h.log(i, 1, "N", "TLS Auth Error: --username-as-common name specified and username is longer than the maximum permitted Common Name length of %d characters", maxCommonName)
+		h.log(i, logging.Error, "TLS Auth Error: --username-as-common name specified and username is longer than the maximum permitted Common Name length of %d characters", maxCommonName)
 		err = &refusal{log: "user name is too long for a common name"}
 	}
 	i.session.Verdict(login, by, err, now)
@@ -232,7 +233,7 @@ func (s *setup) takesName(i *instance, keyID uint8) bool {
 func (h *hub) accepted(i *instance, e session.Accepted) {
 	i.asking[e.KeyID].expired = false
 	if h.set.needsCredentials() && !e.Deferred {
-		h.log(i, 2, "", "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, h.set.nameSet())
+		h.log(i, logging.Summary, "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, h.set.nameSet())
 	}
 	if h.set.takesName(i, e.KeyID) {
 		i.commonName = i.username
@@ -252,11 +253,11 @@ func (c *clientLog) refused(i *instance, e session.Refused) {
 	i.asking[e.KeyID].end()
 	switch r := refusalOf(e.Why); {
 	case r.line != "":
-		c.log(i, 1, "", "%s", r.line)
+		c.log(i, logging.Info, "%s", r.line)
 	case !e.Deferred:
-		c.log(i, 1, "N", "TLS Auth Error: Auth Username/Password verification failed for peer")
+		c.log(i, logging.Error, "TLS Auth Error: Auth Username/Password verification failed for peer")
 	}
-	c.log(i, 4, "", "refused: %v", e.Why)
+	c.log(i, logging.Detail, "refused: %v", e.Why)
 	c.recordRefused(i, e.Why)
 }
 
@@ -316,8 +317,8 @@ func (c *clientLog) promoted(set *setup, i *instance, e session.Introduced) {
 	if !e.Accepted {
 		trust = "semi-trusted"
 	}
-	c.log(i, 3, "", "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")
-	c.log(i, 3, "", "TLS: tls_multi_process: initial untrusted session promoted to %s", trust)
+	c.log(i, logging.Steps, "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")
+	c.log(i, logging.Steps, "TLS: tls_multi_process: initial untrusted session promoted to %s", trust)
 }
 
 // initiated is the second half.
@@ -325,9 +326,9 @@ func (c *clientLog) initiated(set *setup, i *instance, keyID uint8) (first bool)
 	if i.channel == "" {
 		return false
 	}
-	c.log(i, 2, "", "Control Channel: %s", i.channel)
+	c.log(i, logging.Summary, "Control Channel: %s", i.channel)
 	if keyID == 0 {
-		c.log(i, 1, "I", "[%s] Peer Connection Initiated with %s", i.commonName, set.fullAddress(*i.peer.Load()))
+		c.log(i, logging.Info, "[%s] Peer Connection Initiated with %s", i.commonName, set.fullAddress(*i.peer.Load()))
 	}
 	i.channel = ""
 	return keyID == 0

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/journal"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
@@ -166,7 +167,7 @@ func (s *Server) ClientDeny(cid, kid uint64, reason, clientReason string) (ok bo
 		}
 		_, ok = i.session.Key(kid)
 		if i.session.Refuse(kid, &refusal{log: reason, client: clientReason}) {
-			s.logLine("", 3, "", "MULTI: connection rejected: %s, CLI:%s", reason, clientReason) // stock names no client here
+			s.logLine("", logging.Steps, "MULTI: connection rejected: %s, CLI:%s", reason, clientReason) // stock names no client here
 			h.settle(i, time.Now())
 		}
 	})

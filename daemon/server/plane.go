@@ -6,6 +6,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/tun"
@@ -30,7 +31,7 @@ type plane struct {
 }
 
 // notice logs a passing error of a link or of the device.
-func (p *plane) notice(err error) { p.limitedLog("", 1, "N", "%v", err) }
+func (p *plane) notice(err error) { p.limitedLog("", logging.Error, "%v", err) }
 
 // bad logs a data packet that did not open.
 func (p *plane) bad(i *instance, err error) {
@@ -38,17 +39,17 @@ func (p *plane) bad(i *instance, err error) {
 	if ch := i.tunnel.Load(); ch != nil {
 		cipher = ch.Params().Cipher
 	}
-	p.limitedLog(i.addressText(), 1, "", "%s", data.OpenErrorText(err, cipher))
+	p.limitedLog(i.addressText(), logging.Info, "%s", data.OpenErrorText(err, cipher))
 }
 
 // badSource logs a packet from an address that is not the client's.
 func (p *plane) badSource(i *instance, src netip.Addr) {
-	p.limitedLog(i.addressText(), 4, "", "MULTI: bad source address from client [%s], packet dropped", src)
+	p.limitedLog(i.addressText(), logging.Detail, "MULTI: bad source address from client [%s], packet dropped", src)
 }
 
 // quota logs that a client has too many stations.
 func (p *plane) quota(i *instance) {
-	p.limitedLog(i.addressText(), 1, "", "MULTI ROUTE: route quota (%d) exceeded for %s/%s (see --max-routes-per-client option)", i.maxStations, i.commonName, i.addressText())
+	p.limitedLog(i.addressText(), logging.Info, "MULTI ROUTE: route quota (%d) exceeded for %s/%s (see --max-routes-per-client option)", i.maxStations, i.commonName, i.addressText())
 }
 
 // floated asks the hub to move a client that sent an authentic packet from another address.

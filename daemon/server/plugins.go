@@ -9,6 +9,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -20,9 +21,7 @@ import (
 func (i *instance) context() uint64 { return i.cid + 1 }
 
 // logTo logs for a client.
-func (b *base) logTo(prefix string) func(verb int, flag, format string, args ...any) {
-	return func(verb int, flag, format string, args ...any) { b.logLine(prefix, verb, flag, format, args...) }
-}
+func (b *base) logTo(prefix string) logging.Func { return b.deps.Log.With(prefix).Msg }
 
 // plugins tells plugins of an event in one of the places for hooks.
 func (a *aside) plugins(ctx context.Context, prefix string, client uint64, e plugin.Event, args []string, env *hooks.Env) (plugin.Result, error) {
@@ -173,7 +172,7 @@ func (a *aside) connectPlugins(ctx context.Context, set *setup, cc *config.Clien
 			lists = append(lists, r.Lists...)
 		}
 		if err != nil {
-			a.logLine(prefix, 1, "W", "WARNING: %s plugin call failed", step.name)
+			a.logLine(prefix, logging.Warn, "WARNING: %s plugin call failed", step.name)
 			return tooLate(ctx, step.name+" refused")
 		}
 		a.takeLines(set, cc, prefix, files, lists)
@@ -184,7 +183,7 @@ func (a *aside) connectPlugins(ctx context.Context, set *setup, cc *config.Clien
 // takeLines applies what plugins wrote and gave back.
 func (a *aside) takeLines(set *setup, cc *config.ClientConfig, prefix string, files *exchange, lists [][]string) {
 	if text := files.read("cc"); text != "" {
-		a.logLine(prefix, 3, "", "OPTIONS IMPORT: reading client specific options from: %s", files.path("cc"))
+		a.logLine(prefix, logging.Steps, "OPTIONS IMPORT: reading client specific options from: %s", files.path("cc"))
 		a.parse(set, cc, files.path("cc"), prefix, []byte(text))
 	}
 	for _, list := range lists {
@@ -205,7 +204,7 @@ func (h *hub) addressKnown(i *instance) {
 	addressVars(env, "trusted", at)
 	h.inTurn(h.set.nameTurn(i), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		if _, err := a.plugins(ctx, prefix, 0, plugin.IPChange, []string{peerWords(at)}, env); err != nil {
-			a.logLine(prefix, 1, "W", "WARNING: ipchange plugin call failed")
+			a.logLine(prefix, logging.Warn, "WARNING: ipchange plugin call failed")
 		}
 		return nil
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
@@ -128,7 +129,7 @@ func (s *Server) Apply(o *config.Options, env *hooks.Env) ([]mgmt.Reloaded, erro
 		return nil, err
 	}
 	for _, n := range set.tls.Notes() {
-		s.logLine("", 1, "W", "%s", n)
+		s.logLine("", logging.Warn, "%s", n)
 	}
 	s.opts.Store(o)
 	s.env.Store(env)

@@ -103,7 +103,7 @@ func (s *Server) Run(ctx context.Context) (stop engine.Stop) {
 		if stop.Err != nil {
 			return stop
 		}
-		s.logLine("", 1, "I", "%s", stop.Line("process"))
+		s.logLine("", logging.Info, "%s", stop.Line("process"))
 		name := mgmt.StateReconnecting
 		if stop.Signal >= engine.TERM {
 			name = mgmt.StateExiting
@@ -127,7 +127,7 @@ func (s *Server) pause(ctx context.Context) (engine.Stop, bool) {
 		held, err = s.deps.Hold(ctx, restartPause)
 	}
 	if !held {
-		s.logLine("", 3, "", "Restart pause, %d second(s)", int(restartPause/time.Second))
+		s.logLine("", logging.Steps, "Restart pause, %d second(s)", int(restartPause/time.Second))
 		err = sleep(ctx, restartPause)
 	}
 	if err == nil {
@@ -162,7 +162,7 @@ func fatal(err error) engine.Stop {
 // serve is one instance of the server: device up, sockets, clients, everything down.
 func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 	for _, n := range s.opts.Load().Warnings {
-		s.logLine("", n.Verb, n.Flag, "%s", n.Text)
+		s.logLine("", n.Level, "%s", n.Text)
 	}
 	set, err := s.material()
 	if err != nil {
@@ -170,10 +170,10 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 	}
 	set.plugins = s.scripts.Plugins
 	for _, n := range set.tls.Notes() {
-		s.logLine("", 1, "W", "%s", n)
+		s.logLine("", logging.Warn, "%s", n)
 	}
 	if set.AuthGenToken && set.token == nil {
-		s.logLine("", 1, "I", "Using random OpenVPN auth-token server key.")
+		s.logLine("", logging.Info, "Using random OpenVPN auth-token server key.")
 		if set.token, err = keys.GenerateTokenKey(rand.Reader); err != nil {
 			return fatal(err)
 		}
@@ -208,7 +208,7 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 	}
 	v4, v6 := tn.Addresses()
 	s.live.Store(h.inbox) // who hears of CONNECTED may ask at once; work takes it back
-	s.logLine("", 1, "I", "Initialization Sequence Completed")
+	s.logLine("", logging.Info, "Initialization Sequence Completed")
 	s.port.State(mgmt.State{Name: mgmt.StateConnected, Detail: mgmt.DetailSuccess, TunIPv4: v4, TunIPv6: v6})
 	return s.work(ctx, h, socks, &tn.planes)
 }
@@ -229,22 +229,22 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	if h.cookies, err = cookie.New(rand.Reader, set.HandWindow); err != nil {
 		return nil, err
 	}
-	h.logLine("", 3, "", "MULTI: multi_init called, r=256 v=256") // stock's hash tables; ours grow
+	h.logLine("", logging.Steps, "MULTI: multi_init called, r=256 v=256") // stock's hash tables; ours grow
 	if err := h.pool.open(set); err != nil {
 		return nil, err
 	}
 	if set.prof.ServesTCP() {
-		h.logLine("", 3, "", "MULTI: TCP INIT maxclients=%d maxevents=%d", set.MaxClients, set.MaxClients+5)
+		h.logLine("", logging.Steps, "MULTI: TCP INIT maxclients=%d maxevents=%d", set.MaxClients, set.MaxClients+5)
 	}
 	h.plane = &plane{
 		dev: dev, tap: set.tap(), clientToClient: set.ClientToClient, passTOS: set.PassTOS && !set.tap() && set.prof.ServesUDP(), maxPacket: max(set.prof.TunMTU+64, 2048), vlans: newVLANs(set.Options),
 		table: h.table, routes: h.routes, stations: h.stations, total: s.total, aside: a,
 	}
 	if set.MultihomeSameInterface {
-		h.logLine("", 1, "W", "WARNING: the flag same-interface of --multihome is ignored: routes decide on the interface of replies")
+		h.logLine("", logging.Warn, "WARNING: the flag same-interface of --multihome is ignored: routes decide on the interface of replies")
 	}
 	if set.StaleRoutesAge > 0 {
-		h.logLine("", 1, "I", "Initializing stale route check timer to run every %d seconds and to removing routes with activity timeout older than %d seconds",
+		h.logLine("", logging.Info, "Initializing stale route check timer to run every %d seconds and to removing routes with activity timeout older than %d seconds",
 			int(set.StaleRoutesInterval.Seconds()), int(set.StaleRoutesAge.Seconds()))
 	}
 	if h.plane.maxPacket > maxTunPacket {

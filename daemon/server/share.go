@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -19,7 +20,7 @@ import (
 type share struct {
 	target string // host:port
 	dir    string // for files that tell where a connection came from, "" for none
-	log    func(verb int, flag, format string, args ...any)
+	log    logging.Func
 	limit  int // connections at once
 	idle   time.Duration
 
@@ -29,7 +30,7 @@ type share struct {
 }
 
 // newShare is nil without port-share.
-func newShare(set *setup, limit int, log func(verb int, flag, format string, args ...any)) *share {
+func newShare(set *setup, limit int, log logging.Func) *share {
 	if set.PortShare.Host == "" {
 		return nil
 	}
@@ -75,20 +76,20 @@ func (s *share) foreign(l *transport.TCPLink) bool {
 // serve hands a connection of another protocol on until it ends, or ctx does. The link is used up then.
 func (s *share) serve(ctx context.Context, l *transport.TCPLink) {
 	from := l.RemoteAddr()
-	s.log(1, "", "%s Non-OpenVPN client protocol detected", realAddress(from))
-	s.log(3, "", "%s SIGTERM[soft,%s] received, client-instance exiting", realAddress(from), mgmt.ReasonPortShare)
+	s.log(logging.Info, "%s Non-OpenVPN client protocol detected", realAddress(from))
+	s.log(logging.Steps, "%s SIGTERM[soft,%s] received, client-instance exiting", realAddress(from), mgmt.ReasonPortShare)
 	conn, head := l.Detach()
 	defer conn.Close()
 	c := &handed{in: conn.(*net.TCPConn), share: s}
 	if !s.enter(c) {
-		s.log(1, "N", "PORT SHARE PROXY: connection from %s refused: there are too many (%d)", realAddress(from), s.limit)
+		s.log(logging.Error, "PORT SHARE PROXY: connection from %s refused: there are too many (%d)", realAddress(from), s.limit)
 		return
 	}
 	defer s.leave(c)
 	d := net.Dialer{Timeout: shareDialTime}
 	to, err := d.DialContext(ctx, "tcp", s.target)
 	if err != nil {
-		s.log(1, "N", "PORT SHARE PROXY: connect to port-share server failed: %v", err)
+		s.log(logging.Error, "PORT SHARE PROXY: connect to port-share server failed: %v", err)
 		return
 	}
 	c.out = to.(*net.TCPConn)
@@ -207,7 +208,7 @@ func (s *share) note(seen, origin string) (remove func()) {
 	}
 	path := filepath.Join(s.dir, seen)
 	if err := os.WriteFile(path, []byte(origin), 0o600); err != nil {
-		s.log(1, "W", "PORT SHARE PROXY: %v", err)
+		s.log(logging.Warn, "PORT SHARE PROXY: %v", err)
 		return func() {}
 	}
 	return func() { _ = os.Remove(path) }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -138,7 +139,7 @@ func proxied(t *testing.T, limit int, idle time.Duration) (s *share, open func()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s = &share{target: ln.Addr().String(), log: func(int, string, string, ...any) {}, limit: limit, idle: idle, began: time.Now(), open: make(map[*handed]struct{})}
+	s = &share{target: ln.Addr().String(), log: func(logging.Level, string, ...any) {}, limit: limit, idle: idle, began: time.Now(), open: make(map[*handed]struct{})}
 	var serving sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(func() {

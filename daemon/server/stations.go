@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
 )
@@ -15,7 +16,7 @@ func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
 	if i.phase != established {
 		return
 	}
-	h.log(i, 3, "", "MULTI: Learn: %s -> %s", at, i.prefix())
+	h.log(i, logging.Steps, "MULTI: Learn: %s -> %s", at, i.prefix())
 	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) {
 		return
 	}
@@ -30,8 +31,8 @@ func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
 		if err == nil {
 			return nil
 		}
-		a.logLine(prefix, 1, "W", "%v", err)
-		a.logLine(prefix, 1, "", "MULTI: Learn FAILED: %s -> %s", at, prefix)
+		a.logLine(prefix, logging.Warn, "%v", err)
+		a.logLine(prefix, logging.Info, "MULTI: Learn FAILED: %s -> %s", at, prefix)
 		return func(h *hub) { h.stations.Forget(func(s *station) bool { return s.Addr == at && s.Client == i }) }
 	})
 }
@@ -56,7 +57,7 @@ func (h *hub) forgetStations(gone []*station) {
 func (h *hub) stale(age time.Duration, now time.Time) {
 	gone := h.stations.Forget(func(s *station) bool { return second(now)-s.LastRef() >= int64(age/time.Second) })
 	for _, s := range gone {
-		h.logLine("", 7, "", "MULTI: Deleting stale route for address '%s'", s.Addr)
+		h.logLine("", logging.At(7), "MULTI: Deleting stale route for address '%s'", s.Addr)
 	}
 	h.forgetStations(gone)
 }

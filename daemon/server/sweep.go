@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 )
 
@@ -58,13 +59,13 @@ func (h *hub) checkTimers(i *instance, now time.Time) {
 	i.timers.Limits = h.set.limits(i)
 	switch due, _ := i.timers.Check(&i.counts.Traffic, now); due {
 	case session.PingRestartDue:
-		h.log(i, 1, "I", "[%s] Inactivity timeout (--ping-restart), restarting", undef(i.commonName))
+		h.log(i, logging.Info, "[%s] Inactivity timeout (--ping-restart), restarting", undef(i.commonName))
 		h.end(i, "ping-restart")
 	case session.SessionTimeoutDue:
-		h.log(i, 1, "I", "Session timeout, exiting")
+		h.log(i, logging.Info, "Session timeout, exiting")
 		h.finish(i, "session-timeout")
 	case session.InactiveDue:
-		h.log(i, 1, "I", "Inactivity timeout (--inactive), exiting")
+		h.log(i, logging.Info, "Inactivity timeout (--inactive), exiting")
 		h.finish(i, "inactive")
 	case session.PingDue:
 		h.ping(i, now)
@@ -73,7 +74,7 @@ func (h *hub) checkTimers(i *instance, now time.Time) {
 
 // finish removes an instance with the log line of an end.
 func (h *hub) finish(i *instance, reason string) {
-	h.log(i, 3, "", "SIGTERM[soft,%s] received, client-instance exiting", reason)
+	h.log(i, logging.Steps, "SIGTERM[soft,%s] received, client-instance exiting", reason)
 	h.remove(i)
 }
 

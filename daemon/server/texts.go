@@ -9,6 +9,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -24,18 +25,18 @@ func (h *hub) textFrom(i *instance, msg string, now time.Time) {
 	kind, arg := message.ParseText(msg)
 	switch kind {
 	case message.TextPushRequest:
-		h.logNoise(i, now, 3, "", "PUSH: Received control message: 'PUSH_REQUEST'")
+		h.logNoise(i, now, logging.Steps, "PUSH: Received control message: 'PUSH_REQUEST'")
 		i.pushAsked = true
 		if i.phase == established && now.Sub(i.pushed) >= pushAgain {
 			h.push(i, now)
 		}
 	case message.TextExit:
-		h.logNoise(i, now, 1, "I", "CC-EEN exit message received by peer")
+		h.logNoise(i, now, logging.Info, "CC-EEN exit message received by peer")
 		h.exited(i, now)
 	case message.TextCRResponse:
 		h.response(i, arg, now)
 	default:
-		h.logNoise(i, now, 1, "W", "WARNING: Received unknown control message: %s", msg)
+		h.logNoise(i, now, logging.Warn, "WARNING: Received unknown control message: %s", msg)
 	}
 }
 
@@ -59,7 +60,7 @@ func (h *hub) push(i *instance, now time.Time) {
 func (h *hub) sendPush(i *instance, now time.Time) (first bool) {
 	messages, err := message.PackPush("PUSH_REPLY", h.pushList(i, now))
 	if err != nil {
-		h.log(i, 1, "N", "%v", err)
+		h.log(i, logging.Error, "%v", err)
 		return false
 	}
 	for _, m := range messages {
@@ -83,7 +84,7 @@ func (c *clientLog) describe(set *setup, i *instance) {
 	if terms.V2 {
 		line += fmt.Sprintf(", peer-id: %d", i.slot)
 	}
-	c.log(i, 2, "", "%s", line)
+	c.log(i, logging.Summary, "%s", line)
 	t := set.limits(i)
 	var wanted []string
 	for _, w := range []struct {
@@ -95,10 +96,10 @@ func (c *clientLog) describe(set *setup, i *instance) {
 		}
 	}
 	if len(wanted) > 0 {
-		c.log(i, 2, "", "Timers: %s", strings.Join(wanted, ", "))
+		c.log(i, logging.Summary, "Timers: %s", strings.Join(wanted, ", "))
 	}
 	if flags := terms.Flags(); len(flags) > 0 {
-		c.log(i, 2, "", "Protocol options: protocol-flags %s", strings.Join(flags, " "))
+		c.log(i, logging.Summary, "Protocol options: protocol-flags %s", strings.Join(flags, " "))
 	}
 }
 
@@ -165,7 +166,7 @@ func (c *clientLog) ownRoute(set *setup, i *instance, option string) bool {
 	f := strings.Fields(rest)
 	for _, p := range i.config.Iroutes {
 		if len(f) > 0 && f[0] == p.Addr().String() && (len(f) == 1 && p.Bits() == 32 || len(f) > 1 && f[1] == maskText(p.Bits())) {
-			c.log(i, 3, "", "REMOVE PUSH ROUTE: '%s'", option)
+			c.log(i, logging.Steps, "REMOVE PUSH ROUTE: '%s'", option)
 			return true
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -79,10 +80,10 @@ func (s *Server) wait(ctx context.Context, h *hub, broken <-chan error) engine.S
 		case <-sig.Statistics():
 			lines, _ := s.Status(0)
 			for _, l := range lines {
-				s.logLine("", 1, "", "%s", l)
+				s.logLine("", logging.Info, "%s", l)
 			}
 		case err := <-broken:
-			s.logLine("", 1, "N", "%v", err)
+			s.logLine("", logging.Error, "%v", err)
 			return engine.Stop{Signal: engine.TERM, Source: engine.Soft, Reason: mgmt.ReasonTunStop, Err: err}
 		case <-ctx.Done():
 			return engine.Stop{Signal: engine.TERM}
@@ -132,7 +133,7 @@ func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
 		refuses: func(f ctrlwrap.First, from transport.Peer, now time.Time) string {
 			return e.gate.Load().refuses(&f, from, false, now)
 		},
-		refused: func(from transport.Peer, why string) { e.limitedLog(realAddress(from.Addr), 1, "", "%s", why) },
+		refused: func(from transport.Peer, why string) { e.limitedLog(realAddress(from.Addr), logging.Info, "%s", why) },
 	}
 	return &inbound{plane: e.plane, link: l, strange: d.strange}
 }
@@ -142,20 +143,20 @@ func (e *entrance) stranger(from transport.Peer, err error) {
 	text := realAddress(from.Addr)
 	switch {
 	case e.boot.wrap.TLSCrypt != nil || e.boot.wrap.WrapKey != nil:
-		e.limitedLog(text, 1, "", "tls-crypt unwrap error: %v", err)
-		e.limitedLog(text, 1, "", "TLS Error: tls-crypt unwrapping failed from %s", e.boot.fullAddress(from))
+		e.limitedLog(text, logging.Info, "tls-crypt unwrap error: %v", err)
+		e.limitedLog(text, logging.Info, "TLS Error: tls-crypt unwrapping failed from %s", e.boot.fullAddress(from))
 	case e.boot.wrap.TLSAuthKey != nil:
-		e.limitedLog(text, 1, "", "Authenticate/Decrypt packet error: packet HMAC authentication failed")
-		e.limitedLog(text, 1, "", "TLS Error: incoming packet authentication failed from %s", e.boot.fullAddress(from))
+		e.limitedLog(text, logging.Info, "Authenticate/Decrypt packet error: packet HMAC authentication failed")
+		e.limitedLog(text, logging.Info, "TLS Error: incoming packet authentication failed from %s", e.boot.fullAddress(from))
 	}
 }
 
 // acceptStreams takes TCP connections and gives each a receiver.
 func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg *sync.WaitGroup) error {
-	other := newShare(e.boot, e.streams.limits.shared, func(verb int, flag, format string, args ...any) { e.limitedLog("", verb, flag, format, args...) })
+	other := newShare(e.boot, e.streams.limits.shared, func(lv logging.Level, format string, args ...any) { e.limitedLog("", lv, format, args...) })
 	if other != nil {
-		e.logLine("", 1, "I", "PORT SHARE PROXY: proxy starting")
-		defer e.logLine("", 1, "I", "PORT SHARE PROXY: proxy exiting")
+		e.logLine("", logging.Info, "PORT SHARE PROXY: proxy starting")
+		defer e.logLine("", logging.Info, "PORT SHARE PROXY: proxy exiting")
 	}
 	for {
 		l, err := ln.Accept()
@@ -163,7 +164,7 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 			if errors.Is(err, net.ErrClosed) {
 				return nil
 			}
-			e.limitedLog("", 1, "N", "accept: %v", err)
+			e.limitedLog("", logging.Error, "accept: %v", err)
 			select {
 			case <-time.After(100 * time.Millisecond): // out of descriptors, most likely
 			case <-e.gone:
@@ -172,11 +173,11 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 			continue
 		}
 		if !e.streams.add(l) {
-			e.limitedLog("", 1, "", "TCP connection from %s refused: there are too many", e.boot.fullAddress(l.Peer()))
+			e.limitedLog("", logging.Info, "TCP connection from %s refused: there are too many", e.boot.fullAddress(l.Peer()))
 			_ = l.Close()
 			continue
 		}
-		e.logLine("", 1, "I", "TCP connection established with %s", e.boot.fullAddress(l.Peer()))
+		e.logLine("", logging.Info, "TCP connection established with %s", e.boot.fullAddress(l.Peer()))
 		wg.Go(func() {
 			defer l.Close()
 			defer e.streams.remove(l)
@@ -196,7 +197,9 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 func (e *entrance) streamEnded(l *transport.TCPLink, err error) {
 	peer := l.Peer()
 	if errors.Is(err, transport.ErrFrame) && e.table.byPeer(peer) == nil {
-		transport.LogLost(err, func(flag, line string) { e.limitedLog(realAddress(peer.Addr), 1, flag, "%s", line) })
+		transport.LogLost(err, func(lv logging.Level, format string, args ...any) {
+			e.limitedLog(realAddress(peer.Addr), lv, format, args...)
+		})
 		return
 	}
 	e.post(func(h *hub) {
@@ -208,7 +211,7 @@ func (e *entrance) streamEnded(l *transport.TCPLink, err error) {
 			h.finish(i, "delayed-exit")
 			return
 		}
-		transport.LogLost(err, func(flag, line string) { h.log(i, 1, flag, "%s", line) })
+		transport.LogLost(err, func(lv logging.Level, format string, args ...any) { h.log(i, lv, format, args...) })
 		h.end(i, mgmt.ReasonConnectionReset)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
@@ -78,7 +79,7 @@ func Build(o Options) (*Config, error) {
 	}
 	if v.crls != nil {
 		// Read now what each handshake will look at again, so that the log tells at the start.
-		v.crls.current(func(_ int, format string, args ...any) { c.note(format, args...) })
+		v.crls.current(func(_ logging.Level, format string, args ...any) { c.note(format, args...) })
 	}
 	if err := c.versions(&o); err != nil {
 		return nil, err

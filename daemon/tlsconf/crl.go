@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/certs"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // crlStore holds revocation lists. A list in a file is looked at again before each handshake and read when
@@ -112,7 +113,7 @@ func (c *Config) CRLProblem() error {
 }
 
 // current returns the lists in force, reading the file when it changed. say hears what stock logs of that.
-func (s *crlStore) current(say func(verb int, format string, args ...any)) crlSet {
+func (s *crlStore) current(say logging.Func) crlSet {
 	if s.file == "" {
 		return s.fixed
 	}
@@ -123,21 +124,21 @@ func (s *crlStore) current(say func(verb int, format string, args ...any)) crlSe
 	switch {
 	case err != nil:
 		s.problem = err
-		say(1, "WARNING: Failed to stat CRL file, not reloading CRL.")
+		say(logging.Info, "WARNING: Failed to stat CRL file, not reloading CRL.")
 	case s.loaded && info.ModTime().Equal(s.modTime) && info.Size() == s.size:
 	default:
 		text, err := os.ReadFile(path)
 		set := parseCRLs(text)
 		s.problem = cmp.Or(err, set.problem())
 		if err != nil || len(set.lists) == 0 || set.holes > 0 && s.loaded {
-			say(1, "CRL: cannot read CRL from file %s", s.file)
+			say(logging.Info, "CRL: cannot read CRL from file %s", s.file)
 			break
 		}
 		if set.holes > 0 {
-			say(1, "CRL: cannot read CRL from file %s: %d of %d; who has no other list is refused", s.file, set.holes, set.holes+len(set.lists))
+			say(logging.Info, "CRL: cannot read CRL from file %s: %d of %d; who has no other list is refused", s.file, set.holes, set.holes+len(set.lists))
 		}
 		s.read, s.modTime, s.size, s.loaded = set, info.ModTime(), info.Size(), true
-		say(4, "CRL: loaded %d CRLs from file %s", len(set.lists), s.file)
+		say(logging.Detail, "CRL: loaded %d CRLs from file %s", len(set.lists), s.file)
 	}
 	all := s.read.lists
 	return crlSet{append(all[:len(all):len(all)], s.fixed.lists...), s.read.holes + s.fixed.holes}
@@ -149,8 +150,8 @@ func (c *check) revocation(chain []*x509.Certificate) error {
 	if c.crls == nil || c.crls.dir != "" && c.crls.file == "" && len(c.crls.fixed.lists)+c.crls.fixed.holes == 0 {
 		return nil
 	}
-	set := c.crls.current(func(verb int, format string, args ...any) {
-		c.say(0, chain[0], verb, format, args...)
+	set := c.crls.current(func(lv logging.Level, format string, args ...any) {
+		c.say(0, chain[0], lv, format, args...)
 	})
 	if len(set.lists) == 0 {
 		return c.fail(0, chain[0], "unable to get certificate CRL", nil)
@@ -168,7 +169,7 @@ func (c *check) revocation(chain []*x509.Certificate) error {
 		case set.holes > 0:
 			return c.fail(depth, cert, "unable to get certificate CRL", errors.New("a revocation list cannot be read"))
 		default:
-			c.say(depth, cert, 1, "VERIFY WARNING: depth=%d, unable to get certificate CRL: %s", depth, Subject(cert))
+			c.say(depth, cert, logging.Info, "VERIFY WARNING: depth=%d, unable to get certificate CRL: %s", depth, Subject(cert))
 		}
 	}
 	return nil
@@ -265,6 +266,6 @@ func (c *check) revokedByDir(depth int, cert *x509.Certificate) error {
 		// Not knowing is no reason to let a revoked certificate in.
 		return c.fail(depth, cert, "unable to get certificate CRL", err)
 	}
-	return c.refuse(depth, cert, 2, "certificate revoked",
+	return c.refuse(depth, cert, logging.Summary, "certificate revoked",
 		fmt.Sprintf("VERIFY CRL: depth=%d, %s, serial=%s is revoked", depth, subject, cert.SerialNumber))
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/certs"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // usage is one extended key usage under OpenSSL's names.
@@ -73,14 +74,14 @@ func (c *check) purpose(cert *x509.Certificate) error {
 	if c.eku == nil {
 		return nil
 	}
-	c.say(0, cert, 2, "Validating certificate extended key usage")
+	c.say(0, cert, logging.Summary, "Validating certificate extended key usage")
 	have, ok, err := certs.ExtKeyUsage(cert)
 	if !ok {
-		c.say(0, cert, 2, "Certificate does not have extended key usage extension")
-		return c.refuse(0, cert, 2, "extended key usage missing", "VERIFY EKU ERROR")
+		c.say(0, cert, logging.Summary, "Certificate does not have extended key usage extension")
+		return c.refuse(0, cert, logging.Summary, "extended key usage missing", "VERIFY EKU ERROR")
 	}
 	if err != nil {
-		return c.refuse(0, cert, 2, "malformed extended key usage", "VERIFY EKU ERROR")
+		return c.refuse(0, cert, logging.Summary, "malformed extended key usage", "VERIFY EKU ERROR")
 	}
 	for _, oid := range have {
 		names := []struct{ kind, name string }{{"oid", oid.String()}}
@@ -88,17 +89,17 @@ func (c *check) purpose(cert *x509.Certificate) error {
 			names = []struct{ kind, name string }{{"str", u.long}, names[0]}
 		}
 		for _, n := range names {
-			c.say(0, cert, 2, "++ Certificate has EKU (%s) %s, expects %s", n.kind, n.name, c.v.EKU)
+			c.say(0, cert, logging.Summary, "++ Certificate has EKU (%s) %s, expects %s", n.kind, n.name, c.v.EKU)
 			if n.name == c.v.EKU {
 				break
 			}
 		}
 		if oid.Equal(c.eku.oid) {
-			c.say(0, cert, 2, "VERIFY EKU OK")
+			c.say(0, cert, logging.Summary, "VERIFY EKU OK")
 			return nil
 		}
 	}
-	return c.refuse(0, cert, 2, "extended key usage does not match", "VERIFY EKU ERROR")
+	return c.refuse(0, cert, logging.Summary, "extended key usage does not match", "VERIFY EKU ERROR")
 }
 
 // netscapeType refuses a certificate that is not meant for its role by the Netscape extension, nor by the extended key
@@ -113,40 +114,40 @@ func (c *check) netscapeType(cert *x509.Certificate) error {
 	ok := netscape&bit != 0 || slices.ContainsFunc(purposes, usage.Equal)
 	kind := strings.ToUpper(c.v.NSType)
 	if !ok {
-		return c.refuse(0, cert, 1, "wrong Netscape type", "VERIFY nsCertType ERROR: "+Subject(cert)+", require nsCertType="+kind)
+		return c.refuse(0, cert, logging.Error, "wrong Netscape type", "VERIFY nsCertType ERROR: "+Subject(cert)+", require nsCertType="+kind)
 	}
-	c.say(0, cert, 1, "VERIFY OK: nsCertType=%s", kind)
+	c.say(0, cert, logging.Info, "VERIFY OK: nsCertType=%s", kind)
 	return nil
 }
 
 func (c *check) keyUsage(cert *x509.Certificate) error {
 	have, ok, err := certs.KeyUsage(cert)
 	if !ok {
-		c.say(0, cert, 2, "Certificate does not have key usage extension")
-		return c.refuse(0, cert, 2, "key usage missing", "VERIFY KU ERROR")
+		c.say(0, cert, logging.Summary, "Certificate does not have key usage extension")
+		return c.refuse(0, cert, logging.Summary, "key usage missing", "VERIFY KU ERROR")
 	}
 	if len(c.v.KU) == 0 {
-		c.say(0, cert, 2, "VERIFY KU OK")
+		c.say(0, cert, logging.Summary, "VERIFY KU OK")
 		return nil
 	}
 	if err != nil {
-		return c.refuse(0, cert, 2, "malformed key usage", "VERIFY KU ERROR")
+		return c.refuse(0, cert, logging.Summary, "malformed key usage", "VERIFY KU ERROR")
 	}
-	c.say(0, cert, 2, "Validating certificate key usage")
+	c.say(0, cert, logging.Summary, "Validating certificate key usage")
 	for _, want := range c.v.KU {
 		if want != 0 && have&want == want {
-			c.say(0, cert, 2, "VERIFY KU OK")
+			c.say(0, cert, logging.Summary, "VERIFY KU OK")
 			return nil
 		}
 	}
 	complain := func(format string, bits uint32) {
-		c.h.step(Step{Cert: cert, Subject: Subject(cert), Verb: 1, Flag: errorFlag(1), Line: fmt.Sprintf(format, bits)})
+		c.h.step(Step{Cert: cert, Subject: Subject(cert), Level: logging.Error, Line: fmt.Sprintf(format, bits)})
 	}
 	complain("ERROR: Certificate has key usage %04x, expected one of:", have)
 	for _, want := range c.v.KU {
 		complain(" * %04x", want)
 	}
-	return c.refuse(0, cert, 2, "key usage does not match", "VERIFY KU ERROR")
+	return c.refuse(0, cert, logging.Summary, "key usage does not match", "VERIFY KU ERROR")
 }
 
 // name checks the peer's name: it has to have one, and the one verify-x509-name asks for.
@@ -154,7 +155,7 @@ func (c *check) name(cert *x509.Certificate) error {
 	user, err := Username(cert, c.v.UsernameFields)
 	if err != nil {
 		subject := Subject(cert)
-		return c.refuse(0, cert, 1, err.Error(), fmt.Sprintf(
+		return c.refuse(0, cert, logging.Error, err.Error(), fmt.Sprintf(
 			"VERIFY ERROR: could not extract %s from X509 subject string ('%s') -- note that the field length is limited to %d characters",
 			c.field(), subject, maxName))
 	}
@@ -173,10 +174,10 @@ func (c *check) name(cert *x509.Certificate) error {
 	}
 	subject := Subject(cert)
 	if !ok {
-		return c.refuse(0, cert, 2, "name does not match",
+		return c.refuse(0, cert, logging.Summary, "name does not match",
 			fmt.Sprintf("VERIFY X509NAME ERROR: %s, must be %s", subject, c.v.X509Name))
 	}
-	c.say(0, cert, 2, "VERIFY X509NAME OK: %s", subject)
+	c.say(0, cert, logging.Summary, "VERIFY X509NAME OK: %s", subject)
 	return nil
 }
 
@@ -198,7 +199,7 @@ func (c *check) pinned(depth int, cert *x509.Certificate) error {
 			ok |= subtle.ConstantTimeCompare(sum[:], want)
 		}
 		if ok == 0 {
-			return c.refuse(depth, cert, 1, "fingerprint not in the list", fmt.Sprintf(
+			return c.refuse(depth, cert, logging.Error, "fingerprint not in the list", fmt.Sprintf(
 				"TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got fingerprint: %s", Fingerprint(sum[:])))
 		}
 	case depth == 1 && len(c.v.Hash) > 0:
@@ -208,7 +209,7 @@ func (c *check) pinned(depth int, cert *x509.Certificate) error {
 			if len(c.v.Hash) == sha1.Size {
 				got = sum1[:]
 			}
-			return c.refuse(depth, cert, 1, "fingerprint of the level-1 certificate does not match", fmt.Sprintf(
+			return c.refuse(depth, cert, logging.Error, "fingerprint of the level-1 certificate does not match", fmt.Sprintf(
 				"TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got fingerprint: %s", Fingerprint(got)))
 		}
 	}

@@ -3,6 +3,8 @@ package tlsconf
 import (
 	"crypto/x509"
 	"fmt"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // Step is the outcome of one check of a peer's certificate.
@@ -12,8 +14,7 @@ type Step struct {
 	Subject string            // "C=XX, O=Org, CN=name"
 	Err     *VerifyError      // nil: passed
 	Passed  bool              // the certificate at Depth has passed every check
-	Verb    int               // lowest verbosity at which stock logs Line
-	Flag    string            // class of Line, a mgmt.Flag constant or ""
+	Level   logging.Level     // of Line
 	Line    string            // stock's log line; empty: nothing to log
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/certs"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // NameType says what verify-x509-name is compared with.
@@ -249,12 +250,12 @@ func (c *check) one(depth int, cert *x509.Certificate) error {
 	if c.h.Cert != nil {
 		if err := c.h.Cert(depth, cert, subject); err != nil {
 			e := &VerifyError{Depth: depth, Subject: subject, Reason: "refused by tls-verify", Err: err}
-			c.h.step(Step{Depth: depth, Cert: cert, Subject: subject, Err: e, Verb: 1})
+			c.h.step(Step{Depth: depth, Cert: cert, Subject: subject, Err: e, Level: logging.Info})
 			return e
 		}
 	}
 	c.h.step(Step{
-		Depth: depth, Cert: cert, Subject: subject, Passed: true, Verb: 2,
+		Depth: depth, Cert: cert, Subject: subject, Passed: true, Level: logging.Summary,
 		Line: fmt.Sprintf("VERIFY OK: depth=%d, %s", depth, subject),
 	})
 	return nil
@@ -268,26 +269,18 @@ func (c *check) fail(depth int, cert *x509.Certificate, reason string, cause err
 		e.Subject = Subject(cert)
 		line = fmt.Sprintf("VERIFY ERROR: depth=%d, error=%s: %s, serial=%d", depth, reason, e.Subject, cert.SerialNumber)
 	}
-	c.h.step(Step{Depth: depth, Cert: cert, Subject: e.Subject, Err: e, Verb: 1, Line: line})
+	c.h.step(Step{Depth: depth, Cert: cert, Subject: e.Subject, Err: e, Level: logging.Info, Line: line})
 	return e
 }
 
 // refuse reports an error stock has a line of its own for.
-func (c *check) refuse(depth int, cert *x509.Certificate, verb int, reason, line string) error {
+func (c *check) refuse(depth int, cert *x509.Certificate, lv logging.Level, reason, line string) error {
 	e := &VerifyError{Depth: depth, Subject: Subject(cert), Reason: reason}
-	c.h.step(Step{Depth: depth, Cert: cert, Subject: e.Subject, Err: e, Verb: verb, Flag: errorFlag(verb), Line: line})
+	c.h.step(Step{Depth: depth, Cert: cert, Subject: e.Subject, Err: e, Level: lv, Line: line})
 	return e
 }
 
-// errorFlag is the class of a refusal's line: those that show from verb 1 on are errors, the others steps of the handshake.
-func errorFlag(verb int) string {
-	if verb <= 1 {
-		return "N"
-	}
-	return ""
-}
-
 // say reports something that passed.
-func (c *check) say(depth int, cert *x509.Certificate, verb int, format string, args ...any) {
-	c.h.step(Step{Depth: depth, Cert: cert, Subject: Subject(cert), Verb: verb, Line: fmt.Sprintf(format, args...)})
+func (c *check) say(depth int, cert *x509.Certificate, lv logging.Level, format string, args ...any) {
+	c.h.step(Step{Depth: depth, Cert: cert, Subject: Subject(cert), Level: lv, Line: fmt.Sprintf(format, args...)})
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/pkcs11"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // Supported tells whether this build can load modules.
@@ -44,14 +46,14 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg, logins: make(map[string]login)}
 	at := func(list []bool, i int) bool { return i < len(list) && list[i] }
 	for i, path := range cfg.Providers {
-		cfg.Log(1, "", "PKCS#11: Adding PKCS#11 provider '%s'", path)
+		cfg.Log(logging.Info, "PKCS#11: Adding PKCS#11 provider '%s'", path)
 		ctx := pkcs11.New(path)
 		if ctx == nil {
-			cfg.Log(1, "W", "PKCS#11: Cannot initialize provider '%s' 6-'CKR_FUNCTION_FAILED'", path)
+			cfg.Log(logging.Warn, "PKCS#11: Cannot initialize provider '%s' 6-'CKR_FUNCTION_FAILED'", path)
 			continue
 		}
 		if err := ctx.Initialize(); err != nil && !isError(err, pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
-			cfg.Log(1, "W", "PKCS#11: Cannot initialize provider '%s' %v", path, err)
+			cfg.Log(logging.Warn, "PKCS#11: Cannot initialize provider '%s' %v", path, err)
 			ctx.Destroy()
 			continue
 		}
@@ -126,7 +128,7 @@ func (s *Store) rescan() bool {
 	for _, m := range s.modules {
 		_ = m.Finalize() // what matters is whether it starts
 		if err := m.Initialize(); err != nil {
-			s.cfg.Log(1, "W", "PKCS#11: Cannot initialize provider again: %v", err)
+			s.cfg.Log(logging.Warn, "PKCS#11: Cannot initialize provider again: %v", err)
 		}
 	}
 	return true

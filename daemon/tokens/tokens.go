@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // Config says which modules to use and how.
@@ -13,7 +15,7 @@ type Config struct {
 	Protected   []bool // the PIN is typed on the token's own keys: option pkcs11-protected-authentication
 	CertPrivate []bool // certificates are seen only after the PIN: option pkcs11-cert-private
 	PINCache    time.Duration
-	Log         func(verb int, flag, format string, args ...any)
+	Log         logging.Func
 }
 
 // PIN asks for the PIN of the token with a label.

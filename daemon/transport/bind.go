@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // listenAddr is what package net wants to hear for a server socket: "udp4", "udp6", or "udp" for a dual stack one.
@@ -53,8 +55,6 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
 
-func (s *Socket) logf(verb int, format string, args ...any) {
-	if s.Logf != nil {
-		s.Logf(verb, format, args...)
-	}
+func (s *Socket) logf(lv logging.Level, format string, args ...any) {
+	s.Log.OrDiscard()(lv, format, args...)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // Family restricts addresses to one IP version.
@@ -41,7 +43,7 @@ type Socket struct {
 	DisableOffload bool
 
 	// Logf receives the few notices a socket has (buffer sizes, offload given up), verb first. nil discards.
-	Logf func(verb int, format string, args ...any)
+	Log logging.Func
 
 	reusePort bool // further links of a group
 }

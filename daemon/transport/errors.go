@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // ErrFrame says that a stream carried a frame length of 0 or above the limit; the stream cannot be used further.
@@ -27,17 +29,17 @@ func (e *FrameError) Unwrap() error { return ErrFrame }
 
 // LogLost logs the end of a stream that Recv gave err for, in stock's lines: what was wrong with it, and the status, which
 // is -1 when the call failed and 0 when the peer hung up or sent a bad length.
-func LogLost(err error, log func(flag, line string)) {
+func LogLost(err error, log logging.Func) {
 	var bad *FrameError
 	var failed *SocketError
 	switch {
 	case errors.As(err, &bad):
-		log("W", bad.Error())
+		log(logging.Warn, "%s", bad.Error())
 	case errors.As(err, &failed):
-		log("N", "Connection reset, restarting [-1]")
+		log(logging.Error, "Connection reset, restarting [-1]")
 		return
 	}
-	log("N", "Connection reset, restarting [0]")
+	log(logging.Error, "Connection reset, restarting [0]")
 }
 
 // SocketError is a failed socket call in the form the log wants.

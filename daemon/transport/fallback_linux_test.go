@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -28,7 +29,7 @@ func TestSegmentationFallback(t *testing.T) {
 	a.Do(t, func() (err error) {
 		client, err = transport.DialUDP(t.Context(), transport.DialConfig{
 			Remote: netip.MustParseAddrPort("10.99.0.2:1194"),
-			Socket: transport.Socket{Logf: func(_ int, format string, args ...any) {
+			Socket: transport.Socket{Log: func(_ logging.Level, format string, args ...any) {
 				lines = append(lines, fmt.Sprintf(format, args...))
 			}},
 		})

@@ -1,6 +1,10 @@
 package transport
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
+)
 
 // ListenUDPGroup binds n UDP server links to one address, so that n goroutines receive in parallel. The kernel spreads
 // peers over them by a hash of both addresses: all packets of one peer come to the same link, in order. Any of the links can send to
@@ -24,12 +28,12 @@ func ListenUDPGroup(cfg ListenConfig, n int) ([]Link, error) {
 		}
 	}
 	if err != nil {
-		cfg.logf(4, "NOTE: one receiving socket only: %v", err)
+		cfg.logf(logging.Detail, "NOTE: one receiving socket only: %v", err)
 		return links, nil
 	}
 	cfg.Local = netip.AddrPortFrom(cfg.Local.Addr(), first.LocalAddr().Port())
 	cfg.reusePort = true
-	cfg.Logf = nil // the first has told about the buffers
+	cfg.Log = nil // the first has told about the buffers
 	for len(links) < n {
 		l, err := ListenUDP(cfg)
 		if err != nil {

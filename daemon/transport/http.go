@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // maxProxyAnswer bounds the header of a proxy's answer, in bytes.
@@ -53,7 +55,7 @@ func dialHTTP(ctx context.Context, cfg *DialConfig) (*net.TCPConn, []byte, error
 			return readProxyAnswer(br)
 		})
 		if err == nil {
-			cfg.logf(2, "HTTP proxy returned: '%s'", ans.line)
+			cfg.logf(logging.Summary, "HTTP proxy returned: '%s'", ans.line)
 		}
 		if err == nil && ans.code == 200 {
 			carry, _ := br.Peek(br.Buffered())
@@ -66,14 +68,14 @@ func dialHTTP(ctx context.Context, cfg *DialConfig) (*net.TCPConn, []byte, error
 		case ans.code != 407:
 			return nil, nil, httpErrorf(ans.code == 401, "HTTP proxy returned bad status: '%s'", ans.line)
 		}
-		cfg.logf(2, "Proxy requires authentication")
+		cfg.logf(logging.Summary, "Proxy requires authentication")
 		if refused = ch.method != methodNone; refused && (p.Credentials == nil || p.Auth != HTTPAuthAuto && p.Auth != HTTPAuthAutoNCT) {
 			return nil, nil, httpErrorf(true, "HTTP proxy: user name or password refused")
 		}
 		if ch, err = p.choose(ans); err != nil {
 			return nil, nil, err
 		}
-		cfg.logf(2, "PROXY AUTH %s: 'Proxy-Authenticate: %s'", ch.method, ch.text)
+		cfg.logf(logging.Summary, "PROXY AUTH %s: 'Proxy-Authenticate: %s'", ch.method, ch.text)
 	}
 }
 
@@ -114,14 +116,14 @@ func (p *HTTPProxy) request(cfg *DialConfig, target string, ch challenge) []byte
 		lines = append(lines, "User-Agent: "+p.Agent)
 	}
 	for _, l := range lines {
-		cfg.logf(2, "Send to HTTP proxy: '%s'", l)
+		cfg.logf(logging.Summary, "Send to HTTP proxy: '%s'", l)
 	}
 	switch ch.method {
 	case methodBasic:
-		cfg.logf(2, "Attempting Basic Proxy-Authorization")
+		cfg.logf(logging.Summary, "Attempting Basic Proxy-Authorization")
 		lines = append(lines, "Proxy-Authorization: "+p.basic())
 	case methodDigest:
-		cfg.logf(2, "Attempting Digest Proxy-Authorization")
+		cfg.logf(logging.Summary, "Attempting Digest Proxy-Authorization")
 		lines = append(lines, "Proxy-Authorization: "+p.digest(ch.params, target, rand.Text()))
 	}
 	return []byte(strings.Join(lines, "\r\n") + "\r\n\r\n")

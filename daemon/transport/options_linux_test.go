@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // Every option reaches the socket: of a server and of a client, UDP and TCP, over both IP versions.
@@ -23,7 +25,7 @@ func TestSocketOptions(t *testing.T) {
 				var lines []string
 				s := Socket{
 					SndBuf: 50000, RcvBuf: 60000, MTUDisc: MTUDiscYes, TOS: 0x10, Mark: 77, BindDev: "lo",
-					Logf: func(_ int, format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) },
+					Log: func(_ logging.Level, format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) },
 				}
 				var fds []int
 				local := netip.MustParseAddrPort(addr)

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // errnoName is the C name of an error number, for example ECONNREFUSED.
@@ -39,7 +41,7 @@ func (s *Socket) apply(network string, fd int) error {
 		if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, s.BindDev); err != nil {
 			return optionError("SO_BINDTODEVICE", err)
 		}
-		s.logf(1, "Using bind-dev %s", s.BindDev)
+		s.logf(logging.Info, "Using bind-dev %s", s.BindDev)
 	}
 	if s.MTUDisc != MTUDiscDefault {
 		mode := [...]int{MTUDiscNo: unix.IP_PMTUDISC_DONT, MTUDiscMaybe: unix.IP_PMTUDISC_WANT, MTUDiscYes: unix.IP_PMTUDISC_DO}[s.MTUDisc]
@@ -100,7 +102,7 @@ func (s *Socket) buffers(network string, fd int) {
 	if s.SndBuf > 0 {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, s.SndBuf)
 	}
-	s.logf(3, "Socket Buffers: R=[%d->%d] S=[%d->%d]", r, size(unix.SO_RCVBUF), w, size(unix.SO_SNDBUF))
+	s.logf(logging.Steps, "Socket Buffers: R=[%d->%d] S=[%d->%d]", r, size(unix.SO_RCVBUF), w, size(unix.SO_SNDBUF))
 }
 
 // probeOffload asks the kernel for UDP receive offload and whether it knows segmented sends.

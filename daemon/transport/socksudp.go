@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // socksUDP is a UDP link through a SOCKS5 proxy. Every datagram carries a header:
@@ -54,7 +56,7 @@ func dialSOCKSUDP(ctx context.Context, cfg DialConfig) (Link, error) {
 	if !relay.Addr().IsValid() || relay.Addr().IsUnspecified() {
 		relay = netip.AddrPortFrom(cfg.Remote.Addr(), relay.Port()) // the proxy means itself
 	}
-	cfg.logf(1, "SOCKS proxy wants us to send UDP to %s", AddrText(relay))
+	cfg.logf(logging.Info, "SOCKS proxy wants us to send UDP to %s", AddrText(relay))
 	cfg.Remote, cfg.Float = relay, false
 	u, err := dialUDP(ctx, cfg)
 	if err != nil {

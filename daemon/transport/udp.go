@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 const (
@@ -29,7 +31,7 @@ type udpLink struct {
 	connected bool
 	info      bool  // multihome
 	number    uint8 // Peer.Listener
-	logf      func(verb int, format string, args ...any)
+	logf      logging.Func
 
 	// segmentLimit is the longest packet worth a segmented send: 0 turns them off. It only falls: a refusal because of
 	// the path MTU lowers it, a device that cannot do it at all clears it.
@@ -268,14 +270,14 @@ func (l *udpLink) sendTrain(pkts [][]byte, whole []byte, p Peer, addr netip.Addr
 	case syscall.EIO, syscall.EOPNOTSUPP, syscall.ENOPROTOOPT:
 		// The network card cannot checksum segments (known for some drivers): never again on this socket.
 		if l.segmentLimit.Swap(0) != 0 {
-			l.logf(1, "NOTE: the network device refuses UDP segmentation (%s), sending packets one at a time", ErrnoText(errno))
+			l.logf(logging.Info, "NOTE: the network device refuses UDP segmentation (%s), sending packets one at a time", ErrnoText(errno))
 		}
 	case syscall.EINVAL, syscall.EMSGSIZE:
 		// A segment that does not fit the path MTU must be fragmented, which only single sends can.
 		size := int32(len(pkts[0]))
 		for old := l.segmentLimit.Load(); old >= size; old = l.segmentLimit.Load() {
 			if l.segmentLimit.CompareAndSwap(old, size-1) {
-				l.logf(4, "UDP segmentation refused for packets of %d bytes, sending these one at a time", size)
+				l.logf(logging.Detail, "UDP segmentation refused for packets of %d bytes, sending these one at a time", size)
 			}
 		}
 	default:

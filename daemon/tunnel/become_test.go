@@ -14,6 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/netconf/netconftest"
 	"github.com/moongate-vpn/moongate/daemon/tun/tuntest"
@@ -50,7 +51,7 @@ func newRig(t *testing.T, pushed string) *rig {
 		t.Fatal(err)
 	}
 	r.Tunnel, err = Plan(t.Context(), Config{
-		Options: o, Profile: &o.Connections[0], Server: server, Net: &r.system, Env: r.env, Log: func(int, string, string, ...any) {},
+		Options: o, Profile: &o.Connections[0], Server: server, Net: &r.system, Env: r.env, Log: func(logging.Level, string, ...any) {},
 		State:  func(s mgmt.State) { r.told = append(r.told, s.Name) },
 		UpDown: func(up bool, _ []string) { r.told = append(r.told, fmt.Sprintf("up=%v", up)) },
 	})

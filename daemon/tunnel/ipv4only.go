@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 )
 
@@ -20,7 +21,7 @@ func (t *Tunnel) withoutIPv6() error {
 	unsetVars(t.cfg.Env, was.routeVars)
 	setVars(t.cfg.Env, t.net.vars)
 	setVars(t.cfg.Env, t.net.routeVars)
-	t.cfg.Log(1, "W", "WARNING: %s: the tunnel goes on with IPv4 alone. To have IPv6, enable it; to be rid of this warning, %s", t.ipv6Off(), unasked)
+	t.cfg.Log(logging.Warn, "WARNING: %s: the tunnel goes on with IPv4 alone. To have IPv6, enable it; to be rid of this warning, %s", t.ipv6Off(), unasked)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/tun"
@@ -16,7 +17,7 @@ import (
 // changed yet.
 func Plan(ctx context.Context, cfg Config) (*Tunnel, error) {
 	t := &Tunnel{cfg: cfg, ctx: ctx}
-	t.journal = netconf.NewJournal(cfg.Net, cfg.Notes, t.netlog)
+	t.journal = netconf.NewJournal(cfg.Net, cfg.Notes, cfg.Log)
 	if err := t.plan(); err != nil {
 		return nil, err
 	}
@@ -195,14 +196,14 @@ func (t *Tunnel) routes() {
 		}
 	}
 	if len(n.routes6) > 0 && !o.IfconfigIPv6.Set() {
-		t.cfg.Log(1, "W", "WARNING: OpenVPN was configured to add an IPv6 route. However, no IPv6 has been configured for %s, therefore the route installation may fail or may not work as expected.", o.Dev)
+		t.cfg.Log(logging.Warn, "WARNING: OpenVPN was configured to add an IPv6 route. However, no IPv6 has been configured for %s, therefore the route installation may fail or may not work as expected.", o.Dev)
 	}
 }
 
 // route4 is a route option as routes: several when its network is a name with several addresses.
 func (t *Tunnel) route4(r config.Route) []netconf.Route {
 	bad := func(what string) []netconf.Route {
-		t.cfg.Log(1, "W", "OpenVPN ROUTE: failed to parse/resolve route for host/network: %s", what)
+		t.cfg.Log(logging.Warn, "OpenVPN ROUTE: failed to parse/resolve route for host/network: %s", what)
 		return nil
 	}
 	bits := 32
@@ -224,7 +225,7 @@ func (t *Tunnel) route4(r config.Route) []netconf.Route {
 		gateway = addrs[0]
 	}
 	if !gateway.IsValid() {
-		t.cfg.Log(1, "W", "OpenVPN ROUTE: OpenVPN needs a gateway parameter for a --route option and no default was specified by either --route-gateway or --ifconfig options")
+		t.cfg.Log(logging.Warn, "OpenVPN ROUTE: OpenVPN needs a gateway parameter for a --route option and no default was specified by either --route-gateway or --ifconfig options")
 		return bad(r.Network)
 	}
 	networks := t.special(r.Network)
@@ -350,13 +351,4 @@ func (t *Tunnel) deviceVars() {
 			set("ifconfig_ipv6_remote=%s", o.IfconfigIPv6.Remote)
 		}
 	}
-}
-
-// netlog passes lines of the network configuration on.
-func (t *Tunnel) netlog(verb int, format string, args ...any) {
-	flag := ""
-	if verb <= 1 {
-		flag = "I"
-	}
-	t.cfg.Log(verb, flag, format, args...)
 }

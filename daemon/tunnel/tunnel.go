@@ -14,6 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/tun"
@@ -57,7 +58,7 @@ type Config struct {
 	Notes  *netconf.Notes // of routes that would outlive a killed process
 	Env    *hooks.Env
 	Hooks  *hooks.Runner
-	Log    func(verb int, flag, format string, args ...any)
+	Log    logging.Func
 	State  func(mgmt.State)
 	UpDown func(up bool, env []string)
 }
@@ -107,7 +108,7 @@ func (t *Tunnel) gateways() {
 	if !t.asked4 {
 		var err error
 		if t.gw4, err = t.journal.DefaultGateway(netip.IPv4Unspecified()); err != nil && !errors.Is(err, netconf.ErrNoGateway) {
-			t.cfg.Log(1, "W", "route lookup: %v", err)
+			t.cfg.Log(logging.Warn, "route lookup: %v", err)
 		}
 		t.asked4 = true
 	}
@@ -130,7 +131,7 @@ func (t *Tunnel) Open(ctx context.Context, script string) error {
 	}
 	t.device = dev
 	if t.net.device.Type != tun.Null {
-		t.cfg.Log(1, "I", "TUN/TAP device %s opened", dev.Name())
+		t.cfg.Log(logging.Info, "TUN/TAP device %s opened", dev.Name())
 	}
 	t.exportVars(script)
 	if !t.net.noExec {
@@ -209,7 +210,7 @@ func (t *Tunnel) run(ctx context.Context, c hooks.Call) error {
 		return nil
 	}
 	if c.Event != plugin.RouteUp {
-		t.cfg.Log(1, "", "%s", c.Line())
+		t.cfg.Log(logging.Info, "%s", c.Line())
 	}
 	return t.cfg.Hooks.Run(ctx, c)
 }
@@ -250,7 +251,7 @@ func (t *Tunnel) runRouteUp(ctx context.Context) {
 		t.cfg.Env.Set("redirect_gateway", redirected)
 	}
 	if err := t.run(ctx, hooks.Call{Tag: "--route-up", Type: "route-up", Event: plugin.RouteUp, Command: t.net.routeUp}); err != nil {
-		t.cfg.Log(1, "W", "%v", err)
+		t.cfg.Log(logging.Warn, "%v", err)
 	}
 }
 
@@ -309,7 +310,7 @@ func (t *Tunnel) onLink() bool {
 	if local {
 		not = ""
 	}
-	t.cfg.Log(3, "", "ROUTE remote_host is %sLOCAL", not)
+	t.cfg.Log(logging.Steps, "ROUTE remote_host is %sLOCAL", not)
 	return local
 }
 
@@ -340,7 +341,7 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 		err = t.runDown(ctx, "init")
 	}
 	if t.net.device.Type != tun.Null {
-		t.cfg.Log(2, "", "Closing TUN/TAP interface")
+		t.cfg.Log(logging.Summary, "Closing TUN/TAP interface")
 	}
 	t.journal.UndoAddrs()
 	t.device.Close()
@@ -359,7 +360,7 @@ func (t *Tunnel) runRouteDown(ctx context.Context, script string) {
 	}
 	call := hooks.Call{Tag: "--route-pre-down", Type: "route-pre-down", Event: plugin.RoutePreDown, Command: t.net.routeDown, Args: t.args(script)}
 	if err := t.run(ctx, call); err != nil {
-		t.cfg.Log(1, "W", "%v", err)
+		t.cfg.Log(logging.Warn, "%v", err)
 	}
 }
 
