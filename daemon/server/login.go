@@ -56,11 +56,11 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 		return
 	}
 	for _, line := range c.lines {
-		flag := ""
+		lv := logging.Info
 		if strings.HasPrefix(line, "TLS Auth Error") {
-			flag = "N"
+			lv = logging.Error
 		}
-		h.log(i, 1, flag, "%s", line)
+		h.log(i, lv, "%s", line)
 	}
 	if !c.token.Initial.IsZero() {
 		i.token = c.token

@@ -42,7 +42,7 @@ type Socket struct {
 	// DisableOffload turns UDP_SEGMENT and UDP_GRO off; so does the environment variable MOONGATE_DISABLE_OFFLOAD.
 	DisableOffload bool
 
-	// Logf receives the few notices a socket has (buffer sizes, offload given up), verb first. nil discards.
+	// Log takes the few notices of a socket (buffer sizes, offload given up). nil discards.
 	Log logging.Func
 
 	reusePort bool // further links of a group
