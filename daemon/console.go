@@ -12,9 +12,7 @@ import (
 
 // ask asks at the terminal for what an engine needs. Whoever is at the management port is served meanwhile.
 func (p *process) ask(ctx context.Context, prompt string, echo bool) (string, error) {
-	if p.port != nil {
-		p.port.Begin()
-	}
+	p.port.Begin()
 	return p.console(ctx, prompt, echo)
 }
 

@@ -28,11 +28,12 @@ const portSignal = "Signal received from management interface, exiting"
 // connectTimeout bounds the call of management-client.
 const connectTimeout = 5 * time.Second
 
-// makePort makes the management port when the options or a script want one. Nobody can reach it yet, but what is logged from
-// now on is in its history.
+// makePort makes the management port, unreachable unless the options or a script want one. No client can attach yet, but what is
+// logged from now on is in its history.
 func (p *process) makePort(ctx context.Context) {
 	o := p.opts
 	if len(o.ManagementListen) == 0 && len(scripts(o)) == 0 {
+		p.port = server.New(server.Config{Unreachable: true})
 		return
 	}
 	p.port = server.New(server.Config{
@@ -49,7 +50,7 @@ func (p *process) makePort(ctx context.Context) {
 // openPort lets clients at the management port. It returns false when a program that was to be called does not answer, which
 // ends the daemon without an error.
 func (p *process) openPort(ctx context.Context) (bool, error) {
-	if p.port == nil {
+	if !p.port.Reachable() {
 		return true, nil
 	}
 	o := p.opts
@@ -76,15 +77,9 @@ func (p *process) openPort(ctx context.Context) (bool, error) {
 		p.port.State(mgmt.State{Name: mgmt.StateConnecting})
 	}
 	for _, e := range o.Echo {
-		p.echo(e)
+		p.port.Echo(e)
 	}
 	return true, nil
-}
-
-func (p *process) echo(text string) {
-	if p.port != nil {
-		p.port.Echo(text)
-	}
 }
 
 // listen opens one listener and serves it until the end.

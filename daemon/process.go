@@ -35,7 +35,7 @@ type process struct {
 	sig     *engine.Signals
 	secrets *client.Secrets
 	totals  engine.Totals
-	port    *server.Server // nil without a management port
+	port    *server.Server // unreachable without a management port
 	net     netconf.Net
 	started time.Time
 
@@ -86,9 +86,7 @@ func remap(word string) engine.Signal {
 }
 
 func (p *process) close() {
-	if p.port != nil {
-		p.port.Close()
-	}
+	p.port.Close()
 	p.journal.Record(journal.Event{Kind: journal.KindStop})
 	p.journal.Close()
 	if p.cancel != nil {
@@ -107,12 +105,12 @@ func (p *process) close() {
 func (p *process) run(ctx context.Context) int {
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.ctx = ctx
+	p.makePort(ctx)
 	if !p.env.NoSignals {
 		p.catchSignals(ctx)
 	}
 	p.lua.logins.wake = make(chan struct{}, 1)
 	p.wg.Go(func() { p.refuseLogins(ctx) })
-	p.makePort(ctx)
 	if err := p.checkScripts(p.opts); err != nil {
 		return p.fatal(err)
 	}
@@ -166,7 +164,7 @@ func (p *process) loop(ctx context.Context) int {
 			p.sig.Remap(remap(opts.RemapUSR1))
 			p.banner()
 			for _, e := range opts.Echo {
-				p.echo(e)
+				p.port.Echo(e)
 			}
 		}
 		p.secrets.Configure(p.opts.AuthRetry)
@@ -191,11 +189,9 @@ func (p *process) loop(ctx context.Context) int {
 func (p *process) startEngine(ctx context.Context, reread bool) (engine.Engine, engine.Stop, bool) {
 	sctx, cancel := p.sig.Context(ctx)
 	defer cancel()
-	if p.port != nil {
-		if err := p.port.Hold(sctx, 0); err != nil {
-			p.inFirstHold = !reread
-			return nil, p.interrupted(ctx), false
-		}
+	if err := p.port.Hold(sctx, 0); err != nil {
+		p.inFirstHold = !reread
+		return nil, p.interrupted(ctx), false
 	}
 	e, prepare, err := p.newEngine(reread)
 	if err == nil && prepare != nil {
@@ -232,7 +228,7 @@ func (p *process) ended(stop engine.Stop, reread bool) {
 		return
 	}
 	p.lg.Msg(logging.Info, "%s", stop.Line("process"))
-	if p.port == nil || !reread && stop.Signal >= engine.TERM {
+	if !reread && stop.Signal >= engine.TERM {
 		return
 	}
 	name := mgmt.StateReconnecting
@@ -245,9 +241,7 @@ func (p *process) ended(stop engine.Stop, reread bool) {
 func (p *process) runEngine(ctx context.Context, e engine.Engine) engine.Stop {
 	p.setCurrent(e)
 	defer p.setCurrent(nil)
-	if p.port != nil {
-		p.port.Begin()
-	}
+	p.port.Begin()
 	stopStatus, err := p.startStatus(e)
 	if err != nil {
 		return engine.Stop{Signal: engine.TERM, Err: err}
@@ -301,9 +295,7 @@ func (p *process) banner() {
 func (p *process) fatal(err error) int {
 	text := err.Error()
 	p.lg.Msg(logging.Fatal, "%s", text)
-	if p.port != nil {
-		p.port.Fatal(text)
-	}
+	p.port.Fatal(text)
 	p.lg.Msg(logging.Fatal, "%s", exiting) // the port is closed by then
 	sdNotify("STATUS=Failed to start up: " + text + "\nERRNO=1")
 	return exitError

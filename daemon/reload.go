@@ -142,7 +142,7 @@ func (p *process) compare(inForce, next *config.Options) []mgmt.Reloaded {
 		outcome := vpnserver.Effect(c.Option, inForce, next)
 		if slices.Contains(processEffects, c.Option) {
 			outcome = mgmt.OutcomeApplied
-			if c.Option == "script" && p.port == nil {
+			if c.Option == "script" && !p.port.Reachable() {
 				outcome = mgmt.OutcomeRestart // scripts speak to a port, and there is none
 			}
 		}
@@ -163,15 +163,12 @@ func (p *process) adopt(old, o *config.Options) {
 	if o.RemapUSR1 != old.RemapUSR1 {
 		p.sig.Remap(remap(o.RemapUSR1))
 	}
-	if p.port == nil {
-		return
-	}
 	if o.ManagementLogCache != old.ManagementLogCache {
 		p.port.SetLogCache(o.ManagementLogCache)
 	}
 	if !slices.Equal(o.Echo, old.Echo) {
 		for _, e := range o.Echo {
-			p.echo(e)
+			p.port.Echo(e)
 		}
 	}
 }

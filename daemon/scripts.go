@@ -125,7 +125,7 @@ const proveTime = 10 * time.Second
 // proveScripts starts the scripts that are new or changed, and has each run its main chunk. On an error nothing is left of them.
 func (p *process) proveScripts(o *config.Options) (*replacement, error) {
 	r := &replacement{p: p, next: make(map[string]*proven), want: scripts(o)}
-	if p.env.Scripts == nil || p.port == nil {
+	if p.env.Scripts == nil || !p.port.Reachable() {
 		return r, nil
 	}
 	p.lua.mu.Lock()

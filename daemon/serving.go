@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
 	"github.com/moongate-vpn/moongate/mgmt"
-	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
 // newServer makes the engine of mode server, and what asks for the private key's passphrase before it starts.
@@ -21,20 +19,11 @@ func (p *process) newServer(runner *hooks.Runner) (engine.Engine, func(context.C
 	p.reloads.inForce = p.opts
 	p.reloads.mu.Unlock()
 	d := vpnserver.Deps{
-		Options: p.opts, Log: p.lg, Port: noPort{}, Signals: p.sig, Hooks: runner, Env: p.environment(), Totals: &p.totals,
+		Options: p.opts, Log: p.lg, Port: serverPort{p.port, p}, Signals: p.sig, Hooks: runner, Env: p.environment(), Totals: &p.totals,
 		Net: p.net, Notes: p.notes, Title: Title(), Up: p.up, Passphrase: p.keyPassphrase, HooksAtOnce: p.scriptsAtOnce,
 	}
 	if p.journal != nil {
 		d.Journal = p.journal
-	}
-	if p.port != nil {
-		d.Port = serverPort{p.port, p}
-		d.Hold = func(ctx context.Context, pause time.Duration) (bool, error) {
-			if !p.port.HoldFlag() {
-				return false, nil
-			}
-			return true, p.port.Hold(ctx, pause)
-		}
 	}
 	return vpnserver.New(d), func(ctx context.Context) error {
 		if !p.opts.AskPass.Set() && !p.opts.AskPassAsk {
@@ -76,7 +65,7 @@ func (p *process) askKeyPassphrase(ctx context.Context) error {
 		if b, err = p.opts.AskPass.Load(); err == nil {
 			pass, _, _ = strings.Cut(strings.ReplaceAll(string(b), "\r", ""), "\n")
 		}
-	case p.opts.ManagementQueryPasswords && p.port != nil:
+	case p.opts.ManagementQueryPasswords && p.port.Reachable():
 		pass, err = p.port.AskPassword(ctx, mgmt.SecretPrivateKey)
 	default:
 		pass, err = p.ask(ctx, "Enter Private Key Password:", false)
@@ -87,16 +76,3 @@ func (p *process) askKeyPassphrase(ctx context.Context) error {
 	p.secrets.SetPassphrase(pass)
 	return nil
 }
-
-// noPort is the port of a server without a management interface.
-type noPort struct{}
-
-func (noPort) State(mgmt.State)                            {}
-func (noPort) Notify(string, string)                       {}
-func (noPort) UpDown(bool, []string)                       {}
-func (noPort) ClientConnect(server.ClientEvent)            {}
-func (noPort) ClientReauth(server.ClientEvent)             {}
-func (noPort) ClientEstablished(server.ClientEvent)        {}
-func (noPort) ClientDisconnect(server.ClientEvent)         {}
-func (noPort) ClientCRResponse(server.ClientEvent, string) {}
-func (noPort) ClientAddress(uint64, netip.Prefix, bool)    {}

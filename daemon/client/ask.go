@@ -46,7 +46,7 @@ func (c *Client) passphrase(ctx context.Context) (string, error) {
 		if b, err = c.opts.AskPass.Load(); err == nil {
 			pass = firstLine(b)
 		}
-	case c.opts.ManagementQueryPasswords && c.port.Server != nil:
+	case c.opts.ManagementQueryPasswords && c.port.Reachable():
 		pass, err = c.port.AskPassword(ctx, mgmt.SecretPrivateKey)
 	default:
 		pass, err = c.console(ctx, "Enter Private Key Password:", false)
@@ -117,7 +117,7 @@ func (c *Client) fileCredentials() (user, pass string, err error) {
 func (c *Client) askSomebody(ctx context.Context, user, pass string) (string, string, error) {
 	ch := c.challenge
 	c.challenge = nil
-	if c.opts.ManagementQueryPasswords && c.port.Server != nil {
+	if c.opts.ManagementQueryPasswords && c.port.Reachable() {
 		var static *server.Challenge
 		if c.opts.StaticChallenge != "" && ch == nil {
 			static = &server.Challenge{Text: c.opts.StaticChallenge, Echo: c.opts.StaticChallengeEcho, Concat: c.opts.StaticChallengeConcat}

@@ -22,7 +22,7 @@ func TestCredentialsAreAskedForOnce(t *testing.T) {
 	defer p.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	a := &attempt{
-		c: &Client{opts: o, lg: logging.Discard(), port: port{p}, secrets: &Secrets{}}, opts: o, ctx: ctx, results: make(chan func(), 1),
+		c: &Client{opts: o, lg: logging.Discard(), port: p, secrets: &Secrets{}}, opts: o, ctx: ctx, results: make(chan func(), 1),
 	}
 	defer a.wg.Wait()
 	defer cancel()

@@ -19,11 +19,11 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// Deps is what a client is made of. All fields but Port and Console are needed.
+// Deps is what a client is made of. All fields but Console are needed.
 type Deps struct {
 	Options *config.Options
 	Log     *logging.Logger
-	Port    *server.Server // nil without a management port
+	Port    Port
 	Signals *engine.Signals
 	Secrets *Secrets
 	Hooks   *hooks.Runner
@@ -54,7 +54,7 @@ type Deps struct {
 type Client struct {
 	opts    *config.Options
 	lg      *logging.Logger
-	port    port
+	port    Port
 	sig     *engine.Signals
 	secrets *Secrets
 	hooks   *hooks.Runner
@@ -89,7 +89,7 @@ type Client struct {
 // New prepares a client. With persist-key it reads the key files; nothing else is opened before Run.
 func New(d Deps) *Client {
 	c := &Client{
-		opts: new(material.Files).Hold(d.Options), lg: d.Log, port: port{d.Port}, sig: d.Signals, secrets: d.Secrets, hooks: d.Hooks,
+		opts: new(material.Files).Hold(d.Options), lg: d.Log, port: d.Port, sig: d.Signals, secrets: d.Secrets, hooks: d.Hooks,
 		env: d.Env, totals: d.Totals, deps: d,
 	}
 	if d.Options.RemoteRandom {
@@ -167,7 +167,7 @@ func (c *Client) pause(ctx context.Context) (engine.Stop, bool) {
 	c.pauses.skip = false
 	ctx, cancel := c.sig.Context(ctx)
 	defer cancel()
-	if c.port.Server != nil && c.port.HoldFlag() && !c.deps.Reread {
+	if c.port.HoldFlag() && !c.deps.Reread {
 		if err := c.port.Hold(ctx, wait); err != nil {
 			return c.interrupted(ctx), false
 		}

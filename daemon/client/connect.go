@@ -136,9 +136,9 @@ var errNoProfile = errors.New("No usable connection profiles are present") //nol
 
 // askProfile lets the management port choose the remote or the proxy.
 func (c *Client) askProfile(ctx context.Context) (*config.Connection, error) {
-	if c.port.Server == nil || !c.opts.ManagementQueryRemote {
+	if !c.port.Reachable() || !c.opts.ManagementQueryRemote {
 		prof := *c.profile()
-		if c.port.Server != nil && c.opts.ManagementQueryProxy {
+		if c.port.Reachable() && c.opts.ManagementQueryProxy {
 			return &prof, c.askProxy(ctx, &prof)
 		}
 		return &prof, nil

@@ -134,7 +134,7 @@ func (b *both) connect(extra ...string) {
 	secrets := new(Secrets)
 	secrets.Configure(o.AuthRetry)
 	b.out = New(Deps{
-		Options: o, Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: secrets,
+		Options: o, Port: mgmtserver.New(mgmtserver.Config{Unreachable: true}), Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: secrets,
 		Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake), Version: "2.6.14",
 		Console: func(context.Context, string, bool) (string, error) { return "typed", nil },
 	})
@@ -210,6 +210,8 @@ func (p *clientEvents) note(e mgmtserver.ClientEvent) { p.cid.Store(e.CID); p.ki
 func (p *clientEvents) State(mgmt.State)                                    {}
 func (p *clientEvents) Notify(string, string)                               {}
 func (p *clientEvents) UpDown(bool, []string)                               {}
+func (p *clientEvents) HoldFlag() bool                                      { return false }
+func (p *clientEvents) Hold(context.Context, time.Duration) error           { return nil }
 func (p *clientEvents) ClientConnect(e mgmtserver.ClientEvent)              { p.note(e) }
 func (p *clientEvents) ClientReauth(e mgmtserver.ClientEvent)               { p.note(e) }
 func (p *clientEvents) ClientEstablished(e mgmtserver.ClientEvent)          {}
@@ -410,7 +412,7 @@ func TestPairOfPeers(t *testing.T) {
 				r := &running{log: new(lockedBuffer), sig: engine.NewSignals()}
 				o := b.parse(append(args, extra...))
 				b.start(New(Deps{
-					Options: o, Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: new(Secrets),
+					Options: o, Port: mgmtserver.New(mgmtserver.Config{Unreachable: true}), Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: new(Secrets),
 					Hooks: &hooks.Runner{}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake), Version: "2.6.14",
 				}).Run, r)
 				return r

@@ -1,52 +1,28 @@
 package client
 
 import (
-	"github.com/moongate-vpn/moongate/mgmt"
+	"context"
+
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// port is the management port of a daemon that may have none: notifications then go nowhere. Prompts are for callers
-// that have checked that there is one.
-type port struct{ *server.Server }
+// Port is the management port of a client. *server.Server is one.
+type Port interface {
+	engine.Port
+	Echo(text string)
+	InfoMsg(text string)
+	AuthToken(token string)
+	PasswordFailed(secret, reason string)
 
-func (p port) State(s mgmt.State) {
-	if p.Server != nil {
-		p.Server.State(s)
-	}
-}
-
-func (p port) Echo(text string) {
-	if p.Server != nil {
-		p.Server.Echo(text)
-	}
-}
-
-func (p port) PasswordFailed(secret, reason string) {
-	if p.Server != nil {
-		p.Server.PasswordFailed(secret, reason)
-	}
-}
-
-func (p port) AuthToken(token string) {
-	if p.Server != nil {
-		p.Server.AuthToken(token)
-	}
-}
-
-func (p port) InfoMsg(text string) {
-	if p.Server != nil {
-		p.Server.InfoMsg(text)
-	}
-}
-
-func (p port) Notify(kind, text string) {
-	if p.Server != nil {
-		p.Server.Notify(kind, text)
-	}
-}
-
-func (p port) UpDown(up bool, env []string) {
-	if p.Server != nil {
-		p.Server.UpDown(up, env)
-	}
+	// Reachable reports whether a question below can find an answer.
+	Reachable() bool
+	AskUserPass(ctx context.Context, secret string, challenge *server.Challenge) (server.Credentials, error)
+	AskPassword(ctx context.Context, secret string) (string, error)
+	AskRemote(context.Context, server.Remote) (server.RemoteAnswer, error)
+	AskProxy(ctx context.Context, index int, tcp bool, host string) (server.ProxyAnswer, error)
+	AskCertificate(ctx context.Context, hint string) (string, error)
+	NeedOK(ctx context.Context, typ, msg string) (bool, error)
+	NeedStr(ctx context.Context, typ, msg string) (string, error)
+	Sign(ctx context.Context, data []byte, algorithm string) ([]byte, error)
 }

@@ -153,7 +153,7 @@ func loadProxyLogin(src config.Source) (server.Credentials, error) {
 
 // askProxyLogin asks the management port or the terminal.
 func (c *Client) askProxyLogin(ctx context.Context, secret string) (server.Credentials, error) {
-	if c.opts.ManagementQueryPasswords && c.port.Server != nil {
+	if c.opts.ManagementQueryPasswords && c.port.Reachable() {
 		return c.port.AskUserPass(ctx, secret, nil)
 	}
 	user, err := c.console(ctx, "Enter "+secret+" Username:", true)

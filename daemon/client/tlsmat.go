@@ -59,7 +59,7 @@ var errNoToken = errors.New("private key not there")
 
 // waitForToken asks for a certificate or key file that is not there yet (management-query-token).
 func (c *Client) waitForToken(ctx context.Context) error {
-	if c.port.Server == nil || !c.deps.QueryToken {
+	if !c.port.Reachable() || !c.deps.QueryToken {
 		return nil
 	}
 	for _, src := range []config.Source{c.opts.PKCS12, c.opts.Cert, c.opts.Key} {
@@ -99,7 +99,7 @@ func (c *Client) tlsOptions(ctx context.Context) (*tlsconf.Options, error) {
 
 // external puts the management port in the place of a key, and of a certificate.
 func (c *Client) external(ctx context.Context, o *tlsconf.Options) error {
-	if c.port.Server == nil {
+	if !c.port.Reachable() {
 		return nil
 	}
 	if hint := c.opts.ManagementExternalCert; hint != "" {

@@ -71,7 +71,7 @@ func (c *Client) noTokenKey(id string) error {
 
 // askTokenID asks which certificate to use.
 func (c *Client) askTokenID(ctx context.Context) (string, error) {
-	if c.port.Server == nil {
+	if !c.port.Reachable() {
 		return c.console(ctx, "Enter pkcs11-id-request:", true)
 	}
 	return c.port.NeedStr(ctx, "pkcs11-id-request", "Please specify PKCS#11 id to use")
@@ -81,7 +81,7 @@ func (c *Client) askTokenID(ctx context.Context) (string, error) {
 func (c *Client) withToken(ctx context.Context, label string, f func() error) error {
 	for {
 		err := f()
-		if !errors.Is(err, tokens.ErrNoToken) || c.port.Server == nil {
+		if !errors.Is(err, tokens.ErrNoToken) || !c.port.Reachable() {
 			return err
 		}
 		ok, askErr := c.port.NeedOK(ctx, "token-insertion-request", "Please insert "+label+" token")
@@ -96,7 +96,7 @@ func (c *Client) withToken(ctx context.Context, label string, f func() error) er
 
 // tokenPIN asks for the PIN of a token.
 func (c *Client) tokenPIN(ctx context.Context, label string) (string, error) {
-	if c.opts.ManagementQueryPasswords && c.port.Server != nil {
+	if c.opts.ManagementQueryPasswords && c.port.Reachable() {
 		return c.port.AskPassword(ctx, label+" token")
 	}
 	return c.console(ctx, "Enter "+label+" token Password:", false)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
 // A token that comes during a connection goes through the filters and the parser, as one at its start does.
@@ -25,7 +26,7 @@ func TestRenewedToken(t *testing.T) {
 		if tt.filter != "" {
 			o.PullFilters = []config.PullFilter{{Action: "ignore", Prefix: tt.filter}}
 		}
-		a := &attempt{c: &Client{opts: o, lg: logging.Discard(), secrets: &Secrets{}}, base: &o.Connections[0]}
+		a := &attempt{c: &Client{opts: o, lg: logging.Discard(), port: server.New(server.Config{Unreachable: true}), secrets: &Secrets{}}, base: &o.Connections[0]}
 		a.c.secrets.set.Answered("joe", "secret")
 		a.c.secrets.set.Pushed("T1", "")
 		a.renewToken(tt.arg)

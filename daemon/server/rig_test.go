@@ -196,6 +196,8 @@ func (p *portLog) count(kind string) int {
 func (p *portLog) State(mgmt.State)                                   {}
 func (p *portLog) Notify(kind, _ string)                              { p.note("notify", server.ClientEvent{}) }
 func (p *portLog) UpDown(bool, []string)                              {}
+func (p *portLog) HoldFlag() bool                                     { return false }
+func (p *portLog) Hold(context.Context, time.Duration) error          { return nil }
 func (p *portLog) ClientConnect(e server.ClientEvent)                 { p.note("connect", e) }
 func (p *portLog) ClientReauth(e server.ClientEvent)                  { p.note("reauth", e) }
 func (p *portLog) ClientEstablished(e server.ClientEvent)             { p.note("established", e) }

@@ -26,11 +26,9 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// Port is what a server tells the management port. *server.Server is one; without a management port use NoPort.
+// Port is the management port of a server. *server.Server is one.
 type Port interface {
-	State(mgmt.State)
-	Notify(kind, text string)
-	UpDown(up bool, env []string)
+	engine.Port
 	ClientConnect(server.ClientEvent)
 	ClientReauth(server.ClientEvent)
 	ClientEstablished(server.ClientEvent)
@@ -62,9 +60,6 @@ type Deps struct {
 	// Up is called after each complete initialisation, before CONNECTED: the moment to give up privileges. An error is
 	// fatal.
 	Up func() error
-	// Hold waits for the management port's release before a restart, when its hold flag is set, and reports whether
-	// it was. May be nil.
-	Hold func(ctx context.Context, pause time.Duration) (held bool, err error)
 }
 
 // Server is the engine. It implements engine.Engine and the management port's ServerController.
@@ -122,11 +117,10 @@ func (s *Server) Run(ctx context.Context) (stop engine.Stop) {
 func (s *Server) pause(ctx context.Context) (engine.Stop, bool) {
 	ctx, cancel := s.deps.Signals.Context(ctx)
 	defer cancel()
-	held, err := false, error(nil)
-	if s.deps.Hold != nil {
-		held, err = s.deps.Hold(ctx, restartPause)
-	}
-	if !held {
+	var err error
+	if s.port.HoldFlag() {
+		err = s.port.Hold(ctx, restartPause)
+	} else {
 		s.logLine("", logging.Steps, "Restart pause, %d second(s)", int(restartPause/time.Second))
 		err = sleep(ctx, restartPause)
 	}

@@ -45,6 +45,9 @@ type Config struct {
 	// or a password without having been asked, finds the daemon where stock lets the first command in.
 	Starting bool
 
+	// Unreachable is a daemon without a management port: there will be no seats.
+	Unreachable bool
+
 	Limits Limits
 	Now    func() time.Time // default time.Now
 }
@@ -177,6 +180,9 @@ func (s *Server) SetLogCache(lines int) {
 	defer s.mu.Unlock()
 	s.logs.resize(max(1, lines))
 }
+
+// Reachable reports whether seats can come, and a question find somebody.
+func (s *Server) Reachable() bool { return !s.cfg.Unreachable }
 
 // HoldFlag tells whether the next start will hold.
 func (s *Server) HoldFlag() bool {

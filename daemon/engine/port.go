@@ -1,0 +1,20 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// Port is what an engine of either mode tells the management port, and waits for at it. *server.Server of mgmt is one; an
+// unreachable one stands for a daemon without a port.
+type Port interface {
+	State(mgmt.State)
+	Notify(kind, text string)
+	UpDown(up bool, env []string)
+	// HoldFlag reports whether the next start waits for a release.
+	HoldFlag() bool
+	// Hold waits for the release if the flag is set. pause is shown: the wait without a hold.
+	Hold(ctx context.Context, pause time.Duration) error
+}
