@@ -19,26 +19,24 @@ func inBackground() bool {
 }
 
 // toBackground runs the program once more with the same command line, in a session of its own with nothing on its
-// standard descriptors, and returns the exit status of the process in front. Go cannot fork; the options were checked
-// once already.
-func (p *process) toBackground() int {
+// standard descriptors. Go cannot fork; the options were checked once already.
+func toBackground(args []string, env Env) error {
 	exe, err := os.Executable()
 	if err != nil {
-		return p.fatal(err)
+		return err
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		return p.fatal(err)
+		return err
 	}
 	defer null.Close()
 	cmd := &exec.Cmd{
-		Path: exe, Args: append(append([]string{p.env.Program}, p.env.Args0...), p.args...),
+		Path: exe, Args: append(append([]string{env.Program}, env.Args0...), args...),
 		Env: append(os.Environ(), backgroundMark+"=1"), Stdin: null, Stdout: null, Stderr: null,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if err := cmd.Start(); err != nil {
-		return p.fatal(fmt.Errorf("go to the background: %w", err))
+		return fmt.Errorf("go to the background: %w", err)
 	}
-	_ = cmd.Process.Release()
-	return exitOK
+	return cmd.Process.Release()
 }

@@ -22,7 +22,7 @@ var wallTimes = map[string]string{
 	"keys/token.go":                 "tokens outlive the program",
 	"keys/wkc.go":                   "client keys outlive the program",
 	"logging/format.go":             "printed",
-	"process.go":                    "told to scripts",
+	"environment.go":                "told to scripts",
 	"server/env.go":                 "told to scripts",
 	"server/status.go":              "printed",
 	"transport/socks.go":            "a deadline that has passed",

@@ -7,20 +7,27 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// The methods below make a process the Controller of its management port. They return at once.
-var _ server.Controller = (*process)(nil)
+// controller is what the management port does with the process. Its methods return at once.
+type controller struct{ *process }
+
+var (
+	_ server.Controller       = controller{}
+	_ server.Reloader         = controller{}
+	_ server.PKCS11Controller = controller{}
+	_ server.Scripter         = controller{}
+)
 
 // EffectiveSignal is what remap-usr1 makes of a signal.
-func (p *process) EffectiveSignal(name string) string {
+func (c controller) EffectiveSignal(name string) string {
 	s, ok := engine.ParseSignal(name)
 	if !ok {
 		return name
 	}
-	return p.sig.Effective(s).String()
+	return c.sig.Effective(s).String()
 }
 
 // Signal acts as if the process had received the signal.
-func (p *process) Signal(name, reason string) {
+func (c controller) Signal(name, reason string) {
 	s, ok := engine.ParseSignal(name)
 	if !ok {
 		return
@@ -29,49 +36,55 @@ func (p *process) Signal(name, reason string) {
 	if reason != "" {
 		stop.Source = engine.Soft
 	}
-	p.sig.Raise(stop)
+	c.sig.Raise(stop)
 }
 
 // Verb is the verbosity.
-func (p *process) Verb() int { return p.lg.Verb() }
+func (c controller) Verb() int { return c.lg.Verb() }
 
 // SetVerb sets it.
-func (p *process) SetVerb(n int) { p.lg.SetVerb(n) }
+func (c controller) SetVerb(n int) { c.lg.SetVerb(n) }
 
 // Mute is the limit of equal lines in a row.
-func (p *process) Mute() int { return p.lg.Mute() }
+func (c controller) Mute() int { return c.lg.Mute() }
 
 // SetMute sets it.
-func (p *process) SetMute(n int) { p.lg.SetMute(n) }
+func (c controller) SetMute(n int) { c.lg.SetMute(n) }
 
 // AuthRetry is what a refused login leads to.
-func (p *process) AuthRetry() string { return p.secrets.Retry() }
+func (c controller) AuthRetry() string { return c.secrets.Retry() }
 
 // SetAuthRetry sets it.
-func (p *process) SetAuthRetry(mode string) { p.secrets.SetRetry(mode) }
+func (c controller) SetAuthRetry(mode string) { c.secrets.SetRetry(mode) }
 
 // ForgetPasswords drops passwords and tokens.
-func (p *process) ForgetPasswords() { p.secrets.Forget() }
+func (c controller) ForgetPasswords() { c.secrets.Forget() }
 
 // LoadStats is the traffic of all links since the start.
-func (p *process) LoadStats() mgmt.ByteCount {
-	return mgmt.ByteCount{In: p.totals.In.Load(), Out: p.totals.Out.Load()}
+func (c controller) LoadStats() mgmt.ByteCount {
+	return mgmt.ByteCount{In: c.totals.In.Load(), Out: c.totals.Out.Load()}
 }
 
 // Client is the running client, nil when there is none.
-func (p *process) Client() server.ClientController {
-	c, _ := p.engine().(server.ClientController)
-	return c
+func (c controller) Client() server.ClientController {
+	running, _ := c.engine().(server.ClientController)
+	return running
 }
 
+// PKCS11 are the certificates on tokens.
+func (c controller) PKCS11() []server.PKCS11Identity { return c.tokens.identities() }
+
+// Scripts implements server.Scripter.
+func (c controller) Scripts() []mgmt.ScriptStatus { return c.lua.Scripts() }
+
 // Server is the running server, nil when there is none, as in any hold of one.
-func (p *process) Server() server.ServerController {
-	s, ok := p.engine().(server.ServerController)
+func (c controller) Server() server.ServerController {
+	s, ok := c.engine().(server.ServerController)
 	if w, is := s.(interface{ Serving() bool }); !ok || is && !w.Serving() {
 		return nil
 	}
 	if srv, ok := s.(*vpnserver.Server); ok {
-		return askedServer{srv, &p.lua.logins}
+		return askedServer{srv, &c.lua.logins}
 	}
 	return s
 }

@@ -19,21 +19,21 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 	if f := p.lg.File(); f != nil {
 		runner.Stdout, runner.Stderr = f, f
 	}
-	if err := p.openPlugins(runner); err != nil {
+	if err := p.plugins.load(p.opts, p.environment(p.opts), &p.privileges, runner); err != nil {
 		return nil, nil, err
 	}
 	if p.opts.ModeServer {
 		e, prepare := p.newServer(runner)
 		return e, prepare, nil
 	}
-	cards, err := p.openTokens()
+	cards, err := p.tokens.open(&p.opts.PKCS11, p.lg.Msg)
 	if err != nil {
 		return nil, nil, err
 	}
 	c := client.New(client.Deps{
 		Options: p.opts, Log: p.lg, Port: p.port, Signals: p.sig, Secrets: p.secrets, Hooks: runner,
-		Env: p.environment(), Totals: &p.totals, Net: p.net, Console: p.ask, Version: compatible, Reread: reread, QueryToken: p.opts.ManagementQueryToken,
-		Notes: p.notes, Up: p.up, Tunnel: p.tunnelPort, Tokens: cards,
+		Env: p.environment(p.opts), Totals: &p.totals, Net: p.net, Console: p.ask, Version: compatible, Reread: reread, QueryToken: p.opts.ManagementQueryToken,
+		Notes: p.notes, Up: p.up, Tunnel: p.ways.follow, Tokens: cards,
 	})
 	return c, func(ctx context.Context) error {
 		if err := c.AskPassphrase(ctx); err != nil {
@@ -43,12 +43,18 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 	}, nil
 }
 
+// ask asks at the terminal for what an engine needs. Whoever is at the management port is served meanwhile.
+func (p *process) ask(ctx context.Context, prompt string, echo bool) (string, error) {
+	p.port.Begin()
+	return terminal{p.env.Stdin}.ask(ctx, prompt, echo)
+}
+
 // up is called by an engine when its first initialisation is complete.
 func (p *process) up() error {
 	if err := p.plugins.Open(plugin.AfterTunnel); err != nil {
 		return err
 	}
-	if err := p.dropPrivileges(); err != nil {
+	if err := p.privileges.drop(p.plugins.Set, p.opts.Jail, p.lg.Msg); err != nil {
 		return err
 	}
 	if err := p.plugins.Open(plugin.AfterDrop); err != nil {

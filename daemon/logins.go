@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -61,21 +62,21 @@ func (l *logins) take() []login {
 
 // ClientConnect implements the engine's port.
 func (s serverPort) ClientConnect(e server.ClientEvent) {
-	s.p.lua.logins.begin(e)
+	s.lua.logins.begin(e)
 	s.Server.ClientConnect(e)
-	s.p.settleLogins()
+	s.lua.settleLogins()
 }
 
 // ClientReauth implements the engine's port.
 func (s serverPort) ClientReauth(e server.ClientEvent) {
-	s.p.lua.logins.begin(e)
+	s.lua.logins.begin(e)
 	s.Server.ClientReauth(e)
-	s.p.settleLogins()
+	s.lua.settleLogins()
 }
 
 // ClientDisconnect implements the engine's port.
 func (s serverPort) ClientDisconnect(e server.ClientEvent) {
-	s.p.lua.logins.gone(e.CID)
+	s.lua.logins.gone(e.CID)
 	s.Server.ClientDisconnect(e)
 }
 
@@ -98,15 +99,15 @@ func (s askedServer) ClientDeny(cid, kid uint64, reason, clientReason string) bo
 }
 
 // undecided is the script that would have to decide about logins and is not running, "" when one does.
-func (p *process) undecided() (path string) {
-	for _, s := range p.Scripts() {
+func (h *scriptHost) undecided() (path string) {
+	for _, s := range h.Scripts() {
 		switch s.State {
 		case mgmt.ScriptRunning, mgmt.ScriptStarting, mgmt.ScriptReady:
 			if s.Decides || s.State != mgmt.ScriptRunning && s.LastError == "" {
 				return "" // it does, or is about to for the first time
 			}
 		}
-		if s.Decides || p.lua.alone.Load() && s.State == mgmt.ScriptFailed {
+		if s.Decides || h.alone.Load() && s.State == mgmt.ScriptFailed {
 			path = s.Name
 		}
 	}
@@ -114,30 +115,30 @@ func (p *process) undecided() (path string) {
 }
 
 // settleLogins has the logins looked at, by the goroutine of refuseLogins: the caller may be the engine.
-func (p *process) settleLogins() {
+func (h *scriptHost) settleLogins() {
 	select {
-	case p.lua.logins.wake <- struct{}{}:
+	case h.logins.wake <- struct{}{}:
 	default: // it will look anyway
 	}
 }
 
-// refuseLogins refuses the logins that wait for a script that is not there, until ctx ends.
-func (p *process) refuseLogins(ctx context.Context) {
+// refuseLogins refuses the logins at the running engine that wait for a script that is not there, until ctx ends.
+func (h *scriptHost) refuseLogins(ctx context.Context, running func() engine.Engine) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-p.lua.logins.wake:
+		case <-h.logins.wake:
 		}
-		srv, ok := p.engine().(*vpnserver.Server)
+		srv, ok := running().(*vpnserver.Server)
 		if !ok {
 			continue
 		}
-		path := p.undecided()
+		path := h.undecided()
 		if path == "" {
 			continue
 		}
-		for _, l := range p.lua.logins.take() {
+		for _, l := range h.logins.take() {
 			srv.ClientDeny(l.cid, l.kid, "script "+path+" is not running", "temporarily unavailable, try again")
 		}
 	}

@@ -31,7 +31,7 @@ func TestEarlyCommandsFindDaemonWaiting(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	p.makePort(ctx)
-	if _, err := p.openPort(ctx); err != nil {
+	if _, err := p.ways.open(p.opts); err != nil {
 		t.Fatal(err)
 	}
 	early, err := net.Dial("unix", sock)
@@ -92,7 +92,7 @@ func TestPasswordFileWithoutPassword(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			p.makePort(ctx)
-			if _, err := p.openPort(ctx); err == nil || err.Error() != "Error reading password from Management authfile: "+file {
+			if _, err := p.ways.open(p.opts); err == nil || err.Error() != "Error reading password from Management authfile: "+file {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -113,7 +113,7 @@ func TestPortAnswersBesideTheTerminal(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	p.makePort(ctx)
-	if _, err := p.openPort(ctx); err != nil {
+	if _, err := p.ways.open(p.opts); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := net.Dial("unix", sock)

@@ -6,36 +6,39 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 )
 
-// openPlugins loads the plugins of the options and opens those that want to be open before the tunnel is, for the engine
-// that runner is for. A server opens the others when it is up, as stock does; a client hears of its tunnel by then.
-func (p *process) openPlugins(runner *hooks.Runner) error {
-	if len(p.opts.Plugins) == 0 {
-		p.closeHelper()
+// plugins are those of the engine. The set is nil without any; it is owned by process.run.
+type plugins struct{ *plugin.Set }
+
+// load loads the plugins of the options and opens those that want to be open before the tunnel is, for the engine that runner
+// is for. A server opens the others when it is up, as stock does; a client hears of its tunnel by then.
+func (p *plugins) load(o *config.Options, env *hooks.Env, who *privileges, runner *hooks.Runner) error {
+	if len(o.Plugins) == 0 {
+		p.unload()
 		return nil
 	}
-	specs := pluginSpecs(p.opts)
-	if p.plugins.Same(specs) {
-		if err := p.plugins.Restart(); err != nil {
+	specs := pluginSpecs(o)
+	if p.Same(specs) {
+		if err := p.Restart(); err != nil {
 			return err
 		}
 	} else {
-		p.closeHelper()
+		p.unload()
 		set, err := plugin.Start(plugin.Config{
-			Plugins: specs, Version: compatible, Env: p.environment().Newest(), UID: p.privileges.uid, GID: p.privileges.gid,
-			Chroot: p.privileges.chroot, Stdout: runner.Stdout, Stderr: runner.Stderr,
-			Log: p.lg.Msg,
+			Plugins: specs, Version: compatible, Env: env.Newest(), UID: who.uid, GID: who.gid,
+			Chroot: who.chroot, Stdout: runner.Stdout, Stderr: runner.Stderr,
+			Log: runner.Log,
 		})
 		if err != nil {
 			return err
 		}
-		p.plugins = set
+		p.Set = set
 	}
-	runner.Plugins = p.plugins
+	runner.Plugins = p.Set
 	point := uint32(plugin.AfterTunnel)
-	if p.opts.ModeServer {
+	if o.ModeServer {
 		point = plugin.BeforeTunnel
 	}
-	return p.plugins.Open(point)
+	return p.Open(point)
 }
 
 func pluginSpecs(o *config.Options) []plugin.Spec {
@@ -46,8 +49,8 @@ func pluginSpecs(o *config.Options) []plugin.Spec {
 	return specs
 }
 
-// closeHelper ends the helper, with plugins that are still open.
-func (p *process) closeHelper() {
-	p.plugins.Close()
-	p.plugins = nil
+// unload ends the helper, with plugins that are still open.
+func (p *plugins) unload() {
+	p.Close()
+	p.Set = nil
 }

@@ -5,52 +5,85 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 
+	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 )
 
 // privileges are what the process gives up once everything that needs them is open.
 type privileges struct {
 	user, group, chroot string
 	uid, gid            int // -1 when not asked for
+	dropped             atomic.Bool
 }
 
-// lookupPrivileges resolves the names while the system's databases can be read, before any chroot.
-func lookupPrivileges(userName, groupName, chroot string) (*privileges, error) {
-	p := &privileges{user: userName, group: groupName, chroot: chroot, uid: -1, gid: -1}
+// lookup resolves the names while the system's databases can be read, before any chroot.
+func (p *privileges) lookup(userName, groupName, chroot string) error {
+	p.user, p.group, p.chroot, p.uid, p.gid = userName, groupName, chroot, -1, -1
 	if userName != "" {
 		u, err := user.Lookup(userName)
 		if err != nil {
-			return nil, fmt.Errorf("failed to find UID for user %s", userName)
+			return fmt.Errorf("failed to find UID for user %s", userName)
 		}
 		if p.uid, err = strconv.Atoi(u.Uid); err != nil {
-			return nil, fmt.Errorf("failed to find UID for user %s", userName)
+			return fmt.Errorf("failed to find UID for user %s", userName)
 		}
 	}
 	if p.uid > 0 {
 		if err := canKeepCapabilities(); err != nil {
-			return nil, fmt.Errorf("user %s: %w", userName, err)
+			return fmt.Errorf("user %s: %w", userName, err)
 		}
 	}
 	if groupName != "" {
 		g, err := user.LookupGroup(groupName)
 		if err != nil {
-			return nil, fmt.Errorf("failed to find GID for group %s", groupName)
+			return fmt.Errorf("failed to find GID for group %s", groupName)
 		}
 		if p.gid, err = strconv.Atoi(g.Gid); err != nil {
-			return nil, fmt.Errorf("failed to find GID for group %s", groupName)
+			return fmt.Errorf("failed to find GID for group %s", groupName)
 		}
 	}
-	return p, nil
+	return nil
+}
+
+// forChildren are the ids that a program started now is to take, -1 for those of this process.
+func (p *privileges) forChildren() (uid, gid int) {
+	if p.dropped.Load() {
+		return -1, -1
+	}
+	return p.uid, p.gid
+}
+
+// reopen opens the log file anew, for rotations that rename it. Inside a chroot its path means another file.
+func (p *privileges) reopen(lg *logging.Logger) {
+	if !p.dropped.Load() || p.chroot == "" {
+		lg.Reopen()
+	}
+}
+
+// drop gives up what there is, once: first what plugins have of it.
+func (p *privileges) drop(plugins *plugin.Set, jail *config.Jail, log logging.Func) error {
+	if p.dropped.Load() || !p.wanted() {
+		return nil
+	}
+	if err := plugins.Drop(); err != nil {
+		return err
+	}
+	p.dropped.Store(true)
+	err := p.change(log)
+	jail.Enter()
+	return err
 }
 
 // wanted reports whether there is anything to give up.
 func (p *privileges) wanted() bool { return p.uid >= 0 || p.gid >= 0 || p.chroot != "" }
 
-// drop changes root, groups and user for every thread of the process, in this order, and keeps CAP_NET_ADMIN so that
+// change changes root, groups and user for every thread of the process, in this order, and keeps CAP_NET_ADMIN so that
 // the device and its routes can be opened again. log gets stock's lines.
-func (p *privileges) drop(log logging.Func) error {
+func (p *privileges) change(log logging.Func) error {
 	if p.chroot != "" {
 		if err := syscall.Chroot(p.chroot); err != nil {
 			return fmt.Errorf("chroot to '%s' failed: %w", p.chroot, err)

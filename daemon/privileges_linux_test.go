@@ -12,17 +12,17 @@ import (
 func TestUserNeedsCapabilitiesInAllThreads(t *testing.T) {
 	_, _, errno := syscall.AllThreadsSyscall(syscall.SYS_GETPID, 0, 0, 0)
 	cgo := errors.Is(errno, syscall.ENOTSUP)
-	_, err := lookupPrivileges("nobody", "", "")
+	err := new(privileges).lookup("nobody", "", "")
 	switch {
 	case cgo && (err == nil || !strings.Contains(err.Error(), "CGO_ENABLED=0")):
 		t.Errorf("a binary with cgo starts with user: %v", err)
 	case !cgo && err != nil:
 		t.Error(err)
 	}
-	if _, err := lookupPrivileges("root", "", ""); err != nil { // root has all
+	if err := new(privileges).lookup("root", "", ""); err != nil { // root has all
 		t.Error(err)
 	}
-	if _, err := lookupPrivileges("", "", ""); err != nil {
+	if err := new(privileges).lookup("", "", ""); err != nil {
 		t.Error(err)
 	}
 }

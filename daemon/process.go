@@ -4,25 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/client"
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
-	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
-	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -47,12 +39,12 @@ type process struct {
 	journal *journal.Writer // nil without one
 	tokens  tokenStore
 	lua     scriptHost
+	ways    ways
 	reloads reloading
 
-	plugins    *plugin.Set // of the engine, nil without any; owned by run
-	privileges *privileges
-	dropped    atomic.Bool
-	pidFile    string
+	plugins    plugins
+	privileges privileges
+	pidFile    pidFile
 	notes      *netconf.Notes
 	// scriptsAtOnce bounds the scripts of a server, 0 for no bound of ours.
 	scriptsAtOnce int
@@ -62,11 +54,6 @@ type process struct {
 	cancel        context.CancelFunc // ends ctx
 
 	inFirstHold bool // a signal ended the hold before the first engine
-
-	// The port inside the tunnel, used by the engine's goroutine.
-	tunnelListeners []tunnelListener
-	tunnelAddr      netip.Addr // where they listen, invalid while they do not
-	tunnelDown      func()     // closes them, nil without any
 }
 
 // newProcess opens the log and prepares what does not need the options twice.
@@ -75,14 +62,12 @@ func newProcess(args []string, opts *config.Options, env Env) *process {
 		args: args, env: env, opts: opts, lg: logging.New(logConfig(opts, env)), sig: engine.NewSignals(), secrets: &client.Secrets{},
 		started: time.Now(), background: inBackground(),
 	}
+	p.privileges.uid, p.privileges.gid = -1, -1
+	p.lua.host, p.lua.lg, p.lua.privileges, p.lua.wg = env.Scripts, p.lg, &p.privileges, &p.wg
+	p.lua.logins.wake = make(chan struct{}, 1)
 	p.scriptsAtOnce = fitThreads(threadLimit())
 	p.sig.Remap(remap(opts.RemapUSR1))
 	return p
-}
-
-func remap(word string) engine.Signal {
-	s, _ := engine.ParseSignal(word)
-	return s
 }
 
 func (p *process) close() {
@@ -93,10 +78,8 @@ func (p *process) close() {
 		p.cancel()
 	}
 	p.wg.Wait()
-	p.closeHelper()
-	if p.pidFile != "" {
-		_ = os.Remove(p.pidFile) // after a chroot it cannot be found, as with stock
-	}
+	p.plugins.unload()
+	p.pidFile.remove()
 	p.notes.Close()
 	p.lg.Close()
 }
@@ -107,11 +90,10 @@ func (p *process) run(ctx context.Context) int {
 	p.ctx = ctx
 	p.makePort(ctx)
 	if !p.env.NoSignals {
-		p.catchSignals(ctx)
+		catchSignals(ctx, &p.wg, p.sig, p.hangUp)
 	}
-	p.lua.logins.wake = make(chan struct{}, 1)
-	p.wg.Go(func() { p.refuseLogins(ctx) })
-	if err := p.checkScripts(p.opts); err != nil {
+	p.wg.Go(func() { p.lua.refuseLogins(ctx, p.engine) })
+	if err := p.lua.check(p.opts); err != nil {
 		return p.fatal(err)
 	}
 	if err := p.early(); err != nil {
@@ -119,24 +101,26 @@ func (p *process) run(ctx context.Context) int {
 	}
 	supervised := sdNotify("READY=0")
 	if p.opts.Daemon && !p.background && !supervised {
-		return p.toBackground()
+		if err := toBackground(p.args, p.env); err != nil {
+			return p.fatal(err)
+		}
+		return exitOK
 	}
-	if err := p.writePID(p.opts.PIDFile); err != nil {
+	var err error
+	if p.pidFile, err = writePID(p.opts.PIDFile); err != nil {
 		return p.fatal(err)
 	}
-	net, err := netconf.New(p.lg.Msg)
-	if err != nil {
+	if p.net, err = netconf.New(p.lg.Msg); err != nil {
 		return p.fatal(err)
 	}
-	p.net = net
 	if err := p.openJournal(); err != nil {
 		return p.fatal(err)
 	}
 	p.recoverRoutes()
-	if p.privileges, err = lookupPrivileges(p.opts.User, p.opts.Group, p.opts.Chroot); err != nil {
+	if err := p.privileges.lookup(p.opts.User, p.opts.Group, p.opts.Chroot); err != nil {
 		return p.fatal(err)
 	}
-	ok, err := p.openPort(ctx)
+	ok, err := p.ways.open(p.opts)
 	if err != nil {
 		return p.fatal(err)
 	}
@@ -145,7 +129,7 @@ func (p *process) run(ctx context.Context) int {
 		return exitOK
 	}
 	sdNotify(fmt.Sprintf("READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID=%d", os.Getpid()))
-	p.startScripts()
+	p.lua.start(p.opts)
 	return p.loop(ctx)
 }
 
@@ -153,7 +137,7 @@ func (p *process) run(ctx context.Context) int {
 func (p *process) loop(ctx context.Context) int {
 	for reread := false; ; reread = true {
 		if reread {
-			p.reopenLog()
+			p.privileges.reopen(p.lg)
 			opts, err := config.Parse(p.args, config.Env{Stdin: p.env.Stdin})
 			if err != nil {
 				return p.rereadFailed(err)
@@ -242,7 +226,7 @@ func (p *process) runEngine(ctx context.Context, e engine.Engine) engine.Stop {
 	p.setCurrent(e)
 	defer p.setCurrent(nil)
 	p.port.Begin()
-	stopStatus, err := p.startStatus(e)
+	stopStatus, err := keepStatusFile(p.opts.Status, p.opts.StatusInterval, e, p.lg.Msg)
 	if err != nil {
 		return engine.Stop{Signal: engine.TERM, Err: err}
 	}
@@ -311,123 +295,4 @@ func (p *process) rereadFailed(err error) int {
 	}
 	p.lg.Msg(logging.Fatal, "%v", err)
 	return exitError
-}
-
-// reopenLog opens the log file anew, for rotations that rename it. Inside a chroot its path means another file.
-func (p *process) reopenLog() {
-	if !p.dropped.Load() || p.privileges.chroot == "" {
-		p.lg.Reopen()
-	}
-}
-
-// catchSignals turns the signals of the process into pending ones.
-func (p *process) catchSignals(ctx context.Context) {
-	ch := make(chan os.Signal, 8)
-	signal.Notify(ch, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT)
-	signal.Ignore(syscall.SIGPIPE)
-	p.wg.Go(func() {
-		defer signal.Stop(ch)
-		for {
-			select {
-			case s := <-ch:
-				if s == syscall.SIGHUP {
-					p.wg.Go(p.hangUp)
-					continue
-				}
-				p.sig.Raise(engine.Stop{Signal: fromOS(s)})
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-}
-
-func fromOS(s os.Signal) engine.Signal {
-	switch s {
-	case syscall.SIGHUP:
-		return engine.HUP
-	case syscall.SIGUSR1:
-		return engine.USR1
-	case syscall.SIGUSR2:
-		return engine.USR2
-	case syscall.SIGINT:
-		return engine.INT
-	default:
-		return engine.TERM
-	}
-}
-
-// writePID writes the number of the process to path, and remembers to remove it.
-func (p *process) writePID(path string) error {
-	if path == "" {
-		return nil
-	}
-	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil { //nolint:gosec // everybody may know
-		return fmt.Errorf("open pid file %s: %w", path, err)
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		abs = path
-	}
-	p.pidFile = abs
-	return nil
-}
-
-// dropPrivileges gives up what the options say, once.
-func (p *process) dropPrivileges() error {
-	if p.dropped.Load() || !p.privileges.wanted() {
-		return nil
-	}
-	if err := p.plugins.Drop(); err != nil {
-		return err
-	}
-	p.dropped.Store(true)
-	err := p.privileges.drop(p.lg.Msg)
-	p.opts.Jail.Enter()
-	return err
-}
-
-// environment is the base of what scripts see.
-func (p *process) environment() *hooks.Env { return p.environmentOf(p.opts) }
-
-// environmentOf sets what the options say in stock's order, which the port shows.
-func (p *process) environmentOf(o *config.Options) *hooks.Env {
-	e := hooks.NewEnv()
-	for _, v := range o.Env {
-		if !strings.HasPrefix(v.Name, "IV_") {
-			e.Set(v.Name, v.Value)
-		}
-	}
-	flag := map[bool]string{false: "0", true: "1"}
-	if o.Config != "" {
-		e.Set("config", o.Config)
-	}
-	e.Set("verb", strconv.Itoa(o.Verb))
-	e.Set("daemon", flag[o.Daemon])
-	e.Set("daemon_log_redirect", flag[p.lg.File() != nil])
-	e.Set("daemon_start_time", strconv.FormatInt(p.started.Unix(), 10))
-	e.Set("daemon_pid", strconv.Itoa(os.Getpid()))
-	for i, c := range o.Connections {
-		set := func(name, value string) {
-			if value != "" {
-				e.Set(fmt.Sprintf("%s_%d", name, i+1), value)
-			}
-		}
-		set("proto", string(c.Proto))
-		set("local", c.Local)
-		if c.Bind {
-			set("local_port", c.LocalPort)
-		}
-		set("remote", c.Remote)
-		set("remote_port", c.RemotePort)
-		if h := c.HTTPProxy; h != nil {
-			set("http_proxy_server", h.Host)
-			set("http_proxy_port", h.Port)
-		}
-		if s := c.SOCKSProxy; s != nil {
-			set("socks_proxy_server", s.Host)
-			set("socks_proxy_port", s.Port)
-		}
-	}
-	return e.Reversed()
 }

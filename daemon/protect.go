@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"strings"
@@ -12,11 +11,11 @@ import (
 )
 
 // passwords are those of a listener, each with its role: the one behind management, then those of management-role.
-func (p *process) passwords(ctx context.Context, addr config.ManagementAddr, role mgmt.Role) ([]server.Password, error) {
+func (w *ways) passwords(addr config.ManagementAddr, role mgmt.Role) ([]server.Password, error) {
 	var list []server.Password
 	switch {
 	case addr.Password.Path == "stdin":
-		pass, err := p.console(ctx, "Enter Management Password:", false)
+		pass, err := w.terminal.ask(w.ctx, "Enter Management Password:", false)
 		if err != nil {
 			return nil, err
 		}

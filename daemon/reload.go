@@ -14,7 +14,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
 	"github.com/moongate-vpn/moongate/mgmt"
-	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
 // A reload of a server:
@@ -23,7 +22,6 @@ import (
 //	               ─► engine: files and setup in force ─► process: log, scripts, port ─► report
 //
 // Nothing is changed before the last step that can fail.
-var _ server.Reloader = (*process)(nil)
 
 // reloading is the state of reloads.
 type reloading struct {
@@ -40,7 +38,7 @@ var errNotReloaded = errors.New("no server is running")
 // Reload implements server.Reloader.
 func (p *process) Reload() (_ []mgmt.Reloaded, failed error) {
 	defer func() { p.reloaded(failed) }()
-	p.reopenLog()
+	p.privileges.reopen(p.lg)
 	r := &p.reloads
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,11 +47,11 @@ func (p *process) Reload() (_ []mgmt.Reloaded, failed error) {
 		return nil, errNotReloaded
 	}
 	old := r.inForce
-	next, err := config.Parse(p.args, config.Env{Stdin: p.env.Stdin, Restricted: p.dropped.Load()})
+	next, err := config.Parse(p.args, config.Env{Stdin: p.env.Stdin, Restricted: p.privileges.dropped.Load()})
 	if err != nil {
 		return nil, describe(err)
 	}
-	report := p.compare(old, next)
+	report := compare(old, next, p.port.Reachable())
 	merged, err := config.Merge(old, next, func(option string) bool {
 		i := slices.IndexFunc(report, func(c mgmt.Reloaded) bool { return c.Option == option })
 		return i >= 0 && report[i].Outcome == mgmt.OutcomeRestart
@@ -67,11 +65,11 @@ func (p *process) Reload() (_ []mgmt.Reloaded, failed error) {
 	if err := p.prove(srv, next, report); err != nil {
 		return nil, err
 	}
-	newScripts, err := p.proveScripts(merged)
+	newScripts, err := p.lua.prove(merged)
 	if err != nil {
 		return nil, err
 	}
-	files, err := srv.Apply(merged, p.environmentOf(merged))
+	files, err := srv.Apply(merged, p.environment(merged))
 	if err != nil {
 		newScripts.abort()
 		return nil, err
@@ -97,10 +95,10 @@ func (p *process) Reload() (_ []mgmt.Reloaded, failed error) {
 // prove reads what the new options name and a running server does not take from them: a restart must not be the moment in which
 // a mistake shows. What Apply takes it proves itself.
 func (p *process) prove(srv *vpnserver.Server, next *config.Options, report []mgmt.Reloaded) error {
-	if err := p.checkScripts(next); err != nil {
+	if err := p.lua.check(next); err != nil {
 		return err
 	}
-	if !p.dropped.Load() { // else they were read with rights that are gone
+	if !p.privileges.dropped.Load() { // else they were read with rights that are gone
 		for _, addr := range next.ManagementListen {
 			if err := proveListener(addr); err != nil {
 				return err
@@ -135,15 +133,16 @@ func proveListener(addr config.ManagementAddr) error {
 	return nil
 }
 
-// compare lists the options that differ, with what can be done about them.
-func (p *process) compare(inForce, next *config.Options) []mgmt.Reloaded {
+// compare lists the options that differ, with what can be done about them. scripts says whether a script can begin: it speaks to
+// a port.
+func compare(inForce, next *config.Options, scripts bool) []mgmt.Reloaded {
 	var report []mgmt.Reloaded
 	for _, c := range config.Diff(inForce, next) {
 		outcome := vpnserver.Effect(c.Option, inForce, next)
 		if slices.Contains(processEffects, c.Option) {
 			outcome = mgmt.OutcomeApplied
-			if c.Option == "script" && !p.port.Reachable() {
-				outcome = mgmt.OutcomeRestart // scripts speak to a port, and there is none
+			if c.Option == "script" && !scripts {
+				outcome = mgmt.OutcomeRestart
 			}
 		}
 		report = append(report, mgmt.Reloaded{Option: c.Option, Outcome: outcome})
@@ -155,10 +154,10 @@ func (p *process) compare(inForce, next *config.Options) []mgmt.Reloaded {
 // the option changed.
 func (p *process) adopt(old, o *config.Options) {
 	if o.Verb != old.Verb {
-		p.SetVerb(o.Verb)
+		p.lg.SetVerb(o.Verb)
 	}
 	if o.Mute != old.Mute {
-		p.SetMute(o.Mute)
+		p.lg.SetMute(o.Mute)
 	}
 	if o.RemapUSR1 != old.RemapUSR1 {
 		p.sig.Remap(remap(o.RemapUSR1))

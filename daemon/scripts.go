@@ -55,6 +55,13 @@ type ScriptOutput struct {
 
 // scriptHost keeps the scripts of the options running.
 type scriptHost struct {
+	host       ScriptHost // nil in a build without Lua
+	lg         *logging.Logger
+	privileges *privileges
+	wg         *sync.WaitGroup
+	ctx        context.Context // of everything in wg
+	port       *server.Server
+
 	mu      sync.Mutex    // guards scripts
 	scripts []*supervised // in the order of the options
 	alone   atomic.Bool   // there is no other management port: nobody else decides about logins
@@ -74,37 +81,37 @@ func scripts(o *config.Options) []config.LuaScript {
 	return list
 }
 
-// checkScripts compiles all scripts: a daemon does not start with one that cannot run.
-func (p *process) checkScripts(o *config.Options) error {
-	if p.env.Scripts == nil {
+// check compiles all scripts: a daemon does not start with one that cannot run.
+func (h *scriptHost) check(o *config.Options) error {
+	if h.host == nil {
 		return nil
 	}
 	for _, s := range scripts(o) {
-		if err := p.env.Scripts.Check(s.Path); err != nil {
+		if err := h.host.Check(s.Path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// startScripts begins the scripts of the options. They end with the process.
-func (p *process) startScripts() {
-	want := scripts(p.opts)
-	if len(want) > 0 && p.env.Scripts == nil {
-		p.lg.Msg(logging.Warn, "WARNING: this build runs no scripts: %s", want[0].Path)
+// start begins the scripts of the options. They end with the process.
+func (h *scriptHost) start(o *config.Options) {
+	want := scripts(o)
+	if len(want) > 0 && h.host == nil {
+		h.lg.Msg(logging.Warn, "WARNING: this build runs no scripts: %s", want[0].Path)
 		return
 	}
-	p.lua.alone.Store(len(p.opts.ManagementListen) == 0)
-	p.lua.mu.Lock()
-	defer p.lua.mu.Unlock()
+	h.alone.Store(len(o.ManagementListen) == 0)
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, spec := range want {
-		p.lua.scripts = append(p.lua.scripts, p.supervise(spec, nil))
+		h.scripts = append(h.scripts, h.supervise(spec, nil))
 	}
 }
 
 // replacement is what a reload does about scripts: new versions that are proven, and wait for their turn.
 type replacement struct {
-	p    *process
+	host *scriptHost
 	next map[string]*proven // by path
 	want []config.LuaScript
 }
@@ -122,21 +129,21 @@ type proven struct {
 // proveTime bounds the main chunk of a new version, as a reload waits for it.
 const proveTime = 10 * time.Second
 
-// proveScripts starts the scripts that are new or changed, and has each run its main chunk. On an error nothing is left of them.
-func (p *process) proveScripts(o *config.Options) (*replacement, error) {
-	r := &replacement{p: p, next: make(map[string]*proven), want: scripts(o)}
-	if p.env.Scripts == nil || !p.port.Reachable() {
+// prove starts the scripts that are new or changed, and has each run its main chunk. On an error nothing is left of them.
+func (h *scriptHost) prove(o *config.Options) (*replacement, error) {
+	r := &replacement{host: h, next: make(map[string]*proven), want: scripts(o)}
+	if h.host == nil || !h.port.Reachable() {
 		return r, nil
 	}
-	p.lua.mu.Lock()
-	defer p.lua.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, spec := range r.want {
-		if s := p.lua.find(spec.Path); s != nil && s.same(spec) {
+		if s := h.find(spec.Path); s != nil && s.same(spec) {
 			continue
 		}
 		n := &proven{spec: spec, status: newScriptStatus(spec.Path)}
 		var err error
-		if n.run, err = p.startScript(p.ctx, spec, n.status); err == nil {
+		if n.run, err = h.run(h.ctx, spec, n.status); err == nil {
 			r.next[spec.Path] = n
 			select {
 			case err = <-n.run.Ready():
@@ -173,31 +180,31 @@ func (r *replacement) abort() {
 
 // apply puts the new versions in place of the old, and ends scripts that are not wanted any more. It reports whether anything changed.
 func (r *replacement) apply() (changed bool) {
-	p := r.p
-	p.lua.mu.Lock()
-	defer p.lua.mu.Unlock()
+	h := r.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	var list []*supervised
 	for _, spec := range r.want {
-		s, n := p.lua.find(spec.Path), r.next[spec.Path]
+		s, n := h.find(spec.Path), r.next[spec.Path]
 		switch {
 		case s != nil && n != nil:
 			s.replace <- n
 			changed = true
 		case n != nil:
-			s = p.supervise(spec, n)
+			s = h.supervise(spec, n)
 			changed = true
 		}
 		if s != nil {
 			list = append(list, s)
 		}
 	}
-	for _, s := range p.lua.scripts {
+	for _, s := range h.scripts {
 		if !slices.Contains(list, s) {
 			s.cancel()
 			changed = true
 		}
 	}
-	p.lua.scripts = list
+	h.scripts = list
 	return changed
 }
 
@@ -212,38 +219,35 @@ func (h *scriptHost) find(path string) *supervised {
 }
 
 // Scripts implements server.Scripter.
-func (p *process) Scripts() []mgmt.ScriptStatus {
-	p.lua.mu.Lock()
-	defer p.lua.mu.Unlock()
+func (h *scriptHost) Scripts() []mgmt.ScriptStatus {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	var list []mgmt.ScriptStatus
-	for _, s := range p.lua.scripts {
+	for _, s := range h.scripts {
 		list = append(list, s.newest())
 	}
 	return list
 }
 
-// startScript runs one version of a script.
-func (p *process) startScript(ctx context.Context, spec config.LuaScript, status *scriptStatus) (RunningScript, error) {
-	uid, gid := -1, -1
-	if p.privileges != nil && !p.dropped.Load() {
-		uid, gid = p.privileges.uid, p.privileges.gid
-	}
-	return p.env.Scripts.Start(ctx, spec, uid, gid, func(conn net.Conn) {
-		_ = p.port.ServeConn(ctx, conn, server.Access{Role: mgmt.RoleAdmin, Name: spec.Path}) // ends with the script
+// run runs one version of a script.
+func (h *scriptHost) run(ctx context.Context, spec config.LuaScript, status *scriptStatus) (RunningScript, error) {
+	uid, gid := h.privileges.forChildren()
+	return h.host.Start(ctx, spec, uid, gid, func(conn net.Conn) {
+		_ = h.port.ServeConn(ctx, conn, server.Access{Role: mgmt.RoleAdmin, Name: spec.Path}) // ends with the script
 	}, ScriptOutput{
-		Log:    p.lg.With(spec.Path).Slog(),
-		Print:  func(text string) { p.lg.Msg(logging.Info, "%s: %s", spec.Path, text) },
-		Status: func(s mgmt.ScriptStatus) { status.set(s); p.settleLogins() },
-		Ask:    p.askAttached,
+		Log:    h.lg.With(spec.Path).Slog(),
+		Print:  func(text string) { h.lg.Msg(logging.Info, "%s: %s", spec.Path, text) },
+		Status: func(s mgmt.ScriptStatus) { status.set(s); h.settleLogins() },
+		Ask:    h.askAttached,
 	})
 }
 
 // askAttached asks whoever is attached to the management port.
-func (p *process) askAttached(ctx context.Context, text bool, name, message string) (string, error) {
+func (h *scriptHost) askAttached(ctx context.Context, text bool, name, message string) (string, error) {
 	if text {
-		return p.port.NeedStr(ctx, name, message)
+		return h.port.NeedStr(ctx, name, message)
 	}
-	ok, err := p.port.NeedOK(ctx, name, message)
+	ok, err := h.port.NeedOK(ctx, name, message)
 	if err != nil || !ok {
 		return "cancel", err
 	}

@@ -10,10 +10,9 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
-// startStatus opens the status file and keeps it up to date while an engine runs. The function it returns writes the
+// keepStatusFile opens the status file and keeps it up to date while an engine runs. The function it returns writes the
 // file a last time and closes it.
-func (p *process) startStatus(e engine.Engine) (stop func(), err error) {
-	path, every := p.opts.Status, p.opts.StatusInterval
+func keepStatusFile(path string, every time.Duration, e engine.Engine, log logging.Func) (stop func(), err error) {
 	if path == "" {
 		return func() {}, nil
 	}
@@ -23,7 +22,7 @@ func (p *process) startStatus(e engine.Engine) (stop func(), err error) {
 	}
 	write := func() {
 		if err := writeStatus(f, e); err != nil {
-			p.lg.Msg(logging.Warn, "WARNING: status file %s: %v", path, err)
+			log(logging.Warn, "WARNING: status file %s: %v", path, err)
 		}
 	}
 	done := make(chan struct{})

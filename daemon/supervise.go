@@ -20,7 +20,7 @@ import (
 //	           ├─► ends by itself ─► rests ── reload ──────┤
 //	           └─► reload: the new version takes over ─────┘
 type supervised struct {
-	p       *process
+	host    *scriptHost
 	path    string
 	cancel  context.CancelFunc
 	replace chan *proven // a new version; received by the supervisor
@@ -39,10 +39,10 @@ const (
 )
 
 // supervise starts a script and its supervisor; first, if any, is a run that is proven already.
-func (p *process) supervise(spec config.LuaScript, first *proven) *supervised {
-	ctx, cancel := context.WithCancel(p.ctx)
-	s := &supervised{p: p, path: spec.Path, cancel: cancel, replace: make(chan *proven, 1), spec: spec, status: newScriptStatus(spec.Path)}
-	p.wg.Go(func() {
+func (h *scriptHost) supervise(spec config.LuaScript, first *proven) *supervised {
+	ctx, cancel := context.WithCancel(h.ctx)
+	s := &supervised{host: h, path: spec.Path, cancel: cancel, replace: make(chan *proven, 1), spec: spec, status: newScriptStatus(spec.Path)}
+	h.wg.Go(func() {
 		defer cancel()
 		s.run(ctx, first)
 	})
@@ -88,7 +88,7 @@ func (s *supervised) run(ctx context.Context, next *proven) {
 			n = &proven{spec: s.wanted(), status: newScriptStatus(s.path)}
 			n.content = sum(n.spec, nil)
 			s.adopt(n)
-			n.run, err = s.p.startScript(ctx, n.spec, n.status)
+			n.run, err = s.host.run(ctx, n.spec, n.status)
 		} else {
 			s.adopt(n)
 		}
@@ -110,7 +110,7 @@ func (s *supervised) run(ctx context.Context, next *proven) {
 			continue
 		default:
 			s.settle(mgmt.ScriptFailed, err)
-			s.p.lg.Msg(logging.Warn, "script %s is started again in %v", s.path, pause)
+			s.host.lg.Msg(logging.Warn, "script %s is started again in %v", s.path, pause)
 			next = s.rest(ctx, pause)
 			pause = min(2*pause, lastPause)
 		}
@@ -139,7 +139,7 @@ func (s *supervised) watch(ctx context.Context, n *proven) error {
 			n, ready = next, nil
 			s.adopt(n)
 			n.run.Begin(false)
-			s.p.wg.Go(func() { drain(ctx, old) })
+			s.host.wg.Go(func() { drain(ctx, old) })
 		case <-ctx.Done():
 			n.run.Stop()
 			return ctx.Err()
@@ -170,10 +170,10 @@ func (s *supervised) settle(state mgmt.ScriptState, err error) {
 	status.end(state, err)
 	if err != nil {
 		for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
-			s.p.lg.Msg(logging.Error, "script %s ended: %s", s.path, strings.TrimSpace(line))
+			s.host.lg.Msg(logging.Error, "script %s ended: %s", s.path, strings.TrimSpace(line))
 		}
 	}
-	s.p.settleLogins()
+	s.host.settleLogins()
 }
 
 // rest waits for a new version, or for the end of a pause above 0.

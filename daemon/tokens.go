@@ -13,39 +13,36 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-var _ server.PKCS11Controller = (*process)(nil)
-
 // tokenStore is the smart cards of the running configuration.
 type tokenStore struct {
 	mu    sync.Mutex // guards store, also while it is used by the port: a store must not be closed under it
 	store *tokens.Store
 }
 
-// openTokens loads the modules of the options, in the place of those before. It is called between engines.
-func (p *process) openTokens() (*tokens.Store, error) {
-	p.tokens.mu.Lock()
-	defer p.tokens.mu.Unlock()
-	if p.tokens.store != nil {
-		p.tokens.store.Close()
-		p.tokens.store = nil
+// open loads the modules of the options, in the place of those before. It is called between engines.
+func (t *tokenStore) open(o *config.PKCS11, log logging.Func) (*tokens.Store, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.store != nil {
+		t.store.Close()
+		t.store = nil
 	}
-	o := &p.opts.PKCS11
 	if !o.Set() {
 		return nil, nil
 	}
 	var err error
-	p.tokens.store, err = tokens.Open(tokens.Config{
-		Providers: o.Providers, Protected: o.Protected, CertPrivate: o.CertPrivate, PINCache: o.PINCache, Log: p.lg.Msg,
+	t.store, err = tokens.Open(tokens.Config{
+		Providers: o.Providers, Protected: o.Protected, CertPrivate: o.CertPrivate, PINCache: o.PINCache, Log: log,
 	})
-	return p.tokens.store, err
+	return t.store, err
 }
 
-// PKCS11 lists the certificates on tokens; none before the first engine, where stock aborts.
-func (p *process) PKCS11() []server.PKCS11Identity {
-	p.tokens.mu.Lock()
-	defer p.tokens.mu.Unlock()
+// identities lists the certificates on tokens; none before the first engine, where stock aborts.
+func (t *tokenStore) identities() []server.PKCS11Identity {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var out []server.PKCS11Identity
-	for _, id := range p.tokens.store.Identities() {
+	for _, id := range t.store.Identities() {
 		out = append(out, server.PKCS11Identity{ID: id.ID.String(), Cert: id.Cert})
 	}
 	return out

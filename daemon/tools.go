@@ -200,8 +200,8 @@ func persistTun(o *config.Options, w io.Writer) error {
 		stamp(w, "Persist state set to: OFF")
 		return nil
 	}
-	who, err := lookupPrivileges(o.User, o.Group, "")
-	if err != nil {
+	var who privileges
+	if err := who.lookup(o.User, o.Group, ""); err != nil {
 		return err
 	}
 	name, err := tun.CreatePersistent(cfg, who.uid, who.gid)

@@ -4,23 +4,21 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
 	"golang.org/x/term"
 )
 
-// ask asks at the terminal for what an engine needs. Whoever is at the management port is served meanwhile.
-func (p *process) ask(ctx context.Context, prompt string, echo bool) (string, error) {
-	p.port.Begin()
-	return p.console(ctx, prompt, echo)
-}
+// terminal asks a person: on the controlling terminal, else on standard input when that is one.
+type terminal struct{ stdin io.Reader }
 
-// console asks a person: on the controlling terminal, else on standard input when that is one. It ends with ctx.
-func (p *process) console(ctx context.Context, prompt string, echo bool) (string, error) {
+// ask puts one question. It ends with ctx.
+func (t terminal) ask(ctx context.Context, prompt string, echo bool) (string, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
-		if f, ok := p.env.Stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if f, ok := t.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 			tty = f
 		} else {
 			return "", noTerminal(prompt)
