@@ -14,7 +14,7 @@ import (
 func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.Context) error, err error) {
 	runner := &hooks.Runner{
 		Security: p.opts.ScriptSecurity, Stdout: p.env.Stdout, Stderr: p.env.Stderr,
-		Log: p.lg.Msg,
+		Log: p.lg.Msg, Done: p.hooked,
 	}
 	if f := p.lg.File(); f != nil {
 		runner.Stdout, runner.Stderr = f, f
@@ -30,11 +30,15 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 	if err != nil {
 		return nil, nil, err
 	}
-	c := client.New(client.Deps{
+	d := client.Deps{
 		Options: p.opts, Log: p.lg, Port: p.port, Signals: p.sig, Secrets: p.secrets, Hooks: runner,
 		Env: p.environment(p.opts), Totals: &p.totals, Net: p.net, Console: p.ask, Version: compatible, Reread: reread, QueryToken: p.opts.ManagementQueryToken,
 		Notes: p.notes, Up: p.up, Tunnel: p.ways.follow, Tokens: cards,
-	})
+	}
+	if p.journal != nil {
+		d.Journal = p.journal
+	}
+	c := client.New(d)
 	return c, func(ctx context.Context) error {
 		if err := c.AskPassphrase(ctx); err != nil {
 			return err

@@ -1,8 +1,13 @@
 package daemon
 
 import (
+	"cmp"
+	"errors"
 	"os"
+	"strings"
+	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/journal/index"
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -39,6 +44,11 @@ func (p *process) openJournal() error {
 	if err != nil {
 		p.lg.Msg(logging.Warn, "journal: no index is kept: %v", err)
 	}
+	if p.privileges.uid > 0 && os.Geteuid() == 0 {
+		if err := journal.Give(root, p.privileges.uid, p.privileges.gid); err != nil {
+			p.lg.Msg(logging.Warn, "journal: user %s may not be able to write in %s: %v", p.opts.User, dir, err)
+		}
+	}
 	p.wg.Go(func() {
 		defer root.Close() //nolint:errcheck // read only
 		p.keepIndex(x, root, written)
@@ -72,10 +82,32 @@ func (p *process) acted(who, command string) {
 }
 
 // reloaded records the outcome of a reload.
-func (p *process) reloaded(err error) {
-	e := journal.Event{Kind: journal.KindReload, Verdict: journal.Done}
+func (p *process) reloaded(since time.Time, err error) {
+	p.journal.Record(outcome(journal.Event{Kind: journal.KindReload}, time.Since(since), err))
+}
+
+// hooked records the outcome of a script or of plugins. A login that is put off is no failure.
+func (p *process) hooked(c hooks.Call, took time.Duration, err error) {
+	var failed *hooks.Error
+	if c.Type == "user-pass-verify" && errors.As(err, &failed) && failed.Code == 2 {
+		err = nil
+	}
+	e := journal.Event{Kind: journal.KindHook, Text: cmp.Or(c.Type, strings.TrimLeft(c.Tag, "-"))}
+	if c.Client > 0 {
+		e.CID = new(c.Client - 1)
+	}
+	if c.Env != nil {
+		e.User, _ = c.Env.Get("username")
+		e.CN, _ = c.Env.Get("common_name")
+	}
+	p.journal.Record(outcome(e, took, err))
+}
+
+// outcome adds how something ended.
+func outcome(e journal.Event, took time.Duration, err error) journal.Event {
+	e.Verdict, e.Seconds = journal.Done, took.Round(time.Millisecond).Seconds()
 	if err != nil {
 		e.Verdict, e.Reason = journal.Failed, err.Error()
 	}
-	p.journal.Record(e)
+	return e
 }

@@ -113,11 +113,11 @@ func (p *process) run(ctx context.Context) int {
 	if p.net, err = netconf.New(p.lg.Msg); err != nil {
 		return p.fatal(err)
 	}
-	if err := p.openJournal(); err != nil {
-		return p.fatal(err)
-	}
 	p.recoverRoutes()
 	if err := p.privileges.lookup(p.opts.User, p.opts.Group, p.opts.Chroot); err != nil {
+		return p.fatal(err)
+	}
+	if err := p.openJournal(); err != nil {
 		return p.fatal(err)
 	}
 	ok, err := p.ways.open(p.opts)

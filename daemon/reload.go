@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
@@ -37,7 +38,8 @@ var errNotReloaded = errors.New("no server is running")
 
 // Reload implements server.Reloader.
 func (p *process) Reload() (_ []mgmt.Reloaded, failed error) {
-	defer func() { p.reloaded(failed) }()
+	since := time.Now()
+	defer func() { p.reloaded(since, failed) }()
 	p.privileges.reopen(p.lg)
 	r := &p.reloads
 	r.mu.Lock()

@@ -61,7 +61,7 @@ nsenter -t $far -n ip link set mgp1 up
 
 # start UNIT NAME: its ExecStart line, in its WorkingDirectory
 start() {
-	line=$(sed -n 's/^ExecStart=//p' "/usr/lib/systemd/system/moongate-$1@.service" | sed "s/%i/$2/g; s#%t#/run#g")
+	line=$(sed -n 's/^ExecStart=//p' "/usr/lib/systemd/system/moongate-$1@.service" | sed "s/%i/$2/g; s#%t#/run#g; s#%S#/var/lib#g")
 	cd "$(sed -n 's/^WorkingDirectory=//p' "/usr/lib/systemd/system/moongate-$1@.service")"
 	$3 $line > "/tmp/$2.log" 2>&1 &
 	cd /tmp

@@ -39,11 +39,12 @@ type attempt struct {
 	start     time.Time
 	stop      *engine.Stop // set once the attempt is to end
 	serverCN  string
-	trusted   bool // the first key is active
-	heard     bool // the peer has sent its first packet
-	connected bool // CONNECTED was reported
-	opening   bool // a helper works on the tunnel
-	asking    bool // a helper asks for user name and password
+	trusted   bool      // the first key is active
+	heard     bool      // the peer has sent its first packet
+	connected bool      // CONNECTED was reported
+	since     time.Time // of CONNECTED
+	opening   bool      // a helper works on the tunnel
+	asking    bool      // a helper asks for user name and password
 
 	occ string // our options string
 

@@ -38,6 +38,8 @@ type Deps struct {
 	Version string
 	// QueryToken asks the management port for a key file that is not there (management-query-token).
 	QueryToken bool
+	// Journal takes what becomes of the connection; may be nil.
+	Journal Recorder
 	// Tokens holds keys on smart cards, nil without any.
 	Tokens *tokens.Store
 	// Reread says that this instance follows a SIGHUP: its first attempt comes after a pause.
@@ -106,7 +108,10 @@ func (c *Client) log(lv logging.Level, format string, args ...any) {
 	c.lg.Msg(lv, format, args...)
 }
 
-func (c *Client) state(s mgmt.State) { c.port.State(s) }
+func (c *Client) state(s mgmt.State) {
+	c.recordState(s)
+	c.port.State(s)
+}
 
 // CachingWarning is logged by the engine, once, when the first password is about to be kept; not at start.
 const CachingWarning = "WARNING: this configuration may cache passwords in memory -- use the auth-nocache option to prevent this"

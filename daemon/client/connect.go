@@ -30,7 +30,9 @@ func (c *Client) connect(ctx context.Context) engine.Stop {
 		return stop
 	}
 	defer c.live.Store(nil)
-	return a.run(ctx)
+	stop = a.run(ctx)
+	a.recordGone(stop)
+	return stop
 }
 
 // prepare does everything up to the first packet. It returns no attempt and the reason when that does not work out.

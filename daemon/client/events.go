@@ -9,6 +9,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/credentials"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
@@ -135,6 +136,7 @@ func (a *attempt) softReset(e session.SoftReset) {
 // active is a key whose messages are all exchanged and acknowledged.
 func (a *attempt) active(e control.Active, now time.Time) {
 	if e.KeyID != 0 {
+		a.record(journal.Event{Kind: journal.KindRenewal})
 		return
 	}
 	a.trusted = true
@@ -263,7 +265,8 @@ func (a *attempt) authFailed(arg string) {
 		tail = "," + f.Reason
 	}
 	a.c.log(logging.Always, "AUTH: Received control message: AUTH_FAILED%s", tail)
-	a.c.remotes.stay = true // the credentials were wrong, not the server
+	a.record(journal.Event{Kind: journal.KindLogin, Verdict: journal.Refused, Reason: "AUTH_FAILED"}) // the server's text may be a challenge
+	a.c.remotes.stay = true                                                                           // the credentials were wrong, not the server
 	switch {
 	case f.Temp:
 		a.c.pauses.backoff = f.Backoff

@@ -35,6 +35,8 @@ type both struct {
 	vpn    *server.Server
 	events *clientEvents
 	out    *Client
+	in     *recorded // by the server
+	rec    *recorded // by the client
 }
 
 // running is an engine with its log.
@@ -53,7 +55,7 @@ var pairs atomic.Int32
 func newBoth(t *testing.T, proto string) *both {
 	t.Helper()
 	n := pairs.Add(1)
-	b := &both{t: t, dir: t.TempDir(), proto: proto, addr: fmt.Sprintf("127.%d.%d.%d", 64+(os.Getpid()+64)%128, n/250, 2+n%250), events: new(clientEvents)}
+	b := &both{t: t, dir: t.TempDir(), proto: proto, addr: fmt.Sprintf("127.%d.%d.%d", 64+(os.Getpid()+64)%128, n/250, 2+n%250), events: new(clientEvents), in: new(recorded), rec: new(recorded)}
 	ca, err := pki.NewCA("CA")
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +113,7 @@ func (b *both) serve(extra ...string) {
 		"--local", b.addr, "--port", "31195", "--proto", b.proto, "--dh", "none", "--verb", "4", "--ca", b.file("ca.crt"), "--cert", b.file("server.crt"), "--key", b.file("server.key"),
 	}, extra...))
 	b.vpn = server.New(server.Deps{
-		Options: o, Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Port: b.events, Signals: r.sig,
+		Options: o, Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Port: b.events, Signals: r.sig, Journal: b.in,
 		Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake),
 	})
 	b.server = r
@@ -134,7 +136,7 @@ func (b *both) connect(extra ...string) {
 	secrets := new(Secrets)
 	secrets.Configure(o.AuthRetry)
 	b.out = New(Deps{
-		Options: o, Port: mgmtserver.New(mgmtserver.Config{Unreachable: true}), Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: secrets,
+		Options: o, Port: mgmtserver.New(mgmtserver.Config{Unreachable: true}), Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: secrets, Journal: b.rec,
 		Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake), Version: "2.6.14",
 		Console: func(context.Context, string, bool) (string, error) { return "typed", nil },
 	})

@@ -235,7 +235,7 @@ func (a *attempt) complete(routesOK bool) {
 		return
 	}
 	now := time.Now()
-	a.connected = true
+	a.connected, a.since = true, now
 	a.timers.Age(now)
 	a.timers.Use(&a.traffic, now)
 	c.pauses.attempts = 0
@@ -267,6 +267,7 @@ func (a *attempt) tellConnected(routesOK bool) {
 		s.Local = a.link.LocalAddr()
 	}
 	a.c.state(s)
+	a.recordUp(s)
 }
 
 // describe logs what was negotiated.

@@ -59,6 +59,15 @@ type Runner struct {
 	Stdout   io.Writer     // where the output of scripts goes, the daemon's own when nil
 	Stderr   io.Writer
 	Log      logging.Func // told about a script that may not run; may be nil
+	// Done is told how each script, and each event that plugins hear of, ended and how long it took. It returns at once; may be nil.
+	Done func(c Call, took time.Duration, err error)
+}
+
+// done tells Done.
+func (r *Runner) done(c Call, since time.Time, err error) {
+	if r.Done != nil {
+		r.Done(c, time.Since(since), err)
+	}
 }
 
 // Call is one run of a script.
@@ -107,16 +116,25 @@ func (r *Runner) TellPlugins(ctx context.Context, c Call) error {
 	if r == nil || !r.Plugins.Wants(c.Event) {
 		return nil
 	}
+	since := time.Now()
 	_, err := r.Plugins.Call(ctx, plugin.Call{Event: c.Event, Args: c.Args, Env: c.Env.Newest(), Client: c.Client, Depth: c.Depth, Log: c.Log})
 	if err != nil {
-		return &PluginError{Tag: c.Tag, Err: err}
+		err = &PluginError{Tag: c.Tag, Err: err}
 	}
-	return nil
+	r.done(c, since, err)
+	return err
 }
 
 // Run starts the script and waits for it. It returns nil for exit status 0, else an *Error. The end of ctx kills
 // the script and everything in its process group.
 func (r *Runner) Run(ctx context.Context, c Call) error {
+	since := time.Now()
+	err := r.run(ctx, c)
+	r.done(c, since, err)
+	return err
+}
+
+func (r *Runner) run(ctx context.Context, c Call) error {
 	if r.Security < 2 {
 		r.Log.OrDiscard()(logging.Warn, "%s", NotAllowed)
 		return &Error{Tag: c.Tag, Code: -1, Err: ErrDisallowed}

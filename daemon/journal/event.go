@@ -19,10 +19,12 @@ const (
 	KindHook       = "hook"       // a script of the configuration ended, with Verdict
 	KindReload     = "reload"     // with Verdict
 	KindCommand    = "command"    // at the management port, by Who
+	KindState      = "state"      // of a client: its name in Text
+	KindLost       = "lost"       // events before this one: how many in Text
 )
 
 // Kinds are all kinds.
-var Kinds = []string{KindStart, KindStop, KindLogin, KindConnect, KindRenewal, KindDisconnect, KindKill, KindHook, KindReload, KindCommand}
+var Kinds = []string{KindStart, KindStop, KindLogin, KindConnect, KindRenewal, KindDisconnect, KindKill, KindHook, KindReload, KindCommand, KindState, KindLost}
 
 // Verdicts.
 const (
@@ -42,14 +44,14 @@ type Event struct {
 	CID     *uint64  `json:"cid,omitempty"`
 	User    string   `json:"user,omitempty"`
 	CN      string   `json:"cn,omitempty"`      // common name
-	Address string   `json:"address,omitempty"` // of the client outside the tunnel, without the port
+	Address string   `json:"address,omitempty"` // of the peer outside the tunnel, without the port
 	Port    uint16   `json:"port,omitempty"`
 	Tunnel  []string `json:"tunnel,omitempty"` // addresses in the tunnel
 	Verdict string   `json:"verdict,omitempty"`
 	Reason  string   `json:"reason,omitempty"`
-	In      uint64   `json:"in,omitempty"`  // bytes from the client, on the link
-	Out     uint64   `json:"out,omitempty"` // bytes to the client, on the link
-	Seconds float64  `json:"seconds,omitempty"`
-	Who     string   `json:"who,omitempty"`  // the seat at the management port
-	Text    string   `json:"text,omitempty"` // the command; the type of hook; the program
+	In      uint64   `json:"in,omitempty"`      // bytes from the peer, on the link
+	Out     uint64   `json:"out,omitempty"`     // bytes to the peer, on the link
+	Seconds float64  `json:"seconds,omitempty"` // length of the session; what a login, hook or reload took
+	Who     string   `json:"who,omitempty"`     // the seat at the management port
+	Text    string   `json:"text,omitempty"`    // the command; the type of hook; the program; the state
 }

@@ -60,6 +60,7 @@ type Writer struct {
 	size    int64
 	next    int64 // number of the next segment
 	failing bool
+	told    uint64 // dropped events that the journal tells of
 }
 
 // Open makes the directory and starts to write, always into a new segment: what a crash left behind stays as it is.
@@ -141,6 +142,13 @@ func (w *Writer) batch() {
 		return
 	}
 	var text []byte
+	lost := w.dropped.Load()
+	if lost > w.told {
+		e := Event{Version: Version, Time: time.Now().UTC().Truncate(time.Millisecond), Kind: KindLost, Run: w.run, Text: fmt.Sprint(lost - w.told)}
+		if b, err := json.Marshal(e); err == nil {
+			text = append(b, '\n')
+		}
+	}
 	for range n {
 		b, err := json.Marshal(<-w.queue)
 		if err != nil {
@@ -161,6 +169,7 @@ func (w *Writer) batch() {
 		w.cfg.Log("journal: %s is written again, %d events are lost", w.cfg.Dir, w.Dropped())
 	}
 	if w.failing = err != nil; !w.failing {
+		w.told = lost
 		w.cfg.Wrote()
 	}
 }

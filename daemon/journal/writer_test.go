@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -57,8 +58,8 @@ func TestRecordNeverWaits(t *testing.T) {
 		t.Errorf("%d dropped, want 15", w.Dropped())
 	}
 	w.Close()
-	if n, _ := count(t, dir); n != 10 {
-		t.Errorf("%d events on the disk, want 10", n)
+	if n, _ := count(t, dir); n != 11 { // with the event that tells of the lost ones
+		t.Errorf("%d events on the disk, want 11", n)
 	}
 	var none *Writer
 	none.Record(Event{}) // without a journal
@@ -95,8 +96,8 @@ func TestDiskFails(t *testing.T) {
 	w.Record(Event{Kind: KindLogin})
 	until("the journal does not come back", func() bool { return lines.Load() == 2 })
 	w.Close()
-	if n, _ := count(t, dir); n != 1 || w.Dropped() != 3 {
-		t.Errorf("%d events and %d dropped, want 1 and 3", n, w.Dropped())
+	if n, _ := count(t, dir); n != 2 || w.Dropped() != 3 { // with the event that tells of the lost ones
+		t.Errorf("%d events and %d dropped, want 2 and 3", n, w.Dropped())
 	}
 }
 
@@ -130,6 +131,70 @@ func TestSegmentsAreBounded(t *testing.T) {
 	w.Close()
 	if n, segments := count(t, dir); n != 1 || segments != 1 {
 		t.Errorf("%d events in %d segments are left of what is too old", n, segments)
+	}
+}
+
+// A daemon that gives up root goes on to make segments in its directory, and in no directory that is not the journal's alone.
+func TestGivenToAnotherUser(t *testing.T) {
+	const nobody = 65534
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	if dir := os.Getenv("JOURNAL_GIVEN"); dir != "" {
+		w, err := Open(Config{Dir: dir, Segment: 1, Batch: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Give(root, nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Setgid(nobody); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Setuid(nobody); err != nil {
+			t.Fatal(err)
+		}
+		w.Record(Event{Kind: KindStart})
+		time.Sleep(50 * time.Millisecond)
+		w.Record(Event{Kind: KindStop})
+		w.Close()
+		if w.Dropped() > 0 {
+			t.Errorf("%d events are lost", w.Dropped())
+		}
+		return
+	}
+	dir := t.TempDir()
+	for _, up := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(up, 0o711); err != nil { // the way to it is open, as in /var/lib
+			t.Fatal(err)
+		}
+	}
+	dir = filepath.Join(dir, "journal")
+	w := open(t, Config{Dir: dir}) // an earlier run, as root
+	w.Record(Event{Kind: KindStart})
+	w.Close()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestGivenToAnotherUser$", "-test.v") //nolint:gosec // this test
+	cmd.Env = append(os.Environ(), "JOURNAL_GIVEN="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if n, segments := count(t, dir); n < 2 || segments < 2 {
+		t.Errorf("%d events in %d segments", n, segments)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "mail"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := Give(root, 0, 0); err == nil || !strings.Contains(err.Error(), "mail") {
+		t.Errorf("a directory with something else in it is given away: %v", err)
 	}
 }
 

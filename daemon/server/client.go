@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -90,12 +91,14 @@ type hubSide struct {
 	heir      *instance // takes this one's place, and its addresses in learn-address
 	inherited []lead    // addresses that scripts know from the instance before
 	told      []lead    // addresses that scripts were told to be ours
+	ending    string    // why it ends, for the journal
 }
 
 // asking is what the hub keeps about the login of one key while verifiers are asked.
 type asking struct {
-	stop    func() // ends the script that is asked, may be nil
-	expired bool   // by a token that was too old, which the client reads when it is refused
+	stop    func()    // ends the script that is asked, may be nil
+	expired bool      // by a token that was too old, which the client reads when it is refused
+	since   time.Time // of the key message
 }
 
 // end stops the script that is asked about a login; its answer does not matter any more.
@@ -244,6 +247,7 @@ func (h *hub) supersede(r *instance) bool {
 	if same || i.phase < authorised {
 		i.heir = r
 	}
+	i.ending = endReplaced
 	h.remove(i)
 	return h.table.add(r)
 }
@@ -380,6 +384,7 @@ func tlsText(e *control.TLSError) string {
 // end removes an instance with the log line of a restart.
 func (h *hub) end(i *instance, reason string) {
 	h.log(i, logging.Steps, "SIGUSR1[soft,%s] received, client-instance restarting", reason)
+	i.ending = cmp.Or(i.ending, reason)
 	h.remove(i)
 }
 

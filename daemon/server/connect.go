@@ -65,7 +65,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 func (h *hub) endOthers(i *instance) {
 	for _, o := range h.names.others(i) {
 		h.log(i, logging.Steps, "MULTI: new connection by client '%s' will cause previous active sessions by this client to be dropped.  Remember to use the --duplicate-cn option if you want multiple clients using the same certificate or username to concurrently connect.", i.commonName)
-		o.heir = i
+		o.heir, o.ending = i, endReplaced
 		h.remove(o)
 	}
 }

@@ -21,6 +21,7 @@ func (h *hub) float(i *instance, to transport.Peer) {
 			h.logNoise(i, time.Now(), logging.Info, "Disallow float to an address taken by another client %s", h.set.fullAddress(to))
 			return
 		}
+		other.ending = endReplaced
 		h.remove(other)
 	}
 	h.logNoise(i, time.Now(), logging.Detail, "peer %d (%s) floated from %s to %s", i.slot, i.commonName, realAddress(from.Addr), h.set.fullAddress(to))

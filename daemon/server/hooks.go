@@ -54,7 +54,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 		ctx, cancel := context.WithTimeout(a.working, hookDeadline)
 		defer cancel()
 		if set.wants("", plugin.TLSVerify) {
-			r := hooks.Runner{Plugins: a.scripts.Plugins}
+			r := hooks.Runner{Plugins: a.scripts.Plugins, Done: a.scripts.Done}
 			err := r.TellPlugins(ctx, hooks.Call{
 				Tag: "--tls-verify", Event: plugin.TLSVerify, Client: client, Depth: depth, Args: []string{fmt.Sprint(depth), subject}, Env: env, Log: a.logTo(prefix),
 			})

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	if e.KeyID == 0 {
 		i.loginName, i.username = c.name, c.name
 	}
+	i.asking[e.KeyID].since = now
 	doubt := i.doubt
 	if doubt != nil {
 		h.log(i, logging.Error, "TLS Auth Error: %v", doubt)
@@ -156,7 +158,7 @@ func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix 
 	env.Set("auth_control_file", files.path("acf"))
 	env.Set("auth_pending_file", files.path("apf"))
 	env.Set("auth_failed_reason_file", files.path("afr"))
-	call := hooks.Call{Tag: "--auth-user-pass-verify", Type: "user-pass-verify", Command: set.AuthUserPassVerify, Env: env}
+	call := hooks.Call{Tag: "--auth-user-pass-verify", Type: "user-pass-verify", Command: set.AuthUserPassVerify, Env: env, Client: i.context()}
 	if set.AuthViaFile {
 		env.Unset("password")
 		f, err := newMessage(set.TmpDir, "up", []byte(user+"\n"+pass+"\n"))
@@ -238,7 +240,7 @@ func (h *hub) accepted(i *instance, e session.Accepted) {
 	if h.set.takesName(i, e.KeyID) {
 		i.commonName = i.username
 	}
-	h.record(i, journal.Event{Kind: journal.KindLogin, Verdict: journal.Accepted})
+	h.recordLogin(i, e.KeyID, nil)
 }
 
 // refuse turns a login down, and reports whether it was not before.
@@ -258,7 +260,8 @@ func (c *clientLog) refused(i *instance, e session.Refused) {
 		c.log(i, logging.Error, "TLS Auth Error: Auth Username/Password verification failed for peer")
 	}
 	c.log(i, logging.Detail, "refused: %v", e.Why)
-	c.recordRefused(i, e.Why)
+	i.ending = cmp.Or(i.ending, endRefused)
+	c.recordLogin(i, e.KeyID, e.Why)
 }
 
 // refusalOf is an error as a refusal.

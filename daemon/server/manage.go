@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -110,7 +109,7 @@ func (s *Server) KillName(commonName string) (n int) {
 		}
 		n = len(list)
 		for _, i := range inOrder(list) {
-			h.record(i, journal.Event{Kind: journal.KindKill})
+			h.recordKill(i)
 			h.finish(i, "")
 		}
 	})
@@ -129,7 +128,7 @@ func (s *Server) KillAddr(real netip.AddrPort) (n int) {
 		}
 		n = len(list)
 		for _, i := range inOrder(list) {
-			h.record(i, journal.Event{Kind: journal.KindKill})
+			h.recordKill(i)
 			h.finish(i, "")
 		}
 	})
@@ -196,7 +195,7 @@ func (s *Server) ClientKill(cid uint64, message string) (ok bool) {
 			message = "RESTART"
 		}
 		now := time.Now()
-		h.record(i, journal.Event{Kind: journal.KindKill})
+		h.recordKill(i)
 		h.closeLater(i, session.SentAway, now)
 		h.text(i, message, now)
 	})

@@ -3,7 +3,6 @@ package server
 import (
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/journal"
 )
 
@@ -22,9 +21,36 @@ func (b *base) record(i *instance, e journal.Event) {
 	b.deps.Journal.Record(e)
 }
 
-// recordRefused is a login that was turned down. What the client is told may be a challenge, so only our own words count.
-func (b *base) recordRefused(i *instance, why error) {
-	b.record(i, journal.Event{Kind: journal.KindLogin, Verdict: journal.Refused, Reason: refusalOf(why).log})
+// recordLogin is the verdict about the login of a key, nil for an accepted one. What a refused client is told may be a challenge, so only
+// our own words count.
+func (b *base) recordLogin(i *instance, keyID uint8, why error) {
+	e := journal.Event{Kind: journal.KindLogin, Verdict: journal.Accepted, Seconds: seconds(i.asking[keyID].since)}
+	if why != nil {
+		e.Verdict, e.Reason = journal.Refused, refusalOf(why).log
+	}
+	b.record(i, e)
+}
+
+// seconds is the time since t, to the millisecond; 0 for no t.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return time.Since(t).Round(time.Millisecond).Seconds()
+}
+
+// Reasons for the end of a tunnel beside those of log lines.
+const (
+	endKilled   = "killed"   // by the management port
+	endRefused  = "refused"  // at a renewal
+	endReplaced = "replaced" // by a newer session of the client
+	endShutdown = "shutdown" // of the server
+)
+
+// recordKill is a client that the management port ends.
+func (b *base) recordKill(i *instance) {
+	i.ending = endKilled
+	b.record(i, journal.Event{Kind: journal.KindKill})
 }
 
 // recordUp is a tunnel that is up, with the addresses that lead to it.
@@ -43,18 +69,6 @@ func (b *base) recordUp(i *instance) {
 // recordGone is the end of a tunnel.
 func (b *base) recordGone(i *instance) {
 	b.record(i, journal.Event{
-		Kind: journal.KindDisconnect, In: i.counts.LinkIn.Load(), Out: i.counts.LinkOut.Load(), Seconds: time.Since(i.since).Round(time.Millisecond).Seconds(),
+		Kind: journal.KindDisconnect, Reason: i.ending, In: i.counts.LinkIn.Load(), Out: i.counts.LinkOut.Load(), Seconds: seconds(i.since),
 	})
-}
-
-// recordHook is the outcome of a script.
-func (b *base) recordHook(c hooks.Call, err error) {
-	if b.deps.Journal == nil {
-		return
-	}
-	e := journal.Event{Kind: journal.KindHook, Text: c.Type, Verdict: journal.Done}
-	if err != nil {
-		e.Verdict, e.Reason = journal.Failed, err.Error()
-	}
-	b.deps.Journal.Record(e)
 }

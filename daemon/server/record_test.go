@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/journal"
 )
 
@@ -23,6 +24,14 @@ func (r *recorded) Record(e journal.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.list = append(r.list, e)
+}
+
+func (r *recorded) hooked(c hooks.Call, _ time.Duration, err error) {
+	e := journal.Event{Kind: journal.KindHook, Text: c.Type, Verdict: journal.Done}
+	if err != nil {
+		e.Verdict = journal.Failed
+	}
+	r.Record(e)
 }
 
 func (r *recorded) kinds() (kinds []string, all []journal.Event) {
@@ -86,8 +95,8 @@ func TestClientsAreRecorded(t *testing.T) {
 				if e.Kind == journal.KindConnect && len(e.Tunnel) == 0 {
 					t.Error("connect without an address")
 				}
-				if e.Kind == journal.KindDisconnect && (e.In == 0 || e.Out == 0 || e.Seconds <= 0) {
-					t.Errorf("disconnect without traffic: %+v", e)
+				if e.Kind == journal.KindDisconnect && (e.In == 0 || e.Out == 0 || e.Seconds <= 0 || e.Reason != endKilled) {
+					t.Errorf("disconnect without traffic or reason: %+v", e)
 				}
 				b, err := json.Marshal(e)
 				if err != nil || strings.Contains(string(b), "challenge") || strings.Contains(string(b), "secret") {

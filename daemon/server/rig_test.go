@@ -82,7 +82,7 @@ func newRig(t *testing.T, proto string, extra ...string) *rig {
 	o := r.options()
 	lg := logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb})
 	r.server = New(Deps{
-		Options: o, Log: lg, Port: r.port, Journal: r.rec, Signals: r.sig, Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log},
+		Options: o, Log: lg, Port: r.port, Journal: r.rec, Signals: r.sig, Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log, Done: r.rec.hooked},
 		Env: hooks.NewEnv(), Totals: new(engine.Totals),
 	})
 	go func() {

@@ -75,6 +75,7 @@ func (h *hub) checkTimers(i *instance, now time.Time) {
 // finish removes an instance with the log line of an end.
 func (h *hub) finish(i *instance, reason string) {
 	h.log(i, logging.Steps, "SIGTERM[soft,%s] received, client-instance exiting", reason)
+	i.ending = cmp.Or(i.ending, reason)
 	h.remove(i)
 }
 

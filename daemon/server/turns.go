@@ -115,6 +115,5 @@ func (a *aside) script(ctx context.Context, c hooks.Call) error {
 	if err == nil && c.Command != "" {
 		err = r.Run(ctx, c)
 	}
-	a.recordHook(c, err)
 	return err
 }

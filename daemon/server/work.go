@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -223,6 +224,7 @@ func (h *hub) shutdown() {
 		list = append(list, i)
 	}
 	for _, i := range inOrder(list) {
+		i.ending = cmp.Or(i.ending, endShutdown)
 		h.remove(i)
 	}
 	h.streams.close()

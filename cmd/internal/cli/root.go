@@ -192,11 +192,12 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	add("look", wait.NewCmd(e))
 	add("look", top.NewCmd(e))
 	add("look", script.NewList(e))
+	add("look", env.Mark(env.NoDaemon, "yes", past.NewCmds(e)...)...)
 	add("other", env.Mark(env.NoDaemon, "yes", attach.NewCmd(e, shell{version}))...) // it resolves its argument by itself
 	add("other", targets.NewCmd(e))
 	add("other", env.Mark(env.OneTarget, "yes", script.NewCmds(e)...)...)
 	add("other", env.Mark(env.OneTarget, "yes", record.NewCmds(e)...)...)
-	add("other", env.Mark(env.NoDaemon, "yes", past.NewCmd(e), mux.NewCmd(e), daemonCmd(), genkey.NewCmd(e), demoCmd(e), man.NewCmd(e, root))...)
+	add("other", env.Mark(env.NoDaemon, "yes", mux.NewCmd(e), daemonCmd(), genkey.NewCmd(e), demoCmd(e), man.NewCmd(e, root))...)
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	return root

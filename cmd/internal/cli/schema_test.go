@@ -90,7 +90,7 @@ var jsonLines = map[string][]string{
 		"status", "clients", "clients --filter nobody", "state --all", "log -n 3", "echo --all", "version", "bytecount", "load-stats", "pid",
 		"hold", "hold on", "verb", "verb 4", "mute", "mute 2", "auth-retry", "auth-retry none", "signal SIGUSR2", "forget-passwords",
 		"raw pid", "raw nonsense", "exec pid state", "attach -c pid", "wait --state CONNECTED --timeout 0", "wait --client laptop --timeout 0",
-		"kill lap* --dry-run", "kill 1", "scripts", "history --dir JOURNAL", "reload", "reload full", "events -k CLIENT -k LOG -k STATE -n 7",
+		"kill lap* --dry-run", "kill 1", "scripts", "history --dir JOURNAL", "last --dir JOURNAL", "sessions --dir JOURNAL --since 1d", "reload", "reload full", "events -k CLIENT -k LOG -k STATE -n 7",
 	},
 	"client": {
 		"status", "state", "needok token ok", "needstr id x", "username Auth joe", "password Auth", "events -n 8",

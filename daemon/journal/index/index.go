@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver
@@ -39,6 +41,7 @@ CREATE INDEX IF NOT EXISTS by_user ON events(user, time) WHERE user <> '';
 CREATE INDEX IF NOT EXISTS by_cn ON events(cn, time) WHERE cn <> '';
 CREATE INDEX IF NOT EXISTS by_address ON events(address, time) WHERE address <> '';
 CREATE INDEX IF NOT EXISTS by_segment ON events(segment);
+CREATE INDEX IF NOT EXISTS by_run ON events(time) WHERE kind = 'start';
 `
 
 // Index is an open index. Several processes may have the same one open.
@@ -211,13 +214,15 @@ func lines(root *os.Root, segment, from int64, f func(offset int64, line []byte,
 
 // Filter chooses events: those that have all that is set.
 type Filter struct {
-	User, CN, Address, Kind string
-	Since, Until            time.Time // from the one, before the other
+	User, CN, Address string
+	Kinds             []string  // any of them; none is all
+	Since, Until      time.Time // from the one, before the other
 }
 
 func (f *Filter) takes(e *journal.Event) bool {
 	is := func(want, have string) bool { return want == "" || want == have }
-	return is(f.User, e.User) && is(f.CN, e.CN) && is(f.Address, e.Address) && is(f.Kind, e.Kind) &&
+	return is(f.User, e.User) && is(f.CN, e.CN) && is(f.Address, e.Address) &&
+		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind)) &&
 		(f.Since.IsZero() || !e.Time.Before(f.Since)) && (f.Until.IsZero() || e.Time.Before(f.Until))
 }
 
@@ -232,7 +237,12 @@ func (f *Filter) clause() (where string, args []any) {
 	add(f.User != "", "user <> '' AND user = ?", f.User)
 	add(f.CN != "", "cn <> '' AND cn = ?", f.CN)
 	add(f.Address != "", "address <> '' AND address = ?", f.Address)
-	add(f.Kind != "", "kind = ?", f.Kind)
+	if n := len(f.Kinds); n > 0 {
+		where += " AND kind IN (?" + strings.Repeat(",?", n-1) + ")"
+		for _, k := range f.Kinds {
+			args = append(args, k)
+		}
+	}
 	add(!f.Since.IsZero(), "time >= ?", f.Since.UnixMilli())
 	add(!f.Until.IsZero(), "time < ?", f.Until.UnixMilli())
 	return where, args

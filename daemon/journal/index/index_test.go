@@ -42,10 +42,10 @@ var filters = map[string]Filter{
 	"nobody":             {User: "user"},
 	"common name":        {CN: "cn2"},
 	"address":            {Address: "192.0.2.4"},
-	"kind":               {Kind: journal.KindLogin},
+	"kind":               {Kinds: []string{journal.KindLogin}},
 	"from a time":        {Since: begin.Add(300 * time.Minute)},
 	"before a time":      {Until: begin.Add(20 * time.Minute)},
-	"user, kind, window": {User: "user1", Kind: journal.KindConnect, Since: begin.Add(time.Hour), Until: begin.Add(5 * time.Hour)},
+	"user, kind, window": {User: "user1", Kinds: []string{journal.KindConnect, journal.KindRenewal}, Since: begin.Add(time.Hour), Until: begin.Add(5 * time.Hour)},
 }
 
 // check compares the answers with those of reading everything.

@@ -15,7 +15,7 @@ import (
 )
 
 // A user's last 90 days among ten million events are found within 50 ms.
-func TestTenMillionEvents(t *testing.T) {
+func TestSoakTenMillionEvents(t *testing.T) {
 	const events, users, segments = 10_000_000, 20_000, 100
 	dir := t.TempDir()
 	start := time.Now().AddDate(0, 0, -360)

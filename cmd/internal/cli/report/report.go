@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/journal"
+	"github.com/moongate-vpn/moongate/daemon/journal/index"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
@@ -36,6 +37,7 @@ const (
 	CheckSchema     = "moongate.check/1"
 	ScriptsSchema   = "moongate.scripts/1"
 	HistorySchema   = "moongate.history/1"
+	SessionSchema   = "moongate.session/1"
 )
 
 // Head starts every object.
@@ -50,7 +52,7 @@ func Documents() map[string]any {
 	return map[string]any{
 		StatusSchema: Status{}, ClientsSchema: Clients{}, VersionSchema: Version{}, StateSchema: State{}, LogSchema: Log{}, EchoSchema: Echo{}, EventSchema: Event{},
 		ByteCountSchema: ByteCount{}, LoadStatsSchema: LoadStats{}, PIDSchema: PID{}, SettingSchema: Setting{}, ReplySchema: Reply{}, LinesSchema: Lines{},
-		KillSchema: Kill{}, WaitSchema: Wait{}, ReloadSchema: Reload{}, TargetsSchema: Targets{}, CheckSchema: Check{}, ScriptsSchema: Scripts{}, HistorySchema: History{},
+		KillSchema: Kill{}, WaitSchema: Wait{}, ReloadSchema: Reload{}, TargetsSchema: Targets{}, CheckSchema: Check{}, ScriptsSchema: Scripts{}, HistorySchema: History{}, SessionSchema: Session{},
 	}
 }
 
@@ -230,7 +232,15 @@ type Change struct {
 // History is an event of the journal, as "history" prints it.
 type History struct {
 	Head
+	Daemon string `json:"daemon,omitempty" jsonschema_description:"whose journal it is, where a folder holds those of several"`
 	journal.Event
+}
+
+// Session is a session of the journal, as "last" and "sessions" print it.
+type Session struct {
+	Head
+	Daemon string `json:"daemon,omitempty" jsonschema_description:"whose journal it is, where a folder holds those of several"`
+	index.Session
 }
 
 // Reload is the answer of "reload".

@@ -1,0 +1,184 @@
+package past
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
+	"github.com/moongate-vpn/moongate/daemon/journal/index"
+)
+
+// session is a session in the journal of a daemon.
+type session = of[index.Session]
+
+// ask returns sessions of all journals in dir, in the order of their beginning.
+func ask(cmd *cobra.Command, dir string, f index.SessionFilter) ([]session, error) {
+	return gather(dir, func(s index.Session) time.Time { return s.Since }, func(dir string) ([]index.Session, error) {
+		return index.Sessions(cmd.Context(), dir, f)
+	})
+}
+
+// newLast returns "last".
+func newLast(e *env.Env) *cobra.Command {
+	var dir, since string
+	var most int
+	cmd := &cobra.Command{
+		Use: "last [USER|COMMON NAME]", Short: "Show the last sessions, newest first, as last(1) shows logins",
+		Long: "Show when users and clients were connected, newest first, from the journals of the daemons on this machine. A session that a killed\n" +
+			"daemon left says \"lost\", with the daemon's next start as its end.",
+		Example: "  moongate last\n  moongate last alice -n 5\n  moongate last --since 7d --json",
+		Args:    cobra.MaximumNArgs(1), Annotations: map[string]string{env.Formats: "json", env.NoDaemon: "yes"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if most < 1 {
+				return env.Usagef("-n must be at least 1")
+			}
+			from, err := moment(since, time.Now())
+			if err != nil {
+				return env.Usagef("--since %v", err)
+			}
+			var all []session
+			for _, from := range windows(from, time.Now()) {
+				if all, err = ask(cmd, dir, index.SessionFilter{From: from, Began: true}); err != nil {
+					return err
+				}
+				if len(args) > 0 {
+					all = slices.DeleteFunc(all, func(s session) bool { return s.it.User != args[0] && s.it.CN != args[0] })
+				}
+				if len(all) >= most {
+					break
+				}
+			}
+			slices.Reverse(all)
+			return showSessions(e, all[:min(most, len(all))])
+		},
+	}
+	dirFlag(cmd, &dir)
+	cmd.Flags().IntVarP(&most, "lines", "n", 20, "how many sessions to show")
+	cmd.Flags().StringVar(&since, "since", "", "only sessions that began since this time")
+	return cmd
+}
+
+// windows are times to look back to, one after the other until there are enough sessions: the last days are short, and all of a large
+// journal is long.
+func windows(from, now time.Time) (list []time.Time) {
+	for days := 1; days <= 256; days *= 4 {
+		if t := now.AddDate(0, 0, -days); t.After(from) {
+			list = append(list, t)
+		}
+	}
+	return append(list, from)
+}
+
+// newSessions returns "sessions".
+func newSessions(e *env.Env) *cobra.Command {
+	var f index.SessionFilter
+	var dir, at, since, until, tunnel string
+	cmd := &cobra.Command{
+		Use: "sessions", Short: "Show who was connected at a time, with which address",
+		Long: "Show the sessions that are open, or that were at a time or within one, from the journals of the daemons on this machine. It answers who\n" +
+			"had an address: --tunnel with --at. A time is written as for history.",
+		Example: "  moongate sessions\n  moongate sessions --tunnel 10.8.0.5 --at '2026-11-02 14:03'\n  moongate sessions --user alice --since 7d --json",
+		Args:    cobra.NoArgs, Annotations: map[string]string{env.Formats: "json", env.NoDaemon: "yes"},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if at != "" && (since != "" || until != "") {
+				return env.Usagef("--at excludes --since and --until")
+			}
+			now := time.Now()
+			moments := make(map[string]time.Time)
+			for name, text := range map[string]string{"at": at, "since": since, "until": until} {
+				var err error
+				if moments[name], err = moment(text, now); err != nil {
+					return env.Usagef("--%s %v", name, err)
+				}
+			}
+			if tunnel != "" {
+				var err error
+				if f.Tunnel, err = netip.ParseAddr(tunnel); err != nil {
+					return env.Usagef("--tunnel %s: want an address", tunnel)
+				}
+			}
+			f.From, f.Before = moments["since"], moments["until"]
+			if at != "" {
+				f.From, f.Before = moments["at"], moments["at"].Add(time.Nanosecond)
+			}
+			open := at == "" && since == "" && until == ""
+			if open {
+				f.From = now
+			}
+			all, err := ask(cmd, dir, f)
+			if err != nil {
+				return err
+			}
+			if open {
+				all = slices.DeleteFunc(all, func(s session) bool { return s.it.State != index.SessionOpen })
+			}
+			return showSessions(e, all)
+		},
+	}
+	dirFlag(cmd, &dir)
+	flags := cmd.Flags()
+	flags.StringVar(&f.User, "user", "", "only of this user name")
+	flags.StringVar(&f.CN, "cn", "", "only of this common name")
+	flags.StringVar(&f.Address, "address", "", "only from this address outside the tunnel")
+	flags.StringVar(&tunnel, "tunnel", "", "only with this address in the tunnel, or a network it is in")
+	flags.StringVar(&at, "at", "", "open at this time")
+	flags.StringVar(&since, "since", "", "open at this time or later")
+	flags.StringVar(&until, "until", "", "open before this time")
+	return cmd
+}
+
+func showSessions(e *env.Env, all []session) error {
+	if e.Format == "json" {
+		for _, s := range all {
+			if err := e.WriteJSON(report.Session{Head: report.Head{Schema: report.SessionSchema}, Daemon: s.daemon, Session: s.it}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	head := []string{"USER", "COMMON NAME", "FROM", "TUNNEL", "SINCE", "UNTIL", "DURATION", "IN", "OUT", "REASON"}
+	named := slices.ContainsFunc(all, func(s session) bool { return s.daemon != "" })
+	if named {
+		head = slices.Insert(head, 0, "DAEMON")
+	}
+	rows := make([][]string, 0, len(all))
+	for _, s := range all {
+		it := &s.it
+		until, length := it.State, time.Since(it.Since)
+		if !it.Until.IsZero() {
+			length = it.Until.Sub(it.Since)
+		}
+		if it.State == index.SessionEnded {
+			until = it.Until.Local().Format(time.DateTime)
+		}
+		row := []string{
+			it.User, it.CN, it.Address, strings.Join(it.Tunnel, " "), it.Since.Local().Format(time.DateTime), until, span(length),
+			humanize.IBytes(it.In), humanize.IBytes(it.Out), it.Reason,
+		}
+		if it.State != index.SessionEnded {
+			row[7], row[8] = "", "" // not known before its end
+		}
+		if named {
+			row = slices.Insert(row, 0, s.daemon)
+		}
+		rows = append(rows, row)
+	}
+	return table.Write(e, head, rows)
+}
+
+// span is a length of time in days, hours and minutes, as last(1) has it.
+func span(d time.Duration) string {
+	minutes := int(d.Round(time.Minute) / time.Minute)
+	if days := minutes / (24 * 60); days > 0 {
+		return fmt.Sprintf("%d+%02d:%02d", days, minutes/60%24, minutes%60)
+	}
+	return fmt.Sprintf("%02d:%02d", minutes/60, minutes%60)
+}

@@ -1,0 +1,80 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/moongate-vpn/moongate/daemon/journal"
+	"github.com/moongate-vpn/moongate/daemon/journal/index"
+)
+
+// Both ends of a tunnel keep a journal as user nobody, the server inside a chroot: it is written after the drop, belongs to that user,
+// and says who was connected.
+func TestJournalOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	jail := l.file("jail")
+	if err := os.MkdirAll(filepath.Join(jail, "tmp"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	books := map[string]string{"server": l.file("book-server"), "client": l.file("book-client")}
+	drop := []string{"--user", "nobody", "--group", "nogroup", "--persist-key", "--persist-tun"}
+	s := ours(t, l.server, l.serverArgs(append(drop, "--journal", books["server"], "--script-security", "2", "--client-connect", "/bin/false")...))
+	s.WaitLine(t, up, upLimit)
+	c := ours(t, l.client, l.clientArgs(append(drop, "--nobind", "--journal", books["client"], "--connect-retry", "1", "1")...))
+	events := func(end string, kinds ...string) []journal.Event {
+		list, err := index.Query(t.Context(), books[end], index.Filter{Kinds: kinds})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	waitFor(t, "the hook's failure", func() bool {
+		return slices.ContainsFunc(events("server", journal.KindHook), func(e journal.Event) bool {
+			return e.Text == "client-connect" && e.Verdict == journal.Failed && e.CN == "client1"
+		})
+	})
+	c.Wait(t, upLimit) // it is refused
+	s.Signal(t, syscall.SIGTERM)
+	s.Wait(t, upLimit)
+
+	s = ours(t, l.server, l.serverArgs(append(drop, "--chroot", jail, "--journal", books["server"], "--management", l.file("s.sock"), "unix")...))
+	s.WaitLine(t, up, upLimit)
+	c = ours(t, l.client, l.clientArgs(append(drop, "--nobind", "--journal", books["client"])...))
+	c.WaitLine(t, up, upLimit)
+	m := manage(t, l.file("s.sock"))
+	if _, err := m.Cmd(t.Context(), "reload"); err == nil {
+		t.Error("a reload that finds no file inside the jail succeeds")
+	}
+	c.Signal(t, syscall.SIGTERM)
+	c.Wait(t, upLimit)
+	s.Signal(t, syscall.SIGTERM)
+	s.Wait(t, upLimit)
+	if list := events("server", journal.KindReload, journal.KindCommand); !slices.ContainsFunc(list, func(e journal.Event) bool {
+		return e.Kind == journal.KindReload && e.Verdict == journal.Failed && strings.Contains(e.Reason, "ca.crt")
+	}) ||
+		!slices.ContainsFunc(list, func(e journal.Event) bool { return e.Kind == journal.KindCommand && e.Text == "reload" && e.Who != "" }) {
+		t.Errorf("no reload, or not who asked for it: %+v", list)
+	}
+	for end, dir := range books {
+		list, err := index.Sessions(t.Context(), dir, index.SessionFilter{})
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%s: sessions %+v, %v", end, list, err)
+		}
+		if s := list[0]; s.State != index.SessionEnded || s.In == 0 || s.Out == 0 || s.Reason == "" || fmt.Sprint(s.Tunnel) != "[10.8.0.2]" || !strings.HasPrefix(s.Address, "10.99.0.") {
+			t.Errorf("%s: session %+v", end, s)
+		}
+		var info syscall.Stat_t
+		if err := syscall.Stat(dir, &info); err != nil || info.Uid != 65534 {
+			t.Errorf("%s: its journal belongs to user %d, %v", end, info.Uid, err)
+		}
+		if log := c.Log() + s.Log(); strings.Contains(log, "journal:") {
+			t.Errorf("%s: it complains:\n%s", end, log)
+		}
+	}
+}
