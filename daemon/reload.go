@@ -30,9 +30,6 @@ type reloading struct {
 	inForce *config.Options // of the running server
 }
 
-// processEffects are the options that the process itself takes while it runs.
-var processEffects = []string{"verb", "mute", "script", "echo", "parameter", "remap-usr1", "management-log-cache", "reload-compat", "ignore-unknown-option"}
-
 // errNotReloaded is the cause of a reload that has to be a restart.
 var errNotReloaded = errors.New("no server is running")
 
@@ -141,11 +138,8 @@ func compare(inForce, next *config.Options, scripts bool) []mgmt.Reloaded {
 	var report []mgmt.Reloaded
 	for _, c := range config.Diff(inForce, next) {
 		outcome := vpnserver.Effect(c.Option, inForce, next)
-		if slices.Contains(processEffects, c.Option) {
-			outcome = mgmt.OutcomeApplied
-			if c.Option == "script" && !scripts {
-				outcome = mgmt.OutcomeRestart
-			}
+		if c.Option == "script" && !scripts {
+			outcome = mgmt.OutcomeRestart
 		}
 		report = append(report, mgmt.Reloaded{Option: c.Option, Outcome: outcome})
 	}

@@ -3,12 +3,28 @@ package config
 import (
 	"maps"
 	"slices"
+
+	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // Change is an option whose lines differ between two configurations.
 type Change struct {
 	Option   string
 	Old, New []Directive // empty when it was added or removed
+}
+
+// OnReload is what a running server can do about a change of an option.
+func OnReload(option string) mgmt.Outcome {
+	switch r := table()[option]; {
+	case r == nil:
+		return mgmt.OutcomeRestart
+	case r.facts&atOnce != 0:
+		return mgmt.OutcomeApplied
+	case r.facts&forNew != 0:
+		return mgmt.OutcomeReconnect
+	default:
+		return mgmt.OutcomeRestart
+	}
 }
 
 // Directives returns the lines of the main configuration in the order they were read, those of included files in

@@ -36,7 +36,7 @@ func Describe() []Described {
 	var all []Described
 	for name, r := range table() {
 		e, text := r.effect()
-		all = append(all, Described{name, r.min, r.max, e, text, r.where&(inPush|inRoutes) != 0, r.where&inCCD != 0})
+		all = append(all, Described{name, r.min, r.max, e, text, r.facts&(inPush|inRoutes) != 0, r.facts&inCCD != 0})
 	}
 	slices.SortFunc(all, func(a, b Described) int { return strings.Compare(a.Name, b.Name) })
 	return all

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // serverFile parses a server's configuration with further lines.
@@ -60,5 +61,20 @@ func TestMergeConflict(t *testing.T) {
 	next := serverFile(t, "server 10.8.0.0 255.255.255.0", "management x.sock unix", "management-client-auth")
 	if _, err := config.Merge(old, next, func(name string) bool { return name == "management" }); err == nil {
 		t.Error("management-client-auth without management was accepted")
+	}
+}
+
+// What a reload does with an option stands in its row.
+func TestOnReload(t *testing.T) {
+	for option, want := range map[string]mgmt.Outcome{
+		"crl-verify": mgmt.OutcomeApplied, "client-connect": mgmt.OutcomeApplied, "verb": mgmt.OutcomeApplied, "inactive": mgmt.OutcomeApplied,
+		"management-client-auth": mgmt.OutcomeApplied, "script": mgmt.OutcomeApplied,
+		"push": mgmt.OutcomeReconnect, "cipher": mgmt.OutcomeReconnect, "keepalive": mgmt.OutcomeReconnect, "mssfix": mgmt.OutcomeReconnect,
+		"port": mgmt.OutcomeRestart, "dev": mgmt.OutcomeRestart, "tls-crypt": mgmt.OutcomeRestart, "management": mgmt.OutcomeRestart,
+		"ping-exit": mgmt.OutcomeRestart, "no-such-option": mgmt.OutcomeRestart,
+	} {
+		if got := config.OnReload(option); got != want {
+			t.Errorf("%s: %s, want %s", option, got, want)
+		}
 	}
 }

@@ -109,13 +109,13 @@ func (p *parser) tryApply(d Directive) error {
 		}
 		return e
 	}
-	if d.Inline && r.where&inline == 0 {
+	if d.Inline && r.facts&inline == 0 {
 		return errorf("option '%s' is not expected to be inline (%s:%d)", d.Name, d.File, d.Line)
 	}
 	if !p.allowed(r) {
 		return errorf("option '%s' cannot be used in this context (%s)", d.Name, d.File)
 	}
-	if p.ctx == mainContext && r.where&inConn != 0 && len(p.o.state.blocks) > 0 {
+	if p.ctx == mainContext && r.facts&inConn != 0 && len(p.o.state.blocks) > 0 {
 		p.warn("Option '%s' in %s:%d is ignored by previous <connection> blocks ", d.Name, d.File, d.Line)
 	}
 	if p.ctx == mainContext {
@@ -133,13 +133,13 @@ func (p *parser) unrecognized() *Error {
 func (p *parser) allowed(r *row) bool {
 	switch p.ctx {
 	case connContext:
-		return r.where&(inConn|anywhere) != 0
+		return r.facts&(inConn|anywhere) != 0
 	case pushContext:
-		return r.where&inPush != 0 || r.where&inRoutes != 0 && !p.o.RouteNopull
+		return r.facts&inPush != 0 || r.facts&inRoutes != 0 && !p.o.RouteNopull
 	case ccdContext:
-		return r.where&inCCD != 0
+		return r.facts&inCCD != 0
 	default:
-		return r.where&inMain != 0
+		return r.facts&inMain != 0
 	}
 }
 

@@ -143,17 +143,13 @@ func (o *Options) pullFilter(opt string) string {
 	return ""
 }
 
-// shapesDevice reports whether a pulled option may change the device or its routes. Those that differ at every
-// connection, or after an update, without doing so are left out.
+// shapesDevice reports whether a pulled option may change the device or its routes.
 func shapesDevice(words []string) bool {
 	if len(words) == 0 {
 		return false
 	}
-	switch words[0] {
-	case "peer-id", "auth-token", "auth-token-user", "cipher", "push-continuation", "ping", "ping-restart", "ping-exit":
-		return false
-	}
-	return true
+	r := table()[words[0]]
+	return r == nil || r.facts&ownToSession == 0
 }
 
 // imported names the classes of what was applied.

@@ -165,7 +165,7 @@ func newChange(entry string, remove bool) (change, error) {
 // routing reports whether route-nopull is about an option.
 func routing(name string) bool {
 	r := table()[name]
-	return r != nil && r.where&inRoutes != 0
+	return r != nil && r.facts&inRoutes != 0
 }
 
 // without is the list but for the options of these names.

@@ -2,18 +2,27 @@ package config
 
 import "sync"
 
-// where tells in which contexts an option may be written. Options for the command line and files may always appear
-// there; the other bits add contexts.
-type where uint16
+// facts of an option: where it may be written, and what a change of it means. Options for the command line and files may always
+// appear there; the other bits add contexts.
+type facts uint16
 
 const (
-	inMain   where = 1 << iota // command line and files
+	inMain   facts = 1 << iota // command line and files
 	inConn                     // connection blocks, and then a profile's own
 	inPush                     // accepted from a server
 	inRoutes                   // accepted from a server unless route-nopull
 	inCCD                      // files of clients
 	inline                     // may be a block
 	anywhere                   // no check at all, also in connection blocks
+
+	// What a reload does with a changed line. Without either the option needs a restart: it is about sockets, the device, the process,
+	// or would leave a server and its clients with different ideas.
+	atOnce // the next handshake, script or look-up takes it, of clients that are connected too
+	forNew // clients that connect from now on have it
+
+	// ownToSession marks a pulled option that differs from one connection to the next, or after an update, and shapes neither the
+	// device nor its routes.
+	ownToSession
 
 	ccdOnly  = inCCD                   // only there
 	mainCCD  = inMain | inCCD          // main configuration and clients' files
@@ -48,7 +57,7 @@ const (
 type row struct {
 	name     string
 	min, max int // parameters, the name not counted
-	where    where
+	facts    facts
 	class    class
 	apply    func(p *parser, a []string) error
 }
@@ -71,7 +80,7 @@ func buildTable() map[string]*row {
 	m := make(map[string]*row)
 	for _, rows := range [][]row{
 		generalRows(), scriptRows(), deviceRows(), routeRows(), connectionRows(), proxyRows(), serverRows(), clientRows(),
-		tlsRows(), certificateRows(), cryptoRows(), managementRows(), protectionRows(), toolRows(), pkcs11Rows(), oddRows(),
+		tlsRows(), certificateRows(), cryptoRows(), timerRows(), managementRows(), protectionRows(), toolRows(), pkcs11Rows(), oddRows(),
 	} {
 		for _, r := range rows {
 			if m[r.name] != nil {

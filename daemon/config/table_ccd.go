@@ -11,12 +11,12 @@ import (
 // clientFileRows are the options that are about one client of a server.
 func clientFileRows() []row {
 	return []row{
-		{"push", 1, 1, mainCCD, 0, func(p *parser, a []string) error { return p.addPush(a[0]) }},
-		{"push-reset", 0, 0, ccdOnly, 0, func(p *parser, _ []string) error {
+		{"push", 1, 1, mainCCD | forNew, 0, func(p *parser, a []string) error { return p.addPush(a[0]) }},
+		{"push-reset", 0, 0, ccdOnly | forNew, 0, func(p *parser, _ []string) error {
 			p.cc.Push = nil
 			return nil
 		}},
-		{"push-remove", 1, 1, ccdOnly, 0, func(p *parser, a []string) error {
+		{"push-remove", 1, 1, ccdOnly | forNew, 0, func(p *parser, a []string) error {
 			switch a[0] {
 			case "ifconfig":
 				p.cc.NoPushIfconfig = true

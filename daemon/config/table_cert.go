@@ -17,25 +17,25 @@ const (
 // certificateRows are the options about certificates, ours and the peer's.
 func certificateRows() []row {
 	return []row{
-		{"ca", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.CA })},
-		{"capath", 1, 1, inMain, 0, func(p *parser, a []string) error {
+		{"ca", 1, 1, inMain | inline | atOnce, 0, source(func(o *Options) *Source { return &o.CA })},
+		{"capath", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
 			p.o.CAPath = a[0]
 			p.doubt("WARNING: experimental option --capath %s", a[0])
 			return nil
 		}},
-		{"cert", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.Cert })},
-		{"key", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.Key })},
-		{"extra-certs", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.ExtraCerts })},
-		{"pkcs12", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.PKCS12 })},
-		{"dh", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.DH })},
-		{"crl-verify", 1, 2, inMain | inline, 0, func(p *parser, a []string) error {
+		{"cert", 1, 1, inMain | inline | atOnce, 0, source(func(o *Options) *Source { return &o.Cert })},
+		{"key", 1, 1, inMain | inline | atOnce, 0, source(func(o *Options) *Source { return &o.Key })},
+		{"extra-certs", 1, 1, inMain | inline | atOnce, 0, source(func(o *Options) *Source { return &o.ExtraCerts })},
+		{"pkcs12", 1, 1, inMain | inline | atOnce, 0, source(func(o *Options) *Source { return &o.PKCS12 })},
+		{"dh", 1, 1, inMain | inline | atOnce, 0, source(func(o *Options) *Source { return &o.DH })},
+		{"crl-verify", 1, 2, inMain | inline | atOnce, 0, func(p *parser, a []string) error {
 			if len(a) > 1 && a[1] != "dir" {
 				return p.unrecognized()
 			}
 			p.o.CRL, p.o.CRLDir = p.source(a), len(a) > 1
 			return nil
 		}},
-		{"verify-x509-name", 1, 2, inMain, 0, func(p *parser, a []string) error {
+		{"verify-x509-name", 1, 2, inMain | atOnce, 0, func(p *parser, a []string) error {
 			t := append(a, "subject")[1]
 			if t != "subject" && t != "name" && t != "name-prefix" {
 				return errorf("unknown X.509 name type: %s", t)
@@ -43,7 +43,7 @@ func certificateRows() []row {
 			p.o.VerifyX509Name, p.o.VerifyX509Type = a[0], t
 			return nil
 		}},
-		{"remote-cert-tls", 1, 1, inMain, 0, func(p *parser, a []string) error {
+		{"remote-cert-tls", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
 			switch a[0] {
 			case "server":
 				p.o.RemoteCertEKU = serverEKU
@@ -55,7 +55,7 @@ func certificateRows() []row {
 			p.o.RemoteCertTLS, p.o.RemoteCertKURequired = a[0], true
 			return nil
 		}},
-		{"remote-cert-ku", 0, many, inMain, 0, func(p *parser, a []string) error {
+		{"remote-cert-ku", 0, many, inMain | atOnce, 0, func(p *parser, a []string) error {
 			p.o.RemoteCertKU, p.o.RemoteCertKURequired = nil, true
 			for _, s := range a {
 				n, err := strconv.ParseUint(s, 16, 16)
@@ -66,15 +66,15 @@ func certificateRows() []row {
 			}
 			return nil
 		}},
-		{"remote-cert-eku", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.RemoteCertEKU })},
-		{"ns-cert-type", 1, 1, inMain, 0, func(p *parser, a []string) error {
+		{"remote-cert-eku", 1, 1, inMain | atOnce, 0, text(func(o *Options) *string { return &o.RemoteCertEKU })},
+		{"ns-cert-type", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
 			if a[0] != "client" && a[0] != "server" {
 				return errorf("--ns-cert-type must be 'client' or 'server'")
 			}
 			p.o.NSCertType = a[0]
 			return nil
 		}},
-		{"verify-hash", 1, 2, inMain | inline, 0, func(p *parser, a []string) error {
+		{"verify-hash", 1, 2, inMain | inline | atOnce, 0, func(p *parser, a []string) error {
 			p.warn("DEPRECATED OPTION: The option --verify-hash is deprecated. You should switch to the either use the level 1 certificate " +
 				"as --ca option, use --tls-verify or use --peer-fingerprint")
 			size := sha1.Size
@@ -91,16 +91,16 @@ func certificateRows() []row {
 			p.o.VerifyHash, p.o.VerifyHashSHA1 = h, size == sha1.Size
 			return err
 		}},
-		{"peer-fingerprint", 1, 1, inMain | inline, 0, func(p *parser, a []string) error {
+		{"peer-fingerprint", 1, 1, inMain | inline | atOnce, 0, func(p *parser, a []string) error {
 			h, err := p.hashes(a[0], sha256.Size)
 			p.o.PeerFingerprint = append(p.o.PeerFingerprint, h...)
 			return err
 		}},
-		{"x509-track", 1, 1, inMain, 0, func(p *parser, a []string) error {
+		{"x509-track", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
 			p.o.X509Track = append(p.o.X509Track, a[0])
 			return nil
 		}},
-		{"x509-username-field", 1, many, inMain, 0, (*parser).usernameFields},
+		{"x509-username-field", 1, many, inMain | forNew, 0, (*parser).usernameFields},
 	}
 }
 

@@ -58,7 +58,7 @@ func connectionRows() []row {
 		{"connect-retry-max", 1, 1, connRule, 0, number(0, maxSeconds, func(o *Options) *int { return &o.ConnectRetryMax })},
 		{"connect-timeout", 1, 1, connRule, 0, connSeconds(func(c *Connection) *time.Duration { return &c.ConnectTimeout })},
 		{"server-poll-timeout", 1, 1, connRule, 0, connSeconds(func(c *Connection) *time.Duration { return &c.ConnectTimeout })},
-		{"explicit-exit-notify", 0, 1, connRule | inPush, classExitNotify, func(p *parser, a []string) (err error) {
+		{"explicit-exit-notify", 0, 1, connRule | inPush | atOnce, classExitNotify, func(p *parser, a []string) (err error) {
 			p.c.ExplicitExitNotify = 1
 			if len(a) > 0 {
 				p.c.ExplicitExitNotify, err = integer(p, "explicit-exit-notify", a[0], 0, maxSeconds)
@@ -83,7 +83,7 @@ func connectionRows() []row {
 		{"link-mtu", 1, 1, connRule, 0, connNumber(0, maxMTU, func(c *Connection) *int { return &c.LinkMTU })},
 		{"udp-mtu", 1, 1, connRule, 0, connNumber(0, maxMTU, func(c *Connection) *int { return &c.LinkMTU })},
 		{"fragment", 1, 2, connRule, 0, (*parser).fragment},
-		{"mssfix", 0, 2, connRule, 0, (*parser).mssfix},
+		{"mssfix", 0, 2, connRule | forNew, 0, (*parser).mssfix},
 		{"mtu-disc", 1, 1, connRule, 0, func(p *parser, a []string) error {
 			if a[0] != "yes" && a[0] != "maybe" && a[0] != "no" {
 				return fatalf("invalid --mtu-disc type: '%s' -- valid types are 'yes', 'maybe', or 'no'", a[0])

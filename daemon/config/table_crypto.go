@@ -9,16 +9,16 @@ import (
 // cryptoRows are the options of the data channel.
 func cryptoRows() []row {
 	return []row{
-		{"cipher", 1, 1, mainAll, classCrypto, func(p *parser, a []string) error {
+		{"cipher", 1, 1, mainAll | forNew | ownToSession, classCrypto, func(p *parser, a []string) error {
 			p.o.Cipher, p.o.CipherDefined = a[0], true
 			return nil
 		}},
-		{"data-ciphers", 1, 1, mainCCD, classCrypto, (*parser).dataCiphers},
-		{"ncp-ciphers", 1, 1, mainCCD, classCrypto, func(p *parser, a []string) error {
+		{"data-ciphers", 1, 1, mainCCD | forNew, classCrypto, (*parser).dataCiphers},
+		{"ncp-ciphers", 1, 1, mainCCD | forNew, classCrypto, func(p *parser, a []string) error {
 			p.note(logging.Info, "Note: Treating option '--ncp-ciphers' as  '--data-ciphers' (renamed in OpenVPN 2.5).")
 			return p.dataCiphers(a)
 		}},
-		{"data-ciphers-fallback", 1, 1, mainCCD, classCrypto, text(func(o *Options) *string { return &o.DataCiphersFallback })},
+		{"data-ciphers-fallback", 1, 1, mainCCD | forNew, classCrypto, text(func(o *Options) *string { return &o.DataCiphersFallback })},
 		{"auth", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.Auth })},
 		{"secret", 1, 2, inMain | inline, 0, func(p *parser, a []string) error {
 			p.warn("DEPRECATED OPTION: The option --secret is deprecated.")
@@ -30,7 +30,7 @@ func cryptoRows() []row {
 			p.o.Secret = p.source(a)
 			return nil
 		}},
-		{"replay-window", 0, 2, inMain, 0, func(p *parser, a []string) error {
+		{"replay-window", 0, 2, inMain | forNew, 0, func(p *parser, a []string) error {
 			if len(a) == 0 {
 				return errorf("replay-window option is missing window size parameter")
 			}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
@@ -16,13 +15,13 @@ func generalRows() []row {
 		{"version", 0, 0, inMain, 0, func(*parser, []string) error { return ErrVersion }},
 		{"config", 1, 1, mainCCD, 0, (*parser).config},
 		{"cd", 1, 1, inMain, 0, (*parser).cd},
-		{"reload-compat", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.ReloadCompat })},
-		{"setenv", 1, 2, inMain | anywhere, 0, (*parser).setenv},
-		{"setenv-safe", 1, 2, mainPush, classEnv, func(p *parser, a []string) error {
+		{"reload-compat", 0, 0, inMain | atOnce, 0, flag(func(o *Options) *bool { return &o.ReloadCompat })},
+		{"setenv", 1, 2, inMain | anywhere | atOnce, 0, (*parser).setenv},
+		{"setenv-safe", 1, 2, mainPush | atOnce, classEnv, func(p *parser, a []string) error {
 			p.addEnv("OPENVPN_"+a[0], append(a, "")[1])
 			return nil
 		}},
-		{"ignore-unknown-option", 1, many, inMain, 0, func(p *parser, a []string) error {
+		{"ignore-unknown-option", 1, many, inMain | atOnce, 0, func(p *parser, a []string) error {
 			for _, name := range a {
 				p.o.state.ignoreUnknown = append(p.o.state.ignoreUnknown, strings.TrimPrefix(name, "--"))
 			}
@@ -45,12 +44,12 @@ func generalRows() []row {
 		{"suppress-timestamps", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.SuppressTimestamps })},
 		{"machine-readable-output", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.MachineReadableOutput })},
 		{"errors-to-stderr", 0, 0, mainPush, classVerb, flag(func(o *Options) *bool { return &o.ErrorsToStderr })},
-		{"verb", 1, 1, mainPush, classVerb, func(p *parser, a []string) error {
+		{"verb", 1, 1, mainPush | atOnce, classVerb, func(p *parser, a []string) error {
 			n, err := integer(p, "verb", a[0], 0, maxSeconds)
 			p.o.Verb = min(n, 11)
 			return err
 		}},
-		{"mute", 1, 1, mainPush, classVerb, number(0, maxSeconds, func(o *Options) *int { return &o.Mute })},
+		{"mute", 1, 1, mainPush | atOnce, classVerb, number(0, maxSeconds, func(o *Options) *int { return &o.Mute })},
 		{"status", 1, 2, inMain, 0, func(p *parser, a []string) (err error) {
 			p.o.Status = a[0]
 			if len(a) > 1 {
@@ -58,7 +57,7 @@ func generalRows() []row {
 			}
 			return err
 		}},
-		{"status-version", 1, 1, inMain, 0, func(p *parser, a []string) error {
+		{"status-version", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
 			n, err := integer(p, "status-version", a[0], 0, maxSeconds)
 			if err != nil || n < 1 || n > 3 {
 				return errorf("--status-version must be 1 to 3")
@@ -72,16 +71,16 @@ func generalRows() []row {
 		{"chroot", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.Chroot })},
 		{"nice", 1, 1, inMain, 0, number(-20, 19, func(o *Options) *int { return &o.Nice })},
 		{"mlock", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.Mlock })},
-		{"remap-usr1", 1, 1, inMain, 0, func(p *parser, a []string) error {
+		{"remap-usr1", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
 			if a[0] != "SIGHUP" && a[0] != "SIGTERM" {
 				return errorf("--remap-usr1 parm must be 'SIGHUP' or 'SIGTERM'")
 			}
 			p.o.RemapUSR1 = a[0]
 			return nil
 		}},
-		{"echo", 0, many, mainAll, 0, (*parser).echo},
-		{"parameter", 0, many, mainAll, 0, (*parser).echo},
-		{"tmp-dir", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.TmpDir })},
+		{"echo", 0, many, mainAll | atOnce, 0, (*parser).echo},
+		{"parameter", 0, many, mainAll | atOnce, 0, (*parser).echo},
+		{"tmp-dir", 1, 1, inMain | atOnce, 0, text(func(o *Options) *string { return &o.TmpDir })},
 		{"compat-mode", 1, many, unruled, 0, func(p *parser, a []string) error {
 			var v Version
 			if n, _ := fmt.Sscanf(a[0], "%d.%d.%d", &v.Major, &v.Minor, &v.Patch); n != 3 {
@@ -167,38 +166,4 @@ func (p *parser) echo(a []string) error {
 		p.note(logging.Steps, "ECHO:%s", text)
 	}
 	return nil
-}
-
-// timerRows are the clocks of a session.
-func timerRows() []row {
-	return []row{
-		{"ping", 1, 1, mainAll, classTimers, seconds(func(o *Options) *time.Duration { return &o.Ping })},
-		{"ping-restart", 1, 1, mainAll, classTimers, func(p *parser, a []string) (err error) {
-			p.o.PingRestart, err = duration(p, "ping-restart", a[0])
-			p.o.PingExit, p.o.state.pingRestartSet = 0, true
-			return err
-		}},
-		{"ping-exit", 1, 1, mainAll, classTimers, func(p *parser, a []string) (err error) {
-			p.o.PingExit, err = duration(p, "ping-exit", a[0])
-			p.o.PingRestart, p.o.state.pingRestartSet = 0, true
-			return err
-		}},
-		{"ping-timer-rem", 0, 0, mainAll, classTimers, flag(func(o *Options) *bool { return &o.PingTimerRem })},
-		{"inactive", 1, 2, mainAll, classTimers, func(p *parser, a []string) (err error) {
-			if p.o.Inactive, err = duration(p, "inactive", a[0]); err == nil && len(a) > 1 {
-				p.o.InactiveBytes, err = integer[int64](p, "inactive", a[1], 0, 1<<62)
-			}
-			return err
-		}},
-		{"session-timeout", 1, 1, mainAll, classTimers, seconds(func(o *Options) *time.Duration { return &o.SessionTimeout })},
-		{"keepalive", 2, 2, inMain, 0, func(p *parser, a []string) error {
-			ping, err := integer(p, "keepalive", a[0], -maxSeconds, maxSeconds)
-			if err != nil {
-				return err
-			}
-			timeout, err := integer(p, "keepalive", a[1], -maxSeconds, maxSeconds)
-			p.o.state.keepalive = &keepalive{ping, timeout}
-			return err
-		}},
-	}
 }

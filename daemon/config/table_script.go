@@ -19,8 +19,8 @@ func (p *parser) setCommand(to *string, name, cmd string) error {
 
 // scriptRows are the external commands.
 func scriptRows() []row {
-	return append([]row{
-		{"script-security", 1, 1, inMain, 0, func(p *parser, a []string) (err error) {
+	return []row{
+		{"script-security", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) (err error) {
 			p.o.ScriptSecurity, err = integer(p, "script-security", a[0], 0, maxSeconds)
 			return err
 		}},
@@ -33,13 +33,13 @@ func scriptRows() []row {
 		{"route-pre-down", 1, 1, inMain, 0, command(func(o *Options) *string { return &o.RoutePreDown })},
 		{"ipchange", 1, 1, inMain, 0, command(func(o *Options) *string { return &o.IPChange })},
 		{"dns-updown", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.DNSUpdown })},
-		{"tls-verify", 1, 1, inMain, 0, command(func(o *Options) *string { return &o.TLSVerify })},
-		{"tls-crypt-v2-verify", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.TLSCryptV2Verify })},
-		{"client-connect", 1, 1, inMain, 0, command(func(o *Options) *string { return &o.ClientConnect })},
-		{"client-disconnect", 1, 1, inMain, 0, command(func(o *Options) *string { return &o.ClientDisconnect })},
-		{"client-crresponse", 1, 1, inMain, 0, command(func(o *Options) *string { return &o.ClientCRResponse })},
-		{"learn-address", 1, 1, inMain, 0, command(func(o *Options) *string { return &o.LearnAddress })},
-		{"auth-user-pass-verify", 1, 2, inMain, 0, func(p *parser, a []string) error {
+		{"tls-verify", 1, 1, inMain | atOnce, 0, command(func(o *Options) *string { return &o.TLSVerify })},
+		{"tls-crypt-v2-verify", 1, 1, inMain | atOnce, 0, text(func(o *Options) *string { return &o.TLSCryptV2Verify })},
+		{"client-connect", 1, 1, inMain | atOnce, 0, command(func(o *Options) *string { return &o.ClientConnect })},
+		{"client-disconnect", 1, 1, inMain | atOnce, 0, command(func(o *Options) *string { return &o.ClientDisconnect })},
+		{"client-crresponse", 1, 1, inMain | atOnce, 0, command(func(o *Options) *string { return &o.ClientCRResponse })},
+		{"learn-address", 1, 1, inMain | atOnce, 0, command(func(o *Options) *string { return &o.LearnAddress })},
+		{"auth-user-pass-verify", 1, 2, inMain | atOnce, 0, func(p *parser, a []string) error {
 			switch {
 			case len(a) < 2:
 				return errorf("--auth-user-pass-verify requires a second parameter ('via-env' or 'via-file')")
@@ -49,7 +49,7 @@ func scriptRows() []row {
 			p.o.AuthViaFile = a[1] == "via-file"
 			return p.setCommand(&p.o.AuthUserPassVerify, p.line.Name, a[0])
 		}},
-	}, timerRows()...)
+	}
 }
 
 // toolRows are options that ask for something else than a tunnel.
@@ -126,14 +126,14 @@ func oddRows() []row {
 		{"compat-names", 0, many, inMain, 0, refused("--%s was removed in OpenVPN 2.5. Update your configuration.")},
 		{"no-name-remapping", 0, many, inMain, 0, refused("--%s was removed in OpenVPN 2.5. Update your configuration.")},
 		{"mtu-dynamic", 0, many, inMain, 0, refused("--%s has been replaced by --fragment")},
-		{"client-cert-not-required", 0, 0, inMain, 0, func(*parser, []string) error {
+		{"client-cert-not-required", 0, 0, inMain | atOnce, 0, func(*parser, []string) error {
 			return fatalf("REMOVED OPTION: --client-cert-not-required, use '--verify-client-cert none' instead")
 		}},
 		{"prng", 1, 2, unruled, 0, warned("NOTICE: --prng option ignored (the random numbers of the system are used)")},
 		{"engine", 0, 1, inMain, 0, warned("WARNING: --%s is ignored: OpenSSL is not used")},
 		{"providers", 1, many, unruled, 0, warned("WARNING: --%s is ignored: OpenSSL is not used")},
 		{"use-prediction-resistance", 0, 0, inMain, 0, warned("WARNING: --%s is ignored: mbed TLS is not used")},
-		{"ecdh-curve", 1, 1, inMain, 0, warned("Consider setting groups/curves preference with tls-groups instead of forcing a specific curve with ecdh-curve.")},
+		{"ecdh-curve", 1, 1, inMain | atOnce, 0, warned("Consider setting groups/curves preference with tls-groups instead of forcing a specific curve with ecdh-curve.")},
 		{"allow-deprecated-insecure-static-crypto", 0, 0, inMain, 0, ignored},
 		{"single-session", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.SingleSession })},
 		{"comp-noadapt", 0, 0, mainAll, classCompression, ignored},

@@ -44,7 +44,7 @@ func serverRows() []row {
 			}
 			return err
 		}},
-		{"ifconfig-push-constraint", 2, 2, inMain, 0, func(p *parser, a []string) error {
+		{"ifconfig-push-constraint", 2, 2, inMain | forNew, 0, func(p *parser, a []string) error {
 			addrs, ok := p.quads(a...)
 			if !ok {
 				return errorf("cannot parse --ifconfig-push-constraint addresses")
@@ -52,13 +52,13 @@ func serverRows() []row {
 			p.o.PushConstraint = IfconfigConstraint{addrs[0], addrs[1]}
 			return nil
 		}},
-		{"client-config-dir", 1, 1, inMain, 0, serverOption("--client-config-dir/--ccd-exclusive",
+		{"client-config-dir", 1, 1, inMain | forNew, 0, serverOption("--client-config-dir/--ccd-exclusive",
 			text(func(o *Options) *string { return &o.ClientConfigDir }))},
-		{"ccd-exclusive", 0, 0, inMain, 0, serverOption("--client-config-dir/--ccd-exclusive",
+		{"ccd-exclusive", 0, 0, inMain | forNew, 0, serverOption("--client-config-dir/--ccd-exclusive",
 			flag(func(o *Options) *bool { return &o.CCDExclusive }))},
 		{"client-to-client", 0, 0, inMain, 0, serverOption("--client-to-client", flag(func(o *Options) *bool { return &o.ClientToClient }))},
 		{"duplicate-cn", 0, 0, inMain, 0, serverOption("--duplicate-cn", flag(func(o *Options) *bool { return &o.DuplicateCN }))},
-		{"max-clients", 1, 1, inMain, 0, func(p *parser, a []string) error {
+		{"max-clients", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
 			n, err := integer(p, "max-clients", a[0], 0, maxSeconds)
 			if err == nil && n >= 1<<24-1 {
 				return errorf("--max-clients must be less than 16777215")
@@ -66,12 +66,12 @@ func serverRows() []row {
 			p.o.MaxClients = n
 			return err
 		}},
-		{"max-routes-per-client", 1, 1, mainCCD, 0, func(p *parser, a []string) error {
+		{"max-routes-per-client", 1, 1, mainCCD | forNew, 0, func(p *parser, a []string) error {
 			n, err := integer(p, "max-routes-per-client", a[0], 0, maxSeconds)
 			p.o.MaxRoutesPerClient = max(n, 1)
 			return err
 		}},
-		{"stale-routes-check", 1, 2, inMain, 0, serverOption("--stale-routes-check", func(p *parser, a []string) error {
+		{"stale-routes-check", 1, 2, inMain | atOnce, 0, serverOption("--stale-routes-check", func(p *parser, a []string) error {
 			age, err := duration(p, "stale-routes-check", a[0])
 			interval := age
 			if err == nil && len(a) > 1 {
@@ -91,7 +91,7 @@ func serverRows() []row {
 			p.o.TCPQueueLimit = n
 			return err
 		}},
-		{"connect-freq", 2, 2, inMain, 0, serverOption("--connect-freq", func(p *parser, a []string) (err error) {
+		{"connect-freq", 2, 2, inMain | atOnce, 0, serverOption("--connect-freq", func(p *parser, a []string) (err error) {
 			p.o.ConnectFreq, err = rate(p, "connect-freq", a)
 			return err
 		})},
@@ -111,12 +111,12 @@ func serverRows() []row {
 			return nil
 		}},
 		{"auth-gen-token", 0, many, inMain, 0, serverOption("--auth-gen-token", (*parser).authGenToken)},
-		{"auth-gen-token-secret", 1, 1, inMain | inline, 0, source(func(o *Options) *Source { return &o.AuthTokenSecret })},
-		{"auth-user-pass-optional", 0, 0, inMain, 0, serverOption("--auth-user-pass-optional",
+		{"auth-gen-token-secret", 1, 1, inMain | inline | atOnce, 0, source(func(o *Options) *Source { return &o.AuthTokenSecret })},
+		{"auth-user-pass-optional", 0, 0, inMain | atOnce, 0, serverOption("--auth-user-pass-optional",
 			flag(func(o *Options) *bool { return &o.AuthUserPassOptional }))},
-		{"username-as-common-name", 0, 0, inMain, 0, serverOption("--username-as-common-name",
+		{"username-as-common-name", 0, 0, inMain | forNew, 0, serverOption("--username-as-common-name",
 			flag(func(o *Options) *bool { return &o.UsernameAsCommonName }))},
-		{"verify-client-cert", 0, 1, inMain, 0, serverOption("--verify-client-cert", func(p *parser, a []string) error {
+		{"verify-client-cert", 0, 1, inMain | atOnce, 0, serverOption("--verify-client-cert", func(p *parser, a []string) error {
 			v := append(a, "require")[0]
 			if v != "none" && v != "optional" && v != "require" {
 				return errorf("parameter to --verify-client-cert must be 'none', 'optional' or 'require'")
@@ -124,12 +124,12 @@ func serverRows() []row {
 			p.o.VerifyClientCert = v
 			return nil
 		})},
-		{"opt-verify", 0, 0, inMain, 0, serverOption("--opt-verify", func(p *parser, _ []string) error {
+		{"opt-verify", 0, 0, inMain | atOnce, 0, serverOption("--opt-verify", func(p *parser, _ []string) error {
 			p.o.OptVerify = true
 			p.note(logging.Info, "DEPRECATION: opt-verify is deprecated and will be removed in OpenVPN 2.7")
 			return nil
 		})},
-		{"force-tls-key-material-export", 0, many, inMain, 0, serverOption("--force-tls-key-material-export",
+		{"force-tls-key-material-export", 0, many, inMain | forNew, 0, serverOption("--force-tls-key-material-export",
 			flag(func(o *Options) *bool { return &o.ForceTLSKeyMaterialExport }))},
 		{"vlan-tagging", 0, 0, inMain, 0, serverOption("--vlan-tagging", flag(func(o *Options) *bool { return &o.VLANTagging }))},
 		{"vlan-accept", 1, 1, inMain, 0, func(p *parser, a []string) error {

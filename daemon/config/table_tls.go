@@ -38,12 +38,12 @@ func tlsRows() []row {
 			return nil
 		}},
 		{"key-direction", 1, 1, connRule, 0, func(p *parser, a []string) error { return p.keyDirection(a[0]) }},
-		{"tls-crypt-v2-max-age", 1, 1, inMain, 0, func(p *parser, a []string) error {
+		{"tls-crypt-v2-max-age", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
 			days, err := integer(p, "tls-crypt-v2-max-age", a[0], 1, 36500)
 			p.o.TLSCryptV2MaxAge = time.Duration(days) * 24 * time.Hour
 			return err
 		}},
-		{"tls-version-min", 1, 2, inMain, 0, func(p *parser, a []string) error {
+		{"tls-version-min", 1, 2, inMain | atOnce, 0, func(p *parser, a []string) error {
 			highest := len(a) > 1 && a[1] == "or-highest"
 			if !isTLSVersion(a[0]) && !highest {
 				return errorf("unknown tls-version-min parameter: %s", a[0])
@@ -54,36 +54,36 @@ func tlsRows() []row {
 			}
 			return nil
 		}},
-		{"tls-version-max", 1, 1, inMain, 0, func(p *parser, a []string) error {
+		{"tls-version-max", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
 			if !isTLSVersion(a[0]) {
 				return errorf("unknown tls-version-max parameter: %s", a[0])
 			}
 			p.o.TLSVersionMax = a[0]
 			return nil
 		}},
-		{"tls-cipher", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.TLSCipher })},
-		{"tls-ciphersuites", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.TLSCiphersuites })},
-		{"tls-groups", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.TLSGroups })},
-		{"tls-cert-profile", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.TLSCertProfile })},
-		{"tls-timeout", 1, 1, inMain, 0, seconds(func(o *Options) *time.Duration { return &o.TLSTimeout })},
-		{"reneg-sec", 1, 2, inMain, 0, func(p *parser, a []string) (err error) {
+		{"tls-cipher", 1, 1, inMain | atOnce, 0, text(func(o *Options) *string { return &o.TLSCipher })},
+		{"tls-ciphersuites", 1, 1, inMain | atOnce, 0, text(func(o *Options) *string { return &o.TLSCiphersuites })},
+		{"tls-groups", 1, 1, inMain | atOnce, 0, text(func(o *Options) *string { return &o.TLSGroups })},
+		{"tls-cert-profile", 1, 1, inMain | atOnce, 0, text(func(o *Options) *string { return &o.TLSCertProfile })},
+		{"tls-timeout", 1, 1, inMain | forNew, 0, seconds(func(o *Options) *time.Duration { return &o.TLSTimeout })},
+		{"reneg-sec", 1, 2, inMain | forNew, 0, func(p *parser, a []string) (err error) {
 			if p.o.RenegSec, err = duration(p, "reneg-sec", a[0]); err == nil && len(a) > 1 {
 				p.o.RenegSecMin, err = duration(p, "reneg-sec", a[1])
 			}
 			return err
 		}},
-		{"reneg-bytes", 1, 1, inMain, 0, func(p *parser, a []string) (err error) {
+		{"reneg-bytes", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) (err error) {
 			p.o.RenegBytes, err = integer[int64](p, "reneg-bytes", a[0], 0, 1<<62)
 			return err
 		}},
-		{"reneg-pkts", 1, 1, inMain, 0, func(p *parser, a []string) (err error) {
+		{"reneg-pkts", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) (err error) {
 			p.o.RenegPackets, err = integer[int64](p, "reneg-pkts", a[0], 0, 1<<62)
 			return err
 		}},
-		{"hand-window", 1, 1, inMain, 0, seconds(func(o *Options) *time.Duration { return &o.HandWindow })},
-		{"tran-window", 1, 1, inMain, 0, seconds(func(o *Options) *time.Duration { return &o.TranWindow })},
+		{"hand-window", 1, 1, inMain | forNew, 0, seconds(func(o *Options) *time.Duration { return &o.HandWindow })},
+		{"tran-window", 1, 1, inMain | forNew, 0, seconds(func(o *Options) *time.Duration { return &o.TranWindow })},
 		{"tls-exit", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.TLSExit })},
-		{"tls-export-cert", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.TLSExportCert })},
+		{"tls-export-cert", 1, 1, inMain | atOnce, 0, text(func(o *Options) *string { return &o.TLSExportCert })},
 		{"keying-material-exporter", 2, many, inMain, 0, func(p *parser, a []string) error {
 			if !strings.HasPrefix(a[0], "EXPORTER") {
 				return errorf("Keying material exporter label must begin with \"EXPORTER\"")

@@ -18,38 +18,6 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
-// effects tells what a running server can do about a changed option. What is not in the table needs a restart: it is
-// about sockets, the device, the process, or would leave server and connected clients with different ideas.
-var effects = func() map[string]mgmt.Outcome {
-	m := make(map[string]mgmt.Outcome)
-	for outcome, options := range map[mgmt.Outcome][]string{
-		mgmt.OutcomeApplied: {
-			// Every handshake takes the newest, renewals of connected clients too.
-			"ca", "capath", "cert", "key", "extra-certs", "pkcs12", "dh", "crl-verify", "verify-client-cert", "client-cert-not-required",
-			"tls-version-min", "tls-version-max", "tls-cipher", "tls-ciphersuites", "tls-groups", "ecdh-curve", "tls-cert-profile",
-			"remote-cert-tls", "remote-cert-ku", "remote-cert-eku", "ns-cert-type", "verify-x509-name", "verify-hash", "peer-fingerprint",
-			// Every run of a script takes the newest.
-			"script-security", "tls-verify", "tls-crypt-v2-verify", "auth-user-pass-verify", "client-connect", "client-disconnect",
-			"client-crresponse", "learn-address", "tmp-dir", "setenv", "setenv-safe", "x509-track", "tls-export-cert",
-			// Looked up when they matter.
-			"management-client-auth", "auth-user-pass-optional", "auth-gen-token-secret", "reneg-bytes", "reneg-pkts", "inactive",
-			"session-timeout", "max-clients", "connect-freq", "stale-routes-check", "explicit-exit-notify", "status-version", "opt-verify",
-			"tls-crypt-v2-max-age",
-		},
-		mgmt.OutcomeReconnect: {
-			"push", "push-remove", "push-reset", "client-config-dir", "ccd-exclusive", "ifconfig-push-constraint", "keepalive", "ping",
-			"ping-restart", "data-ciphers", "ncp-ciphers", "data-ciphers-fallback", "cipher", "force-tls-key-material-export", "reneg-sec",
-			"hand-window", "tran-window", "tls-timeout", "max-routes-per-client", "username-as-common-name", "x509-username-field",
-			"replay-window", "mssfix",
-		},
-	} {
-		for _, o := range options {
-			m[o] = outcome
-		}
-	}
-	return m
-}()
-
 // Effect is what Apply can do about an option that differs between the options in force and next.
 func Effect(option string, inForce, next *config.Options) mgmt.Outcome {
 	if option == "ifconfig-pool" {
@@ -58,10 +26,7 @@ func Effect(option string, inForce, next *config.Options) mgmt.Outcome {
 			return mgmt.OutcomeApplied // more addresses at the end
 		}
 	}
-	if outcome := effects[option]; outcome != "" {
-		return outcome
-	}
-	return mgmt.OutcomeRestart
+	return config.OnReload(option)
 }
 
 // ErrNotServing means that there is no running instance to change.
@@ -164,9 +129,6 @@ func (h *hub) adopt(set *setup) ([]mgmt.Reloaded, error) {
 	return changedFiles(old.files, set.files), nil
 }
 
-// wrapping are the options whose files the doorkeepers hold: new content needs a restart.
-var wrapping = []string{"tls-auth", "tls-crypt", "tls-crypt-v2"}
-
 // changedFiles reports the options whose files hold something else now.
 func changedFiles(before, after map[string][sha256.Size]byte) []mgmt.Reloaded {
 	var list []mgmt.Reloaded
@@ -175,9 +137,8 @@ func changedFiles(before, after map[string][sha256.Size]byte) []mgmt.Reloaded {
 		if !known || was == sum {
 			continue
 		}
-		outcome := mgmt.OutcomeApplied
-		if slices.Contains(wrapping, option) {
-			outcome = mgmt.OutcomeRestart
+		outcome := config.OnReload(option)
+		if outcome == mgmt.OutcomeRestart { // those that wrap control packets, which receivers hold
 			after[option] = was // what is in force
 		}
 		list = append(list, mgmt.Reloaded{Option: option, Outcome: outcome})

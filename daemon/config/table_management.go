@@ -1,0 +1,55 @@
+package config
+
+import "slices"
+
+// managementRows are the options of the management port.
+func managementRows() []row {
+	return []row{
+		{"management", 2, 3, inMain, 0, func(p *parser, a []string) error {
+			m := ManagementAddr{Host: a[0], Port: a[1]}
+			if a[1] == "unix" {
+				m = ManagementAddr{Unix: a[0]}
+			}
+			if len(a) > 2 {
+				m.Password = Source{Path: a[2]}
+			}
+			p.o.ManagementListen = append(p.o.ManagementListen, m)
+			return nil
+		}},
+		{"management-client-user", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementClientUser })},
+		{"management-client-group", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementClientGroup })},
+		{"management-external-key", 0, many, inMain, 0, func(p *parser, a []string) error {
+			for _, f := range a {
+				if !slices.Contains([]string{"nopadding", "pkcs1", "pss", "digest"}, f) {
+					return errorf("Unknown management-external-key flag: %s", f)
+				}
+			}
+			p.o.ManagementExternalKey, p.o.ManagementExternalKeyFlags = true, a
+			if len(a) == 0 {
+				p.o.ManagementExternalKeyFlags = []string{"pkcs1"}
+			}
+			return nil
+		}},
+		{"script", 1, many, inMain | atOnce, 0, luaScript},
+		{"journal", 1, 1, inMain, 0, func(p *parser, a []string) error { p.o.Journal = a[0]; return nil }},
+		{"management-external-cert", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementExternalCert })},
+		{"management-log-cache", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
+			n, err := integer(p, "management-log-cache", a[0], 1, maxSeconds)
+			if err != nil {
+				return errorf("--management-log-cache parameter is out of range")
+			}
+			p.o.ManagementLogCache = n
+			return nil
+		}},
+		{"management-client", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.ManagementClient })},
+		{"management-query-passwords", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.ManagementQueryPasswords })},
+		{"management-query-remote", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.ManagementQueryRemote })},
+		{"management-query-proxy", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.ManagementQueryProxy })},
+		{"management-query-token", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.ManagementQueryToken })},
+		{"management-hold", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.ManagementHold })},
+		{"management-signal", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.ManagementSignal })},
+		{"management-forget-disconnect", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.ManagementForgetDisconnect })},
+		{"management-up-down", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.ManagementUpDown })},
+		{"management-client-auth", 0, 0, inMain | atOnce, 0, flag(func(o *Options) *bool { return &o.ManagementClientAuth })},
+	}
+}
