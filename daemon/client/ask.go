@@ -14,7 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// errNoTerminal is the text stock ends with when nobody can be asked.
+// errNoTerminal is the text stock ends with when there is no one to ask.
 func errNoTerminal(prompt string) error {
 	return fmt.Errorf("neither stdin nor stderr are a tty device and you have neither a controlling tty nor systemd - can't ask for '%s'.  If you used --daemon, you need to use --askpass to make passphrase-protected keys work, and you can not use --auth-nocache.", prompt) //nolint:staticcheck // the line scripts know
 }
@@ -33,7 +33,7 @@ func (c *Client) AskPassphrase(ctx context.Context) error {
 	return err
 }
 
-// passphrase returns the private key's passphrase: the known one, askpass's file, or what somebody answers.
+// passphrase returns the private key's passphrase: the known one, askpass's file, or an answer from the port or terminal.
 func (c *Client) passphrase(ctx context.Context) (string, error) {
 	if p, ok := c.secrets.Passphrase(); ok {
 		return p, nil

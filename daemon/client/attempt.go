@@ -72,13 +72,13 @@ type attempt struct {
 	usageAt time.Time // of the next look at the newest key's use
 
 	replaysAt time.Time // when the file of replay-persist is written next
-	marks     replayMark
+	received  replayProgress
 
-	control chan controlPacket
-	broken  chan error
-	wake    chan struct{}
-	results chan func() // what helpers want done by the owner
-	told    atomic.Bool // a failed data packet was logged in this second
+	control       chan controlPacket
+	broken        chan error
+	wake          chan struct{}
+	results       chan func() // what helpers want done by the owner
+	failureLogged atomic.Bool // in this second, of a data packet
 	// toldDevice: and so was a failed write to the device.
 	toldDevice  atomic.Bool
 	toldControl time.Time
@@ -113,7 +113,7 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 			a.dropCaller()
 		}
 		a.wg.Wait()
-		a.c.keepReplays(a.received())
+		a.c.keepReplays(a.replayState())
 		close(a.done)
 	}()
 
@@ -159,7 +159,7 @@ func (a *attempt) receive() {
 	in := &inbound{
 		link: a.link, path: &a.c.path, control: a.control, broken: a.broken, traffic: &a.traffic, total: &a.c.totals.In,
 		notice: a.noteError, bad: a.notePacket, device: a.noteDevice,
-		marks: &a.marks, heard: func(p transport.Peer) { a.post(func() { a.heardFrom(p) }) }, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
+		received: &a.received, heard: func(p transport.Peer) { a.post(func() { a.heardFrom(p) }) }, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
 	}
 	a.wg.Go(in.run)
 }
@@ -208,7 +208,7 @@ func (a *attempt) input(p controlPacket) {
 	}
 	a.traffic.Heard(now)
 	if !a.peer.Addr.IsValid() {
-		a.peer = p.from // whoever called first
+		a.peer = p.from // the first caller
 		a.exportAddress("untrusted")
 	}
 }
@@ -232,7 +232,7 @@ func (a *attempt) flush(now time.Time) {
 }
 
 func (a *attempt) send(pkt []byte, now time.Time) {
-	if !a.peer.Addr.IsValid() { // nobody has called yet
+	if !a.peer.Addr.IsValid() { // no peer has called yet
 		a.traffic.Sent(now)
 		return
 	}
@@ -346,9 +346,9 @@ func (a *attempt) notePacket(c *data.Channel, err error) {
 	if a.c.opts.MuteReplayWarnings && errors.Is(err, data.ErrReplay) {
 		return
 	}
-	if a.told.CompareAndSwap(false, true) {
+	if a.failureLogged.CompareAndSwap(false, true) {
 		a.c.log(logging.Info, "%s", data.OpenErrorText(err, c.Params().Cipher))
-		time.AfterFunc(time.Second, func() { a.told.Store(false) })
+		time.AfterFunc(time.Second, func() { a.failureLogged.Store(false) })
 	}
 }
 

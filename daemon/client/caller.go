@@ -13,7 +13,7 @@ import (
 )
 
 // caller is a second peer that starts a session with a tls-server while one is up: the same one after a restart, most
-// likely. It replaces the session once it has proved who it is, and not before.
+// likely. It replaces the session once it has proved its identity, and not before.
 type caller struct {
 	session *session.Session
 	wrap    ctrlwrap.Wrapper
@@ -24,7 +24,7 @@ type caller struct {
 
 // called takes a control packet that belongs to another session than the one that is up. It reports whether it did.
 //
-// The session id is at the same place under every wrapping, so that a stranger's packet does not touch the replay window
+// The session id is at the same place under every wrapping, so that a forged packet does not touch the replay window
 // of the session that is up.
 func (a *attempt) called(p controlPacket, now time.Time) bool {
 	if !a.trusted || role(a.opts) != keys.Server || a.stream() || len(p.b) < 9 || wire.SessionID(p.b[1:9]) == a.session.Peer() {

@@ -19,7 +19,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// Deps is what a client is made of. All fields but Console are needed.
+// Deps are a client's dependencies. All fields but Console are needed.
 type Deps struct {
 	Options *config.Options
 	Log     *logging.Logger
@@ -44,7 +44,7 @@ type Deps struct {
 	Tokens *tokens.Store
 	// Reread says that this instance follows a SIGHUP: its first attempt comes after a pause.
 	Reread bool
-	// Tunnel is told the IPv4 address of each tunnel that is up, and the zero address before it goes: the management
+	// Tunnel receives the IPv4 address of each tunnel that is up, and the zero address before it goes: the management
 	// port may listen on it. May be nil.
 	Tunnel func(netip.Addr)
 	// Up is called after the first complete initialisation of the process, before CONNECTED: the moment to give
@@ -78,7 +78,7 @@ type Client struct {
 	challenge *challenge
 	proxyAuth server.Credentials // for the HTTP proxy of this attempt, empty when not known yet
 	upCalled  bool
-	// saidDelayed: it was told that rights are given up later.
+	// saidDelayed: the log says already that privileges are dropped later.
 	saidDelayed bool
 	early       bool                    // the tunnel is opened before the connection
 	routesOK    bool                    // of such a tunnel

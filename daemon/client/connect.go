@@ -178,7 +178,7 @@ func family(proto config.Proto) transport.Family {
 // resolve finds the address of the attempt: the next one of a name looked up before, or the result of a new lookup. What
 // fails twice is up to the next attempt, so that connect-retry, connect-retry-max and the states count it.
 func (c *Client) resolve(ctx context.Context, prof *config.Connection) (netip.AddrPort, error) {
-	host, service := hop(prof)
+	host, service := dialTarget(prof)
 	if c.opts.RemoteRandomHostname {
 		host = randomName(host)
 	}

@@ -67,7 +67,7 @@ func (a *attempt) initialPacket() {
 	}
 }
 
-// needCredentials answers the session's wish for user name and password, now or when somebody has been asked. A renewal that
+// needCredentials answers the session's wish for user name and password, now or when the answer to a prompt comes. A renewal that
 // came to nothing meanwhile, and the next one, are no reason to ask again.
 func (a *attempt) needCredentials() {
 	if a.useCredentials() || a.asking {
@@ -180,7 +180,7 @@ func (a *attempt) failed(e control.Failed) {
 	a.end(engine.USR1, mgmt.ReasonTLSError)
 }
 
-// libraryText is what the TLS library said, on one line.
+// libraryText is the TLS library's error on one line.
 func libraryText(err error) string {
 	return "error: " + strings.ReplaceAll(strings.TrimPrefix(err.Error(), "tls: "), "\n", " ")
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 )
 
-// filter is what options do to the packets of a tun device on their way: client-nat, the check for packets that would run
+// filter applies options to the packets of a tun device on their way: client-nat, the check for packets that would run
 // in a circle, shaper. A nil filter does nothing. Only the reader of the device calls outbound and wait; inbound has one caller.
 type filter struct {
 	nat    []natRule

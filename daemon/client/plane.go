@@ -35,19 +35,19 @@ const controlQueue = 128
 // inbound moves packets from the link to the device and control packets to the owner, until the link is closed or
 // breaks. It runs on a goroutine of its own.
 type inbound struct {
-	link    transport.Link
-	path    *atomic.Pointer[path]
-	control chan<- controlPacket       // never closed
-	broken  chan<- error               // told once, why the link ended
-	notice  func(error)                // a transient error
-	bad     func(*data.Channel, error) // a data packet that did not open
-	device  func(error)                // a payload that the device did not take
-	exit    func()                     // the peer leaves
-	heard   func(transport.Peer)       // data that opened came from another address than data before
-	last    transport.Peer             // where it came from
-	traffic *session.Traffic
-	total   *atomic.Uint64
-	marks   *replayMark
+	link     transport.Link
+	path     *atomic.Pointer[path]
+	control  chan<- controlPacket       // never closed
+	broken   chan<- error               // gets once why the link ended
+	notice   func(error)                // a transient error
+	bad      func(*data.Channel, error) // a data packet that did not open
+	device   func(error)                // a payload that the device did not take
+	exit     func()                     // the peer leaves
+	heard    func(transport.Peer)       // data that opened came from another address than data before
+	last     transport.Peer             // where it came from
+	traffic  *session.Traffic
+	total    *atomic.Uint64
+	received *replayProgress
 
 	bufs [][]byte
 }
@@ -103,7 +103,7 @@ func (in *inbound) batch(b *transport.Batch) {
 	in.total.Add(uint64(bytes))
 	if opened > 0 {
 		if p.static {
-			in.marks.answer(p.channel)
+			in.received.answer(p.channel)
 		}
 		in.traffic.Opened.Add(uint64(opened))
 		in.traffic.Heard(now)
@@ -148,7 +148,7 @@ func (in *inbound) occ(p *path, msg []byte, now time.Time) {
 		return
 	}
 	if pkt, err := p.channel.SealControl(nil, answer, now); err == nil {
-		_ = p.link.Send(p.peer, [][]byte{pkt}) // unimportant: whoever asked asks again
+		_ = p.link.Send(p.peer, [][]byte{pkt}) // unimportant: the peer asks again
 	}
 }
 

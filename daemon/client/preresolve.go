@@ -35,7 +35,7 @@ func (c *Client) known(ctx context.Context, host string, family transport.Family
 	if c.names == nil {
 		c.names = make(map[string][]netip.Addr)
 		for i := range c.opts.Connections {
-			name, _ := hop(&c.opts.Connections[i])
+			name, _ := dialTarget(&c.opts.Connections[i])
 			if addrs, err := transport.Resolve(ctx, name, transport.FamilyAny); err == nil {
 				c.names[name] = addrs
 			}

@@ -28,8 +28,8 @@ func (c *Client) askProxy(ctx context.Context, prof *config.Connection) error {
 	return nil
 }
 
-// hop is what a socket connects to: the server, or the proxy in front of it.
-func hop(prof *config.Connection) (host, port string) {
+// dialTarget is the address that a socket connects to: the server's, or that of the proxy in front of it.
+func dialTarget(prof *config.Connection) (host, port string) {
 	switch {
 	case prof.HTTPProxy != nil:
 		return prof.HTTPProxy.Host, prof.HTTPProxy.Port
@@ -41,7 +41,7 @@ func hop(prof *config.Connection) (host, port string) {
 }
 
 // proxyLogin gets the credentials for an HTTP proxy that are known, or known to be needed: those of a file or block,
-// those that somebody gave before, and those that somebody has to give when the method is configured. Others are asked
+// those that a person gave before, and those that a person has to give when the method is configured. Others are asked
 // for once the proxy wants them.
 func (c *Client) proxyLogin(ctx context.Context, prof *config.Connection) error {
 	c.proxyAuth = server.Credentials{}

@@ -200,7 +200,7 @@ func (a *attempt) openTunnel(ctx context.Context, digest string) (routesOK bool,
 			return false, err
 		}
 		select {
-		case <-time.After(time.Second): // as stock does, for those who watch devices come and go
+		case <-time.After(time.Second): // as stock does, for programs that watch devices come and go
 		case <-ctx.Done():
 			return false, nil
 		}
@@ -228,7 +228,7 @@ func (a *attempt) publish(t *device) {
 	a.c.path.Store(p)
 }
 
-// complete is the end of an initialisation: CONNECTED.
+// complete ends an initialisation: CONNECTED.
 func (a *attempt) complete(routesOK bool) {
 	c := a.c
 	if a.connected {
@@ -309,7 +309,7 @@ func (a *attempt) describe() {
 	}
 }
 
-// compressionName is what the log calls the compression of a connection, "" without.
+// compressionName is the log's name of the compression of a connection, "" without.
 func compressionName(o *config.Options) string {
 	switch {
 	case o.Framing == config.FramingNone, o.Framing == config.FramingMigrate:

@@ -25,8 +25,8 @@ type replayFile struct {
 	state replay.State // what was received before the attempt that runs
 }
 
-// openReplays opens the file, when there is to be one. A file that cannot be used is told and done without, so is
-// content that is not of its kind.
+// openReplays opens the file, when there is to be one. Without a usable file, or with content of another kind, the client
+// logs that and goes on.
 func (c *Client) openReplays() {
 	if c.opts.ReplayPersist == "" || c.replays.f != nil {
 		return
@@ -70,14 +70,14 @@ func (c *Client) closeReplays() {
 // replayInterval is how often the file is written while packets come. Stock writes it once a minute.
 const replayInterval = 5 * time.Second
 
-// replayMark hands the owner how far the data channel of static-key mode has received: its window belongs to the receiver.
-type replayMark struct {
+// replayProgress hands the owner how far the data channel of static-key mode has received: its window belongs to the receiver.
+type replayProgress struct {
 	wanted atomic.Bool
 	state  atomic.Pointer[replay.State]
 }
 
-// answer is the receiver's half, after each batch.
-func (m *replayMark) answer(c *data.Channel) {
+// answer runs on the receiver after each batch.
+func (m *replayProgress) answer(c *data.Channel) {
 	if m.wanted.CompareAndSwap(true, false) {
 		s := c.ReplayState()
 		m.state.Store(&s)
@@ -93,18 +93,18 @@ func (a *attempt) storeReplays(now time.Time) time.Time {
 		if !a.replaysAt.IsZero() {
 			if a.wrap != nil {
 				a.c.keepReplays(ctrlwrap.ReplayState(a.wrap))
-			} else if s := a.marks.state.Load(); s != nil {
+			} else if s := a.received.state.Load(); s != nil {
 				a.c.keepReplays(*s)
 			}
 		}
-		a.marks.wanted.Store(true)
+		a.received.wanted.Store(true)
 		a.replaysAt = now.Add(replayInterval)
 	}
 	return a.replaysAt
 }
 
-// received is how far an attempt has come. It runs when nothing of the attempt does any more.
-func (a *attempt) received() replay.State {
+// replayState is how far an attempt has received. It runs when the attempt's goroutines are over.
+func (a *attempt) replayState() replay.State {
 	switch {
 	case a.wrap != nil:
 		return ctrlwrap.ReplayState(a.wrap)

@@ -40,7 +40,7 @@ func (s *Secrets) login(asked bool) (user, pass string, ok bool) {
 	return user, pass, ok
 }
 
-// refused is told of AUTH_FAILED and returns true when a token was in use.
+// refused handles AUTH_FAILED and returns true when a token was in use.
 func (s *Secrets) refused(asked bool) (token bool) {
 	interact := s.Retry() == "interact"
 	s.on(func(c *credentials.Set) { token = c.Refused(asked, interact) })
@@ -72,7 +72,7 @@ func (s *Secrets) SetRetry(mode string) {
 	s.retry = mode
 }
 
-// Retry is what a refused login leads to: none, interact or nointeract.
+// Retry says what follows a refused login: none, interact or nointeract.
 func (s *Secrets) Retry() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

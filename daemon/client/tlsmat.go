@@ -23,7 +23,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// tlsMaterial is what the files of a configuration hold: kept over restarts with persist-key, else read for each attempt.
+// tlsMaterial is the content of a configuration's key and certificate files: kept over restarts with persist-key, else read for each attempt.
 type tlsMaterial struct{ conf *tlsconf.Config }
 
 // loadTLS reads certificates and keys, and asks for what is needed to open them.
@@ -54,7 +54,7 @@ func (c *Client) loadTLS(ctx context.Context, _ *config.Connection) (*tlsMateria
 	return &tlsMaterial{conf}, nil
 }
 
-// errNoToken is a key that is still missing after somebody declined to bring it.
+// errNoToken is the error for a key on a token that is still missing after the prompt was declined.
 var errNoToken = errors.New("private key not there")
 
 // waitForToken asks for a certificate or key file that is not there yet (management-query-token).
@@ -134,7 +134,7 @@ func (c *Client) external(ctx context.Context, o *tlsconf.Options) error {
 	return nil
 }
 
-// tlsFailed is the stop for keys and certificates that could not be loaded. A wrong passphrase is told and dropped, and
+// tlsFailed is the stop for keys and certificates that could not be loaded. A wrong passphrase is logged and dropped, and
 // asked for again unless auth-retry is none.
 func (c *Client) tlsFailed(ctx context.Context, err error) engine.Stop {
 	if ctx.Err() != nil {
@@ -189,7 +189,7 @@ func (c *Client) exportCert(depth int, cert *x509.Certificate) {
 	}
 }
 
-// commonName is what x509-username-field makes of a certificate, the common name by default.
+// commonName is the name of a certificate by x509-username-field, the common name by default.
 func (c *Client) commonName(cert *x509.Certificate) string {
 	name, err := tlsconf.Username(cert, c.opts.X509UsernameFields)
 	if err != nil {

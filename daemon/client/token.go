@@ -77,7 +77,7 @@ func (c *Client) askTokenID(ctx context.Context) (string, error) {
 	return c.port.NeedStr(ctx, "pkcs11-id-request", "Please specify PKCS#11 id to use")
 }
 
-// withToken runs f, again each time somebody says to have inserted the token that it missed.
+// withToken runs f, again each time a person confirms that the missing token is inserted.
 func (c *Client) withToken(ctx context.Context, label string, f func() error) error {
 	for {
 		err := f()

@@ -70,7 +70,7 @@ func (c *Client) openFirst(ctx context.Context, prof *config.Connection) error {
 }
 
 // floats reports whether the peer may change its address: with float, and by default without a remote. Any other socket is
-// connected and hears nobody else.
+// connected and hears no other address.
 func (a *attempt) floats() bool { return !a.stream() && (a.prof.Float || a.prof.Remote == "") }
 
 // heardFrom is the first authenticated data of the peer, or data from another address than before, which answers go to
@@ -102,9 +102,9 @@ func (a *attempt) heardFrom(from transport.Peer) {
 func (a *attempt) loops() func() {
 	server := transport.AddrText(a.peer.Addr)
 	return func() {
-		if a.told.CompareAndSwap(false, true) {
+		if a.failureLogged.CompareAndSwap(false, true) {
 			a.c.log(logging.Detail, "Recursive routing detected, drop tun packet to %s", server)
-			time.AfterFunc(time.Second, func() { a.told.Store(false) })
+			time.AfterFunc(time.Second, func() { a.failureLogged.Store(false) })
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (a *attempt) pushUpdate(msg, arg string) {
 	a.nextUpdate()
 }
 
-// nextUpdate starts the oldest update that waits, when the tunnel is open and nobody else works on it. All of it is
+// nextUpdate starts the oldest update that waits, when the tunnel is open and no other work on it runs. All of it is
 // known to be right before anything is changed; otherwise the connection starts again.
 func (a *attempt) nextUpdate() {
 	if !a.connected || a.opening || a.stop != nil || len(a.push.updates) == 0 {

@@ -12,23 +12,23 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
-// doorkeeper looks at packets from unknown addresses. It keeps nothing about any of them: a hard reset gets one answer
-// that carries a cookie as session id, and whoever returns the cookie is handed to the hub. What such a client sends
-// before the hub has made its instance, the rest of a long first flight, goes after it. Each link has its own; the
-// cookie secret and the rate limit are shared.
+// preHandshake handles packets from unknown addresses. It keeps no state for them: a hard reset gets one answer
+// that carries a cookie as session id, and a client that returns the cookie goes to the hub. The rest of a long first
+// flight, sent before the hub has made the instance, follows it. Each link has a preHandshake of its own; all share the
+// cookie secret and the rate limit.
 //
 // Rule: docs/protocol.md#211-handshake-as-seen-by-a-server and docs/protocol.md#7-security-requirements.
-type doorkeeper struct {
+type preHandshake struct {
 	proto   *ctrlwrap.Prototype
 	cookies *cookie.Jar
 	answers *ratelimit.PerPrefix // connect-freq-initial
 	force   bool                 // tls-crypt-v2 force-cookie
 	stream  bool                 // a TCP link: its address needs no proof
 	// refuses is why the hub is sure to refuse a client, "" when it is not.
-	refuses func(f ctrlwrap.First, from transport.Peer, now time.Time) string
-	admit   func(newcomer)
-	note    func(from transport.Peer, err error)
-	refused func(from transport.Peer, why string)
+	refuses    func(f ctrlwrap.First, from transport.Peer, now time.Time) string
+	admit      func(newcomer)
+	unverified func(from transport.Peer, err error)
+	refused    func(from transport.Peer, why string)
 
 	// recent are the addresses admitted last, a ring.
 	recent [recentClients]transport.Peer
@@ -39,7 +39,7 @@ type doorkeeper struct {
 	pkts [1][]byte
 }
 
-// recentClients is how many clients may be between the doorkeeper and the hub without losing packets.
+// recentClients is how many clients may be between preHandshake and the hub without losing packets.
 const recentClients = 64
 
 // newcomer is a client that has proved its address, with the packet that did it.
@@ -62,8 +62,8 @@ type newcomer struct {
 // minReset is the shortest complete hard reset.
 const minReset = 14
 
-// strange handles one control packet from an unknown address.
-func (d *doorkeeper) strange(l transport.Link, from transport.Peer, pkt []byte, now time.Time) {
+// handle handles one control packet from an unknown address.
+func (d *preHandshake) handle(l transport.Link, from transport.Peer, pkt []byte, now time.Time) {
 	// Cheap checks first: nothing here is authenticated.
 	op, keyID, err := wire.ParseHeader(pkt)
 	if err != nil || keyID != 0 || len(pkt) < minReset {
@@ -76,7 +76,7 @@ func (d *doorkeeper) strange(l transport.Link, from transport.Peer, pkt []byte, 
 	f, err := d.proto.Verify(pkt)
 	if err != nil {
 		if reset || !d.follow(l, from, pkt) { // the rest of a flight comes without the client's key
-			d.note(from, err)
+			d.unverified(from, err)
 		}
 		return
 	}
@@ -113,8 +113,8 @@ func (d *doorkeeper) strange(l transport.Link, from transport.Peer, pkt []byte, 
 }
 
 // follow hands on a packet from an address that was admitted shortly before, and reports whether it is one. Its session
-// judges it.
-func (d *doorkeeper) follow(l transport.Link, from transport.Peer, pkt []byte) bool {
+// verifies it.
+func (d *preHandshake) follow(l transport.Link, from transport.Peer, pkt []byte) bool {
 	if !slices.Contains(d.recent[:], from) {
 		return false
 	}
@@ -122,8 +122,8 @@ func (d *doorkeeper) follow(l transport.Link, from transport.Peer, pkt []byte) b
 	return true
 }
 
-// answer sends the one packet that a hard reset gets: our reset, with the cookie as session id and the ack inside.
-func (d *doorkeeper) answer(l transport.Link, from transport.Peer, f *ctrlwrap.First, now time.Time) {
+// answer sends the only packet that a hard reset gets: our reset, with the cookie as session id and the ack inside.
+func (d *preHandshake) answer(l transport.Link, from transport.Peer, f *ctrlwrap.First, now time.Time) {
 	own := d.cookies.Session(from.Addr, f.Session, now)
 	reply := wire.ControlBody{Acks: []uint32{0}, PeerSession: f.Session}
 	if f.Op == wire.OpControlHardResetClientV3 {
@@ -141,7 +141,7 @@ func (d *doorkeeper) answer(l transport.Link, from transport.Peer, f *ctrlwrap.F
 
 // returned admits a client whose packet echoes a cookie of ours, acknowledges nothing but our reset and the first
 // message, and is one of the client's first two. It reports whether it did.
-func (d *doorkeeper) returned(l transport.Link, from transport.Peer, f *ctrlwrap.First, body *wire.ControlBody, pkt []byte, now time.Time) bool {
+func (d *preHandshake) returned(l transport.Link, from transport.Peer, f *ctrlwrap.First, body *wire.ControlBody, pkt []byte, now time.Time) bool {
 	if len(body.Acks) == 0 || slices.Max(body.Acks) > 1 || f.Op != wire.OpAckV1 && body.MsgID > 1 {
 		return false
 	}
@@ -156,7 +156,7 @@ func (d *doorkeeper) returned(l transport.Link, from transport.Peer, f *ctrlwrap
 	return true
 }
 
-func (d *doorkeeper) hand(n newcomer) {
+func (d *preHandshake) hand(n newcomer) {
 	n.first.Body = nil
 	d.admit(n)
 }

@@ -12,7 +12,7 @@ import (
 
 // Any sequence of two packets from an unknown address gets at most one answer each, none longer than amplification allows,
 // and lets nobody in without a cookie.
-func FuzzDoorkeeper(f *testing.F) {
+func FuzzPreHandshake(f *testing.F) {
 	plain := ctrlwrap.NewPlain()
 	add := func(w ctrlwrap.Wrapper, op wire.Opcode, b wire.ControlBody) {
 		pkt, err := w.Wrap(nil, op, 0, clientSession, b.Append(nil, op), time.Unix(1_800_000_000, 0))
@@ -37,7 +37,7 @@ func FuzzDoorkeeper(f *testing.F) {
 		d := newDoor(t, cfg, plain)
 		for n, pkt := range [][]byte{first, second} {
 			before := slices.Clone(pkt)
-			d.strange(d.wall, d.at, pkt, d.now)
+			d.handle(d.wall, d.at, pkt, d.now)
 			if len(d.wall.sent) > n+1 {
 				t.Fatalf("%d answers to %d packets", len(d.wall.sent), n+1)
 			}

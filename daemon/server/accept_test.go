@@ -30,9 +30,9 @@ func (w *wall) Send(p transport.Peer, pkts [][]byte) error {
 	return nil
 }
 
-// door is a doorkeeper with a client on the other side of it.
+// door is a preHandshake with a client on the other side of it.
 type door struct {
-	*doorkeeper
+	*preHandshake
 	wall     *wall
 	admitted []newcomer
 	refused  int    // packets that did not verify
@@ -53,12 +53,12 @@ func newDoor(t *testing.T, cfg ctrlwrap.Server, client ctrlwrap.Wrapper) *door {
 		t.Fatal(err)
 	}
 	d := &door{wall: &wall{}, client: client, at: transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:4000")}, now: now}
-	d.doorkeeper = &doorkeeper{
+	d.preHandshake = &preHandshake{
 		proto: ctrlwrap.NewPrototype(cfg), cookies: jar, answers: ratelimit.NewPerPrefix(200, 20*time.Second),
-		admit:   func(n newcomer) { d.admitted = append(d.admitted, n) },
-		note:    func(transport.Peer, error) { d.refused++ },
-		refused: func(transport.Peer, string) { d.turned++ },
-		refuses: func(ctrlwrap.First, transport.Peer, time.Time) string { return d.closed },
+		admit:      func(n newcomer) { d.admitted = append(d.admitted, n) },
+		unverified: func(transport.Peer, error) { d.refused++ },
+		refused:    func(transport.Peer, string) { d.turned++ },
+		refuses:    func(ctrlwrap.First, transport.Peer, time.Time) string { return d.closed },
 	}
 	return d
 }
@@ -77,7 +77,7 @@ func (d *door) packet(t *testing.T, op wire.Opcode, keyID uint8, sid wire.Sessio
 func (d *door) knock(t *testing.T, op wire.Opcode) (reset []byte, cookie wire.SessionID) {
 	t.Helper()
 	reset = d.packet(t, op, 0, clientSession, wire.ControlBody{})
-	d.strange(d.wall, d.at, slices.Clone(reset), d.now)
+	d.handle(d.wall, d.at, slices.Clone(reset), d.now)
 	if len(d.wall.sent) != 1 {
 		t.Fatalf("%d answers to a reset", len(d.wall.sent))
 	}
@@ -132,7 +132,7 @@ func wrappings(t *testing.T) map[string]struct {
 }
 
 // A reset gets one answer of the size the rules allow; who returns its cookie is let in.
-func TestDoorkeeperAdmits(t *testing.T) {
+func TestPreHandshakeAdmits(t *testing.T) {
 	for name, w := range wrappings(t) {
 		t.Run(name, func(t *testing.T) {
 			d := newDoor(t, w.server, w.client())
@@ -147,7 +147,7 @@ func TestDoorkeeperAdmits(t *testing.T) {
 			if w.reset == wire.OpControlHardResetClientV3 {
 				op = wire.OpControlWKCV1
 			}
-			d.strange(d.wall, d.at, d.packet(t, op, 0, clientSession, wire.ControlBody{Acks: []uint32{0}, PeerSession: own, MsgID: 1, Payload: []byte("hello")}), d.now)
+			d.handle(d.wall, d.at, d.packet(t, op, 0, clientSession, wire.ControlBody{Acks: []uint32{0}, PeerSession: own, MsgID: 1, Payload: []byte("hello")}), d.now)
 			if len(d.admitted) != 1 || len(d.wall.sent) != 1 {
 				t.Fatalf("%d admitted, %d answers", len(d.admitted), len(d.wall.sent))
 			}
@@ -158,9 +158,9 @@ func TestDoorkeeperAdmits(t *testing.T) {
 	}
 }
 
-// The rest of a first flight follows its beginning, from the same address alone. Under tls-crypt-v2 the doorkeeper cannot
+// The rest of a first flight follows its beginning, from the same address alone. Under tls-crypt-v2 preHandshake cannot
 // read it: the client's key comes with the beginning only.
-func TestDoorkeeperLetsTheRestFollow(t *testing.T) {
+func TestPreHandshakeLetsTheRestFollow(t *testing.T) {
 	for name, w := range wrappings(t) {
 		t.Run(name, func(t *testing.T) {
 			d := newDoor(t, w.server, w.client())
@@ -170,17 +170,17 @@ func TestDoorkeeperLetsTheRestFollow(t *testing.T) {
 				first = wire.OpControlWKCV1
 			}
 			second := d.packet(t, wire.OpControlV1, 0, clientSession, wire.ControlBody{MsgID: 2, Payload: []byte("rest")})
-			d.strange(d.wall, d.at, second, d.now)
+			d.handle(d.wall, d.at, second, d.now)
 			if len(d.admitted) != 0 {
 				t.Fatal("a second message was let in before the first")
 			}
-			d.strange(d.wall, d.at, d.packet(t, first, 0, clientSession, wire.ControlBody{Acks: []uint32{0}, PeerSession: own, MsgID: 1}), d.now)
-			d.strange(d.wall, d.at, second, d.now)
+			d.handle(d.wall, d.at, d.packet(t, first, 0, clientSession, wire.ControlBody{Acks: []uint32{0}, PeerSession: own, MsgID: 1}), d.now)
+			d.handle(d.wall, d.at, second, d.now)
 			if len(d.admitted) != 2 || d.admitted[0].follows || !d.admitted[1].follows || !bytes.Equal(d.admitted[1].packet, second) {
 				t.Fatalf("admitted %+v", d.admitted)
 			}
 			elsewhere := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.9:4000")}
-			d.strange(d.wall, elsewhere, second, d.now)
+			d.handle(d.wall, elsewhere, second, d.now)
 			if len(d.admitted) != 2 {
 				t.Error("another address followed")
 			}
@@ -189,10 +189,10 @@ func TestDoorkeeperLetsTheRestFollow(t *testing.T) {
 }
 
 // Repeated resets get the same cookie, until the rate is used up.
-func TestDoorkeeperAnswersAlike(t *testing.T) {
+func TestPreHandshakeAnswersAlike(t *testing.T) {
 	d := newDoor(t, ctrlwrap.Server{}, ctrlwrap.NewPlain())
 	for range 150 {
-		d.strange(d.wall, d.at, d.packet(t, wire.OpControlHardResetClientV2, 0, clientSession, wire.ControlBody{}), d.now)
+		d.handle(d.wall, d.at, d.packet(t, wire.OpControlHardResetClientV2, 0, clientSession, wire.ControlBody{}), d.now)
 	}
 	if len(d.wall.sent) != 100 {
 		t.Errorf("%d answers to 150 resets, want 100", len(d.wall.sent))
@@ -205,7 +205,7 @@ func TestDoorkeeperAnswersAlike(t *testing.T) {
 }
 
 // What is not a reset or the echo of a cookie gets silence.
-func TestDoorkeeperIsSilent(t *testing.T) {
+func TestPreHandshakeIsSilent(t *testing.T) {
 	type body = wire.ControlBody
 	for _, tt := range []struct {
 		name  string
@@ -239,7 +239,7 @@ func TestDoorkeeperIsSilent(t *testing.T) {
 				if tt.from != "" {
 					at.Addr = netip.MustParseAddrPort(tt.from)
 				}
-				d.strange(d.wall, at, d.packet(t, tt.op, tt.keyID, tt.sid, tt.body(own)), d.now.Add(tt.later))
+				d.handle(d.wall, at, d.packet(t, tt.op, tt.keyID, tt.sid, tt.body(own)), d.now.Add(tt.later))
 				if len(d.admitted) != 0 || len(d.wall.sent) != 1 {
 					t.Errorf("%d admitted, %d more answers", len(d.admitted), len(d.wall.sent)-1)
 				}
@@ -249,13 +249,13 @@ func TestDoorkeeperIsSilent(t *testing.T) {
 }
 
 // Packets that are cut or changed anywhere get silence, and are counted where there is a key to check them with.
-func TestDoorkeeperWithMangledPackets(t *testing.T) {
+func TestPreHandshakeWithMangledPackets(t *testing.T) {
 	for name, w := range wrappings(t) {
 		t.Run(name, func(t *testing.T) {
 			d := newDoor(t, w.server, w.client())
 			reset, _ := d.knock(t, w.reset)
 			for n := range len(reset) {
-				d.strange(d.wall, d.at, slices.Clone(reset[:n]), d.now)
+				d.handle(d.wall, d.at, slices.Clone(reset[:n]), d.now)
 			}
 			if len(d.wall.sent) != 1 {
 				t.Errorf("%d answers to cut resets", len(d.wall.sent)-1)
@@ -266,7 +266,7 @@ func TestDoorkeeperWithMangledPackets(t *testing.T) {
 			for n := range len(reset) {
 				bad := slices.Clone(reset)
 				bad[n] ^= 0x10
-				d.strange(d.wall, d.at, bad, d.now)
+				d.handle(d.wall, d.at, bad, d.now)
 			}
 			if len(d.wall.sent) != 1 || len(d.admitted) != 0 || d.refused == 0 {
 				t.Errorf("%d answers to changed resets, %d admitted, %d noted", len(d.wall.sent)-1, len(d.admitted), d.refused)
@@ -276,25 +276,25 @@ func TestDoorkeeperWithMangledPackets(t *testing.T) {
 }
 
 // A stream has proved its address: its reset is let in at once, and nothing else is.
-func TestDoorkeeperOfStreams(t *testing.T) {
+func TestPreHandshakeOfStreams(t *testing.T) {
 	d := newDoor(t, ctrlwrap.Server{}, ctrlwrap.NewPlain())
 	d.stream = true
-	d.strange(d.wall, d.at, d.packet(t, wire.OpControlV1, 0, clientSession, wire.ControlBody{Acks: []uint32{0}, PeerSession: wire.SessionID{1}, MsgID: 1}), d.now)
+	d.handle(d.wall, d.at, d.packet(t, wire.OpControlV1, 0, clientSession, wire.ControlBody{Acks: []uint32{0}, PeerSession: wire.SessionID{1}, MsgID: 1}), d.now)
 	if len(d.admitted) != 0 {
 		t.Fatal("a stream was let in without a reset")
 	}
-	d.strange(d.wall, d.at, d.packet(t, wire.OpControlHardResetClientV2, 0, clientSession, wire.ControlBody{}), d.now)
+	d.handle(d.wall, d.at, d.packet(t, wire.OpControlHardResetClientV2, 0, clientSession, wire.ControlBody{}), d.now)
 	if len(d.admitted) != 1 || len(d.wall.sent) != 0 || d.admitted[0].proved {
 		t.Errorf("%d admitted, %d answers", len(d.admitted), len(d.wall.sent))
 	}
 }
 
-// What strangers send costs no memory once the buffers are there.
-func TestDoorkeeperAllocates(t *testing.T) {
+// Packets from unknown addresses cost no memory once the buffers are there.
+func TestPreHandshakeAllocates(t *testing.T) {
 	d := newDoor(t, ctrlwrap.Server{}, ctrlwrap.NewPlain())
 	d.answers = ratelimit.NewPerPrefix(1, time.Hour)
 	reset, _ := d.knock(t, wire.OpControlHardResetClientV2)
-	if n := testing.AllocsPerRun(100, func() { d.strange(d.wall, d.at, reset, d.now) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { d.handle(d.wall, d.at, reset, d.now) }); n > 0 {
 		t.Errorf("%v allocations for a reset above the rate", n)
 	}
 }

@@ -15,14 +15,14 @@ import (
 
 // admission decides whether a client may have an instance. There is one for all ways in: a cookie that came back, a client
 // that cannot send its key twice, a TCP connection, a known client that starts again. The hub publishes it for the
-// doorkeepers, which do not answer what the hub is sure to refuse: a client that gets no answer asks again, one that got
+// pre-handshake checks, which do not answer a client that the hub is sure to refuse: a client that gets no answer asks again, one that got
 // one waits for the end of its hand-window.
 type admission struct {
 	leaving bool
 	clients int           // that logged in
 	max     int           // max-clients
 	maxAge  time.Duration // tls-crypt-v2-max-age, 0 for none
-	// creation is connect-freq. It is only looked at: who is let in takes a token of it.
+	// creation is connect-freq. It is only read here: a client that is let in takes a token from it.
 	creation *ratelimit.Bucket
 }
 
@@ -58,7 +58,7 @@ func (a *admission) tooOld(f *ctrlwrap.First, now time.Time) string {
 	return ""
 }
 
-// publish tells the doorkeepers of the admission in force.
+// publish gives the pre-handshake checks the admission in force.
 func (h *hub) publish() {
 	a := admission{leaving: !h.leaving.IsZero(), clients: h.clients, max: h.set.MaxClients, maxAge: h.set.TLSCryptV2MaxAge, creation: h.creation}
 	if old := h.gate.Load(); old == nil || *old != a {
@@ -66,9 +66,9 @@ func (h *hub) publish() {
 	}
 }
 
-// enter lets a client in by way of in, once nothing speaks against it. Others hear nothing; a stream is closed.
+// enter lets a client in by way of in, once nothing speaks against it. A refused client gets no answer; its stream is closed.
 func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now time.Time) {
-	if h.verifying[n.from] { // the client says it again while the script thinks
+	if h.verifying[n.from] { // the client repeats its packet while the script runs
 		return
 	}
 	h.publish()
@@ -139,7 +139,7 @@ func (h *hub) roomToTry(from netip.Addr) bool {
 		if held[p]++; held[p] > held[crowd] {
 			crowd = p
 		}
-		// One that waits for a verdict is not the oldest: somebody may be typing a code.
+		// One that waits for a verdict is not the oldest: a person may be typing a code.
 		if o := oldest[p]; i.session.Login() == 0 && (o == nil || i.cid < o.cid) {
 			oldest[p] = i
 		}

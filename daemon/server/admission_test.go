@@ -49,13 +49,13 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
-// What the hub is sure to refuse gets no answer from the doorkeeper, whatever the wrapping.
-func TestDoorkeeperIsSilentBehindAClosedDoor(t *testing.T) {
+// What the hub is sure to refuse gets no answer from preHandshake, whatever the wrapping.
+func TestPreHandshakeIsSilentBehindAClosedDoor(t *testing.T) {
 	for name, w := range wrappings(t) {
 		t.Run(name, func(t *testing.T) {
 			d := newDoor(t, w.server, w.client())
 			d.closed = "the server is leaving"
-			d.strange(d.wall, d.at, d.packet(t, w.reset, 0, clientSession, wire.ControlBody{}), d.now)
+			d.handle(d.wall, d.at, d.packet(t, w.reset, 0, clientSession, wire.ControlBody{}), d.now)
 			if len(d.wall.sent) != 0 || len(d.admitted) != 0 || d.turned != 1 {
 				t.Errorf("%d answers, %d admitted, %d turned away", len(d.wall.sent), len(d.admitted), d.turned)
 			}

@@ -10,7 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 )
 
-// base is what every goroutine of a server may use: each field is fixed when the server is made, or made for concurrent
+// base holds what every goroutine of a server may use: each field is fixed when the server is made, or safe for concurrent
 // use.
 type base struct {
 	deps    Deps
@@ -22,9 +22,8 @@ type base struct {
 	slots   chan struct{}             // hooks that may run at once
 }
 
-// aside is all that goroutines beside the hub have of it: receivers, the device's reader, TLS handshakes, hooks. Nothing in
-// it changes while they run. The hub's own state cannot be reached from here but by a function that the inbox runs on the
-// hub.
+// aside is the hub's part that goroutines beside it may use: receivers, the device's reader, TLS handshakes, hooks. It does not
+// change while they run. They reach the hub's own state only through functions that the inbox runs on the hub.
 type aside struct {
 	*base
 	*inbox
@@ -90,7 +89,7 @@ func (in *inbox) post(f func(*hub)) {
 	}
 }
 
-// tell has the hub run f if it has room; the data plane never waits for it.
+// tell has the hub run f if its queue has room; the data plane never waits for it.
 func (in *inbox) tell(f func(*hub)) {
 	select {
 	case in.calls <- f:
@@ -114,7 +113,7 @@ func (in *inbox) admit(n newcomer) {
 	}
 }
 
-// waker is what a session of i calls when TLS got somewhere. It may be called from any goroutine.
+// waker returns the function that a session of i calls when TLS has made progress. It may be called from any goroutine.
 func (in *inbox) waker(i *instance) func() {
 	return func() {
 		if !i.awake.CompareAndSwap(false, true) {

@@ -19,14 +19,14 @@ type tokenPolicy struct {
 // verifiers that are asked about tokens may accept one.
 func (p *tokenPolicy) gives(name string) bool { return p.key != nil && (name != "" || p.external) }
 
-// identity is what the first login of a session fixed.
+// identity is fixed by the first login of a session.
 type identity struct {
 	login string     // the name it was made with
 	name  string     // the name in force: login, or what override-username put in its place
 	token keys.Token // its session: the zero Initial before the first token
 }
 
-// claim is what a key message asks for, once it is clear whose login it is.
+// claim is the identity that a key message claims, and how to verify it.
 //
 //	name ""                 no credentials at all: the password does not count
 //	password                the claimed name
@@ -44,7 +44,7 @@ type claim struct {
 	lines      []string // for the log
 }
 
-// expiredText is what a client reads whose token is too old.
+// expiredText tells a client that its token is too old.
 const expiredText = "SESSION: token expired"
 
 // claim reads the credentials of a key message. known is nil for the first login of a session.

@@ -40,7 +40,7 @@ const (
 	gone
 )
 
-// hubSide is what the hub knows about a client. Only the hub touches it, but for awake.
+// hubSide holds the hub's view of a client. Only the hub touches it, except awake.
 type hubSide struct {
 	phase     phase
 	since     time.Time // of the instance
@@ -77,24 +77,24 @@ type hubSide struct {
 	tokenSince   time.Time  // when the last one was made
 
 	// From the way to established on.
-	config    *config.ClientConfig
-	leased    bool
-	lease     pool.Lease
-	virtual4  netip.Addr
-	local4    netip.Addr // our side of virtual4, or the netmask
-	virtual6  netip.Prefix
-	prefixes  []netip.Prefix // everything routed to the client
-	pushAsked bool
-	pushed    time.Time // last PUSH_REPLY
-	connected bool      // client-connect succeeded: client-disconnect is due
-	announced bool      // the management port was asked: DISCONNECT is due
-	heir      *instance // takes this one's place, and its addresses in learn-address
-	inherited []lead    // addresses that scripts know from the instance before
-	told      []lead    // addresses that scripts were told to be ours
-	ending    string    // why it ends, for the journal
+	config          *config.ClientConfig
+	leased          bool
+	lease           pool.Lease
+	virtual4        netip.Addr
+	local4          netip.Addr // our side of virtual4, or the netmask
+	virtual6        netip.Prefix
+	prefixes        []netip.Prefix // everything routed to the client
+	pushAsked       bool
+	pushed          time.Time // last PUSH_REPLY
+	connected       bool      // client-connect succeeded: client-disconnect is due
+	announced       bool      // the management port was asked: DISCONNECT is due
+	heir            *instance // takes this one's place, and its addresses in learn-address
+	inheritedRoutes []route   // learn-address knows them from the instance before
+	scriptRoutes    []route   // learn-address knows them as ours
+	ending          string    // why it ends, for the journal
 }
 
-// asking is what the hub keeps about the login of one key while verifiers are asked.
+// asking tracks the verifiers of one key's login.
 type asking struct {
 	stop    func()    // ends the script that is asked, may be nil
 	expired bool      // by a token that was too old, which the client reads when it is refused
@@ -147,7 +147,7 @@ func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	i.counts.Begin(now)
 	i.timers.Age(now)
 	i.base = h.proto.StaticKey(&n.first)
-	i.session = new(session.Session) // the hooks of its first handshake are told that there was no login yet
+	i.session = new(session.Session) // the hooks of its first handshake read that there was no login yet
 	cfg := h.sessionConfig(i, wrapper(h.proto, &n))
 	var err error
 	if n.proved {
@@ -167,7 +167,7 @@ func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	return i, nil
 }
 
-// wrapper is what wraps the packets of a newcomer's session.
+// wrapper wraps the packets of a newcomer's session.
 func wrapper(proto *ctrlwrap.Prototype, n *newcomer) ctrlwrap.Wrapper {
 	answered := uint32(0)
 	if n.proved {
@@ -252,7 +252,7 @@ func (h *hub) supersede(r *instance) bool {
 	return h.table.add(r)
 }
 
-// sameClient reports whether two instances are of one client, who may have logged in as somebody else meanwhile: the same
+// sameClient reports whether two instances belong to one client, even if it logged in under another name meanwhile: the same
 // certificates, where there are any, and the same name.
 func sameClient(a, b *instance) bool {
 	return a.chain == b.chain && a.commonName == b.commonName && (a.commonName != "" || a.username == b.username)
@@ -307,7 +307,7 @@ func (h *hub) event(i *instance, e session.Event, now time.Time) {
 	}
 }
 
-// tlsUp notes who the peer is. The certificates are verified by now.
+// tlsUp notes the peer's identity. Its certificates are verified by now.
 func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 	certs := e.State.PeerCertificates
 	chain := i.verified.Swap(nil)
@@ -350,7 +350,7 @@ func chainDigest(certs []*x509.Certificate) [sha256.Size]byte {
 	return [sha256.Size]byte(d.Sum(nil))
 }
 
-// keyFailed is a negotiation that came to nothing.
+// keyFailed handles a failed negotiation.
 func (h *hub) keyFailed(i *instance, e control.Failed, now time.Time) {
 	var tlsErr *control.TLSError
 	switch {

@@ -30,16 +30,16 @@ import (
 //	learn       learn-address script                     beside the hub
 //	establish   cipher, keys, routes, push               hub
 
-// authorise begins the way of a client that everybody accepted.
+// authorise starts the way of a client that all verifiers accepted.
 func (h *hub) authorise(i *instance, now time.Time) {
 	if i.challenges != nil && !h.supersede(i) {
 		h.remove(i)
 		return
 	}
-	if !h.set.DuplicateCN && i.commonName != "" { // without certificates nobody has a name: they are not all the same
+	if !h.set.DuplicateCN && i.commonName != "" { // without certificates no client has a name: they are not all the same
 		h.endOthers(i)
 	}
-	if h.clients >= h.set.MaxClients { // the last place went to another one that was in its handshake
+	if h.clients >= h.set.MaxClients { // another client took the last place meanwhile
 		h.log(i, logging.Info, "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
 		h.closeLater(i, session.SentAway, now)
 		h.text(i, "RESTART", now)
@@ -173,7 +173,7 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 		i.username = cc.OverrideUsername
 	}
 	h.address(i)
-	h.learn(i, h.leadsTo(h.set, i), now)
+	h.learn(i, h.routesTo(h.set, i), now)
 }
 
 // reject turns away a client that was accepted but may not come in.
@@ -247,8 +247,8 @@ func shown(a netip.Addr) string {
 	return a.String()
 }
 
-// establish opens the tunnel of a client.
-func (h *hub) establish(i *instance, leads []lead, now time.Time) {
+// establish opens the tunnel of a client and pushes its options.
+func (h *hub) establish(i *instance, list []route, now time.Time) {
 	if i.phase != authorised || i.session.Leaving() != session.Stays {
 		return
 	}
@@ -267,7 +267,7 @@ func (h *hub) establish(i *instance, leads []lead, now time.Time) {
 		h.reject(i, &refusal{log: err.Error()}, now)
 		return
 	}
-	h.route(i, leads, now)
+	h.route(i, list, now)
 	i.phase = established
 	h.established++
 	i.timers.Open()
@@ -301,7 +301,7 @@ func (h *hub) openTunnel(i *instance, terms session.Terms) error {
 	return nil
 }
 
-// farewells tells scripts and the port that a client is gone.
+// farewells reports the end of a client to scripts and the port.
 func (h *hub) farewells(i *instance) {
 	env := h.env(i)
 	if i.phase != handshake {
@@ -324,7 +324,7 @@ func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 		return
 	}
 	set, client := h.set, i.context()
-	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.told)...), h.stationTurnsOf(i)...), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.scriptRoutes)...), h.stationTurnsOf(i)...), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Event: plugin.ClientDisconnect, Client: client, Log: a.logTo(""), Command: set.ClientDisconnect, Env: env}
 		if err := a.script(ctx, call); err != nil {
 			a.logLine("", logging.Warn, "%v", err)

@@ -101,6 +101,6 @@ func (e *exchange) awaitChange(ctx context.Context, tag, first string) error {
 
 func (e *exchange) remove() {
 	for _, p := range e.paths {
-		_ = os.Remove(p) // somebody may have moved it
+		_ = os.Remove(p) // it may have been moved
 	}
 }

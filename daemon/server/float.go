@@ -9,8 +9,8 @@ import (
 
 // float moves a client to the address an authentic data packet of it came from.
 //
-// Rule: docs/protocol.md#63-float. Whoever is at that address stays when it is another client, or nobody knows yet which: any client could
-// write that address on its packets. The same one is replaced.
+// Rule: docs/protocol.md#63-float. Another client at that address stays, and so does one that has not proved itself: any client could
+// write that address on its packets. An older session of the same client is replaced.
 func (h *hub) float(i *instance, to transport.Peer) {
 	from := *i.peer.Load()
 	if i.phase != established || from == to || from.Listener != to.Listener || i.link.RemoteAddr().IsValid() {

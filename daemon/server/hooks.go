@@ -48,7 +48,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 			return err
 		}
 		if path != "" {
-			defer os.Remove(path) //nolint:errcheck // somebody may have moved it
+			defer os.Remove(path) //nolint:errcheck // it may have been moved
 			env = env.With("peer_cert=" + path)
 		}
 		ctx, cancel := context.WithTimeout(a.working, hookDeadline)

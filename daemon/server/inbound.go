@@ -19,8 +19,8 @@ import (
 type inbound struct {
 	*plane
 	link transport.Link
-	// strange handles a control packet from an address without an instance.
-	strange func(l transport.Link, from transport.Peer, pkt []byte, now time.Time)
+	// unknown handles a control packet from an address without an instance.
+	unknown func(l transport.Link, from transport.Peer, pkt []byte, now time.Time)
 
 	device [][]byte // for the device, with head room
 	owners forward.Owners[*instance]
@@ -80,7 +80,7 @@ func (in *inbound) batch(b *transport.Batch) {
 // control passes a control packet on. The hub may be busy: the peer repeats what is dropped.
 func (in *inbound) control(at *instance, from transport.Peer, pkt []byte, now time.Time) {
 	if at == nil {
-		in.strange(in.link, from, pkt, now)
+		in.unknown(in.link, from, pkt, now)
 		return
 	}
 	in.toHub(controlPacket{link: in.link, from: from, to: at, b: slices.Clone(pkt)})

@@ -14,7 +14,7 @@ import (
 type instance struct {
 	// For the data plane: set once, or published by atomics.
 	cid    uint64 // counts the clients of the server
-	slot   uint32 // index in the table of instances, and the peer-id the client is told
+	slot   uint32 // index in the table of instances, and the peer-id pushed to the client
 	link   transport.Link
 	peer   atomic.Pointer[transport.Peer] // moves when the client floats
 	tunnel atomic.Pointer[data.Channel]   // nil until the client is authorised

@@ -14,7 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/tunnel"
 )
 
-// carried is what outlives an instance of the server on SIGUSR1. Run owns it.
+// carried outlives an instance of the server on SIGUSR1. Run owns it.
 type carried struct {
 	of     *config.Options // what set was made of
 	set    *setup          // persist-key
@@ -121,7 +121,7 @@ func (s *Server) drop(why engine.Stop) error {
 
 // reading passes a device that is kept from reader to reader.
 type reading struct {
-	sync.Mutex          // held by whoever reads
+	sync.Mutex          // held by the reader
 	left       [][]byte // packets that came to a reader whose instance had ended
 }
 

@@ -11,40 +11,40 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 )
 
-// lead is what leads to a client: its own address, or a subnet behind it.
-type lead struct {
+// route is a prefix that the server routes to a client: the client's own address, or a subnet behind it.
+type route struct {
 	netip.Prefix
 	own bool
 }
 
-// String is an own address without a length, a subnet with one, be it of one address.
-func (l lead) String() string {
-	if l.own {
-		return l.Addr().String()
+// String formats an own address without a prefix length and a subnet with one, even a subnet of one address.
+func (r route) String() string {
+	if r.own {
+		return r.Addr().String()
 	}
-	return l.Prefix.String()
+	return r.Prefix.String()
 }
 
-// leadsTo is everything to route to a client: its own addresses first. Frames find their way by hardware address, so
-// that a client of a tap server has none.
-func (c *clientLog) leadsTo(set *setup, i *instance) []lead {
+// routesTo lists the routes to a client, its own addresses first. Frames are switched by hardware address, so
+// a client of a tap server has none.
+func (c *clientLog) routesTo(set *setup, i *instance) []route {
 	if set.tap() {
 		if len(i.config.Iroutes)+len(i.config.IroutesIPv6) > 0 {
 			c.log(i, logging.Info, "MULTI: --iroute options rejected for %s -- iroute only works with tun-style tunnels", i.prefix())
 		}
 		return nil
 	}
-	var all []lead
+	var all []route
 	if i.virtual4.IsValid() {
-		all = append(all, lead{netip.PrefixFrom(i.virtual4, 32), true})
+		all = append(all, route{netip.PrefixFrom(i.virtual4, 32), true})
 	}
 	if i.virtual6.IsValid() {
-		all = append(all, lead{netip.PrefixFrom(i.virtual6.Addr(), 128), true})
+		all = append(all, route{netip.PrefixFrom(i.virtual6.Addr(), 128), true})
 	}
 	for _, list := range [][]netip.Prefix{i.config.Iroutes, i.config.IroutesIPv6} {
 		for _, p := range slices.Backward(list) { // as stock
 			if !i.owns(p) {
-				all = append(all, lead{p, false})
+				all = append(all, route{p, false})
 			}
 		}
 	}
@@ -59,27 +59,27 @@ func (c *clientLog) leadsTo(set *setup, i *instance) []lead {
 	return all
 }
 
-// learn tells learn-address about the addresses of a client and goes on with those it accepts. An address that scripts
-// know from another session, be it the client's own before, is updated.
-func (h *hub) learn(i *instance, leads []lead, now time.Time) {
+// learn reports a client's routes to learn-address and continues with those that it accepts. It updates an address that
+// the script knows from another session, including an earlier session of the same client.
+func (h *hub) learn(i *instance, list []route, now time.Time) {
 	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) {
-		h.establish(i, leads, now)
+		h.establish(i, list, now)
 		return
 	}
-	known := make([]bool, len(leads))
-	for n, l := range leads {
-		at := slices.Index(i.inherited, l)
+	known := make([]bool, len(list))
+	for n, l := range list {
+		at := slices.Index(i.inheritedRoutes, l)
 		known[n] = at >= 0 || h.routes.Owner(l.Prefix) != nil
 		if at >= 0 {
-			i.inherited = slices.Delete(i.inherited, at, at+1)
+			i.inheritedRoutes = slices.Delete(i.inheritedRoutes, at, at+1)
 		}
 	}
-	i.told = leads
+	i.scriptRoutes = list
 	prefix, cn := i.prefix(), undef(i.commonName)
 	set, env, client := h.set, h.env(i), i.context()
-	h.inTurn(addressTurns(leads), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
-		var learned []lead
-		for n, l := range leads {
+	h.inTurn(addressTurns(list), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+		var learned []route
+		for n, l := range list {
 			op := "add"
 			if known[n] {
 				op = "update"
@@ -94,32 +94,32 @@ func (h *hub) learn(i *instance, leads []lead, now time.Time) {
 		}
 		return func(h *hub) {
 			if i.phase != gone {
-				i.told = learned
+				i.scriptRoutes = learned
 			}
 			h.establish(i, learned, time.Now())
 		}
 	})
-	h.forget(i, i.inherited) // what the session before had and this one has not
-	i.inherited = nil
+	h.forget(i, i.inheritedRoutes) // routes of the session before that this one lacks
+	i.inheritedRoutes = nil
 }
 
 // addressTurns are the turns of addresses.
-func addressTurns(leads []lead) []string {
-	names := make([]string, len(leads))
-	for n, l := range leads {
+func addressTurns(list []route) []string {
+	names := make([]string, len(list))
+	for n, l := range list {
 		names[n] = "address " + l.Prefix.String()
 	}
 	return names
 }
 
 // forget has learn-address delete addresses.
-func (h *hub) forget(i *instance, leads []lead) {
-	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) || len(leads) == 0 {
+func (h *hub) forget(i *instance, list []route) {
+	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) || len(list) == 0 {
 		return
 	}
 	set, env := h.set, h.env(i)
-	h.inTurn(addressTurns(leads), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
-		for _, l := range leads {
+	h.inTurn(addressTurns(list), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+		for _, l := range list {
 			a.deleteAddress(ctx, set, env, l.String())
 		}
 		return nil
@@ -133,14 +133,14 @@ func (a *aside) deleteAddress(ctx context.Context, set *setup, env *hooks.Env, a
 	}
 }
 
-// route makes addresses and subnets lead to a client and tells everybody.
-func (h *hub) route(i *instance, leads []lead, now time.Time) {
-	own := make([]netip.Prefix, len(leads))
-	for n, l := range leads {
+// route enters a client's routes in the table and announces them to the log and the port.
+func (h *hub) route(i *instance, list []route, now time.Time) {
+	own := make([]netip.Prefix, len(list))
+	for n, l := range list {
 		own[n] = l.Prefix
 	}
 	i.prefixes = own
-	for _, l := range leads {
+	for _, l := range list {
 		h.routes.Add(l.Prefix, i, second(now))
 		if !l.own {
 			h.log(i, logging.Steps, "MULTI: internal route %s -> %s", l, i.prefix())
@@ -161,19 +161,19 @@ func (h *hub) route(i *instance, leads []lead, now time.Time) {
 
 // unroute takes a client's addresses out of the tables. An heir takes over what scripts know of them.
 func (h *hub) unroute(i *instance) {
-	lost := i.inherited
+	lost := i.inheritedRoutes
 	for _, p := range i.prefixes {
 		h.routes.Remove(p, i)
 	}
-	for _, l := range i.told {
-		if owner := h.routes.Owner(l.Prefix); owner == nil { // else it moved to another client, which told so
+	for _, l := range i.scriptRoutes {
+		if owner := h.routes.Owner(l.Prefix); owner == nil { // else another client has it now, and reported it
 			lost = append(lost, l)
 		}
 	}
-	i.inherited, i.told = nil, nil
+	i.inheritedRoutes, i.scriptRoutes = nil, nil
 	stations := h.stations.Forget(func(s *station) bool { return s.Client == i })
 	if i.heir != nil {
-		i.heir.inherited = append(i.heir.inherited, lost...)
+		i.heir.inheritedRoutes = append(i.heir.inheritedRoutes, lost...)
 	} else {
 		h.forget(i, lost)
 	}

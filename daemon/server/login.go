@@ -28,7 +28,7 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.log }
 
-// keyMessage is a client's key message: it is checked who the client is, by everybody who has a say, all at once.
+// keyMessage handles a client's key message. It asks all verifiers of the login at once.
 func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	user, pass := message.Remap(e.Message.Username), message.Remap(e.Message.Password)
 	var known *identity
@@ -100,7 +100,7 @@ func (c *clientLog) compareOptions(i *instance, ours string) error {
 	return &refusal{log: "options differ"}
 }
 
-// ask puts the question to the script and to the management port. user is the name they are to decide about, which
+// ask asks the script and the management port about a login. user is the name that they decide about, which
 // override-username may have replaced since.
 func (h *hub) ask(i *instance, keyID uint8, login uint64, user, pass string, now time.Time) {
 	if h.set.tokens().gives(i.username) {
@@ -134,7 +134,7 @@ func (h *hub) ask(i *instance, keyID uint8, login uint64, user, pass string, now
 	h.settle(i, now)
 }
 
-// scriptLast is what a script gets beyond the time for verdicts: when it is ended for that, it is the one to say so.
+// scriptLast is the time that a script has beyond the login's: the script that is ended for its time logs that itself.
 const scriptLast = time.Second
 
 // verifyScript runs auth-user-pass-verify beside the hub. A script that defers (exit status 2) goes on by its control
@@ -143,7 +143,7 @@ func (h *hub) verifyScript(i *instance, keyID uint8, login uint64, user, pass st
 	set := h.set
 	who := question{instance: i, client: i.context(), prefix: i.prefix(), login: login, user: user, pass: pass}
 	i.asking[keyID].stop = h.beside(i.session.Patience(), func(ctx context.Context, a *aside) func(*hub) {
-		err := a.judgeLogin(ctx, set, who, env)
+		err := a.verifyLogin(ctx, set, who, env)
 		return func(h *hub) { h.verdict(i, login, session.Script, err, time.Now()) }
 	})
 }
@@ -213,7 +213,7 @@ func (h *hub) pendingFromFile(i *instance, login uint64, text string) {
 	h.pending(i, login, strings.TrimRight(f[2], "\r"), time.Duration(secs)*time.Second, now)
 }
 
-// verdict is the answer of by about a login: nil accepts.
+// verdict hands a verifier's answer about a login to the session: nil accepts.
 func (h *hub) verdict(i *instance, login uint64, by session.Verifiers, err error, now time.Time) {
 	if i.phase == gone {
 		return
@@ -231,7 +231,7 @@ func (s *setup) takesName(i *instance, keyID uint8) bool {
 	return s.UsernameAsCommonName && keyID == 0 && i.username != ""
 }
 
-// accepted is a login that everybody accepts.
+// accepted handles a login that all verifiers accept.
 func (h *hub) accepted(i *instance, e session.Accepted) {
 	i.asking[e.KeyID].expired = false
 	if h.set.needsCredentials() && !e.Deferred {
@@ -250,7 +250,7 @@ func (h *hub) refuse(i *instance, login uint64, err error, now time.Time) bool {
 	return fresh
 }
 
-// refused is a login that is turned down: the client is told once texts flow, and is gone soon after.
+// refused logs a refused login. turnAway tells the client once texts flow.
 func (c *clientLog) refused(i *instance, e session.Refused) {
 	i.asking[e.KeyID].end()
 	switch r := refusalOf(e.Why); {
@@ -264,7 +264,7 @@ func (c *clientLog) refused(i *instance, e session.Refused) {
 	c.recordLogin(i, e.KeyID, e.Why)
 }
 
-// refusalOf is an error as a refusal.
+// refusalOf returns an error as a refusal.
 func refusalOf(err error) *refusal {
 	var r *refusal
 	switch {
@@ -296,7 +296,7 @@ func (h *hub) turnAway(i *instance, e session.TurnedAway, now time.Time) {
 	}
 }
 
-// nameSet is what stock adds to the line of a login that gives the client its common name.
+// nameSet is stock's addition to the line of a login that gives the client its common name.
 func (s *setup) nameSet() string {
 	if s.UsernameAsCommonName {
 		return "[CN SET]"
@@ -311,7 +311,7 @@ func (c *clientLog) introduce(set *setup, i *instance, e session.Introduced) (fi
 	return c.initiated(set, i, e.KeyID)
 }
 
-// promoted is the first half of introduce, before a client is told that it is refused.
+// promoted is the first half of introduce, which comes before AUTH_FAILED.
 func (c *clientLog) promoted(set *setup, i *instance, e session.Introduced) {
 	if i.channel == "" || e.KeyID > 0 {
 		return
@@ -337,7 +337,7 @@ func (c *clientLog) initiated(set *setup, i *instance, keyID uint8) (first bool)
 	return keyID == 0
 }
 
-// admitted is a key that is active and accepted.
+// admitted handles a key that is active and accepted.
 func (h *hub) admitted(i *instance, keyID uint8, now time.Time) {
 	if keyID == 0 {
 		h.authorise(i, now)
@@ -347,7 +347,7 @@ func (h *hub) admitted(i *instance, keyID uint8, now time.Time) {
 	h.freshToken(i, now)
 }
 
-// pending tells a client that a further step is on, and gives it time for that.
+// pending announces a further step to a client, and gives it time for that.
 func (h *hub) pending(i *instance, login uint64, extra string, timeout time.Duration, now time.Time) bool {
 	if len(extra) > maxExtra {
 		return false
@@ -368,10 +368,10 @@ func (h *hub) pending(i *instance, login uint64, extra string, timeout time.Dura
 // maxExtra is the longest text of a pending step, in bytes.
 const maxExtra = 1000
 
-// timedOut is what a client reads when nobody decided about it.
+// timedOut tells a client that no verifier decided in time.
 const timedOut = "authentication timed out"
 
-// portEvent is what the management port tells about a client.
+// portEvent describes a client for a notification of the management port.
 func (i *instance) portEvent(env *hooks.Env, established int) server.ClientEvent {
 	list := env.Newest()
 	list = append([]string{"n_clients=" + strconv.Itoa(established)}, list...)

@@ -20,13 +20,13 @@ const maxTunPacket = 9216
 // sealQueue is how many batches may wait for one sealing worker before the reader of the device waits for it.
 const sealQueue = 4
 
-// batch is what was read from the device at once, on its way through the workers. It goes back to the free list when the last of
+// batch holds packets that one read of the device returned, on their way through the workers. It goes back to the free list when the last of
 // them is done with it.
 type batch struct {
 	bufs  [][]byte
 	sizes []int
 	to    []*instance // nil: nothing to send to one client
-	all   []bool      // for everybody
+	all   []bool      // for all clients
 	vlan  []uint16    // of a frame
 	n     int
 	users atomic.Int32
@@ -166,7 +166,7 @@ func (o *outbound) receiver(routes forward.Reader[*instance], pkt []byte, now in
 	return to, false
 }
 
-// broadcast sends the packets of a batch that are for everybody.
+// broadcast sends the packets of a batch that are for all clients.
 func (o *outbound) broadcast(t *batch, now time.Time) {
 	for i := range t.n {
 		if !t.all[i] {

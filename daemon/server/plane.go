@@ -15,7 +15,7 @@ import (
 // station is where a MAC address was seen last.
 type station = forward.Station[*instance]
 
-// plane is what the goroutines of the data plane share. It does not change while they run.
+// plane holds what the goroutines of the data plane share. It does not change while they run.
 type plane struct {
 	dev            tun.Device
 	tap            bool

@@ -17,7 +17,7 @@ import (
 
 // Events that only plugins hear of, or whose answers differ from those of scripts. All others go with the scripts' calls.
 
-// context is what plugins know a client by; 0 is the server.
+// context identifies a client to plugins; 0 is the server.
 func (i *instance) context() uint64 { return i.cid + 1 }
 
 // logTo logs for a client.
@@ -47,9 +47,9 @@ type question struct {
 	user, pass string
 }
 
-// judgeLogin asks plugins and the script about a login, and tells plugins of the end of its key exchange. All have to accept. A
+// verifyLogin asks plugins and the script about a login, and tells plugins of the end of its key exchange. All have to accept. A
 // plugin that puts off its answer is waited for after the script has run.
-func (a *aside) judgeLogin(ctx context.Context, set *setup, l question, env *hooks.Env) error {
+func (a *aside) verifyLogin(ctx context.Context, set *setup, l question, env *hooks.Env) error {
 	files, deferred, err := a.askPlugins(ctx, set, l, env)
 	defer files.remove()
 	if err == nil && set.AuthUserPassVerify != "" {

@@ -11,7 +11,7 @@ type Recorder interface {
 	Record(e journal.Event)
 }
 
-// record adds who a client is to an event.
+// record adds a client's identity to an event and writes it to the journal.
 func (b *base) record(i *instance, e journal.Event) {
 	if b.deps.Journal == nil {
 		return
@@ -21,8 +21,8 @@ func (b *base) record(i *instance, e journal.Event) {
 	b.deps.Journal.Record(e)
 }
 
-// recordLogin is the verdict about the login of a key, nil for an accepted one. What a refused client is told may be a challenge, so only
-// our own words count.
+// recordLogin records the verdict about a key's login, nil for an accepted one. The text for a refused client may hold a
+// challenge, so only our own words are kept.
 func (b *base) recordLogin(i *instance, keyID uint8, why error) {
 	e := journal.Event{Kind: journal.KindLogin, Verdict: journal.Accepted, Seconds: seconds(i.asking[keyID].since)}
 	if why != nil {
@@ -47,13 +47,13 @@ const (
 	endShutdown = "shutdown" // of the server
 )
 
-// recordKill is a client that the management port ends.
+// recordKill records that the management port ends a client.
 func (b *base) recordKill(i *instance) {
 	i.ending = endKilled
 	b.record(i, journal.Event{Kind: journal.KindKill})
 }
 
-// recordUp is a tunnel that is up, with the addresses that lead to it.
+// recordUp records a tunnel that is up, with its routes.
 func (b *base) recordUp(i *instance) {
 	e := journal.Event{Kind: journal.KindConnect}
 	for _, p := range i.prefixes {

@@ -18,7 +18,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
-// Effect is what Apply can do about an option that differs between the options in force and next.
+// Effect says how Apply treats an option that differs between the options in force and next.
 func Effect(option string, inForce, next *config.Options) mgmt.Outcome {
 	if option == "ifconfig-pool" {
 		was, is := inForce.IfconfigPool, next.IfconfigPool
@@ -106,7 +106,7 @@ func (s *Server) Apply(o *config.Options, env *hooks.Env) ([]mgmt.Reloaded, erro
 func (h *hub) adopt(set *setup) ([]mgmt.Reloaded, error) {
 	old := h.set
 	set.plugins = h.boot.plugins
-	set.wrap, set.listeners = h.boot.wrap, h.boot.listeners // the doorkeepers have them too
+	set.wrap, set.listeners = h.boot.wrap, h.boot.listeners // the pre-handshake checks have them too
 	if set.AuthGenToken && set.token == nil {
 		if set.token = old.token; set.token == nil {
 			var err error
@@ -182,10 +182,10 @@ func crlFile(o *config.Options) config.Source {
 // exitNotify is explicit-exit-notify as it is in force.
 func (b *base) exitNotify() int { return b.opts.Load().Connections[0].ExplicitExitNotify }
 
-// baseEnv is what scripts see of the configuration.
+// baseEnv is the part of the scripts' environment that the configuration decides.
 func (b *base) baseEnv() *hooks.Env { return b.env.Load() }
 
-// pinTimers gives a client the timers it is told: a reload that changes keepalive is for newcomers, whose pings follow it.
+// pinTimers fixes a client's timers at the values pushed to it: a reload that changes keepalive affects new clients only.
 func pinTimers(cc *config.ClientConfig, set *setup) {
 	if cc.Ping == 0 {
 		cc.Ping = set.Ping

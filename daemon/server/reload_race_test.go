@@ -13,7 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
-// A reload puts another configuration in force while strangers, clients and status reports keep every other goroutine busy.
+// A reload puts another configuration in force while unknown peers, clients and status reports keep every other goroutine busy.
 // What the race detector says about it is the test; and every client that comes is served.
 func TestReloadUnderFire(t *testing.T) {
 	const run = time.Second
@@ -47,7 +47,7 @@ func TestReloadUnderFire(t *testing.T) {
 				}
 				time.Sleep(5 * time.Millisecond)
 			})
-			loop(func(n int) { // strangers
+			loop(func(n int) { // unknown peers
 				c, err := r.dial("", ctrlwrap.NewPlain())
 				if err != nil {
 					return

@@ -37,7 +37,7 @@ type Port interface {
 	ClientAddress(cid uint64, p netip.Prefix, own bool)
 }
 
-// Deps is what a server is made of.
+// Deps are a server's dependencies.
 type Deps struct {
 	Options *config.Options
 	Log     *logging.Logger
@@ -201,7 +201,7 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 		}
 	}
 	v4, v6 := tn.Addresses()
-	s.live.Store(h.inbox) // who hears of CONNECTED may ask at once; work takes it back
+	s.live.Store(h.inbox) // a client that sees CONNECTED may query right away; work takes it back
 	s.logLine("", logging.Info, "Initialization Sequence Completed")
 	s.port.State(mgmt.State{Name: mgmt.StateConnected, Detail: mgmt.DetailSuccess, TunIPv4: v4, TunIPv6: v6})
 	return s.work(ctx, h, socks, &tn.planes)

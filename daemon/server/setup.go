@@ -119,7 +119,7 @@ func (s *setup) poolConfig() (pool.Config, bool) {
 	return c, c.Start.IsValid() || c.Base6.IsValid()
 }
 
-// netmask is the mask that clients of a subnet are told.
+// netmask is the mask pushed to clients of a subnet.
 func (s *setup) netmask() netip.Addr {
 	if s.IfconfigPool.Netmask.IsValid() {
 		return s.IfconfigPool.Netmask
@@ -127,7 +127,7 @@ func (s *setup) netmask() netip.Addr {
 	return s.Ifconfig.Remote
 }
 
-// needsCredentials reports whether somebody looks at user names and passwords.
+// needsCredentials reports whether a verifier checks user names and passwords.
 func (s *setup) needsCredentials() bool {
 	return s.ManagementClientAuth || s.wants(s.AuthUserPassVerify, plugin.AuthUserPassVerify)
 }

@@ -54,7 +54,7 @@ const (
 	shareLinger = 5 * time.Minute
 	// shareMakesRoom is how long nothing has moved on a connection that is closed for another when all places are taken.
 	shareMakesRoom = 10 * time.Second
-	// shareBuffer is what one direction of a connection reads at once.
+	// shareBuffer is the size of one read of a connection.
 	shareBuffer = 16 << 10
 )
 

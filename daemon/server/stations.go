@@ -51,7 +51,7 @@ func (h *hub) forgetStations(gone []*station) {
 	}
 }
 
-// stale forgets the stations nobody has heard of for longer than age.
+// stale forgets stations that have been silent for longer than age.
 //
 // Rule: docs/protocol.md#87-learned-addresses: addresses that clients were given stay.
 func (h *hub) stale(age time.Duration, now time.Time) {

@@ -22,7 +22,7 @@ type clientRow struct {
 	cipher             string
 }
 
-// routeRow is an address that leads to a client as `status` shows it.
+// routeRow is a route to a client as `status` shows it.
 type routeRow struct {
 	virtual    netip.Prefix
 	own        bool   // it is the client's own address
@@ -188,7 +188,7 @@ func (b *report) time(t time.Time) {
 	b.b = append(append(b.b, b.stamp[:]...), b.sep)
 }
 
-// undef is what reports show for a name that is not known yet.
+// undef returns a name, or stock's text for one that is not known yet.
 func undef(s string) string {
 	if s == "" {
 		return "UNDEF"

@@ -40,7 +40,7 @@ func (h *hub) textFrom(i *instance, msg string, now time.Time) {
 	}
 }
 
-// exited is the farewell of a client. The instance stays a little, so that late packets do not open a new one.
+// exited handles a client's exit notification. The instance stays for closeGrace, so that late packets do not open a new one.
 func (h *hub) exited(i *instance, now time.Time) {
 	if i.session.Leaving() != session.Stays {
 		return
@@ -103,8 +103,8 @@ func (c *clientLog) describe(set *setup, i *instance) {
 	}
 }
 
-// pushList is everything a client is told: what it inherits and what its configuration adds, then what follows from
-// its addresses and abilities.
+// pushList lists the options to push to a client: those that it inherits and that its configuration adds, then those that
+// follow from its addresses and abilities.
 //
 // Rule: docs/protocol.md#81-what-a-server-sends.
 func (h *hub) pushList(i *instance, now time.Time) []string {
@@ -118,11 +118,11 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 		list = append(list, fmt.Sprintf("ifconfig-ipv6 %s %s", i.virtual6, gw))
 	}
 	if i.virtual4.IsValid() && i.local4.IsValid() && !cc.NoPushIfconfig {
-		told := i.virtual4
+		local := i.virtual4
 		if alias := cc.Ifconfig.Alias; alias.IsValid() {
-			told = alias // somebody translates addresses between the client and us
+			local = alias // a translator sits between the client and us
 		}
-		list = append(list, fmt.Sprintf("ifconfig %s %s", told, i.local4))
+		list = append(list, fmt.Sprintf("ifconfig %s %s", local, i.local4))
 	}
 	terms := i.session.Terms()
 	if terms.V2 {

@@ -10,7 +10,7 @@ import (
 )
 
 // turns keep the hooks about one thing in order: a client's disconnect script ends before the connect script of its
-// next session begins, an address is deleted before somebody else adds it. Hooks about different things run at once.
+// next session begins, an address is deleted before another client adds it. Hooks about different things run at once.
 // It maps a name to the end of the last hook that concerns it; the hub owns it.
 type turns map[string]chan struct{}
 
@@ -25,7 +25,7 @@ type errands struct {
 // job is work beside the hub. What it returns, if anything, runs on the hub.
 type job func(ctx context.Context, a *aside) func(h *hub)
 
-// nameTurn is what connect and disconnect scripts of one client have in common.
+// nameTurn names the turn that connect and disconnect scripts of one client share.
 func (s *setup) nameTurn(i *instance) []string {
 	if s.DuplicateCN || i.commonName == "" {
 		return []string{"cid " + number(i.cid)}

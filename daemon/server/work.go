@@ -92,10 +92,10 @@ func (s *Server) wait(ctx context.Context, h *hub, broken <-chan error) engine.S
 	}
 }
 
-// exitPause is how long a server stays after it told its clients to go, whether it ends or starts again.
+// exitPause is how long a server stays after it has sent its clients away, whether it exits or restarts.
 const exitPause = 2 * time.Second
 
-// farewell tells the clients that the server goes: to come back, or to try the next one.
+// farewell sends the clients away: to reconnect, or to try the next remote.
 func (s *Server) farewell(ctx context.Context, h *hub) {
 	msg := "RESTART"
 	if s.exitNotify() == 2 {
@@ -117,7 +117,7 @@ func (s *Server) farewell(ctx context.Context, h *hub) {
 	}
 }
 
-// entrance is what the receivers of all links share.
+// entrance holds what the receivers of all links share.
 type entrance struct {
 	*plane
 	cookies *cookie.Jar
@@ -126,21 +126,21 @@ type entrance struct {
 	streams *streams
 }
 
-// inbound makes the receiver of a link, with a doorkeeper of its own.
+// inbound makes the receiver of a link, with a preHandshake of its own.
 func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
-	d := &doorkeeper{
+	d := &preHandshake{
 		proto: ctrlwrap.NewPrototype(e.boot.wrap), cookies: e.cookies, answers: e.answers, force: e.boot.prof.TLSCryptV2ForceCookie,
-		stream: stream, admit: e.admit, note: e.stranger,
+		stream: stream, admit: e.admit, unverified: e.unverified,
 		refuses: func(f ctrlwrap.First, from transport.Peer, now time.Time) string {
 			return e.gate.Load().refuses(&f, from, false, now)
 		},
 		refused: func(from transport.Peer, why string) { e.limitedLog(realAddress(from.Addr), logging.Info, "%s", why) },
 	}
-	return &inbound{plane: e.plane, link: l, strange: d.strange}
+	return &inbound{plane: e.plane, link: l, unknown: d.handle}
 }
 
-// stranger counts a packet of nobody that did not verify.
-func (e *entrance) stranger(from transport.Peer, err error) {
+// unverified logs a packet from an unknown address that failed verification.
+func (e *entrance) unverified(from transport.Peer, err error) {
 	text := realAddress(from.Addr)
 	switch {
 	case e.boot.wrap.TLSCrypt != nil || e.boot.wrap.WrapKey != nil:

@@ -26,7 +26,7 @@ func (s *Session) Open(t Terms, p data.Params) (*data.Channel, error) {
 // Channel is the data channel, nil before Open.
 func (s *Session) Channel() *data.Channel { return s.channel }
 
-// Terms are what Open was told.
+// Terms returns the terms that Open got.
 func (s *Session) Terms() *Terms { return &s.terms }
 
 // Patience is how long after the start of a negotiation the peer may still lack the new key, and how long a login may wait

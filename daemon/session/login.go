@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Verifiers is a set of those who decide about a login.
+// Verifiers is a set of verifiers of a login.
 type Verifiers uint8
 
-// Who decides.
+// The verifiers.
 const (
 	Port   Verifiers = 1 << iota // the management port
 	Script                       // a script of the configuration
 )
 
-// ErrOverdue refuses a login that nobody decided about in time.
+// ErrOverdue refuses a login that was not decided in time.
 var ErrOverdue = errors.New("no decision in time")
 
 // loginState is how far the login of one key has come.
@@ -50,7 +50,7 @@ type login struct {
 	out    Verifiers // whose verdicts are out
 	limit  time.Time // when they are overdue
 	why    error     // of a refusal
-	late   bool      // deferred was told: that stays so in the states that follow
+	late   bool      // Deferred was emitted; kept in the states that follow
 	answer answering
 
 	active     bool // the key is
@@ -141,14 +141,14 @@ func (s *Session) Defer(id uint64) {
 	s.settle(l, k)
 }
 
-// Decides reports whether by is the only one who has not accepted a login yet.
+// Decides reports whether only by has not accepted a login yet.
 func (s *Session) Decides(id uint64, by Verifiers) bool {
 	l, _ := s.find(id)
 	return l != nil && (l.state == unclaimed || l.undecided()) && l.out&^by == 0
 }
 
-// Verdict is the answer of by about a login: nil accepts. All that were asked have to accept. A login that needs no verifiers
-// is accepted by a verdict of nobody.
+// Verdict takes the answer of by about a login: nil accepts. All verifiers that were asked have to accept. A login without
+// verifiers is accepted by a verdict of 0.
 func (s *Session) Verdict(id uint64, by Verifiers, err error, now time.Time) {
 	l, k := s.find(id)
 	if l == nil || l.state == accepted || l.state == refused {
@@ -190,7 +190,7 @@ func (s *Session) Reject(why error) {
 	s.emit(TurnedAway{0, why})
 }
 
-// settle tells the engine what follows from the states of a login and its key.
+// settle emits what follows from the states of a login and its key.
 func (s *Session) settle(l *login, k uint8) {
 	switch {
 	case !l.active:

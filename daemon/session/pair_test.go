@@ -46,7 +46,7 @@ type end struct {
 	s       *Session
 	in      *daemontest.Lossy
 	other   *end
-	verify  Verifiers // whom a server asks; 0: nobody, logins are accepted
+	verify  Verifiers // those that a server asks; 0: none, logins are accepted
 	hold    bool      // nobody is asked until the dialogue says so
 	slow    bool      // the data channel is not opened until the dialogue says so
 	ready   bool      // the data channel is open

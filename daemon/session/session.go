@@ -8,7 +8,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
-// Config is what a session is made of.
+// Config configures a session.
 type Config struct {
 	control.Config
 	// Renewal is reneg-sec, which bounds how long others may take; 0: no bound. RenegAfter says when we renew.
@@ -35,7 +35,7 @@ type Session struct {
 	leaving struct {
 		why   Leaving
 		until time.Time
-		told  bool
+		ended bool // Left was emitted
 	}
 }
 
@@ -72,12 +72,12 @@ func wrap(c *control.Session, cfg Config, now time.Time) *Session {
 // nothing to wait for.
 func (s *Session) Step(now time.Time) time.Time {
 	l := &s.leaving
-	if l.why != Stays && !l.told && !now.Before(l.until) {
-		l.told = true
+	if l.why != Stays && !l.ended && !now.Before(l.until) {
+		l.ended = true
 		s.emit(Left{})
 	}
 	next := Earliest(s.Session.Step(now), s.overdue(now))
-	if l.why != Stays && !l.told {
+	if l.why != Stays && !l.ended {
 		next = Earliest(next, l.until)
 	}
 	return next

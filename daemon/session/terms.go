@@ -49,7 +49,7 @@ func (t *Terms) Params(role keys.Role) data.Params {
 
 // ServerTerms are a server's terms with a client, by what the client announced: info, and the options string of its key
 // message. Ciphers are the server's, in order of preference; fallback is for a client that does not negotiate, "" for none.
-// peerID is the one the client is told. The error is what the client reads when there is no common cipher.
+// peerID is pushed to the client. The error is the text for the client when there is no common cipher.
 //
 // Rule: docs/protocol.md#81-what-a-server-sends.
 func ServerTerms(ciphers []string, fallback string, info *message.PeerInfo, options string, peerID uint32) (Terms, error) {

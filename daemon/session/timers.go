@@ -15,7 +15,7 @@ type Limits struct {
 	Session       time.Duration // the longest a session lasts
 }
 
-// Due is what a timer asks for.
+// Due names the timer that is due.
 type Due uint8
 
 // What timers ask for. All but NothingDue and PingDue end the session.
@@ -81,7 +81,7 @@ func (t *Timers) Check(tr *Traffic, now time.Time) (due Due, next time.Time) {
 	return due, next
 }
 
-// silence is what the peer's silence leads to.
+// silence is the timer that the peer's silence starts.
 func (t *Timers) silence() Due {
 	if t.PingExit > 0 {
 		return PingExitDue

@@ -65,7 +65,7 @@ func (t *Table[C]) Add(prefix netip.Prefix, client C, now int64) {
 	t.subnets[prefix] = r
 }
 
-// Remove deletes prefix if it leads to client, and reports whether it did.
+// Remove deletes prefix if it is routed to client, and reports whether it did.
 func (t *Table[C]) Remove(prefix netip.Prefix, client C) bool {
 	prefix = prefix.Masked()
 	t.mu.Lock()
@@ -86,7 +86,7 @@ func (t *Table[C]) Remove(prefix netip.Prefix, client C) bool {
 	return false
 }
 
-// Owner returns the client that exactly this prefix leads to, the zero C when there is none.
+// Owner returns the client that exactly this prefix is routed to, the zero C when there is none.
 func (t *Table[C]) Owner(prefix netip.Prefix) (client C) {
 	prefix = prefix.Masked()
 	t.mu.RLock()

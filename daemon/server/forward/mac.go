@@ -9,7 +9,7 @@ import (
 // MAC is an Ethernet address.
 type MAC [6]byte
 
-// IsGroup reports whether frames to m go to everybody: broadcast and multicast.
+// IsGroup reports whether frames to m go to all stations: broadcast and multicast.
 func (m MAC) IsGroup() bool { return m[0]&1 != 0 }
 
 // EtherAddr is a MAC address in a VLAN, 0 where there are none.
@@ -50,7 +50,7 @@ type Stations[C comparable] struct {
 	n   map[C]int // stations of a client
 }
 
-// Learned is what came of a frame's sender.
+// Learned is the outcome for a frame's sender.
 type Learned uint8
 
 // Results of Learn.
@@ -61,7 +61,7 @@ const (
 	Full  // the client has as many stations as it may have: nothing was learned
 )
 
-// Learn notes in second now that frames from addr come from client, which may have limit stations. A station moves to whoever sent
+// Learn notes in second now that frames from addr come from client, which may have limit stations. A station moves to the client that sent
 // last.
 func (s *Stations[C]) Learn(addr EtherAddr, client C, limit int, now int64) Learned {
 	s.mu.RLock()

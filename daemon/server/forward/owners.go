@@ -2,7 +2,7 @@ package forward
 
 import "net/netip"
 
-// Owners remembers for one goroutine to which clients the addresses of a Table lead, so that a flow costs one lookup and
+// Owners remembers for one goroutine which clients the addresses of a Table are routed to, so that a flow costs one lookup and
 // not one a packet. The zero value is ready; it is not safe for concurrent use.
 type Owners[C comparable] struct {
 	changes uint64 // of the table when the entries were made
@@ -14,7 +14,7 @@ const ownersKept = 16
 
 type owner[C comparable] struct {
 	addr   netip.Addr // invalid: an empty entry
-	client C          // zero: the address leads to nobody
+	client C          // zero: no route
 }
 
 // Refresh forgets everything when the table has changed. Call it before each batch.
@@ -24,7 +24,7 @@ func (o *Owners[C]) Refresh(t *Table[C]) {
 	}
 }
 
-// Of is the client that the longest match of a leads to, the zero C when there is none.
+// Of returns the client of the longest match of a, the zero C when there is none.
 func (o *Owners[C]) Of(t *Table[C], a netip.Addr) C {
 	e := &o.entries[lastByte(a)%ownersKept]
 	if e.addr != a {

@@ -68,7 +68,7 @@ func (p *Pool) entry(line string) (cn string, i int, reason string) {
 	return fields[0], i, ""
 }
 
-// Store writes the persist file: every slot that somebody holds or held last, in the order of the addresses.
+// Store writes the persist file: every slot that a client holds or held last, in the order of the addresses.
 // Under net30 the IPv4 address is the base of the block.
 func (p *Pool) Store(w io.Writer) error {
 	bw := bufio.NewWriter(w)

@@ -1,7 +1,7 @@
 // Package pool hands out tunnel addresses to the clients of a server.
 //
 // IPv4 and IPv6 addresses share one index: slot k is the k-th IPv4 address (or the k-th block of four under
-// topology net30) and base+k for IPv6. A client that returns gets the slot it held last as long as nobody
+// topology net30) and base+k for IPv6. A client that returns gets the slot it held last as long as no other client
 // else was given it, and a newcomer gets the slot that has been free the longest.
 //
 // Rule: docs/protocol.md#82-address-pool and docs/protocol.md#83-the-ifconfig-pool-persist-file.
@@ -28,11 +28,11 @@ type Config struct {
 	Net30 bool
 	// Base6 is the first IPv6 address and the length of the prefix that goes with it; zero for a pool without IPv6.
 	Base6 netip.Prefix
-	// DuplicateCN gives every session the first free slot and remembers nobody.
+	// DuplicateCN gives every session the first free slot and remembers no client.
 	DuplicateCN bool
 }
 
-// Lease is what one client holds.
+// Lease holds the addresses of one client.
 type Lease struct {
 	// Slot is the index of the lease in the pool.
 	Slot int
@@ -115,7 +115,7 @@ func (p *Pool) Acquire(commonName string) (Lease, error) {
 	return p.lease(i), nil
 }
 
-// Release returns a lease. The slot remembers its holder until somebody else needs it.
+// Release returns a lease. The slot remembers its holder until another client needs it.
 func (p *Pool) Release(l Lease) {
 	if l.Slot < 0 || l.Slot >= len(p.slots) || !p.slots[l.Slot].inUse {
 		panic("pool: lease returned twice")
