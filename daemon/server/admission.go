@@ -10,6 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -132,7 +133,7 @@ func (h *hub) roomToTry(from netip.Addr) bool {
 	held := make(map[netip.Prefix]int)
 	var crowd netip.Prefix
 	for _, i := range h.instances {
-		if i.phase >= authorised {
+		if i.stage >= session.Authorised {
 			continue
 		}
 		p := ratelimit.Prefix(i.peer.Load().Addr.Addr())

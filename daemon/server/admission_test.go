@@ -15,6 +15,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
@@ -252,7 +253,7 @@ func TestHalfOpenSessionsAreShared(t *testing.T) {
 	if !h.roomToTry(netip.MustParseAddr("203.0.113.1")) {
 		t.Error("another network got none")
 	}
-	if first.phase == gone || second.phase != gone {
+	if first.stage == session.Gone || second.stage != session.Gone {
 		t.Error("the oldest that does not wait for a verdict should have gone")
 	}
 }

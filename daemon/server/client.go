@@ -26,23 +26,9 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
-// phase is how far a client has come.
-//
-//	handshake ── key message, verdicts in ──► authorised ── hooks done, addresses found ──► established
-//	    │                                         │                                             │
-//	    └──────────────── refused, killed: message sent, gone after closeGrace ─────────────────┴──► gone
-type phase uint8
-
-const (
-	handshake phase = iota
-	authorised
-	established
-	gone
-)
-
 // hubSide holds the hub's view of a client. Only the hub touches it, except awake.
 type hubSide struct {
-	phase     phase
+	stage     session.Stage
 	since     time.Time // of the instance
 	deadline  time.Time
 	heapIndex int  // in deadlines, -1 outside
@@ -56,7 +42,6 @@ type hubSide struct {
 	base       *keys.StaticKey   // of dynamic tls-crypt
 	asking     [8]asking         // by key id
 	doubt      error             // about the certificates of the key that is negotiated
-	proved     bool              // by the cookie of a stateless answer
 	channel    string            // what the log is to say about the control channel, until it has
 	noise      *ratelimit.Bucket // lines and notifications that the client may cause
 
@@ -84,10 +69,7 @@ type hubSide struct {
 	local4          netip.Addr // our side of virtual4, or the netmask
 	virtual6        netip.Prefix
 	prefixes        []netip.Prefix // everything routed to the client
-	pushAsked       bool
-	pushed          time.Time // last PUSH_REPLY
-	connected       bool      // client-connect succeeded: client-disconnect is due
-	announced       bool      // the management port was asked: DISCONNECT is due
+	push            session.Push
 	heir            *instance // takes this one's place, and its addresses in learn-address
 	inheritedRoutes []route   // learn-address knows them from the instance before
 	scriptRoutes    []route   // learn-address knows them as ours
@@ -141,7 +123,6 @@ func (h *hub) welcome(n newcomer, now time.Time) {
 func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	i := &instance{cid: h.nextCID, link: n.link}
 	i.since, i.heapIndex = now, -1
-	i.proved = n.proved
 	i.noise = ratelimit.New(peerNotices, peerNotices*time.Second)
 	i.peer.Store(&n.from)
 	i.counts.Begin(now)
@@ -188,16 +169,31 @@ func (h *hub) sessionConfig(i *instance, w ctrlwrap.Wrapper) session.Config {
 	}}
 }
 
-// restart lets a known client that begins anew prove itself in a challenger instance, and reports whether the packet is one of
-// that. The instance it has goes on until the challenger is authorised.
-//
-// Rule: docs/protocol.md#212-hard-reset-on-a-live-session-failures.
+// party is an instance in decisions about its address.
+func (i *instance) party() *session.Party {
+	return &session.Party{
+		Identity: session.Identity{Certificates: i.chain, Name: i.commonName, User: i.username},
+		Stage:    i.stage, Leaving: i.session.Leaving(),
+	}
+}
+
+// mayHaveChallenger reports whether a packet of a session id starts a challenger of an instance.
+func (i *instance) mayHaveChallenger(op wire.Opcode, peer wire.SessionID, now time.Time) bool {
+	var current *session.Challenger
+	if c := i.challenger; c != nil {
+		current = &session.Challenger{Peer: c.session.Peer(), Since: c.since}
+	}
+	return i.party().MayChallenge(i.session.Peer(), current, op, peer, now)
+}
+
+// restart lets a known client that starts anew prove itself in a challenger instance, and reports whether the packet starts
+// one. The instance it has goes on until the challenger's login is accepted.
 func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 	if i.link.RemoteAddr().IsValid() {
 		return false // a stream has one session
 	}
 	f, err := h.proto.Verify(p.b)
-	if err != nil || f.Session == i.session.Peer() || f.Op != wire.OpControlHardResetClientV2 && f.Op != wire.OpControlHardResetClientV3 || !i.mayHaveChallenger(f.Session, now) {
+	if err != nil || !i.mayHaveChallenger(f.Op, f.Session, now) {
 		return false
 	}
 	f.Body = nil
@@ -206,14 +202,9 @@ func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 	return true
 }
 
-// mayHaveChallenger reports whether a new session may challenge an instance.
-func (i *instance) mayHaveChallenger(session wire.SessionID, now time.Time) bool {
-	return i.phase != gone && (i.challenger == nil || session != i.challenger.session.Peer() && now.Sub(i.challenger.since) >= challengerChance)
-}
-
 // challenge makes the challenger of an instance.
 func (h *hub) challenge(i *instance, n newcomer, now time.Time) {
-	if !i.mayHaveChallenger(n.first.Session, now) {
+	if !i.mayHaveChallenger(n.first.Op, n.first.Session, now) {
 		return
 	}
 	if i.challenger != nil {
@@ -231,40 +222,26 @@ func (h *hub) challenge(i *instance, n newcomer, now time.Time) {
 	h.step(r, now)
 }
 
-// challengerChance is how long a challenger is not replaced by the next one: resets may be forged, and each makes a session.
-const challengerChance = time.Second
-
-// supersede puts a challenger that is authorised in the place of the instance it came from, and reports whether it may: it
-// has to be the same client, unless that one is about to go anyway.
+// supersede puts an accepted challenger in the place of the instance it challenges, and reports whether it may.
 func (h *hub) supersede(r *instance) bool {
 	i := r.challenges
-	same := sameClient(i, r)
-	if !same && i.phase >= authorised && i.session.Leaving() == session.Stays {
+	outcome := i.party().SucceededBy(r.party())
+	if outcome == session.SuccessionRefused {
 		h.log(r, logging.Info, "TLS Error: another client started a session at the address of '%s'", i.commonName)
 		return false
 	}
 	i.challenger, r.challenges = nil, nil
-	if same || i.phase < authorised {
+	if outcome == session.SuccessionInherits {
 		i.heir = r
 	}
-	i.ending = endReplaced
 	h.remove(i)
 	return h.table.add(r)
-}
-
-// sameClient reports whether two instances belong to one client, even if it logged in under another name meanwhile: the same
-// certificates, where there are any, and the same name.
-func sameClient(a, b *instance) bool {
-	return a.chain == b.chain && a.commonName == b.commonName && (a.commonName != "" || a.username == b.username)
 }
 
 // event handles what a session reports.
 func (h *hub) event(i *instance, e session.Event, now time.Time) {
 	switch e := e.(type) {
 	case control.InitialPacket:
-		if i.proved {
-			break // stock is silent about a client whose first packet it answered and forgot
-		}
 		sid := i.session.Peer().String()
 		h.log(i, logging.Steps, "TLS: Initial packet from %s, sid=%s %s", h.set.fullAddress(*i.peer.Load()), sid[:8], sid[8:])
 	case control.TLSUp:
@@ -390,20 +367,20 @@ func (h *hub) end(i *instance, reason string) {
 
 // remove takes an instance out of everything.
 func (h *hub) remove(i *instance) {
-	if i.phase == gone {
+	if i.stage == session.Gone {
 		return
 	}
-	was := i.phase
-	i.phase = gone
+	was := i.stage
+	i.stage = session.Gone
 	i.tunnel.Store(nil)
 	h.due.set(i, time.Time{})
 	h.table.remove(i)
 	delete(h.instances, i.cid)
 	h.names.remove(i)
-	if was == established {
+	if was == session.Established {
 		h.recordGone(i)
 	}
-	h.farewells(i)
+	h.farewells(i, was)
 	h.unroute(i)
 	for k := range i.asking {
 		i.asking[k].end()
@@ -421,10 +398,10 @@ func (h *hub) remove(i *instance) {
 	if i.link.RemoteAddr().IsValid() {
 		_ = i.link.Close() // a stream serves one client
 	}
-	if was == established {
+	if was == session.Established {
 		h.established--
 	}
-	if was >= authorised {
+	if was >= session.Authorised {
 		h.clients--
 	}
 	h.publish()

@@ -37,7 +37,7 @@ func TestClockSteps(t *testing.T) {
 		i.session = new(session.Session)
 		i.counts.Begin(start)
 		h.checkTimers(i, clock.Stepped(start.Add(50*time.Second), step))
-		if i.phase == gone {
+		if i.stage == session.Gone {
 			t.Errorf("step of %v: a client is gone after 50 s of 60", step)
 		}
 	}

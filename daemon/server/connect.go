@@ -45,7 +45,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 		h.text(i, "RESTART", now)
 		return
 	}
-	i.phase = authorised
+	i.stage.Reach(session.Authorised)
 	h.clients++
 	h.publish()
 	h.names.add(i)
@@ -156,9 +156,10 @@ func tooLate(ctx context.Context, text string) error {
 
 // gathered goes on with the configuration of a client.
 func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error, now time.Time) {
-	i.connected = ran
-	if i.phase == gone {
-		h.disconnectScript(i, h.env(i)) // it went while the connect script ran
+	if i.stage == session.Gone {
+		if ran {
+			h.disconnectScript(i, h.env(i)) // it went while the connect script ran
+		}
 		return
 	}
 	if err == nil && cc.Disable {
@@ -168,6 +169,7 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 		h.reject(i, err, now)
 		return
 	}
+	i.stage.Reach(session.Configured)
 	i.config = cc
 	if cc.OverrideUsername != "" {
 		i.username = cc.OverrideUsername
@@ -249,7 +251,7 @@ func shown(a netip.Addr) string {
 
 // establish opens the tunnel of a client and pushes its options.
 func (h *hub) establish(i *instance, list []route, now time.Time) {
-	if i.phase != authorised || i.session.Leaving() != session.Stays {
+	if i.stage != session.Configured || i.session.Leaving() != session.Stays {
 		return
 	}
 	ciphers := i.config.DataCiphers
@@ -268,12 +270,12 @@ func (h *hub) establish(i *instance, list []route, now time.Time) {
 		return
 	}
 	h.route(i, list, now)
-	i.phase = established
+	i.stage.Reach(session.Established)
 	h.established++
 	i.timers.Open()
 	i.timers.Use(&i.counts.Traffic, now)
 	event := i.portEvent(h.env(i), h.established)
-	first := (i.pushAsked || i.info.Has(message.ProtoRequestPush)) && h.sendPush(i, now)
+	first := (i.push.Requested() || i.info.Has(message.ProtoRequestPush)) && h.sendPush(i, now)
 	h.port.ClientEstablished(event)
 	h.recordUp(i)
 	if first {
@@ -301,26 +303,26 @@ func (h *hub) openTunnel(i *instance, terms session.Terms) error {
 	return nil
 }
 
-// farewells reports the end of a client to scripts and the port.
-func (h *hub) farewells(i *instance) {
+// farewells reports the end of a client that was at stage was to scripts and the port.
+func (h *hub) farewells(i *instance, was session.Stage) {
 	env := h.env(i)
-	if i.phase != handshake {
-		addressVars(env, "trusted", i.peer.Load().Addr)
-	}
+	addressVars(env, "trusted", i.peer.Load().Addr)
 	env.Set("bytes_received", number(i.counts.LinkIn.Load()))
 	env.Set("bytes_sent", number(i.counts.LinkOut.Load()))
 	env.Set("time_duration", number(uint64(time.Since(i.since).Seconds())))
-	if i.announced {
+	if i.portKnows() {
 		h.port.ClientDisconnect(server.ClientEvent{CID: i.cid, KID: i.session.Login(), Env: env.Newest(), PeerInfo: i.info.Lines})
 	}
-	h.disconnectScript(i, env)
+	if was >= session.Configured {
+		h.disconnectScript(i, env)
+	}
 	h.forgetContext(i)
 }
 
-// disconnectScript runs client-disconnect for a client whose connect script succeeded. Its addresses are deleted after
+// disconnectScript runs client-disconnect, for a client whose connect script succeeded. Its addresses are deleted after
 // that.
 func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
-	if !i.connected || !h.set.wants(h.set.ClientDisconnect, plugin.ClientDisconnect) {
+	if !h.set.wants(h.set.ClientDisconnect, plugin.ClientDisconnect) {
 		return
 	}
 	set, client := h.set, i.context()

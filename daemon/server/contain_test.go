@@ -59,8 +59,8 @@ func TestPanicIsContained(t *testing.T) {
 		h.contained(i, func() { _ = i.session.Input(pkt, now) })
 	}
 	h.reaper.Wait()
-	if bad.phase != gone || good.phase == gone {
-		t.Errorf("phases %v and %v, want the first client gone and the second not", bad.phase, good.phase)
+	if bad.stage != session.Gone || good.stage == session.Gone {
+		t.Errorf("stages %v and %v, want the first client gone and the second not", bad.stage, good.stage)
 	}
 	if good.session.Peer() != clientSession {
 		t.Error("the second client's packet was not taken")

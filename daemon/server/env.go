@@ -11,11 +11,12 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/session"
 )
 
 // prefix is how log lines name a client: address, and the common name in front once it is known.
 func (i *instance) prefix() string {
-	if i.phase == handshake || i.commonName == "" {
+	if i.stage == session.Handshake || i.commonName == "" {
 		return i.addressText()
 	}
 	return i.commonName + "/" + i.addressText()
@@ -86,7 +87,7 @@ func (s *setup) loginVars(e *hooks.Env, i *instance) {
 
 // tunnelVars sets what is known of a client that was let in.
 func (s *setup) tunnelVars(e *hooks.Env, i *instance) {
-	if i.phase != handshake {
+	if i.stage != session.Handshake {
 		addressVars(e, "trusted", i.peer.Load().Addr)
 		e.Set("time_ascii", i.since.Format(statusTime))
 		e.Set("time_unix", fmt.Sprint(i.since.Unix()))

@@ -7,6 +7,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -16,27 +17,28 @@ func TestFloatToAddressInUse(t *testing.T) {
 	from := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:1000")}
 	to := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.2:1000")}
 	for name, there := range map[string]struct {
-		phase    phase
+		stage    session.Stage
 		cn, user string
 	}{
-		"another name":     {established, "b", "b"},
-		"another login":    {established, "a", "b"},
-		"in its handshake": {handshake, "", ""},
+		"another name":     {session.Established, "b", "b"},
+		"another login":    {session.Established, "a", "b"},
+		"in its handshake": {session.Handshake, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &base{deps: Deps{Log: logging.Discard()}, total: new(engine.Totals)}
 			h := newBareHub(b, new(config.Options))
 			h.table = newTable(2)
 			i, other := &instance{}, &instance{}
-			i.phase, i.commonName, i.username, i.link = established, "a", "a", &near{}
-			other.phase, other.commonName, other.username, other.link = there.phase, there.cn, there.user, &near{}
+			i.stage, i.commonName, i.username, i.link = session.Established, "a", "a", &near{}
+			other.stage, other.commonName, other.username, other.link = there.stage, there.cn, there.user, &near{}
+			i.session, other.session = new(session.Session), new(session.Session)
 			i.peer.Store(&from)
 			other.peer.Store(&to)
 			if !h.table.add(i) || !h.table.add(other) {
 				t.Fatal("no room")
 			}
 			h.float(i, to)
-			if h.table.byPeer(to) != other || h.table.byPeer(from) != i || *i.peer.Load() != from || other.phase == gone {
+			if h.table.byPeer(to) != other || h.table.byPeer(from) != i || *i.peer.Load() != from || other.stage == session.Gone {
 				t.Error("the address changed hands")
 			}
 			free := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.3:1000")}

@@ -10,6 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -81,7 +82,7 @@ func (h *hub) run(ctx context.Context) {
 // input hands a control packet to its session.
 func (h *hub) input(p controlPacket, now time.Time) {
 	i := p.to
-	if i == nil || i.phase == gone {
+	if i == nil || i.stage == session.Gone {
 		return
 	}
 	if p.from != *i.peer.Load() {
@@ -89,7 +90,7 @@ func (h *hub) input(p controlPacket, now time.Time) {
 	}
 	var err error
 	h.contained(i, func() { err = i.session.Input(p.b, now) })
-	if i.phase == gone {
+	if i.stage == session.Gone {
 		return
 	}
 	if err != nil && i.challenger != nil {
@@ -139,9 +140,9 @@ func (h *hub) expire(now time.Time) {
 // come back. Packets leave after the events: with our key message in its hands a client sends under the new key, which has
 // to be there by then.
 func (h *hub) step(i *instance, now time.Time) {
-	for i.phase != gone {
+	for i.stage != session.Gone {
 		var at time.Time
-		if h.contained(i, func() { at = i.session.Step(now) }); i.phase == gone {
+		if h.contained(i, func() { at = i.session.Step(now) }); i.stage == session.Gone {
 			return
 		}
 		e, ok := i.session.Event()
@@ -153,7 +154,7 @@ func (h *hub) step(i *instance, now time.Time) {
 		i.stepping = true
 		for ok {
 			h.event(i, e, now)
-			if i.phase == gone {
+			if i.stage == session.Gone {
 				return // the session is being closed elsewhere
 			}
 			e, ok = i.session.Event()
@@ -168,7 +169,7 @@ func (h *hub) settle(i *instance, now time.Time) {
 		return
 	}
 	i.stepping = true
-	for i.phase != gone {
+	for i.stage != session.Gone {
 		e, ok := i.session.Event()
 		if !ok {
 			break

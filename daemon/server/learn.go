@@ -9,6 +9,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
+	"github.com/moongate-vpn/moongate/daemon/session"
 )
 
 // route is a prefix that the server routes to a client: the client's own address, or a subnet behind it.
@@ -93,7 +94,7 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 			learned = append(learned, l)
 		}
 		return func(h *hub) {
-			if i.phase != gone {
+			if i.stage != session.Gone {
 				i.scriptRoutes = learned
 			}
 			h.establish(i, learned, time.Now())
@@ -146,7 +147,7 @@ func (h *hub) route(i *instance, list []route, now time.Time) {
 			h.log(i, logging.Steps, "MULTI: internal route %s -> %s", l, i.prefix())
 		}
 		h.log(i, logging.Steps, "MULTI: Learn: %s -> %s", l, i.prefix())
-		if i.announced {
+		if i.portKnows() {
 			h.port.ClientAddress(i.cid, l.Prefix, l.own)
 		}
 		if l.own && !h.set.tap() {

@@ -52,7 +52,7 @@ func (l *links) text(i *instance, msg string, now time.Time) {
 
 // wakeAt has an instance stepped at a time, or earlier when it wants that anyway.
 func (l *links) wakeAt(i *instance, at time.Time) {
-	if i.phase != gone && (i.heapIndex < 0 || at.Before(i.deadline)) {
+	if i.stage != session.Gone && (i.heapIndex < 0 || at.Before(i.deadline)) {
 		l.due.set(i, at)
 	}
 }
@@ -71,7 +71,7 @@ const closeGrace = 5 * time.Second
 // answerOCC answers a question a client asked in the data channel.
 func (l *links) answerOCC(i *instance, msg []byte, now time.Time) {
 	ch := i.tunnel.Load()
-	if i.phase != established || ch == nil {
+	if i.stage != session.Established || ch == nil {
 		return
 	}
 	answer := data.AnswerOCC(nil, msg, l.occ.of(i.link), int(ch.Counters.MaxOpened.Load()), int(ch.Counters.MaxSealed.Load()), ch.Overhead())

@@ -112,9 +112,8 @@ func (h *hub) ask(i *instance, keyID uint8, login uint64, user, pass string, now
 	}
 	env.Set("password", pass)
 	if h.set.ManagementClientAuth {
-		i.announced = true
 		ev := i.portEvent(env, h.established)
-		if i.phase == established {
+		if i.stage == session.Established {
 			h.port.ClientReauth(ev)
 		} else {
 			h.port.ClientConnect(ev)
@@ -133,6 +132,9 @@ func (h *hub) ask(i *instance, keyID uint8, login uint64, user, pass string, now
 	i.session.Ask(login, who, limit)
 	h.settle(i, now)
 }
+
+// portKnows reports whether the management port was asked about a client: then it hears of its end, and of its addresses.
+func (i *instance) portKnows() bool { return i.session.Asked()&session.Port != 0 }
 
 // scriptLast is the time that a script has beyond the login's: the script that is ended for its time logs that itself.
 const scriptLast = time.Second
@@ -197,7 +199,7 @@ func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix 
 // pendingFromFile tells the client about a further step that a deferring script asked for: seconds, method, text.
 func (h *hub) pendingFromFile(i *instance, login uint64, text string) {
 	f := strings.SplitN(strings.TrimRight(text, "\r\n"), "\n", 3)
-	if _, ok := i.session.Key(login); len(f) < 3 || i.phase == gone || !ok {
+	if _, ok := i.session.Key(login); len(f) < 3 || i.stage == session.Gone || !ok {
 		return
 	}
 	secs, err := strconv.Atoi(strings.TrimSpace(f[0]))
@@ -215,7 +217,7 @@ func (h *hub) pendingFromFile(i *instance, login uint64, text string) {
 
 // verdict hands a verifier's answer about a login to the session: nil accepts.
 func (h *hub) verdict(i *instance, login uint64, by session.Verifiers, err error, now time.Time) {
-	if i.phase == gone {
+	if i.stage == session.Gone {
 		return
 	}
 	if k, _ := i.session.Key(login); err == nil && len(i.username) > maxCommonName && h.set.takesName(i, k) && i.session.Decides(login, by) {

@@ -149,7 +149,7 @@ func (s *Server) ClientAuth(cid, kid uint64, config []string) (ok bool) {
 		if _, ok = i.session.Key(kid); !ok {
 			return
 		}
-		if i.phase == handshake {
+		if i.stage == session.Handshake {
 			i.fromPort = config
 		}
 		h.verdict(i, kid, session.Port, nil, time.Now())
@@ -211,7 +211,7 @@ func (s *Server) Traffic(f func(cid uint64, count mgmt.ByteCount)) {
 	var all []count
 	s.do(func(h *hub) {
 		for _, i := range h.instances {
-			if i.phase == established {
+			if i.stage == session.Established {
 				all = append(all, count{i.cid, mgmt.ByteCount{In: i.counts.LinkIn.Load(), Out: i.counts.LinkOut.Load()}})
 			}
 		}

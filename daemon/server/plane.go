@@ -8,6 +8,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 )
@@ -65,7 +66,7 @@ func (p *plane) learned(i *instance, at forward.EtherAddr, known bool) {
 // exit is a client's farewell in the data channel.
 func (p *plane) exit(i *instance) {
 	p.tell(func(h *hub) {
-		if i.phase != gone {
+		if i.stage != session.Gone {
 			h.finish(i, "remote-exit")
 		}
 	})

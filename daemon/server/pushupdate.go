@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
@@ -47,14 +48,14 @@ func (s *Server) PushUpdate(cid uint64, all bool, options string) (clients int, 
 		}
 		if all {
 			for _, i := range h.instances {
-				if i.phase == established && i.info.Has(message.ProtoPushUpdate) {
+				if i.stage == session.Established && i.info.Has(message.ProtoPushUpdate) {
 					send(i)
 				}
 			}
 			return
 		}
 		switch i := h.instances[cid]; {
-		case i == nil || i.phase != established:
+		case i == nil || i.stage != session.Established:
 			err = errUpdateClient
 		case !i.info.Has(message.ProtoPushUpdate):
 			err = errUpdateSupport

@@ -141,7 +141,7 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	i.tunnel.Store(ch)
-	i.phase = established
+	i.stage = session.Established
 
 	now = now.Add(2 * time.Second)
 	if err := client.Renegotiate(now); err != nil {

@@ -8,12 +8,13 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
+	"github.com/moongate-vpn/moongate/daemon/session"
 )
 
 // learnedStation tells of a MAC address that was seen behind a client for the first time. known says that it was behind
 // another client before.
 func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
-	if i.phase != established {
+	if i.stage != session.Established {
 		return
 	}
 	h.log(i, logging.Steps, "MULTI: Learn: %s -> %s", at, i.prefix())

@@ -43,7 +43,7 @@ func crowdedPort(tb testing.TB) (conn net.Conn, r *bufio.Reader, slowest *atomic
 	for n := range uint64(statusClients) {
 		i := &instance{cid: n, slot: uint32(n)}
 		i.peer.Store(&transport.Peer{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}), uint16(10000+n))})
-		i.commonName, i.username, i.since, i.phase = fmt.Sprintf("client-%05d", n), "user", now, established
+		i.commonName, i.username, i.since, i.stage = fmt.Sprintf("client-%05d", n), "user", now, session.Established
 		i.session = new(session.Session)
 		i.session.Terms().Cipher = "AES-256-GCM"
 		i.virtual4 = netip.AddrFrom4([4]byte{10, 8, byte(n >> 8), byte(n)})

@@ -13,7 +13,7 @@ import (
 func (h *hub) sweep(now time.Time) {
 	for _, i := range h.instances {
 		h.checkTimers(i, now)
-		if i.phase != established {
+		if i.stage != session.Established {
 			continue
 		}
 		h.keyLimits(i, now)

@@ -17,17 +17,13 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
-// pushAgain is how long after a PUSH_REPLY further requests are ignored: they were sent before it arrived.
-const pushAgain = 30 * time.Second
-
 // textFrom handles a text message of a client.
 func (h *hub) textFrom(i *instance, msg string, now time.Time) {
 	kind, arg := message.ParseText(msg)
 	switch kind {
 	case message.TextPushRequest:
 		h.logNoise(i, now, logging.Steps, "PUSH: Received control message: 'PUSH_REQUEST'")
-		i.pushAsked = true
-		if i.phase == established && now.Sub(i.pushed) >= pushAgain {
+		if i.push.Request(i.stage, now) {
 			h.push(i, now)
 		}
 	case message.TextExit:
@@ -66,9 +62,7 @@ func (h *hub) sendPush(i *instance, now time.Time) (first bool) {
 	for _, m := range messages {
 		h.text(i, m, now)
 	}
-	first = i.pushed.IsZero()
-	i.pushed = now
-	return first
+	return i.push.Sent(now)
 }
 
 // describe logs what was negotiated with a client.

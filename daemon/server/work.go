@@ -106,7 +106,7 @@ func (s *Server) farewell(ctx context.Context, h *hub) {
 		h.leaving = now
 		h.publish()
 		for _, i := range h.instances {
-			if i.phase == established {
+			if i.stage == session.Established {
 				h.text(i, msg, now)
 			}
 		}
@@ -205,7 +205,7 @@ func (e *entrance) streamEnded(l *transport.TCPLink, err error) {
 	}
 	e.post(func(h *hub) {
 		i := h.table.byPeer(peer)
-		if i == nil || i.link != l || i.phase == gone {
+		if i == nil || i.link != l || i.stage == session.Gone {
 			return
 		}
 		if i.session.Leaving() == session.SaidGoodbye {

@@ -120,8 +120,12 @@ func (s *Session) Ask(id uint64, who Verifiers, limit time.Time) {
 		return
 	}
 	l.state, l.out, l.limit = asked, who, limit
+	s.everAsked |= who
 	s.deferIfPort(l)
 }
+
+// Asked is the set of verifiers that were asked about any login of the session.
+func (s *Session) Asked() Verifiers { return s.everAsked }
 
 // deferIfPort defers a login that only the management port has not decided about.
 func (s *Session) deferIfPort(l *login) {

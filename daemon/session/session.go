@@ -23,11 +23,13 @@ type Session struct {
 	*control.Session
 	cfg Config
 
-	events   []Event // older than what the control channel has
-	logins   [8]login
-	newest   uint64 // login
-	renewed  bool
-	keySince time.Time
+	events    []Event // older than what the control channel has
+	logins    [8]login
+	newest    uint64 // login
+	renewed   bool
+	keySince  time.Time
+	answered  bool      // the first packet was answered without a session
+	everAsked Verifiers // about any login
 
 	channel *data.Channel
 	terms   Terms
@@ -55,10 +57,13 @@ func New(cfg Config, now time.Time) (*Session, error) {
 	return wrap(c, cfg, now), err
 }
 
-// NewAccepted starts a server's session after a cookie round trip; see control.NewAccepted.
+// NewAccepted starts a server's session after a cookie round trip; see control.NewAccepted. It emits no InitialPacket: the
+// peer's first packet was answered and forgotten.
 func NewAccepted(cfg Config, own, peer wire.SessionID, now time.Time) (*Session, error) {
 	c, err := control.NewAccepted(cfg.Config, own, peer, now)
-	return wrap(c, cfg, now), err
+	s := wrap(c, cfg, now)
+	s.answered = true
+	return s, err
 }
 
 func wrap(c *control.Session, cfg Config, now time.Time) *Session {
@@ -116,6 +121,10 @@ func (s *Session) emit(e Event) { s.events = append(s.events, e) }
 // take makes events of one of the control channel.
 func (s *Session) take(e control.Event) {
 	switch e := e.(type) {
+	case control.InitialPacket:
+		if !s.answered {
+			s.emit(e)
+		}
 	case control.KeyMessage:
 		m := KeyMessage{KeyID: e.KeyID, Message: e.Message}
 		if s.cfg.Logins {
