@@ -36,15 +36,13 @@ type attempt struct {
 	traffic session.Traffic
 	timers  session.Timers
 
-	start     time.Time
-	stop      *engine.Stop // set once the attempt is to end
-	serverCN  string
-	trusted   bool      // the first key is active
-	heard     bool      // the peer has sent its first packet
-	connected bool      // CONNECTED was reported
-	since     time.Time // of CONNECTED
-	opening   bool      // a helper works on the tunnel
-	asking    bool      // a helper asks for user name and password
+	start    time.Time
+	stop     *engine.Stop // set once the attempt is to end
+	serverCN string
+	stage    session.Stage
+	heard    bool      // the peer has sent its first packet
+	since    time.Time // of CONNECTED
+	asking   bool      // a helper asks for user name and password
 
 	occ string // our options string
 
@@ -53,16 +51,7 @@ type attempt struct {
 		options string
 		info    message.PeerInfo
 	}
-	push struct {
-		list     message.PushList
-		update   message.PushList // an update whose last part is to come
-		updates  [][]string       // complete ones, for which the tunnel has had no time
-		done     bool
-		since    time.Time // they are waited for
-		next     time.Time // of the next request
-		deadline time.Time
-		asked    bool
-	}
+	pull session.Pull
 	exit struct { // leaving with a notification
 		until, next time.Time
 		left        int
@@ -254,7 +243,7 @@ func (a *attempt) signalled(now time.Time) {
 	if !ok {
 		return
 	}
-	if stop.Source == engine.Hard && stop.Reason == "" && stop.Signal >= engine.TERM && a.connected && a.exit.until.IsZero() {
+	if stop.Source == engine.Hard && stop.Reason == "" && stop.Signal >= engine.TERM && a.stage == session.Established && a.exit.until.IsZero() {
 		if n := a.prof.ExplicitExitNotify; n > 0 {
 			a.c.log(logging.Info, "%s received, sending exit notification to peer", stop.Signal)
 			a.exit.left, a.exit.next, a.exit.until = n, now, now.Add(time.Duration(n)*time.Second)

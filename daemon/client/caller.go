@@ -27,7 +27,7 @@ type caller struct {
 // The session id is at the same place under every wrapping, so that a forged packet does not touch the replay window
 // of the session that is up.
 func (a *attempt) called(p controlPacket, now time.Time) bool {
-	if !a.trusted || role(a.opts) != keys.Server || a.stream() || len(p.b) < 9 || wire.SessionID(p.b[1:9]) == a.session.Peer() {
+	if a.stage < session.Authorised || role(a.opts) != keys.Server || a.stream() || len(p.b) < 9 || wire.SessionID(p.b[1:9]) == a.session.Peer() {
 		return false
 	}
 	op, _, err := wire.ParseHeader(p.b)

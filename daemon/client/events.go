@@ -139,7 +139,7 @@ func (a *attempt) active(e control.Active, now time.Time) {
 		a.record(journal.Event{Kind: journal.KindRenewal})
 		return
 	}
-	a.trusted = true
+	a.stage.Reach(session.Authorised)
 	a.trustPeer()
 	if a.serverCN != "" {
 		a.c.env.Set("common_name", a.serverCN)
@@ -149,8 +149,7 @@ func (a *attempt) active(e control.Active, now time.Time) {
 	a.c.log(logging.Steps, "TLS: move_session: dest=TM_ACTIVE src=TM_INITIAL reinit_src=1")
 	a.c.log(logging.Steps, "TLS: tls_multi_process: initial untrusted session promoted to trusted")
 	if a.opts.Pull {
-		a.push.since, a.push.next = now, now.Add(time.Second)
-		a.push.deadline = now.Add(a.opts.HandWindow)
+		a.pull.Start(now, a.opts.HandWindow)
 		return
 	}
 	a.peerNegotiated()
@@ -170,7 +169,7 @@ func (a *attempt) failed(e control.Failed) {
 		a.c.log(logging.Error, "TLS Error: %v", e.Err)
 	}
 	a.c.log(logging.Error, "TLS Error: TLS handshake failed")
-	if !e.Dead && a.trusted {
+	if !e.Dead && a.stage >= session.Authorised {
 		return
 	}
 	if a.opts.TLSExit {
@@ -251,9 +250,7 @@ func (a *attempt) authPending(arg string, now time.Time) {
 	}
 	wait = min(wait, limit)
 	a.c.log(logging.Steps, "AUTH_PENDING received, extending handshake timeout from %ds to %ds", int(a.opts.HandWindow.Seconds()), int(wait.Seconds()))
-	if until := now.Add(wait); until.After(a.push.deadline) { // it is extended, never cut short
-		a.push.deadline = until
-	}
+	a.pull.Extend(now.Add(wait))
 	a.c.state(mgmt.State{Name: mgmt.StateAuthPending, Detail: detail})
 }
 

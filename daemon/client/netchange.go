@@ -5,6 +5,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
@@ -71,5 +72,5 @@ func (a *attempt) move() error {
 // movable reports whether the server finds the session of a packet from anywhere: by the peer id of UDP packets. An address
 // that we are bound to may need a lookup, and a proxy a login.
 func (a *attempt) movable() bool {
-	return a.connected && a.opts.Pull && a.channel.Params().V2 && !a.stream() && a.prof.Local == "" && a.prof.SOCKSProxy == nil
+	return a.stage == session.Established && a.opts.Pull && a.channel.Params().V2 && !a.stream() && a.prof.Local == "" && a.prof.SOCKSProxy == nil
 }

@@ -26,11 +26,11 @@ func (a *attempt) pushReply(msg, arg string) {
 	if !a.opts.Pull {
 		return
 	}
-	if a.push.done {
+	if a.pull.Pulled() {
 		a.renewToken(arg)
 		return
 	}
-	complete, ok := a.push.list.Add(arg)
+	complete, ok := a.pull.Reply(arg)
 	if !ok {
 		a.c.log(logging.Warn, "WARNING: Received bad push/pull message: too many options")
 		a.end(engine.USR1, mgmt.ReasonPushFailed)
@@ -39,8 +39,8 @@ func (a *attempt) pushReply(msg, arg string) {
 	if !complete {
 		return
 	}
-	a.push.done = true
-	res, err := a.opts.ApplyPushed(a.prof, a.push.list.Options)
+	a.stage.Reach(session.Configured)
+	res, err := a.opts.ApplyPushed(a.prof, a.pull.Options.Options)
 	if res != nil {
 		for _, n := range res.Notes {
 			a.c.log(n.Level, "%s", n.Text)
@@ -165,7 +165,6 @@ func (a *attempt) bringUp(digest string) {
 				a.complete(true)
 				return
 			}
-			a.opening = true
 			a.help(func(ctx context.Context) func() {
 				err := t.Restarted(ctx, true)
 				return func() { a.opened(true, err) }
@@ -174,7 +173,6 @@ func (a *attempt) bringUp(digest string) {
 		}
 		c.log(logging.Info, "NOTE: Pulled options changed on restart, will need to close and reopen TUN/TAP device.")
 	}
-	a.opening = true
 	a.publish(nil)
 	a.help(func(ctx context.Context) func() {
 		ok, err := a.openTunnel(ctx, digest)
@@ -184,7 +182,6 @@ func (a *attempt) bringUp(digest string) {
 
 // opened is the end of what a helper did to the tunnel.
 func (a *attempt) opened(routesOK bool, err error) {
-	a.opening = false
 	if err != nil {
 		a.stopWith(fatal(err))
 		return
@@ -231,11 +228,12 @@ func (a *attempt) publish(t *device) {
 // complete ends an initialisation: CONNECTED.
 func (a *attempt) complete(routesOK bool) {
 	c := a.c
-	if a.connected {
+	if !a.stage.Reach(session.Established) {
 		return
 	}
 	now := time.Now()
-	a.connected, a.since = true, now
+	a.since = now
+	a.pull.Opened()
 	a.timers.Age(now)
 	a.timers.Use(&a.traffic, now)
 	c.pauses.attempts = 0

@@ -6,6 +6,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/journal"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
@@ -49,7 +50,7 @@ func (a *attempt) recordUp(s mgmt.State) {
 
 // recordGone is the end of a tunnel that was up.
 func (a *attempt) recordGone(stop engine.Stop) {
-	if !a.connected {
+	if a.stage != session.Established {
 		return
 	}
 	a.record(journal.Event{

@@ -46,7 +46,7 @@ func (c *Client) CRResponse(text string) bool {
 	}
 	sent := make(chan bool, 1)
 	select {
-	case a.results <- func() { sent <- a.trusted && a.session.SendText("CR_RESPONSE,"+text) == nil }:
+	case a.results <- func() { sent <- a.stage >= session.Authorised && a.session.SendText("CR_RESPONSE,"+text) == nil }:
 	case <-a.done:
 		return false
 	}

@@ -9,11 +9,8 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// Intervals without an option of their own.
-const (
-	pushInterval  = 5 * time.Second // between push requests
-	usageInterval = time.Second     // how often a key's use is compared with its limits
-)
+// usageInterval is how often a key's use is compared with its limits.
+const usageInterval = time.Second
 
 // checkTimers acts on everything that is due and returns when the next thing will be.
 func (a *attempt) checkTimers(now time.Time) time.Time {
@@ -38,9 +35,7 @@ func (a *attempt) checkTimers(now time.Time) time.Time {
 		a.end(engine.USR1, mgmt.ReasonServerPoll)
 		return now
 	}
-	if a.trusted && a.opts.Pull && !a.push.done {
-		a.pushTimers(now, due)
-	}
+	due(a.pullTimers(now))
 	due(a.sessionTimers(now))
 	due(a.storeReplays(now))
 	if !a.usageAt.IsZero() && due(a.usageAt) {
@@ -51,21 +46,20 @@ func (a *attempt) checkTimers(now time.Time) time.Time {
 	return next
 }
 
-func (a *attempt) pushTimers(now time.Time, due func(time.Time) bool) {
-	if due(a.push.deadline) {
-		a.c.log(logging.Error, "No reply from server to push requests in %ds", int(now.Sub(a.push.since)/time.Second))
+// pullTimers ask for the options, until the server has answered or its time is over.
+func (a *attempt) pullTimers(now time.Time) (next time.Time) {
+	due, next := a.pull.Check(now)
+	switch due {
+	case session.PullOverdue:
+		a.c.log(logging.Error, "No reply from server to push requests in %ds", int(now.Sub(a.pull.Since())/time.Second))
 		a.end(engine.USR1, mgmt.ReasonNoPushReply)
-		return
-	}
-	if due(a.push.next) {
-		if !a.push.asked {
-			a.push.asked = true
-			a.c.state(mgmt.State{Name: mgmt.StateGetConfig})
-		}
+	case session.PullFirst:
+		a.c.state(mgmt.State{Name: mgmt.StateGetConfig})
 		a.sendText("PUSH_REQUEST")
-		a.push.next = now.Add(pushInterval)
-		due(a.push.next)
+	case session.PullAsk:
+		a.sendText("PUSH_REQUEST")
 	}
+	return next
 }
 
 // sessionTimers send pings on an idle link, and end a tunnel whose peer is silent, that is not used, or that is old enough.

@@ -9,6 +9,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/tunnel"
 )
@@ -83,7 +84,7 @@ func (a *attempt) heardFrom(from transport.Peer) {
 	a.heard = true
 	if from.Addr.IsValid() && from.Addr != a.peer.Addr && a.floats() {
 		a.peer = from
-		if a.connected {
+		if a.stage == session.Established {
 			a.publish(a.c.tunnel)
 		}
 		if !first {

@@ -9,48 +9,39 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tunnel"
 	"github.com/moongate-vpn/moongate/mgmt"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
-// maxUpdates is how many updates may wait while scripts of an earlier one run.
-const maxUpdates = 64
-
-var errUpdates = errors.New("too many options or updates at once")
-
 // pushUpdate takes a part of an update: options the server changes during the connection.
 //
 // Rule: docs/protocol.md#47-push_update-27.
 func (a *attempt) pushUpdate(msg, arg string) {
 	a.c.log(logging.Steps, "PUSH: Received control message: '%s'", message.Redact(msg))
-	if !a.push.done {
+	switch err := a.pull.Update(arg); {
+	case errors.Is(err, session.ErrEarlyUpdate):
 		a.c.log(logging.Warn, "WARNING: a push update before the options it could change, or without --pull: ignored")
-		return
+	case err != nil:
+		a.updateFailed(err)
+	default:
+		a.nextUpdate()
 	}
-	complete, ok := a.push.update.Add(arg)
-	if !ok || len(a.push.updates) >= maxUpdates {
-		a.updateFailed(errUpdates)
-		return
-	}
-	if !complete {
-		return
-	}
-	a.push.updates = append(a.push.updates, a.push.update.Options)
-	a.push.update = message.PushList{}
-	a.nextUpdate()
 }
 
 // nextUpdate starts the oldest update that waits, when the tunnel is open and no other work on it runs. All of it is
 // known to be right before anything is changed; otherwise the connection starts again.
 func (a *attempt) nextUpdate() {
-	if !a.connected || a.opening || a.stop != nil || len(a.push.updates) == 0 {
+	if a.stop != nil {
 		return
 	}
-	entries := a.push.updates[0]
-	a.push.updates = a.push.updates[1:]
-	u, err := a.c.opts.UpdatePushed(a.base, a.push.list.Options, entries)
+	entries, ok := a.pull.NextUpdate()
+	if !ok {
+		return
+	}
+	u, err := a.c.opts.UpdatePushed(a.base, a.pull.Options.Options, entries)
 	for _, n := range u.Notes {
 		a.c.log(n.Level, "%s", n.Text)
 	}
@@ -62,7 +53,6 @@ func (a *attempt) nextUpdate() {
 		a.updateFailed(err)
 		return
 	}
-	a.opening = true
 	server := a.peer.Addr.Addr()
 	a.help(func(ctx context.Context) func() {
 		change, routesOK, err := a.c.tunnel.update(ctx, u, server)
@@ -72,12 +62,12 @@ func (a *attempt) nextUpdate() {
 
 // updated is the end of what a helper did for an update.
 func (a *attempt) updated(u *config.Update, change tunnel.Change, routesOK bool, err error) {
-	a.opening = false
 	if err != nil {
 		a.updateFailed(err)
 		return
 	}
-	a.opts, a.prof, a.push.list.Options = u.Options, u.Profile, u.Pushed
+	a.opts, a.prof = u.Options, u.Profile
+	a.pull.Updated(u.Pushed)
 	a.setTimers()
 	a.publish(a.c.tunnel)
 	how := ""
