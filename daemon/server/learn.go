@@ -35,13 +35,7 @@ func (c *clientLog) routesTo(set *setup, i *instance) []route {
 		}
 		return nil
 	}
-	var all []route
-	if i.virtual4.IsValid() {
-		all = append(all, route{netip.PrefixFrom(i.virtual4, 32), true})
-	}
-	if i.virtual6.IsValid() {
-		all = append(all, route{netip.PrefixFrom(i.virtual6.Addr(), 128), true})
-	}
+	all := i.ownRoutes()
 	for _, list := range [][]netip.Prefix{i.config.Iroutes, i.config.IroutesIPv6} {
 		for _, p := range slices.Backward(list) { // as stock
 			if !i.owns(p) {
@@ -86,12 +80,9 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 				op = "update"
 			}
 			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, l.String(), cn}, Env: env, Event: plugin.LearnAddress, Client: client, Log: a.logTo(prefix)}
-			if err := a.script(ctx, call); err != nil {
-				a.logLine(prefix, logging.Warn, "%v", err)
-				a.logLine(prefix, logging.Info, "MULTI: Learn FAILED: %s -> %s", l, prefix)
-				continue
+			if a.learnAddress(ctx, call, l, prefix) {
+				learned = append(learned, l)
 			}
-			learned = append(learned, l)
 		}
 		return func(h *hub) {
 			if i.stage != session.Gone {
@@ -102,6 +93,16 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 	})
 	h.forget(i, i.inheritedRoutes) // routes of the session before that this one lacks
 	i.inheritedRoutes = nil
+}
+
+// learnAddress asks learn-address about one address and reports whether it agrees.
+func (a *aside) learnAddress(ctx context.Context, call hooks.Call, l route, prefix string) bool {
+	if err := a.script(ctx, call); err != nil {
+		a.logLine(prefix, logging.Warn, "%v", err)
+		a.logLine(prefix, logging.Info, "MULTI: Learn FAILED: %s -> %s", l, prefix)
+		return false
+	}
+	return true
 }
 
 // addressTurns are the turns of addresses.
@@ -134,14 +135,10 @@ func (a *aside) deleteAddress(ctx context.Context, set *setup, env *hooks.Env, a
 	}
 }
 
-// route enters a client's routes in the table and announces them to the log and the port.
+// route adds routes to a client to the table and announces them to the log and the port.
 func (h *hub) route(i *instance, list []route, now time.Time) {
-	own := make([]netip.Prefix, len(list))
-	for n, l := range list {
-		own[n] = l.Prefix
-	}
-	i.prefixes = own
 	for _, l := range list {
+		i.prefixes = append(i.prefixes, l.Prefix)
 		h.routes.Add(l.Prefix, i, second(now))
 		if !l.own {
 			h.log(i, logging.Steps, "MULTI: internal route %s -> %s", l, i.prefix())

@@ -1,74 +1,76 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/message"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/mgmt/server"
-
-	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
 var _ server.PushUpdater = (*Server)(nil)
 
-// updatable are the options that an update may change while a client is connected. OpenVPN 2.7 also takes addresses;
-// here they belong to the session, whose packets from others are dropped.
-//
-// Rule: docs/protocol.md#94-push-update-broad-and-push-update-cid.
-var updatable = []string{
-	"block-ipv6", "block-outside-dns", "dhcp-option", "dns", "redirect-gateway", "redirect-private", "route", "route-gateway",
-	"route-ipv6", "route-metric", "topology", "tun-mtu", "keepalive",
-}
-
 // Reasons to refuse an update, as the management port shows them.
 var (
-	errUpdateEmpty   = errors.New("push-update: no options")
-	errUpdateClient  = errors.New("push-update: no such client")
-	errUpdateSupport = errors.New("push-update: client does not support it")
+	errUpdateEmpty = errors.New("push-update: no options")
+	errUpdateNone  = errors.New("no client updated")
 )
 
+// update is what the options of one push-update command lead to. What clients do with the options is up to them: the
+// server itself acts on addresses only.
+type update struct {
+	messages []string
+	ipv4     bool // addresses.Ifconfig replaces the client's, none where it is not set
+	ipv6     bool // likewise addresses.IfconfigIPv6
+
+	addresses *config.ClientConfig
+}
+
 // PushUpdate implements the management port's push-update commands: options go to one client, or to all that announced
-// that they understand updates. It counts the clients reached.
+// that they understand updates. It counts the clients reached. Nothing of it is kept for clients that come later.
+//
+// Rule: docs/protocol.md#94-push-update-broad-and-push-update-cid.
 func (s *Server) PushUpdate(cid uint64, all bool, options string) (clients int, err error) {
-	messages, err := pushUpdate(options)
-	if err != nil {
-		return 0, err
-	}
 	s.do(func(h *hub) {
-		now := time.Now()
-		send := func(i *instance) {
-			for _, m := range messages {
-				h.text(i, m, now)
-			}
-			clients++
-		}
-		if all {
-			for _, i := range h.instances {
-				if i.stage == session.Established && i.info.Has(message.ProtoPushUpdate) {
-					send(i)
-				}
-			}
+		var u *update
+		if u, err = h.set.update(options); err != nil {
 			return
 		}
-		switch i := h.instances[cid]; {
-		case i == nil || i.stage != session.Established:
-			err = errUpdateClient
-		case !i.info.Has(message.ProtoPushUpdate):
-			err = errUpdateSupport
-		default:
-			send(i)
+		targets := h.updateTargets(cid, all)
+		if len(targets) == 0 {
+			err = errUpdateNone
+			return
 		}
+		if err = h.vacant(u, targets); err != nil {
+			return
+		}
+		now := time.Now()
+		for _, i := range targets {
+			for _, m := range u.messages {
+				h.text(i, m, now)
+			}
+			h.readdress(i, u, now)
+		}
+		clients = len(targets)
 	})
 	return clients, err
 }
 
-// pushUpdate packs the options of an update, comma-separated, into messages. In front of an option may stand "-", which
-// takes all its values back and has none itself, and "?" for what a client may ignore; both in this order.
-func pushUpdate(options string) ([]string, error) {
+// update reads the options of an update, comma-separated, and packs them into messages. In front of an option may stand
+// "-", which takes all its values back and has none itself, and "?" for what a client may ignore; both in this order.
+// Names are not checked: clients may know more of them.
+func (s *setup) update(options string) (*update, error) {
+	u := &update{addresses: s.NewClientConfig()}
 	var list []string
 	for o := range strings.SplitSeq(options, ",") {
 		o = strings.TrimSpace(o)
@@ -79,15 +81,147 @@ func pushUpdate(options string) ([]string, error) {
 		rest = strings.TrimPrefix(rest, "?")
 		name, value, _ := strings.Cut(rest, " ")
 		switch {
-		case !slices.Contains(updatable, name):
-			return nil, fmt.Errorf("push-update: option '%s' cannot be updated", name)
+		case name == "" || strings.HasPrefix(name, "-") || strings.HasPrefix(name, "?"):
+			return nil, fmt.Errorf("push-update: '%s' has no name behind '-', '?' or '-?'", o)
 		case remove && value != "":
 			return nil, fmt.Errorf("push-update: '-%s' takes no value", name)
+		}
+		if err := s.updateAddress(u, name, value, remove); err != nil {
+			return nil, err
 		}
 		list = append(list, o)
 	}
 	if len(list) == 0 {
 		return nil, errUpdateEmpty
 	}
-	return message.PackPush("PUSH_UPDATE", list)
+	var err error
+	u.messages, err = message.PackPush("PUSH_UPDATE", list)
+	return u, err
+}
+
+// updateAddress notes what an option of an update says about the client's address, if it does.
+func (s *setup) updateAddress(u *update, name, value string, remove bool) error {
+	var push string
+	switch name {
+	case "ifconfig":
+		u.ipv4, u.addresses.Ifconfig, push = true, config.IfconfigPush{}, "ifconfig-push "
+	case "ifconfig-ipv6":
+		u.ipv6, u.addresses.IfconfigIPv6, push = true, config.IfconfigIPv6{}, "ifconfig-ipv6-push "
+	}
+	if push == "" || remove {
+		return nil
+	}
+	if wrong := s.ParseClientConfig(u.addresses, "push-update", []byte(push+value)); len(wrong) > 0 {
+		return fmt.Errorf("push-update: '%s %s' must be an address and its other end or netmask", name, value)
+	}
+	return nil
+}
+
+// updateTargets are the clients an update goes to.
+func (h *hub) updateTargets(cid uint64, all bool) (targets []*instance) {
+	for _, i := range h.instances {
+		switch {
+		case !all && i.cid != cid || i.stage != session.Established:
+		case i.info.Has(message.ProtoPushUpdate):
+			targets = append(targets, i)
+		case !all:
+			h.logLine("", logging.Info, "PUSH_UPDATE: not sending message to unsupported peer with ID: %d", cid)
+		}
+	}
+	return targets
+}
+
+// vacant refuses an address for several clients, and that of another client: packets to that one would go astray.
+func (h *hub) vacant(u *update, targets []*instance) error {
+	for _, p := range []netip.Prefix{hostPrefix(u.addresses.Ifconfig.Local), hostPrefix(u.addresses.IfconfigIPv6.Local.Addr())} {
+		if !p.IsValid() {
+			continue
+		}
+		if len(targets) > 1 {
+			return fmt.Errorf("push-update: %s is an address for one client, and there are %d", p.Addr(), len(targets))
+		}
+		for _, o := range h.instances {
+			if o != targets[0] && o.stage != session.Gone && o.owns(p) {
+				return fmt.Errorf("push-update: %s is the address of client %d", p.Addr(), o.cid)
+			}
+		}
+	}
+	return nil
+}
+
+// hostPrefix is the prefix of one address, invalid for none.
+func hostPrefix(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+
+// readdress makes new addresses of a client lead to it instead of those it had. The client keeps its lease: until it has read the
+// update, its packets come from the old address, and no other client may have that.
+func (h *hub) readdress(i *instance, u *update, now time.Time) {
+	if !u.ipv4 && !u.ipv6 {
+		return
+	}
+	if u.ipv4 {
+		from := hostPrefix(i.virtual4)
+		i.config.Ifconfig = u.addresses.Ifconfig
+		i.virtual4, i.local4 = u.addresses.Ifconfig.Local, u.addresses.Ifconfig.Remote
+		h.relearn(i, from, hostPrefix(i.virtual4), now)
+	}
+	if u.ipv6 {
+		from := hostPrefix(i.virtual6.Addr())
+		i.config.IfconfigIPv6 = u.addresses.IfconfigIPv6
+		i.virtual6 = u.addresses.IfconfigIPv6.Local
+		h.relearn(i, from, hostPrefix(i.virtual6.Addr()), now)
+	}
+}
+
+// ownRoutes are the client's own addresses.
+func (i *instance) ownRoutes() (own []route) {
+	for _, p := range []netip.Prefix{hostPrefix(i.virtual4), hostPrefix(i.virtual6.Addr())} {
+		if p.IsValid() {
+			own = append(own, route{p, true})
+		}
+	}
+	return own
+}
+
+// relearn takes one own address from a client and gives it another, either of them invalid for none. learn-address is told of both,
+// and where it refuses the new one nothing leads there.
+func (h *hub) relearn(i *instance, from, to netip.Prefix, now time.Time) {
+	if h.set.tap() || from == to {
+		return
+	}
+	var won []route
+	if to.IsValid() {
+		won = []route{{to, true}}
+	}
+	lost := route{from, true}
+	if from.IsValid() {
+		h.routes.Remove(from, i)
+		i.prefixes = slices.DeleteFunc(i.prefixes, func(p netip.Prefix) bool { return p == from })
+		h.log(i, logging.Steps, "MULTI: Unlearn: %s -> %s", lost, i.prefix())
+	}
+	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) {
+		h.route(i, won, now)
+		return
+	}
+	i.scriptRoutes = append(slices.DeleteFunc(i.scriptRoutes, func(l route) bool { return l == lost }), won...)
+	prefix, cn := i.prefix(), undef(i.commonName)
+	set, env, client := h.set, h.env(i), i.context()
+	h.inTurn(addressTurns(append([]route{lost}, won...)), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+		if from.IsValid() {
+			a.deleteAddress(ctx, set, env, lost.String())
+		}
+		agreed := true
+		for _, l := range won {
+			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"add", l.String(), cn}, Env: env, Event: plugin.LearnAddress, Client: client, Log: a.logTo(prefix)}
+			agreed = a.learnAddress(ctx, call, l, prefix)
+		}
+		return func(h *hub) {
+			switch {
+			case i.stage != session.Established:
+			case !agreed:
+				i.scriptRoutes = slices.DeleteFunc(i.scriptRoutes, func(l route) bool { return slices.Contains(won, l) })
+			case i.owns(to): // no later update took it back
+				h.route(i, won, time.Now())
+			}
+		}
+	})
 }
