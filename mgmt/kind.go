@@ -26,23 +26,43 @@ const (
 	KindPKCS11Entry     = "PKCS11ID-ENTRY"   // direct answer to pkcs11-id-get
 )
 
-// Kinds lists all kinds, in no order of importance.
-func Kinds() []string {
-	return []string{
-		KindInfo, KindHold, KindPassword, KindNeedOK, KindNeedStr, KindState, KindLog, KindEcho, KindByteCount,
-		KindByteCountClient, KindClient, KindUpDown, KindInfoMsg, KindNotify, KindRemote, KindProxy, KindNeedCertificate,
-		KindPKSign, KindRSASign, KindFatal, KindPKCS11Count, KindPKCS11Entry,
-	}
+// Kind is a row of the table of notifications.
+type Kind struct {
+	Name      string
+	Switch    string // the command that makes the daemon tell them, "" when it does so by itself
+	Lua       string // the event of scripts, "" when the text decides, or scripts have none
+	Droppable bool   // losing one costs a slow reader only a line of a stream that it can read again from a history or the next tick
+	Example   string
+	Fields    string // a field a line, "name: meaning"
 }
 
-// Droppable reports whether losing a notification of this kind costs a slow reader only a line of a stream that it can
-// read again from a history or the next tick.
-func Droppable(kind string) bool {
-	switch kind {
-	case KindLog, KindByteCount, KindByteCountClient:
-		return true
+// Kinds returns the table of notifications. It must not be changed.
+func Kinds() []Kind { return kinds }
+
+var kindByName = func() map[string]*Kind {
+	m := make(map[string]*Kind, len(kinds))
+	for i := range kinds {
+		m[kinds[i].Name] = &kinds[i]
 	}
-	return false
+	return m
+}()
+
+// LookupKind finds a kind by its name, nil if there is none.
+func LookupKind(name string) *Kind { return kindByName[name] }
+
+// Droppable is the fact of the row; no kind of another daemon is.
+func Droppable(kind string) bool {
+	k := LookupKind(kind)
+	return k != nil && k.Droppable
+}
+
+// KindNames lists the names of all kinds.
+func KindNames() []string {
+	names := make([]string, len(kinds))
+	for i := range kinds {
+		names[i] = kinds[i].Name
+	}
+	return names
 }
 
 // Events of the CLIENT family: the first field of the head line.

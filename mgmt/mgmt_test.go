@@ -107,7 +107,7 @@ func TestRoles(t *testing.T) {
 }
 
 func TestKinds(t *testing.T) {
-	if !slices.Contains(mgmt.Kinds(), mgmt.KindUpDown) || mgmt.HasBlock(mgmt.KindClient, "ADDRESS,0,x,1") || !mgmt.HasBlock(mgmt.KindClient, "ADDRESSES") {
+	if !slices.Contains(mgmt.KindNames(), mgmt.KindUpDown) || mgmt.HasBlock(mgmt.KindClient, "ADDRESS,0,x,1") || !mgmt.HasBlock(mgmt.KindClient, "ADDRESSES") {
 		t.Error("blocks are mixed up")
 	}
 }

@@ -1,7 +1,10 @@
 package client
 
 import (
+	"slices"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // redacted stands for what must not be kept.
@@ -12,9 +15,9 @@ const redacted = "[...]"
 func Redact(line string) string {
 	trimmed := strings.TrimLeft(line, " \"'")
 	if !strings.HasPrefix(trimmed, ">") {
-		for _, word := range []string{"password", "username", "needstr", "cr-response", "proxy"} {
-			if rest, ok := strings.CutPrefix(trimmed, word); ok && (rest == "" || strings.ContainsRune(" \"'", rune(rest[0]))) {
-				return redactArgs(word, rest)
+		for _, c := range hiding {
+			if rest, ok := strings.CutPrefix(trimmed, c.Name); ok && (rest == "" || strings.ContainsRune(" \"'", rune(rest[0]))) {
+				return redactArgs(c, rest)
 			}
 		}
 		return line
@@ -34,13 +37,17 @@ func Redact(line string) string {
 	return line
 }
 
+// hiding are the commands with secrets.
+var hiding = slices.DeleteFunc(slices.Clone(mgmt.Commands()), func(c mgmt.Command) bool { return c.Hides == mgmt.HidesNothing })
+
 // redactArgs keeps the type of a credential, cuts the rest. A type in unfinished quotes is cut too.
-func redactArgs(word, rest string) string {
+func redactArgs(c mgmt.Command, rest string) string {
+	word := c.Name
 	rest = strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(rest, `"`), "'"), " ")
 	if rest == "" {
 		return word
 	}
-	if word == "cr-response" || word == "proxy" {
+	if c.Hides == mgmt.HidesAll {
 		return word + " " + redacted
 	}
 	end := -1

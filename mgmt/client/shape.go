@@ -28,11 +28,6 @@ type shape struct {
 	block  bool   // the command starts a block: its reply comes after END
 }
 
-// listCommands answer with a list when they work.
-var listCommands = map[string]bool{
-	"help": true, "scripts": true, "status": true, "net": true, "remote-entry-count": true, "remote-entry-get": true,
-}
-
 // IsBlock reports whether line starts a block that ends with a line END.
 func IsBlock(line string) bool {
 	params, err := lexer.Split(line, "")
@@ -56,24 +51,38 @@ func shapeFor(line string, version int) shape {
 func shapeOf(params []string, version int) shape {
 	s := shape{word: params[0]}
 	args := params[1:]
-	switch s.word {
-	case "exit", "quit":
-	case "test":
+	cmd := mgmt.Lookup(s.word)
+	if cmd == nil {
+		s.parts = []part{partAny}
+		return s
+	}
+	one := partStatus
+	switch cmd.Reply {
+	case mgmt.ReplyNone:
+		return s
+	case mgmt.ReplyStatus:
+		s.block = cmd.Block && len(args) >= cmd.Min // without its ids client-auth answers at once
+	case mgmt.ReplyList:
+		one = partList
+	case mgmt.ReplyListOrStatus:
 		if len(args) == 0 {
-			s.parts = []part{partStatus}
-			break
+			one = partList
 		}
-		s.lines = max(0, leadingNumber(args[0]))
-	case "version":
+	case mgmt.ReplyVersion:
 		switch {
 		case len(args) == 0:
-			s.parts = []part{partList}
-		case version >= 6 && leadingNumber(args[0]) >= 4:
-			s.parts = []part{partStatus}
+			one = partList
+		case version < 6 || leadingNumber(args[0]) < 4:
+			return s
 		}
-	case "state", "log", "echo":
+	case mgmt.ReplyCount:
+		if len(args) > 0 {
+			s.lines = max(0, leadingNumber(args[0]))
+			return s
+		}
+	case mgmt.ReplyHistory:
 		if len(args) == 0 {
-			s.parts = []part{partAny} // "state" lists, the others miss their parameter
+			one = partAny // "state" lists, the others miss their parameter
 			break
 		}
 		for _, a := range args[:min(2, len(args))] {
@@ -83,31 +92,13 @@ func shapeOf(params []string, version int) shape {
 			}
 			s.parts = append(s.parts, p)
 		}
-	case "reload":
-		if s.parts = []part{partList}; len(args) > 0 {
-			s.parts = []part{partStatus}
-		}
-	case "pkcs11-id-count":
-		s.parts, s.expect = []part{partSpecial}, ">PKCS11ID-COUNT:"
-	case "pkcs11-id-get":
-		s.parts, s.expect = []part{partSpecial}, ">PKCS11ID-ENTRY:"
-	case "push-update-broad", "push-update-cid":
-		s.parts = []part{partUpdate}
-	default:
-		// A word in no table is read as partAny; of the table, whatever is no list ends in SUCCESS: or ERROR:.
-		cmd := mgmt.Lookup(s.word)
-		switch {
-		case cmd != nil && cmd.Block:
-			s.parts = []part{partStatus}
-			s.block = s.word != "client-auth" || len(args) >= 2 // without its ids it answers at once
-		case listCommands[s.word]:
-			s.parts = []part{partList}
-		case cmd != nil:
-			s.parts = []part{partStatus}
-		default:
-			s.parts = []part{partAny}
-		}
+		return s
+	case mgmt.ReplyNotification:
+		one, s.expect = partSpecial, ">"+cmd.ReplyKind+":"
+	case mgmt.ReplyUpdate:
+		one = partUpdate
 	}
+	s.parts = []part{one}
 	return s
 }
 

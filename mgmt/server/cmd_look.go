@@ -9,58 +9,6 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// handlers execute the commands of the table, exit and quit aside.
-var handlers map[string]func(*call)
-
-func init() {
-	handlers = map[string]func(*call){
-		"auth-retry":          (*call).authRetry,
-		"bytecount":           (*call).byteCount,
-		"certificate":         (*call).certificate,
-		"client-auth":         (*call).clientAuth,
-		"client-auth-nt":      (*call).clientAuthNT,
-		"client-deny":         (*call).clientDeny,
-		"client-kill":         (*call).clientKill,
-		"client-pending-auth": (*call).clientPending,
-		"cr-response":         (*call).crResponse,
-		"echo":                (*call).history,
-		"env-filter":          (*call).filter,
-		"forget-passwords":    (*call).forget,
-		"help":                (*call).help,
-		"hold":                (*call).holdFlag,
-		"kill":                (*call).kill,
-		"load-stats":          (*call).loadStats,
-		"log":                 (*call).history,
-		"mute":                (*call).mute,
-		"nclients":            (*call).clients,
-		"needok":              (*call).needOK,
-		"needstr":             (*call).needStr,
-		"net":                 (*call).net,
-		"network-change":      (*call).networkChange,
-		"password":            (*call).password,
-		"pid":                 (*call).pid,
-		"pk-sig":              (*call).signature,
-		"pkcs11-id-count":     (*call).pkcs11Count,
-		"pkcs11-id-get":       (*call).pkcs11Get,
-		"proxy":               (*call).proxy,
-		"push-update-broad":   (*call).pushUpdate,
-		"push-update-cid":     (*call).pushUpdate,
-		"reload":              (*call).reload,
-		"remote":              (*call).remote,
-		"remote-entry-count":  (*call).remoteCount,
-		"remote-entry-get":    (*call).remoteGet,
-		"rsa-sig":             (*call).signature,
-		"scripts":             (*call).scripts,
-		"signal":              (*call).signal,
-		"state":               (*call).history,
-		"status":              (*call).status,
-		"test":                (*call).test,
-		"username":            (*call).username,
-		"verb":                (*call).verb,
-		"version":             (*call).announce,
-	}
-}
-
 func (c *call) help() {
 	lines := []string{"Management Interface for " + c.s.cfg.Title, "Commands:"}
 	table := mgmt.Commands()

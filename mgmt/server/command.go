@@ -93,7 +93,7 @@ func (st *seat) execute(text string) bool {
 	if relayed {
 		c.runRelayed(params[0])
 	} else {
-		handlers[cmd.Name](&c)
+		handlers[cmd.Name].run(&c)
 	}
 	return true
 }

@@ -70,12 +70,12 @@ func (s *Server) Forward(n wire.Notification) {
 	both := newEntry(wire.AppendLine(nil, n.Kind, n.Text))
 	switch n.Kind {
 	case mgmt.KindInfo: // each seat has had its greeting
-	case mgmt.KindState:
-		s.forward(essential, both, func(st *seat) bool { return st.state })
-	case mgmt.KindEcho:
-		s.forward(essential, both, func(st *seat) bool { return st.echo })
-	case mgmt.KindLog:
-		s.forward(droppable, both, func(st *seat) bool { return st.log })
+	case mgmt.KindState, mgmt.KindEcho, mgmt.KindLog:
+		c := essential
+		if mgmt.Droppable(n.Kind) {
+			c = droppable
+		}
+		s.forward(c, both, func(st *seat) bool { return *st.subscription(strings.ToLower(n.Kind)) })
 	case mgmt.KindByteCount:
 		s.forwardCount("", both.whole)
 	case mgmt.KindByteCountClient:

@@ -21,37 +21,9 @@ type Relay interface {
 	Do(line string, block []string, done func(reply []string))
 }
 
-// relayHandlers are the commands of which a part is the server's. All others go to the daemon as they are.
-var relayHandlers map[string]func(*call)
-
-func init() {
-	relayHandlers = map[string]func(*call){
-		"bytecount":      (*call).relayByteCount,
-		"certificate":    (*call).certificate,
-		"client-auth":    (*call).clientAuth,
-		"client-auth-nt": (*call).relayDecision,
-		"client-deny":    (*call).relayDecision,
-		"echo":           (*call).relayHistory,
-		"env-filter":     (*call).filter,
-		"hold":           (*call).relayHold,
-		"log":            (*call).relayHistory,
-		"needok":         (*call).relayAnswer,
-		"needstr":        (*call).relayAnswer,
-		"password":       (*call).relaySecret,
-		"pk-sig":         (*call).signature,
-		"proxy":          (*call).relayAnswer,
-		"remote":         (*call).relayAnswer,
-		"rsa-sig":        (*call).signature,
-		"state":          (*call).relayHistory,
-		"test":           (*call).test,
-		"username":       (*call).relaySecret,
-		"version":        (*call).relayVersion,
-	}
-}
-
 // runRelayed executes a command against the daemon behind. A command of a word that only the daemon knows is for admins.
 func (c *call) runRelayed(word string) {
-	switch f := relayHandlers[word]; {
+	switch f := handlers[word].relayed; {
 	case f == nil, len(c.args) < c.cmd.Min && !c.passwordIsBlock():
 		c.pass(nil)
 	default:

@@ -1,6 +1,8 @@
 package lib
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -15,15 +17,6 @@ type Event struct {
 	Note wire.Notification
 }
 
-// names of events whose kind says it all.
-var names = map[string]string{
-	mgmt.KindState: "state", mgmt.KindLog: "log", mgmt.KindEcho: "echo", mgmt.KindHold: "hold", mgmt.KindFatal: "fatal",
-	mgmt.KindByteCount: "bytecount", mgmt.KindByteCountClient: "client.bytecount", mgmt.KindNeedOK: "needok",
-	mgmt.KindNeedStr: "needstr", mgmt.KindRemote: "remote", mgmt.KindProxy: "proxy", mgmt.KindNotify: "notify",
-	mgmt.KindInfoMsg: "infomsg", mgmt.KindNeedCertificate: "certificate.need", mgmt.KindPKSign: "sign",
-	mgmt.KindRSASign: "sign", mgmt.KindInfo: "info",
-}
-
 // clientEvents are the events of the CLIENT family by the head line's first word.
 var clientEvents = map[string]string{
 	mgmt.ClientConnect: "client.connect", mgmt.ClientReauth: "client.reauth", mgmt.ClientAddress: "client.address",
@@ -34,22 +27,18 @@ var clientEvents = map[string]string{
 // EventNames are the names moongate.on accepts, without "*". The last two are made by the runtime.
 func EventNames() []string {
 	all := []string{"up", "down", "password.need", "password.failed", "password.token", "connected", "lost"}
-	seen := make(map[string]bool)
-	for _, m := range []map[string]string{names, clientEvents} {
-		for _, n := range m {
-			if !seen[n] {
-				seen[n] = true
-				all = append(all, n)
-			}
+	for _, k := range mgmt.Kinds() {
+		if k.Lua != "" && !slices.Contains(all, k.Lua) {
+			all = append(all, k.Lua)
 		}
 	}
-	return all
+	return slices.AppendSeq(all, maps.Values(clientEvents))
 }
 
 // EventName is the event a notification stands for; unknown kinds are named by their lower-case kind.
 func EventName(n wire.Notification) string {
-	if name, ok := names[n.Kind]; ok {
-		return name
+	if k := mgmt.LookupKind(n.Kind); k != nil && k.Lua != "" {
+		return k.Lua
 	}
 	switch n.Kind {
 	case mgmt.KindClient:

@@ -10,12 +10,6 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// entry is what the tables add to a command or a kind.
-type entry struct {
-	example string
-	fields  string // of the reply or of the notification, one a line, "name: meaning"
-}
-
 // Names are the management lines and the kinds of notifications, in alphabetical order.
 func Names() []string {
 	var all []string
@@ -24,7 +18,7 @@ func Names() []string {
 			all = append(all, c.Name)
 		}
 	}
-	all = append(all, mgmt.Kinds()...)
+	all = append(all, mgmt.KindNames()...)
 	slices.Sort(all)
 	return all
 }
@@ -39,26 +33,25 @@ func Page(name string) (string, bool) {
 			b.WriteString(", without a parameter only observe")
 		}
 		b.WriteString(".\n")
-		write(&b, commands[name], "Reply")
+		write(&b, c.Example, "Reply", c.Returns)
 		return b.String(), true
 	}
 	kind := strings.TrimPrefix(strings.ToUpper(name), ">")
-	if slices.Contains(mgmt.Kinds(), kind) {
-		e := kinds[kind]
+	if k := mgmt.LookupKind(kind); k != nil {
+		fields := k.Fields
+		if k.Switch != "" {
+			fields += "\nSwitch on: " + k.Switch
+		}
 		fmt.Fprintf(&b, "  >%s:…\n", kind)
-		write(&b, e, "Fields")
+		write(&b, k.Example, "Fields", fields)
 		return b.String(), true
 	}
 	return "", false
 }
 
-func write(b *strings.Builder, e entry, title string) {
-	if e.example != "" {
-		fmt.Fprintf(b, "\n  Example:\n    %s\n", strings.ReplaceAll(e.example, "\n", "\n    "))
-	}
-	if e.fields != "" {
-		fmt.Fprintf(b, "\n  %s:\n    %s\n", title, strings.ReplaceAll(e.fields, "\n", "\n    "))
-	}
+func write(b *strings.Builder, example, title, fields string) {
+	fmt.Fprintf(b, "\n  Example:\n    %s\n", strings.ReplaceAll(example, "\n", "\n    "))
+	fmt.Fprintf(b, "\n  %s:\n    %s\n", title, strings.ReplaceAll(fields, "\n", "\n    "))
 }
 
 // Markdown is docs/reference.md.
@@ -72,7 +65,7 @@ func Markdown() string {
 		}
 	}
 	b.WriteString("\n## Notifications\n")
-	ks := slices.Sorted(slices.Values(mgmt.Kinds()))
+	ks := slices.Sorted(slices.Values(mgmt.KindNames()))
 	for _, k := range ks {
 		page, _ := Page(k)
 		fmt.Fprintf(&b, "\n### %s\n\n```text\n%s```\n", k, page)

@@ -10,21 +10,16 @@ import (
 
 var update = flag.Bool("update", false, "rewrite docs/reference.md")
 
-// Every line and every kind is explained, and nothing that does not exist.
+// Every line and every kind is explained.
 func TestEverythingIsExplained(t *testing.T) {
 	for _, c := range mgmt.Commands() {
-		if e := commands[c.Name]; !c.Hidden && (e.example == "" || e.fields == "") {
+		if !c.Hidden && (c.Example == "" || c.Returns == "") {
 			t.Errorf("%s is not explained", c.Name)
 		}
 	}
-	for name := range commands {
-		if mgmt.Lookup(name) == nil {
-			t.Errorf("%s is explained and does not exist", name)
-		}
-	}
 	for _, k := range mgmt.Kinds() {
-		if e := kinds[k]; e.example == "" || e.fields == "" {
-			t.Errorf("%s is not explained", k)
+		if k.Example == "" || k.Fields == "" {
+			t.Errorf("%s is not explained", k.Name)
 		}
 	}
 }

@@ -104,20 +104,19 @@ func candidates(l live, params []string, prefix string) []string {
 	if len(params) == 1 && params[0] == "help" {
 		return reference.Names()
 	}
-	if len(params) == 1 {
-		switch params[0] {
-		case "password", "username":
-			if t := l.Types(mgmt.KindPassword); len(t) > 0 {
+	if len(params) != 1 {
+		return mgmt.Complete(params, prefix)
+	}
+	if cmd := mgmt.Lookup(params[0]); cmd != nil {
+		switch {
+		case strings.HasPrefix(cmd.Args, "<CID>"):
+			return l.Clients(true)
+		case strings.HasPrefix(cmd.Args, "<common name>"):
+			return l.Clients(false)
+		case cmd.Answers != "":
+			if t := l.Types(cmd.Answers); len(t) > 0 {
 				return t
 			}
-		case "needok":
-			return l.Types(mgmt.KindNeedOK)
-		case "needstr":
-			return l.Types(mgmt.KindNeedStr)
-		case "kill":
-			return l.Clients(false)
-		case "client-kill", "client-deny", "client-auth", "client-auth-nt", "client-pending-auth":
-			return l.Clients(true)
 		}
 	}
 	return mgmt.Complete(params, prefix)

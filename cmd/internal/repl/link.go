@@ -100,6 +100,12 @@ func (s *session) follow(ctx context.Context, c *client.Client) {
 	}
 }
 
+// streamed reports whether a kind only comes when it is switched on.
+func streamed(kind string) bool {
+	k := mgmt.LookupKind(kind)
+	return k != nil && k.Switch != ""
+}
+
 // show adds a notification's lines and remembers what it asks for.
 func (s *session) show(b *strings.Builder, n client.Notification) {
 	if rest, ok := strings.CutPrefix(n.Text, "info,"+mgmt.NotifyAnswered+","); ok && n.Kind == mgmt.KindNotify {
@@ -110,7 +116,7 @@ func (s *session) show(b *strings.Builder, n client.Notification) {
 	following := s.mu.following
 	s.mu.Unlock()
 	switch {
-	case following && mgmt.Droppable(n.Kind) || following && (n.Kind == mgmt.KindState || n.Kind == mgmt.KindEcho):
+	case following && streamed(n.Kind):
 		return // the command that runs shows it
 	case s.raw:
 		for _, l := range client.NotificationLines(n) {

@@ -66,9 +66,8 @@ func (s *session) question() (question, bool) {
 
 // answered forgets the question a command answered.
 func (s *session) answered(command, typ string) {
-	kind, ok := map[string]string{"password": mgmt.KindPassword, "needok": mgmt.KindNeedOK, "needstr": mgmt.KindNeedStr}[command]
-	if ok {
-		s.forget(kind, typ)
+	if c := mgmt.Lookup(command); c != nil && c.Answers != "" && command != "username" { // that is half an answer
+		s.forget(c.Answers, typ)
 	}
 }
 

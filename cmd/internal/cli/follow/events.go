@@ -43,8 +43,8 @@ func newEvents(e *env.Env) *cobra.Command {
 			}
 			for i, k := range o.kinds {
 				o.kinds[i] = strings.ToUpper(k)
-				if !slices.Contains(mgmt.Kinds(), o.kinds[i]) {
-					return env.Usagef("kind %q: want one of %s", k, strings.Join(mgmt.Kinds(), ", "))
+				if !slices.Contains(mgmt.KindNames(), o.kinds[i]) {
+					return env.Usagef("kind %q: want one of %s", k, strings.Join(mgmt.KindNames(), ", "))
 				}
 			}
 			return env.UntilInterrupted(runEvents(cmd.Context(), e, o))
@@ -55,14 +55,9 @@ func newEvents(e *env.Env) *cobra.Command {
 	f.IntVarP(&o.count, "count", "n", 0, "end after so many")
 	f.BoolVar(&o.reconnect, "reconnect", false, "dial again when the daemon is lost")
 	_ = cmd.RegisterFlagCompletionFunc("kind", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return mgmt.Kinds(), cobra.ShellCompDirectiveNoFileComp
+		return mgmt.KindNames(), cobra.ShellCompDirectiveNoFileComp
 	})
 	return cmd
-}
-
-// switches are the commands that make the daemon report a kind.
-var switches = map[string]string{
-	mgmt.KindState: "state on", mgmt.KindEcho: "echo on", mgmt.KindLog: "log on", mgmt.KindByteCount: "bytecount 1", mgmt.KindByteCountClient: "bytecount 1",
 }
 
 // Marks are events that the daemon does not send: they tell where something may be missing.
@@ -88,10 +83,12 @@ func runEvents(ctx context.Context, e *env.Env, o Options) error {
 		defer sub.Close()
 		err := func() error {
 			for _, k := range want {
-				if cmd := switches[k]; cmd != "" {
-					if _, err := c.Cmd(ctx, cmd); err != nil {
-						return err
-					}
+				row := mgmt.LookupKind(k)
+				if row.Switch == "" {
+					continue
+				}
+				if _, err := c.Cmd(ctx, row.Switch); err != nil {
+					return err
 				}
 			}
 			var missed uint64

@@ -1,0 +1,113 @@
+package mgmt
+
+// What several rows say of their replies.
+const (
+	returnsStatus = "SUCCESS: text, or ERROR: reason"
+	returnsState  = "time: Unix time since when\nname: CONNECTING, RESOLVE, WAIT, AUTH, GET_CONFIG, ASSIGN_IP, ADD_ROUTES, CONNECTED, RECONNECTING, EXITING\n" +
+		"detail: SUCCESS, ERROR or ROUTE_ERROR of CONNECTED, the reason of RECONNECTING and EXITING\naddress: own IPv4 address in the tunnel\n" +
+		"remote address, remote port: the other end of the link\nlocal address, local port: this end\naddress: own IPv6 address in the tunnel, missing without one"
+	returnsLog  = "time: Unix time\nflags: F fatal, N error, W warning, I information, D debug, or none\ntext: the message, commas included"
+	returnsEcho = "time: Unix time\ntext: what the echo directive says"
+)
+
+var (
+	onOff   = []string{"on", "off", "all"}
+	secrets = []string{SecretAuth, SecretPrivateKey, SecretHTTPProxy, SecretSOCKSProxy}
+)
+
+// commands is the command table, in alphabetical order. A row holds all that the port, its clients, the prompt and the manual know of a
+// command; what it does is in mgmt/server.
+var commands = []Command{
+	{Name: "auth-retry", Args: "[none|interact|nointeract]", Help: "show or set what a failed authentication leads to", Words: [][]string{{AuthRetryNone, AuthRetryInteract, AuthRetryNoInteract}}, Role: RoleOperate, Query: true,
+		Example: "auth-retry interact", Returns: "SUCCESS: auth-retry=none, interact or nointeract"},
+	{Name: "bytecount", Args: "<seconds>", Help: "report byte counters at this interval, 0 stops", Min: 1, Role: RoleObserve,
+		Example: "bytecount 5", Returns: returnsStatus + "; then >BYTECOUNT: or >BYTECOUNT_CLI: at each interval"},
+	{Name: "certificate", Help: "answer NEED-CERTIFICATE: PEM lines, then END", Block: true, Role: RoleAuth, Answers: KindNeedCertificate,
+		Example: "certificate\n-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\nEND", Returns: returnsStatus},
+	{Name: "client-auth", Args: "<CID> <KID>", Help: "admit a client; lines of its configuration, then END", Min: 2, Block: true, Role: RoleAuth,
+		Example: "client-auth 4 1\npush \"route 10.20.0.0 255.255.0.0\"\nEND", Returns: returnsStatus},
+	{Name: "client-auth-nt", Args: "<CID> <KID>", Help: "admit a client without a configuration", Min: 2, Role: RoleAuth,
+		Example: "client-auth-nt 4 1", Returns: returnsStatus},
+	{Name: "client-deny", Args: "<CID> <KID> <reason> [<client reason>]", Help: "refuse a client; the first reason is logged, the second sent", Min: 3, AtLeast: true, Role: RoleAuth,
+		Example: "client-deny 4 1 \"not on the list\" \"ask the help desk\"", Returns: returnsStatus},
+	{Name: "client-kill", Args: "<CID> [<message>]", Help: "send a message (RESTART) and drop the client", Min: 1, AtLeast: true, Words: [][]string{nil, {"RESTART", "HALT", "EXIT"}}, Role: RoleOperate,
+		Example: "client-kill 4 \"RESTART,maintenance\"", Returns: returnsStatus + "; the client goes 5 seconds later"},
+	{Name: "client-pending-auth", Args: "<CID> <KID> <extra> <timeout>", Help: "tell a client that a further step decides", Min: 4, Role: RoleAuth,
+		Example: "client-pending-auth 4 1 \"WEB_AUTH::https://login.example.com/4\" 120", Returns: returnsStatus},
+	{Name: "cr-response", Args: "<base64>", Help: "answer a CR_TEXT challenge", Min: 1, Role: RoleAuth, Hides: HidesAll,
+		Example: "cr-response NDI0MjQy", Returns: returnsStatus},
+	{Name: "echo", Args: "on|off|all|<n>", Help: "echo lines as they come, or the last ones", Min: 1, AtLeast: true, Words: [][]string{onOff}, Repeat: true, Role: RoleObserve, Reply: ReplyHistory,
+		Example: "echo on all", Returns: "SUCCESS: for on and off; for all and a number lines up to END:\n" + returnsEcho},
+	{Name: "env-filter", Args: "[<level>]", Help: "how much environment CLIENT blocks carry: 0 all, 1, 2, 3 none", Words: [][]string{{"0", "1", "2", "3"}}, Role: RoleObserve,
+		Example: "env-filter 2", Returns: returnsStatus},
+	{Name: "exit", Help: "end this session", Role: RoleObserve, Reply: ReplyNone,
+		Example: "exit", Returns: "none; the session ends"},
+	{Name: "forget-passwords", Help: "drop cached secrets", Role: RoleOperate,
+		Example: "forget-passwords", Returns: returnsStatus},
+	{Name: "help", Help: "this list", Role: RoleObserve, Reply: ReplyList,
+		Example: "help", Returns: "lines up to END, one a command"},
+	{Name: "hold", Args: "[on|off|release]", Help: "show or set the hold flag, or leave the hold", Words: [][]string{{"on", "off", "release"}}, Role: RoleOperate, Query: true, Answers: KindHold,
+		Example: "hold release", Returns: "without a word SUCCESS: hold=0 or hold=1, whether the next start holds; else " + returnsStatus},
+	{Name: "kill", Args: "<common name>|<address>:<port>", Help: "drop clients at once", Min: 1, Role: RoleOperate,
+		Example: "kill laptop-joe", Returns: returnsStatus + ", with the number of clients"},
+	{Name: "load-stats", Help: "number of clients and bytes in total", Role: RoleObserve,
+		Example: "load-stats", Returns: "nclients: connected clients\nbytesin: bytes received since the start\nbytesout: bytes sent since the start"},
+	{Name: "log", Args: "on|off|all|<n>", Help: "log lines as they come, or the last ones", Min: 1, AtLeast: true, Words: [][]string{onOff}, Repeat: true, Role: RoleObserve, Reply: ReplyHistory,
+		Example: "log on 20", Returns: "SUCCESS: for on and off; for all and a number lines up to END:\n" + returnsLog},
+	{Name: "mute", Args: "[<n>]", Help: "show or set after how many equal messages the log falls silent", Role: RoleOperate, Query: true,
+		Example: "mute 10", Returns: "SUCCESS: mute=N"},
+	{Name: "nclients", Help: "number of connected clients", Role: RoleObserve,
+		Example: "nclients", Returns: "SUCCESS: nclients=N"},
+	{Name: "needok", Args: "<type> ok|cancel", Help: "answer NEED-OK", Min: 2, Words: [][]string{nil, {"ok", "cancel"}}, Role: RoleAuth, Answers: KindNeedOK,
+		Example: "needok token-insertion-request ok", Returns: returnsStatus},
+	{Name: "needstr", Args: "<type> <text>", Help: "answer NEED-STR", Min: 2, Role: RoleAuth, Answers: KindNeedStr, Hides: HidesBehindType,
+		Example: "needstr pkcs11-id-request ID", Returns: returnsStatus},
+	{Name: "net", Help: "adapters and routes (Windows)", Role: RoleObserve, Reply: ReplyList,
+		Example: "net", Returns: "lines up to END"},
+	{Name: "network-change", Args: "[samenetwork]", Help: "go on from the network this host is in now", Words: [][]string{{"samenetwork"}}, Role: RoleOperate,
+		Example: "network-change samenetwork", Returns: returnsStatus},
+	{Name: "password", Args: "<type> <text>", Help: "answer a PASSWORD prompt", Min: 2, Words: [][]string{secrets}, Role: RoleAuth, Answers: KindPassword, Hides: HidesBehindType,
+		Example: "password Auth \"correct horse\"", Returns: returnsStatus + "; what the server thinks of it comes later"},
+	{Name: "pid", Help: "process id of the daemon", Role: RoleObserve,
+		Example: "pid", Returns: "SUCCESS: pid=N"},
+	{Name: "pk-sig", Help: "answer PK_SIGN: base64 lines, then END", Block: true, Role: RoleAuth, Answers: KindPKSign,
+		Example: "pk-sig\nBASE64…\nEND", Returns: returnsStatus},
+	{Name: "pkcs11-id-count", Help: "number of PKCS#11 identities", Role: RoleObserve, Reply: ReplyNotification, ReplyKind: KindPKCS11Count,
+		Example: "pkcs11-id-count", Returns: ">PKCS11ID-COUNT:N"},
+	{Name: "pkcs11-id-get", Args: "<index>", Help: "one PKCS#11 identity", Min: 1, Role: RoleObserve, Reply: ReplyNotification, ReplyKind: KindPKCS11Entry,
+		Example: "pkcs11-id-get 0", Returns: ">PKCS11ID-ENTRY:'index', ID:'id', BLOB:'certificate'"},
+	{Name: "proxy", Args: "NONE|HTTP|SOCKS [<host> <port> [nct]]", Help: "answer PROXY", Min: 1, AtLeast: true, Words: [][]string{{"NONE", "HTTP", "SOCKS"}, nil, nil, {"nct"}}, Role: RoleOperate, Answers: KindProxy, Hides: HidesAll,
+		Example: "proxy HTTP proxy.example.com 8080", Returns: returnsStatus},
+	{Name: "push-update-broad", Args: "<options>", Help: "change pushed options of all clients (2.7)", Min: 1, Role: RoleAdmin, Reply: ReplyUpdate,
+		Example: "push-update-broad \"route 10.30.0.0 255.255.0.0\"", Returns: returnsStatus},
+	{Name: "push-update-cid", Args: "<CID> <options>", Help: "change pushed options of one client (2.7)", Min: 2, Role: RoleAdmin, Reply: ReplyUpdate,
+		Example: "push-update-cid 4 \"-route 10.30.0.0\"", Returns: returnsStatus},
+	{Name: "quit", Help: "end this session", Role: RoleObserve, Reply: ReplyNone,
+		Example: "quit", Returns: "none; the session ends"},
+	{Name: "reload", Args: "[full]", Help: "read the configuration again and apply what can be; full restarts", Words: [][]string{{"full"}}, Role: RoleAdmin, Reply: ReplyListOrStatus,
+		Example: "reload", Returns: "lines up to END:\noption: a directive that changed\noutcome: applied, reconnect (in force for newcomers) or restart (not in force)"},
+	{Name: "remote", Args: "ACCEPT|SKIP [<n>]|MOD <host> <port>", Help: "answer REMOTE", Min: 1, AtLeast: true, Words: [][]string{{"ACCEPT", "MOD", "SKIP"}}, Role: RoleOperate, Answers: KindRemote,
+		Example: "remote MOD other.example.com 1194", Returns: returnsStatus},
+	{Name: "remote-entry-count", Help: "number of configured remotes", Role: RoleObserve, Reply: ReplyList,
+		Example: "remote-entry-count", Returns: "a number, then END"},
+	{Name: "remote-entry-get", Args: "<i> [<j>]|all", Help: "configured remotes from i up to before j", Min: 1, AtLeast: true, Words: [][]string{{"all"}}, Role: RoleObserve, Reply: ReplyList,
+		Example: "remote-entry-get all", Returns: "lines up to END:\nindex: from 0\nhost, port, protocol: of the connection entry"},
+	{Name: "rsa-sig", Help: "answer RSA_SIGN: base64 lines, then END", Block: true, Role: RoleAuth, Answers: KindRSASign,
+		Example: "rsa-sig\nBASE64…\nEND", Returns: returnsStatus},
+	{Name: "scripts", Help: "the Lua scripts of this daemon, and how they are", Role: RoleObserve, Reply: ReplyList,
+		Example: "scripts", Returns: "lines up to END, one a script: its name, state, times, counters and last error, as \"moongate scripts\" shows them"},
+	{Name: "signal", Args: "<name>", Help: "act as if the daemon got this signal", Min: 1, Words: [][]string{Signals()}, Role: RoleOperate,
+		Example: "signal SIGUSR1", Returns: returnsStatus},
+	{Name: "state", Args: "[on|off|all|<n>]", Help: "states as they come, or the last ones", Words: [][]string{onOff}, Repeat: true, Role: RoleObserve, Reply: ReplyHistory,
+		Example: "state on 1", Returns: "SUCCESS: for on and off; else lines up to END:\n" + returnsState},
+	{Name: "status", Args: "[<version>]", Help: "statistics, or the clients of a server", Words: [][]string{{"1", "2", "3"}}, Role: RoleObserve, Reply: ReplyList,
+		Example: "status 3", Returns: "lines up to END. Of a client counters, \"name,value\". Of a server, with a HEADER line for each kind of row:\nCLIENT_LIST: common name, real address, virtual address, virtual IPv6 address, bytes received, bytes sent, connected since (twice), username, client id, peer id, cipher\nROUTING_TABLE: virtual address, common name, real address, last use (twice)\nGLOBAL_STATS: name, value"},
+	{Name: "test", Args: "<n>", Help: "n lines of filler", Min: 1, Role: RoleObserve, Reply: ReplyCount,
+		Example: "test 3", Returns: "as many lines as asked for"},
+	{Name: "username", Args: "<type> <text>", Help: "answer a PASSWORD prompt", Min: 2, Words: [][]string{secrets}, Role: RoleAuth, Answers: KindPassword, Hides: HidesBehindType,
+		Example: "username Auth joe", Returns: returnsStatus},
+	{Name: "verb", Args: "[<n>]", Help: "show or set the verbosity of the log, 0 to 15", Role: RoleOperate, Query: true,
+		Example: "verb 4", Returns: "SUCCESS: verb=N"},
+	{Name: "version", Args: "[<n>]", Help: "versions of the daemon, or announce the one this client speaks", Role: RoleObserve, Reply: ReplyVersion,
+		Example: "version", Returns: "lines up to END:\nOpenVPN Version: the product\nManagement Version: the protocol"},
+}
