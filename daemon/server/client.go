@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -26,20 +25,17 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
-// hubSide holds the hub's view of a client. Only the hub touches it, except awake.
+// hubSide holds the hub's view of a client.
 type hubSide struct {
 	stage     session.Stage
-	since     time.Time // of the instance
 	deadline  time.Time
 	heapIndex int  // in deadlines, -1 outside
 	stepping  bool // its events are being handled
-	awake     atomic.Bool
 
 	session    *session.Session
 	timers     session.Timers
 	challenger *instance         // proves itself while this one goes on: a client that started anew from its address
 	challenges *instance         // the one a challenger may take the place of
-	base       *keys.StaticKey   // of dynamic tls-crypt
 	asking     [8]asking         // by key id
 	doubt      error             // about the certificates of the key that is negotiated
 	channel    string            // what the log is to say about the control channel, until it has
@@ -48,10 +44,9 @@ type hubSide struct {
 	// Locked at the first login.
 	commonName string
 	username   string
-	chain      [sha256.Size]byte                   // digest of the certificates the client sent
-	verified   atomic.Pointer[[]*x509.Certificate] // from the handshake to tlsUp: the chain that was found
-	certVars   []string                            // "name=value" of the certificates
-	certName   string                              // the common name they give
+	chain      [sha256.Size]byte // digest of the certificates the client sent
+	certVars   []string          // "name=value" of the certificates
+	certName   string            // the common name they give
 	info       message.PeerInfo
 	occ        string
 	fromPort   []string // configuration lines that came with a client-auth command
@@ -95,8 +90,8 @@ const peerNotices = 20
 
 // newcomer makes an instance for a client that has proved its address.
 func (h *hub) newcomer(n newcomer, now time.Time) {
-	if at := h.table.byPeer(n.from); at != nil {
-		h.input(controlPacket{link: n.link, from: n.from, to: at, b: n.packet}, now)
+	if at := h.at(n.from); at != nil {
+		h.input(controlPacket{link: n.link, from: n.from, to: &at.dataPath, b: n.packet}, now)
 		return
 	}
 	if !n.follows { // else its client was not let in
@@ -116,18 +111,17 @@ func (h *hub) welcome(n newcomer, now time.Time) {
 		return
 	}
 	h.log(i, logging.Detail, "MULTI: multi_create_instance called")
-	h.input(controlPacket{link: n.link, from: n.from, to: i, b: n.packet}, now)
+	h.input(controlPacket{link: n.link, from: n.from, to: &i.dataPath, b: n.packet}, now)
 }
 
 // newInstance makes an instance that the data plane does not see yet.
 func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
-	i := &instance{cid: h.nextCID, link: n.link}
-	i.since, i.heapIndex = now, -1
+	i := &instance{dataPath: dataPath{cid: h.nextCID, link: n.link}, origin: origin{since: now, base: h.proto.StaticKey(&n.first)}}
+	i.heapIndex = -1
 	i.noise = ratelimit.New(peerNotices, peerNotices*time.Second)
 	i.peer.Store(&n.from)
 	i.counts.Begin(now)
 	i.timers.Age(now)
-	i.base = h.proto.StaticKey(&n.first)
 	i.session = new(session.Session) // the hooks of its first handshake read that there was no login yet
 	cfg := h.sessionConfig(i, wrapper(h.proto, &n))
 	var err error

@@ -22,7 +22,7 @@ func (i *instance) prefix() string {
 	return i.commonName + "/" + i.addressText()
 }
 
-func (i *instance) addressText() string { return realAddress(i.peer.Load().Addr) }
+func (i *dataPath) addressText() string { return realAddress(i.peer.Load().Addr) }
 
 // realAddress is a client's outer address in logs and reports: IPv6 without port, as 2.6 prints it.
 func realAddress(a netip.AddrPort) string {

@@ -14,7 +14,7 @@ func (h *hub) float(i *instance, to transport.Peer) {
 	if from == to || from.Listener != to.Listener || i.link.RemoteAddr().IsValid() {
 		return
 	}
-	other := h.table.byPeer(to)
+	other := h.at(to)
 	var there *session.Party
 	if other != nil && other != i {
 		there = other.party()

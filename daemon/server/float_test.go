@@ -38,11 +38,11 @@ func TestFloatToAddressInUse(t *testing.T) {
 				t.Fatal("no room")
 			}
 			h.float(i, to)
-			if h.table.byPeer(to) != other || h.table.byPeer(from) != i || *i.peer.Load() != from || other.stage == session.Gone {
+			if h.at(to) != other || h.at(from) != i || *i.peer.Load() != from || other.stage == session.Gone {
 				t.Error("the address changed hands")
 			}
 			free := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.3:1000")}
-			if h.float(i, free); h.table.byPeer(free) != i {
+			if h.float(i, free); h.at(free) != i {
 				t.Error("a free address is refused")
 			}
 		})

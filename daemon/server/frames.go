@@ -10,7 +10,7 @@ import (
 )
 
 // routeFrame is route for Ethernet frames: it learns where the sender is.
-func (in *inbound) routeFrame(i *instance, pkt, frame []byte, now time.Time) {
+func (in *inbound) routeFrame(i *dataPath, pkt, frame []byte, now time.Time) {
 	dst, src, ok := forward.Frame(frame)
 	if !ok || src.IsGroup() {
 		return
@@ -47,7 +47,7 @@ func (in *inbound) routeFrame(i *instance, pkt, frame []byte, now time.Time) {
 }
 
 // toAll copies a payload to every other client, frames to those of the same VLAN.
-func (in *inbound) toAll(from *instance, payload []byte, now time.Time) {
+func (in *inbound) toAll(from *dataPath, payload []byte, now time.Time) {
 	slots := in.table.all()
 	for n := range slots {
 		if to := slots[n].Load(); to != nil && to != from && to.tunnel.Load() != nil && to.vlan == from.vlan {
@@ -57,7 +57,7 @@ func (in *inbound) toAll(from *instance, payload []byte, now time.Time) {
 }
 
 // frameToDevice queues a frame for the device, with the tag of the client's VLAN where the device wants one.
-func (in *inbound) frameToDevice(i *instance, pkt, frame []byte) {
+func (in *inbound) frameToDevice(i *dataPath, pkt, frame []byte) {
 	switch v := in.vlans; {
 	case v == nil || v.accept != "tagged" && i.vlan == v.pvid:
 		in.toDevice(pkt, frame)
@@ -67,7 +67,7 @@ func (in *inbound) frameToDevice(i *instance, pkt, frame []byte) {
 }
 
 // station is the client of frame i of a batch, or all of its VLAN. It takes the tag off.
-func (o *outbound) station(t *batch, i int, now int64) (to *instance, all bool) {
+func (o *outbound) station(t *batch, i int, now int64) (to *dataPath, all bool) {
 	frame := t.packet(i)
 	dst, _, ok := forward.Frame(frame)
 	if !ok {
@@ -123,8 +123,9 @@ func (v *vlans) admit(frame []byte) (uint16, bool) {
 	return v.pvid, v.accept != "tagged"
 }
 
-// setPort sets the limits of a client's frames.
+// setPort sets what the data plane needs to know about a client, before its tunnel is open.
 func (s *setup) setPort(i *instance) {
+	i.name = i.commonName
 	i.maxStations = s.MaxRoutesPerClient
 	if i.config.MaxRoutesPerClient > 0 {
 		i.maxStations = i.config.MaxRoutesPerClient

@@ -21,7 +21,7 @@ func FuzzFramesOfClients(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, vlan uint16, accept uint8) {
 		vlan = 1 + vlan%4094
 		p := &plane{
-			tap: true, vlans: &vlans{[]string{"all", "tagged", "untagged"}[accept%3], 4}, stations: new(forward.Stations[*instance]),
+			tap: true, vlans: &vlans{[]string{"all", "tagged", "untagged"}[accept%3], 4}, stations: new(forward.Stations[*dataPath]),
 			total: new(engine.Totals), aside: &aside{base: new(base), inbox: newInbox(), limiter: newLimiter()},
 		}
 		if accept&4 != 0 {
@@ -29,7 +29,7 @@ func FuzzFramesOfClients(f *testing.F) {
 		}
 		pkt := append(make([]byte, tun.Offset), in...)
 		rx := &inbound{plane: p}
-		rx.routeFrame(&instance{vlan: vlan, maxStations: 1}, pkt, pkt[tun.Offset:], time.Now())
+		rx.routeFrame(&dataPath{vlan: vlan, maxStations: 1}, pkt, pkt[tun.Offset:], time.Now())
 		if n := len(p.stations.All()); n > 1 {
 			t.Fatalf("%d stations", n)
 		}
@@ -54,7 +54,7 @@ func FuzzFramesOfDevice(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, accept uint8) {
 		in = in[:min(len(in), 2048)]
 		v := &vlans{[]string{"all", "tagged", "untagged"}[accept%3], 4}
-		o := &outbound{plane: &plane{tap: true, vlans: v, stations: new(forward.Stations[*instance])}}
+		o := &outbound{plane: &plane{tap: true, vlans: v, stations: new(forward.Stations[*dataPath])}}
 		tr := &batch{bufs: [][]byte{append(make([]byte, tun.Offset), in...)}, sizes: []int{len(in)}, vlan: make([]uint16, 1), n: 1}
 		to, all := o.station(tr, 0, 1)
 		if to != nil {

@@ -24,8 +24,8 @@ type hub struct {
 	proto       *ctrlwrap.Prototype
 	pool        leases
 	table       *table
-	routes      *forward.Table[*instance]
-	stations    *forward.Stations[*instance]
+	routes      *forward.Table[*dataPath]
+	stations    *forward.Stations[*dataPath]
 	cookies     *cookie.Jar
 	answers     *ratelimit.PerPrefix // connect-freq-initial
 	creation    *ratelimit.Bucket    // connect-freq
@@ -81,7 +81,7 @@ func (h *hub) run(ctx context.Context) {
 
 // input hands a control packet to its session.
 func (h *hub) input(p controlPacket, now time.Time) {
-	i := p.to
+	i := h.of(p.to)
 	if i == nil || i.stage == session.Gone {
 		return
 	}

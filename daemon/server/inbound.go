@@ -23,7 +23,7 @@ type inbound struct {
 	unknown func(l transport.Link, from transport.Peer, pkt []byte, now time.Time)
 
 	device [][]byte // for the device, with head room
-	owners forward.Owners[*instance]
+	owners forward.Owners[*dataPath]
 	relay  sender // for other clients
 }
 
@@ -31,7 +31,7 @@ type inbound struct {
 type controlPacket struct {
 	link transport.Link
 	from transport.Peer
-	to   *instance // nil: the hub looks for it
+	to   *dataPath // nil: the hub looks for it
 	b    []byte
 }
 
@@ -78,7 +78,7 @@ func (in *inbound) batch(b *transport.Batch) {
 }
 
 // control passes a control packet on. The hub may be busy: the peer repeats what is dropped.
-func (in *inbound) control(at *instance, from transport.Peer, pkt []byte, now time.Time) {
+func (in *inbound) control(at *dataPath, from transport.Peer, pkt []byte, now time.Time) {
 	if at == nil {
 		in.unknown(in.link, from, pkt, now)
 		return
@@ -87,7 +87,7 @@ func (in *inbound) control(at *instance, from transport.Peer, pkt []byte, now ti
 }
 
 // find is the instance of a data packet: by the peer-id it carries, else by its address.
-func (in *inbound) find(op wire.Opcode, pkt []byte, at *instance) *instance {
+func (in *inbound) find(op wire.Opcode, pkt []byte, at *dataPath) *dataPath {
 	if op != wire.OpDataV2 {
 		return at
 	}
@@ -103,7 +103,7 @@ func (in *inbound) find(op wire.Opcode, pkt []byte, at *instance) *instance {
 }
 
 // open opens one data packet in place and routes its payload.
-func (in *inbound) open(i *instance, from transport.Peer, pkt []byte, now time.Time) {
+func (in *inbound) open(i *dataPath, from transport.Peer, pkt []byte, now time.Time) {
 	ch := i.tunnel.Load()
 	if ch == nil || i.link != in.link && !sameKind(i.link, in.link) {
 		return
@@ -136,7 +136,7 @@ func (in *inbound) open(i *instance, from transport.Peer, pkt []byte, now time.T
 }
 
 // route sends a payload where it belongs: to the device, or under client-to-client to other clients.
-func (in *inbound) route(i *instance, pkt, payload []byte, now time.Time) {
+func (in *inbound) route(i *dataPath, pkt, payload []byte, now time.Time) {
 	if in.tap {
 		in.routeFrame(i, pkt, payload, now)
 		return

@@ -1,18 +1,34 @@
 package server
 
 import (
+	"crypto/x509"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
-// instance is one client. The hub owns it, except for what stands in the first group.
+// instance is one client. Each of its parts has one owner:
+//
+//	dataPath    the data plane: fixed before it is seen, or published by atomics. Tables and receivers hold this part only
+//	origin      nobody: it never changes
+//	handshake   the goroutine of a TLS handshake, which hands results to the hub by atomics
+//	hubSide     the hub's goroutine
+//
+// The data plane gets from a dataPath to its instance only through a function that the hub runs: see hub.of.
 type instance struct {
-	// For the data plane: set once, or published by atomics.
+	dataPath
+	origin
+	handshake
+	hubSide
+}
+
+// dataPath is what the data plane needs of a client.
+type dataPath struct {
 	cid    uint64 // counts the clients of the server
 	slot   uint32 // index in the table of instances, and the peer-id pushed to the client
 	link   transport.Link
@@ -21,11 +37,38 @@ type instance struct {
 	open   sync.Mutex                     // one packet is opened at a time, also while two sockets have some
 	counts counts
 
-	// Set before tunnel is, for frames.
+	// Set before tunnel is.
+	name        string // common name
 	vlan        uint16 // 0 without vlan-tagging
 	maxStations int
 
-	hubSide
+	owner hubOwned
+}
+
+// hubOwned hides an instance from the data plane: hub.of reads it.
+type hubOwned struct{ instance *instance }
+
+// of is the instance of a data path, nil for nil.
+func (h *hub) of(d *dataPath) *instance {
+	if d == nil {
+		return nil
+	}
+	return d.owner.instance
+}
+
+// at is the instance at an address, nil for none.
+func (h *hub) at(p transport.Peer) *instance { return h.of(h.table.byPeer(p)) }
+
+// origin is how a client came.
+type origin struct {
+	since time.Time
+	base  *keys.StaticKey // of dynamic tls-crypt
+}
+
+// handshake is what TLS handshakes hand to the hub.
+type handshake struct {
+	awake    atomic.Bool                         // the hub is to step the session
+	verified atomic.Pointer[[]*x509.Certificate] // the chain that was found, until tlsUp takes it
 }
 
 // counts is the traffic of one instance.
@@ -34,21 +77,21 @@ type counts struct {
 	badSource, failed atomic.Uint64 // packets dropped: foreign source address, not authentic
 }
 
-// table finds the instance of a link packet: by peer-id, or by address. The hub writes, the data plane reads.
+// table finds the client of a link packet: by peer-id, or by address. The hub writes, the data plane reads.
 type table struct {
-	slots atomic.Pointer[[]atomic.Pointer[instance]] // replaced by a larger one; see grow
+	slots atomic.Pointer[[]atomic.Pointer[dataPath]] // replaced by a larger one; see grow
 	mu    sync.RWMutex                               // guards peers
-	peers map[transport.Peer]*instance
+	peers map[transport.Peer]*dataPath
 }
 
 func newTable(maxClients int) *table {
-	t := &table{peers: make(map[transport.Peer]*instance)}
+	t := &table{peers: make(map[transport.Peer]*dataPath)}
 	t.grow(maxClients)
 	return t
 }
 
-// bySlot is the instance with a peer-id, or nil.
-func (t *table) bySlot(id uint32) *instance {
+// bySlot is the client with a peer-id, or nil.
+func (t *table) bySlot(id uint32) *dataPath {
 	slots := t.all()
 	if id >= uint32(len(slots)) {
 		return nil
@@ -56,8 +99,8 @@ func (t *table) bySlot(id uint32) *instance {
 	return slots[id].Load()
 }
 
-// byPeer is the instance at an address, or nil.
-func (t *table) byPeer(p transport.Peer) *instance {
+// byPeer is the client at an address, or nil.
+func (t *table) byPeer(p transport.Peer) *dataPath {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.peers[p]
@@ -68,10 +111,10 @@ func (t *table) add(i *instance) bool {
 	slots := t.all()
 	for n := range slots {
 		if slots[n].Load() == nil {
-			i.slot = uint32(n)
-			slots[n].Store(i)
+			i.slot, i.owner.instance = uint32(n), i
+			slots[n].Store(&i.dataPath)
 			t.mu.Lock()
-			t.peers[*i.peer.Load()] = i
+			t.peers[*i.peer.Load()] = &i.dataPath
 			t.mu.Unlock()
 			return true
 		}
@@ -83,24 +126,24 @@ func (t *table) add(i *instance) bool {
 func (t *table) move(i *instance, to transport.Peer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if from := *i.peer.Load(); t.peers[from] == i {
+	if from := *i.peer.Load(); t.peers[from] == &i.dataPath {
 		delete(t.peers, from)
 	}
 	i.peer.Store(&to)
-	t.peers[to] = i
+	t.peers[to] = &i.dataPath
 }
 
 func (t *table) remove(i *instance) {
-	t.all()[i.slot].CompareAndSwap(i, nil)
+	t.all()[i.slot].CompareAndSwap(&i.dataPath, nil)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if at := *i.peer.Load(); t.peers[at] == i {
+	if at := *i.peer.Load(); t.peers[at] == &i.dataPath {
 		delete(t.peers, at)
 	}
 }
 
 // sent notes packets that went to the client.
-func (i *instance) sent(bytes int, now time.Time) {
+func (i *dataPath) sent(bytes int, now time.Time) {
 	i.counts.LinkOut.Add(uint64(bytes))
 	i.counts.Sent(now)
 }

@@ -139,7 +139,7 @@ func (a *aside) deleteAddress(ctx context.Context, set *setup, env *hooks.Env, a
 func (h *hub) route(i *instance, list []route, now time.Time) {
 	for _, l := range list {
 		i.prefixes = append(i.prefixes, l.Prefix)
-		h.routes.Add(l.Prefix, i, second(now))
+		h.routes.Add(l.Prefix, &i.dataPath, second(now))
 		if !l.own {
 			h.log(i, logging.Steps, "MULTI: internal route %s -> %s", l, i.prefix())
 		}
@@ -161,7 +161,7 @@ func (h *hub) route(i *instance, list []route, now time.Time) {
 func (h *hub) unroute(i *instance) {
 	lost := i.inheritedRoutes
 	for _, p := range i.prefixes {
-		h.routes.Remove(p, i)
+		h.routes.Remove(p, &i.dataPath)
 	}
 	for _, l := range i.scriptRoutes {
 		if owner := h.routes.Owner(l.Prefix); owner == nil { // else another client has it now, and reported it
@@ -169,7 +169,7 @@ func (h *hub) unroute(i *instance) {
 		}
 	}
 	i.inheritedRoutes, i.scriptRoutes = nil, nil
-	stations := h.stations.Forget(func(s *station) bool { return s.Client == i })
+	stations := h.stations.Forget(func(s *station) bool { return s.Client == &i.dataPath })
 	if i.heir != nil {
 		i.heir.inheritedRoutes = append(i.heir.inheritedRoutes, lost...)
 	} else {

@@ -65,10 +65,12 @@ func (s *Server) snapshot() snapshot {
 		routes, stations := h.routes.All(), h.stations.All()
 		snap.routes = make([]routeRow, 0, len(routes)+len(stations))
 		for _, r := range routes {
-			snap.routes = append(snap.routes, routeRow{virtual: r.Prefix, own: r.Client.owns(r.Prefix), commonName: r.Client.commonName, real: r.Client.peer.Load().Addr, lastRef: wallTime(r.LastRef(), snap.now)})
+			c := h.of(r.Client)
+			snap.routes = append(snap.routes, routeRow{virtual: r.Prefix, own: c.owns(r.Prefix), commonName: c.commonName, real: c.peer.Load().Addr, lastRef: wallTime(r.LastRef(), snap.now)})
 		}
 		for _, st := range stations {
-			snap.routes = append(snap.routes, routeRow{station: st.Addr.String(), commonName: st.Client.commonName, real: st.Client.peer.Load().Addr, lastRef: wallTime(st.LastRef(), snap.now)})
+			c := h.of(st.Client)
+			snap.routes = append(snap.routes, routeRow{station: st.Addr.String(), commonName: c.commonName, real: c.peer.Load().Addr, lastRef: wallTime(st.LastRef(), snap.now)})
 		}
 	})
 	snap.order = make([]*clientRow, len(snap.clients))

@@ -25,7 +25,7 @@ const sealQueue = 4
 type batch struct {
 	bufs  [][]byte
 	sizes []int
-	to    []*instance // nil: nothing to send to one client
+	to    []*dataPath // nil: nothing to send to one client
 	all   []bool      // for all clients
 	vlan  []uint16    // of a frame
 	n     int
@@ -69,7 +69,7 @@ func newOutbound(p *plane, n int) *outbound {
 	o.free = make(chan *batch, batches)
 	size := p.dev.BatchSize()
 	for range batches {
-		t := &batch{bufs: make([][]byte, size), sizes: make([]int, size), to: make([]*instance, size), all: make([]bool, size), vlan: make([]uint16, size), free: o.free}
+		t := &batch{bufs: make([][]byte, size), sizes: make([]int, size), to: make([]*dataPath, size), all: make([]bool, size), vlan: make([]uint16, size), free: o.free}
 		for i := range t.bufs {
 			t.bufs[i] = make([]byte, tun.Offset+p.maxPacket)
 		}
@@ -112,13 +112,13 @@ func (o *outbound) run() error {
 func (o *outbound) deal(t *batch) {
 	now := time.Now()
 	var mine uint64 // workers that have something to do
-	var routes forward.Reader[*instance]
+	var routes forward.Reader[*dataPath]
 	if !o.tap {
 		routes = o.routes.Read()
 	}
 	everybody := false
 	for i := range t.n {
-		var to *instance
+		var to *dataPath
 		var all bool
 		if o.tap {
 			to, all = o.station(t, i, second(now))
@@ -154,7 +154,7 @@ func (o *outbound) deal(t *batch) {
 }
 
 // receiver is the client of a packet, or all of them.
-func (o *outbound) receiver(routes forward.Reader[*instance], pkt []byte, now int64) (to *instance, all bool) {
+func (o *outbound) receiver(routes forward.Reader[*dataPath], pkt []byte, now int64) (to *dataPath, all bool) {
 	_, dst, ok := forward.Addresses(pkt)
 	if !ok {
 		return nil, false
@@ -208,14 +208,14 @@ func (o *outbound) sealFor(w int, t *batch, s *sender, now time.Time) {
 // to one goroutine; payloads must stay as they are until flush.
 type sender struct {
 	*plane
-	to       *instance
+	to       *dataPath
 	tos      uint8 // of the payloads, with passtos
 	payloads [][]byte
 	sealed   data.Batch
 }
 
 // add queues a payload for a client; what waits for another one is sent first.
-func (s *sender) add(to *instance, payload []byte, now time.Time) {
+func (s *sender) add(to *dataPath, payload []byte, now time.Time) {
 	tos := uint8(0)
 	if s.passTOS {
 		tos = transport.TOSOf(payload)

@@ -57,7 +57,7 @@ func TestOutboundOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &plane{
-		dev: &sink{}, maxPacket: 1500, table: newTable(4), routes: new(forward.Table[*instance]), total: &engine.Totals{},
+		dev: &sink{}, maxPacket: 1500, table: newTable(4), routes: new(forward.Table[*dataPath]), total: &engine.Totals{},
 	}
 	type far struct {
 		addr    netip.Addr
@@ -78,14 +78,14 @@ func TestOutboundOrder(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		in := &instance{link: c.link}
+		in := &instance{dataPath: dataPath{link: c.link}}
 		in.peer.Store(&transport.Peer{Addr: netip.AddrPortFrom(c.addr, 1194)})
 		in.tunnel.Store(ends[0])
 		c.channel = ends[1]
 		if !p.table.add(in) {
 			t.Fatal("no slot")
 		}
-		p.routes.Add(netip.PrefixFrom(c.addr, 32), in, second(now))
+		p.routes.Add(netip.PrefixFrom(c.addr, 32), &in.dataPath, second(now))
 	}
 	o := newOutbound(p, 2)
 	var wg sync.WaitGroup

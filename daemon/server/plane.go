@@ -14,7 +14,7 @@ import (
 )
 
 // station is where a MAC address was seen last.
-type station = forward.Station[*instance]
+type station = forward.Station[*dataPath]
 
 // plane holds what the goroutines of the data plane share. It does not change while they run.
 type plane struct {
@@ -25,8 +25,8 @@ type plane struct {
 	vlans          *vlans // nil without vlan-tagging
 	maxPacket      int    // of the device, bytes
 	table          *table
-	routes         *forward.Table[*instance]
-	stations       *forward.Stations[*instance]
+	routes         *forward.Table[*dataPath]
+	stations       *forward.Stations[*dataPath]
 	total          *engine.Totals
 	*aside
 }
@@ -35,7 +35,7 @@ type plane struct {
 func (p *plane) notice(err error) { p.limitedLog("", logging.Error, "%v", err) }
 
 // bad logs a data packet that did not open.
-func (p *plane) bad(i *instance, err error) {
+func (p *plane) bad(i *dataPath, err error) {
 	cipher := ""
 	if ch := i.tunnel.Load(); ch != nil {
 		cipher = ch.Params().Cipher
@@ -44,36 +44,36 @@ func (p *plane) bad(i *instance, err error) {
 }
 
 // badSource logs a packet from an address that is not the client's.
-func (p *plane) badSource(i *instance, src netip.Addr) {
+func (p *plane) badSource(i *dataPath, src netip.Addr) {
 	p.limitedLog(i.addressText(), logging.Detail, "MULTI: bad source address from client [%s], packet dropped", src)
 }
 
 // quota logs that a client has too many stations.
-func (p *plane) quota(i *instance) {
-	p.limitedLog(i.addressText(), logging.Info, "MULTI ROUTE: route quota (%d) exceeded for %s/%s (see --max-routes-per-client option)", i.maxStations, i.commonName, i.addressText())
+func (p *plane) quota(i *dataPath) {
+	p.limitedLog(i.addressText(), logging.Info, "MULTI ROUTE: route quota (%d) exceeded for %s/%s (see --max-routes-per-client option)", i.maxStations, i.name, i.addressText())
 }
 
 // floated asks the hub to move a client that sent an authentic packet from another address.
-func (p *plane) floated(i *instance, to transport.Peer) {
-	p.tell(func(h *hub) { h.float(i, to) })
+func (p *plane) floated(i *dataPath, to transport.Peer) {
+	p.tell(func(h *hub) { h.float(h.of(i), to) })
 }
 
 // learned tells the hub of a new station.
-func (p *plane) learned(i *instance, at forward.EtherAddr, known bool) {
-	p.tell(func(h *hub) { h.learnedStation(i, at, known) })
+func (p *plane) learned(i *dataPath, at forward.EtherAddr, known bool) {
+	p.tell(func(h *hub) { h.learnedStation(h.of(i), at, known) })
 }
 
 // exit is a client's farewell in the data channel.
-func (p *plane) exit(i *instance) {
+func (p *plane) exit(i *dataPath) {
 	p.tell(func(h *hub) {
-		if i.stage != session.Gone {
-			h.finish(i, "remote-exit")
+		if c := h.of(i); c.stage != session.Gone {
+			h.finish(c, "remote-exit")
 		}
 	})
 }
 
 // occ answers a question in the data channel.
-func (p *plane) occ(i *instance, msg []byte) {
+func (p *plane) occ(i *dataPath, msg []byte) {
 	question := append([]byte(nil), msg...)
-	p.tell(func(h *hub) { h.answerOCC(i, question, time.Now()) })
+	p.tell(func(h *hub) { h.answerOCC(h.of(i), question, time.Now()) })
 }

@@ -47,14 +47,14 @@ func TestPlaneAllocs(t *testing.T) {
 	}
 	addr, from := netip.MustParseAddr("10.8.0.2"), transport.Peer{Addr: netip.MustParseAddrPort("10.99.0.2:1194")}
 	link, device := &taken{packets: make(chan int, 1)}, &sink{}
-	p := &plane{dev: device, maxPacket: 1500, table: newTable(4), routes: new(forward.Table[*instance]), total: &engine.Totals{}}
-	client := &instance{link: link}
+	p := &plane{dev: device, maxPacket: 1500, table: newTable(4), routes: new(forward.Table[*dataPath]), total: &engine.Totals{}}
+	client := &instance{dataPath: dataPath{link: link}}
 	client.peer.Store(&from)
 	client.tunnel.Store(channel(keys.Server))
 	if !p.table.add(client) {
 		t.Fatal("no slot")
 	}
-	p.routes.Add(netip.PrefixFrom(addr, 32), client, second(now))
+	p.routes.Add(netip.PrefixFrom(addr, 32), &client.dataPath, second(now))
 
 	const together, size, runs = 40, 1400, 50
 	packet := func(buf []byte, src, dst netip.Addr) {

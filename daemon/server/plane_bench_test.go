@@ -42,7 +42,7 @@ func benchInbound(b *testing.B, size, sources int) {
 	}
 	from := transport.Peer{Addr: netip.MustParseAddrPort("10.99.0.2:1194")}
 	device := &sink{}
-	p := &plane{dev: device, maxPacket: 1500, table: newTable(4), routes: new(forward.Table[*instance]), total: &engine.Totals{}}
+	p := &plane{dev: device, maxPacket: 1500, table: newTable(4), routes: new(forward.Table[*dataPath]), total: &engine.Totals{}}
 	client := &instance{}
 	client.peer.Store(&from)
 	client.tunnel.Store(channel(keys.Server))
@@ -51,7 +51,7 @@ func benchInbound(b *testing.B, size, sources int) {
 		b.Fatal("no slot")
 	}
 	for _, o := range own {
-		p.routes.Add(o, client, second(now))
+		p.routes.Add(o, &client.dataPath, second(now))
 	}
 	in := &inbound{plane: p}
 	in.relay.plane = p

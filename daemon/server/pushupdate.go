@@ -194,7 +194,7 @@ func (h *hub) relearn(i *instance, from, to netip.Prefix, now time.Time) {
 	}
 	lost := route{from, true}
 	if from.IsValid() {
-		h.routes.Remove(from, i)
+		h.routes.Remove(from, &i.dataPath)
 		i.prefixes = slices.DeleteFunc(i.prefixes, func(p netip.Prefix) bool { return p == from })
 		h.log(i, logging.Steps, "MULTI: Unlearn: %s -> %s", lost, i.prefix())
 	}

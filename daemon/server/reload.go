@@ -196,19 +196,19 @@ func pinTimers(cc *config.ClientConfig, set *setup) {
 }
 
 // all are the slots of the table.
-func (t *table) all() []atomic.Pointer[instance] { return *t.slots.Load() }
+func (t *table) all() []atomic.Pointer[dataPath] { return *t.slots.Load() }
 
 // grow makes room for n instances. Only the hub writes slots, so that nothing is lost between the copy and its
 // publication.
 func (t *table) grow(n int) {
-	var old []atomic.Pointer[instance]
+	var old []atomic.Pointer[dataPath]
 	if p := t.slots.Load(); p != nil {
 		old = *p
 	}
 	if n <= len(old) {
 		return
 	}
-	slots := make([]atomic.Pointer[instance], n)
+	slots := make([]atomic.Pointer[dataPath], n)
 	for i := range old {
 		slots[i].Store(old[i].Load())
 	}

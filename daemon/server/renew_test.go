@@ -56,6 +56,7 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 	now := time.Now()
 	at := transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:4000")}
 	i := &instance{}
+	i.owner.instance = i
 	i.heapIndex = -1
 	i.peer.Store(&at)
 	i.config = o.NewClientConfig()
@@ -149,7 +150,7 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 	}
 	play(func(pkts [][]byte) {
 		for _, pkt := range pkts {
-			h.input(controlPacket{from: at, to: i, b: pkt}, now)
+			h.input(controlPacket{from: at, to: &i.dataPath, b: pkt}, now)
 		}
 		h.wake(now)
 		h.step(i, now)

@@ -371,8 +371,8 @@ func newBareHub(b *base, o *config.Options) *hub {
 	say := &clientLog{aside: a}
 	return &hub{
 		clientLog: say, errands: errands{with: a, turns: make(turns)}, links: links{say: say, plane: &plane{aside: a, total: new(engine.Totals)}}, pool: leases{say: say}, set: set, gate: new(atomic.Pointer[admission]),
-		proto: ctrlwrap.NewPrototype(ctrlwrap.Server{}), table: newTable(slotsFor(o.MaxClients)), routes: new(forward.Table[*instance]),
-		stations: new(forward.Stations[*instance]), instances: make(map[uint64]*instance), names: make(names),
+		proto: ctrlwrap.NewPrototype(ctrlwrap.Server{}), table: newTable(slotsFor(o.MaxClients)), routes: new(forward.Table[*dataPath]),
+		stations: new(forward.Stations[*dataPath]), instances: make(map[uint64]*instance), names: make(names),
 	}
 }
 

@@ -34,7 +34,9 @@ func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
 		}
 		a.logLine(prefix, logging.Warn, "%v", err)
 		a.logLine(prefix, logging.Info, "MULTI: Learn FAILED: %s -> %s", at, prefix)
-		return func(h *hub) { h.stations.Forget(func(s *station) bool { return s.Addr == at && s.Client == i }) }
+		return func(h *hub) {
+			h.stations.Forget(func(s *station) bool { return s.Addr == at && s.Client == &i.dataPath })
+		}
 	})
 }
 
@@ -44,7 +46,7 @@ func (h *hub) forgetStations(gone []*station) {
 		return
 	}
 	for _, s := range gone {
-		set, env := h.set, h.env(s.Client)
+		set, env := h.set, h.env(h.of(s.Client))
 		h.inTurn(stationTurns(s.Addr), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
 			a.deleteAddress(ctx, set, env, s.Addr.String())
 			return nil
@@ -73,7 +75,7 @@ func (h *hub) stationTurnsOf(i *instance) []string {
 	}
 	var names []string
 	for _, s := range h.stations.All() {
-		if s.Client == i {
+		if s.Client == &i.dataPath {
 			names = append(names, stationTurns(s.Addr)...)
 		}
 	}

@@ -38,10 +38,11 @@ func crowdedPort(tb testing.TB) (conn net.Conn, r *bufio.Reader, slowest *atomic
 	s := &Server{base: base{deps: Deps{Title: "OpenVPN 2.6.14 test"}}}
 	s.opts.Store(&config.Options{})
 	h := &hub{gate: new(atomic.Pointer[admission]), clientLog: &clientLog{aside: &aside{base: &s.base, inbox: newInbox()}}, instances: make(map[uint64]*instance)}
-	h.routes, h.stations = new(forward.Table[*instance]), new(forward.Stations[*instance])
+	h.routes, h.stations = new(forward.Table[*dataPath]), new(forward.Stations[*dataPath])
 	now := time.Now()
 	for n := range uint64(statusClients) {
-		i := &instance{cid: n, slot: uint32(n)}
+		i := &instance{dataPath: dataPath{cid: n, slot: uint32(n)}}
+		i.owner.instance = i
 		i.peer.Store(&transport.Peer{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}), uint16(10000+n))})
 		i.commonName, i.username, i.since, i.stage = fmt.Sprintf("client-%05d", n), "user", now, session.Established
 		i.session = new(session.Session)
@@ -49,7 +50,7 @@ func crowdedPort(tb testing.TB) (conn net.Conn, r *bufio.Reader, slowest *atomic
 		i.virtual4 = netip.AddrFrom4([4]byte{10, 8, byte(n >> 8), byte(n)})
 		i.counts.LinkIn.Store(n * 12345)
 		h.instances[n] = i
-		h.routes.Add(netip.PrefixFrom(i.virtual4, 32), i, second(now))
+		h.routes.Add(netip.PrefixFrom(i.virtual4, 32), &i.dataPath, second(now))
 	}
 	slowest = new(atomic.Int64)
 	go func() {

@@ -204,7 +204,7 @@ func (e *entrance) streamEnded(l *transport.TCPLink, err error) {
 		return
 	}
 	e.post(func(h *hub) {
-		i := h.table.byPeer(peer)
+		i := h.at(peer)
 		if i == nil || i.link != l || i.stage == session.Gone {
 			return
 		}
