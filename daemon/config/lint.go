@@ -3,12 +3,15 @@ package config
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/mgmt/nearest"
 )
 
 // Effect is what an option does here.
@@ -178,7 +181,7 @@ func (l *linter) mistake(e *Error) {
 			f.Rule = RuleFile
 		case e.Option != "" && strings.HasPrefix(text, "Unrecognized option") && table()[e.Option] == nil:
 			f.Rule, f.Text = RuleUnknown, "unknown option "+e.Option
-			if near := nearest(e.Option); near != "" {
+			if near := nearest.Name(e.Option, slices.Sorted(maps.Keys(table())), 2); near != "" {
 				f.Text += "; did you mean " + near + "?"
 			}
 		case e.Option != "" && strings.HasPrefix(text, "Unrecognized option"):
@@ -210,39 +213,4 @@ func (l *linter) note(n Note, at Directive) {
 		return // told, not warned of
 	}
 	l.add(f)
-}
-
-// nearest is the option whose name differs least from name, "" when none is near.
-func nearest(name string) string {
-	best, at := "", 3
-	for _, d := range Describe() {
-		if n := edits(name, d.Name); n < at {
-			best, at = d.Name, n
-		}
-	}
-	return best
-}
-
-// edits counts the letters to insert, delete, replace or swap with the neighbour to get from a to b.
-func edits(a, b string) int {
-	before, last := []int(nil), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		now := make([]int, len(b)+1)
-		now[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			now[j] = min(last[j]+1, now[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				now[j] = min(now[j], before[j-2]+1)
-			}
-		}
-		before, last = last, now
-	}
-	return last[len(b)]
 }

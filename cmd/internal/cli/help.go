@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/mgmt/nearest"
 )
 
 // unknownCommand is the usage error for a word that is no command below c, with the nearest names.
@@ -46,40 +47,15 @@ func plainFlagError(err error) string {
 
 // nearestFlag is the flag of c whose name differs by at most two edits from name, "" when there is none.
 func nearestFlag(c *cobra.Command, name string) string {
-	best, at := "", 3
+	var names []string
 	look := func(f *pflag.Flag) {
-		if d := distance(name, f.Name); d < at && !f.Hidden {
-			best, at = f.Name, d
+		if !f.Hidden {
+			names = append(names, f.Name)
 		}
 	}
 	c.Flags().VisitAll(look)
 	c.InheritedFlags().VisitAll(look)
-	return best
-}
-
-// distance counts the letters to insert, delete, replace or swap with the neighbour to get from a to b.
-func distance(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
+	return nearest.Name(name, names, 2)
 }
 
 // helpPages replaces cobra's help: a page that is asked for and does not exist is a usage error, not the page of the root.
