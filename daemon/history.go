@@ -39,7 +39,7 @@ func (p *process) openJournal() error {
 		w.Close()
 		return err
 	}
-	p.journal = w
+	p.seen.journal = w
 	x, err := index.Open(p.ctx, dir) // now: after a chroot its path means another file
 	if err != nil {
 		p.lg.Msg(logging.Warn, "journal: no index is kept: %v", err)
@@ -78,12 +78,12 @@ func (p *process) keepIndex(x *index.Index, root *os.Root, written <-chan struct
 
 // acted records a command of a seat that changes something.
 func (p *process) acted(who, command string) {
-	p.journal.Record(journal.Event{Kind: journal.KindCommand, Who: who, Text: command})
+	p.seen.Record(journal.Event{Kind: journal.KindCommand, Who: who, Text: command})
 }
 
 // reloaded records the outcome of a reload.
 func (p *process) reloaded(since time.Time, err error) {
-	p.journal.Record(outcome(journal.Event{Kind: journal.KindReload}, time.Since(since), err))
+	p.seen.Record(outcome(journal.Event{Kind: journal.KindReload}, time.Since(since), err))
 }
 
 // hooked records the outcome of a script or of plugins. A login that is put off is no failure.
@@ -100,7 +100,7 @@ func (p *process) hooked(c hooks.Call, took time.Duration, err error) {
 		e.User, _ = c.Env.Get("username")
 		e.CN, _ = c.Env.Get("common_name")
 	}
-	p.journal.Record(outcome(e, took, err))
+	p.seen.Record(outcome(e, took, err))
 }
 
 // outcome adds how something ended.

@@ -36,7 +36,7 @@ type process struct {
 	mu      sync.Mutex // guards current
 	current engine.Engine
 
-	journal *journal.Writer // nil without one
+	seen    observers
 	tokens  tokenStore
 	lua     scriptHost
 	ways    ways
@@ -72,8 +72,8 @@ func newProcess(args []string, opts *config.Options, env Env) *process {
 
 func (p *process) close() {
 	p.port.Close()
-	p.journal.Record(journal.Event{Kind: journal.KindStop})
-	p.journal.Close()
+	p.seen.Record(journal.Event{Kind: journal.KindStop})
+	p.seen.journal.Close()
 	if p.cancel != nil {
 		p.cancel()
 	}
@@ -118,6 +118,9 @@ func (p *process) run(ctx context.Context) int {
 		return p.fatal(err)
 	}
 	if err := p.openJournal(); err != nil {
+		return p.fatal(err)
+	}
+	if err := p.openMetrics(); err != nil {
 		return p.fatal(err)
 	}
 	ok, err := p.ways.open(p.opts)

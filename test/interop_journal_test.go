@@ -1,7 +1,11 @@
 package test
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,10 +47,23 @@ func TestJournalOfAnotherUser(t *testing.T) {
 	s.Signal(t, syscall.SIGTERM)
 	s.Wait(t, upLimit)
 
-	s = ours(t, l.server, l.serverArgs(append(drop, "--chroot", jail, "--journal", books["server"], "--management", l.file("s.sock"), "unix")...))
+	s = ours(t, l.server, l.serverArgs(append(drop, "--chroot", jail, "--journal", books["server"], "--metrics", l.file("m.sock"), "clients-name", "--management", l.file("s.sock"), "unix")...))
 	s.WaitLine(t, up, upLimit)
 	c = ours(t, l.client, l.clientArgs(append(drop, "--nobind", "--journal", books["client"])...))
 	c.WaitLine(t, up, upLimit)
+	var scraped string
+	waitFor(t, "a client in the metrics", func() bool {
+		scraped = scrape(t, l.file("m.sock"))
+		return strings.Contains(scraped, "\nmoongate_clients 1\n")
+	})
+	for _, want := range []string{
+		"moongate_ready 1", "moongate_handshakes_total 1", `moongate_clients_by_version{version="2.6"} 1`, `moongate_clients_by_cipher{cipher="AES-256-GCM"} 1`,
+		`moongate_login_seconds_count{verdict="accepted"} 1`, "moongate_connects_total 1", "moongate_journal_events_lost_total 0", `moongate_client_link_bytes{client="client1",direction="in"}`,
+	} {
+		if !strings.Contains(scraped, "\n"+want) {
+			t.Errorf("no %s among the metrics:\n%s", want, scraped)
+		}
+	}
 	m := manage(t, l.file("s.sock"))
 	if _, err := m.Cmd(t.Context(), "reload"); err == nil {
 		t.Error("a reload that finds no file inside the jail succeeds")
@@ -77,4 +94,22 @@ func TestJournalOfAnotherUser(t *testing.T) {
 			t.Errorf("%s: it complains:\n%s", end, log)
 		}
 	}
+}
+
+// scrape asks for the metrics at a socket.
+func scrape(t *testing.T, path string) string {
+	t.Helper()
+	c := http.Client{Timeout: upLimit, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}}
+	resp, err := c.Get("http://moongate/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

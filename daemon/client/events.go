@@ -135,6 +135,7 @@ func (a *attempt) softReset(e session.SoftReset) {
 
 // active is a key whose messages are all exchanged and acknowledged.
 func (a *attempt) active(e control.Active, now time.Time) {
+	a.c.totals.Handshakes.Add(1)
 	if e.KeyID != 0 {
 		a.record(journal.Event{Kind: journal.KindRenewal})
 		return
@@ -158,6 +159,14 @@ func (a *attempt) active(e control.Active, now time.Time) {
 // failed is a key negotiation that came to nothing. An older key keeps the tunnel up.
 func (a *attempt) failed(e control.Failed) {
 	var tlsErr *control.TLSError
+	switch failed := &a.c.totals.Failed; {
+	case errors.Is(e.Err, control.ErrHandWindow):
+		failed.Timeout.Add(1)
+	case errors.As(e.Err, &tlsErr):
+		failed.TLS.Add(1)
+	default:
+		failed.Other.Add(1)
+	}
 	switch {
 	case errors.Is(e.Err, control.ErrHandWindow):
 		a.c.log(logging.Error, "TLS Error: TLS key negotiation failed to occur within %d seconds (check your network connectivity)", int(a.opts.HandWindow.Seconds()))

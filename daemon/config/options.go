@@ -469,6 +469,7 @@ type Management struct {
 	ManagementLogCache         int      // lines, default 250
 
 	Journal    string      // directory of the events, "" for none; an extension of ours
+	Metrics    Metrics     // an extension of ours
 	LuaScripts []LuaScript // each speaks to the port over a connection of its own; an extension of ours
 }
 

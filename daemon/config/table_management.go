@@ -31,6 +31,7 @@ func managementRows() []row {
 			return nil
 		}},
 		{"script", 1, many, inMain | atOnce, 0, luaScript},
+		{"metrics", 1, 3, inMain, 0, metrics},
 		{"journal", 1, 1, inMain, 0, func(p *parser, a []string) error { p.o.Journal = a[0]; return nil }},
 		{"management-external-cert", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementExternalCert })},
 		{"management-log-cache", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {

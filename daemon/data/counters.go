@@ -35,6 +35,20 @@ func (c *Counters) Dropped() (n uint64) {
 	return n
 }
 
+// reasonNames are the words for reasons in metrics.
+var reasonNames = [len(reasons)]string{
+	"short", "header", "no_key", "not_authentic", "replay", "framing", "compressed", "fragment", "key_exhausted", "too_big", "empty",
+}
+
+// AddDrops adds the packets that were dropped to a count by reason.
+func (c *Counters) AddDrops(to map[string]uint64) {
+	for i := range c.drops {
+		if n := c.drops[i].Load(); n > 0 {
+			to[reasonNames[i]] += n
+		}
+	}
+}
+
 // drop counts err, which is one of reasons.
 func (c *Counters) drop(err error) {
 	for i, r := range reasons {

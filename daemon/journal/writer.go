@@ -107,7 +107,20 @@ func (w *Writer) Record(e Event) {
 }
 
 // Dropped is how many events are lost: the queue was full, or the disk failed.
-func (w *Writer) Dropped() uint64 { return w.dropped.Load() }
+func (w *Writer) Dropped() uint64 {
+	if w == nil {
+		return 0
+	}
+	return w.dropped.Load()
+}
+
+// Waiting is how many events wait for the disk.
+func (w *Writer) Waiting() int {
+	if w == nil {
+		return 0
+	}
+	return len(w.queue)
+}
 
 // Close writes what waits and ends. Events recorded after it are lost.
 func (w *Writer) Close() {

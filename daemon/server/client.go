@@ -244,6 +244,7 @@ func (h *hub) event(i *instance, e session.Event, now time.Time) {
 		h.keyMessage(i, e, now)
 	case control.Active:
 		h.handshakes++
+		h.total.Handshakes.Add(1)
 		if e.KeyID == 0 {
 			h.answers.Credit(i.peer.Load().Addr.Addr())
 		}
@@ -324,6 +325,17 @@ func chainDigest(certs []*x509.Certificate) [sha256.Size]byte {
 // keyFailed handles a failed negotiation.
 func (h *hub) keyFailed(i *instance, e control.Failed, now time.Time) {
 	var tlsErr *control.TLSError
+	var verify *tlsconf.VerifyError
+	switch failed := &h.total.Failed; {
+	case errors.Is(e.Err, control.ErrHandWindow):
+		failed.Timeout.Add(1)
+	case errors.As(e.Err, &verify):
+		failed.Certificate.Add(1)
+	case errors.As(e.Err, &tlsErr):
+		failed.TLS.Add(1)
+	default:
+		failed.Other.Add(1)
+	}
 	switch {
 	case errors.Is(e.Err, control.ErrHandWindow):
 		h.log(i, logging.Error, "TLS Error: TLS key negotiation failed to occur within %d seconds (check your network connectivity)", int(h.set.HandWindow.Seconds()))
@@ -366,6 +378,7 @@ func (h *hub) remove(i *instance) {
 	}
 	was := i.stage
 	i.stage = session.Gone
+	i.addDrops(h.dropped)
 	i.tunnel.Store(nil)
 	h.due.set(i, time.Time{})
 	h.table.remove(i)

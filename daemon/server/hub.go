@@ -40,6 +40,7 @@ type hub struct {
 	}
 	instances map[uint64]*instance    // by cid
 	verifying map[transport.Peer]bool // newcomers about whom tls-crypt-v2-verify is asked
+	dropped   map[string]uint64       // packets of clients that are gone, by reason
 	names     names
 	nextCID   uint64
 	leaving   time.Time // shutting down; newcomers are ignored

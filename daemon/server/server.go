@@ -213,7 +213,7 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	say := &clientLog{aside: a}
 	h := &hub{
 		clientLog: say, errands: errands{with: a, turns: make(turns)}, links: links{say: say, occ: set.ownOptions()}, pool: leases{file: &s.carried.pool, say: say}, carried: &s.carried, set: set, proto: ctrlwrap.NewPrototype(set.wrap), instances: make(map[uint64]*instance), verifying: make(map[transport.Peer]bool),
-		names: make(names), table: newTable(slotsFor(set.MaxClients)), routes: new(forward.Table[*dataPath]),
+		dropped: make(map[string]uint64), names: make(names), table: newTable(slotsFor(set.MaxClients)), routes: new(forward.Table[*dataPath]),
 		stations: new(forward.Stations[*dataPath]), streams: newStreams(set.MaxClients),
 		gate: new(atomic.Pointer[admission]), answers: ratelimit.NewPerPrefix(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
 	}

@@ -1,0 +1,142 @@
+package metrics
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/mgmt"
+)
+
+// scrape is the collector of what is asked at each scrape.
+type scrape struct{ src Source }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+var (
+	buildInfo     = desc("moongate_build_info", "1, with the version of the daemon.", "version", "go")
+	ready         = desc("moongate_ready", "1 while a server serves or a client is connected.")
+	linkBytes     = desc("moongate_link_bytes_total", "Bytes on the links.", "direction")
+	handshakes    = desc("moongate_handshakes_total", "Negotiations of keys that came to a key, renewals included.")
+	handshakeBad  = desc("moongate_handshake_failures_total", "Negotiations of keys that came to nothing.", "reason")
+	clients       = desc("moongate_clients", "Connected clients.")
+	handshaking   = desc("moongate_clients_handshaking", "Clients that are not connected yet.")
+	maxClients    = desc("moongate_clients_max", "max-clients.")
+	versions      = desc("moongate_clients_by_version", "Connected clients by what they say in IV_VER.", "version")
+	platforms     = desc("moongate_clients_by_platform", "Connected clients by what they say in IV_PLAT.", "platform")
+	ciphers       = desc("moongate_clients_by_cipher", "Connected clients by the cipher of their data channel.", "cipher")
+	dropped       = desc("moongate_packets_dropped_total", "Data packets that were dropped since the engine came up.", "reason")
+	queue         = desc("moongate_queue_length", "Entries that wait.", "queue")
+	hooksRunning  = desc("moongate_hooks_running", "Scripts that run.")
+	hooksMax      = desc("moongate_hooks_max", "Scripts that may run at once.")
+	linesLeftOut  = desc("moongate_log_lines_left_out_total", "Lines of the log beyond the limit for lines that peers cause.")
+	seats         = desc("moongate_management_seats", "Clients of the management port.")
+	seatsLost     = desc("moongate_management_lines_lost_total", "Lines that slow clients of the management port lost.")
+	journalLost   = desc("moongate_journal_events_lost_total", "Events that the journal lost.")
+	scriptEvents  = desc("moongate_script_events_total", "Events that a Lua script handled.", "script")
+	scriptErrors  = desc("moongate_script_errors_total", "Errors of a Lua script.", "script")
+	scriptDropped = desc("moongate_script_events_lost_total", "Events that a Lua script was too slow for.", "script")
+	scriptMemory  = desc("moongate_script_memory_bytes", "Memory of a Lua script.", "script")
+	clientBytes   = desc("moongate_client_link_bytes", "Bytes on the links of the connected clients of a common name.", "client", "direction")
+)
+
+// Describe implements prometheus.Collector.
+func (s *scrape) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		buildInfo, ready, linkBytes, handshakes, handshakeBad, clients, handshaking, maxClients, versions, platforms, ciphers, dropped, queue, hooksRunning, hooksMax,
+		linesLeftOut, seats, seatsLost, journalLost, scriptEvents, scriptErrors, scriptDropped, scriptMemory, clientBytes,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *scrape) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge(buildInfo, 1, s.src.Version, runtime.Version())
+	t := s.src.Totals
+	counter(linkBytes, t.In.Load(), "in")
+	counter(linkBytes, t.Out.Load(), "out")
+	counter(handshakes, t.Handshakes.Load())
+	counter(handshakeBad, t.Failed.Timeout.Load(), "timeout")
+	counter(handshakeBad, t.Failed.Certificate.Load(), "certificate")
+	counter(handshakeBad, t.Failed.TLS.Load(), "tls")
+	counter(handshakeBad, t.Failed.Other.Load(), "other")
+	gauge(seats, s.src.Seats())
+	counter(seatsLost, s.src.SeatsLost())
+	counter(journalLost, s.src.JournalLost())
+	gauge(queue, s.src.JournalQueue(), "journal")
+	scripts := make(map[string]mgmt.ScriptStatus) // a file may run twice
+	for _, sc := range s.src.Scripts() {
+		sum := scripts[label(filepath.Base(sc.Name))]
+		sum.Events, sum.Errors, sum.Dropped, sum.Memory = sum.Events+sc.Events, sum.Errors+sc.Errors, sum.Dropped+sc.Dropped, sum.Memory+sc.Memory
+		scripts[label(filepath.Base(sc.Name))] = sum
+	}
+	for name, sc := range scripts {
+		counter(scriptEvents, sc.Events, name)
+		counter(scriptErrors, sc.Errors, name)
+		counter(scriptDropped, sc.Dropped, name)
+		gauge(scriptMemory, int(sc.Memory), name)
+	}
+
+	var c engine.Census
+	if e := s.src.Engine(); e != nil {
+		c = e.Census(s.src.Names != NamesOff)
+	}
+	up := 0
+	if c.Ready {
+		up = 1
+	}
+	gauge(ready, up)
+	gauge(clients, c.Clients)
+	gauge(handshaking, c.Handshaking)
+	gauge(maxClients, c.MaxClients)
+	gauge(hooksRunning, c.Hooks)
+	gauge(hooksMax, c.MostHooks)
+	counter(linesLeftOut, c.LinesLeftOut)
+	for _, by := range []struct {
+		d      *prometheus.Desc
+		counts map[string]int
+	}{{versions, c.Versions}, {platforms, c.Platforms}, {ciphers, c.Ciphers}, {queue, c.Queues}} {
+		for value, n := range by.counts {
+			gauge(by.d, n, value)
+		}
+	}
+	for reason, n := range c.Dropped {
+		counter(dropped, n, reason)
+	}
+	names := make(map[string]engine.Moved)
+	for name, moved := range c.Names {
+		name = label(name)
+		if s.src.Names == NamesHash {
+			name = digest(name)
+		}
+		sum := names[name]
+		names[name] = engine.Moved{In: sum.In + moved.In, Out: sum.Out + moved.Out}
+	}
+	for name, moved := range names {
+		gauge(clientBytes, int(moved.In), name, "in")
+		gauge(clientBytes, int(moved.Out), name, "out")
+	}
+}
+
+// label makes a label of what others choose: one that is no UTF-8 would be refused.
+func label(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// digest is the name of a client for those who are not to read it. Who knows a name can find its digest.
+func digest(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:8])
+}

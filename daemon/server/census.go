@@ -1,0 +1,98 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/session"
+)
+
+// censusLimit bounds how long a census waits for the hub.
+const censusLimit = 2 * time.Second
+
+// Census implements engine.Counted.
+func (s *Server) Census(names bool) engine.Census {
+	in := s.live.Load()
+	if in == nil {
+		return engine.Census{}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), censusLimit)
+	defer cancel()
+	counted := make(chan engine.Census, 1) // a hub that is late has room for its answer
+	if !in.call(ctx, func(h *hub) { counted <- h.census(names) }) {
+		return engine.Census{}
+	}
+	return <-counted
+}
+
+func (h *hub) census(names bool) engine.Census {
+	c := engine.Census{
+		Ready: true, Clients: h.established, Handshaking: len(h.instances) - h.established, MaxClients: h.set.MaxClients,
+		Versions: make(map[string]int), Platforms: make(map[string]int), Ciphers: make(map[string]int), Dropped: make(map[string]uint64),
+		Queues: map[string]int{"control_packets": len(h.packets), "newcomers": len(h.arrive), "calls": len(h.calls)},
+		Hooks:  len(h.slots), MostHooks: cap(h.slots), LinesLeftOut: h.limiter.told + uint64(max(h.limiter.lost.Load(), 0)),
+	}
+	if names {
+		c.Names = make(map[string]engine.Moved)
+	}
+	for reason, n := range h.dropped {
+		c.Dropped[reason] = n
+	}
+	for _, i := range h.instances {
+		i.addDrops(c.Dropped)
+		if i.stage != session.Established {
+			continue
+		}
+		c.Versions[versionLabel(i.info.Get("IV_VER"))]++
+		c.Platforms[platformLabel(i.info.Get("IV_PLAT"))]++
+		c.Ciphers[i.session.Terms().Cipher]++
+		if names && i.commonName != "" {
+			moved := c.Names[i.commonName]
+			moved.In += i.counts.LinkIn.Load()
+			moved.Out += i.counts.LinkOut.Load()
+			c.Names[i.commonName] = moved
+		}
+	}
+	return c
+}
+
+// addDrops adds the packets of a client that were dropped.
+func (i *instance) addDrops(to map[string]uint64) {
+	if n := i.counts.badSource.Load(); n > 0 {
+		to["bad_source"] += n
+	}
+	if ch := i.tunnel.Load(); ch != nil {
+		ch.Counters.AddDrops(to)
+	}
+}
+
+// versionLabel is what a client says about its version, as one of a few: clients choose what they say.
+func versionLabel(v string) string {
+	for _, known := range []string{"2.3", "2.4", "2.5", "2.6", "2.7"} {
+		if v == known || strings.HasPrefix(v, known+".") || strings.HasPrefix(v, known+"_") {
+			return known
+		}
+	}
+	switch {
+	case v == "":
+		return "unknown"
+	case strings.HasPrefix(v, "3."):
+		return "3"
+	default:
+		return "other"
+	}
+}
+
+// platformLabel is versionLabel for the system of a client.
+func platformLabel(p string) string {
+	switch p {
+	case "":
+		return "unknown"
+	case "linux", "win", "mac", "android", "ios", "freebsd", "openbsd", "netbsd", "solaris":
+		return p
+	default:
+		return "other"
+	}
+}
