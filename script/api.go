@@ -341,16 +341,14 @@ func (r *runtime) statusTable(s client.Status) *lua.LTable {
 	t, clients, counters := L.NewTable(), L.NewTable(), L.NewTable()
 	for _, c := range s.Clients {
 		row := L.NewTable()
-		for k, v := range map[string]string{"common_name": c.CommonName, "real_address": c.RealAddress, "virtual_address": c.VirtualAddress,
-			"virtual_ipv6": c.VirtualIPv6, "username": c.Username, "cipher": c.Cipher} {
-			row.RawSetString(k, lua.LString(v))
+		for name, v := range mgmt.StatusFields(c) {
+			switch x := v.(type) {
+			case string:
+				row.RawSetString(name, lua.LString(x))
+			case uint64:
+				row.RawSetString(name, lua.LNumber(x))
+			}
 		}
-		if cid, err := strconv.ParseUint(c.ClientID, 10, 64); err == nil {
-			row.RawSetString("cid", lua.LNumber(cid))
-		}
-		row.RawSetString("bytes_received", lua.LNumber(c.BytesReceived))
-		row.RawSetString("bytes_sent", lua.LNumber(c.BytesSent))
-		row.RawSetString("connected_since", lua.LNumber(c.ConnectedSince.Unix()))
 		clients.Append(row)
 	}
 	for _, c := range s.Counters {

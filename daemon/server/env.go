@@ -12,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/session"
+	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // prefix is how log lines name a client: address, and the common name in front once it is known.
@@ -89,7 +90,7 @@ func (s *setup) loginVars(e *hooks.Env, i *instance) {
 func (s *setup) tunnelVars(e *hooks.Env, i *instance) {
 	if i.stage != session.Handshake {
 		addressVars(e, "trusted", i.peer.Load().Addr)
-		e.Set("time_ascii", i.since.Format(statusTime))
+		e.Set("time_ascii", i.since.Format(mgmt.StatusTime))
 		e.Set("time_unix", fmt.Sprint(i.since.Unix()))
 	}
 	s.exportAddresses(e, i.virtual4, i.local4, i.virtual6)

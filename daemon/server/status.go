@@ -42,9 +42,6 @@ type snapshot struct {
 	maxQueue int // longest broadcast queue so far, packets
 }
 
-// statusTime is the layout of times in reports, local time.
-const statusTime = "2006-01-02 15:04:05"
-
 // Bytes a row takes at most in the usual case, to make room for a report at once.
 const (
 	clientRoom = 160
@@ -72,7 +69,7 @@ func (s *snapshot) write(w io.Writer, version int) error {
 
 func (s *snapshot) plain(b *report) {
 	b.row("OpenVPN CLIENT LIST")
-	b.row("Updated", s.now.Format(statusTime))
+	b.row("Updated", s.now.Format(mgmt.StatusTime))
 	b.row("Common Name", "Real Address", "Bytes Received", "Bytes Sent", "Connected Since")
 	for _, c := range s.order {
 		b.text(undef(c.commonName))
@@ -94,9 +91,8 @@ func (s *snapshot) plain(b *report) {
 
 func (s *snapshot) tabular(b *report) {
 	b.row("TITLE", s.title)
-	b.row("TIME", s.now.Format(statusTime), strconv.FormatInt(s.now.Unix(), 10))
-	b.row("HEADER", "CLIENT_LIST", "Common Name", "Real Address", "Virtual Address", "Virtual IPv6 Address", "Bytes Received", "Bytes Sent",
-		"Connected Since", "Connected Since (time_t)", "Username", "Client ID", "Peer ID", "Data Channel Cipher")
+	b.row("TIME", s.now.Format(mgmt.StatusTime), strconv.FormatInt(s.now.Unix(), 10))
+	b.row(append([]string{"HEADER", "CLIENT_LIST"}, mgmt.StatusColumns[mgmt.StatusClient]()...)...)
 	for _, c := range s.order {
 		b.text("CLIENT_LIST")
 		b.text(undef(c.commonName))
@@ -113,7 +109,7 @@ func (s *snapshot) tabular(b *report) {
 		b.text(c.cipher)
 		b.end()
 	}
-	b.row("HEADER", "ROUTING_TABLE", "Virtual Address", "Common Name", "Real Address", "Last Ref", "Last Ref (time_t)")
+	b.row(append([]string{"HEADER", "ROUTING_TABLE"}, mgmt.StatusColumns[mgmt.StatusRoute]()...)...)
 	for i := range s.routes {
 		b.text("ROUTING_TABLE")
 		b.route(&s.routes[i])
@@ -130,7 +126,7 @@ type report struct {
 	sep byte
 
 	second int64 // of stamp
-	stamp  [len(statusTime)]byte
+	stamp  [len(mgmt.StatusTime)]byte
 }
 
 func (b *report) row(fields ...string) {
@@ -183,7 +179,7 @@ func (b *report) route(r *routeRow) {
 func (b *report) time(t time.Time) {
 	if s := t.Unix(); s != b.second || b.stamp[0] == 0 {
 		b.second = s
-		t.AppendFormat(b.stamp[:0], statusTime)
+		t.AppendFormat(b.stamp[:0], mgmt.StatusTime)
 	}
 	b.b = append(append(b.b, b.stamp[:]...), b.sep)
 }

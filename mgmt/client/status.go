@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // Status is the answer to "status": Clients and Routes on a server, Counters on a client.
@@ -27,28 +29,11 @@ type Counter struct {
 	Value uint64
 }
 
-// StatusClient is one row of the client list. CommonName and Username are "" when the daemon does not know them.
-type StatusClient struct {
-	CommonName     string
-	RealAddress    string
-	VirtualAddress string
-	VirtualIPv6    string
-	BytesReceived  uint64
-	BytesSent      uint64
-	ConnectedSince time.Time
-	Username       string
-	ClientID       string
-	PeerID         string
-	Cipher         string
-}
-
-// StatusRoute is one row of the routing table.
-type StatusRoute struct {
-	VirtualAddress string
-	CommonName     string
-	RealAddress    string
-	LastRef        time.Time
-}
+// Rows of the client list and of the routing table.
+type (
+	StatusClient = mgmt.StatusClient
+	StatusRoute  = mgmt.StatusRoute
+)
 
 // Status asks for the status report, as "status 3", whose separator cannot occur in names.
 func (c *Client) Status(ctx context.Context) (Status, error) {
@@ -100,20 +85,9 @@ func ParseStatus(lines []string) (Status, error) {
 			}
 			columns[f[1]] = m
 		case "CLIENT_LIST":
-			cl := StatusClient{
-				CommonName: known(get("Common Name")), RealAddress: get("Real Address"),
-				VirtualAddress: get("Virtual Address"), VirtualIPv6: get("Virtual IPv6 Address"),
-				Username: known(get("Username")), ClientID: get("Client ID"), PeerID: get("Peer ID"),
-				Cipher: get("Data Channel Cipher"),
-			}
-			cl.BytesReceived, _ = strconv.ParseUint(get("Bytes Received"), 10, 64)
-			cl.BytesSent, _ = strconv.ParseUint(get("Bytes Sent"), 10, 64)
-			cl.ConnectedSince, _ = unixTime(get("Connected Since (time_t)"))
-			s.Clients = append(s.Clients, cl)
+			s.Clients = append(s.Clients, mgmt.ParseStatusRow[StatusClient](get))
 		case "ROUTING_TABLE":
-			r := StatusRoute{VirtualAddress: get("Virtual Address"), CommonName: known(get("Common Name")), RealAddress: get("Real Address")}
-			r.LastRef, _ = unixTime(get("Last Ref (time_t)"))
-			s.Routes = append(s.Routes, r)
+			s.Routes = append(s.Routes, mgmt.ParseStatusRow[StatusRoute](get))
 		case "GLOBAL_STATS":
 			if len(f) > 2 {
 				n, _ := strconv.ParseUint(f[2], 10, 64)
@@ -122,14 +96,6 @@ func ParseStatus(lines []string) (Status, error) {
 		}
 	}
 	return s, nil
-}
-
-// known maps the daemon's word for an unknown name to "".
-func known(s string) string {
-	if s == "UNDEF" {
-		return ""
-	}
-	return s
 }
 
 func parseStatistics(lines []string) (Status, error) {

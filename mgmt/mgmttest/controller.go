@@ -175,9 +175,6 @@ func (c *Controller) Server() server.ServerController {
 // clientSide is the Controller in mode Client.
 type clientSide struct{ *Controller }
 
-// statusTime is the layout of times in reports.
-const statusTime = "2006-01-02 15:04:05"
-
 func (c clientSide) Status(int) ([]string, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,7 +182,7 @@ func (c clientSide) Status(int) ([]string, bool) {
 		return append(slices.Clone(c.status), "END"), true
 	}
 	return []string{
-		"OpenVPN STATISTICS", "Updated," + time.Now().Format(statusTime), "TUN/TAP read bytes,0", "TUN/TAP write bytes,0",
+		"OpenVPN STATISTICS", "Updated," + time.Now().Format(mgmt.StatusTime), "TUN/TAP read bytes,0", "TUN/TAP write bytes,0",
 		"TCP/UDP read bytes," + strconv.FormatUint(c.count.In, 10), "TCP/UDP write bytes," + strconv.FormatUint(c.count.Out, 10),
 		"Auth read bytes,0", "END",
 	}, true
@@ -220,7 +217,8 @@ func (c serverSide) Status(version int) ([]string, bool) {
 	if c.status != nil {
 		return append(slices.Clone(c.status), "END"), true
 	}
-	sep, date := ",", time.Now().Format(statusTime)
+	now := time.Now()
+	sep, date := ",", now.Format(mgmt.StatusTime)
 	if version < 2 {
 		out := []string{"OpenVPN CLIENT LIST", "Updated," + date, "Common Name,Real Address,Bytes Received,Bytes Sent,Connected Since"}
 		for _, p := range c.peers {
@@ -232,17 +230,18 @@ func (c serverSide) Status(version int) ([]string, bool) {
 		sep = "\t"
 	}
 	row := func(f ...string) string { return strings.Join(f, sep) }
-	now := strconv.FormatInt(time.Now().Unix(), 10)
 	out := []string{
-		row("TITLE", "OpenVPN 2.6 scripted"), row("TIME", date, now),
-		row("HEADER", "CLIENT_LIST", "Common Name", "Real Address", "Virtual Address", "Virtual IPv6 Address", "Bytes Received", "Bytes Sent",
-			"Connected Since", "Connected Since (time_t)", "Username", "Client ID", "Peer ID", "Data Channel Cipher"),
+		row("TITLE", "OpenVPN 2.6 scripted"), row("TIME", date, strconv.FormatInt(now.Unix(), 10)),
+		row(append([]string{"HEADER", "CLIENT_LIST"}, mgmt.StatusColumns[mgmt.StatusClient]()...)...),
 	}
 	for _, p := range c.peers {
-		out = append(out, row("CLIENT_LIST", p.CommonName, p.Real.String(), p.Virtual, "", strconv.FormatUint(p.Count.In, 10), strconv.FormatUint(p.Count.Out, 10),
-			date, now, "UNDEF", strconv.FormatUint(p.CID, 10), strconv.FormatUint(p.CID, 10), "AES-256-GCM"))
+		cid := strconv.FormatUint(p.CID, 10)
+		out = append(out, row(append([]string{"CLIENT_LIST"}, mgmt.StatusValues(mgmt.StatusClient{
+			CommonName: p.CommonName, RealAddress: p.Real.String(), VirtualAddress: p.Virtual, BytesReceived: p.Count.In, BytesSent: p.Count.Out,
+			ConnectedSince: now, ClientID: cid, PeerID: cid, Cipher: "AES-256-GCM",
+		})...)...))
 	}
-	return append(out, row("HEADER", "ROUTING_TABLE", "Virtual Address", "Common Name", "Real Address", "Last Ref", "Last Ref (time_t)"),
+	return append(out, row(append([]string{"HEADER", "ROUTING_TABLE"}, mgmt.StatusColumns[mgmt.StatusRoute]()...)...),
 		row("GLOBAL_STATS", "Max bcast/mcast queue length", "0"), row("GLOBAL_STATS", "dco_enabled", "0"), "END"), true
 }
 

@@ -182,7 +182,7 @@ function moongate.stop(code) end
 
 ---@class StatusTable
 ---@field server boolean
----@field clients table[] common_name, real_address, virtual_address, virtual_ipv6, username, cipher, cid, bytes_received, bytes_sent, connected_since
+---@field clients table[] common_name, real_address, virtual_address, virtual_ipv6, bytes_received, bytes_sent, connected_since, username, cid, peer_id, cipher
 ---@field counters table<string, number>
 
 ---@alias EventName
