@@ -15,6 +15,7 @@ import (
 // Another network ends a pause, and neither a hold nor a question, which do not depend on it: what somebody has typed so
 // far is not lost.
 func TestNetworkChangeBetweenConnections(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		hold, ask bool
 		ends      bool

@@ -223,6 +223,7 @@ func (p *clientEvents) ClientAddress(uint64, netip.Prefix, bool)            {}
 
 // A client's life with a server, over both kinds of links and under every wrapping.
 func TestPairLives(t *testing.T) {
+	t.Parallel()
 	for _, proto := range []string{"udp4", "tcp4"} {
 		for _, wrap := range []string{"plain", "tls-auth", "tls-crypt"} {
 			t.Run(proto+"/"+wrap, func(t *testing.T) {
@@ -255,6 +256,7 @@ func TestPairLives(t *testing.T) {
 
 // What a server says ends a client, or has it start again.
 func TestPairServerSays(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		say  string
@@ -299,6 +301,7 @@ func TestPairServerSays(t *testing.T) {
 
 // A login whose verdict is against the client.
 func TestPairLogin(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		script string
@@ -330,6 +333,7 @@ func TestPairLogin(t *testing.T) {
 
 // What timers of a client, or its options, do without anything said.
 func TestPairOptions(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		server []string
@@ -372,6 +376,7 @@ func TestPairOptions(t *testing.T) {
 
 // A stream that ends has the client start again, and wait for a server that is not there.
 func TestPairStreamEnds(t *testing.T) {
+	t.Parallel()
 	b := newBoth(t, "tcp-server")
 	b.serve()
 	b.connect()
@@ -389,6 +394,7 @@ func TestPairStreamEnds(t *testing.T) {
 
 // Two peers without a server between them.
 func TestPairOfPeers(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name         string
 		first, other []string

@@ -71,6 +71,7 @@ func TestPreHandshakeIsSilentBehindAClosedDoor(t *testing.T) {
 // A reason to refuse newcomers refuses a client that starts again from an address that has an instance, as it does one from
 // a fresh address.
 func TestOneAdmissionForAllWaysIn(t *testing.T) {
+	t.Parallel()
 	wrap, err := keys.GenerateWrapKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -180,6 +181,7 @@ func TestOneAdmissionForAllWaysIn(t *testing.T) {
 // A full server still takes back a client that starts again, and others as soon as there is room: they got no answer
 // before, so that they ask again soon.
 func TestMaxClients(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "udp4", "--max-clients", "1")
 	c, err := r.dial("", ctrlwrap.NewPlain())
 	if err != nil {

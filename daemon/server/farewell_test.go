@@ -15,6 +15,7 @@ import (
 // A server that throws its sessions away tells the clients first, whatever the signal, and answers no newcomer while it
 // leaves, whatever the wrapping. One that starts again then serves the newcomer, which asked on.
 func TestFarewell(t *testing.T) {
+	t.Parallel()
 	static, err := keys.GenerateStaticKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)

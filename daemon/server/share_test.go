@@ -180,6 +180,7 @@ func ended(c net.Conn) bool {
 
 // A connection on which nothing moves ends, one that is used in one direction only goes on.
 func TestShareIdle(t *testing.T) {
+	t.Parallel()
 	const idle = 400 * time.Millisecond
 	_, open, accepted := proxied(t, 4, idle)
 	quiet := open()

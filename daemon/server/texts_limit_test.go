@@ -11,6 +11,7 @@ import (
 // What a client's texts start has a limit of its own: answers are served only while a login waits for one, one at a time, and
 // no flood of texts fills the log.
 func TestTextsOfOneClientAreBounded(t *testing.T) {
+	t.Parallel()
 	const flood = 500
 	for _, tt := range []struct {
 		name     string
