@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -212,6 +213,8 @@ type caller struct {
 	in         []byte // of a stream, not yet a packet
 	session    *control.Session
 	user, pass string
+	info       string // behind the usual peer info
+	options    string // instead of the usual ones
 	texts      []string
 	failed     error
 	active     map[uint8]bool
@@ -248,10 +251,27 @@ func (c *caller) begin(cert tls.Certificate, wrap ctrlwrap.Wrapper, reset wire.O
 	c.active, c.texts, c.failed = make(map[uint8]bool), nil, nil
 	c.session, err = control.New(control.Config{
 		Role: keys.Client, TLS: &tls.Config{Certificates: []tls.Certificate{cert}, InsecureSkipVerify: true}, Wrap: wrap, ResetOp: reset,
-		LocalOptions: "V4", PeerInfo: "IV_VER=2.6.14\nIV_NCP=2\nIV_CIPHERS=AES-256-GCM\nIV_PROTO=478\n", HandWindow: time.Minute, TLSTimeout: 500 * time.Millisecond,
+		LocalOptions: cmp.Or(c.options, "V4"), PeerInfo: "IV_VER=2.6.14\nIV_NCP=2\nIV_CIPHERS=AES-256-GCM\nIV_PROTO=478\n" + c.info, HandWindow: time.Minute, TLSTimeout: 500 * time.Millisecond,
 	}, time.Now())
 	return err
 }
+
+// restart starts over from another port.
+func (c *caller) restart(t *testing.T, r *rig) {
+	t.Helper()
+	c.close()
+	conn, err := net.Dial(c.conn.RemoteAddr().Network(), r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.conn, c.in = conn, nil
+	if err := c.begin(r.cert, ctrlwrap.NewPlain(), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// local is the client's address.
+func (c *caller) local() netip.AddrPort { return netip.MustParseAddrPort(c.conn.LocalAddr().String()) }
 
 func (c *caller) close() {
 	c.session.Close()
