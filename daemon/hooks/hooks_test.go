@@ -67,8 +67,10 @@ func TestFailuresReadLikeStock(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			started := time.Now()
-			r := hooks.Runner{Security: tt.security, Deadline: 200 * time.Millisecond}
-			err := r.Run(t.Context(), hooks.Call{Tag: "--route-up", Type: "route-up", Command: tt.command, Env: hooks.NewEnv()})
+			r := hooks.Runner{Security: tt.security}
+			ctx, cancel := hooks.Limit(200 * time.Millisecond).Context(t.Context())
+			defer cancel()
+			err := r.Run(ctx, hooks.Call{Tag: "--route-up", Type: "route-up", Command: tt.command, Env: hooks.NewEnv()})
 			if err == nil || err.Error() != tt.want {
 				t.Fatalf("error %v, want %s", err, tt.want)
 			}
@@ -79,6 +81,24 @@ func TestFailuresReadLikeStock(t *testing.T) {
 				t.Errorf("took %v: what the script started was waited for", d)
 			}
 		})
+	}
+}
+
+// A login that may take long leaves its scripts that time; what follows it has the time of any event at least.
+func TestLimits(t *testing.T) {
+	for _, patience := range []time.Duration{time.Second, 5 * time.Minute} {
+		if got := time.Duration(hooks.OfLogin(patience)); got != patience {
+			t.Errorf("a login of %v has %v", patience, got)
+		}
+		if got, want := hooks.OfConnect(patience), max(hooks.OfEvent, hooks.Limit(patience)); got != want {
+			t.Errorf("a connection after %v has %v, want %v", patience, got, want)
+		}
+	}
+	ctx, cancel := hooks.Limit(0).Context(t.Context())
+	defer cancel()
+	<-ctx.Done()
+	if !hooks.Late(ctx) || hooks.Late(t.Context()) {
+		t.Error("only what took too long is late")
 	}
 }
 

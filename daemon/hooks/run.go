@@ -16,17 +16,11 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
-// DefaultDeadline bounds a script that has no deadline of its own.
-const DefaultDeadline = 2 * time.Minute
-
 // NotAllowed is the hint logged when script-security forbids a script.
 const NotAllowed = "WARNING: External program may not be called unless '--script-security 2' or higher is enabled. See --help text or man page for detailed info."
 
 // ErrDisallowed is the cause of an Error when script-security forbids scripts.
 var ErrDisallowed = errors.New("disallowed by script-security setting")
-
-// ErrDeadline is the cause of an Error when the script took too long.
-var ErrDeadline = errors.New("external program took too long and was killed")
 
 // Error is a script that failed. Its text is the stock log line.
 type Error struct {
@@ -53,10 +47,9 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Runner starts scripts under the script-security level of a configuration, and tells its plugins of the same events.
 type Runner struct {
-	Plugins  *plugin.Set   // may be nil
-	Security int           // script-security: below 2 nothing runs
-	Deadline time.Duration // for every script, DefaultDeadline when zero
-	Stdout   io.Writer     // where the output of scripts goes, the daemon's own when nil
+	Plugins  *plugin.Set // may be nil
+	Security int         // script-security: below 2 nothing runs
+	Stdout   io.Writer   // where the output of scripts goes, the daemon's own when nil
 	Stderr   io.Writer
 	Log      logging.Func // told about a script that may not run; may be nil
 	// Done is told how each script, and each event that plugins hear of, ended and how long it took. It returns at once; may be nil.
@@ -126,7 +119,7 @@ func (r *Runner) TellPlugins(ctx context.Context, c Call) error {
 }
 
 // Run starts the script and waits for it. It returns nil for exit status 0, else an *Error. The end of ctx kills
-// the script and everything in its process group.
+// the script and everything in its process group; without a deadline in ctx OfTunnel holds.
 func (r *Runner) Run(ctx context.Context, c Call) error {
 	since := time.Now()
 	err := r.run(ctx, c)
@@ -143,12 +136,11 @@ func (r *Runner) run(ctx context.Context, c Call) error {
 	if err != nil || len(argv) == 0 {
 		return &Error{Tag: c.Tag, Code: -1, Err: errors.Join(errors.New("bad command"), err)}
 	}
-	deadline := r.Deadline
-	if deadline == 0 {
-		deadline = DefaultDeadline
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = OfTunnel.Context(ctx)
+		defer cancel()
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, deadline, ErrDeadline)
-	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], append(argv[1:], c.Args...)...)
 	cmd.Env = c.Env.With("script_type=" + c.Type).List()
 	cmd.Stdout, cmd.Stderr = r.Stdout, r.Stderr
@@ -168,7 +160,7 @@ func (r *Runner) run(ctx context.Context, c Call) error {
 	switch {
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):
 		return nil
-	case errors.Is(context.Cause(ctx), ErrDeadline):
+	case Late(ctx):
 		return &Error{Tag: c.Tag, Code: -1, Err: ErrDeadline}
 	case ctx.Err() != nil:
 		return &Error{Tag: c.Tag, Code: -1, Err: ctx.Err()}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -93,7 +94,7 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 		return
 	}
 	h.verifying[n.from] = true
-	h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.beside(hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		err := a.verifyMetadata(ctx, set, n.first.Metadata)
 		if err != nil {
 			a.limitedLog(realAddress(n.from.Addr), logging.Warn, "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)

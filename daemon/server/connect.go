@@ -55,7 +55,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 	set, env := h.set, h.env(i)
 	prefix, cn, client := i.prefix(), undef(i.commonName), i.context()
 	extra := i.fromPort
-	h.inTurn(h.set.nameTurn(i), max(hookDeadline, i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(h.set.nameTurn(i), hooks.OfConnect(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
 		cc, ran, err := a.gather(ctx, set, cn, client, prefix, env, extra)
 		return func(h *hub) { h.gathered(i, cc, ran, err, time.Now()) }
 	})
@@ -326,7 +326,7 @@ func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 		return
 	}
 	set, client := h.set, i.context()
-	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.scriptRoutes)...), h.stationTurnsOf(i)...), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.scriptRoutes)...), h.stationTurnsOf(i)...), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Event: plugin.ClientDisconnect, Client: client, Log: a.logTo(""), Command: set.ClientDisconnect, Env: env}
 		if err := a.script(ctx, call); err != nil {
 			a.logLine("", logging.Warn, "%v", err)

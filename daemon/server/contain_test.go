@@ -79,8 +79,8 @@ func TestPanicInAHookIsContained(t *testing.T) {
 	h := newBareHub(b, new(config.Options))
 	h.hooksCtx = t.Context()
 	ran := make(chan struct{})
-	h.inTurn([]string{"name a"}, time.Minute, func(context.Context, *aside) func(*hub) { panic("broken hook") })
-	h.inTurn([]string{"name a"}, time.Minute, func(context.Context, *aside) func(*hub) { close(ran); return nil })
+	h.inTurn([]string{"name a"}, hooks.OfEvent, func(context.Context, *aside) func(*hub) { panic("broken hook") })
+	h.inTurn([]string{"name a"}, hooks.OfEvent, func(context.Context, *aside) func(*hub) { close(ran); return nil })
 	select {
 	case <-ran:
 	case <-time.After(10 * time.Second):

@@ -51,7 +51,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 			defer os.Remove(path) //nolint:errcheck // it may have been moved
 			env = env.With("peer_cert=" + path)
 		}
-		ctx, cancel := context.WithTimeout(a.working, hookDeadline)
+		ctx, cancel := hooks.OfEvent.Context(a.working)
 		defer cancel()
 		if set.wants("", plugin.TLSVerify) {
 			r := hooks.Runner{Plugins: a.scripts.Plugins, Done: a.scripts.Done}
@@ -109,7 +109,7 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 	}
 	i.session.TakeAnswer()
 	set, login, client := h.set, i.session.Login(), i.context()
-	h.beside(hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.beside(hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		files, err := newMessage(set.TmpDir, "cr", []byte(text))
 		if err == nil {
 			defer files.remove()

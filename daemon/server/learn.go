@@ -72,7 +72,7 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 	i.scriptRoutes = list
 	prefix, cn := i.prefix(), undef(i.commonName)
 	set, env, client := h.set, h.env(i), i.context()
-	h.inTurn(addressTurns(list), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(addressTurns(list), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		var learned []route
 		for n, l := range list {
 			op := "add"
@@ -120,7 +120,7 @@ func (h *hub) forget(i *instance, list []route) {
 		return
 	}
 	set, env := h.set, h.env(i)
-	h.inTurn(addressTurns(list), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(addressTurns(list), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		for _, l := range list {
 			a.deleteAddress(ctx, set, env, l.String())
 		}

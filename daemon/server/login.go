@@ -144,7 +144,7 @@ const scriptLast = time.Second
 func (h *hub) verifyScript(i *instance, keyID uint8, login uint64, user, pass string, env *hooks.Env) {
 	set := h.set
 	who := question{instance: i, client: i.context(), prefix: i.prefix(), login: login, user: user, pass: pass}
-	i.asking[keyID].stop = h.beside(i.session.Patience(), func(ctx context.Context, a *aside) func(*hub) {
+	i.asking[keyID].stop = h.beside(hooks.OfLogin(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
 		err := a.verifyLogin(ctx, set, who, env)
 		return func(h *hub) { h.verdict(i, login, session.Script, err, time.Now()) }
 	})
@@ -190,7 +190,7 @@ func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix 
 		a.logLine(prefix, logging.Warn, "%v", failed)
 	}
 	why := strings.TrimRight(files.read("afr"), "\r\n")
-	if why == "" && errors.Is(context.Cause(ctx), hooks.ErrDeadline) {
+	if why == "" && hooks.Late(ctx) {
 		why = timedOut
 	}
 	return &refusal{log: "auth-user-pass-verify refused", client: why}

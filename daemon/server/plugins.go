@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"strings"
 	"time"
@@ -100,7 +99,7 @@ func (a *aside) askPlugins(ctx context.Context, set *setup, l question, env *hoo
 
 func pluginRefusal(ctx context.Context, files *exchange) error {
 	why := strings.TrimRight(files.read("afr"), "\r\n")
-	if why == "" && errors.Is(context.Cause(ctx), hooks.ErrDeadline) {
+	if why == "" && hooks.Late(ctx) {
 		why = timedOut
 	}
 	return &refusal{log: "plugin refused the login", client: why}
@@ -117,7 +116,7 @@ func (a *aside) tlsFinal(ctx context.Context, l question, env *hooks.Env) error 
 func (h *hub) finalOnly(i *instance, keyID uint8, login uint64, now time.Time) {
 	who := question{instance: i, client: i.context(), prefix: i.prefix(), login: login}
 	env := h.env(i)
-	i.asking[keyID].stop = h.beside(i.session.Patience(), func(ctx context.Context, a *aside) func(*hub) {
+	i.asking[keyID].stop = h.beside(hooks.OfLogin(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
 		err := a.tlsFinal(ctx, who, env)
 		return func(h *hub) { h.verdict(i, login, session.Script, err, time.Now()) }
 	})
@@ -202,7 +201,7 @@ func (h *hub) addressKnown(i *instance) {
 	}
 	env, prefix, at := h.env(i), i.prefix(), i.peer.Load().Addr
 	addressVars(env, "trusted", at)
-	h.inTurn(h.set.nameTurn(i), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(h.set.nameTurn(i), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		if _, err := a.plugins(ctx, prefix, 0, plugin.IPChange, []string{peerWords(at)}, env); err != nil {
 			a.logLine(prefix, logging.Warn, "WARNING: ipchange plugin call failed")
 		}
@@ -225,7 +224,7 @@ func (h *hub) forgetContext(i *instance) {
 		return
 	}
 	client := i.context()
-	h.inTurn(h.set.nameTurn(i), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(h.set.nameTurn(i), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		a.scripts.Plugins.Forget(ctx, client)
 		return nil
 	})

@@ -205,7 +205,7 @@ func (h *hub) relearn(i *instance, from, to netip.Prefix, now time.Time) {
 	i.scriptRoutes = append(slices.DeleteFunc(i.scriptRoutes, func(l route) bool { return l == lost }), won...)
 	prefix, cn := i.prefix(), undef(i.commonName)
 	set, env, client := h.set, h.env(i), i.context()
-	h.inTurn(addressTurns(append([]route{lost}, won...)), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(addressTurns(append([]route{lost}, won...)), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		if from.IsValid() {
 			a.deleteAddress(ctx, set, env, lost.String())
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
@@ -171,8 +170,5 @@ func (s *setup) controlSize(v6 bool) int {
 	return max(s.prof.MaxPacketSize, 154) - outer
 }
 
-// Deadlines of hooks, and how many may run at once.
-const (
-	hookDeadline = 30 * time.Second
-	hooksAtOnce  = 64
-)
+// hooksAtOnce is how many hooks may run at once.
+const hooksAtOnce = 64

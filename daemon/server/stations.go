@@ -26,7 +26,7 @@ func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
 		op = "update"
 	}
 	set, env, cn, prefix, client := h.set, h.env(i), undef(i.commonName), i.prefix(), i.context()
-	h.inTurn(stationTurns(at), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(stationTurns(at), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, at.String(), cn}, Env: env, Event: plugin.LearnAddress, Client: client, Log: a.logTo(prefix)}
 		err := a.script(ctx, call)
 		if err == nil {
@@ -47,7 +47,7 @@ func (h *hub) forgetStations(gone []*station) {
 	}
 	for _, s := range gone {
 		set, env := h.set, h.env(h.of(s.Client))
-		h.inTurn(stationTurns(s.Addr), hookDeadline, func(ctx context.Context, a *aside) func(*hub) {
+		h.inTurn(stationTurns(s.Addr), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 			a.deleteAddress(ctx, set, env, s.Addr.String())
 			return nil
 		})

@@ -36,12 +36,12 @@ func (s *setup) nameTurn(i *instance) []string {
 // beside runs work on a goroutine of its own and what it returns on the hub. Work gets a context that ends after limit,
 // with the cause hooks.ErrDeadline, or when the returned function is called because the work is of no use any more. It uses
 // what it is handed and nothing of the hub's.
-func (e *errands) beside(limit time.Duration, work job) context.CancelFunc {
+func (e *errands) beside(limit hooks.Limit, work job) context.CancelFunc {
 	return e.inTurn(nil, limit, work)
 }
 
 // inTurn is beside for work that waits for all earlier work about the same things.
-func (e *errands) inTurn(about []string, limit time.Duration, work job) context.CancelFunc {
+func (e *errands) inTurn(about []string, limit hooks.Limit, work job) context.CancelFunc {
 	a := e.with
 	done := make(chan struct{})
 	var before []chan struct{}
@@ -57,7 +57,7 @@ func (e *errands) inTurn(about []string, limit time.Duration, work job) context.
 		for _, last := range before {
 			<-last
 		}
-		ctx, cancel := context.WithTimeoutCause(ctx, limit, hooks.ErrDeadline)
+		ctx, cancel := limit.Context(ctx)
 		defer cancel()
 		f := a.run(ctx, work)
 		close(done)
@@ -91,14 +91,11 @@ func (a *aside) run(ctx context.Context, work job) (f func(*hub)) {
 
 // endHooks waits for the hooks that are left when the hub is gone, and kills those that take long.
 func (e *errands) endHooks() {
-	impatient := time.AfterFunc(lastHooks, e.stop)
+	impatient := time.AfterFunc(time.Duration(hooks.OfEnd), e.stop)
 	e.running.Wait()
 	impatient.Stop()
 	e.stop()
 }
-
-// lastHooks is how long a server waits for its last scripts.
-const lastHooks = 5 * time.Second
 
 // script tells plugins of an event and runs its script, if there is one, at most hooksAtOnce at a time. Waiting for a free
 // place counts against ctx.
