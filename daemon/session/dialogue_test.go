@@ -54,13 +54,14 @@ type dialogue struct {
 	t              *testing.T
 	out            *bytes.Buffer
 	client, server *end
+	guest, host    *end // a second pair
 }
 
 func playDialogue(t *testing.T, text string, out *bytes.Buffer) {
 	d := &dialogue{t: t, out: out}
 	defer func() {
 		for _, e := range d.ends() {
-			e.s.Close()
+			e.close()
 		}
 	}()
 	for line := range strings.Lines(text) {
@@ -78,7 +79,7 @@ func playDialogue(t *testing.T, text string, out *bytes.Buffer) {
 func (d *dialogue) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
 
 func (d *dialogue) ends() (list []*end) {
-	for _, e := range []*end{d.client, d.server} {
+	for _, e := range []*end{d.client, d.server, d.guest, d.host} {
 		if e != nil {
 			list = append(list, e)
 		}
@@ -105,6 +106,14 @@ func (d *dialogue) do(words []string) {
 	case "pair":
 		d.pair(words[1:])
 		return
+	case "guest":
+		if len(words) == 1 || strings.Contains(words[1], "=") {
+			d.visit(words[1:])
+			return
+		}
+		d.end(words[0], words[1:])
+	case "forger":
+		d.server.in.Send(forgedReset(arg(1)), now)
 	case "wait":
 		play(d.ends(), d.duration(arg(1)))
 		return
@@ -132,7 +141,7 @@ func (d *dialogue) do(words []string) {
 		d.say("granted %v %v", granted, ok)
 	case "answered":
 		d.server.s.AnswerTaken(number(1))
-	case "client", "server":
+	case "client", "server", "host":
 		d.end(words[0], words[1:])
 	default:
 		d.t.Fatalf("no command %q", words[0])
@@ -159,22 +168,52 @@ func (d *dialogue) pair(words []string) {
 		}
 	}
 	for _, e := range d.ends() {
-		e.s.Close()
+		e.close()
 	}
+	d.guest, d.host = nil, nil
 	d.server = newEnd(d.t, "server", server, 1, d.say)
 	d.client = newEnd(d.t, "client", client, 2, d.say)
 	d.client.other, d.server.other = d.server, d.client
 	d.server.verify = verifiers(words)
 	d.server.hold, d.server.slow = slices.Contains(words, "hold"), slices.Contains(words, "slow")
 	d.server.timers.Limits, d.client.timers.Limits = limits, limits
+	d.client.slow = slices.Contains(words, "busy")
+	d.place(d.client, d.server, words, "A")
+}
+
+// visit makes the second pair, a guest and its session, the host.
+func (d *dialogue) visit(words []string) {
+	d.host = newEnd(d.t, "host", Config{Logins: true, Config: control.Config{Role: keys.Server, HandWindow: time.Minute}}, 3, d.say)
+	d.guest = newEnd(d.t, "guest", Config{Config: control.Config{Role: keys.Client, HandWindow: time.Minute}}, 4, d.say)
+	d.guest.other, d.host.other = d.host, d.guest
+	d.host.verify, d.host.hold = verifiers(words), slices.Contains(words, "hold")
+	d.place(d.guest, d.host, words, "B")
+}
+
+// place gives a pair its address and name: at=ADDRESS, as=USER.
+func (d *dialogue) place(client, server *end, words []string, addr string) {
+	for _, w := range words {
+		switch name, value, _ := strings.Cut(w, "="); name {
+		case "at":
+			addr = value
+		case "as":
+			client.user = value
+		}
+	}
+	client.addr, server.addr = addr, addr
+	server.place = func(addr string) *end {
+		for _, e := range []*end{d.server, d.host} {
+			if e != nil && e.addr == addr && e.stage != Gone {
+				return e
+			}
+		}
+		return nil
+	}
 }
 
 // end is a command for one end.
 func (d *dialogue) end(name string, words []string) {
-	e := d.client
-	if name == "server" {
-		e = d.server
-	}
+	e := map[string]*end{"client": d.client, "server": d.server, "guest": d.guest, "host": d.host}[name]
 	switch words[0] {
 	case "renews":
 		if err := e.s.Renegotiate(time.Now()); err != nil {
@@ -196,6 +235,15 @@ func (d *dialogue) end(name string, words []string) {
 		e.in.Duplicate = 1
 	case "opens":
 		e.open()
+		e.pull.Opened()
+		e.update()
+	case "moves": // it sends from another address
+		e.addr = words[1]
+	case "restarts": // without a word, from the same address
+		e.restart(d.t, words[1:])
+	case "updated": // the update that it works on is in force
+		e.pull.Updated(e.pull.Options.Options)
+		e.update()
 	case "keys":
 		for id := range uint8(8) {
 			if e.s.Channel() == nil {

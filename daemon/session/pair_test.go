@@ -54,6 +54,19 @@ type end struct {
 	say     func(format string, args ...any)
 	timers  Timers
 	traffic Traffic
+
+	user string // of the login
+	addr string // a client's, or where a server's session is
+
+	// At a server.
+	stage      Stage
+	identity   Identity
+	push       Push
+	challenger *end
+	challenges *end
+	place      func(addr string) *end // the session at an address
+
+	pull Pull // at a client
 }
 
 const info = "IV_VER=2.6.14\nIV_PROTO=990\nIV_CIPHERS=AES-256-GCM\n"
@@ -71,7 +84,7 @@ func newEnd(t *testing.T, name string, cfg Config, seed uint64, say func(string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &end{name: name, s: s, in: daemontest.NewLossy(seed, daemontest.Weather{Delay: time.Millisecond})}
+	e := &end{name: name, s: s, user: "user", in: daemontest.NewLossy(seed, daemontest.Weather{Delay: time.Millisecond})}
 	e.say = func(format string, args ...any) { say(name+" "+format, args...) }
 	e.traffic.Begin(time.Now())
 	e.timers.Age(time.Now())
@@ -93,6 +106,8 @@ func (e *end) work() (any bool) {
 		}
 		if err := e.s.Input(pkt, now); err == nil {
 			e.traffic.Heard(now)
+		} else if e.s.cfg.Logins {
+			e.contest(pkt, now)
 		}
 	}
 	for {
@@ -110,6 +125,22 @@ func (e *end) work() (any bool) {
 		any = true
 		e.other.in.Send(pkt, now)
 		e.traffic.Sent(now)
+	}
+	if e.challenger != nil {
+		any = e.challenger.work() || any
+		if e.challenger != nil {
+			e.due = Earliest(e.due, e.challenger.due)
+		}
+	}
+	pull, next := e.pull.Check(now)
+	e.due = Earliest(e.due, next)
+	switch pull {
+	case PullFirst, PullAsk:
+		_ = e.s.SendText("PUSH_REQUEST")
+		any = true
+	case PullOverdue:
+		e.say("has no reply to its requests")
+		e.pull, any = Pull{}, true
 	}
 	due, next := e.timers.Check(&e.traffic, now)
 	switch due {
@@ -131,12 +162,13 @@ func (e *end) event(ev Event, now time.Time) {
 	switch ev := ev.(type) {
 	case control.InitialPacket, control.TLSUp:
 	case control.NeedCredentials:
-		_ = e.s.SetCredentials("user", "password")
+		_ = e.s.SetCredentials(e.user, "password")
 	case KeyMessage:
 		if ev.Login == 0 {
 			return
 		}
 		e.say("key message %d: login %d", ev.KeyID, ev.Login)
+		e.identity = Identity{Name: ev.Message.Username, User: ev.Message.Username}
 		switch {
 		case e.hold:
 		case e.verify == 0:
@@ -147,7 +179,7 @@ func (e *end) event(ev Event, now time.Time) {
 	case control.Active:
 		e.say("key %d active", ev.KeyID)
 		if !e.s.cfg.Logins && ev.KeyID == 0 {
-			_ = e.s.SendText("PUSH_REQUEST")
+			e.pull.Start(now.Add(-pullDelay), e.s.cfg.HandWindow) // without the pause of real clients
 		}
 	case Deferred:
 		e.say("login of key %d deferred", ev.KeyID)
@@ -159,8 +191,15 @@ func (e *end) event(ev Event, now time.Time) {
 		e.say("key %d introduced, accepted %v", ev.KeyID, ev.Accepted)
 	case Admitted:
 		e.say("key %d admitted", ev.KeyID)
-		if ev.KeyID == 0 && !e.slow {
-			e.open()
+		switch {
+		case ev.KeyID > 0:
+		case e.challenges != nil:
+			e.challenges.supersede(e)
+		default:
+			e.stage.Reach(Authorised)
+			if !e.slow {
+				e.open()
+			}
 		}
 	case TurnedAway:
 		e.say("turned away: %v", ev.Why)
@@ -172,6 +211,9 @@ func (e *end) event(ev Event, now time.Time) {
 		e.say("soft reset to key %d, by the peer %v, age %v", ev.KeyID, ev.ByPeer, ev.Age.Round(time.Second))
 	case control.Failed:
 		e.say("key %d failed: %v, dead %v", ev.KeyID, ev.Err, ev.Dead)
+		if e.challenges != nil && ev.Dead {
+			e.challenges.dropChallenger()
+		}
 	case Left:
 		e.say("left")
 	case control.Text:
@@ -184,8 +226,21 @@ func (e *end) event(ev Event, now time.Time) {
 func (e *end) text(text string, now time.Time) {
 	switch {
 	case text == "PUSH_REPLY" && !e.ready:
-		e.open()
+		e.pull.Reply("")
+		if e.open(); !e.slow {
+			e.pull.Opened()
+		}
 	case text == "PUSH_REQUEST":
+		if e.push.Request(e.stage, now) {
+			e.reply(now)
+		}
+		return
+	case strings.HasPrefix(text, "PUSH_UPDATE,"):
+		e.say("hears %s", text)
+		if err := e.pull.Update(strings.TrimPrefix(text, "PUSH_UPDATE,")); err != nil {
+			e.say("refuses the update: %v", err)
+		}
+		e.update()
 		return
 	case text == "EXIT":
 		e.s.Leave(SaidGoodbye, now.Add(5*time.Second))
@@ -213,10 +268,11 @@ func (e *end) open() {
 		return
 	}
 	e.ready = true
-	if e.s.cfg.Logins {
-		_ = e.s.SendText("PUSH_REPLY")
-	}
 	now := time.Now()
+	e.stage.Reach(Established)
+	if e.push.Requested() {
+		e.reply(now)
+	}
 	e.timers.Open()
 	e.timers.Use(&e.traffic, now)
 }
@@ -264,6 +320,7 @@ func (e *end) opened(pkt []byte, now time.Time) {
 		e.say("opens %q under key %d", payload, keyID)
 	}
 	e.traffic.Heard(now)
+	e.float()
 }
 
 // play runs both ends for a while.
