@@ -87,13 +87,13 @@ type askedServer struct {
 }
 
 // ClientAuth implements server.ServerController.
-func (s askedServer) ClientAuth(cid, kid uint64, config []string) bool {
+func (s askedServer) ClientAuth(cid, kid uint64, config []string) (effect func()) {
 	s.logins.end(cid, kid)
 	return s.Server.ClientAuth(cid, kid, config)
 }
 
 // ClientDeny implements server.ServerController.
-func (s askedServer) ClientDeny(cid, kid uint64, reason, clientReason string) bool {
+func (s askedServer) ClientDeny(cid, kid uint64, reason, clientReason string) (effect func()) {
 	s.logins.end(cid, kid)
 	return s.Server.ClientDeny(cid, kid, reason, clientReason)
 }
@@ -139,7 +139,9 @@ func (h *scriptHost) refuseLogins(ctx context.Context, running func() engine.Eng
 			continue
 		}
 		for _, l := range h.logins.take() {
-			srv.ClientDeny(l.cid, l.kid, "script "+path+" is not running", "temporarily unavailable, try again")
+			if deny := srv.ClientDeny(l.cid, l.kid, "script "+path+" is not running", "temporarily unavailable, try again"); deny != nil {
+				deny()
+			}
 		}
 	}
 }

@@ -10,11 +10,13 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
@@ -240,6 +242,41 @@ var situations = []situation{
 		g.await(t, "client-instance")
 		c.Stop(t)
 	}},
+	{name: "certificate changed at a renewal", files: otherClient, play: func(t *testing.T, g *logStage) {
+		g.renewAs(t, "client9", "", "")
+		g.await(t, "client-instance")
+	}},
+	{name: "certificate changed at a renewal, another name", files: otherName, play: func(t *testing.T, g *logStage) {
+		g.renewAs(t, "client9", "", "")
+		g.await(t, "client-instance")
+	}},
+	{name: "user name changed at a renewal", server: []string{"--script-security", "2", "--auth-user-pass-verify", "ok.sh", "via-file"}, play: func(t *testing.T, g *logStage) {
+		g.renewAs(t, "client", "first", "second")
+		g.await(t, "client-instance")
+	}},
+	{name: "a further step that is not taken", server: []string{"--management-client-auth", "--hand-window", "20"}, port: true, play: func(t *testing.T, g *logStage) {
+		p := g.puppet(t)
+		p.user, p.pass = "carol", "x"
+		go func() {
+			cid, kid := g.asked(t, "CONNECT")
+			g.s.WaitLine(t, "Peer Connection Initiated", upLimit)
+			do(t, g.m, "client-pending-auth", cid, kid, "WEB_AUTH::https://example.org", "2")
+		}()
+		again := time.Now().Add(3 * time.Second)
+		if err := p.play(upLimit, func() bool {
+			if time.Now().After(again) {
+				again = time.Now().Add(time.Second)
+				_ = p.session.SendText("PUSH_REQUEST") // stock looks at the time when it hears something
+			}
+			return p.told("AUTH_FAILED")
+		}); err != nil {
+			t.Fatal(err)
+		}
+		g.await(t, "client-instance")
+		if d := cmp.Diff([]string{"AUTH_PENDING,timeout 2", "INFO_PRE,WEB_AUTH::https://example.org", "AUTH_FAILED"}, p.texts); d != "" {
+			t.Error(d)
+		}
+	}},
 	{name: "tls-auth mismatch", server: []string{"--tls-auth", "ta.key", "0"}, files: func(t *testing.T, l *lab) {
 		l.write(t, "other.key", bytes.ReplaceAll(pki.StaticKey(), []byte("0"), []byte("1")))
 	}, play: func(t *testing.T, g *logStage) {
@@ -360,6 +397,45 @@ func foreignClient(t *testing.T, l *lab) {
 	(&lab{dir: l.dir, ca: foreign}).issue(t, "foreign", pki.Spec{Name: "client9"})
 }
 
+// otherClient makes another certificate of the same name, otherName one of another.
+func otherClient(t *testing.T, l *lab) { l.issue(t, "client9", pki.Spec{Name: "client1"}) }
+func otherName(t *testing.T, l *lab)   { l.issue(t, "client9", pki.Spec{Name: "client9"}) }
+
+// puppet is a client that says what the situation wants.
+func (g *logStage) puppet(t *testing.T) *puppet {
+	t.Helper()
+	p, err := g.newPuppet(openUDP(t, g.client, "", "10.99.0.1:1194"), "", strings.Replace(usual, "990", "478", 1)) // no dynamic tls-crypt
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.session.Close)
+	return p
+}
+
+// renewAs has a client connect as user first and renew its key with another certificate, and as user second.
+func (g *logStage) renewAs(t *testing.T, certificate, first, second string) {
+	t.Helper()
+	other, err := tls.LoadX509KeyPair(g.file(certificate+".crt"), g.file(certificate+".key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := g.puppet(t)
+	p.user, p.pass = first, "x"
+	if err := p.play(upLimit, func() bool { return p.told("PUSH_REPLY") }); err != nil {
+		t.Fatal(err)
+	}
+	p.cert, p.user = other, second
+	g.settled(t)
+	_ = p.play(1500*time.Millisecond, func() bool { return false }) // we take one renewal a second
+	if err := p.session.Renegotiate(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.play(8*time.Second, func() bool { return p.told("AUTH_FAILED") }) // stock tells some of them nothing
+	if d := cmp.Diff([]string{"AUTH_FAILED"}, p.texts[1:]); d != "" {
+		t.Error(d)
+	}
+}
+
 // logMasks replace what differs from run to run or by nature.
 var logMasks = []struct {
 	re *regexp.Regexp
@@ -372,6 +448,7 @@ var logMasks = []struct {
 	{regexp.MustCompile(`^(client1,10\.99\.0\.2:<port>),\d+,\d+,`), "$1,<n>,<n>,"},
 	{regexp.MustCompile(`SESS_ID_AT_[\w+/=-]+`), "<token>"},
 	{regexp.MustCompile(`TLSv1\.3 TLS_AES_(128_GCM_SHA256|256_GCM_SHA384)`), "TLSv1.3 <suite>"},
+	{regexp.MustCompile(`peer temporary key: .*`), "peer temporary key: <key>"},
 	{regexp.MustCompile(`Socket Buffers: .*`), "Socket Buffers: <n>"},
 }
 

@@ -23,6 +23,7 @@ import (
 type puppet struct {
 	conn       *net.UDPConn
 	session    *control.Session
+	cert       tls.Certificate // for the next handshake
 	user, pass string
 	deaf       bool // takes nothing in, and so acknowledges nothing
 	texts      []string
@@ -66,19 +67,25 @@ func (l *lab) newPuppet(conn *net.UDPConn, options, peerInfo string) (*puppet, e
 }
 
 func newPuppet(conn *net.UDPConn, cert tls.Certificate, options, peerInfo string) (*puppet, error) {
-	s, err := control.New(control.Config{
-		Role: keys.Client,
-		TLS: &tls.Config{
+	p := &puppet{conn: conn, cert: cert}
+	conf := func() *tls.Config {
+		cert := p.cert
+		return &tls.Config{
 			// Not Certificates: those are parsed before they are sent, and some are not fit for that.
 			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }, InsecureSkipVerify: true,
-		},
+		}
+	}
+	s, err := control.New(control.Config{
+		Role: keys.Client,
+		TLS:  conf(), Renew: conf,
 		Wrap:         ctrlwrap.NewPlain(),
 		LocalOptions: options, PeerInfo: peerInfo, HandWindow: time.Minute,
 	}, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	return &puppet{conn: conn, session: s}, nil
+	p.session = s
+	return p, nil
 }
 
 // usual is what a 2.6 client tells about itself.

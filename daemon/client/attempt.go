@@ -39,6 +39,7 @@ type attempt struct {
 	start    time.Time
 	stop     *engine.Stop // set once the attempt is to end
 	serverCN string
+	secured  string // how the newest handshake secures the control channel
 	stage    session.Stage
 	heard    bool      // the peer has sent its first packet
 	since    time.Time // of CONNECTED

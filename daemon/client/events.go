@@ -100,7 +100,7 @@ func (a *attempt) useCredentials() bool {
 
 // tlsUp is a finished TLS handshake.
 func (a *attempt) tlsUp(e control.TLSUp) {
-	a.c.log(logging.Summary, "Control Channel: %s", tlsconf.Describe(&e.State))
+	a.secured = tlsconf.Describe(&e.State)
 	a.exportKeyingMaterial(e)
 	a.exportAddress("untrusted") // again: the order of variables is that of stock
 	if e.KeyID != 0 {
@@ -136,6 +136,7 @@ func (a *attempt) softReset(e session.SoftReset) {
 // active is a key whose messages are all exchanged and acknowledged.
 func (a *attempt) active(e control.Active, now time.Time) {
 	a.c.totals.Handshakes.Add(1)
+	a.c.log(logging.Summary, "Control Channel: %s", a.secured)
 	if e.KeyID != 0 {
 		a.record(journal.Event{Kind: journal.KindRenewal})
 		return
@@ -204,8 +205,8 @@ func (a *attempt) text(msg string, now time.Time) {
 	case message.TextAuthPending:
 		a.authPending(arg, now)
 	case message.TextInfoPre, message.TextInfo:
-		a.c.log(logging.Steps, "Info command was pushed by server ('%s')", arg)
 		a.c.port.InfoMsg(arg)
+		a.c.log(logging.Steps, "Info command was pushed by server ('%s')", arg)
 	case message.TextRestart:
 		a.restartPushed(arg)
 	case message.TextHalt:
@@ -242,7 +243,7 @@ func (a *attempt) restartPushed(arg string) {
 	a.end(engine.USR1, mgmt.ReasonServerReset)
 }
 
-// authPending raises the limit for the server's options while a further step is on.
+// authPending sets the limit for the server's options to what a further step gets.
 func (a *attempt) authPending(arg string, now time.Time) {
 	limit := a.opts.HandWindow
 	if a.opts.RenegSec > 0 {
@@ -258,9 +259,9 @@ func (a *attempt) authPending(arg string, now time.Time) {
 		}
 	}
 	wait = min(wait, limit)
-	a.c.log(logging.Steps, "AUTH_PENDING received, extending handshake timeout from %ds to %ds", int(a.opts.HandWindow.Seconds()), int(wait.Seconds()))
-	a.pull.Extend(now.Add(wait))
+	a.pull.Limit(now.Add(wait))
 	a.c.state(mgmt.State{Name: mgmt.StateAuthPending, Detail: detail})
+	a.c.log(logging.Steps, "AUTH_PENDING received, extending handshake timeout from %ds to %ds", int(a.opts.HandWindow.Seconds()), int(wait.Seconds()))
 }
 
 // authFailed is the server's refusal of our credentials.

@@ -282,9 +282,11 @@ func TestPairServerSays(t *testing.T) {
 			b.serve("--management-client-auth", "--management", b.file("sock"), "unix", "--keepalive", "10", "60")
 			b.connect("--auth-user-pass", b.write("login", "user\npass\n"))
 			b.await("the server asks", func() bool { return b.events.kid.Load() == 1 })
-			if !b.vpn.ClientAuth(b.events.cid.Load(), 1, []string{"push \"echo admitted\""}) {
+			admit := b.vpn.ClientAuth(b.events.cid.Load(), 1, []string{"push \"echo admitted\""})
+			if admit == nil {
 				t.Fatal("client-auth")
 			}
+			admit()
 			b.up()
 			if !b.vpn.ClientKill(b.events.cid.Load(), c.say) {
 				t.Fatal("client-kill")
@@ -353,7 +355,7 @@ func TestPairOptions(t *testing.T) {
 		{"up and down scripts", nil, []string{"--script-security", "2", "--up", "/bin/true", "--down", "/bin/true", "--ipchange", "/bin/true", "--persist-tun", "--up-restart"}, "Initialization Sequence Completed"},
 		{"another name on the certificate", nil, []string{"--verify-x509-name", "other", "name"}, "TLS Error: TLS handshake failed"},
 		{"a script against the certificate", nil, []string{"--script-security", "2", "--tls-verify", "/bin/false"}, "TLS Error: TLS handshake failed"},
-		{"nobody decides", []string{"--management-client-auth", "--management", "/tmp/none", "unix"}, []string{"--hand-window", "2", "--auth-user-pass"}, "No reply from server to push requests in 2s"},
+		{"nobody decides", []string{"--management-client-auth", "--management", "/tmp/none", "unix"}, []string{"--hand-window", "2", "--auth-user-pass"}, "No reply from server to push requests in"},
 		{"compression that is not allowed", []string{"--push", "comp-lzo yes"}, []string{"--allow-compression", "no"}, "OPTIONS ERROR: server pushed compression settings that are not allowed"},
 		{"nobody at the proxy", nil, []string{"--proto", "tcp4", "--http-proxy", "127.0.0.1", "9"}, "TCP: connect to [AF_INET]127.0.0.1:9 failed: Connection refused"},
 		{"nobody at the SOCKS proxy", nil, []string{"--socks-proxy", "127.0.0.1", "9"}, "TCP: connect to [AF_INET]127.0.0.1:9 failed: Connection refused"},

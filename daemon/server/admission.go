@@ -83,7 +83,7 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 		why = "MULTI: too many connections that have not logged in"
 	}
 	if why != "" {
-		h.logAt(n.from, logging.Info, "%s", why)
+		h.logAt(n.from, logging.Error, "%s", why)
 		n.turnAway()
 		return
 	}

@@ -17,6 +17,9 @@ func fileName(commonName string) string {
 	return strings.ReplaceAll(commonName, "/", "_")
 }
 
+// ccdPath is the path of a file in the folder, as stock writes it in the log.
+func ccdPath(dir, name string) string { return dir + string(filepath.Separator) + name }
+
 // findCCD reads the file of a client in the folder of client-config-dir, else the one called DEFAULT unless exclusive. path
 // is "" when there is none. A file that may be there and cannot be read is an error, as is a folder that is missing: it
 // could hold a "disable".
@@ -29,7 +32,7 @@ func findCCD(dir, commonName string, exclusive bool) (path string, text []byte, 
 		if name == "" {
 			continue
 		}
-		path := filepath.Join(dir, name)
+		path := ccdPath(dir, name)
 		text, err := os.ReadFile(path)
 		if err == nil {
 			return path, text, nil

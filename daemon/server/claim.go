@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // tokenPolicy is auth-gen-token as it is in force.
@@ -101,7 +102,7 @@ func (p *tokenPolicy) present(c *claim, known *identity, now time.Time) {
 		c.lines = append(c.lines, fmt.Sprintf("TLS: Username/auth-token authentication succeeded for username '%s'", c.name))
 		return
 	}
-	c.refused = &refusal{log: "auth-token refused", line: fmt.Sprintf("TLS: Username/auth-token authentication failed for username '%s'", c.name)}
+	c.refused = &refusal{log: "auth-token refused", line: fmt.Sprintf("TLS: Username/auth-token authentication failed for username '%s'", c.name), level: logging.Info}
 	if c.expired {
 		c.refused.client = expiredText
 	}

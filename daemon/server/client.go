@@ -285,9 +285,7 @@ func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 	chain := i.verified.Swap(nil)
 	i.channel, i.doubt = tlsconf.Describe(&e.State), nil
 	if e.KeyID != 0 {
-		if i.chain != chainDigest(certs) {
-			i.doubt = errChain
-		}
+		i.doubt = h.changed(i, certs)
 		return
 	}
 	i.chain = chainDigest(certs)
@@ -296,7 +294,7 @@ func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 	}
 	name, err := tlsconf.Username(certs[0], h.set.X509UsernameFields)
 	if err != nil || len(name) > maxCommonName {
-		i.doubt = errName
+		i.doubt = refusedFor("TLS Auth Error: certificate without a usable common name")
 		return
 	}
 	i.certName = message.Remap(name)
@@ -307,11 +305,18 @@ func (h *hub) tlsUp(i *instance, e control.TLSUp) {
 // maxCommonName is the longest common name, in bytes.
 const maxCommonName = 64
 
-// Reasons to refuse a client, for the log.
-var (
-	errChain = errors.New("certificate changed during the session")
-	errName  = errors.New("certificate without a usable common name")
-)
+// changed refuses a renewal with other certificates than the client came with.
+func (h *hub) changed(i *instance, certs []*x509.Certificate) error {
+	if i.chain == chainDigest(certs) {
+		return nil
+	}
+	if len(certs) > 0 && !h.set.UsernameAsCommonName {
+		if name, err := tlsconf.Username(certs[0], h.set.X509UsernameFields); err == nil && message.Remap(name) != i.certName {
+			return refusedFor(fmt.Sprintf("TLS Auth Error: TLS object CN attempted to change from '%s' to '%s' -- tunnel disabled", i.certName, message.Remap(name)))
+		}
+	}
+	return refusedFor(fmt.Sprintf("TLS Auth Error: TLS object CN=%s client-provided SSL certs unexpectedly changed during mid-session reauth", i.commonName))
+}
 
 // chainDigest identifies the certificates of a peer.
 func chainDigest(certs []*x509.Certificate) [sha256.Size]byte {

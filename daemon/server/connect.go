@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -40,7 +39,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 		h.endOthers(i)
 	}
 	if h.clients >= h.set.MaxClients { // another client took the last place meanwhile
-		h.log(i, logging.Info, "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
+		h.log(i, logging.Error, "MULTI: new incoming connection would exceed maximum number of clients (%d)", h.set.MaxClients)
 		h.closeLater(i, session.SentAway, now)
 		h.text(i, "RESTART", now)
 		return
@@ -50,7 +49,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 	h.publish()
 	h.names.add(i)
 	if err := h.pool.take(i, h.set); err != nil {
-		h.log(i, logging.Info, "MULTI: %v", err)
+		h.log(i, logging.Error, "MULTI: %v", err)
 	}
 	set, env := h.set, h.env(i)
 	prefix, cn, client := i.prefix(), undef(i.commonName), i.context()
@@ -103,12 +102,12 @@ func (a *aside) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) 
 	path, text, err := findCCD(set.ClientConfigDir, cn, set.CCDExclusive)
 	switch {
 	case err != nil:
-		return &refusal{log: fmt.Sprintf("MULTI: client has been rejected: its file in --client-config-dir cannot be read: %v", err)}
+		return refusedFor(fmt.Sprintf("MULTI: client has been rejected: its file in --client-config-dir cannot be read: %v", err))
 	case path != "":
 		a.logLine(prefix, logging.Steps, "OPTIONS IMPORT: reading client specific options from: %s", path)
 		a.parse(set, cc, path, prefix, text)
 	case set.CCDExclusive:
-		return &refusal{log: fmt.Sprintf("TLS Auth Error: --client-config-dir authentication failed for common name '%s' file='%s'", cn, filepath.Join(set.ClientConfigDir, fileName(cn)))}
+		return set.exclusiveRefusal(cn)
 	}
 	return nil
 }
@@ -116,7 +115,7 @@ func (a *aside) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) 
 // parse applies client-specific lines; wrong ones are logged and skipped.
 func (a *aside) parse(set *setup, cc *config.ClientConfig, path, prefix string, text []byte) {
 	for _, e := range set.ParseClientConfig(cc, path, text) {
-		a.logLine(prefix, logging.Warn, "%v", e)
+		a.logLine(prefix, logging.Error, "%v", e)
 	}
 }
 
@@ -124,7 +123,7 @@ func (a *aside) parse(set *setup, cc *config.ClientConfig, path, prefix string, 
 func (a *aside) connectScript(ctx context.Context, set *setup, cc *config.ClientConfig, prefix string, env *hooks.Env) error {
 	files, err := newExchange(set.TmpDir, "cc", "ccr")
 	if err != nil {
-		return &refusal{log: err.Error()}
+		return refusedFor(err.Error())
 	}
 	defer files.remove()
 	env.Set("client_connect_config_file", files.path("cc"))
@@ -132,26 +131,17 @@ func (a *aside) connectScript(ctx context.Context, set *setup, cc *config.Client
 	err = a.script(ctx, hooks.Call{Tag: "--client-connect", Type: "client-connect", Command: set.ClientConnect, Args: []string{files.path("cc")}, Env: env})
 	if err != nil {
 		a.logLine(prefix, logging.Warn, "%v", err)
-		return tooLate(ctx, "client-connect refused")
+		return &refusal{log: "client-connect refused"}
 	}
 	if strings.HasPrefix(files.read("ccr"), "2") {
 		if err := files.awaitChange(ctx, "ccr", "2"); err != nil {
 			a.logLine(prefix, logging.Warn, "MULTI: deferred --client-connect script returned CC_RET_FAILED")
-			return tooLate(ctx, "deferred client-connect refused")
+			return &refusal{log: "deferred client-connect refused"}
 		}
 	}
 	a.logLine(prefix, logging.Steps, "OPTIONS IMPORT: reading client specific options from: %s", files.path("cc"))
 	a.parse(set, cc, files.path("cc"), prefix, []byte(files.read("cc")))
 	return nil
-}
-
-// tooLate is a refusal by a script; it says so when the script's time was over.
-func tooLate(ctx context.Context, text string) error {
-	r := &refusal{log: text}
-	if ctx.Err() != nil {
-		r.client = timedOut
-	}
-	return r
 }
 
 // gathered goes on with the configuration of a client.
@@ -163,7 +153,7 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 		return
 	}
 	if err == nil && cc.Disable {
-		err = &refusal{log: "MULTI: client has been rejected due to 'disable' directive"}
+		err = refusedFor("MULTI: client has been rejected due to 'disable' directive")
 	}
 	if err != nil {
 		h.reject(i, err, now)
@@ -175,14 +165,18 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 		i.username = cc.OverrideUsername
 	}
 	h.address(i)
+	if !i.virtual4.IsValid() {
+		h.log(i, logging.Error, "MULTI: no dynamic or static remote --ifconfig address is available for %s", i.prefix())
+	}
 	h.learn(i, h.routesTo(h.set, i), now)
 }
 
 // reject turns away a client that was accepted but may not come in.
 func (h *hub) reject(i *instance, err error, now time.Time) {
-	if text := err.Error(); text != "" {
-		h.log(i, logging.Info, "%s", text)
+	if r := refusalOf(err); r.line != "" {
+		h.log(i, r.level, "%s", r.line)
 	}
+	h.log(i, logging.Detail, "refused: %v", err)
 	i.session.Reject(err)
 	h.settle(i, now)
 }
@@ -262,11 +256,13 @@ func (h *hub) establish(i *instance, list []route, now time.Time) {
 		return
 	}
 	if h.set.ForceTLSKeyMaterialExport && !terms.EKM {
-		h.reject(i, &refusal{log: "client cannot derive keys by TLS exporter", client: "Keying Material Exporters required"}, now)
+		why := refusedFor("client cannot derive keys by TLS exporter")
+		why.client = "Keying Material Exporters required"
+		h.reject(i, why, now)
 		return
 	}
 	if err := h.openTunnel(i, terms); err != nil {
-		h.reject(i, &refusal{log: err.Error()}, now)
+		h.reject(i, refusedFor(err.Error()), now)
 		return
 	}
 	h.route(i, list, now)

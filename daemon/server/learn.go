@@ -48,7 +48,7 @@ func (c *clientLog) routesTo(set *setup, i *instance) []route {
 		limit = i.config.MaxRoutesPerClient
 	}
 	if limit > 0 && len(all) > limit {
-		c.log(i, logging.Info, "MULTI ROUTE: route quota (%d) exceeded for %s (see --max-routes-per-client option)", limit, i.prefix())
+		c.log(i, logging.Steps, "MULTI ROUTE: route quota (%d) exceeded for %s (see --max-routes-per-client option)", limit, i.prefix())
 		all = all[:limit]
 	}
 	return all
@@ -99,7 +99,7 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 func (a *aside) learnAddress(ctx context.Context, call hooks.Call, l route, prefix string) bool {
 	if err := a.script(ctx, call); err != nil {
 		a.logLine(prefix, logging.Warn, "%v", err)
-		a.logLine(prefix, logging.Info, "MULTI: Learn FAILED: %s -> %s", l, prefix)
+		a.logLine(prefix, logging.Steps, "MULTI: Learn FAILED: %s -> %s", l, prefix)
 		return false
 	}
 	return true

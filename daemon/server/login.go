@@ -21,10 +21,14 @@ import (
 
 // refusal is why a client is turned away.
 type refusal struct {
-	log    string // for our log
-	line   string // takes the place of the log's usual line about a refused login, "" for that one
-	client string // what the client reads after AUTH_FAILED, may be empty
+	log    string        // for our log
+	line   string        // takes the place of the log's usual line about a refused client, "" for that one
+	level  logging.Level // of line
+	client string        // what the client reads after AUTH_FAILED, may be empty
 }
+
+// refusedFor is a refusal with a line of its own in the log.
+func refusedFor(line string) *refusal { return &refusal{log: line, line: line, level: logging.Error} }
 
 func (r *refusal) Error() string { return r.log }
 
@@ -44,9 +48,6 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	}
 	i.asking[e.KeyID].since = now
 	doubt := i.doubt
-	if doubt != nil {
-		h.log(i, logging.Error, "TLS Auth Error: %v", doubt)
-	}
 	for _, line := range i.info.Lines { // those of the first key count, for the whole session
 		h.log(i, logging.Info, "peer info: %s", line)
 	}
@@ -76,7 +77,7 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	case c.decided, !h.set.needsCredentials():
 		h.verdict(i, e.Login, 0, nil, now)
 	case user == "" && !h.set.AuthUserPassOptional:
-		h.log(i, logging.Info, "TLS Error: Auth Username/Password was not provided by peer")
+		h.log(i, logging.Error, "TLS Error: Auth Username/Password was not provided by peer")
 		h.log(i, logging.Error, "TLS Error: TLS handshake failed")
 		h.end(i, "tls-error")
 	default:
@@ -94,10 +95,9 @@ func (c *clientLog) compareOptions(i *instance, ours string) error {
 		return nil
 	}
 	for _, line := range odd[:min(len(odd), maxOdd)] {
-		c.log(i, logging.Warn, "%s", line)
+		c.log(i, logging.Debug(7), "%s", line)
 	}
-	c.log(i, logging.Info, "Option inconsistency warnings triggering disconnect due to --opt-verify")
-	return &refusal{log: "options differ"}
+	return refusedFor("Option inconsistency warnings triggering disconnect due to --opt-verify")
 }
 
 // ask asks the script and the management port about a login. user is the name that they decide about, which
@@ -189,11 +189,7 @@ func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix 
 	if failed != nil && failed.Code != 2 && failed.Code != 1 && !errors.Is(ctx.Err(), context.Canceled) {
 		a.logLine(prefix, logging.Warn, "%v", failed)
 	}
-	why := strings.TrimRight(files.read("afr"), "\r\n")
-	if why == "" && hooks.Late(ctx) {
-		why = timedOut
-	}
-	return &refusal{log: "auth-user-pass-verify refused", client: why}
+	return &refusal{log: "auth-user-pass-verify refused", client: strings.TrimRight(files.read("afr"), "\r\n")}
 }
 
 // pendingFromFile tells the client about a further step that a deferring script asked for: seconds, method, text.
@@ -224,8 +220,39 @@ func (h *hub) verdict(i *instance, login uint64, by session.Verifiers, err error
 		h.log(i, logging.Error, "TLS Auth Error: --username-as-common name specified and username is longer than the maximum permitted Common Name length of %d characters", maxCommonName)
 		err = &refusal{log: "user name is too long for a common name"}
 	}
+	if err == nil && h.set.CCDExclusive && i.session.Decides(login, by) {
+		h.exclusive(i, login, by)
+		return
+	}
 	i.session.Verdict(login, by, err, now)
 	h.settle(i, now)
+}
+
+// exclusive looks beside the hub for the file that ccd-exclusive wants of a client, before its login is accepted by what is
+// the last verdict but for that.
+func (h *hub) exclusive(i *instance, login uint64, by session.Verifiers) {
+	k, _ := i.session.Key(login)
+	cn := undef(i.commonName)
+	if h.set.takesName(i, k) {
+		cn = i.username
+	}
+	set := h.set
+	h.beside(hooks.OfEvent, func(context.Context, *aside) func(*hub) {
+		path, _, err := findCCD(set.ClientConfigDir, cn, true)
+		return func(h *hub) {
+			if path == "" || err != nil {
+				h.logAccepted(i)
+				err = set.exclusiveRefusal(cn)
+			}
+			i.session.Verdict(login, by, err, time.Now())
+			h.settle(i, time.Now())
+		}
+	})
+}
+
+// exclusiveRefusal refuses a client that has no file of its own under ccd-exclusive.
+func (s *setup) exclusiveRefusal(cn string) error {
+	return refusedFor(fmt.Sprintf("TLS Auth Error: --client-config-dir authentication failed for common name '%s' file='%s'", cn, ccdPath(s.ClientConfigDir, fileName(cn))))
 }
 
 // takesName reports whether the login of a key gives the client its common name.
@@ -233,11 +260,18 @@ func (s *setup) takesName(i *instance, keyID uint8) bool {
 	return s.UsernameAsCommonName && keyID == 0 && i.username != ""
 }
 
+// logAccepted says that the verifiers accept a user name and password.
+func (h *hub) logAccepted(i *instance) {
+	if h.set.needsCredentials() {
+		h.log(i, logging.Summary, "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, h.set.nameSet())
+	}
+}
+
 // accepted handles a login that all verifiers accept.
 func (h *hub) accepted(i *instance, e session.Accepted) {
 	i.asking[e.KeyID].expired = false
-	if h.set.needsCredentials() && !e.Deferred {
-		h.log(i, logging.Summary, "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, h.set.nameSet())
+	if !e.Deferred {
+		h.logAccepted(i)
 	}
 	if h.set.takesName(i, e.KeyID) {
 		i.commonName = i.username
@@ -245,11 +279,10 @@ func (h *hub) accepted(i *instance, e session.Accepted) {
 	h.recordLogin(i, e.KeyID, nil)
 }
 
-// refuse turns a login down, and reports whether it was not before.
-func (h *hub) refuse(i *instance, login uint64, err error, now time.Time) bool {
-	fresh := i.session.Refuse(login, err)
+// refuse turns a login down.
+func (h *hub) refuse(i *instance, login uint64, err error, now time.Time) {
+	i.session.Refuse(login, err)
 	h.settle(i, now)
-	return fresh
 }
 
 // refused logs a refused login. turnAway tells the client once texts flow.
@@ -257,7 +290,7 @@ func (c *clientLog) refused(i *instance, e session.Refused) {
 	i.asking[e.KeyID].end()
 	switch r := refusalOf(e.Why); {
 	case r.line != "":
-		c.log(i, logging.Info, "%s", r.line)
+		c.log(i, r.level, "%s", r.line)
 	case !e.Deferred:
 		c.log(i, logging.Error, "TLS Auth Error: Auth Username/Password verification failed for peer")
 	}
@@ -269,14 +302,10 @@ func (c *clientLog) refused(i *instance, e session.Refused) {
 // refusalOf returns an error as a refusal.
 func refusalOf(err error) *refusal {
 	var r *refusal
-	switch {
-	case errors.As(err, &r):
+	if errors.As(err, &r) {
 		return r
-	case errors.Is(err, session.ErrOverdue):
-		return &refusal{log: err.Error(), client: timedOut}
-	default:
-		return &refusal{log: err.Error()}
 	}
+	return &refusal{log: err.Error()}
 }
 
 // turnAway sends AUTH_FAILED with the reason of the refusal.
@@ -369,9 +398,6 @@ func (h *hub) pending(i *instance, login uint64, extra string, timeout time.Dura
 
 // maxExtra is the longest text of a pending step, in bytes.
 const maxExtra = 1000
-
-// timedOut tells a client that no verifier decided in time.
-const timedOut = "authentication timed out"
 
 // portEvent describes a client for a notification of the management port.
 func (i *instance) portEvent(env *hooks.Env, established int) server.ClientEvent {

@@ -138,41 +138,47 @@ func (s *Server) KillAddr(real netip.AddrPort) (n int) {
 }
 
 // ClientAuth admits a key.
-func (s *Server) ClientAuth(cid, kid uint64, config []string) (ok bool) {
+func (s *Server) ClientAuth(cid, kid uint64, config []string) (effect func()) {
 	s.do(func(h *hub) {
 		i := h.instances[cid]
 		if i == nil {
 			return
 		}
 		if kid == 0 {
-			ok = true // unused key slots count as key 0: harmless, and what stock answers
+			effect = func() {} // unused key slots count as key 0: harmless, and what stock answers
 			return
 		}
-		if _, ok = i.session.Key(kid); !ok {
+		if _, ok := i.session.Key(kid); !ok {
 			return
 		}
-		if i.stage == session.Handshake {
-			i.fromPort = config
+		effect = func() {
+			s.do(func(h *hub) {
+				if i.stage == session.Handshake {
+					i.fromPort = config
+				}
+				h.verdict(i, kid, session.Port, nil, time.Now())
+			})
 		}
-		h.verdict(i, kid, session.Port, nil, time.Now())
 	})
-	return ok
+	return effect
 }
 
-// ClientDeny refuses a key.
-func (s *Server) ClientDeny(cid, kid uint64, reason, clientReason string) (ok bool) {
+// ClientDeny refuses a key. The log tells before the effect.
+func (s *Server) ClientDeny(cid, kid uint64, reason, clientReason string) (effect func()) {
 	s.do(func(h *hub) {
 		i := h.instances[cid]
 		if i == nil {
 			return
 		}
-		_, ok = i.session.Key(kid)
-		if i.session.Refuse(kid, &refusal{log: reason, client: clientReason}) {
-			s.logLine("", logging.Steps, "MULTI: connection rejected: %s, CLI:%s", reason, clientReason) // stock names no client here
-			h.settle(i, time.Now())
+		if _, ok := i.session.Key(kid); !ok {
+			return
+		}
+		s.logLine("", logging.Steps, "MULTI: connection rejected: %s, CLI:%s", reason, cmp.Or(clientReason, "[NULL]")) // stock names no client here
+		effect = func() {
+			s.do(func(h *hub) { h.refuse(i, kid, &refusal{log: reason, client: clientReason}, time.Now()) })
 		}
 	})
-	return ok
+	return effect
 }
 
 // ClientPending announces a further step to a client.

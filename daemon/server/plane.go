@@ -50,7 +50,7 @@ func (p *plane) badSource(i *dataPath, src netip.Addr) {
 
 // quota logs that a client has too many stations.
 func (p *plane) quota(i *dataPath) {
-	p.limitedLog(i.addressText(), logging.Info, "MULTI ROUTE: route quota (%d) exceeded for %s/%s (see --max-routes-per-client option)", i.maxStations, i.name, i.addressText())
+	p.limitedLog(i.addressText(), logging.Steps, "MULTI ROUTE: route quota (%d) exceeded for %s/%s (see --max-routes-per-client option)", i.maxStations, i.name, i.addressText())
 }
 
 // floated asks the hub to move a client that sent an authentic packet from another address.

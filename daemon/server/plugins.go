@@ -63,7 +63,7 @@ func (a *aside) verifyLogin(ctx context.Context, set *setup, l question, env *ho
 	}
 	if deferred {
 		if err := files.await(ctx, "acf"); err != nil {
-			return pluginRefusal(ctx, files)
+			return &refusal{log: "plugin refused the login", client: strings.TrimRight(files.read("afr"), "\r\n")}
 		}
 	}
 	return nil
@@ -83,7 +83,7 @@ func (a *aside) askPlugins(ctx context.Context, set *setup, l question, env *hoo
 	own.Set("auth_failed_reason_file", files.path("afr"))
 	r, err := a.plugins(ctx, l.prefix, l.client, plugin.AuthUserPassVerify, nil, own)
 	if err != nil {
-		return files, false, pluginRefusal(ctx, files)
+		return files, false, &refusal{log: "plugin refused the login", client: strings.TrimRight(files.read("afr"), "\r\n")}
 	}
 	if !r.Deferred {
 		return files, false, nil
@@ -95,14 +95,6 @@ func (a *aside) askPlugins(ctx context.Context, set *setup, l question, env *hoo
 		h.pendingFromFile(l.instance, l.login, further)
 	})
 	return files, true, nil
-}
-
-func pluginRefusal(ctx context.Context, files *exchange) error {
-	why := strings.TrimRight(files.read("afr"), "\r\n")
-	if why == "" && hooks.Late(ctx) {
-		why = timedOut
-	}
-	return &refusal{log: "plugin refused the login", client: why}
 }
 
 func (a *aside) tlsFinal(ctx context.Context, l question, env *hooks.Env) error {
@@ -146,7 +138,7 @@ func (a *aside) connectPlugins(ctx context.Context, set *setup, cc *config.Clien
 		}
 		files, err := newExchange(set.TmpDir, "cc", "ccr")
 		if err != nil {
-			return &refusal{log: err.Error()}
+			return refusedFor(err.Error())
 		}
 		defer files.remove()
 		own := env.Clone()
@@ -172,7 +164,7 @@ func (a *aside) connectPlugins(ctx context.Context, set *setup, cc *config.Clien
 		}
 		if err != nil {
 			a.logLine(prefix, logging.Warn, "WARNING: %s plugin call failed", step.name)
-			return tooLate(ctx, step.name+" refused")
+			return &refusal{log: step.name + " refused"}
 		}
 		a.takeLines(set, cc, prefix, files, lists)
 	}

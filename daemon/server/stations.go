@@ -33,7 +33,7 @@ func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
 			return nil
 		}
 		a.logLine(prefix, logging.Warn, "%v", err)
-		a.logLine(prefix, logging.Info, "MULTI: Learn FAILED: %s -> %s", at, prefix)
+		a.logLine(prefix, logging.Steps, "MULTI: Learn FAILED: %s -> %s", at, prefix)
 		return func(h *hub) {
 			h.stations.Forget(func(s *station) bool { return s.Addr == at && s.Client == &i.dataPath })
 		}

@@ -134,7 +134,7 @@ func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
 		refuses: func(f ctrlwrap.First, from transport.Peer, now time.Time) string {
 			return e.gate.Load().refuses(&f, from, false, now)
 		},
-		refused: func(from transport.Peer, why string) { e.limitedLog(realAddress(from.Addr), logging.Info, "%s", why) },
+		refused: func(from transport.Peer, why string) { e.limitedLog(realAddress(from.Addr), logging.Error, "%s", why) },
 	}
 	return &inbound{plane: e.plane, link: l, unknown: d.handle}
 }

@@ -40,7 +40,7 @@ func (p *Push) Sent(now time.Time) (first bool) {
 //	idle ── Start ──► asking ── Reply, the last part ──► pulled ── Opened ──► open ── NextUpdate ──► updating
 //	                  │    ▲                                                   ▲                        │
 //	                  └────┘ PullAsk every pullInterval                        └──────── Updated ───────┘
-//	                  └──► PullOverdue
+//	                  └──► PullOverdue, in the place of a request
 //
 // Updates that arrive before the tunnel is open, or during another update, wait in their order.
 type Pull struct {
@@ -99,28 +99,26 @@ func (p *Pull) Start(now time.Time, wait time.Duration) {
 // Since is the time of Start.
 func (p *Pull) Since() time.Time { return p.since }
 
-// Extend moves the deadline to until; an earlier time changes nothing.
-func (p *Pull) Extend(until time.Time) {
-	if until.After(p.deadline) {
-		p.deadline = until
-	}
-}
+// Limit moves the deadline, as a server's AUTH_PENDING does, to an earlier time too.
+func (p *Pull) Limit(until time.Time) { p.deadline = until }
 
-// Check returns what is due, and when to check again at the latest: zero when there is nothing to wait for.
+// Check returns what is due, and when to check again at the latest: zero when there is nothing to wait for. PullOverdue takes the
+// place of the first request after the deadline: what the server says at the deadline still arrives.
 func (p *Pull) Check(now time.Time) (due PullDue, next time.Time) {
 	switch {
 	case p.state != asking:
 		return PullNothing, time.Time{}
+	case now.Before(p.next):
 	case !now.Before(p.deadline):
 		return PullOverdue, time.Time{}
-	case !now.Before(p.next):
+	default:
 		due = PullAsk
 		if !p.repeated {
 			due, p.repeated = PullFirst, true
 		}
 		p.next = now.Add(pullInterval)
 	}
-	return due, Earliest(p.next, p.deadline)
+	return due, p.next
 }
 
 // Pulled reports whether all options have arrived.

@@ -45,14 +45,14 @@ func TestPush(t *testing.T) {
 	}
 }
 
-// A client asks a second after its key is active, then every five seconds, and not beyond its time.
+// A client asks a second after its key is active, then every five seconds, and gives up in the place of a request.
 func TestPullAsks(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
 	var p Pull
 	if due, next := p.Check(start); due != PullNothing || !next.IsZero() {
 		t.Errorf("before the start: %v, next %v", due, next)
 	}
-	p.Start(start, 12*time.Second)
+	p.Start(start, 13*time.Second)
 	p.Start(start.Add(time.Hour), time.Hour) // a second start changes nothing
 	if !p.Since().Equal(start) {
 		t.Errorf("since %v", p.Since())
@@ -70,11 +70,11 @@ func TestPullAsks(t *testing.T) {
 			t.Errorf("after %v: %v, next after %v; want %v, %v", tt.at, due, next.Sub(start), tt.due, tt.next)
 		}
 	}
-	p.Extend(start.Add(time.Second)) // never cut short
+	p.Limit(start.Add(12 * time.Second)) // cut short
 	if due, _ := p.Check(start.Add(12 * time.Second)); due != PullOverdue {
 		t.Errorf("after its time: %v", due)
 	}
-	p.Extend(start.Add(20 * time.Second))
+	p.Limit(start.Add(20 * time.Second))
 	if due, _ := p.Check(start.Add(12 * time.Second)); due != PullAsk {
 		t.Errorf("after more time was given: %v", due)
 	}

@@ -269,7 +269,7 @@ func (c *check) fail(depth int, cert *x509.Certificate, reason string, cause err
 		e.Subject = Subject(cert)
 		line = fmt.Sprintf("VERIFY ERROR: depth=%d, error=%s: %s, serial=%d", depth, reason, e.Subject, cert.SerialNumber)
 	}
-	c.h.step(Step{Depth: depth, Cert: cert, Subject: e.Subject, Err: e, Level: logging.Info, Line: line})
+	c.h.step(Step{Depth: depth, Cert: cert, Subject: e.Subject, Err: e, Level: logging.Error, Line: line})
 	return e
 }
 

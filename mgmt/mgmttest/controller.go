@@ -291,16 +291,24 @@ func (c serverSide) has(cid, kid uint64, admit bool) bool {
 	return false
 }
 
-func (c serverSide) ClientAuth(cid, kid uint64, config []string) bool {
+func (c serverSide) ClientAuth(cid, kid uint64, config []string) (effect func()) {
 	ok := c.has(cid, kid, true)
 	c.Record("ClientAuth %d %d %q: %v", cid, kid, config, ok)
-	return ok
+	return nothing(ok)
 }
 
-func (c serverSide) ClientDeny(cid, kid uint64, reason, clientReason string) bool {
+func (c serverSide) ClientDeny(cid, kid uint64, reason, clientReason string) (effect func()) {
 	ok := c.has(cid, kid, false)
 	c.Record("ClientDeny %d %d %q %q: %v", cid, kid, reason, clientReason, ok)
-	return ok
+	return nothing(ok)
+}
+
+// nothing is the effect of a verdict about a client that is there.
+func nothing(there bool) (effect func()) {
+	if !there {
+		return nil
+	}
+	return func() {}
 }
 
 func (c serverSide) ClientPending(cid, kid uint64, extra string, timeout time.Duration) bool {

@@ -13,8 +13,9 @@ func (s *Server) undecide(cid, kid uint64) {
 }
 
 // decide lets one seat decide about a key. A seat may repeat or change its decision, as stock's one client may; another
-// seat comes too late while the first is here. act returns at once.
-func (c *call) decide(name string, k clientKey, act func() bool) {
+// seat comes too late while the first is here. act returns what has the decision take effect, nil when there is nothing to
+// decide: the reply comes before that, whatever happens then.
+func (c *call) decide(name string, k clientKey, act func() (effect func())) {
 	s := c.s
 	s.mu.Lock()
 	by := s.decided[k]
@@ -24,25 +25,17 @@ func (c *call) decide(name string, k clientKey, act func() bool) {
 		return
 	}
 	s.decided[k] = c.seat
-	c.gated = true
 	s.mu.Unlock()
-	ok := act()
-	c.result(ok, name)
+	effect := act()
+	c.result(effect != nil, name)
+	if effect != nil {
+		effect()
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !ok && by == nil && s.decided[k] == c.seat {
+	if by == nil && s.decided[k] == c.seat {
 		delete(s.decided, k)
-	}
-	s.ungate(c.seat)
-}
-
-// ungate tells a seat what happened while its decision was executed. The reply comes first that way, however quick the
-// engine is. The lock is held.
-func (s *Server) ungate(st *seat) {
-	held := st.held
-	st.gated, st.held = false, nil
-	for _, h := range held {
-		s.push(st, h.class, h.lines...)
 	}
 }
 
@@ -66,7 +59,7 @@ func (c *call) clientAuth() {
 			return
 		}
 		if ctl := c.server(); ctl != nil {
-			c.decide("client-auth", k, func() bool { return ctl.ClientAuth(k.cid, k.kid, lines) })
+			c.decide("client-auth", k, func() func() { return ctl.ClientAuth(k.cid, k.kid, lines) })
 		}
 	}})
 }
@@ -82,7 +75,7 @@ func (c *call) clientAuthNT() {
 		c.unsupported("client-auth")
 		return
 	}
-	c.decide("client-auth", k, func() bool { return ctl.ClientAuth(k.cid, k.kid, nil) })
+	c.decide("client-auth", k, func() func() { return ctl.ClientAuth(k.cid, k.kid, nil) })
 }
 
 func (c *call) clientDeny() {
@@ -95,7 +88,7 @@ func (c *call) clientDeny() {
 		if len(c.args) > 3 {
 			clientReason = c.args[3]
 		}
-		c.decide("client-deny", k, func() bool { return ctl.ClientDeny(k.cid, k.kid, c.args[2], clientReason) })
+		c.decide("client-deny", k, func() func() { return ctl.ClientDeny(k.cid, k.kid, c.args[2], clientReason) })
 	}
 }
 

@@ -66,10 +66,12 @@ type ServerController interface {
 	KillAddr(real netip.AddrPort) int
 
 	// ClientAuth admits the key kid of client cid; config are lines of a client configuration, nil for none. ClientDeny
-	// refuses it: reason is for the log, clientReason is sent (empty: AUTH_FAILED alone). ClientPending announces a
-	// further step. ClientKill sends a message and removes the client later. False: no such client or key.
-	ClientAuth(cid, kid uint64, config []string) bool
-	ClientDeny(cid, kid uint64, reason, clientReason string) bool
+	// refuses it: reason is for the log, clientReason is sent (empty: AUTH_FAILED alone). The verdict takes effect when the
+	// caller, who replies first, calls the function that is returned; nil: no such client or key.
+	ClientAuth(cid, kid uint64, config []string) (effect func())
+	ClientDeny(cid, kid uint64, reason, clientReason string) (effect func())
+	// ClientPending announces a further step. ClientKill sends a message and removes the client later. False: no such
+	// client or key.
 	ClientPending(cid, kid uint64, extra string, timeout time.Duration) bool
 	ClientKill(cid uint64, message string) bool
 

@@ -231,10 +231,6 @@ func (s *Server) fanoutLog(e entry) {
 
 // push queues bytes for one seat, and ends it when essential ones no longer fit. The lock is held.
 func (s *Server) push(st *seat, c class, lines ...[]byte) {
-	if st.gated {
-		st.held = append(st.held, heldLines{c, slices.Clone(lines)})
-		return
-	}
 	dropped, ok := st.out.push(c, lines...)
 	s.lost += uint64(dropped)
 	if !ok {

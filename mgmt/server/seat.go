@@ -45,14 +45,6 @@ type seat struct {
 	next      time.Time            // of the next byte count
 	counted   counters             // what the last byte counts were made of
 	told      map[string]time.Time // the last byte count by client id, behind a Relay
-	gated     bool                 // a decision of this seat is being executed: what is told to it waits in held
-	held      []heldLines
-}
-
-// heldLines are lines that wait for the reply to a decision.
-type heldLines struct {
-	class class
-	lines [][]byte
 }
 
 // session is the life of one connection: check, TLS, password, commands. It closes conn.

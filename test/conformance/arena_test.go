@@ -79,6 +79,15 @@ var material = sync.OnceValues(func() (map[string][]byte, error) {
 			}
 		}
 	}
+	foreign, err := pki.NewCA("Foreign CA")
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := foreign.Issue(pki.Spec{Name: "client9"})
+	if err != nil {
+		return nil, err
+	}
+	files["foreign-ca.crt"], files["foreign.crt"], files["foreign.key"] = foreign.PEM, leaf.CertPEM, leaf.KeyPEM
 	return files, nil
 })
 

@@ -35,6 +35,8 @@ var masks = []struct {
 	{regexp.MustCompile(`^(<time>,I,(?:OpenVPN|library versions:) ).+`), "$1<title>"},
 	{regexp.MustCompile(`(,Socket Buffers: ).+`), "$1<sizes>"},
 	{regexp.MustCompile(`(TLS: soft reset sec=).*`), "$1<n>"},
+	{regexp.MustCompile(`(No reply from server to push requests in )\d+s`), "${1}<n>s"},
+	{regexp.MustCompile(`( Data Channel: .*, peer-id: )\d+$`), "$1<n>"}, // stock always says 0
 	{regexp.MustCompile(`, sid=[0-9a-f]{8} [0-9a-f]{8}$`), ", sid=<sid>"},
 }
 
