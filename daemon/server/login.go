@@ -35,16 +35,16 @@ func (r *refusal) Error() string { return r.log }
 // keyMessage handles a client's key message. It asks all verifiers of the login at once.
 func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	user, pass := message.Remap(e.Message.Username), message.Remap(e.Message.Password)
-	var known *identity
+	var known *session.Owner
 	if e.KeyID == 0 {
 		i.occ = e.Message.Options
 		i.info = message.ParsePeerInfo(e.Message.PeerInfo)
 	} else {
-		known = &identity{login: i.loginName, name: i.username, token: i.token}
+		known = &session.Owner{Login: i.loginName, Name: i.username, Token: i.token}
 	}
-	c := h.set.tokens().claim(user, pass, known, now)
+	c := h.set.tokens().Claim(user, pass, known, now)
 	if e.KeyID == 0 {
-		i.loginName, i.username = c.name, c.name
+		i.loginName, i.username = c.Name, c.Name
 	}
 	i.asking[e.KeyID].since = now
 	doubt := i.doubt
@@ -58,30 +58,24 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 		h.refuse(i, e.Login, doubt, now)
 		return
 	}
-	for _, line := range c.lines {
-		lv := logging.Info
-		if strings.HasPrefix(line, "TLS Auth Error") {
-			lv = logging.Error
-		}
-		h.log(i, lv, "%s", line)
+	h.logClaim(i, known, &c)
+	if !c.Token.Initial.IsZero() {
+		i.token = c.Token
 	}
-	if !c.token.Initial.IsZero() {
-		i.token = c.token
-	}
-	i.sessionState, i.asking[e.KeyID].expired = c.state, c.expired
+	i.sessionState, i.asking[e.KeyID].expired = c.State, c.Presented == session.TokenExpired
 	switch {
-	case c.refused != nil:
-		h.refuse(i, e.Login, c.refused, now)
-	case (c.decided || !h.set.needsCredentials()) && h.set.wants("", plugin.TLSFinal):
+	case c.Refusal != session.ClaimStands:
+		h.refuse(i, e.Login, claimRefusal(&c), now)
+	case (c.Decided || !h.set.needsCredentials()) && h.set.wants("", plugin.TLSFinal):
 		h.finalOnly(i, e.KeyID, e.Login, now)
-	case c.decided, !h.set.needsCredentials():
+	case c.Decided, !h.set.needsCredentials():
 		h.verdict(i, e.Login, 0, nil, now)
 	case user == "" && !h.set.AuthUserPassOptional:
 		h.log(i, logging.Error, "TLS Error: Auth Username/Password was not provided by peer")
 		h.log(i, logging.Error, "TLS Error: TLS handshake failed")
 		h.end(i, "tls-error")
 	default:
-		h.ask(i, e.KeyID, e.Login, c.user, c.pass, now)
+		h.ask(i, e.KeyID, e.Login, c.User, c.Pass, now)
 	}
 }
 
@@ -103,7 +97,7 @@ func (c *clientLog) compareOptions(i *instance, ours string) error {
 // ask asks the script and the management port about a login. user is the name that they decide about, which
 // override-username may have replaced since.
 func (h *hub) ask(i *instance, keyID uint8, login uint64, user, pass string, now time.Time) {
-	if h.set.tokens().gives(i.username) {
+	if h.set.tokens().Gives(i.username) {
 		_ = i.startToken(now) // scripts see its session
 	}
 	env := h.env(i)

@@ -5,15 +5,16 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/keys"
+	"github.com/moongate-vpn/moongate/daemon/session"
 )
 
 // Tokens of auth-gen-token: the client sends one instead of its password when it comes back.
 
 // tokens is auth-gen-token as it is in force.
-func (s *setup) tokens() *tokenPolicy {
-	p := &tokenPolicy{renewal: s.AuthTokenRenewal, lifetime: s.AuthTokenLifetime, external: s.AuthTokenExternal}
+func (s *setup) tokens() *session.TokenPolicy {
+	p := &session.TokenPolicy{Renewal: s.AuthTokenRenewal, Lifetime: s.AuthTokenLifetime, External: s.AuthTokenExternal}
 	if s.AuthGenToken {
-		p.key = s.token
+		p.Key = s.token
 	}
 	return p
 }
@@ -33,7 +34,7 @@ func (i *instance) startToken(now time.Time) error {
 // newToken is a token for the client's name, good from now, or "" when it gets none.
 func (h *hub) newToken(i *instance, now time.Time) string {
 	policy := h.set.tokens()
-	if !policy.gives(i.username) {
+	if !policy.Gives(i.username) {
 		return ""
 	}
 	if err := i.startToken(now); err != nil {
@@ -42,7 +43,7 @@ func (h *hub) newToken(i *instance, now time.Time) string {
 	i.tokenSince = now
 	t := i.token.Renew(now)
 	t.User = i.username
-	return policy.key.Encode(t)
+	return policy.Key.Encode(t)
 }
 
 // freshToken sends a client the next token of its session.

@@ -106,6 +106,7 @@ func (e *end) supersede(c *end) {
 func (e *end) reply(now time.Time) {
 	_ = e.s.SendText("PUSH_REPLY")
 	e.push.Sent(now)
+	e.giveToken(now)
 }
 
 // update starts the next update of a client, when there is one and nothing keeps it.

@@ -154,6 +154,7 @@ func (d *dialogue) pair(words []string) {
 	server := Config{Logins: true, Config: control.Config{Role: keys.Server, HandWindow: time.Minute}}
 	client := Config{Config: control.Config{Role: keys.Client, HandWindow: time.Minute}}
 	var limits Limits
+	var policy *TokenPolicy
 	for _, w := range words {
 		name, value, _ := strings.Cut(w, "=")
 		switch name {
@@ -161,6 +162,8 @@ func (d *dialogue) pair(words []string) {
 			server.Renewal, server.RenegAfter = d.duration(value), d.duration(value)
 		case "tran":
 			server.TranWindow, client.TranWindow = d.duration(value), d.duration(value)
+		case "token":
+			policy = tokenPolicy(d.t, d.duration(value), slices.Contains(words, "external"))
 		case "ping":
 			limits.Ping = d.duration(value)
 		case "ping-restart":
@@ -174,7 +177,7 @@ func (d *dialogue) pair(words []string) {
 	d.server = newEnd(d.t, "server", server, 1, d.say)
 	d.client = newEnd(d.t, "client", client, 2, d.say)
 	d.client.other, d.server.other = d.server, d.client
-	d.server.verify = verifiers(words)
+	d.server.verify, d.server.tokens = verifiers(words), policy
 	d.server.hold, d.server.slow = slices.Contains(words, "hold"), slices.Contains(words, "slow")
 	d.server.timers.Limits, d.client.timers.Limits = limits, limits
 	d.client.slow = slices.Contains(words, "busy")
@@ -237,6 +240,11 @@ func (d *dialogue) end(name string, words []string) {
 		e.open()
 		e.pull.Opened()
 		e.update()
+	case "uses": // another password, or another user name and password
+		e.password = words[len(words)-1]
+		if len(words) > 2 {
+			e.user = words[1]
+		}
 	case "moves": // it sends from another address
 		e.addr = words[1]
 	case "restarts": // without a word, from the same address

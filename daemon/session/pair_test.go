@@ -66,7 +66,12 @@ type end struct {
 	challenges *end
 	place      func(addr string) *end // the session at an address
 
-	pull Pull // at a client
+	tokens *TokenPolicy // nil: none
+	owner  *Owner       // since the first login
+
+	// At a client.
+	pull     Pull
+	password string
 }
 
 const info = "IV_VER=2.6.14\nIV_PROTO=990\nIV_CIPHERS=AES-256-GCM\n"
@@ -84,7 +89,7 @@ func newEnd(t *testing.T, name string, cfg Config, seed uint64, say func(string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &end{name: name, s: s, user: "user", in: daemontest.NewLossy(seed, daemontest.Weather{Delay: time.Millisecond})}
+	e := &end{name: name, s: s, user: "user", password: "password", in: daemontest.NewLossy(seed, daemontest.Weather{Delay: time.Millisecond})}
 	e.say = func(format string, args ...any) { say(name+" "+format, args...) }
 	e.traffic.Begin(time.Now())
 	e.timers.Age(time.Now())
@@ -162,7 +167,7 @@ func (e *end) event(ev Event, now time.Time) {
 	switch ev := ev.(type) {
 	case control.InitialPacket, control.TLSUp:
 	case control.NeedCredentials:
-		_ = e.s.SetCredentials(e.user, "password")
+		_ = e.s.SetCredentials(e.user, e.password)
 	case KeyMessage:
 		if ev.Login == 0 {
 			return
@@ -170,6 +175,7 @@ func (e *end) event(ev Event, now time.Time) {
 		e.say("key message %d: login %d", ev.KeyID, ev.Login)
 		e.identity = Identity{Name: ev.Message.Username, User: ev.Message.Username}
 		switch {
+		case e.tokens != nil && e.claims(ev, now):
 		case e.hold:
 		case e.verify == 0:
 			e.s.Verdict(ev.Login, 0, nil, now)
@@ -193,6 +199,7 @@ func (e *end) event(ev Event, now time.Time) {
 		e.say("key %d admitted", ev.KeyID)
 		switch {
 		case ev.KeyID > 0:
+			e.giveToken(now)
 		case e.challenges != nil:
 			e.challenges.supersede(e)
 		default:
@@ -234,6 +241,10 @@ func (e *end) text(text string, now time.Time) {
 		if e.push.Request(e.stage, now) {
 			e.reply(now)
 		}
+		return
+	case strings.HasPrefix(text, "auth-token "):
+		e.password = strings.TrimPrefix(text, "auth-token ")
+		e.say("gets a token")
 		return
 	case strings.HasPrefix(text, "PUSH_UPDATE,"):
 		e.say("hears %s", text)

@@ -1,4 +1,4 @@
-package server
+package session
 
 import (
 	"crypto/rand"
@@ -31,13 +31,13 @@ func TestClaim(t *testing.T) {
 		return k.Encode(tok)
 	}
 	const fresh, old = time.Second, time.Hour
-	nameless := &identity{token: session}
-	guest := &identity{login: "guest", name: "guest", token: session}
-	luna := &identity{login: "user1", name: "luna", token: session}
-	elsewhere := &identity{login: "guest", name: "guest", token: keys.Token{Session: [12]byte{1}, Initial: now}}
+	nameless := &Owner{Token: session}
+	guest := &Owner{Login: "guest", Name: "guest", Token: session}
+	luna := &Owner{Login: "user1", Name: "luna", Token: session}
+	elsewhere := &Owner{Login: "guest", Name: "guest", Token: keys.Token{Session: [12]byte{1}, Initial: now}}
 	for _, tt := range []struct {
 		name       string
-		known      *identity
+		known      *Owner
 		user, pass string
 		internal   string // owner and what follows, when the server decides
 		external   string // the same with external-auth
@@ -70,57 +70,57 @@ func TestClaim(t *testing.T) {
 	} {
 		for mode, want := range map[string]string{"internal": tt.internal, "external": tt.external} {
 			t.Run(tt.name+" "+mode, func(t *testing.T) {
-				p := &tokenPolicy{key: key, renewal: 5 * time.Minute, lifetime: time.Hour, external: mode == "external"}
-				if got := outcome(p.claim(tt.user, tt.pass, tt.known, now)); got != want {
+				p := &TokenPolicy{Key: key, Renewal: 5 * time.Minute, Lifetime: time.Hour, External: mode == "external"}
+				if got := outcome(p.Claim(tt.user, tt.pass, tt.known, now)); got != want {
 					t.Errorf("got %s, want %s", got, want)
 				}
 			})
 		}
 	}
 	t.Run("tokens off", func(t *testing.T) {
-		if got := outcome(new(tokenPolicy).claim("guest", token("guest", fresh, key), nil, now)); got != "guest ask guest " {
+		if got := outcome(new(TokenPolicy).Claim("guest", token("guest", fresh, key), nil, now)); got != "guest ask guest " {
 			t.Errorf("got %s: what looks like a token is a password", got)
 		}
 	})
 }
 
 // outcome is whose login a claim is, what becomes of it or who is asked about, and its state.
-func outcome(c claim) string {
+func outcome(c Claim) string {
 	shown := func(s string) string {
 		if s == "" {
 			return "''"
 		}
 		return s
 	}
-	then := "ask " + shown(c.user)
+	then := "ask " + shown(c.User)
 	switch {
-	case c.refused != nil:
+	case c.Refusal != ClaimStands:
 		then = "out"
-	case c.decided:
+	case c.Decided:
 		then = "in"
 	}
 	told := ""
-	if c.expired {
+	if c.Presented == TokenExpired {
 		told = " (told)"
 	}
-	return fmt.Sprintf("%s %s %s%s", shown(c.name), then, c.state, told)
+	return fmt.Sprintf("%s %s %s%s", shown(c.Name), then, c.State, told)
 }
 
 // Clients without a name get a token only where the verifiers are asked about tokens.
 func TestTokensAreForNames(t *testing.T) {
 	key := new(keys.TokenKey)
 	for _, tt := range []struct {
-		policy tokenPolicy
+		policy TokenPolicy
 		name   string
 		want   bool
 	}{
-		{tokenPolicy{}, "guest", false},
-		{tokenPolicy{key: key}, "guest", true},
-		{tokenPolicy{key: key}, "", false},
-		{tokenPolicy{key: key, external: true}, "", true},
+		{TokenPolicy{}, "guest", false},
+		{TokenPolicy{Key: key}, "guest", true},
+		{TokenPolicy{Key: key}, "", false},
+		{TokenPolicy{Key: key, External: true}, "", true},
 	} {
-		if got := tt.policy.gives(tt.name); got != tt.want {
-			t.Errorf("%v gives a token to %q: %v, want %v", strings.TrimSpace(fmt.Sprint(tt.policy.external)), tt.name, got, tt.want)
+		if got := tt.policy.Gives(tt.name); got != tt.want {
+			t.Errorf("%v gives a token to %q: %v, want %v", strings.TrimSpace(fmt.Sprint(tt.policy.External)), tt.name, got, tt.want)
 		}
 	}
 }
