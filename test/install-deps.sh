@@ -27,6 +27,7 @@ want freeradius freeradius
 [ -e /usr/lib/openvpn/radiusplugin.so ] || need="$need openvpn-auth-radius"
 [ -e /usr/include/stdio.h ] || need="$need libc6-dev"
 want jq jq
+want chromium chromium
 want man man-db
 
 [ -n "$need" ] || exit 0

@@ -49,7 +49,7 @@ var exitCases = []exitCase{
 }
 
 // local are the commands that reach no daemon.
-var local = []string{"attach", "check", "completion", "daemon", "demo", "genkey", "help", "history", "last", "lua-types", "man", "mux", "replay", "sessions", "targets", "test", "top"}
+var local = []string{"attach", "check", "completion", "daemon", "demo", "genkey", "help", "history", "last", "lua-types", "man", "mux", "replay", "sessions", "targets", "test", "top", "web"}
 
 // situations are what a command may find at its address.
 func situations(t *testing.T) []struct {

@@ -38,6 +38,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/targets"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/top"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/wait"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/web"
 	"github.com/moongate-vpn/moongate/cmd/internal/demo"
 )
 
@@ -193,6 +194,7 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	add("look", top.NewCmd(e))
 	add("look", script.NewList(e))
 	add("look", env.Mark(env.NoDaemon, "yes", past.NewCmds(e)...)...)
+	add("look", web.NewCmd(e))
 	add("other", env.Mark(env.NoDaemon, "yes", attach.NewCmd(e, shell{version}))...) // it resolves its argument by itself
 	add("other", targets.NewCmd(e))
 	add("other", env.Mark(env.OneTarget, "yes", script.NewCmds(e)...)...)
