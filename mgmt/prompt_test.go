@@ -142,7 +142,7 @@ func FuzzPrompts(f *testing.F) {
 				t.Fatalf("line %q", line)
 			}
 		}
-		plain := !strings.ContainsAny(typ+text, "\r\n\x00'")
+		plain := mgmt.Plain(typ) == typ && mgmt.Plain(text) == text && !strings.Contains(typ+text, "'")
 		back, err := mgmt.ParseNeed(string(n.Append(nil)))
 		if plain && (err != nil || cmp.Diff(n, back) != "") {
 			t.Fatalf("%+v is read as %+v, %v", n, back, err)
