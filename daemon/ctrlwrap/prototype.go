@@ -18,6 +18,9 @@ type Server struct {
 	WrapKey    *keys.WrapKey // tls-crypt-v2
 }
 
+// Plain reports whether packets are not wrapped.
+func (s *Server) Plain() bool { return s.TLSCrypt == nil && s.TLSAuthKey == nil && s.WrapKey == nil }
+
 // Prototype verifies packets of unknown addresses and makes the wrappers of new sessions. It keeps nothing about a
 // packet but scratch space; a prototype belongs to one goroutine.
 type Prototype struct {

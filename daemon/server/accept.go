@@ -29,6 +29,9 @@ type preHandshake struct {
 	admit      func(newcomer)
 	unverified func(from transport.Peer, err error)
 	refused    func(from transport.Peer, why string)
+	// senseless tells of a stream that is closed because it did not begin as a client does.
+	senseless func(from transport.Peer, why string)
+	handed    bool // on a stream: it began as a client does
 
 	// recent are the addresses admitted last, a ring.
 	recent [recentClients]transport.Peer
@@ -62,30 +65,50 @@ type newcomer struct {
 // minReset is the shortest complete hard reset.
 const minReset = 14
 
-// handle handles one control packet from an unknown address.
+// handle handles one control packet, or one of no known kind, from an unknown address. A stream that does not begin as a
+// client's does has nothing to wait for and is closed.
 func (d *preHandshake) handle(l transport.Link, from transport.Peer, pkt []byte, now time.Time) {
+	if why := d.take(l, from, pkt, now); why != "" && d.stream && !d.handed {
+		d.senseless(from, why)
+		_ = l.Close()
+	}
+}
+
+// Why the first packet of a stream makes no sense.
+const (
+	noOpcode  = "unknown opcode received"
+	noSession = "session-id not found in packet"
+	noReset   = "no client's hard reset but another control packet received"
+	noPacket  = "malformed control packet received"
+)
+
+// take handles one packet and returns why it leads to nothing, if by itself it cannot.
+func (d *preHandshake) take(l transport.Link, from transport.Peer, pkt []byte, now time.Time) (why string) {
 	// Cheap checks first: nothing here is authenticated.
 	op, keyID, err := wire.ParseHeader(pkt)
-	if err != nil || keyID != 0 || len(pkt) < minReset {
-		return
+	switch {
+	case err != nil:
+		return noOpcode
+	case keyID != 0 || len(pkt) < minReset:
+		return noSession
 	}
 	reset := op == wire.OpControlHardResetClientV2 || op == wire.OpControlHardResetClientV3
-	if !reset && op != wire.OpControlV1 && op != wire.OpAckV1 && op != wire.OpControlWKCV1 {
-		return
+	if !reset && (d.stream || op != wire.OpControlV1 && op != wire.OpAckV1 && op != wire.OpControlWKCV1) {
+		return noReset // a stream needs no cookie that another packet could bring back
 	}
 	f, err := d.proto.Verify(pkt)
 	if err != nil {
 		if reset || !d.follow(l, from, pkt) { // the rest of a flight comes without the client's key
 			d.unverified(from, err)
 		}
-		return
+		return noPacket
 	}
 	if f.Session.IsZero() {
-		return
+		return noSession
 	}
 	var body wire.ControlBody
 	if err := body.Parse(f.Body, op); err != nil {
-		return
+		return noPacket
 	}
 	if reset {
 		if why := d.refuses(f, from, now); why != "" {
@@ -93,7 +116,7 @@ func (d *preHandshake) handle(l transport.Link, from transport.Peer, pkt []byte,
 			if d.stream {
 				_ = l.Close()
 			}
-			return
+			return ""
 		}
 	}
 	switch {
@@ -101,15 +124,17 @@ func (d *preHandshake) handle(l transport.Link, from transport.Peer, pkt []byte,
 		// A stream has proved its address; a client of 2.5 cannot send its key again, so that state is needed now.
 		if body.MsgID == 0 && (d.stream || d.answers.Allow(from.Addr.Addr(), now)) {
 			d.hand(newcomer{link: l, from: from, first: f, packet: slices.Clone(pkt)})
+		} else if d.stream {
+			return noPacket
 		}
 	case reset:
 		if body.MsgID == 0 && (op != wire.OpControlHardResetClientV3 || f.Early) && d.answers.Allow(from.Addr.Addr(), now) {
 			d.answer(l, from, &f, now)
 		}
-	case d.stream:
 	case !d.returned(l, from, &f, &body, pkt, now):
 		d.follow(l, from, pkt)
 	}
+	return ""
 }
 
 // follow hands on a packet from an address that was admitted shortly before, and reports whether it is one. Its session
@@ -158,5 +183,6 @@ func (d *preHandshake) returned(l transport.Link, from transport.Peer, f *ctrlwr
 
 func (d *preHandshake) hand(n newcomer) {
 	n.first.Body = nil
+	d.handed = true
 	d.admit(n)
 }

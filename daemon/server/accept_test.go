@@ -21,6 +21,13 @@ type wall struct {
 	transport.Link
 	sent [][]byte
 	to   []transport.Peer
+
+	closed bool
+}
+
+func (w *wall) Close() error {
+	w.closed = true
+	return nil
 }
 
 func (w *wall) Send(p transport.Peer, pkts [][]byte) error {
@@ -58,6 +65,7 @@ func newDoor(t *testing.T, cfg ctrlwrap.Server, client ctrlwrap.Wrapper) *door {
 		admit:      func(n newcomer) { d.admitted = append(d.admitted, n) },
 		unverified: func(transport.Peer, error) { d.refused++ },
 		refused:    func(transport.Peer, string) { d.turned++ },
+		senseless:  func(transport.Peer, string) {},
 		refuses:    func(ctrlwrap.First, transport.Peer, time.Time) string { return d.closed },
 	}
 	return d
@@ -275,17 +283,49 @@ func TestPreHandshakeWithMangledPackets(t *testing.T) {
 	}
 }
 
-// A stream has proved its address: its reset is let in at once, and nothing else is.
+// A stream has proved its address: its reset is let in at once, and nothing else is. What cannot become a client is closed.
 func TestPreHandshakeOfStreams(t *testing.T) {
+	other := newDoor(t, ctrlwrap.Server{}, ctrlwrap.NewPlain())
+	reset := other.packet(t, wire.OpControlHardResetClientV2, 0, clientSession, wire.ControlBody{})
+	for _, tt := range []struct {
+		name string
+		pkt  []byte
+		why  string // "" is let in
+	}{
+		{"reset", reset, ""},
+		{"control packet", other.packet(t, wire.OpControlV1, 0, clientSession, wire.ControlBody{Acks: []uint32{0}, PeerSession: wire.SessionID{1}, MsgID: 1}), noReset},
+		{"acknowledgement", other.packet(t, wire.OpAckV1, 0, clientSession, wire.ControlBody{Acks: []uint32{0}, PeerSession: wire.SessionID{1}}), noReset},
+		{"server's reset", other.packet(t, wire.OpControlHardResetServerV2, 0, clientSession, wire.ControlBody{}), noReset},
+		{"reset with key id 1", other.packet(t, wire.OpControlHardResetClientV2, 1, clientSession, wire.ControlBody{}), noSession},
+		{"reset without a session id", other.packet(t, wire.OpControlHardResetClientV2, 0, wire.SessionID{}, wire.ControlBody{}), noPacket},
+		{"second message", other.packet(t, wire.OpControlHardResetClientV2, 0, clientSession, wire.ControlBody{MsgID: 1}), noPacket},
+		{"too short", reset[:len(reset)-1], noSession},
+		{"one byte", reset[:1], noSession},
+		{"opcode 0", []byte("\x00aaaaaaaaaaaaa"), noOpcode},
+		{"opcode 31", []byte("\xf8aaaaaaaaaaaaa"), noOpcode},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDoor(t, ctrlwrap.Server{}, ctrlwrap.NewPlain())
+			d.stream = true
+			var why string
+			d.senseless = func(_ transport.Peer, reason string) { why = reason }
+			d.handle(d.wall, d.at, slices.Clone(tt.pkt), d.now)
+			if in := len(d.admitted) == 1; why != tt.why || in != (tt.why == "") || d.wall.closed != !in || len(d.wall.sent) != 0 {
+				t.Errorf("let in: %v, closed: %v because of %q, %d answers; want it closed because of %q", in, d.wall.closed, why, len(d.wall.sent), tt.why)
+			}
+		})
+	}
+}
+
+// Once a stream has begun as a client does, what comes while its instance is made or ends closes nothing.
+func TestStreamsOfClientsStay(t *testing.T) {
 	d := newDoor(t, ctrlwrap.Server{}, ctrlwrap.NewPlain())
 	d.stream = true
-	d.handle(d.wall, d.at, d.packet(t, wire.OpControlV1, 0, clientSession, wire.ControlBody{Acks: []uint32{0}, PeerSession: wire.SessionID{1}, MsgID: 1}), d.now)
-	if len(d.admitted) != 0 {
-		t.Fatal("a stream was let in without a reset")
-	}
+	d.senseless = func(_ transport.Peer, why string) { t.Errorf("closed: %s", why) }
 	d.handle(d.wall, d.at, d.packet(t, wire.OpControlHardResetClientV2, 0, clientSession, wire.ControlBody{}), d.now)
-	if len(d.admitted) != 1 || len(d.wall.sent) != 0 || d.admitted[0].proved {
-		t.Errorf("%d admitted, %d answers", len(d.admitted), len(d.wall.sent))
+	d.handle(d.wall, d.at, d.packet(t, wire.OpControlV1, 0, clientSession, wire.ControlBody{Acks: []uint32{0}, PeerSession: wire.SessionID{1}, MsgID: 1}), d.now)
+	if len(d.admitted) != 1 || d.wall.closed {
+		t.Errorf("%d admitted, closed: %v", len(d.admitted), d.wall.closed)
 	}
 }
 

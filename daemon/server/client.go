@@ -369,9 +369,12 @@ func tlsText(e *control.TLSError) string {
 	return fmt.Sprintf("OpenSSL: error: %v", e.Err)
 }
 
+// restarting is the line of a client that is dropped for a reason, and may come again.
+const restarting = "SIGUSR1[soft,%s] received, client-instance restarting"
+
 // end removes an instance with the log line of a restart.
 func (h *hub) end(i *instance, reason string) {
-	h.log(i, logging.Steps, "SIGUSR1[soft,%s] received, client-instance restarting", reason)
+	h.log(i, logging.Steps, restarting, reason)
 	i.ending = cmp.Or(i.ending, reason)
 	h.remove(i)
 }

@@ -19,7 +19,7 @@ import (
 type inbound struct {
 	*plane
 	link transport.Link
-	// unknown handles a control packet from an address without an instance.
+	// unknown handles a control packet, or one of no known kind, from an address without an instance.
 	unknown func(l transport.Link, from transport.Peer, pkt []byte, now time.Time)
 
 	device [][]byte // for the device, with head room
@@ -65,9 +65,12 @@ func (in *inbound) batch(b *transport.Batch) {
 		in.total.In.Add(uint64(len(pkt)))
 		op, _, err := wire.ParseHeader(pkt)
 		switch {
-		case err != nil:
-		case op.IsControl():
+		case err == nil && op.IsControl():
 			in.control(at, b.Peer, pkt, now)
+		case err != nil || !op.IsData():
+			if at == nil {
+				in.unknown(in.link, b.Peer, pkt, now) // on a stream there is nothing to wait for
+			}
 		default:
 			if i := in.find(op, pkt, at); i != nil {
 				in.open(i, b.Peer, pkt, now)

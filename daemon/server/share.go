@@ -3,12 +3,14 @@ package server
 import (
 	"context"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/wire"
@@ -80,7 +82,7 @@ func (s *share) serve(ctx context.Context, l *transport.TCPLink) {
 	s.log(logging.Steps, "%s SIGTERM[soft,%s] received, client-instance exiting", realAddress(from), mgmt.ReasonPortShare)
 	conn, head := l.Detach()
 	defer conn.Close()
-	c := &handed{in: conn.(*net.TCPConn), share: s}
+	c := &handed{in: conn.(*net.TCPConn), share: s, source: ratelimit.Prefix(from.Addr())}
 	if !s.enter(c) {
 		s.log(logging.Error, "PORT SHARE PROXY: connection from %s refused: there are too many (%d)", realAddress(from), s.limit)
 		return
@@ -98,23 +100,29 @@ func (s *share) serve(ctx context.Context, l *transport.TCPLink) {
 	c.run(ctx, head)
 }
 
-// enter gives a connection a place. When all are taken, the one on which nothing moved for longest makes room.
+// enter gives a connection a place. When all are taken, one of the source that holds most makes room, that on which nothing
+// moved for longest: at once for a source that holds clearly fewer, else only after a pause.
 func (s *share) enter(c *handed) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.touch()
 	if len(s.open) >= s.limit {
-		var idlest *handed
+		held := make(map[netip.Prefix]int)
 		for o := range s.open {
-			if idlest == nil || o.moved.Load() < idlest.moved.Load() {
-				idlest = o
+			held[o.source]++
+		}
+		var out *handed
+		for o := range s.open {
+			switch more := held[o.source]; {
+			case out == nil, more > held[out.source], more == held[out.source] && o.moved.Load() < out.moved.Load():
+				out = o
 			}
 		}
-		if idlest == nil || idlest.idle() < shareMakesRoom {
+		if out == nil || held[out.source] <= held[c.source]+1 && out.idle() < shareMakesRoom {
 			return false
 		}
-		delete(s.open, idlest)
-		_ = idlest.in.Close() // ends both directions
+		delete(s.open, out)
+		_ = out.in.Close() // ends both directions
 	}
 	s.open[c] = struct{}{}
 	return true
@@ -129,6 +137,7 @@ func (s *share) leave(c *handed) {
 // handed is a connection that was handed on.
 type handed struct {
 	in, out *net.TCPConn
+	source  netip.Prefix
 	share   *share
 	moved   atomic.Int64 // when a byte moved last, since share.began
 }

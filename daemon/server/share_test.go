@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
@@ -230,6 +231,46 @@ func TestSharePlaces(t *testing.T) {
 	}
 }
 
+// A source that holds the most places makes room for others at once, for itself only after a pause.
+func TestSharePlacesBySource(t *testing.T) {
+	s := &share{limit: 4, began: time.Now(), open: make(map[*handed]struct{})}
+	enter := func(source string) *handed {
+		c := &handed{in: new(net.TCPConn), share: s, source: ratelimit.Prefix(netip.MustParseAddr(source))}
+		if !s.enter(c) {
+			return nil
+		}
+		return c
+	}
+	greedy := []*handed{enter("192.0.2.1"), enter("192.0.2.2"), enter("192.0.2.1"), enter("192.0.2.3")}
+	for n, c := range greedy {
+		c.moved.Store(int64(n)) // the first is the idlest
+	}
+	for _, step := range []struct {
+		from string
+		has  bool
+		left int // of the greedy ones, the first to go are the idlest
+	}{
+		{"192.0.2.9", false, 4},
+		{"198.51.100.1", true, 3},
+		{"203.0.113.1", true, 2},
+		{"198.51.100.2", false, 2}, // it would hold as many as the greedy source
+		{"2001:db8::1", true, 1},
+		{"2001:db8:1::1", false, 1}, // all hold one, and use it
+	} {
+		if has := enter(step.from) != nil; has != step.has {
+			t.Errorf("%s has a place: %v, want %v", step.from, has, step.has)
+		}
+		for n, c := range greedy {
+			if _, open := s.open[c]; open != (n >= 4-step.left) {
+				t.Errorf("after %s connection %d of the greedy source is open: %v", step.from, n, open)
+			}
+		}
+		if len(s.open) != s.limit {
+			t.Errorf("after %s %d connections, the limit is %d", step.from, len(s.open), s.limit)
+		}
+	}
+}
+
 // Connections of others, however many and whether they say something, keep no client out.
 func TestOthersKeepNoClientOut(t *testing.T) {
 	for name, greeting := range map[string]string{"held web connections": "GET / HTTP/1.1\r\n", "silent connections": "", "two bytes": "\x00\x0e", "half a frame": "\x00\x0e\x38"} {
@@ -290,7 +331,7 @@ func TestLongFramesEndAConnectionAtOnce(t *testing.T) {
 	for _, tt := range []struct {
 		length int
 		ends   bool
-	}{{1, false}, {1500, false}, {1768, false}, {1769, true}, {4096, true}, {0x4745, true}, {0xffff, true}, {0, true}} {
+	}{{2, false}, {1500, false}, {1768, false}, {1769, true}, {4096, true}, {0x4745, true}, {0xffff, true}, {0, true}} {
 		c, err := net.Dial("tcp", r.addr)
 		if err != nil {
 			t.Fatal(err)

@@ -134,7 +134,8 @@ func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
 		refuses: func(f ctrlwrap.First, from transport.Peer, now time.Time) string {
 			return e.gate.Load().refuses(&f, from, false, now)
 		},
-		refused: func(from transport.Peer, why string) { e.limitedLog(realAddress(from.Addr), logging.Error, "%s", why) },
+		senseless: e.senseless,
+		refused:   func(from transport.Peer, why string) { e.limitedLog(realAddress(from.Addr), logging.Error, "%s", why) },
 	}
 	return &inbound{plane: e.plane, link: l, unknown: d.handle}
 }
@@ -150,6 +151,16 @@ func (e *entrance) unverified(from transport.Peer, err error) {
 		e.limitedLog(text, logging.Info, "Authenticate/Decrypt packet error: packet HMAC authentication failed")
 		e.limitedLog(text, logging.Info, "TLS Error: incoming packet authentication failed from %s", e.boot.fullAddress(from))
 	}
+}
+
+// senseless logs that a stream is closed because of its first packet.
+func (e *entrance) senseless(from transport.Peer, why string) {
+	text := realAddress(from.Addr)
+	if why != noPacket || e.boot.wrap.Plain() { // of others unverified has told
+		e.limitedLog(text, logging.Info, "TLS Error: %s from %s", why, e.boot.fullAddress(from))
+	}
+	e.limitedLog(text, logging.Error, "Fatal TLS error (check_tls_errors_co), restarting")
+	e.limitedLog(text, logging.Steps, restarting, mgmt.ReasonTLSError)
 }
 
 // acceptStreams takes TCP connections and gives each a receiver.
@@ -198,9 +209,9 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 func (e *entrance) streamEnded(l *transport.TCPLink, err error) {
 	peer := l.Peer()
 	if errors.Is(err, transport.ErrFrame) && e.table.byPeer(peer) == nil {
-		transport.LogLost(err, func(lv logging.Level, format string, args ...any) {
-			e.limitedLog(realAddress(peer.Addr), lv, format, args...)
-		})
+		text := realAddress(peer.Addr)
+		transport.LogLost(err, func(lv logging.Level, format string, args ...any) { e.limitedLog(text, lv, format, args...) })
+		e.limitedLog(text, logging.Steps, restarting, mgmt.ReasonConnectionReset)
 		return
 	}
 	e.post(func(h *hub) {
