@@ -368,6 +368,7 @@ func TestAnswerOCC(t *testing.T) {
 		{"request", []byte{0}, AppendOCC(nil, OCCReply, []byte("V4\x00"))},
 		{"mtu request", []byte{4}, AppendOCC(nil, OCCMTUReply, []byte{5, 0xDC, 0, 100})},
 		{"load request", []byte{2, 0, 100}, AppendOCC(nil, OCCMTULoad, make([]byte, 100-24-17))},
+		{"load request for more than fits", []byte{2, 0xff, 0xff}, AppendOCC(nil, OCCMTULoad, make([]byte, maxLoad-24-17))},
 		{"short load request", []byte{2, 0}, nil},
 		{"reply", []byte{1}, nil},
 		{"empty", nil, nil},

@@ -63,6 +63,9 @@ func classify(payload []byte) ([]byte, Kind) {
 	return payload, Packet
 }
 
+// maxLoad is the largest packet that a peer gets by asking for one of a size, in bytes: a jumbo frame.
+const maxLoad = 9216
+
 // AnswerOCC appends the OCC payload that answers msg (type | body, as Open returns it), or returns dst unchanged when
 // none is due. options is our OCC string; maxRecv and maxSend are the largest packets seen in bytes; overhead is the
 // Channel's. All of it is what the stock program answers.
@@ -80,7 +83,7 @@ func AnswerOCC(dst, msg []byte, options string, maxRecv, maxSend, overhead int) 
 		if len(msg) < 3 {
 			return dst
 		}
-		pad := int(msg[1])<<8 + int(msg[2]) - overhead - len(occMagic) - 1
+		pad := min(int(msg[1])<<8+int(msg[2]), maxLoad) - overhead - len(occMagic) - 1
 		dst = AppendOCC(dst, OCCMTULoad, nil)
 		return append(dst, make([]byte, max(pad, 0))...)
 	default: // answers, exits and unknown types

@@ -26,7 +26,7 @@ func FuzzOCC(f *testing.F) {
 		if !bytes.HasPrefix(got, occMagic[:]) || len(got) <= len(occMagic) {
 			t.Fatalf("%x gets %x", msg, got)
 		}
-		if most := max(1<<16-overhead, len(occMagic)+1+len(options)+1); len(got) > most {
+		if most := max(maxLoad-overhead, len(occMagic)+1+len(options)+1); len(got) > most {
 			t.Fatalf("%d bytes for %x", len(got), msg)
 		}
 		if again := AnswerOCC(nil, got[len(occMagic):], options, 1500, 1400, overhead); len(again) != 0 {

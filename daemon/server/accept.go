@@ -58,6 +58,8 @@ type newcomer struct {
 	follows bool
 	// replaces: it takes the place of the client at its address, if it proves to be the same.
 	replaces bool
+	// creation is connect-freq for one that replaces another.
+	creation *ratelimit.Bucket
 	// metadataGood: tls-crypt-v2-verify has accepted the client's key.
 	metadataGood bool
 }

@@ -75,6 +75,9 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 	}
 	h.publish()
 	a := *h.gate.Load()
+	if n.replaces { // resets at the address of a client are easily forged: they take from nobody else
+		a.creation = n.creation
+	}
 	if n.metadataGood {
 		a.creation = nil // it took its token before the script ran
 	}

@@ -19,7 +19,7 @@ type base struct {
 	total   *engine.Totals
 	opts    atomic.Pointer[config.Options]
 	env     atomic.Pointer[hooks.Env] // the base of what scripts see
-	slots   chan struct{}             // hooks that may run at once
+	slots   *slots                    // of the hooks that run at once
 }
 
 // aside is the hub's part that goroutines beside it may use: receivers, the device's reader, TLS handshakes, hooks. It does not

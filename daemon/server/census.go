@@ -32,7 +32,7 @@ func (h *hub) census(names bool) engine.Census {
 		Ready: true, Clients: h.established, Handshaking: len(h.instances) - h.established, MaxClients: h.set.MaxClients,
 		Versions: make(map[string]int), Platforms: make(map[string]int), Ciphers: make(map[string]int), Dropped: make(map[string]uint64),
 		Queues: map[string]int{"control_packets": len(h.packets), "newcomers": len(h.arrive), "calls": len(h.calls)},
-		Hooks:  len(h.slots), MostHooks: cap(h.slots), LinesLeftOut: h.limiter.told + uint64(max(h.limiter.lost.Load(), 0)),
+		Hooks:  h.slots.taken(), MostHooks: h.slots.size, LinesLeftOut: h.limiter.told + uint64(max(h.limiter.lost.Load(), 0)),
 	}
 	if names {
 		c.Names = make(map[string]engine.Moved)

@@ -40,6 +40,7 @@ type hubSide struct {
 	doubt      error             // about the certificates of the key that is negotiated
 	channel    string            // what the log is to say about the control channel, until it has
 	noise      *ratelimit.Bucket // lines and notifications that the client may cause
+	creation   *ratelimit.Bucket // connect-freq of the client and of what starts anew at its address
 
 	// Locked at the first login.
 	commonName string
@@ -88,6 +89,9 @@ func (a *asking) end() {
 // peerNotices is how many lines and notifications one client may cause at once. One comes back each second.
 const peerNotices = 20
 
+// peerQuestions is how many questions and moves of one client the hub looks at at once. One comes back each second.
+const peerQuestions = 5
+
 // newcomer makes an instance for a client that has proved its address.
 func (h *hub) newcomer(n newcomer, now time.Time) {
 	if at := h.at(n.from); at != nil {
@@ -119,6 +123,9 @@ func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	i := &instance{dataPath: dataPath{cid: h.nextCID, link: n.link}, origin: origin{since: now, base: h.proto.StaticKey(&n.first)}}
 	i.heapIndex = -1
 	i.noise = ratelimit.New(peerNotices, peerNotices*time.Second)
+	i.asks = ratelimit.New(peerQuestions, peerQuestions*time.Second)
+	i.creation = ratelimit.New(h.set.ConnectFreq.Count, h.set.ConnectFreq.Per)
+	i.creation.Allow(now) // it is one itself
 	i.peer.Store(&n.from)
 	i.counts.Begin(now)
 	i.timers.Age(now)
@@ -191,7 +198,7 @@ func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 		return false
 	}
 	f.Body = nil
-	n := newcomer{link: i.link, from: p.from, first: f, packet: p.b, replaces: true}
+	n := newcomer{link: i.link, from: p.from, first: f, packet: p.b, replaces: true, creation: i.creation}
 	h.enter(n, func(h *hub, n newcomer, now time.Time) { h.challenge(i, n, now) }, now)
 	return true
 }
@@ -209,6 +216,7 @@ func (h *hub) challenge(i *instance, n newcomer, now time.Time) {
 		return
 	}
 	i.challenger, r.challenges = r, i
+	r.creation = i.creation
 	if err := r.session.Input(n.packet, now); err != nil {
 		h.remove(r)
 		return

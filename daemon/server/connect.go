@@ -85,7 +85,7 @@ func (a *aside) gather(ctx context.Context, set *setup, cn string, client uint64
 		}
 	}
 	if set.ClientConnect != "" && !cc.Disable {
-		if err := a.connectScript(ctx, set, cc, prefix, env); err != nil {
+		if err := a.connectScript(ctx, set, cc, client, prefix, env); err != nil {
 			return nil, false, err
 		}
 	}
@@ -120,7 +120,7 @@ func (a *aside) parse(set *setup, cc *config.ClientConfig, path, prefix string, 
 }
 
 // connectScript runs client-connect, deferred or not, and applies what it wrote.
-func (a *aside) connectScript(ctx context.Context, set *setup, cc *config.ClientConfig, prefix string, env *hooks.Env) error {
+func (a *aside) connectScript(ctx context.Context, set *setup, cc *config.ClientConfig, client uint64, prefix string, env *hooks.Env) error {
 	files, err := newExchange(set.TmpDir, "cc", "ccr")
 	if err != nil {
 		return refusedFor(err.Error())
@@ -128,7 +128,7 @@ func (a *aside) connectScript(ctx context.Context, set *setup, cc *config.Client
 	defer files.remove()
 	env.Set("client_connect_config_file", files.path("cc"))
 	env.Set("client_connect_deferred_file", files.path("ccr"))
-	err = a.script(ctx, hooks.Call{Tag: "--client-connect", Type: "client-connect", Command: set.ClientConnect, Args: []string{files.path("cc")}, Env: env})
+	err = a.script(ctx, client, hooks.Call{Tag: "--client-connect", Type: "client-connect", Command: set.ClientConnect, Args: []string{files.path("cc")}, Env: env})
 	if err != nil {
 		a.logLine(prefix, logging.Warn, "%v", err)
 		return &refusal{log: "client-connect refused"}
@@ -324,7 +324,7 @@ func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 	set, client := h.set, i.context()
 	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.scriptRoutes)...), h.stationTurnsOf(i)...), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Event: plugin.ClientDisconnect, Client: client, Log: a.logTo(""), Command: set.ClientDisconnect, Env: env}
-		if err := a.script(ctx, call); err != nil {
+		if err := a.script(ctx, client, call); err != nil {
 			a.logLine("", logging.Warn, "%v", err)
 		}
 		return nil

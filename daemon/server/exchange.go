@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,9 +68,14 @@ func (e *exchange) path(tag string) string { return e.paths[tag] }
 // maxAnswer bounds what is read of a file that a script wrote.
 const maxAnswer = 64 << 10
 
-// read returns the content of a file, "" when it cannot be read.
+// read returns the content of a file, "" when it cannot be read or is longer than maxAnswer.
 func (e *exchange) read(tag string) string {
-	b, err := os.ReadFile(e.paths[tag])
+	f, err := os.Open(e.paths[tag])
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxAnswer+1))
 	if err != nil || len(b) > maxAnswer {
 		return ""
 	}

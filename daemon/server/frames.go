@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 )
@@ -18,15 +20,8 @@ func (in *inbound) routeFrame(i *dataPath, pkt, frame []byte, now time.Time) {
 	if in.vlans != nil && vlanOf(frame) != 0 {
 		return // clients are access ports
 	}
-	at := forward.EtherAddr{MAC: src, VLAN: i.vlan}
-	switch in.stations.Learn(at, i, i.maxStations, second(now)) {
-	case forward.Full:
-		in.quota(i)
+	if at := (forward.EtherAddr{MAC: src, VLAN: i.vlan}); !in.stations.Known(at, i, second(now)) && !in.learn(i, at, now) {
 		return
-	case forward.Added:
-		in.learned(i, at, false)
-	case forward.Moved:
-		in.learned(i, at, true)
 	}
 	if !in.clientToClient {
 		in.frameToDevice(i, pkt, frame)
@@ -44,6 +39,26 @@ func (in *inbound) routeFrame(i *dataPath, pkt, frame []byte, now time.Time) {
 		return
 	}
 	in.frameToDevice(i, pkt, frame)
+}
+
+// learn notes a station that is new behind a client, or comes from another one, and reports whether the client may have it.
+func (in *inbound) learn(i *dataPath, at forward.EtherAddr, now time.Time) bool {
+	if !i.learns.Allow(now) {
+		if i.restless.CompareAndSwap(false, true) {
+			in.limitedLog(i.addressText(), logging.Warn, "MULTI: stations behind %s come and move faster than one a second: frames of further ones are dropped, which is not logged again", i.name)
+		}
+		return false
+	}
+	switch in.stations.Learn(at, i, i.maxStations, second(now)) {
+	case forward.Full:
+		in.quota(i)
+		return false
+	case forward.Added:
+		in.learned(i, at, false)
+	case forward.Moved:
+		in.learned(i, at, true)
+	}
+	return true
 }
 
 // toAll copies a payload to every other client, frames to those of the same VLAN.
@@ -131,6 +146,7 @@ func (s *setup) setPort(i *instance) {
 		i.maxStations = i.config.MaxRoutesPerClient
 	}
 	i.maxStations = max(i.maxStations, 1)
+	i.learns = ratelimit.New(i.maxStations, time.Duration(i.maxStations)*time.Second)
 	if s.VLANTagging {
 		i.vlan = uint16(i.config.VLANPVID)
 	}

@@ -71,7 +71,7 @@ func (h *hub) certHooks(i *instance) tlsconf.Hooks {
 			Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(set.TLSVerify, ",", " "),
 			Args: []string{fmt.Sprint(depth), subject}, Env: env,
 		}
-		if err := a.script(ctx, call); err != nil {
+		if err := a.script(ctx, client, call); err != nil {
 			a.logLine(prefix, logging.Alert, "%v", err)
 			a.logLine(prefix, logging.Summary, "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
 			return err
@@ -93,7 +93,7 @@ func (a *aside) verifyMetadata(ctx context.Context, set *setup, metadata []byte)
 	}
 	defer files.remove()
 	env := a.baseEnv().With(fmt.Sprintf("metadata_type=%d", metadata[0]), "metadata_file="+files.path("tls_crypt_v2_metadata_"))
-	return a.script(ctx, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
+	return a.script(ctx, 0, hooks.Call{Tag: "--tls-crypt-v2-verify", Type: "tls-crypt-v2-verify", Command: set.TLSCryptV2Verify, Env: env})
 }
 
 // response hands on a client's answer to a challenge, while the login that it is for waits. A script may refuse that login.
@@ -113,7 +113,7 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 		files, err := newMessage(set.TmpDir, "cr", []byte(text))
 		if err == nil {
 			defer files.remove()
-			err = a.script(ctx, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env,
+			err = a.script(ctx, client, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env,
 				Event: plugin.ClientCRResponse, Client: client, Log: a.logTo(""),
 			})
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -41,6 +42,10 @@ type dataPath struct {
 	name        string // common name
 	vlan        uint16 // 0 without vlan-tagging
 	maxStations int
+	learns      *ratelimit.Bucket // stations that may come or move; one a second comes back
+	restless    atomic.Bool       // the log has said that they come and move faster
+
+	asks *ratelimit.Bucket // what the client's packets may ask of the hub besides
 
 	owner hubOwned
 }

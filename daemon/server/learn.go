@@ -97,7 +97,7 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 
 // learnAddress asks learn-address about one address and reports whether it agrees.
 func (a *aside) learnAddress(ctx context.Context, call hooks.Call, l route, prefix string) bool {
-	if err := a.script(ctx, call); err != nil {
+	if err := a.script(ctx, call.Client, call); err != nil {
 		a.logLine(prefix, logging.Warn, "%v", err)
 		a.logLine(prefix, logging.Steps, "MULTI: Learn FAILED: %s -> %s", l, prefix)
 		return false
@@ -119,18 +119,18 @@ func (h *hub) forget(i *instance, list []route) {
 	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) || len(list) == 0 {
 		return
 	}
-	set, env := h.set, h.env(i)
+	set, env, client := h.set, h.env(i), i.context()
 	h.inTurn(addressTurns(list), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		for _, l := range list {
-			a.deleteAddress(ctx, set, env, l.String())
+			a.deleteAddress(ctx, set, client, env, l.String())
 		}
 		return nil
 	})
 }
 
-func (a *aside) deleteAddress(ctx context.Context, set *setup, env *hooks.Env, address string) {
+func (a *aside) deleteAddress(ctx context.Context, set *setup, client uint64, env *hooks.Env, address string) {
 	call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"delete", address}, Env: env, Event: plugin.LearnAddress, Log: a.logTo("")}
-	if err := a.script(ctx, call); err != nil {
+	if err := a.script(ctx, client, call); err != nil {
 		a.logLine("", logging.Warn, "%v", err)
 	}
 }

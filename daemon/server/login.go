@@ -166,7 +166,7 @@ func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix 
 	} else if set.ScriptSecurity < 3 {
 		env.Unset("password")
 	}
-	err = a.script(ctx, call)
+	err = a.script(ctx, i.context(), call)
 	var failed *hooks.Error
 	if errors.As(err, &failed) && failed.Code == 2 {
 		further := files.read("apf")

@@ -55,6 +55,9 @@ func (p *plane) quota(i *dataPath) {
 
 // floated asks the hub to move a client that sent an authentic packet from another address.
 func (p *plane) floated(i *dataPath, to transport.Peer) {
+	if !i.asks.Allow(time.Now()) {
+		return // the next packet asks again
+	}
 	p.tell(func(h *hub) { h.float(h.of(i), to) })
 }
 
@@ -74,6 +77,9 @@ func (p *plane) exit(i *dataPath) {
 
 // occ answers a question in the data channel.
 func (p *plane) occ(i *dataPath, msg []byte) {
+	if !i.asks.Allow(time.Now()) {
+		return // the peer asks again
+	}
 	question := append([]byte(nil), msg...)
 	p.tell(func(h *hub) { h.answerOCC(h.of(i), question, time.Now()) })
 }

@@ -27,12 +27,10 @@ func (a *aside) plugins(ctx context.Context, prefix string, client uint64, e plu
 	if !a.scripts.Plugins.Wants(e) {
 		return plugin.Result{}, nil
 	}
-	select {
-	case a.slots <- struct{}{}:
-		defer func() { <-a.slots }()
-	case <-ctx.Done():
-		return plugin.Result{}, context.Cause(ctx)
+	if err := a.slots.take(ctx, client); err != nil {
+		return plugin.Result{}, err
 	}
+	defer a.slots.give(client)
 	list := e&(plugin.ClientConnectV2|plugin.ClientConnectDeferV2) != 0
 	return a.scripts.Plugins.Call(ctx, plugin.Call{Event: e, Args: args, Env: env.Newest(), Client: client, List: list, Log: a.logTo(prefix)})
 }

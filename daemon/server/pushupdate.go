@@ -207,7 +207,7 @@ func (h *hub) relearn(i *instance, from, to netip.Prefix, now time.Time) {
 	set, env, client := h.set, h.env(i), i.context()
 	h.inTurn(addressTurns(append([]route{lost}, won...)), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		if from.IsValid() {
-			a.deleteAddress(ctx, set, env, lost.String())
+			a.deleteAddress(ctx, set, client, env, lost.String())
 		}
 		agreed := true
 		for _, l := range won {

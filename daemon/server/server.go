@@ -77,7 +77,7 @@ func New(d Deps) *Server {
 	if d.HooksAtOnce > 0 {
 		atOnce = d.HooksAtOnce
 	}
-	s := &Server{base: base{deps: d, port: d.Port, scripts: d.Hooks, total: d.Totals, slots: make(chan struct{}, atOnce)}}
+	s := &Server{base: base{deps: d, port: d.Port, scripts: d.Hooks, total: d.Totals, slots: newSlots(atOnce)}}
 	s.opts.Store(d.Options)
 	s.env.Store(d.Env)
 	return s

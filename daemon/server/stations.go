@@ -28,7 +28,7 @@ func (h *hub) learnedStation(i *instance, at forward.EtherAddr, known bool) {
 	set, env, cn, prefix, client := h.set, h.env(i), undef(i.commonName), i.prefix(), i.context()
 	h.inTurn(stationTurns(at), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, at.String(), cn}, Env: env, Event: plugin.LearnAddress, Client: client, Log: a.logTo(prefix)}
-		err := a.script(ctx, call)
+		err := a.script(ctx, client, call)
 		if err == nil {
 			return nil
 		}
@@ -46,9 +46,9 @@ func (h *hub) forgetStations(gone []*station) {
 		return
 	}
 	for _, s := range gone {
-		set, env := h.set, h.env(h.of(s.Client))
+		set, env, client := h.set, h.env(h.of(s.Client)), h.of(s.Client).context()
 		h.inTurn(stationTurns(s.Addr), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
-			a.deleteAddress(ctx, set, env, s.Addr.String())
+			a.deleteAddress(ctx, set, client, env, s.Addr.String())
 			return nil
 		})
 	}

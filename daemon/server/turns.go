@@ -97,15 +97,13 @@ func (e *errands) endHooks() {
 	e.stop()
 }
 
-// script tells plugins of an event and runs its script, if there is one, at most hooksAtOnce at a time. Waiting for a free
-// place counts against ctx.
-func (a *aside) script(ctx context.Context, c hooks.Call) error {
-	select {
-	case a.slots <- struct{}{}:
-		defer func() { <-a.slots }()
-	case <-ctx.Done():
-		return &hooks.Error{Tag: c.Tag, Code: -1, Err: context.Cause(ctx)}
+// script tells plugins of an event of client, see slots.take, and runs its script, if there is one, at most hooksAtOnce at a
+// time. Waiting for a free slot counts against ctx.
+func (a *aside) script(ctx context.Context, client uint64, c hooks.Call) error {
+	if err := a.slots.take(ctx, client); err != nil {
+		return &hooks.Error{Tag: c.Tag, Code: -1, Err: err}
 	}
+	defer a.slots.give(client)
 	r := *a.scripts
 	r.Security = a.opts.Load().ScriptSecurity
 	err := r.TellPlugins(ctx, c)

@@ -64,11 +64,7 @@ const (
 // Learn notes in second now that frames from addr come from client, which may have limit stations. A station moves to the client that sent
 // last.
 func (s *Stations[C]) Learn(addr EtherAddr, client C, limit int, now int64) Learned {
-	s.mu.RLock()
-	e, ok := s.tab[addr]
-	s.mu.RUnlock()
-	if ok && e.Client == client {
-		e.touch(now)
+	if s.Known(addr, client, now) {
 		return Known
 	}
 	s.mu.Lock()
@@ -84,11 +80,23 @@ func (s *Stations[C]) Learn(addr EtherAddr, client C, limit int, now int64) Lear
 		s.drop(was)
 		result = Moved
 	}
-	e = &Station[C]{Addr: addr, Client: client}
+	e := &Station[C]{Addr: addr, Client: client}
 	e.lastRef.Store(now)
 	s.tab[addr] = e
 	s.n[client]++
 	return result
+}
+
+// Known reports whether addr is behind client already, and notes that it was heard.
+func (s *Stations[C]) Known(addr EtherAddr, client C, now int64) bool {
+	s.mu.RLock()
+	e, ok := s.tab[addr]
+	s.mu.RUnlock()
+	if !ok || e.Client != client {
+		return false
+	}
+	e.touch(now)
+	return true
 }
 
 // Lookup finds the client behind addr.
