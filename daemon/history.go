@@ -16,13 +16,18 @@ import (
 // openJournal begins the journal of the options and keeps its index up to date. The index is a convenience: when it cannot be written
 // it is left behind, and "moongate history" completes it.
 func (p *process) openJournal() error {
-	dir := p.opts.Journal
+	p.seen.run = time.Now().UnixMilli()
+	if err := p.openSinks(); err != nil {
+		return err
+	}
+	dir := p.opts.Journal.Dir
 	if dir == "" {
+		p.seen.Record(journal.Event{Kind: journal.KindStart, Text: Title()})
 		return nil
 	}
 	written := make(chan struct{}, 1)
 	w, err := journal.Open(journal.Config{
-		Dir: dir,
+		Dir: dir, Run: p.seen.run,
 		Log: func(format string, args ...any) { p.lg.Msg(logging.Warn, format, args...) },
 		Wrote: func() {
 			select {
@@ -53,7 +58,7 @@ func (p *process) openJournal() error {
 		defer root.Close() //nolint:errcheck // read only
 		p.keepIndex(x, root, written)
 	})
-	w.Record(journal.Event{Kind: journal.KindStart, Text: Title()})
+	p.seen.Record(journal.Event{Kind: journal.KindStart, Text: Title()})
 	return nil
 }
 

@@ -73,7 +73,7 @@ func newProcess(args []string, opts *config.Options, env Env) *process {
 func (p *process) close() {
 	p.port.Close()
 	p.seen.Record(journal.Event{Kind: journal.KindStop})
-	p.seen.journal.Close()
+	p.seen.close()
 	if p.cancel != nil {
 		p.cancel()
 	}

@@ -468,7 +468,7 @@ type Management struct {
 	ManagementExternalCert     string   // hint; empty: off
 	ManagementLogCache         int      // lines, default 250
 
-	Journal    string      // directory of the events, "" for none; an extension of ours
+	Journal    Journal     // an extension of ours
 	Metrics    Metrics     // an extension of ours
 	LuaScripts []LuaScript // each speaks to the port over a connection of its own; an extension of ours
 }

@@ -32,7 +32,9 @@ func managementRows() []row {
 		}},
 		{"script", 1, many, inMain | atOnce, 0, luaScript},
 		{"metrics", 1, 3, inMain, 0, metrics},
-		{"journal", 1, 1, inMain, 0, func(p *parser, a []string) error { p.o.Journal = a[0]; return nil }},
+		{"journal", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.Journal.Dir })},
+		{"journal-syslog", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.Journal.Syslog })},
+		{"journal-webhook", 1, 2, inMain, 0, webhook},
 		{"management-external-cert", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementExternalCert })},
 		{"management-log-cache", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
 			n, err := integer(p, "management-log-cache", a[0], 1, maxSeconds)

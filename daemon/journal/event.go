@@ -34,6 +34,16 @@ const (
 	Failed   = "failed"
 )
 
+// Stamped returns the event with what is the same for all of a run: version and run, and the time when it has none.
+func (e Event) Stamped(run int64) Event {
+	e.Version, e.Run = Version, run
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	e.Time = e.Time.UTC().Truncate(time.Millisecond)
+	return e
+}
+
 // Event is one line of the journal. It never holds a secret: no password, token, challenge or answer.
 type Event struct {
 	Version int       `json:"v"`

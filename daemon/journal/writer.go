@@ -12,6 +12,7 @@ import (
 // Config is what Open needs. The zero value of a field is its default.
 type Config struct {
 	Dir     string        // made when it is missing
+	Run     int64         // of the events; default the milliseconds since 1970
 	Segment int64         // bytes of a segment before the next begins; default 16 MiB
 	Keep    int64         // bytes of all segments together; default 4 GiB
 	Age     time.Duration // of the newest event in a segment before it is removed; default 400 days
@@ -33,6 +34,7 @@ func (c *Config) defaults() {
 	set(&c.Keep, 4<<30)
 	set((*int64)(&c.Age), int64(400*24*time.Hour))
 	set((*int64)(&c.Batch), int64(200*time.Millisecond))
+	set(&c.Run, time.Now().UnixMilli())
 	if c.Queue == 0 {
 		c.Queue = 8192
 	}
@@ -48,7 +50,6 @@ func (c *Config) defaults() {
 type Writer struct {
 	cfg     Config
 	root    *os.Root // works on after a chroot
-	run     int64
 	queue   chan Event
 	stop    chan struct{}
 	once    sync.Once
@@ -78,7 +79,7 @@ func Open(cfg Config) (*Writer, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	w := &Writer{
-		cfg: cfg, root: root, run: time.Now().UnixMilli(), queue: make(chan Event, cfg.Queue),
+		cfg: cfg, root: root, queue: make(chan Event, cfg.Queue),
 		stop: make(chan struct{}), done: make(chan struct{}), next: 1,
 	}
 	if len(list) > 0 {
@@ -94,11 +95,7 @@ func (w *Writer) Record(e Event) {
 	if w == nil {
 		return
 	}
-	e.Version, e.Run = Version, w.run
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
-	e.Time = e.Time.UTC().Truncate(time.Millisecond)
+	e = e.Stamped(w.cfg.Run)
 	select {
 	case w.queue <- e:
 	default:
@@ -157,7 +154,7 @@ func (w *Writer) batch() {
 	var text []byte
 	lost := w.dropped.Load()
 	if lost > w.told {
-		e := Event{Version: Version, Time: time.Now().UTC().Truncate(time.Millisecond), Kind: KindLost, Run: w.run, Text: fmt.Sprint(lost - w.told)}
+		e := Event{Version: Version, Time: time.Now().UTC().Truncate(time.Millisecond), Kind: KindLost, Run: w.cfg.Run, Text: fmt.Sprint(lost - w.told)}
 		if b, err := json.Marshal(e); err == nil {
 			text = append(b, '\n')
 		}

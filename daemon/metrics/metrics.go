@@ -31,6 +31,7 @@ type Source struct {
 	// SeatsLost, JournalLost and JournalQueue: lines that slow seats lost, events that the journal lost, events that wait for it.
 	SeatsLost, JournalLost func() uint64
 	JournalQueue           func() int
+	SinksLost              func() map[string]uint64 // events, by the name of a sink
 	Scripts                func() []mgmt.ScriptStatus
 }
 

@@ -51,6 +51,7 @@ func source(names string, clients int) Source {
 	return Source{
 		Version: "1.0", Names: names, Totals: new(engine.Totals), Engine: func() engine.Counted { return fake{c} }, Seats: func() int { return 1 },
 		SeatsLost: func() uint64 { return 2 }, JournalLost: func() uint64 { return 3 }, JournalQueue: func() int { return 4 },
+		SinksLost: func() map[string]uint64 { return map[string]uint64{"syslog": 1, "webhook log.example.com": 2} },
 		Scripts: func() []mgmt.ScriptStatus {
 			return []mgmt.ScriptStatus{{Name: "/etc/a.lua", Events: 1}, {Name: "/etc/b.lua"}, {Name: "/opt/a.lua", Events: 2}, {Name: "\xff.lua"}}
 		},

@@ -40,6 +40,7 @@ var (
 	seats         = desc("moongate_management_seats", "Clients of the management port.")
 	seatsLost     = desc("moongate_management_lines_lost_total", "Lines that slow clients of the management port lost.")
 	journalLost   = desc("moongate_journal_events_lost_total", "Events that the journal lost.")
+	sinksLost     = desc("moongate_journal_sink_events_lost_total", "Events that syslog or a webhook did not take.", "sink")
 	scriptEvents  = desc("moongate_script_events_total", "Events that a Lua script handled.", "script")
 	scriptErrors  = desc("moongate_script_errors_total", "Errors of a Lua script.", "script")
 	scriptDropped = desc("moongate_script_events_lost_total", "Events that a Lua script was too slow for.", "script")
@@ -51,7 +52,7 @@ var (
 func (s *scrape) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		buildInfo, ready, linkBytes, handshakes, handshakeBad, clients, handshaking, maxClients, versions, platforms, ciphers, dropped, queue, hooksRunning, hooksMax,
-		linesLeftOut, seats, seatsLost, journalLost, scriptEvents, scriptErrors, scriptDropped, scriptMemory, clientBytes,
+		linesLeftOut, seats, seatsLost, journalLost, sinksLost, scriptEvents, scriptErrors, scriptDropped, scriptMemory, clientBytes,
 	} {
 		ch <- d
 	}
@@ -77,6 +78,9 @@ func (s *scrape) Collect(ch chan<- prometheus.Metric) {
 	gauge(seats, s.src.Seats())
 	counter(seatsLost, s.src.SeatsLost())
 	counter(journalLost, s.src.JournalLost())
+	for name, n := range s.src.SinksLost() {
+		counter(sinksLost, n, label(name))
+	}
 	gauge(queue, s.src.JournalQueue(), "journal")
 	scripts := make(map[string]mgmt.ScriptStatus) // a file may run twice
 	for _, sc := range s.src.Scripts() {

@@ -17,7 +17,13 @@ var begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // fill writes n events, one a minute, in small segments.
 func fill(t *testing.T, dir string, from, n int) {
 	t.Helper()
-	w, err := journal.Open(journal.Config{Dir: dir, Segment: 4 << 10, Queue: n + 1, Batch: 10 * time.Millisecond})
+	wrote := make(chan struct{}, 1)
+	w, err := journal.Open(journal.Config{Dir: dir, Segment: 4 << 10, Queue: n + 1, Batch: 10 * time.Millisecond, Wrote: func() {
+		select {
+		case wrote <- struct{}{}:
+		default:
+		}
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +33,7 @@ func fill(t *testing.T, dir string, from, n int) {
 			Address: fmt.Sprint("192.0.2.", i%11), CID: new(uint64(i)),
 		})
 		if i%50 == 0 {
-			time.Sleep(15 * time.Millisecond) // several batches, so several segments
+			<-wrote // several batches, so several segments
 		}
 	}
 	w.Close()

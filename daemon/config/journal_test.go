@@ -1,0 +1,36 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestJournalWebhookOption(t *testing.T) {
+	for _, tt := range []struct{ args, err string }{
+		{args: "https://log.example.com/vpn"},
+		{args: "https://log.example.com/vpn secret.txt"},
+		{args: "http://127.0.0.1:8000/"},
+		{args: "http://[::1]:8000/"},
+		{args: "http://localhost/x"},
+		{args: "http://log.example.com/vpn", err: "use https"},
+		{args: "http://192.0.2.1/", err: "use https"},
+		{args: "https://user:pw@log.example.com/", err: "no password in the address"},
+		{args: "log.example.com/vpn", err: "want an address"},
+		{args: "ftp://log.example.com/", err: "want an address"},
+		{args: "https://", err: "want an address"},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			o, err := Parse(append([]string{"--dev", "tun", "--remote", "192.0.2.1", "--secret", "/dev/null", "--allow-deprecated-insecure-static-crypto", "--journal-webhook"}, strings.Fields(tt.args)...), Env{})
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) {
+					t.Errorf("error %v, want %q", err, tt.err)
+				}
+				return
+			}
+			words := strings.Fields(tt.args)
+			if err != nil || o.Journal.Webhook != words[0] || o.Journal.Secret.Set() != (len(words) > 1) {
+				t.Errorf("%+v, %v", o, err)
+			}
+		})
+	}
+}
