@@ -32,6 +32,16 @@ func vpn() (daemon *server.Server, addr string) {
 	return daemon, ln.Addr().String()
 }
 
+// attached is a client of one.
+func attached(ctx context.Context) (daemon *server.Server, c *client.Client) {
+	daemon, addr := vpn()
+	c, err := client.Dial(ctx, addr, client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return daemon, c
+}
+
 func Example() {
 	daemon, addr := vpn()
 	defer daemon.Close()
@@ -52,13 +62,9 @@ func Example() {
 }
 
 func ExampleClient_Status() {
-	daemon, addr := vpn()
-	defer daemon.Close()
 	ctx := context.Background()
-	c, err := client.Dial(ctx, addr, client.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
+	daemon, c := attached(ctx)
+	defer daemon.Close()
 	defer c.Close()
 
 	status, err := c.Status(ctx)
@@ -73,13 +79,9 @@ func ExampleClient_Status() {
 
 // A command without a method of its own, and the daemon's word about it.
 func ExampleClient_Cmd() {
-	daemon, addr := vpn()
-	defer daemon.Close()
 	ctx := context.Background()
-	c, err := client.Dial(ctx, addr, client.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
+	daemon, c := attached(ctx)
+	defer daemon.Close()
 	defer c.Close()
 
 	reply, err := c.Cmd(ctx, "log-stats")
@@ -98,13 +100,9 @@ func ExampleClient_Cmd() {
 
 // Words from elsewhere are quoted, so that none of them is read as two.
 func ExampleClient_Do() {
-	daemon, addr := vpn()
-	defer daemon.Close()
 	ctx := context.Background()
-	c, err := client.Dial(ctx, addr, client.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
+	daemon, c := attached(ctx)
+	defer daemon.Close()
 	defer c.Close()
 
 	if _, err := c.Do(ctx, "kill", `no such "client"`); err != nil {
@@ -122,14 +120,10 @@ func ExampleClient_Do() {
 
 // Notifications are asked for by a command, and read from a subscription that began before it.
 func ExampleClient_Subscribe() {
-	daemon, addr := vpn()
-	defer daemon.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	c, err := client.Dial(ctx, addr, client.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
+	daemon, c := attached(ctx)
+	defer daemon.Close()
 	defer c.Close()
 
 	states := c.Subscribe(mgmt.KindState)
@@ -152,14 +146,10 @@ func ExampleClient_Subscribe() {
 
 // Who may come in is decided by the client of the port (management-client-auth).
 func ExampleClient_ClientDeny() {
-	daemon, addr := vpn()
-	defer daemon.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	c, err := client.Dial(ctx, addr, client.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
+	daemon, c := attached(ctx)
+	defer daemon.Close()
 	defer c.Close()
 
 	logins := c.Subscribe(mgmt.KindClient)
