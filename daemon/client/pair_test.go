@@ -36,6 +36,7 @@ type both struct {
 	events *clientEvents
 	out    *Client
 	in     *recorded // by the server
+	leaf   *pki.Leaf // the client's
 	rec    *recorded // by the client
 }
 
@@ -64,6 +65,9 @@ func newBoth(t *testing.T, proto string) *both {
 		leaf, err := ca.Issue(spec)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if name == "client" {
+			b.leaf = leaf
 		}
 		if err := pki.WriteFiles(b.dir, map[string][]byte{"ca.crt": ca.PEM, name + ".crt": leaf.CertPEM, name + ".key": leaf.KeyPEM}); err != nil {
 			t.Fatal(err)
@@ -410,22 +414,13 @@ func TestPairOfPeers(t *testing.T) {
 			b := newBoth(t, "udp4")
 			key := b.write("static.key", staticKeyText)
 			peer := func(name, own, other string, extra []string) *running {
-				args := []string{
-					"--dev", "tun", "--proto", "udp4", "--local", b.addr, "--lport", own, "--remote", b.addr, other, "--ifconfig", "10.4.0.1", "10.4.0.2", "--verb", "4", "--ping", "1",
-					"--ifconfig-noexec", "--allow-deprecated-insecure-static-crypto",
-				}
+				args := []string{"--proto", "udp4", "--local", b.addr, "--lport", own, "--remote", b.addr, other, "--ping", "1"}
 				if c.name == "tls" {
 					args = append(args, "--ca", b.file("ca.crt"), "--cert", b.file(name+".crt"), "--key", b.file(name+".key"))
 				} else {
 					args = append(args, "--secret", key)
 				}
-				r := &running{log: new(lockedBuffer), sig: engine.NewSignals()}
-				o := b.parse(append(args, extra...))
-				b.start(New(Deps{
-					Options: o, Port: mgmtserver.New(mgmtserver.Config{Unreachable: true}), Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: new(Secrets),
-					Hooks: &hooks.Runner{}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake), Version: "2.6.14",
-				}).Run, r)
-				return r
+				return b.peer(append(args, extra...)...)
 			}
 			one := peer("server", "31196", "31197", c.first)
 			two := peer("client", "31197", "31196", c.other)
@@ -441,6 +436,18 @@ func TestPairOfPeers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// peer starts one of two peers that pull nothing.
+func (b *both) peer(extra ...string) *running {
+	b.t.Helper()
+	r := &running{log: new(lockedBuffer), sig: engine.NewSignals()}
+	o := b.parse(append([]string{"--dev", "tun", "--ifconfig", "10.4.0.1", "10.4.0.2", "--ifconfig-noexec", "--verb", "4", "--allow-deprecated-insecure-static-crypto"}, extra...))
+	b.start(New(Deps{
+		Options: o, Port: mgmtserver.New(mgmtserver.Config{Unreachable: true}), Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: new(Secrets),
+		Hooks: &hooks.Runner{}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake), Version: "2.6.14",
+	}).Run, r)
+	return r
 }
 
 // staticKeyText is a key for tests.
