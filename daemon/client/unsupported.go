@@ -10,7 +10,6 @@ func (c *Client) warnUnsupported() {
 		name, why string
 	}{
 		{o.MTUTest, "mtu-test", "the path is not measured; --mssfix and --fragment bound what is sent"},
-		{o.DNSUpdown != "" && o.DNSUpdown != "disable", "dns-updown", "resolvers are set by --up, which gets dns_* and foreign_option_*"},
 		{o.Connections[0].LinkMTU > 0, "link-mtu", "use --tun-mtu"},
 	} {
 		if w.on {

@@ -120,7 +120,7 @@ type Scripts struct {
 	RouteUp            string
 	RoutePreDown       string
 	IPChange           string
-	DNSUpdown          string // command, "disable" or "force"
+	DNSUpdown          string // command, "disable", "force" or empty: as BuiltinDNS says
 	TLSVerify          string
 	TLSCryptV2Verify   string
 	ClientConnect      string
@@ -155,6 +155,7 @@ type Device struct {
 	Shaper                int // outgoing bytes per second; 0 no limit
 	BlockIPv6             bool
 	ClientNAT             []ClientNAT
+	Compat                Compat
 	DisableOffload        bool // read and write one packet at a time
 	PassTOS               bool
 	MTUTest               bool

@@ -214,7 +214,7 @@ var arityExtras = map[string]string{
 	"static-challenge": "the method of 2.7", "multihome": "same-interface of 2.7", "route-table": "2.7", "dns-updown": "2.7",
 	"tls-crypt-v2-max-age": "2.7", "override-username": "2.7", "allow-deprecated-insecure-static-crypto": "2.7",
 	"use-prediction-resistance": "mbed TLS builds",
-	"iproute":                   "builds with the external tool", "disable-offload": "ours", "connection": "only a block", "crl-verify": "the word dir",
+	"iproute":                   "builds with the external tool", "disable-offload": "ours", "compat": "ours", "connection": "only a block", "crl-verify": "the word dir",
 }
 
 // Every option takes as few and as many parameters as stock's: one less or one more is refused by both.

@@ -56,6 +56,17 @@ func deviceRows() []row {
 		{"passtos", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.PassTOS })},
 		{"mtu-test", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.MTUTest })},
 		{"allow-recursive-routing", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.AllowRecursiveRouting })},
+		{"compat", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
+			switch a[0] {
+			case "2.6":
+				p.o.Compat = Compat26
+			case "2.7":
+				p.o.Compat = Compat27
+			default:
+				return errorf("--compat must be 2.6 or 2.7, not '%s'", a[0])
+			}
+			return nil
+		}},
 		{"disable-offload", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.DisableOffload })},
 	}
 }

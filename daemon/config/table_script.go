@@ -10,7 +10,7 @@ func command(f func(o *Options) *string) func(*parser, []string) error {
 }
 
 func (p *parser) setCommand(to *string, name, cmd string) error {
-	if *to != "" {
+	if *to != "" && *to != "disable" && *to != "force" {
 		p.warn("Multiple --%s scripts defined.  The previously configured script is overridden.", name)
 	}
 	*to = cmd
@@ -32,7 +32,13 @@ func scriptRows() []row {
 		{"route-up", 1, 1, inMain, 0, command(func(o *Options) *string { return &o.RouteUp })},
 		{"route-pre-down", 1, 1, inMain, 0, command(func(o *Options) *string { return &o.RoutePreDown })},
 		{"ipchange", 1, 1, inMain, 0, command(func(o *Options) *string { return &o.IPChange })},
-		{"dns-updown", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.DNSUpdown })},
+		{"dns-updown", 1, 1, inMain, 0, func(p *parser, a []string) error {
+			if a[0] == "disable" || a[0] == "force" {
+				p.o.DNSUpdown = a[0]
+				return nil
+			}
+			return p.setCommand(&p.o.DNSUpdown, p.line.Name, a[0])
+		}},
 		{"tls-verify", 1, 1, inMain | atOnce, 0, command(func(o *Options) *string { return &o.TLSVerify })},
 		{"tls-crypt-v2-verify", 1, 1, inMain | atOnce, 0, text(func(o *Options) *string { return &o.TLSCryptV2Verify })},
 		{"client-connect", 1, 1, inMain | atOnce, 0, command(func(o *Options) *string { return &o.ClientConnect })},

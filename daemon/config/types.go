@@ -213,3 +213,15 @@ type PullFilter struct {
 	Action string // "accept", "ignore" or "reject"
 	Prefix string
 }
+
+// Compat is the release of OpenVPN whose port, status, log lines and defaults the daemon has, where they differ.
+type Compat int
+
+// The releases of option compat.
+const (
+	Compat26 Compat = iota
+	Compat27
+)
+
+// BuiltinDNS reports whether the daemon sets the host's resolvers when the configuration has no up or dns-updown script.
+func (c Compat) BuiltinDNS() bool { return c == Compat27 }

@@ -1,7 +1,10 @@
 package netconf
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"os"
 	"slices"
 	"sync"
 
@@ -17,6 +20,7 @@ type Journal struct {
 	mu    sync.Mutex // guards what follows
 	addrs []addrEntry
 	ops   []Op // successful ones, in order
+	names ResolverOp
 }
 
 type addrEntry struct {
@@ -205,6 +209,36 @@ func (j *Journal) UndoAddrs() {
 		_ = j.Net.DelAddr(e.dev, e.addr) // logged by the Net
 	}
 	j.addrs = nil
+}
+
+// SetResolvers tells the host the resolvers of a tunnel instead of those told before. It returns the way it took.
+func (j *Journal) SetResolvers(ctx context.Context, h *ResolverHost, r Resolvers) (way string, err error) {
+	if err := j.UndoResolvers(ctx, h); err != nil {
+		return "", err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	pid := os.Getpid()
+	op := h.plan(r.Dev, fmt.Sprintf("%s-%d-%s", r.Dev, pid, processStart(pid)))
+	j.notes.resolver(op)
+	j.names = op
+	return op.Way, h.set(ctx, op, r)
+}
+
+// UndoResolvers takes back what SetResolvers did, also where that failed half way. After an error the notes keep it.
+func (j *Journal) UndoResolvers(ctx context.Context, h *ResolverHost) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.names.Way == "" {
+		return nil
+	}
+	op := j.names
+	j.names = ResolverOp{}
+	if err := h.undo(ctx, op); err != nil {
+		return fmt.Errorf("restore resolvers: %w", err)
+	}
+	j.notes.resolver(ResolverOp{})
+	return nil
 }
 
 // Undo is UndoRoutes, then UndoAddrs.

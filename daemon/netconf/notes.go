@@ -21,11 +21,13 @@ import (
 //	{"pid":1234,"start":"5678"}     the process; start tells it from a later one with its number
 //	{"did":{…}}                     an operation, written before it is done
 //	{"undid":{…}}                   it did not succeed, or was taken back
+//	{"resolver":{…}}                the host's resolvers are about to change; an empty one: they are as before
 type Notes struct {
 	f      *os.File // nil after an error
 	path   string
 	header []byte
 	lines  int // since the last rewriting
+	names  ResolverOp
 	logf   logging.Func
 }
 
@@ -59,13 +61,16 @@ func create(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
 }
 
-// Close removes the file, which holds no changes by now. A process without the right to do so leaves it to the next
+// Close removes the file unless it holds a change that could not be taken back. A process without the right to do so leaves it to the next
 // Recover.
 func (n *Notes) Close() {
 	if n == nil || n.f == nil {
 		return
 	}
 	_ = n.f.Close()
+	if n.names.Way != "" {
+		return // they could not be restored by now, as without privileges
+	}
 	_ = os.Remove(n.path)
 	_ = os.Remove(filepath.Dir(n.path)) // stays while another daemon has notes in it
 	n.f = nil
@@ -77,6 +82,8 @@ type entry struct {
 	Start string `json:"start,omitempty"`
 	Did   *Op    `json:"did,omitempty"`
 	Undid *Op    `json:"undid,omitempty"`
+
+	Resolver *ResolverOp `json:"resolver,omitempty"`
 }
 
 func line(e entry) []byte {
@@ -98,6 +105,15 @@ func (n *Notes) undid(op Op, left []Op) {
 		return
 	}
 	n.write(entry{Undid: &op})
+}
+
+// resolver notes which change of the resolvers is in force from now on.
+func (n *Notes) resolver(op ResolverOp) {
+	if n == nil {
+		return
+	}
+	n.names = op
+	n.write(entry{Resolver: &op})
 }
 
 // rewriteFrom is how many lines a file has at least before what is over is left out.
@@ -123,6 +139,10 @@ func (n *Notes) rewrite(ops []Op) {
 		text = append(text, line(entry{Did: &op})...)
 	}
 	n.lines = len(ops)
+	if n.names.Way != "" {
+		text = append(text, line(entry{Resolver: &n.names})...)
+		n.lines++
+	}
 	err := n.f.Truncate(0)
 	if err == nil {
 		_, err = n.f.Write(text)
@@ -148,7 +168,7 @@ type deed struct {
 
 func (op Op) deed() deed { return deed{op.Delete, op.Route} }
 
-// parseNotes returns the process of a file and the operations that are in force. A last line without its end was being
+// parseNotes returns the process of a file, with the change of resolvers that is in force, and the operations that are. A last line without its end was being
 // written when the process died, before its operation was done.
 func parseNotes(text []byte) (process entry, ops []Op, err error) {
 	first := true
@@ -169,6 +189,8 @@ func parseNotes(text []byte) (process entry, ops []Op, err error) {
 			process = e
 		case first:
 			return process, nil, errors.New("line 1: no process")
+		case e.Resolver != nil:
+			process.Resolver = e.Resolver
 		case e.Did != nil && e.Did.Route.Dst.IsValid():
 			at[e.Did.deed()] = append(at[e.Did.deed()], len(all))
 			all = append(all, e.Did)

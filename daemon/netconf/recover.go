@@ -2,6 +2,7 @@ package netconf
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -36,6 +37,12 @@ func Recover(n Net, dir string, logf logging.Func) {
 		if len(ops) > 0 {
 			logf(logging.Info, "NOTE: restoring routes of process %d, which ended without doing so", process.PID)
 			undoOps(n, ops)
+		}
+		if op := process.Resolver; op != nil && op.Way != "" {
+			logf(logging.Info, "NOTE: restoring resolvers of process %d, which ended without doing so", process.PID)
+			if err := new(ResolverHost).undo(context.Background(), *op); err != nil && op.Way != wayResolved {
+				logf(logging.Info, "WARNING: cannot restore resolvers: %v", err)
+			}
 		}
 		if err := os.Remove(path); err != nil {
 			logf(logging.Info, "WARNING: cannot remove %s: %v", path, err)

@@ -14,7 +14,7 @@ import (
 
 // Next plans what the open tunnel would be with other options, for Become. Nothing is changed yet.
 func (t *Tunnel) Next(ctx context.Context, o *config.Options, prof *config.Connection, server netip.Addr) (*Tunnel, error) {
-	next := &Tunnel{cfg: t.cfg, ctx: ctx, device: t.device, journal: t.journal, upRan: t.upRan, routed: t.routed, world: t.world}
+	next := &Tunnel{cfg: t.cfg, ctx: ctx, device: t.device, journal: t.journal, upRan: t.upRan, dnsRan: t.dnsRan, routed: t.routed, world: t.world}
 	next.cfg.Options, next.cfg.Profile, next.cfg.Server = o, prof, server
 	if err := next.plan(); err != nil {
 		return nil, err
@@ -27,6 +27,7 @@ type Change struct {
 	Addresses bool
 	Device    bool // addresses, or what else up scripts are told: MTU, resolvers
 	Routes    bool // routes, or what route-up scripts are told
+	Resolvers bool // what dns-updown is told
 }
 
 // Difference compares two plans for the same device.
@@ -34,6 +35,7 @@ func (t *Tunnel) Difference(next *Tunnel) Change {
 	a, b := &t.net, &next.net
 	c := Change{Addresses: !slices.Equal(a.addrs, b.addrs)}
 	c.Device = c.Addresses || a.mtu != b.mtu || !slices.Equal(a.vars, b.vars)
+	c.Resolvers = !slices.Equal(a.dns.vars(), b.dns.vars())
 	c.Routes = c.Addresses || a.redirect != b.redirect || a.server != b.server || !slices.Equal(a.routes, b.routes) ||
 		!slices.Equal(a.routes6, b.routes6) || !slices.Equal(a.routeVars, b.routeVars)
 	return c
@@ -51,6 +53,9 @@ func (t *Tunnel) Become(ctx context.Context, next *Tunnel) (routesOK bool, err e
 		return true, nil
 	}
 	t.tell(false)
+	if c.Resolvers {
+		t.dnsDown(ctx)
+	}
 	if c.Routes {
 		t.runRouteDown(ctx, "restart")
 	}
@@ -67,6 +72,11 @@ func (t *Tunnel) Become(ctx context.Context, next *Tunnel) (routesOK bool, err e
 		if err := t.reconfigure(&was); err != nil {
 			return false, err
 		}
+	}
+	if c.Resolvers {
+		t.dnsUp(ctx)
+	}
+	if c.Device {
 		if err := t.runUp(ctx, "restart"); err != nil {
 			return false, err
 		}

@@ -56,6 +56,7 @@ func (t *Tunnel) plan() error {
 	t.gateways()
 	t.routes()
 	t.deviceVars()
+	t.planDNS()
 	if t.noIPv6 {
 		return t.dropIPv6()
 	}
@@ -314,25 +315,7 @@ func (t *Tunnel) route6(r config.RouteIPv6) (netconf.Route, bool) {
 func (t *Tunnel) deviceVars() {
 	o, n := t.cfg.Options, &t.net
 	set := func(format string, args ...any) { n.vars = append(n.vars, fmt.Sprintf(format, args...)) }
-	for i, d := range o.DNSSearchDomains {
-		set("dns_search_domain_%d=%s", i+1, d)
-	}
-	for s, server := range o.DNSServers {
-		for i, addr := range server.Addresses {
-			set("dns_server_%d_address_%d=%s", s+1, i+1, addr.Addr)
-			if addr.Port != 0 {
-				set("dns_server_%d_port_%d=%d", s+1, i+1, addr.Port)
-			}
-		}
-		for i, d := range server.ResolveDomains {
-			set("dns_server_%d_resolve_domain_%d=%s", s+1, i+1, d)
-		}
-		for _, v := range []struct{ name, value string }{{"dnssec", server.DNSSEC}, {"transport", server.Transport}, {"sni", server.SNI}} {
-			if v.value != "" {
-				set("dns_server_%d_%s=%s", s+1, v.name, v.value)
-			}
-		}
-	}
+	n.vars = append(n.vars, dnsVars(o.DNSServers, o.DNSSearchDomains)...)
 	for i, f := range o.ForeignOptions {
 		set("foreign_option_%d=%s", i+1, f)
 	}

@@ -46,6 +46,7 @@ type network struct {
 	routeDown string
 	downPre   bool
 	upDown    bool // tell the management port
+	dns       resolvers
 }
 
 // Config is what a tunnel is made of. All fields but Server, Notes and UpDown are needed.
@@ -61,6 +62,8 @@ type Config struct {
 	Log    logging.Func
 	State  func(mgmt.State)
 	UpDown func(up bool, env []string)
+	// ResolverHost is the host whose resolvers change, nil for this one.
+	ResolverHost *netconf.ResolverHost
 }
 
 // Tunnel is a device with its addresses and routes. Its methods are called one at a time.
@@ -72,6 +75,7 @@ type Tunnel struct {
 	journal      *netconf.Journal
 	wantsRoutes6 bool
 	upRan        bool
+	dnsRan       bool
 	routed       bool
 	world
 }
@@ -142,6 +146,7 @@ func (t *Tunnel) Open(ctx context.Context, script string) error {
 			return err
 		}
 	}
+	t.dnsUp(ctx)
 	return t.runUp(ctx, script)
 }
 
@@ -334,6 +339,7 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 	ctx := context.Background()
 	t.tell(false)
 	t.cfg.Env.Set("signal", why.Env())
+	t.dnsDown(ctx)
 	t.runRouteDown(ctx, "init")
 	t.journal.UndoRoutes()
 	var err error
