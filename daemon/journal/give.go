@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Give hands the directory of a journal and what is in it to the user that a daemon becomes, who has to make segments there. gid -1 leaves
-// the group. A directory that holds anything else is not a journal's alone: it stays as it is, and Give says why.
+// Give hands the directory of a journal and its files to the user that a daemon becomes, because the daemon makes segments there later. gid -1
+// leaves the group. Give leaves a directory that holds other files as it is, and its error names one of them.
 func Give(dir *os.Root, uid, gid int) error {
 	entries, err := fs.ReadDir(dir.FS(), ".")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package metrics shows a daemon to Prometheus: counts that its events add to, and what its engine holds when somebody asks. Labels
-// have few values, which peers cannot add to; docs/metrics.md lists them.
+// Package metrics answers Prometheus: it counts the daemon's events, and asks the engine for its numbers at each scrape. Labels have few values,
+// and peers cannot add any; docs/metrics.md lists them.
 package metrics
 
 import (

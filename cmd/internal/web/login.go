@@ -36,7 +36,7 @@ type session struct {
 	until time.Time
 }
 
-// logins knows who has logged in.
+// logins holds the sessions of browsers that have logged in.
 type logins struct {
 	passwords []Password
 	secure    bool // cookies travel over TLS only

@@ -37,7 +37,7 @@ type Page struct {
 	logins *logins
 }
 
-// New makes a page. Without a password nobody comes in.
+// New makes a page. Without a password it lets no browser in.
 func New(cfg Config) *Page {
 	h := newHub(cfg.Name)
 	return &Page{

@@ -40,7 +40,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDRESS:PORT` to serve at")
-	f.StringArrayVar(&o.roles, "listen-role", nil, "`ROLE` of who has the printed address, or ROLE=FILE for those with the password in FILE; repeat for more")
+	f.StringArrayVar(&o.roles, "listen-role", nil, "`ROLE` of the printed address, or ROLE=FILE for the password in FILE; repeat for more")
 	f.StringVar(&o.cert, "listen-cert", "", "`FILE` of the certificate, for https")
 	f.StringVar(&o.key, "listen-key", "", "`FILE` of its key")
 	f.StringVar(&o.journal, "journal", "", "`DIR` of the daemon's journal, for its history")
