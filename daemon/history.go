@@ -50,7 +50,7 @@ func (p *process) openJournal() error {
 		p.lg.Msg(logging.Warn, "journal: no index is kept: %v", err)
 	}
 	if p.privileges.uid > 0 && os.Geteuid() == 0 {
-		if err := journal.Give(root, p.privileges.uid, p.privileges.gid); err != nil {
+		if err := journal.Give(root, p.privileges.uid); err != nil {
 			p.lg.Msg(logging.Warn, "journal: user %s may not be able to write in %s: %v", p.opts.User, dir, err)
 		}
 	}

@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// Give hands the directory of a journal and its files to the user that a daemon becomes, because the daemon makes segments there later. gid -1
-// leaves the group. Give leaves a directory that holds other files as it is, and its error names one of them.
-func Give(dir *os.Root, uid, gid int) error {
+// Give hands the directory of a journal and its files to the user that a daemon becomes, because the daemon makes segments there later. Their
+// group stays that of the directory, also for what is made later, so that who may read a journal does not change. Give leaves a directory
+// that holds other files as it is, and its error names one of them.
+func Give(dir *os.Root, uid int) error {
 	entries, err := fs.ReadDir(dir.FS(), ".")
 	if err != nil {
 		return err
@@ -22,7 +23,11 @@ func Give(dir *os.Root, uid, gid int) error {
 		}
 	}
 	for _, e := range entries {
-		err = errors.Join(err, dir.Lchown(e.Name(), uid, gid))
+		err = errors.Join(err, dir.Lchown(e.Name(), uid, -1))
 	}
-	return errors.Join(err, dir.Lchown(".", uid, gid))
+	info, serr := dir.Stat(".")
+	if serr != nil {
+		return errors.Join(err, serr)
+	}
+	return errors.Join(err, dir.Chmod(".", info.Mode().Perm()|fs.ModeSetgid), dir.Lchown(".", uid, -1))
 }

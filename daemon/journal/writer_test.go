@@ -150,7 +150,7 @@ func TestGivenToAnotherUser(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := Give(root, nobody, nobody); err != nil {
+		if err := Give(root, nobody); err != nil {
 			t.Fatal(err)
 		}
 		if err := syscall.Setgid(nobody); err != nil {
@@ -175,6 +175,13 @@ func TestGivenToAnotherUser(t *testing.T) {
 		}
 	}
 	dir = filepath.Join(dir, "journal")
+	const readers = 4321
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(dir, 0, readers); err != nil {
+		t.Fatal(err)
+	}
 	w := open(t, Config{Dir: dir}) // an earlier run, as root
 	w.Record(Event{Kind: KindStart})
 	w.Close()
@@ -186,6 +193,10 @@ func TestGivenToAnotherUser(t *testing.T) {
 	if n, segments := count(t, dir); n < 2 || segments < 2 {
 		t.Errorf("%d events in %d segments", n, segments)
 	}
+	var newest syscall.Stat_t
+	if err := syscall.Stat(filepath.Join(dir, SegmentName(2)), &newest); err != nil || newest.Uid != nobody || newest.Gid != readers || newest.Mode&0o777 != 0o640 {
+		t.Errorf("a new segment belongs to %d:%d with mode %o, %v", newest.Uid, newest.Gid, newest.Mode, err)
+	}
 	if err := os.WriteFile(filepath.Join(dir, "mail"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +205,7 @@ func TestGivenToAnotherUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	if err := Give(root, 0, 0); err == nil || !strings.Contains(err.Error(), "mail") {
+	if err := Give(root, 0); err == nil || !strings.Contains(err.Error(), "mail") {
 		t.Errorf("a directory with something else in it is given away: %v", err)
 	}
 }

@@ -30,7 +30,12 @@ func browser(t testing.TB, own string) context.Context {
 	if err != nil {
 		t.Skip("NOT TESTED: the page in a browser, as there is no chromium; sh test/install-deps.sh installs it")
 	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1400, 800))
+	tmp, err := os.MkdirTemp("", "moongate-browser-") // it leaves files behind
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(tmp) })
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Env("TMPDIR="+tmp), chromedp.WindowSize(1400, 800))
 	ctx, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	var mu sync.Mutex
 	var wrong []string
