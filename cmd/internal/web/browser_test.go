@@ -207,6 +207,28 @@ func TestPageInBrowser(t *testing.T) {
 	do(ctx, t, "log out", chromedp.Click("#logout"), chromedp.WaitVisible("#password"), until(`document.querySelectorAll(".row").length === 0`))
 }
 
+// A client's daemon has no table: the page shows its connection, and follows it.
+func TestPageOfAClient(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	d, dial := crowd(t, 0)
+	for _, l := range []string{"mode client", "traffic 5000 7000", "state CONNECTED SUCCESS 10.8.0.2"} {
+		if err := d.Do(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own := serve(t, Config{Dial: dial})
+	ctx := browser(t, own)
+	do(ctx, t, "log in", watch, chromedp.Navigate(own+"#moonlight"), until(`document.getElementById("client").textContent.includes("10.8.0.2")`), chromedp.WaitNotVisible("#split"),
+		until(`document.querySelector('[data-tab="clients"]').textContent === "Connection" && document.querySelector('[data-tab="history"]').hidden`))
+	look(ctx, t, "web-client")
+	if err := d.Do("state RECONNECTING ping-restart"); err != nil {
+		t.Fatal(err)
+	}
+	do(ctx, t, "a new state", until(`document.getElementById("state").textContent === "RECONNECTING" && document.getElementById("client").textContent.includes("ping-restart")`))
+}
+
 // eventToPixel returns the shortest time of several from a client that connects to its row on the screen, among 10,000.
 func eventToPixel(t *testing.T) time.Duration {
 	list := peers(10_000)

@@ -122,6 +122,7 @@ function daemon(d, at) {
   $("name").textContent = d.name;
   document.title = d.name + " · moongate";
   server = d.server;
+  connection(d);
   $("title").textContent = d.title || (d.state ? [d.state.tun_ipv4, d.state.tun_ipv6, d.state.remote_addr].filter(Boolean).join(" → ") : "");
   if (!d.connected) badge("not reached: " + (d.why || "…"), "bad");
   else if (d.state) badge(d.state.name, d.state.name === "CONNECTED" ? "good" : "");
@@ -231,15 +232,33 @@ function details() {
     ["User", r.username], ["From", r.real_address], ["Tunnel", r.virtual_address], ["IPv6", r.virtual_ipv6], ["Since", when(r.connected_since)],
     ["Received", bytes(r.bytes_received) + " (" + bytes(r.rate_in) + "/s)"], ["Sent", bytes(r.bytes_sent) + " (" + bytes(r.rate_out) + "/s)"],
     ["Cipher", r.cipher], ["Client id", r.client_id], ["Peer id", r.peer_id],
-  ].filter(f => f[1] !== "" && f[1] !== null && f[1] !== undefined);
+  ];
+  list($("facts"), facts);
+}
+
+// list fills a list with names and values; those without a value are left out.
+function list(dl, facts) {
+  facts = facts.filter(f => f[1] !== "" && f[1] !== null && f[1] !== undefined);
   const text = JSON.stringify(facts);
-  if ($("facts").dataset.text === text) return;
-  $("facts").dataset.text = text;
-  $("facts").replaceChildren(...facts.flatMap(([k, v]) => {
+  if (dl.dataset.text === text) return;
+  dl.dataset.text = text;
+  dl.replaceChildren(...facts.flatMap(([k, v]) => {
     const dt = document.createElement("dt"), dd = document.createElement("dd");
     dt.textContent = k; dd.textContent = v;
     return [dt, dd];
   }));
+}
+
+// connection shows a client's own tunnel, which has no table.
+function connection(d) {
+  $("client").hidden = d.server;
+  $("split").hidden = $("find").hidden = !d.server;
+  document.querySelector('[data-tab="clients"]').textContent = d.server ? "Clients" : "Connection";
+  const s = d.state || {}, at = (a, port) => a ? port ? a + " port " + port : a : "";
+  list($("client"), [
+    ["State", s.name], ["Detail", s.detail], ["Since", when(s.time)], ["Tunnel", s.tun_ipv4], ["IPv6", s.tun_ipv6], ["Server", at(s.remote_addr, s.remote_port)],
+    ["From", at(s.local_addr, s.local_port)], ["Received", bytes(d.traffic.bytes_received)], ["Sent", bytes(d.traffic.bytes_sent)],
+  ]);
 }
 
 // ---- acting
