@@ -21,8 +21,12 @@ import (
 )
 
 // openBundle returns the private key of a PKCS#12 bundle, its certificate and the others. The library reads what it can; the
-// digests and ciphers it lacks, and certificates that crypto/x509 refuses, are read here.
-func openBundle(der []byte, pass string) (crypto.PrivateKey, *x509.Certificate, []*x509.Certificate, error) {
+// digests and ciphers it lacks, BER, and certificates that crypto/x509 refuses, are read here.
+func openBundle(ber []byte, pass string) (crypto.PrivateKey, *x509.Certificate, []*x509.Certificate, error) {
+	der, err := derOf(ber)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("bundle: %w", err)
+	}
 	key, cert, others, err := pkcs12.DecodeChain(der, pass)
 	switch {
 	case err == nil:
@@ -94,8 +98,8 @@ func (b *bundle) read(der []byte, pass string) error {
 			Iterations int `asn1:"optional,default:1"`
 		} `asn1:"optional"`
 	}
-	if _, err := asn1.Unmarshal(der, &pfx); err != nil {
-		return fmt.Errorf("bundle: %w", err)
+	if err := unmarshalBER(der, &pfx); err != nil {
+		return err
 	}
 	var safe []byte
 	if _, err := asn1.Unmarshal(pfx.Safe.Content.Bytes, &safe); err != nil || !pfx.Safe.Type.Equal(oidData) {
@@ -114,8 +118,8 @@ func (b *bundle) read(der []byte, pass string) error {
 		}
 	}
 	var parts []contentInfo
-	if _, err := asn1.Unmarshal(safe, &parts); err != nil {
-		return fmt.Errorf("bundle: %w", err)
+	if err := unmarshalBER(safe, &parts); err != nil {
+		return err
 	}
 	for _, p := range parts {
 		content, err := b.content(p)
@@ -125,6 +129,18 @@ func (b *bundle) read(der []byte, pass string) error {
 		if err := b.bags(content, 0); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// unmarshalBER is asn1.Unmarshal for one part of a bundle, which may be BER.
+func unmarshalBER(ber []byte, into any) error {
+	der, err := derOf(ber)
+	if err == nil {
+		_, err = asn1.Unmarshal(der, into)
+	}
+	if err != nil {
+		return fmt.Errorf("bundle: %w", err)
 	}
 	return nil
 }
@@ -142,7 +158,7 @@ func (b *bundle) content(p contentInfo) ([]byte, error) {
 			Info    struct {
 				Type      asn1.ObjectIdentifier
 				Algorithm pkix.AlgorithmIdentifier
-				Data      []byte `asn1:"tag:0"`
+				Data      asn1.RawValue // [0], an octet string in one part or in some
 			}
 		}
 		if _, err := asn1.Unmarshal(p.Content.Bytes, &sealed); err != nil {
@@ -152,7 +168,13 @@ func (b *bundle) content(p contentInfo) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return open(sealed.Info.Data, b.pass)
+		data := sealed.Info.Data.Bytes
+		if sealed.Info.Data.IsCompound {
+			if data, err = joinOctets(data); err != nil {
+				return nil, fmt.Errorf("bundle: %w", err)
+			}
+		}
+		return open(data, b.pass)
 	default:
 		return nil, formError(p.Type)
 	}
@@ -167,8 +189,8 @@ func (b *bundle) bags(der []byte, depth int) error {
 		Value      asn1.RawValue   `asn1:"explicit,tag:0"`
 		Attributes []asn1.RawValue `asn1:"set,optional"`
 	}
-	if _, err := asn1.Unmarshal(der, &bags); err != nil {
-		return fmt.Errorf("bundle: %w", err)
+	if err := unmarshalBER(der, &bags); err != nil {
+		return err
 	}
 	for _, bag := range bags {
 		var err error
