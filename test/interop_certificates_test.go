@@ -30,6 +30,9 @@ func TestFilesOfTheWorld(t *testing.T) {
 	rows := []row{
 		{name: "list of version 1", dir: "crl-v1", server: []string{"--crl-verify", "crl.pem"}},
 		{name: "revoked by a list of version 1", dir: "crl-v1", server: []string{"--crl-verify", "crl-revoked.pem"}, serverLine: "error=certificate revoked"},
+		{name: "list of version 1 by openssl ca", dir: "crl-v1", server: []string{"--crl-verify", "crl-openssl-ca.pem"}},
+		{name: "authority with an underscore in its name beside the right one", dir: "strict-names", server: []string{"--ca", "ca-both.crt"}, client: []string{"--ca", "ca-both.crt"}},
+		{name: "key of tls-auth with a byte order mark", dir: "pem-bom", server: []string{"--tls-auth", "bom-ta.key", "0"}, client: []string{"--tls-auth", "bom-ta.key", "1"}},
 		{name: "SHA-1", dir: "sha1-insecure", server: []string{"--tls-cert-profile", "insecure"}, client: []string{"--tls-cert-profile", "insecure"}},
 		{name: "renewed authority", dir: "renewed-ca"},
 		{
@@ -38,6 +41,11 @@ func TestFilesOfTheWorld(t *testing.T) {
 		},
 		{name: "suites of TLS 1.2 that only stock has", dir: "crl-v1", client: []string{"--tls-cipher", "TLS-DHE-RSA-WITH-AES-256-CBC-SHA"}},
 		{name: "suite of TLS 1.3", dir: "crl-v1", client: []string{"--tls-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"}, serverLine: "cipher TLSv1.3 TLS_CHACHA20_POLY1305_SHA256"},
+	}
+	for _, list := range []string{
+		"DHE-RSA-AES256-SHA", "ECDHE-RSA-AES256-SHA384", "EDH+aRSA+HIGH:@STRENGTH", "TLSv1.2:!aNULL", "kRSA", "TLS-SRP-SHA-RSA-WITH-3DES-EDE-CBC-SHA:TLS-DHE-RSA-WITH-AES-128-CBC-SHA",
+	} {
+		rows = append(rows, row{name: "list of suites " + list, dir: "crl-v1", client: []string{"--tls-version-min", "1.2", "--tls-cipher", list}})
 	}
 	odd, err := filepath.Glob(filepath.Join(root, "strict-names", "client-*.crt"))
 	if err != nil || len(odd) != 6 {

@@ -420,6 +420,7 @@ func TestServerSignals(t *testing.T) {
 		back   bool
 	}{
 		{name: "USR1", signal: syscall.SIGUSR1, server: []string{"--keepalive", "1", "4"}, back: true, line: "Inactivity timeout (--ping-restart), restarting"},
+		{name: "USR1 with notice", signal: syscall.SIGUSR1, server: []string{"--explicit-exit-notify", "1"}, line: "Connection reset command was pushed by server ('')", back: true},
 		{name: "USR1 tcp", signal: syscall.SIGUSR1, server: []string{"--proto", "tcp-server"}, client: []string{"--proto", "tcp-client"}, back: true, line: "Connection reset, restarting [0]"},
 		{name: "HUP", signal: syscall.SIGHUP, server: []string{"--keepalive", "1", "4", "--reload-compat"}, back: true},
 		{name: "TERM with notice", signal: syscall.SIGTERM, server: []string{"--explicit-exit-notify", "1"}, line: "Connection reset command was pushed by server ('')"},
