@@ -19,7 +19,7 @@ const (
 // octet strings in parts are joined. Windows, NSS and Java write PKCS#12 bundles of indefinite length. What octet strings hold
 // stays as it is: a MAC may cover it.
 //
-// Rule: X.690, section 8.1.3.
+// The rule is X.690, section 8.1.3.
 func derOf(ber []byte) ([]byte, error) {
 	der, _, err := appendDER(nil, ber, 0)
 	return der, err
