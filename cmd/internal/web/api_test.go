@@ -170,12 +170,12 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// Guesses are slow, for all together.
+// Guesses are slow.
 func TestGuessing(t *testing.T) {
 	_, dial := crowd(t, 0)
 	own := serve(t, Config{Dial: dial})
 	late := 0
-	for range 3 * attemptsAtOnce {
+	for range 3 * guessesAtOnce {
 		if code, _, _ := newVisitor(t, own).ask("POST", "login", map[string]string{"password": "guess"}); code == http.StatusTooManyRequests {
 			late++
 		}

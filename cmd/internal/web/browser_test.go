@@ -229,6 +229,32 @@ func TestPageOfAClient(t *testing.T) {
 	do(ctx, t, "a new state", until(`document.getElementById("state").textContent === "RECONNECTING" && document.getElementById("client").textContent.includes("ping-restart")`))
 }
 
+// Rates follow the counters, and end when they stand still.
+func TestRatesInBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	d, dial := crowd(t, 2)
+	own := serve(t, Config{Dial: dial})
+	ctx := browser(t, own)
+	do(ctx, t, "log in", watch, chromedp.Navigate(own+"#moonlight"), until(`document.querySelectorAll(".row").length === 2`))
+	list := peers(2)
+	moves := func(condition string) {
+		t.Helper()
+		for end := time.Now().Add(30 * time.Second); !get(ctx, t, "rates", chromedp.Evaluate[bool](condition)); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("not in time: %s", condition)
+			}
+			list[1].Count.In += 100_000
+			d.Ctl.SetPeers(list...)
+			d.Ctl.SetTraffic(list[1].Count)
+		}
+	}
+	moves(`/^[0-9.]+ [KM]iB\/s$/.test(document.getElementById("rate-in").textContent) && /[KM]iB/.test([...document.querySelectorAll(".row")].find(r => r.textContent.startsWith("laptop-00001")).children[6].textContent)`)
+	look(ctx, t, "web-rates")
+	do(ctx, t, "standing still", until(`document.getElementById("rate-in").textContent === "0 B/s" && [...document.querySelectorAll(".row")].every(r => r.children[6].textContent === "")`))
+}
+
 // eventToPixel returns the shortest time of several from a client that connects to its row on the screen, among 10,000.
 func eventToPixel(t *testing.T) time.Duration {
 	list := peers(10_000)

@@ -137,11 +137,8 @@ func (f *feed) look(ctx context.Context, c *client.Client) error {
 		if s.State.Name != "" {
 			now.State = new(report.StateOf(s.State))
 		}
-		stateSame := d.State == nil && now.State == nil || d.State != nil && now.State != nil && *d.State == *now.State
-		if !stateSame || d.Connected != now.Connected || d.Server != now.Server || d.Title != now.Title || d.Traffic != now.Traffic {
-			ch.Daemon = new(now)
-		}
 		*d = now
+		ch.Daemon = new(now) // each time: without news browsers would go on showing the last rates
 		return ch
 	})
 	return nil

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -15,12 +16,10 @@ import (
 
 // Limits of logins.
 const (
-	sessionsMax    = 256
-	sessionLast    = 12 * time.Hour
-	attemptsAtOnce = 5
-	attemptPause   = time.Second // one more attempt comes back in each
-	cookieName     = "moongate"
-	tokenHeader    = "X-Moongate-Token"
+	sessionsMax = 256
+	sessionLast = 12 * time.Hour
+	cookieName  = "moongate"
+	tokenHeader = "X-Moongate-Token"
 )
 
 // Password lets in with a role.
@@ -43,22 +42,15 @@ type logins struct {
 
 	mu       sync.Mutex // guards all below
 	sessions map[string]session
-	attempts int // that were made of those at once
-	since    time.Time
+	guesses  guesses
 }
 
-// attempt reports whether one more password may be tried: guesses are slow for all together.
-func (l *logins) attempt(now time.Time) bool {
+// attempt reports whether a request may try one more password.
+func (l *logins) attempt(r *http.Request, now time.Time) bool {
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if back := int(now.Sub(l.since) / attemptPause); back > 0 {
-		l.attempts, l.since = max(0, l.attempts-back), now
-	}
-	if l.attempts >= attemptsAtOnce {
-		return false
-	}
-	l.attempts++
-	return true
+	return l.guesses.allow(from.Addr(), now)
 }
 
 // role finds the role of a password. It takes the same time for all.
@@ -115,7 +107,7 @@ func (l *logins) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
-	if !l.attempt(now) {
+	if !l.attempt(r, now) {
 		fail(w, http.StatusTooManyRequests, errors.New("too many attempts: wait a few seconds"))
 		return
 	}

@@ -26,7 +26,7 @@ type change struct {
 	Put   []row    `json:"put,omitempty"`
 	Moved []moved  `json:"moved,omitempty"`
 	Gone  []string `json:"gone,omitempty"`
-	// Daemon is what there is to say about it, with each change of it and with All.
+	// Daemon comes with each look at the daemon, when it is lost, and with All.
 	Daemon *daemon `json:"daemon,omitempty"`
 }
 

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ func New(cfg Config) *Page {
 	h := newHub(cfg.Name)
 	return &Page{
 		cfg: cfg, hub: h, feed: &feed{dial: cfg.Dial, hub: h},
-		logins: &logins{passwords: cfg.Passwords, secure: cfg.TLS != nil, sessions: make(map[string]session), since: time.Now()},
+		logins: &logins{passwords: cfg.Passwords, secure: cfg.TLS != nil, sessions: make(map[string]session), guesses: guesses{from: make(map[netip.Prefix]*allowance)}},
 	}
 }
 
