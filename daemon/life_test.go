@@ -1,20 +1,17 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	vpnconfig "github.com/moongate-vpn/moongate/daemon/config"
-	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
@@ -23,31 +20,10 @@ type running struct {
 	t    *testing.T
 	dir  string
 	addr string
-	out  *output
+	out  *daemontest.Log
 	done chan int
 	port *client.Client
 }
-
-// output is a buffer for several writers.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-// daemons counts the daemons of this process: each has an address of its own.
-var daemons atomic.Int32
 
 const serverLines = "mode server\ntls-server\ndev tun\ntopology subnet\nserver 10.8.0.0 255.255.255.0\nifconfig-noexec\nroute-noexec\nport 31198\nproto udp4\n" +
 	"dh none\nca @ca.crt\ncert @server.crt\nkey @server.key\nverb 3\n"
@@ -55,20 +31,9 @@ const serverLines = "mode server\ntls-server\ndev tun\ntopology subnet\nserver 1
 // begin runs a configuration and attaches to the daemon's port. %s in it is an address of the daemon's own.
 func begin(t *testing.T, config string, host ScriptHost) *running {
 	t.Helper()
-	r := &running{t: t, dir: t.TempDir(), out: new(output), done: make(chan int, 1)}
-	ca, err := pki.NewCA("CA")
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue(pki.Spec{Name: "server", Server: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := pki.WriteFiles(r.dir, map[string][]byte{"ca.crt": ca.PEM, "server.crt": leaf.CertPEM, "server.key": leaf.KeyPEM}); err != nil {
-		t.Fatal(err)
-	}
-	n := daemons.Add(1)
-	r.addr = fmt.Sprintf("127.%d.%d.%d", 64+(os.Getpid()+32)%128, n/250, 2+n%250)
+	r := &running{t: t, dir: t.TempDir(), out: new(daemontest.Log), done: make(chan int, 1)}
+	daemontest.WriteKeys(t, r.dir)
+	r.addr = daemontest.Loopback()
 	r.configure(config)
 	args := []string{"--config", r.file("vpn.conf")}
 	opts, err := vpnconfig.Parse(args, vpnconfig.Env{})
@@ -128,11 +93,7 @@ func (r *running) says(command, want string) {
 
 func (r *running) await(what string, ok func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			r.t.Fatalf("not in time: %s", what)
-		}
-	}
+	daemontest.Await(r.t, what, ok)
 }
 
 func (r *running) logs(line string) {
@@ -189,9 +150,9 @@ func TestServerLife(t *testing.T) {
 	}
 	for name, wrong := range map[string]string{"option": "no-such-option\n", "file": "ca @missing.crt\n", "certificate": "<ca>\nnonsense\n</ca>\n"} {
 		r.configure(serverLines + more + wrong)
-		before := strings.Count(r.out.String(), "applied")
+		before := r.out.Count("applied")
 		r.says("reload", "ERROR")
-		if strings.Count(r.out.String(), "applied") != before {
+		if r.out.Count("applied") != before {
 			t.Errorf("%s: a reload with a mistake applied something", name)
 		}
 	}
@@ -220,11 +181,11 @@ func TestClientLife(t *testing.T) {
 	r.logs("SIGUSR1[hard,] received, process restarting")
 	r.await("the second connection", func() bool {
 		r.says("hold release", "SUCCESS: hold release succeeded") // until the hold is there to be released
-		return strings.Count(r.out.String(), "UDPv4 link remote: [AF_INET]127.0.0.1:9") == 2
+		return r.out.Count("UDPv4 link remote: [AF_INET]127.0.0.1:9") == 2
 	})
 	r.says("signal SIGHUP", "SUCCESS: signal SIGHUP thrown")
 	r.logs("SIGHUP[hard,")
-	r.await("it has read its options again", func() bool { return strings.Count(r.out.String(), "library versions:") == 2 })
+	r.await("it has read its options again", func() bool { return r.out.Count("library versions:") == 2 })
 	r.says("verb", "SUCCESS: verb=4")
 	r.await("the echo", func() bool {
 		reply, err := r.port.Cmd(t.Context(), "echo all")
@@ -272,7 +233,7 @@ func TestCommandLines(t *testing.T) {
 
 func checkLine(t *testing.T, name string, args []string, status int, want string) {
 	t.Helper()
-	out := new(output)
+	out := new(daemontest.Log)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	got := Main(ctx, args, Env{Stdin: strings.NewReader(""), Stdout: out, Stderr: out, Program: "moongate", NoSignals: true})

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
@@ -138,7 +139,7 @@ func TestScriptsAreSupervised(t *testing.T) {
 	r.says("scripts", path)
 	r.configure(serverLines)
 	r.says("reload", "")
-	r.await("it is over", func() bool { return strings.Count(r.out.String(), "Reload: script applied") == 2 })
+	r.await("it is over", func() bool { return r.out.Count("Reload: script applied") == 2 })
 }
 
 // A script that ends itself rests until the next version.
@@ -168,7 +169,7 @@ func TestBrokenScriptEndsTheStart(t *testing.T) {
 	if err := os.WriteFile(path, []byte("broken"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := new(output)
+	out := new(daemontest.Log)
 	status := Main(t.Context(), []string{
 		"--dev", "null", "--client", "--remote", "127.0.0.1", "--proto", "udp", "--ca", path, "--cert", path, "--key", path, "--script", path,
 	}, Env{Stdin: strings.NewReader(""), Stdout: out, Stderr: out, NoSignals: true, Scripts: new(scripted)})

@@ -1,19 +1,18 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
@@ -42,37 +41,18 @@ type both struct {
 
 // running is an engine with its log.
 type running struct {
-	log  *lockedBuffer
+	log  *daemontest.Log
 	sig  *engine.Signals
 	done chan engine.Stop
 	stop engine.Stop
 	gone bool
 }
 
-// pairs counts the pairs of this process: each has an address of its own.
-var pairs atomic.Int32
-
 // newBoth makes the keys of a pair.
 func newBoth(t *testing.T, proto string) *both {
 	t.Helper()
-	n := pairs.Add(1)
-	b := &both{t: t, dir: t.TempDir(), proto: proto, addr: fmt.Sprintf("127.%d.%d.%d", 64+(os.Getpid()+64)%128, n/250, 2+n%250), events: new(clientEvents), in: new(recorded), rec: new(recorded)}
-	ca, err := pki.NewCA("CA")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, spec := range map[string]pki.Spec{"server": {Name: "server", Server: true}, "client": {Name: "client1"}} {
-		leaf, err := ca.Issue(spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if name == "client" {
-			b.leaf = leaf
-		}
-		if err := pki.WriteFiles(b.dir, map[string][]byte{"ca.crt": ca.PEM, name + ".crt": leaf.CertPEM, name + ".key": leaf.KeyPEM}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	b := &both{t: t, dir: t.TempDir(), proto: proto, addr: daemontest.Loopback(), events: new(clientEvents), in: new(recorded), rec: new(recorded)}
+	b.leaf = daemontest.WriteKeys(t, b.dir)
 	return b
 }
 
@@ -111,7 +91,7 @@ func (b *both) start(run func(ctx context.Context) engine.Stop, r *running) {
 // serve starts the server.
 func (b *both) serve(extra ...string) {
 	b.t.Helper()
-	r := &running{log: new(lockedBuffer), sig: engine.NewSignals()}
+	r := &running{log: new(daemontest.Log), sig: engine.NewSignals()}
 	o := b.parse(append([]string{
 		"--mode", "server", "--tls-server", "--dev", "tun", "--topology", "subnet", "--server", "10.8.0.0", "255.255.255.0", "--ifconfig-noexec", "--route-noexec",
 		"--local", b.addr, "--port", "31195", "--proto", b.proto, "--dh", "none", "--verb", "4", "--ca", b.file("ca.crt"), "--cert", b.file("server.crt"), "--key", b.file("server.key"),
@@ -128,7 +108,7 @@ func (b *both) serve(extra ...string) {
 // connect starts the client.
 func (b *both) connect(extra ...string) {
 	b.t.Helper()
-	r := &running{log: new(lockedBuffer), sig: engine.NewSignals()}
+	r := &running{log: new(daemontest.Log), sig: engine.NewSignals()}
 	proto := b.proto
 	if proto == "tcp-server" {
 		proto = "tcp-client"
@@ -157,16 +137,12 @@ func (b *both) up() {
 // lines waits until a log has a text n times.
 func (b *both) lines(r *running, text string, n int) {
 	b.t.Helper()
-	b.await(fmt.Sprintf("%q, %d times", text, n), func() bool { return strings.Count(r.log.String(), text) >= n })
+	b.await(fmt.Sprintf("%q, %d times", text, n), func() bool { return r.log.Count(text) >= n })
 }
 
 func (b *both) await(what string, ok func() bool) {
 	b.t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			b.t.Fatalf("not in time: %s", what)
-		}
-	}
+	daemontest.Await(b.t, what, ok)
 }
 
 // end ends an engine with a signal, and returns why it ended.
@@ -188,24 +164,6 @@ func (b *both) ended(r *running) engine.Stop {
 		b.t.Errorf("an engine does not end:\n%s", r.log)
 	}
 	return r.stop
-}
-
-// lockedBuffer is a buffer for several writers.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // clientEvents is a server's port that remembers the newest client.
@@ -441,7 +399,7 @@ func TestPairOfPeers(t *testing.T) {
 // peer starts one of two peers that pull nothing.
 func (b *both) peer(extra ...string) *running {
 	b.t.Helper()
-	r := &running{log: new(lockedBuffer), sig: engine.NewSignals()}
+	r := &running{log: new(daemontest.Log), sig: engine.NewSignals()}
 	o := b.parse(append([]string{"--dev", "tun", "--ifconfig", "10.4.0.1", "10.4.0.2", "--ifconfig-noexec", "--verb", "4", "--allow-deprecated-insecure-static-crypto"}, extra...))
 	b.start(New(Deps{
 		Options: o, Port: mgmtserver.New(mgmtserver.Config{Unreachable: true}), Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: new(Secrets),

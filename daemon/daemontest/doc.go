@@ -1,3 +1,3 @@
-// Package daemontest holds what the tests of the engines need and nobody else: network namespaces, the stock daemon in
-// them, and links that lose packets. Certificates are in daemontest/pki.
+// Package daemontest holds what the tests of the engines share: network namespaces, the stock daemon in them, links that
+// lose packets, and keys, addresses and logs for engines in one process. Certificates are in daemontest/pki.
 package daemontest

@@ -10,6 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -31,7 +32,7 @@ func TestPanicIsContained(t *testing.T) {
 	now := time.Now()
 	o := new(config.Options)
 	o.MaxClients, o.HandWindow, o.Verb = 4, time.Minute, 4
-	text := new(lockedBuffer)
+	text := new(daemontest.Log)
 	b := &base{deps: Deps{Log: logging.New(logging.Config{Stdout: text, Stderr: text, Verb: 4})}, port: new(portLog)}
 	b.opts.Store(o)
 	b.env.Store(hooks.NewEnv())
@@ -74,7 +75,7 @@ func TestPanicIsContained(t *testing.T) {
 
 // A panic in a hook's goroutine is logged, and the next hook about the same thing runs.
 func TestPanicInAHookIsContained(t *testing.T) {
-	text := new(lockedBuffer)
+	text := new(daemontest.Log)
 	b := &base{deps: Deps{Log: logging.New(logging.Config{Stdout: text, Stderr: text, Verb: 4})}}
 	h := newBareHub(b, new(config.Options))
 	h.hooksCtx = t.Context()

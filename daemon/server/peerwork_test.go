@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -51,7 +52,7 @@ func TestWorkOfOnePeersPackets(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			now := time.Now()
-			logged := new(lockedBuffer)
+			logged := new(daemontest.Log)
 			logger := logging.New(logging.Config{Stdout: logged, Stderr: logged, Verb: 3})
 			p := &plane{
 				tap: true, stations: new(forward.Stations[*dataPath]), total: new(engine.Totals),

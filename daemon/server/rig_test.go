@@ -1,12 +1,10 @@
 package server
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -21,6 +19,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
@@ -44,7 +43,7 @@ type rig struct {
 	sig    *engine.Signals
 	port   *portLog
 	rec    *recorded
-	log    *lockedBuffer
+	log    *daemontest.Log
 	addr   string // host:port
 	tcp    bool
 	cert   tls.Certificate
@@ -54,26 +53,13 @@ type rig struct {
 // newRig starts a server on a free port.
 func newRig(t *testing.T, proto string, extra ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), sig: engine.NewSignals(), port: new(portLog), rec: new(recorded), log: new(lockedBuffer), tcp: strings.HasPrefix(proto, "tcp"), done: make(chan struct{})}
-	ca, err := pki.NewCA("CA")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, spec := range map[string]pki.Spec{"server": {Name: "server", Server: true}, "client": {Name: "client1"}} {
-		leaf, err := ca.Issue(spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := pki.WriteFiles(r.dir, map[string][]byte{"ca.crt": ca.PEM, name + ".crt": leaf.CertPEM, name + ".key": leaf.KeyPEM}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	r := &rig{t: t, dir: t.TempDir(), sig: engine.NewSignals(), port: new(portLog), rec: new(recorded), log: new(daemontest.Log), tcp: strings.HasPrefix(proto, "tcp"), done: make(chan struct{})}
+	daemontest.WriteKeys(t, r.dir)
+	var err error
 	if r.cert, err = tls.LoadX509KeyPair(r.file("client.crt"), r.file("client.key")); err != nil {
 		t.Fatal(err)
 	}
-	// An address of its own for each rig: a free port could be another's by the time it is bound.
-	n := rigs.Add(1)
-	local := fmt.Sprintf("127.%d.%d.%d", 64+os.Getpid()%128, n/250, 2+n%250)
+	local := daemontest.Loopback()
 	r.addr = local + ":31194" // not 1194: a server of this machine may have that on all addresses
 	r.args = append([]string{
 		"--mode", "server", "--tls-server", "--dev", "tun", "--topology", "subnet", "--server", "10.8.0.0", "255.255.255.0",
@@ -96,9 +82,6 @@ func newRig(t *testing.T, proto string, extra ...string) *rig {
 	r.await("the server serves", r.server.Serving)
 	return r
 }
-
-// rigs counts the rigs of this process.
-var rigs atomic.Int32
 
 func (r *rig) file(name string) string { return filepath.Join(r.dir, name) }
 
@@ -138,11 +121,7 @@ func (r *rig) stop() {
 
 func (r *rig) await(what string, ok func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			r.t.Fatalf("not in time: %s", what)
-		}
-	}
+	daemontest.Await(r.t, what, ok)
 }
 
 // onHub runs f on the server's hub.
@@ -151,24 +130,6 @@ func (r *rig) onHub(f func(h *hub)) {
 	if !r.server.do(f) {
 		r.t.Fatal("the hub does not answer")
 	}
-}
-
-// lockedBuffer is a buffer for several writers.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // portLog counts what the management port is told.
