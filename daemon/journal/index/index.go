@@ -26,7 +26,7 @@ import (
 const File = "index.sqlite"
 
 // layout changes with the tables: an index with another is made anew.
-const layout = 1
+const layout = 2
 
 const tables = `
 CREATE TABLE segments(number INTEGER PRIMARY KEY, done INTEGER NOT NULL);
@@ -41,7 +41,7 @@ CREATE INDEX IF NOT EXISTS by_user ON events(user, time) WHERE user <> '';
 CREATE INDEX IF NOT EXISTS by_cn ON events(cn, time) WHERE cn <> '';
 CREATE INDEX IF NOT EXISTS by_address ON events(address, time) WHERE address <> '';
 CREATE INDEX IF NOT EXISTS by_segment ON events(segment);
-CREATE INDEX IF NOT EXISTS by_run ON events(time) WHERE kind = 'start';
+CREATE INDEX IF NOT EXISTS by_run ON events(time) WHERE kind IN ('start','stop');
 `
 
 // Index is an open index. Several processes may have the same one open.
@@ -226,6 +226,9 @@ func (f *Filter) takes(e *journal.Event) bool {
 		(f.Since.IsZero() || !e.Time.Before(f.Since)) && (f.Until.IsZero() || e.Time.Before(f.Until))
 }
 
+// runKinds are the events that begin and end a run of the daemon.
+var runKinds = []string{journal.KindStart, journal.KindStop}
+
 // clause is the filter in SQL.
 func (f *Filter) clause() (where string, args []any) {
 	where = "1"
@@ -237,7 +240,9 @@ func (f *Filter) clause() (where string, args []any) {
 	add(f.User != "", "user <> '' AND user = ?", f.User)
 	add(f.CN != "", "cn <> '' AND cn = ?", f.CN)
 	add(f.Address != "", "address <> '' AND address = ?", f.Address)
-	if n := len(f.Kinds); n > 0 {
+	if slices.Equal(f.Kinds, runKinds) {
+		where += " AND kind IN ('start','stop')" // to the letter: else the order by_run does not count
+	} else if n := len(f.Kinds); n > 0 {
 		where += " AND kind IN (?" + strings.Repeat(",?", n-1) + ")"
 		for _, k := range f.Kinds {
 			args = append(args, k)

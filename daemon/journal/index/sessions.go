@@ -43,27 +43,39 @@ type SessionFilter struct {
 	Began        bool
 }
 
-// sessionKinds are the events that sessions are made of.
-var sessionKinds = []string{journal.KindStart, journal.KindStop, journal.KindConnect, journal.KindDisconnect}
-
 // Sessions returns the sessions of the journal in dir that a filter takes, in the order of their beginning.
 func Sessions(ctx context.Context, dir string, f SessionFilter) ([]Session, error) {
-	since := f.From
-	if !f.Began && !since.IsZero() { // a session that was open then has begun since its daemon started
-		starts, err := Query(ctx, dir, Filter{Kinds: []string{journal.KindStart}, Until: since})
-		if err != nil {
-			return nil, err
-		}
-		since = time.Time{}
-		if n := len(starts); n > 0 {
-			since = starts[n-1].Time
-		}
-	}
-	events, err := Query(ctx, dir, Filter{Kinds: sessionKinds, Since: since})
+	runs, err := Query(ctx, dir, Filter{Kinds: runKinds})
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(fold(events), func(s Session) bool { return !f.takes(&s) }), nil
+	since := f.From
+	if !f.Began && !since.IsZero() { // a session that was open then has begun since its daemon started
+		since = time.Time{}
+		for _, e := range runs {
+			if e.Kind == journal.KindStart && e.Time.Before(f.From) {
+				since = e.Time
+			}
+		}
+	}
+	// User and common name are those of a session from its beginning to its end; its address may change.
+	events, err := Query(ctx, dir, Filter{User: f.User, CN: f.CN, Kinds: []string{journal.KindConnect, journal.KindDisconnect}, Since: since})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(fold(merge(runs, events)), func(s Session) bool { return !f.takes(&s) }), nil
+}
+
+// merge puts the beginnings and ends of runs among the events of clients. At the same time a start comes before, and a stop after them.
+func merge(runs, events []journal.Event) []journal.Event {
+	all := make([]journal.Event, 0, len(runs)+len(events))
+	for _, e := range events {
+		for len(runs) > 0 && (runs[0].Time.Before(e.Time) || runs[0].Time.Equal(e.Time) && runs[0].Kind == journal.KindStart) {
+			all, runs = append(all, runs[0]), runs[1:]
+		}
+		all = append(all, e)
+	}
+	return append(all, runs...)
 }
 
 func (f *SessionFilter) takes(s *Session) bool {

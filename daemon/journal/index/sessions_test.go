@@ -45,6 +45,32 @@ func life(t *testing.T) string {
 	return dir
 }
 
+// The runs of a daemon are found without a look at all its events, and so are a user's sessions.
+func TestSessionsUseTheOrders(t *testing.T) {
+	dir := life(t)
+	if _, err := Sessions(t.Context(), dir, SessionFilter{}); err != nil { // makes the index
+		t.Fatal(err)
+	}
+	x, err := Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	for order, f := range map[string]Filter{
+		"by_run": {Kinds: runKinds}, "by_user": {User: "bob", Kinds: []string{journal.KindConnect, journal.KindDisconnect}, Since: begin}, "by_cn": {CN: "x", Since: begin},
+	} {
+		where, args := f.clause()
+		var id, parent, unused int
+		var plan string
+		if err := x.db.QueryRowContext(t.Context(), "EXPLAIN QUERY PLAN SELECT segment FROM events WHERE "+where+" ORDER BY time, rowid", args...).Scan(&id, &parent, &unused, &plan); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(plan, order) {
+			t.Errorf("%+v: %s, want %s", f, plan, order)
+		}
+	}
+}
+
 func TestSessions(t *testing.T) {
 	dir := life(t)
 	at := func(minute int) time.Time { return begin.Add(time.Duration(minute) * time.Minute) }

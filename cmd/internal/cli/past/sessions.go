@@ -44,17 +44,13 @@ func newLast(e *env.Env) *cobra.Command {
 			if err != nil {
 				return env.Usagef("--since %v", err)
 			}
-			var all []session
-			for _, from := range windows(from, time.Now()) {
-				if all, err = ask(cmd, dir, index.SessionFilter{From: from, Began: true}); err != nil {
-					return err
-				}
-				if len(args) > 0 {
-					all = slices.DeleteFunc(all, func(s session) bool { return s.it.User != args[0] && s.it.CN != args[0] })
-				}
-				if len(all) >= most {
-					break
-				}
+			name := ""
+			if len(args) > 0 {
+				name = args[0]
+			}
+			all, err := lastOf(cmd, dir, name, from, most)
+			if err != nil {
+				return err
 			}
 			slices.Reverse(all)
 			return showSessions(e, all[:min(most, len(all))])
@@ -64,6 +60,31 @@ func newLast(e *env.Env) *cobra.Command {
 	cmd.Flags().IntVarP(&most, "lines", "n", 20, "how many sessions to show")
 	cmd.Flags().StringVar(&since, "since", "", "only sessions that began since this time")
 	return cmd
+}
+
+// lastOf returns the last sessions, in the order of their beginning, of a user or common name, "" for all. It may return more than most.
+func lastOf(cmd *cobra.Command, dir, name string, from time.Time, most int) (all []session, err error) {
+	if name == "" {
+		for _, from := range windows(from, time.Now()) {
+			if all, err = ask(cmd, dir, index.SessionFilter{From: from, Began: true}); err != nil || len(all) >= most {
+				break
+			}
+		}
+		return all, err
+	}
+	for _, f := range []index.SessionFilter{{User: name, From: from, Began: true}, {CN: name, From: from, Began: true}} {
+		list, err := ask(cmd, dir, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range list {
+			if f.User != "" || s.it.User != name { // else it is there as the user's
+				all = append(all, s)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b session) int { return a.it.Since.Compare(b.it.Since) })
+	return all, nil
 }
 
 // windows are times to look back to, one after the other until there are enough sessions: the last days are short, and all of a large
