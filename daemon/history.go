@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/hooks"
@@ -36,7 +37,10 @@ func (p *process) openJournal() error {
 			}
 		},
 	})
-	if err != nil {
+	if diskFails(err) {
+		p.lg.Msg(logging.Warn, "%v; no events are kept", err)
+		return nil
+	} else if err != nil {
 		return err
 	}
 	root, err := os.OpenRoot(dir)
@@ -60,6 +64,16 @@ func (p *process) openJournal() error {
 	})
 	p.seen.Record(journal.Event{Kind: journal.KindStart, Text: Title()})
 	return nil
+}
+
+// diskFails reports whether a disk is the reason, which stops no tunnel, and not the configuration.
+func diskFails(err error) bool {
+	for _, no := range []syscall.Errno{syscall.ENOSPC, syscall.EROFS, syscall.EDQUOT, syscall.EIO} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
 }
 
 // keepIndex takes in each batch until the daemon ends or the index fails.

@@ -96,6 +96,30 @@ func TestJournalOfAnotherUser(t *testing.T) {
 	}
 }
 
+// A disk that is full or read-only from the start costs the journal, with a line in the log, and no tunnel.
+func TestJournalOnABadDisk(t *testing.T) {
+	for name, mount := range map[string]string{
+		"read-only": "mount -t tmpfs -o ro none $0",
+		"full":      "mount -t tmpfs -o size=64k none $0 && ! dd if=/dev/zero of=$0/fill bs=4k 2>/dev/null",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			disk := t.TempDir()
+			args := []string{"-m", "--propagation", "private", "sh", "-c", mount + ` && exec "$@"`, disk, program(t)}
+			s := l.server.Start(t, "unshare", append(args, l.serverArgs("--journal", filepath.Join(disk, "journal"))...)...)
+			s.WaitLine(t, up, upLimit)
+			s.WaitLine(t, "journal: ", upLimit)
+			c := ours(t, l.client, l.clientArgs("--nobind"))
+			c.WaitLine(t, up, upLimit)
+			ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+			if n := strings.Count(s.Log(), "journal: "); n > 2 { // the journal's, and the index's
+				t.Errorf("%d lines about the disk:\n%s", n, s.Log())
+			}
+		})
+	}
+}
+
 // scrape asks for the metrics at a socket.
 func scrape(t *testing.T, path string) string {
 	t.Helper()
