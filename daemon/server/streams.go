@@ -114,5 +114,5 @@ func descriptors() uint64 {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
 		return 1024
 	}
-	return r.Cur
+	return uint64(r.Cur) //nolint:unconvert,gosec // int64 on FreeBSD, and never negative
 }
