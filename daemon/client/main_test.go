@@ -9,6 +9,6 @@ import (
 
 func TestMain(m *testing.M) {
 	// Whole engines wait most of their time: they may do so together.
-	_ = flag.Set("test.parallel", "16")
+	_ = flag.Set("test.parallel", "48")
 	goleak.VerifyTestMain(m)
 }

@@ -283,16 +283,7 @@ func (a *attempt) describe() {
 		line += fmt.Sprintf(", compression: '%s'", name)
 	}
 	c.log(logging.Summary, "%s", line)
-	var timers []string
-	for _, t := range []struct {
-		name string
-		d    time.Duration
-	}{{"ping", o.Ping}, {"ping-exit", o.PingExit}, {"ping-restart", o.PingRestart}, {"inactive", o.Inactive}, {"session-timeout", o.SessionTimeout}} {
-		if t.d > 0 {
-			timers = append(timers, fmt.Sprintf("%s %d", t.name, int(t.d/time.Second)))
-		}
-	}
-	if len(timers) > 0 {
+	if timers := engine.TimerNames(&a.timers.Limits); len(timers) > 0 {
 		c.log(logging.Summary, "Timers: %s", strings.Join(timers, ", "))
 	}
 	var protocol []string

@@ -11,6 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
@@ -97,13 +98,7 @@ func packetSize(prof *config.Connection, remote netip.AddrPort) int {
 }
 
 // setTimers takes over what the options say about keepalives and limits; a server's options change it.
-func (a *attempt) setTimers() {
-	o := a.opts
-	a.timers.Limits = session.Limits{
-		Ping: o.Ping, PingRestart: o.PingRestart, PingExit: o.PingExit, AfterFirst: o.PingTimerRem,
-		Inactive: o.Inactive, InactiveBytes: uint64(max(o.InactiveBytes, 0)), Session: o.SessionTimeout,
-	}
-}
+func (a *attempt) setTimers() { a.timers.Limits = engine.Timers(a.opts) }
 
 // options composes our options compatibility string.
 func (a *attempt) options() string {

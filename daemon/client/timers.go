@@ -69,19 +69,13 @@ func (a *attempt) sessionTimers(now time.Time) (next time.Time) {
 		a.sendPing(now)
 		due, next = a.timers.Check(&a.traffic, now)
 	}
-	switch due {
-	case session.PingExitDue:
-		a.c.log(logging.Info, "%sInactivity timeout (--ping-exit), exiting", a.prefix())
-		a.end(engine.TERM, mgmt.ReasonPingExit)
-	case session.PingRestartDue:
-		a.c.log(logging.Info, "%sInactivity timeout (--ping-restart), restarting", a.prefix())
-		a.end(engine.USR1, mgmt.ReasonPingRestart)
-	case session.InactiveDue:
-		a.c.log(logging.Info, "Inactivity timeout (--inactive), exiting")
-		a.end(engine.TERM, mgmt.ReasonInactive)
-	case session.SessionTimeoutDue:
-		a.c.log(logging.Info, "Session timeout, exiting")
-		a.end(engine.TERM, mgmt.ReasonSessionTimeout)
+	if end, over := engine.EndOf(due); over {
+		name := ""
+		if end.Named {
+			name = a.prefix()
+		}
+		a.c.log(logging.Info, "%s%s", name, end.Line)
+		a.end(end.Signal, end.Reason)
 	}
 	return next
 }

@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 )
@@ -41,8 +42,8 @@ func (h *hub) tidy() {
 
 // limits are a client's own timers, each in the place of the server's.
 func (s *setup) limits(i *instance) session.Limits {
-	o := s.Options
-	l := session.Limits{Ping: o.Ping, PingRestart: o.PingRestart, Inactive: o.Inactive, InactiveBytes: uint64(max(o.InactiveBytes, 0)), Session: o.SessionTimeout}
+	l := engine.Timers(s.Options)
+	l.PingExit, l.AfterFirst = 0, false // of clients only
 	if own := i.config; own != nil {
 		l.Ping = cmp.Or(own.Ping, l.Ping)
 		l.PingRestart = cmp.Or(own.PingRestart, l.PingRestart)
@@ -57,18 +58,23 @@ func (s *setup) limits(i *instance) session.Limits {
 // checkTimers ends a client that is silent or idle, or whose session is old enough, and keeps up a link that is silent.
 func (h *hub) checkTimers(i *instance, now time.Time) {
 	i.timers.Limits = h.set.limits(i)
-	switch due, _ := i.timers.Check(&i.counts.Traffic, now); due {
-	case session.PingRestartDue:
-		h.log(i, logging.Info, "[%s] Inactivity timeout (--ping-restart), restarting", undef(i.commonName))
-		h.end(i, "ping-restart")
-	case session.SessionTimeoutDue:
-		h.log(i, logging.Info, "Session timeout, exiting")
-		h.finish(i, "session-timeout")
-	case session.InactiveDue:
-		h.log(i, logging.Info, "Inactivity timeout (--inactive), exiting")
-		h.finish(i, "inactive")
-	case session.PingDue:
+	due, _ := i.timers.Check(&i.counts.Traffic, now)
+	if due == session.PingDue {
 		h.ping(i, now)
+	}
+	end, over := engine.EndOf(due)
+	if !over {
+		return
+	}
+	name := ""
+	if end.Named {
+		name = "[" + undef(i.commonName) + "] "
+	}
+	h.log(i, logging.Info, "%s%s", name, end.Line)
+	if end.Signal == engine.USR1 {
+		h.end(i, end.Reason)
+	} else {
+		h.finish(i, end.Reason)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/session"
@@ -79,18 +80,9 @@ func (c *clientLog) describe(set *setup, i *instance) {
 		line += fmt.Sprintf(", peer-id: %d", i.slot)
 	}
 	c.log(i, logging.Summary, "%s", line)
-	t := set.limits(i)
-	var wanted []string
-	for _, w := range []struct {
-		name string
-		d    time.Duration
-	}{{"ping", t.Ping}, {"ping-restart", t.PingRestart}, {"inactive", t.Inactive}, {"session-timeout", t.Session}} {
-		if w.d > 0 {
-			wanted = append(wanted, fmt.Sprintf("%s %d", w.name, int(w.d/time.Second)))
-		}
-	}
-	if len(wanted) > 0 {
-		c.log(i, logging.Summary, "Timers: %s", strings.Join(wanted, ", "))
+	limits := set.limits(i)
+	if timers := engine.TimerNames(&limits); len(timers) > 0 {
+		c.log(i, logging.Summary, "Timers: %s", strings.Join(timers, ", "))
 	}
 	if flags := terms.Flags(); len(flags) > 0 {
 		c.log(i, logging.Summary, "Protocol options: protocol-flags %s", strings.Join(flags, " "))
