@@ -25,7 +25,13 @@ func Gone(err error) bool {
 func (e *Env) Redial(ctx context.Context, each func(err error, pause time.Duration)) (*client.Client, error) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		c, err := e.Dial(ctx)
-		if err == nil || ctx.Err() != nil || !Gone(err) {
+		if ctx.Err() != nil {
+			if c != nil {
+				c.Close()
+			}
+			return nil, ctx.Err()
+		}
+		if err == nil || !Gone(err) {
 			return c, err
 		}
 		if each != nil {
@@ -52,7 +58,10 @@ func (e *Env) Follow(ctx context.Context, reconnect bool, f func(ctx context.Con
 		}
 		err = f(ctx, c, again)
 		c.Close()
-		if err == nil || ctx.Err() != nil || !Gone(err) {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err() // also when the daemon went at the same time
+		case err == nil || !Gone(err):
 			return err
 		}
 	}
