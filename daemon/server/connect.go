@@ -10,6 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
@@ -297,6 +298,20 @@ func (h *hub) openTunnel(i *instance, terms session.Terms) error {
 	h.set.setPort(i)
 	i.tunnel.Store(ch)
 	return nil
+}
+
+// setPort sets what the data plane needs to know about a client, before its tunnel is open.
+func (s *setup) setPort(i *instance) {
+	i.name = i.commonName
+	i.maxStations = s.MaxRoutesPerClient
+	if i.config.MaxRoutesPerClient > 0 {
+		i.maxStations = i.config.MaxRoutesPerClient
+	}
+	i.maxStations = max(i.maxStations, 1)
+	i.learns = ratelimit.New(i.maxStations, time.Duration(i.maxStations)*time.Second)
+	if s.VLANTagging {
+		i.vlan = uint16(i.config.VLANPVID)
+	}
 }
 
 // farewells reports the end of a client that was at stage was to scripts and the port.

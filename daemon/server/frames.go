@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
-	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/tun"
@@ -136,20 +135,6 @@ func (v *vlans) admit(frame []byte) (uint16, bool) {
 		return vlan, v.accept != "untagged"
 	}
 	return v.pvid, v.accept != "tagged"
-}
-
-// setPort sets what the data plane needs to know about a client, before its tunnel is open.
-func (s *setup) setPort(i *instance) {
-	i.name = i.commonName
-	i.maxStations = s.MaxRoutesPerClient
-	if i.config.MaxRoutesPerClient > 0 {
-		i.maxStations = i.config.MaxRoutesPerClient
-	}
-	i.maxStations = max(i.maxStations, 1)
-	i.learns = ratelimit.New(i.maxStations, time.Duration(i.maxStations)*time.Second)
-	if s.VLANTagging {
-		i.vlan = uint16(i.config.VLANPVID)
-	}
 }
 
 // A VLAN tag follows the addresses: 0x8100 | priority 3 bits, drop flag, VLAN 12 bits.
