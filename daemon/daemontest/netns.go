@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -64,6 +65,14 @@ func (n *Namespace) remove(t testing.TB) {
 			if _, err := fmt.Sscan(pid, &p); err == nil && p > 1 && p != os.Getpid() {
 				_ = unix.Kill(p, unix.SIGKILL)
 			}
+		}
+	}
+	// Notes of route changes that a killed daemon left; the number of a namespace is used again.
+	var ns unix.Stat_t
+	if err := unix.Stat("/run/netns/"+n.Name, &ns); err == nil {
+		notes, _ := filepath.Glob(fmt.Sprintf("/run/moongate/*-%d", ns.Ino))
+		for _, dir := range notes {
+			_ = os.RemoveAll(dir)
 		}
 	}
 	if out, err := exec.Command("ip", "netns", "del", n.Name).CombinedOutput(); err != nil {
