@@ -59,7 +59,7 @@ func (p *process) askKeyPassphrase(ctx context.Context) error {
 	switch {
 	case p.opts.AskPass.Set() && p.opts.AskPass.Path != "stdin":
 		var b []byte
-		if b, err = p.opts.AskPass.Load(); err == nil {
+		if b, err = p.opts.AskPass.LoadSecret(ctx); err == nil {
 			pass, _, _ = strings.Cut(strings.ReplaceAll(string(b), "\r", ""), "\n")
 		}
 	case p.opts.ManagementQueryPasswords && p.port.Reachable():

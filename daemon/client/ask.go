@@ -33,7 +33,7 @@ func (c *Client) AskPassphrase(ctx context.Context) error {
 	return err
 }
 
-// passphrase returns the private key's passphrase: the known one, askpass's file, or an answer from the port or terminal.
+// passphrase returns the private key's passphrase: the known one, askpass's file or secret, or an answer from the port or terminal.
 func (c *Client) passphrase(ctx context.Context) (string, error) {
 	if p, ok := c.secrets.Passphrase(); ok {
 		return p, nil
@@ -43,7 +43,7 @@ func (c *Client) passphrase(ctx context.Context) (string, error) {
 	switch {
 	case c.opts.AskPass.Set() && c.opts.AskPass.Path != "stdin":
 		var b []byte
-		if b, err = c.opts.AskPass.Load(); err == nil {
+		if b, err = c.opts.AskPass.LoadSecret(ctx); err == nil {
 			pass = firstLine(b)
 		}
 	case c.opts.ManagementQueryPasswords && c.port.Reachable():
@@ -67,7 +67,7 @@ func (c *Client) AskCredentials(ctx context.Context) error {
 	if _, _, ok := c.secrets.login(true); ok {
 		return nil
 	}
-	user, pass, err := c.fileCredentials()
+	user, pass, err := c.fileCredentials(ctx)
 	if err != nil {
 		return err
 	}
@@ -80,13 +80,13 @@ func (c *Client) AskCredentials(ctx context.Context) error {
 	return nil
 }
 
-// fileCredentials reads the file or block of auth-user-pass: two lines, the second may be missing.
-func (c *Client) fileCredentials() (user, pass string, err error) {
+// fileCredentials reads the file, block or secret of auth-user-pass: two lines, the second may be missing.
+func (c *Client) fileCredentials(ctx context.Context) (user, pass string, err error) {
 	src := c.opts.AuthUserPass.Source
 	if !src.Set() || src.Path == "stdin" {
 		return "", "", nil
 	}
-	b, err := src.Load()
+	b, err := src.LoadSecret(ctx)
 	if err != nil {
 		var path *os.PathError
 		if errors.As(err, &path) {

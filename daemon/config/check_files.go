@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
+	"github.com/moongate-vpn/moongate/mgmt/secret"
 )
 
 // errnoText is the system's text for an error with its number, as log lines carry it.
@@ -42,6 +44,7 @@ type fileCheck struct {
 	private bool // warn when others may read it
 	chroot  bool // looked up inside of chroot
 	stdin   bool // the name stdin means standard input
+	secret  bool // a reference to a secret means where it is kept
 	parent  bool // the folder has to be there, the file may come later
 	again   bool // looked at while the daemon runs, with the rights it has then
 }
@@ -83,8 +86,8 @@ func (p *parser) checkFiles() error {
 	}
 	checks = append(checks,
 		fileCheck{option: "--secret", source: o.Secret, mode: accessRead, private: true},
-		fileCheck{option: "--askpass", source: o.AskPass, mode: accessRead, private: true, stdin: true},
-		fileCheck{option: "--auth-user-pass", source: o.AuthUserPass.Source, mode: accessRead, private: true, stdin: true})
+		fileCheck{option: "--askpass", source: o.AskPass, mode: accessRead, private: true, stdin: true, secret: true},
+		fileCheck{option: "--auth-user-pass", source: o.AuthUserPass.Source, mode: accessRead, private: true, stdin: true, secret: true})
 	checks = append(checks, o.protectionFiles()...)
 	checks = append(checks,
 		fileCheck{option: "--replay-persist", source: Source{Path: o.ReplayPersist}, mode: accessRead | accessWrite, parent: true},
@@ -115,6 +118,9 @@ func (p *parser) checkFile(c fileCheck) string {
 	if path == "" || c.source.IsInline() || c.stdin && path == "stdin" {
 		return ""
 	}
+	if ref := c.source.Reference(); c.secret && ref != "" {
+		return p.checkReference(c.option, ref)
+	}
 	real := path
 	if c.chroot {
 		real = p.o.Jail.Path(path)
@@ -140,6 +146,20 @@ func (p *parser) checkFile(c fileCheck) string {
 	}
 	if err != nil && !(p.env.Restricted && !c.again && errors.Is(err, syscall.EACCES)) {
 		return fmt.Sprintf("%s fails with '%s': %s", c.option, real, errnoText(err))
+	}
+	return ""
+}
+
+// checkReference tells what is wrong with a reference to a secret without fetching it. Programs that a configuration names need the same
+// permission whether they are scripts or give a secret.
+func (p *parser) checkReference(option, ref string) string {
+	switch err := secret.Check(ref); {
+	case err != nil:
+		return fmt.Sprintf("%s: %v", option, err)
+	case option == "--auth-user-pass" && strings.HasPrefix(ref, "totp:"):
+		return fmt.Sprintf("%s: %s gives a one-time code, not the two lines of a user name and a password", option, ref)
+	case secret.Scheme(ref) == "cmd" && p.o.ScriptSecurity < 2:
+		return fmt.Sprintf("%s: %s runs a program, which needs --script-security 2", option, ref)
 	}
 	return ""
 }

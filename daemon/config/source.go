@@ -2,10 +2,13 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+
+	"github.com/moongate-vpn/moongate/mgmt/secret"
 )
 
 // Source is the content of an option that names a file or carries a block.
@@ -45,6 +48,28 @@ func (s Source) Load() ([]byte, error) {
 		return nil, fmt.Errorf("read %s: larger than %d MB, which no file of keys, certificates or passwords is", s.Path, maxSource>>20)
 	}
 	return bytes.TrimPrefix(b, bom), nil
+}
+
+// Reference is where the content is kept as mgmt/secret reads it, "" when it is a file or a block. A file of that very name comes first, as
+// the same line means that file to stock.
+func (s Source) Reference() string {
+	if s.Inline != nil || s.Held != nil || !secret.IsRef(s.Path) {
+		return ""
+	}
+	if _, err := os.Lstat(s.Path); err == nil {
+		return ""
+	}
+	return s.Path
+}
+
+// LoadSecret is Load for the options that take a reference to a secret as well: all its lines, within ten seconds.
+func (s Source) LoadSecret(ctx context.Context) ([]byte, error) {
+	ref := s.Reference()
+	if ref == "" {
+		return s.Load()
+	}
+	text, err := secret.Resolve(ctx, ref, secret.Options{Whole: true})
+	return []byte(text), err
 }
 
 // maxSource bounds what is read from one file, in bytes.

@@ -17,6 +17,8 @@ type Options struct {
 	Timeout time.Duration
 	// StateDir keeps the steps of one-time codes that were given out, default StateDir().
 	StateDir string
+	// Whole asks for all lines that file:, cmd:, pass:, keyring: and systemd: have, not for the first alone.
+	Whole bool
 	// Getenv is asked for env: and systemd:, default os.Getenv.
 	Getenv func(string) string
 }
@@ -92,6 +94,7 @@ func Resolve(ctx context.Context, ref string, o Options) (string, error) {
 		o.Getenv = os.Getenv
 	}
 	inner, totp := strings.CutPrefix(ref, "totp:")
+	o.Whole = o.Whole && !totp // a key is a line
 	text, err := fetch(ctx, inner, o)
 	if err == nil && totp {
 		text, err = code(ctx, text, o)
@@ -120,6 +123,14 @@ func fetch(ctx context.Context, ref string, o Options) (string, error) {
 		return "", errors.New("it is empty")
 	}
 	return text, nil
+}
+
+// wanted is what of a text the caller asked for.
+func (o Options) wanted(text string) string {
+	if o.Whole {
+		return text
+	}
+	return firstLine(text)
 }
 
 // firstLine is text up to its first line end.

@@ -26,7 +26,7 @@ func fromEnv(_ context.Context, name string, o Options) (string, error) {
 }
 
 // fromFile reads in a goroutine: a pipe without a writer, or a dead network drive, must not hold up the caller.
-func fromFile(ctx context.Context, path string, _ Options) (string, error) {
+func fromFile(ctx context.Context, path string, o Options) (string, error) {
 	return await(ctx, func() (string, error) {
 		f, err := os.Open(path)
 		if err != nil {
@@ -34,7 +34,7 @@ func fromFile(ctx context.Context, path string, _ Options) (string, error) {
 		}
 		defer f.Close()
 		b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-		return firstLine(string(b)), err
+		return o.wanted(string(b)), err
 	})
 }
 
@@ -49,15 +49,15 @@ func fromSystemd(ctx context.Context, name string, o Options) (string, error) {
 	return fromFile(ctx, filepath.Join(dir, name), o)
 }
 
-func fromPass(ctx context.Context, name string, _ Options) (string, error) {
-	text, err := output(ctx, "pass", "show", "--", name)
+func fromPass(ctx context.Context, name string, o Options) (string, error) {
+	text, err := output(ctx, o, "pass", "show", "--", name)
 	if errors.Is(err, exec.ErrNotFound) {
 		return "", errors.New("the program pass is not installed")
 	}
 	return text, err
 }
 
-func fromCommand(ctx context.Context, line string, _ Options) (string, error) {
+func fromCommand(ctx context.Context, line string, o Options) (string, error) {
 	words, err := lexer.Split(line, "the command")
 	if err != nil {
 		return "", err
@@ -65,11 +65,11 @@ func fromCommand(ctx context.Context, line string, _ Options) (string, error) {
 	if len(words) == 0 {
 		return "", errors.New("no program")
 	}
-	return output(ctx, words[0], words[1:]...)
+	return output(ctx, o, words[0], words[1:]...)
 }
 
-// output is the first line that a program prints. At the deadline the program is killed with everything it started.
-func output(ctx context.Context, program string, args ...string) (string, error) {
+// output is what a program prints, or the first line of it. At the deadline the program is killed with everything it started.
+func output(ctx context.Context, o Options, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	Group(cmd)
 	cmd.WaitDelay = 100 * time.Millisecond
@@ -83,7 +83,7 @@ func output(ctx context.Context, program string, args ...string) (string, error)
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", program, err)
 	}
-	return firstLine(out.String()), nil
+	return o.wanted(out.String()), nil
 }
 
 // limited keeps the first bytes written to it.
@@ -104,7 +104,7 @@ func validKeyring(name string) bool {
 	return ok && service != "" && account != ""
 }
 
-func fromKeyring(ctx context.Context, name string, _ Options) (string, error) {
+func fromKeyring(ctx context.Context, name string, o Options) (string, error) {
 	service, account, _ := strings.Cut(name, "/")
 	return await(ctx, func() (string, error) {
 		text, err := keyring.Get(service, account)
@@ -114,7 +114,7 @@ func fromKeyring(ctx context.Context, name string, _ Options) (string, error) {
 		case err != nil:
 			return "", fmt.Errorf("no keyring to ask (%w): machines without a desktop session have none, a password store, a file or a systemd credential serves there", err)
 		}
-		return firstLine(text), nil
+		return o.wanted(text), nil
 	})
 }
 
