@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -94,6 +95,9 @@ func Build(o Options) (*Config, error) {
 	if pair == nil && o.Server {
 		return nil, ErrNoCertificate
 	}
+	if pair != nil {
+		c.noteTime(pair.Leaf, o.Time)
+	}
 	c.base.Time = o.Time
 	c.base.Rand = o.Rand
 	c.base.SessionTicketsDisabled = true
@@ -105,6 +109,19 @@ func Build(o Options) (*Config, error) {
 		c.client(pair)
 	}
 	return c, nil
+}
+
+// noteTime warns of our own certificate when the other end will refuse it for its dates.
+func (c *Config) noteTime(own *x509.Certificate, now func() time.Time) {
+	if now == nil {
+		now = time.Now
+	}
+	if own == nil {
+		return
+	}
+	if reason := timeError(own, now()); strings.HasPrefix(reason, "certificate ") {
+		c.note("WARNING: Your %s!", reason)
+	}
 }
 
 func (c *Config) server(o *Options, pair *tls.Certificate) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/attach"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/clients"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/connect"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/follow"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/genkey"
@@ -67,8 +68,9 @@ func Main(p Program, argv []string) int {
 	defer stop()
 	e := &env.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, CheckConfig: p.CheckConfig,
-		InTTY: term.IsTerminal(int(os.Stdin.Fd())), OutTTY: term.IsTerminal(int(os.Stdout.Fd())), AskHidden: env.OpenTerminal(),
+		InTTY: term.IsTerminal(int(os.Stdin.Fd())), OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 	}
+	e.OpenTerminal()
 	if e.OutTTY {
 		e.Width, _, _ = term.GetSize(int(os.Stdout.Fd()))
 	}
@@ -195,6 +197,7 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	add("look", script.NewList(e))
 	add("look", env.Mark(env.NoDaemon, "yes", past.NewCmds(e)...)...)
 	add("look", web.NewCmd(e))
+	add("act", env.Mark(env.NoDaemon, "yes", connect.NewCmd(e), connect.NewDisconnect(e))...)
 	add("other", env.Mark(env.NoDaemon, "yes", attach.NewCmd(e, shell{version}))...) // it resolves its argument by itself
 	add("other", targets.NewCmd(e))
 	add("other", env.Mark(env.OneTarget, "yes", script.NewCmds(e)...)...)

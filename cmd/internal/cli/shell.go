@@ -16,7 +16,7 @@ import (
 type shell struct{ version string }
 
 // outside are the commands that need a terminal or a connection of their own.
-var outside = []string{"attach", "daemon", "demo", "mux", "record", "replay", "man", "completion", "top", "targets", "web"}
+var outside = []string{"attach", "connect", "disconnect", "daemon", "demo", "mux", "record", "replay", "man", "completion", "top", "targets", "web"}
 
 // Fit implements repl.Shell.
 func (s shell) Fit(words []string) repl.Fit {

@@ -34,6 +34,9 @@ type Env struct {
 	// AskHidden asks the person at the terminal without showing the answer; nil where there is no terminal.
 	AskHidden func(ctx context.Context, prompt string) (string, error)
 
+	// AskShown asks as AskHidden does and shows what is typed. It is nil where AskHidden is.
+	AskShown func(ctx context.Context, prompt string) (string, error)
+
 	// Session is an open session that commands use in place of their own, the prompt's; nil outside it.
 	Session *client.Client
 

@@ -3,23 +3,30 @@
 package env
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 )
 
-// OpenTerminal returns a function that asks on standard input without showing the answer, or nil when that is no terminal.
-func OpenTerminal() func(ctx context.Context, prompt string) (string, error) {
+// OpenTerminal sets the functions that ask on standard input, if that is a terminal.
+func (e *Env) OpenTerminal() {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return nil
+		return
 	}
-	return func(_ context.Context, prompt string) (string, error) {
+	e.AskHidden = func(_ context.Context, prompt string) (string, error) {
 		fmt.Fprint(os.Stderr, prompt)
 		defer fmt.Fprintln(os.Stderr)
 		b, err := term.ReadPassword(int(os.Stdin.Fd()))
 		return string(b), err
+	}
+	e.AskShown = func(_ context.Context, prompt string) (string, error) {
+		fmt.Fprint(os.Stderr, prompt)
+		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		return strings.TrimRight(line, "\r\n"), err
 	}
 }
 

@@ -14,18 +14,20 @@ import (
 	"golang.org/x/term"
 )
 
-// OpenTerminal returns a function that asks on the process's terminal without showing the answer, or nil when it has none. Standard
-// input and output may be pipes: the terminal is opened by its own name.
-func OpenTerminal() func(ctx context.Context, prompt string) (string, error) {
+// OpenTerminal sets the functions that ask on the process's terminal, if it has one. Standard input and output may be pipes: the
+// terminal is opened by its own name.
+func (e *Env) OpenTerminal() {
 	probe, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
-		return nil
+		return
 	}
 	probe.Close()
-	return askHidden
+	e.AskHidden = func(ctx context.Context, prompt string) (string, error) { return ask(ctx, prompt, true) }
+	e.AskShown = func(ctx context.Context, prompt string) (string, error) { return ask(ctx, prompt, false) }
 }
 
-func askHidden(ctx context.Context, prompt string) (string, error) {
+// ask asks for a line.
+func ask(ctx context.Context, prompt string, hidden bool) (string, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR|syscall.O_NONBLOCK, 0) // non-blocking: a deadline ends the read
 	if err != nil {
 		return "", err
@@ -39,7 +41,7 @@ func askHidden(ctx context.Context, prompt string) (string, error) {
 	var old *term.State
 	var failed error
 	if err := conn.Control(func(fd uintptr) {
-		if old, failed = term.GetState(int(fd)); failed == nil {
+		if old, failed = term.GetState(int(fd)); failed == nil && hidden {
 			failed = noEcho(int(fd))
 		}
 	}); err != nil {
@@ -50,7 +52,9 @@ func askHidden(ctx context.Context, prompt string) (string, error) {
 	}
 	defer conn.Control(func(fd uintptr) { _ = term.Restore(int(fd), old) })
 	fmt.Fprint(tty, prompt) // once nothing is shown any more: a person, or a program, may answer at once
-	defer fmt.Fprintln(tty)
+	if hidden {
+		defer fmt.Fprintln(tty)
+	}
 	stop := context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	var line []byte

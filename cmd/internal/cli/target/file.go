@@ -48,7 +48,7 @@ func parse(path string, b []byte) ([]Target, error) {
 	var all []Target
 	for name, t := range f.Targets {
 		t.Name, t.Source = name, path
-		if err := checkName(name); err != nil {
+		if err := CheckName(name); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		if err := t.check(); err != nil {
@@ -59,8 +59,8 @@ func parse(path string, b []byte) ([]Target, error) {
 	return all, nil
 }
 
-// checkName refuses names that -a would read as something else.
-func checkName(name string) error {
+// CheckName refuses names that -a would read as something else.
+func CheckName(name string) error {
 	if name == "" || strings.ContainsAny(name, "/:*?[ \t\n\"'\\") || strings.HasPrefix(name, "-") {
 		return fmt.Errorf("target name %q: want letters, digits, '.', '_' and '-'", name)
 	}
@@ -73,7 +73,7 @@ var ErrExists = errors.New("is there already")
 // Add appends a target to a file, which keeps its comments. The file is made when it is missing, and replaced only by one that can
 // be read again.
 func Add(path string, t Target) error {
-	if err := checkName(t.Name); err != nil {
+	if err := CheckName(t.Name); err != nil {
 		return err
 	}
 	if err := t.check(); err != nil {

@@ -1,0 +1,57 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
+	"github.com/moongate-vpn/moongate/mgmt/client"
+)
+
+// endLimit bounds the time a daemon gets to end: an exit notification, scripts, and routes taken back.
+const endLimit = 15 * time.Second
+
+// NewDisconnect returns the command.
+func NewDisconnect(e *env.Env) *cobra.Command {
+	return &cobra.Command{
+		Use: "disconnect NAME", Short: "End a connection that connect made",
+		Long: "End the VPN client NAME and wait until it has ended. NAME is that of moongate connect, or any other name or address that -a takes.\n" +
+			"A server is not ended.",
+		Example: "  moongate disconnect office",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e.Addrs = args
+			return e.With(cmd.Context(), func(ctx context.Context, c *client.Client) error { return disconnect(ctx, c, args[0]) })
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			if all, err := target.New(e.Getenv).All(); err == nil && len(args) == 0 {
+				for _, t := range all {
+					names = append(names, t.Name)
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+func disconnect(ctx context.Context, c *client.Client, name string) error {
+	if st, err := c.Status(ctx); err == nil && st.Server {
+		return env.Usagef("%s is a server; moongate -a %[1]s signal SIGTERM ends it, with all its clients", name)
+	}
+	if _, err := c.Do(ctx, "signal", "SIGTERM"); err != nil {
+		return err
+	}
+	select {
+	case <-c.Done():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(endLimit):
+		return fmt.Errorf("%w after %v: %s got SIGTERM and is still there", env.ErrTimeout, endLimit, name)
+	}
+}
