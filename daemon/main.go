@@ -11,6 +11,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
 )
 
 // Exit statuses of Main.
@@ -69,7 +70,13 @@ func Main(ctx context.Context, args []string, env Env) int {
 // mistakes: the findings are all there are. checkScript, when not nil, checks the Lua scripts that are named.
 func Check(args []string, checkScript func(path string) error) []config.Finding {
 	opts, found := config.Lint(args, config.Env{})
-	if opts == nil || checkScript == nil {
+	if opts == nil {
+		return found
+	}
+	for _, err := range plugin.Missing(pluginSpecs(opts)) {
+		found = append(found, config.Finding{Rule: "plugin", Text: err.Error()})
+	}
+	if checkScript == nil {
 		return found
 	}
 	for _, s := range scripts(opts) {

@@ -33,6 +33,25 @@ func helper() (string, error) {
 		helperName, strings.Join(dirs, ", "))
 }
 
+// Missing tells what is not there of what plugins need: the helper program, and the plugins themselves. It runs none of them.
+func Missing(plugins []Spec) (missing []error) {
+	if len(plugins) == 0 {
+		return nil
+	}
+	if _, err := helper(); err != nil {
+		missing = append(missing, err)
+	}
+	for _, p := range plugins {
+		if strings.ContainsRune(p.Name, '/') && !filepath.IsAbs(p.Name) {
+			continue // where the option cd leads is not known here
+		}
+		if _, err := os.Stat(resolve(p.Name)); err != nil {
+			missing = append(missing, fmt.Errorf("--plugin: %w", err))
+		}
+	}
+	return missing
+}
+
 // folders are where systems keep plugins that a configuration names without a path.
 var folders = []string{
 	"/usr/lib/*-linux-*/openvpn/plugins", "/usr/lib64/openvpn/plugins", "/usr/lib/openvpn/plugins", "/usr/lib/openvpn",
