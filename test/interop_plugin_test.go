@@ -20,6 +20,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
 // builtPlugins builds the helper program and the probe of testdata, once, and returns the path of the probe. Daemons of ours
@@ -333,6 +334,48 @@ func listens(t *testing.T, n *daemontest.Namespace, addr string) {
 		}
 		return ""
 	})
+}
+
+// A plugin asks a client for a code, and lets it in once it has heard the answer.
+func TestPluginAsksLikeStock(t *testing.T) {
+	t.Parallel()
+	stories := map[string]string{}
+	for _, who := range []string{"stock", "ours"} {
+		l := newLab(t)
+		cert, err := tls.LoadX509KeyPair(l.file("client.crt"), l.file("client.key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := programs[who](t, l.server, l.serverArgs("--plugin", probe(t), "note="+l.file("note"), "on=5,15", "5=ask", "15=grant"))
+		s.WaitLine(t, up, upLimit)
+		p, err := newPuppet(openUDP(t, l.client, "", "10.99.0.1:1194"), cert, "V4", usual+"IV_SSO=crtext\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.user, p.pass = "alice", "secret"
+		if err := p.play(upLimit, func() bool { return p.told("INFO_PRE,CR_TEXT:R,E:Code") }); err != nil {
+			t.Fatalf("%s: %v", who, err)
+		}
+		if err := p.session.SendText("CR_RESPONSE,MTIzNDU2"); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.play(upLimit, func() bool { return p.told("PUSH_REPLY") }); err != nil {
+			t.Fatalf("%s: %v", who, err)
+		}
+		p.session.Close()
+		s.Signal(t, syscall.SIGTERM)
+		_ = s.Wait(t, upLimit)
+		stories[who] = l.pluginStory(s)
+		_, heard, _ := strings.Cut(fileText(l.file("note")), "== event 15 ")
+		for _, want := range []string{"crresponse=MTIzNDU2", "auth_control_file=", "auth_pending_file=", "auth_failed_reason_file=", "username=alice", "common_name=client1"} {
+			if !strings.Contains(heard, "\nenv "+want) {
+				t.Errorf("%s: the plugin has no %s:\n%s", who, want, heard)
+			}
+		}
+	}
+	if diff := cmp.Diff(strings.Split(stories["stock"], "\n"), strings.Split(stories["ours"], "\n")); diff != "" {
+		t.Errorf("story (-stock +ours):\n%s", diff)
+	}
 }
 
 // While a plugin hangs, crashes, ends or eats its memory over one login, another client's packets pass, that login fails, and

@@ -41,7 +41,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestEventNames(t *testing.T) {
-	if got := (Up | LearnAddress | ClientCRResponse).String(); got != "PLUGIN_UP|PLUGIN_LEARN_ADDRESS|PLUGIN_CLIENT_CRRESPONSE" {
+	if got := (Up | LearnAddress | ClientCRResponse).String(); got != "PLUGIN_UP|PLUGIN_LEARN_ADDRESS|PLUGIN_CRRESPONSE" {
 		t.Error(got)
 	}
 	if All&(1<<11) != 0 || ClientCRResponse.number() != 15 || RoutePreDown.number() != 12 || TLSFinal.number() != 10 {

@@ -51,7 +51,9 @@ type hubSide struct {
 	info       message.PeerInfo
 	occ        string
 	fromPort   []string // configuration lines that came with a client-auth command
-	loginName  string   // user name of the first login, which override-username may have replaced
+	// deferredFiles are "name=path" of the files by which a plugin answers a login that it put off.
+	deferredFiles []string
+	loginName     string // user name of the first login, which override-username may have replaced
 
 	token        keys.Token // session of the auth-tokens: the zero Initial before the first
 	sessionState string     // of the token, for scripts

@@ -108,14 +108,12 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 		return
 	}
 	i.session.TakeAnswer()
-	set, login, client := h.set, i.session.Login(), i.context()
+	set, login, client, prefix := h.set, i.session.Login(), i.context(), i.prefix()
+	forPlugins := env.With(append(i.deferredFiles[:len(i.deferredFiles):len(i.deferredFiles)], "crresponse="+text)...)
 	h.beside(hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
-		files, err := newMessage(set.TmpDir, "cr", []byte(text))
-		if err == nil {
-			defer files.remove()
-			err = a.script(ctx, client, hooks.Call{Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env,
-				Event: plugin.ClientCRResponse, Client: client, Log: a.logTo(""),
-			})
+		_, err := a.plugins(ctx, prefix, client, plugin.ClientCRResponse, nil, forPlugins)
+		if err == nil && set.ClientCRResponse != "" {
+			err = a.responseScript(ctx, set, client, text, env)
 		}
 		if err != nil {
 			a.logLine("", logging.Warn, "%v", err)
@@ -126,5 +124,17 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 				h.verdict(i, login, session.Script, &refusal{log: "challenge response refused"}, time.Now())
 			}
 		}
+	})
+}
+
+// responseScript gives client-crresponse a client's answer, in a file.
+func (a *aside) responseScript(ctx context.Context, set *setup, client uint64, text string, env *hooks.Env) error {
+	files, err := newMessage(set.TmpDir, "cr", []byte(text))
+	if err != nil {
+		return err
+	}
+	defer files.remove()
+	return a.script(ctx, client, hooks.Call{
+		Tag: "--client-crresponse", Type: "client-crresponse", Command: set.ClientCRResponse, Args: []string{files.path("cr")}, Env: env, Client: client,
 	})
 }

@@ -75,11 +75,8 @@ func (a *aside) askPlugins(ctx context.Context, set *setup, l question, env *hoo
 	if files, err = newExchange(set.TmpDir, "acf", "apf", "afr"); err != nil {
 		return &exchange{}, false, &refusal{log: err.Error()}
 	}
-	own := env.Clone()
-	own.Set("auth_control_file", files.path("acf"))
-	own.Set("auth_pending_file", files.path("apf"))
-	own.Set("auth_failed_reason_file", files.path("afr"))
-	r, err := a.plugins(ctx, l.prefix, l.client, plugin.AuthUserPassVerify, nil, own)
+	named := []string{"auth_control_file=" + files.path("acf"), "auth_pending_file=" + files.path("apf"), "auth_failed_reason_file=" + files.path("afr")}
+	r, err := a.plugins(ctx, l.prefix, l.client, plugin.AuthUserPassVerify, nil, env.With(named...))
 	if err != nil {
 		return files, false, &refusal{log: "plugin refused the login", client: strings.TrimRight(files.read("afr"), "\r\n")}
 	}
@@ -89,6 +86,7 @@ func (a *aside) askPlugins(ctx context.Context, set *setup, l question, env *hoo
 	further := files.read("apf")
 	a.post(func(h *hub) {
 		l.instance.session.Defer(l.login)
+		l.instance.deferredFiles = named
 		h.settle(l.instance, time.Now())
 		h.pendingFromFile(l.instance, l.login, further)
 	})

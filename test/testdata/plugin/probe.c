@@ -21,7 +21,7 @@
 #include "interface.h"
 
 struct plugin {
-	const char *note, *only, *answer[16];
+	const char *note, *only, *control, *answer[16];
 	struct callbacks *callbacks;
 };
 
@@ -198,6 +198,13 @@ int openvpn_plugin_func_v3(const int version, const struct func_in *in, struct f
 	}
 	if (!strcmp(how, "defer-config"))
 		lines(in, out);
+	if (!strcmp(how, "ask")) { /* a code, which "grant" takes */
+		put(get(in->envp, "auth_pending_file"), "20\ncrtext\nCR_TEXT:R,E:Code");
+		p->control = strdup(control);
+		return RESULT_DEFERRED;
+	}
+	if (!strcmp(how, "grant"))
+		put(p->control, "1");
 	if (!strcmp(how, "defer-never"))
 		return RESULT_DEFERRED;
 	if (!strncmp(how, "defer", 5)) {
