@@ -378,6 +378,31 @@ func TestPluginAsksLikeStock(t *testing.T) {
 	}
 }
 
+// A restart of a server, with plugins that are to stay or not, opens and closes them as stock does.
+func TestPluginRestartsLikeStock(t *testing.T) {
+	for name, options := range map[string][]string{"all": nil, "persist": {"--persist-tun", "--persist-key"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stories := map[string]string{}
+			for _, who := range []string{"stock", "ours"} {
+				l := newLab(t)
+				s := programs[who](t, l.server, l.serverArgs(append(options, "--plugin", probe(t), "note="+l.file("note"), "on=0,1,5")...))
+				s.WaitLine(t, up, upLimit)
+				from := s.Lines()
+				s.Signal(t, syscall.SIGUSR1)
+				s.WaitLineAfter(t, from, up, upLimit)
+				l.logIn(t, s, "alice", "secret")
+				s.Signal(t, syscall.SIGTERM)
+				_ = s.Wait(t, upLimit)
+				stories[who] = l.pluginStory(s)
+			}
+			if diff := cmp.Diff(strings.Split(stories["stock"], "\n"), strings.Split(stories["ours"], "\n")); diff != "" {
+				t.Errorf("story (-stock +ours):\n%s", diff)
+			}
+		})
+	}
+}
+
 // While a plugin hangs, crashes, ends or eats its memory over one login, another client's packets pass, that login fails, and
 // the next one is decided by the plugin as if nothing had been.
 func TestPluginHarmsItsOwnEvent(t *testing.T) {
