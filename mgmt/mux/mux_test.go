@@ -168,7 +168,7 @@ func TestDecisions(t *testing.T) {
 	first, second := attach(t, path), attach(t, path)
 	first.send("env-filter 2", "pid")
 	first.until("SUCCESS: pid=")
-	second.send("pid")
+	second.send("env-filter 0", "pid") // a seat that is made later starts with the level announced last
 	second.until("SUCCESS: pid=")
 	d.do(t, "client connect 0 1 n_clients=0 password=secret username=alice common_name=c IV_PROTO=2 IV_VER=2.6")
 	if got := first.until(">CLIENT:ENV,END"); !slices.Equal(got[len(got)-5:], []string{
