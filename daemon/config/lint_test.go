@@ -13,6 +13,9 @@ var update = stdflag.Bool("update-docs", false, "rewrite docs/options.md")
 
 // docs/options.md says of each option how far it works here.
 func TestOptionsDocument(t *testing.T) {
+	if pkcs11Built {
+		t.Skip("the document is about the usual build, without the tag pkcs11")
+	}
 	const file = "../../docs/options.md"
 	var b strings.Builder
 	count := make(map[Effect]int)
