@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"errors"
+
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
@@ -38,7 +40,13 @@ func (p *plugins) load(o *config.Options, env *hooks.Env, who *privileges, runne
 	if o.ModeServer {
 		point = plugin.BeforeTunnel
 	}
-	return p.Open(point)
+	if err := p.Open(point); err != nil {
+		return err
+	}
+	if judges := plugin.AuthUserPassVerify | plugin.TLSFinal; !o.ModeServer && p.Wants(judges) {
+		return errors.New("a plugin wants to decide about keys or logins (PLUGIN_TLS_FINAL, PLUGIN_AUTH_USER_PASS_VERIFY), which is done with `mode server` only: remove it")
+	}
+	return nil
 }
 
 func pluginSpecs(o *config.Options) []plugin.Spec {

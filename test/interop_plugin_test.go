@@ -403,6 +403,19 @@ func TestPluginRestartsLikeStock(t *testing.T) {
 	}
 }
 
+// A plugin that would decide, and is never asked, stops a client: nothing goes on as if it had agreed.
+func TestPluginThatDecidesAtClient(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	for _, event := range []string{"5", "10"} {
+		c := programs["ours"](t, l.client, l.clientArgs("--plugin", probe(t), "note="+l.file("note"), "on=0,"+event))
+		c.WaitLine(t, "a plugin wants to decide", upLimit)
+		if code := c.Wait(t, upLimit); code != 1 {
+			t.Errorf("event %s: exit code %d", event, code)
+		}
+	}
+}
+
 // While a plugin hangs, crashes, ends or eats its memory over one login, another client's packets pass, that login fails, and
 // the next one is decided by the plugin as if nothing had been.
 func TestPluginHarmsItsOwnEvent(t *testing.T) {
@@ -538,8 +551,8 @@ func TestPluginAtClient(t *testing.T) {
 			l := newLab(t)
 			probe(t)
 			l.stockServer(t)
-			run := func(extra string) *daemontest.Process {
-				return programs[who](t, l.client, l.clientArgs("--plugin", probe(t), "note="+l.file("note"), extra))
+			run := func(extra ...string) *daemontest.Process {
+				return programs[who](t, l.client, l.clientArgs(append([]string{"--plugin", probe(t), "note=" + l.file("note")}, extra...)...))
 			}
 			c := run("on=0,1,2,3,4,12")
 			c.WaitLine(t, up, upLimit)
@@ -553,7 +566,7 @@ func TestPluginAtClient(t *testing.T) {
 			if diff := cmp.Diff(strings.Fields("4 4 3 0 2 12 1"), got); diff != "" {
 				t.Errorf("events (-want +got):\n%s", diff)
 			}
-			c = run("4=fail")
+			c = run("on=0,1,2,3,4,12", "4=fail")
 			c.WaitLine(t, "VERIFY PLUGIN ERROR: depth=1, CN=Lab CA", upLimit)
 			c.Signal(t, syscall.SIGTERM)
 			_ = c.Wait(t, upLimit)
