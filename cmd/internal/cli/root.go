@@ -170,7 +170,7 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	f.BoolVar(&e.JSON, "json", false, "same as -o json")
 	f.DurationVar(&e.Timeout, "reply-timeout", 5*time.Second, "longest wait for the connection, the greeting and each reply")
 	_ = root.RegisterFlagCompletionFunc("addr", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return targetNames(e), cobra.ShellCompDirectiveDefault
+		return target.New(e.Getenv).Names(), cobra.ShellCompDirectiveDefault
 	})
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "raw"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetFlagErrorFunc(flagError)

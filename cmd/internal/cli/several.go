@@ -180,13 +180,3 @@ func (p *prefixed) flush() {
 		_, _ = p.Write([]byte("\n"))
 	}
 }
-
-// targetNames are the names that -a can complete.
-func targetNames(e *env.Env) []string {
-	all, _ := target.New(e.Getenv).All()
-	var names []string
-	for _, t := range all {
-		names = append(names, t.Name)
-	}
-	return names
-}

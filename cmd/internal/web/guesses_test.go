@@ -10,7 +10,7 @@ import (
 // One network that guesses keeps no other out, and many networks together have a limit as well.
 func TestGuessesOfNetworks(t *testing.T) {
 	now := time.Now()
-	g := guesses{from: make(map[netip.Prefix]*allowance)}
+	g := newGuesses()
 	tries := func(n int, from string, at time.Time) (allowed int) {
 		for range n {
 			if g.allow(netip.MustParseAddr(from), at) {

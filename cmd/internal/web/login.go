@@ -131,7 +131,7 @@ func (l *logins) logout(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// me is what a browser learns about its session.
+// me tells a browser about its session.
 type me struct {
 	Role  string `json:"role"`
 	Token string `json:"token"` // for the header X-Moongate-Token

@@ -16,10 +16,10 @@ type row struct {
 // rowID is the number of a client, or its address at daemons that give no numbers.
 func rowID(c client.StatusClient) string { return cmp.Or(c.ClientID, c.RealAddress) }
 
-// moved is what a client has transferred since the row that the browser has: id, bytes received, bytes sent.
+// moved has the counters of a client whose row is else unchanged: id, bytes received, bytes sent.
 type moved [3]any
 
-// change is what is new since the last look. All replaces everything the browser has.
+// change brings a browser up to date with one look at the daemon. With All it replaces everything the browser has.
 type change struct {
 	At    int64    `json:"at"` // milliseconds since 1970
 	All   bool     `json:"all,omitempty"`

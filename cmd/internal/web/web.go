@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -20,7 +19,7 @@ import (
 //go:embed files
 var embedded embed.FS
 
-// Config is what New needs.
+// Config describes the daemon and who may come in.
 type Config struct {
 	Name      string // of the daemon, for the head of the page
 	Dial      func(ctx context.Context) (*client.Client, error)
@@ -43,7 +42,7 @@ func New(cfg Config) *Page {
 	h := newHub(cfg.Name)
 	return &Page{
 		cfg: cfg, hub: h, feed: &feed{dial: cfg.Dial, hub: h},
-		logins: &logins{passwords: cfg.Passwords, secure: cfg.TLS != nil, sessions: make(map[string]session), guesses: guesses{from: make(map[netip.Prefix]*allowance)}},
+		logins: &logins{passwords: cfg.Passwords, secure: cfg.TLS != nil, sessions: make(map[string]session), guesses: newGuesses()},
 	}
 }
 

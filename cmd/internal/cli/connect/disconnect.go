@@ -28,13 +28,10 @@ func NewDisconnect(e *env.Env) *cobra.Command {
 			return e.With(cmd.Context(), func(ctx context.Context, c *client.Client) error { return disconnect(ctx, c, args[0]) })
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			var names []string
-			if all, err := target.New(e.Getenv).All(); err == nil && len(args) == 0 {
-				for _, t := range all {
-					names = append(names, t.Name)
-				}
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return names, cobra.ShellCompDirectiveNoFileComp
+			return target.New(e.Getenv).Names(), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 }

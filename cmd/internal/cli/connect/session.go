@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
-// session is what a person sees of one daemon, from its hold to its end. One goroutine owns it.
+// session follows one daemon for a person, from its hold to its end. One goroutine owns it.
 type session struct {
 	e *env.Env
 	o Options
@@ -187,22 +188,15 @@ var steps = map[string]string{
 // through names the addresses of a state, as far as it has them.
 func through(st mgmt.State) string {
 	var b strings.Builder
-	for _, a := range []string{text(st.TunIPv4.IsValid(), st.TunIPv4), text(st.TunIPv6.IsValid(), st.TunIPv6)} {
-		if a != "" {
-			b.WriteString(", address " + a)
+	for _, a := range []netip.Addr{st.TunIPv4, st.TunIPv6} {
+		if a.IsValid() {
+			b.WriteString(", address " + a.String())
 		}
 	}
 	if st.Remote.IsValid() {
 		b.WriteString(", through " + st.Remote.String())
 	}
 	return b.String()
-}
-
-func text(valid bool, a fmt.Stringer) string {
-	if !valid {
-		return ""
-	}
-	return a.String()
 }
 
 // password answers the prompts about secrets.
@@ -294,7 +288,7 @@ func (s *session) refused(f mgmt.Failed) error {
 	}
 	s.reason = what
 	s.refusals++
-	if s.refusals >= maxRefusals || s.mute() {
+	if s.refusals >= maxRefusals || !s.e.MayAsk() {
 		return cause{text: what + "; ask the operator of the VPN if they are right", kind: errRefused}
 	}
 	s.say("%s", what)
@@ -369,14 +363,9 @@ func (s *session) page(address string) error {
 	return nil
 }
 
-// mute reports whether nobody can be asked.
-func (s *session) mute() bool {
-	return s.e.AskHidden == nil || s.e.NoAsk || s.e.Getenv("MOONGATE_NO_ASK") != ""
-}
-
 // ask asks the person. The time that an answer takes is not taken from the wait for the tunnel.
 func (s *session) ask(ctx context.Context, prompt string, shown bool) (string, error) {
-	if s.mute() {
+	if !s.e.MayAsk() {
 		return "", cause{text: fmt.Sprintf("%q is asked, and there is no terminal to answer at; without one use auth-user-pass FILE or askpass FILE in the profile", strings.TrimRight(prompt, ": ")), kind: errRefused}
 	}
 	how := s.e.AskHidden

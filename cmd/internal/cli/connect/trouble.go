@@ -3,6 +3,7 @@ package connect
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,47 +35,35 @@ func (c cause) ExitCode() int {
 	return env.CodeRefused
 }
 
-// causes are texts of the log of moongate and stock OpenVPN, and of the peer's TLS alerts, and what they mean. All words of a row must be
-// there; the first row that fits counts.
+// causes are texts of the log of moongate and stock OpenVPN, and of the peer's TLS alerts, and what they mean. One of the texts has to be
+// in a line, and the words of in; the first row that fits counts.
 var causes = []struct {
-	words []string
+	in    string
+	texts []string
 	cause cause
 }{
-	{[]string{"Your certificate has expired"}, cause{"the certificate of this profile has expired: ask the operator of the VPN for a new profile", errRefused, 10 * time.Second}},
-	{[]string{"Your certificate is not yet valid"}, cause{"the certificate of this profile is not valid yet: check the clock of this machine", errRefused, 10 * time.Second}},
-	{[]string{"VERIFY ERROR", "certificate has expired"}, cause{text: "the certificate of the server, or of its authority, has expired: tell the operator of the VPN, and check the clock of this machine", kind: errRefused}},
-	{[]string{"VERIFY ERROR", "not yet valid"}, cause{text: "the server's certificate is not valid yet: check the clock of this machine", kind: errRefused}},
-	{[]string{"VERIFY ERROR", "revoked"}, cause{text: "the server's certificate is revoked: do not connect, and tell the operator of the VPN", kind: errRefused}},
-	{[]string{"VERIFY ERROR"}, cause{text: "the server's certificate is not from the authority of this profile: the profile is old, or another machine answers; ask the operator of the VPN", kind: errRefused}},
-	{[]string{"VERIFY KU ERROR"}, cause{text: "the certificate that answers is not that of a server (remote-cert-tls): ask the operator of the VPN", kind: errRefused}},
-	{[]string{"VERIFY EKU ERROR"}, cause{text: "the certificate that answers is not that of a server (remote-cert-tls): ask the operator of the VPN", kind: errRefused}},
-	{[]string{"VERIFY X509NAME ERROR"}, cause{text: "the server has another name than the profile wants (verify-x509-name): ask the operator of the VPN", kind: errRefused}},
-	{[]string{"alert certificate expired"}, cause{text: "the server refuses the certificate of this profile, which has expired: ask the operator of the VPN for a new profile", kind: errRefused}},
-	{[]string{"tls: expired certificate"}, cause{text: "the server refuses the certificate of this profile, which has expired: ask the operator of the VPN for a new profile", kind: errRefused}},
-	{[]string{"alert certificate revoked"}, cause{text: "the server refuses the certificate of this profile, which is revoked: ask the operator of the VPN", kind: errRefused}},
-	{[]string{"tls: revoked certificate"}, cause{text: "the server refuses the certificate of this profile, which is revoked: ask the operator of the VPN", kind: errRefused}},
-	{[]string{"alert unknown ca"}, cause{text: "the server does not know the authority of this profile's certificate: ask the operator of the VPN for a new profile", kind: errRefused}},
-	{[]string{"tls: unknown certificate authority"}, cause{text: "the server does not know the authority of this profile's certificate: ask the operator of the VPN for a new profile", kind: errRefused}},
-	{[]string{"Cannot open TUN/TAP dev"}, noTunnel},
-	{[]string{"Cannot ioctl TUNSETIFF"}, noTunnel},
-	{[]string{"Cannot resolve host address"}, cause{text: "the name of the server is not known: check the network of this machine and the remote lines of the profile"}},
-	{[]string{"Connection refused"}, cause{text: "nothing listens at the server's port"}},
-	{[]string{"Network is unreachable"}, cause{text: "there is no way to the server: check the network of this machine"}},
-	{[]string{"No route to host"}, cause{text: "there is no way to the server: check the network of this machine"}},
-	{[]string{"cannot locate HMAC"}, cause{text: "what answers is not signed with the key of this profile (tls-auth, tls-crypt)"}},
-	{[]string{"tls-crypt unwrap error"}, cause{text: "what answers is not signed with the key of this profile (tls-auth, tls-crypt)"}},
+	{"", []string{"Your certificate has expired"}, cause{"the certificate of this profile has expired: ask the operator of the VPN for a new profile", errRefused, 10 * time.Second}},
+	{"", []string{"Your certificate is not yet valid"}, cause{"the certificate of this profile is not valid yet: check the clock of this machine", errRefused, 10 * time.Second}},
+	{"VERIFY ERROR", []string{"certificate has expired"}, cause{text: "the certificate of the server, or of its authority, has expired: tell the operator of the VPN, and check the clock of this machine", kind: errRefused}},
+	{"VERIFY ERROR", []string{"not yet valid"}, cause{text: "the server's certificate is not valid yet: check the clock of this machine", kind: errRefused}},
+	{"VERIFY ERROR", []string{"revoked"}, cause{text: "the server's certificate is revoked: do not connect, and tell the operator of the VPN", kind: errRefused}},
+	{"", []string{"VERIFY ERROR"}, cause{text: "the server's certificate is not from the authority of this profile: the profile is old, or another machine answers; ask the operator of the VPN", kind: errRefused}},
+	{"", []string{"VERIFY KU ERROR", "VERIFY EKU ERROR"}, cause{text: "the certificate that answers is not that of a server (remote-cert-tls): ask the operator of the VPN", kind: errRefused}},
+	{"", []string{"VERIFY X509NAME ERROR"}, cause{text: "the server has another name than the profile wants (verify-x509-name): ask the operator of the VPN", kind: errRefused}},
+	{"", []string{"alert certificate expired", "tls: expired certificate"}, cause{text: "the server refuses the certificate of this profile, which has expired: ask the operator of the VPN for a new profile", kind: errRefused}},
+	{"", []string{"alert certificate revoked", "tls: revoked certificate"}, cause{text: "the server refuses the certificate of this profile, which is revoked: ask the operator of the VPN", kind: errRefused}},
+	{"", []string{"alert unknown ca", "tls: unknown certificate authority"}, cause{text: "the server does not know the authority of this profile's certificate: ask the operator of the VPN for a new profile", kind: errRefused}},
+	{"", []string{"Cannot open TUN/TAP dev", "Cannot ioctl TUNSETIFF"}, cause{text: "the tunnel device cannot be opened: run it as root (sudo), with the module tun loaded", kind: errMachine}},
+	{"", []string{"Cannot resolve host address"}, cause{text: "the name of the server is not known: check the network of this machine and the remote lines of the profile"}},
+	{"", []string{"Connection refused"}, cause{text: "nothing listens at the server's port"}},
+	{"", []string{"Network is unreachable", "No route to host"}, cause{text: "there is no way to the server: check the network of this machine"}},
+	{"", []string{"cannot locate HMAC", "tls-crypt unwrap error"}, cause{text: "what answers is not signed with the key of this profile (tls-auth, tls-crypt)"}},
 }
-
-var noTunnel = cause{text: "the tunnel device cannot be opened: run it as root (sudo), with the module tun loaded", kind: errMachine}
 
 // explain finds the trouble that a line of the log tells.
 func explain(line string) (cause, bool) {
 	for _, c := range causes {
-		all := true
-		for _, w := range c.words {
-			all = all && strings.Contains(line, w)
-		}
-		if all {
+		if strings.Contains(line, c.in) && slices.ContainsFunc(c.texts, func(t string) bool { return strings.Contains(line, t) }) {
 			return c.cause, true
 		}
 	}

@@ -56,7 +56,12 @@ func (e *Env) mayAsk(t target.Target) bool {
 	e.asked.Lock()
 	defer e.asked.Unlock()
 	_, have := e.asked.typed[t.Address]
-	return have || e.AskHidden != nil && !e.NoAsk && e.Getenv("MOONGATE_NO_ASK") == ""
+	return have || e.MayAsk()
+}
+
+// MayAsk reports whether there is a person to ask.
+func (e *Env) MayAsk() bool {
+	return e.AskHidden != nil && !e.NoAsk && e.Getenv("MOONGATE_NO_ASK") == ""
 }
 
 // Adopt makes t, which from has reached, the target of e, with what was typed for it.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
-	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
 	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/journal/index"
 )
@@ -80,22 +79,12 @@ func show(e *env.Env, events []of[journal.Event], asCSV bool) error {
 		return writeCSV(e, events)
 	}
 	head := []string{"TIME", "KIND", "USER", "COMMON NAME", "ADDRESS", "DETAIL"}
-	named := slices.ContainsFunc(events, func(ev of[journal.Event]) bool { return ev.daemon != "" })
-	if named {
-		head = slices.Insert(head, 1, "DAEMON")
-	}
-	rows := make([][]string, 0, len(events))
-	for _, ev := range events {
-		row := []string{ev.it.Time.Local().Format(time.DateTime), ev.it.Kind, ev.it.User, ev.it.CN, ev.it.Address, detail(&ev.it)}
-		if named {
-			row = slices.Insert(row, 1, ev.daemon)
-		}
-		rows = append(rows, row)
-	}
-	return table.Write(e, head, rows)
+	return tabulate(e, head, 1, events, func(ev *journal.Event) []string {
+		return []string{ev.Time.Local().Format(time.DateTime), ev.Kind, ev.User, ev.CN, ev.Address, detail(ev)}
+	})
 }
 
-// detail is what is particular to a kind.
+// detail joins the fields that only some kinds have.
 func detail(ev *journal.Event) string {
 	var words []string
 	add := func(s string) {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
 	"github.com/moongate-vpn/moongate/daemon/journal"
 )
 
@@ -76,6 +77,23 @@ func gather[T any](dir string, at func(T) time.Time, ask func(dir string) ([]T, 
 	}
 	slices.SortStableFunc(all, func(a, b of[T]) int { return cmp.Or(at(a.it).Compare(at(b.it)), cmp.Compare(a.daemon, b.daemon)) })
 	return all, nil
+}
+
+// tabulate writes a table of events or sessions. Where daemons have names they get a column of their own, at the given place.
+func tabulate[T any](e *env.Env, head []string, at int, all []of[T], row func(it *T) []string) error {
+	named := slices.ContainsFunc(all, func(x of[T]) bool { return x.daemon != "" })
+	if named {
+		head = slices.Insert(head, at, "DAEMON")
+	}
+	rows := make([][]string, 0, len(all))
+	for _, x := range all {
+		r := row(&x.it)
+		if named {
+			r = slices.Insert(r, at, x.daemon)
+		}
+		rows = append(rows, r)
+	}
+	return table.Write(e, head, rows)
 }
 
 // dirFlag adds --dir.

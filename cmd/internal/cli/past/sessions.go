@@ -12,7 +12,6 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
-	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
 	"github.com/moongate-vpn/moongate/daemon/journal/index"
 )
 
@@ -166,33 +165,19 @@ func showSessions(e *env.Env, all []session) error {
 		return nil
 	}
 	head := []string{"USER", "COMMON NAME", "FROM", "TUNNEL", "SINCE", "UNTIL", "DURATION", "IN", "OUT", "REASON"}
-	named := slices.ContainsFunc(all, func(s session) bool { return s.daemon != "" })
-	if named {
-		head = slices.Insert(head, 0, "DAEMON")
-	}
-	rows := make([][]string, 0, len(all))
-	for _, s := range all {
-		it := &s.it
+	return tabulate(e, head, 0, all, func(it *index.Session) []string {
 		until, length := it.State, time.Since(it.Since)
 		if !it.Until.IsZero() {
 			length = it.Until.Sub(it.Since)
 		}
+		in, out := "", "" // not known before its end
 		if it.State == index.SessionEnded {
-			until = it.Until.Local().Format(time.DateTime)
+			until, in, out = it.Until.Local().Format(time.DateTime), humanize.IBytes(it.In), humanize.IBytes(it.Out)
 		}
-		row := []string{
-			it.User, it.CN, it.Address, strings.Join(it.Tunnel, " "), it.Since.Local().Format(time.DateTime), until, span(length),
-			humanize.IBytes(it.In), humanize.IBytes(it.Out), it.Reason,
+		return []string{
+			it.User, it.CN, it.Address, strings.Join(it.Tunnel, " "), it.Since.Local().Format(time.DateTime), until, span(length), in, out, it.Reason,
 		}
-		if it.State != index.SessionEnded {
-			row[7], row[8] = "", "" // not known before its end
-		}
-		if named {
-			row = slices.Insert(row, 0, s.daemon)
-		}
-		rows = append(rows, row)
-	}
-	return table.Write(e, head, rows)
+	})
 }
 
 // span is a length of time in days, hours and minutes, as last(1) has it.

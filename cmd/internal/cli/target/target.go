@@ -50,6 +50,16 @@ func New(getenv func(string) string) Book {
 	return b
 }
 
+// Names are the names of all targets that can be read, for completions.
+func (b Book) Names() []string {
+	all, _ := b.All()
+	names := make([]string, len(all))
+	for n, t := range all {
+		names[n] = t.Name
+	}
+	return names
+}
+
 // UserFile is moongate/targets.toml in the user's configuration folder, "" without a home.
 func UserFile(getenv func(string) string) string {
 	dir := getenv("XDG_CONFIG_HOME")

@@ -63,12 +63,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 		Example: "  moongate targets test\n  moongate targets test 'office*' --json", Annotations: local,
 		RunE: func(cmd *cobra.Command, args []string) error { return runTest(cmd.Context(), e, args) },
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			all, _ := target.New(e.Getenv).All()
-			var names []string
-			for _, t := range all {
-				names = append(names, t.Name)
-			}
-			return names, cobra.ShellCompDirectiveNoFileComp
+			return target.New(e.Getenv).Names(), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	list.AddCommand(add, test)
