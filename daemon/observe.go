@@ -100,12 +100,8 @@ func (p *process) openMetrics() error {
 	if err != nil {
 		return errors.New("metrics: cannot listen on " + where + ": " + systemError(err).Error())
 	}
-	names := metrics.NamesOff
-	if o.Clients != "" {
-		names = o.Clients
-	}
 	m := metrics.New(metrics.Source{
-		Version: Version, Names: names, Totals: &p.totals,
+		Version: Version, Names: o.Clients, Totals: &p.totals,
 		Engine: func() engine.Counted {
 			c, _ := p.engine().(engine.Counted)
 			return c

@@ -32,10 +32,9 @@ func catchSignals(ctx context.Context, wg *sync.WaitGroup, pending *engine.Signa
 	})
 }
 
+// fromOS is a signal of the process but SIGHUP.
 func fromOS(s os.Signal) engine.Signal {
 	switch s {
-	case syscall.SIGHUP:
-		return engine.HUP
 	case syscall.SIGUSR1:
 		return engine.USR1
 	case syscall.SIGUSR2:

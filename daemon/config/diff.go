@@ -13,7 +13,7 @@ type Change struct {
 	Old, New []Directive // empty when it was added or removed
 }
 
-// OnReload is what a running server can do about a change of an option.
+// OnReload tells how far a running server can apply a change of an option.
 func OnReload(option string) mgmt.Outcome {
 	switch r := table()[option]; {
 	case r == nil:

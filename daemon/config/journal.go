@@ -2,7 +2,6 @@ package config
 
 import (
 	"net"
-	"net/netip"
 	"net/url"
 )
 
@@ -20,9 +19,7 @@ func webhook(p *parser, a []string) error {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return errorf("--journal-webhook: want an address such as https://log.example.com/vpn")
 	}
-	host := u.Hostname()
-	ip, err := netip.ParseAddr(host)
-	if local := host == "localhost" || err == nil && ip.IsLoopback(); u.Scheme == "http" && !local {
+	if host := u.Hostname(); u.Scheme == "http" && !loopback(host) {
 		return errorf("--journal-webhook: http is for services of this machine; use https with %s", net.JoinHostPort(host, "443"))
 	}
 	if u.User != nil {

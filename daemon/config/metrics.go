@@ -17,6 +17,12 @@ type Metrics struct {
 // Set reports whether there is an address.
 func (m Metrics) Set() bool { return m.Unix != "" || m.Port != "" }
 
+// loopback reports whether a host is this machine, and reached from it alone.
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
 // metrics reads ADDRESS:PORT or a path, and words behind it.
 func metrics(p *parser, a []string) error {
 	var m Metrics
@@ -42,8 +48,7 @@ func metrics(p *parser, a []string) error {
 	if err != nil || port == "" {
 		return errorf("--metrics %s: want ADDRESS:PORT, such as 127.0.0.1:9176, or the path of a socket", a[0])
 	}
-	ip, err := netip.ParseAddr(host)
-	if local := host == "localhost" || err == nil && ip.IsLoopback(); !local && !m.Public {
+	if !loopback(host) && !m.Public {
 		return errorf("--metrics %s: this is no loopback address, and no password is asked; use 127.0.0.1, a socket, or the word public behind it if a firewall stands before it", a[0])
 	}
 	m.Host, m.Port = host, port

@@ -50,8 +50,8 @@ func (s Source) Load() ([]byte, error) {
 	return bytes.TrimPrefix(b, bom), nil
 }
 
-// Reference is where the content is kept as mgmt/secret reads it, "" when it is a file or a block. A file of that very name comes first, as
-// the same line means that file to stock.
+// Reference returns the reference to a secret that stands in place of a file's name (see mgmt/secret), "" for files and blocks. An existing
+// file of that very name wins, because stock reads that file.
 func (s Source) Reference() string {
 	if s.Inline != nil || s.Held != nil || !secret.IsRef(s.Path) {
 		return ""

@@ -16,7 +16,7 @@ import (
 
 // Modes of series for each client.
 const (
-	NamesOff  = "off"
+	NamesOff  = ""
 	NamesHash = "hash" // by a digest of the common name
 	NamesFull = "name"
 )
@@ -129,8 +129,9 @@ var (
 		"learn-address", "client-crresponse", "tls-crypt-v2-verify",
 	}
 	endings = []string{
-		"ping-restart", "ping-exit", "remote-exit", "delayed-exit", "exit-with-notification", "inactive", "session-timeout", "connection-reset", "tls-error",
-		"killed", "replaced", "refused", "shutdown", "server_poll", "network-change", "auth-failure", "SIGUSR1", "SIGHUP", "SIGTERM", "SIGINT",
+		mgmt.ReasonPingRestart, mgmt.ReasonPingExit, mgmt.ReasonRemoteExit, mgmt.ReasonExitNotification, mgmt.ReasonInactive, mgmt.ReasonSessionTimeout,
+		mgmt.ReasonConnectionReset, mgmt.ReasonTLSError, mgmt.ReasonServerPoll, mgmt.ReasonNetworkChange, mgmt.ReasonAuthFailure,
+		"delayed-exit", "killed", "replaced", "refused", "shutdown", mgmt.SIGUSR1, mgmt.SIGHUP, mgmt.SIGTERM, mgmt.SIGINT,
 	}
 	// refusals are beginnings of reasons in the journal, and the label of each.
 	refusals = []struct{ begin, label string }{

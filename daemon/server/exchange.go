@@ -63,6 +63,14 @@ func (e *exchange) make(dir, tag string, content []byte) error {
 	return nil
 }
 
+// newLoginExchange makes the files by which a verifier answers a login.
+func newLoginExchange(dir string) (*exchange, error) { return newExchange(dir, "acf", "apf", "afr") }
+
+// loginVars are "name=path" of those files.
+func (e *exchange) loginVars() []string {
+	return []string{"auth_control_file=" + e.path("acf"), "auth_pending_file=" + e.path("apf"), "auth_failed_reason_file=" + e.path("afr")}
+}
+
 func (e *exchange) path(tag string) string { return e.paths[tag] }
 
 // maxAnswer bounds what is read of a file that a script wrote.

@@ -70,8 +70,7 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 		}
 	}
 	i.scriptRoutes = list
-	prefix, cn := i.prefix(), undef(i.commonName)
-	set, env, client := h.set, h.env(i), i.context()
+	who := h.learner(i)
 	h.inTurn(addressTurns(list), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		var learned []route
 		for n, l := range list {
@@ -79,8 +78,7 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 			if known[n] {
 				op = "update"
 			}
-			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{op, l.String(), cn}, Env: env, Event: plugin.LearnAddress, Client: client, Log: a.logTo(prefix)}
-			if a.learnAddress(ctx, call, l, prefix) {
+			if a.learnAddress(ctx, who, op, l) {
 				learned = append(learned, l)
 			}
 		}
@@ -95,11 +93,28 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 	i.inheritedRoutes = nil
 }
 
-// learnAddress asks learn-address about one address and reports whether it agrees.
-func (a *aside) learnAddress(ctx context.Context, call hooks.Call, l route, prefix string) bool {
-	if err := a.script(ctx, call.Client, call); err != nil {
-		a.logLine(prefix, logging.Warn, "%v", err)
-		a.logLine(prefix, logging.Steps, "MULTI: Learn FAILED: %s -> %s", l, prefix)
+// learner is a client as learn-address is asked about it.
+type learner struct {
+	set    *setup
+	client uint64
+	prefix string
+	cn     string
+	env    *hooks.Env
+}
+
+func (h *hub) learner(i *instance) learner {
+	return learner{set: h.set, client: i.context(), prefix: i.prefix(), cn: undef(i.commonName), env: h.env(i)}
+}
+
+// learnAddress asks learn-address about one address, to "add" or "update" it, and reports whether it agrees.
+func (a *aside) learnAddress(ctx context.Context, who learner, op string, l route) bool {
+	call := hooks.Call{
+		Tag: "--learn-address", Type: "learn-address", Command: who.set.LearnAddress, Args: []string{op, l.String(), who.cn}, Env: who.env,
+		Event: plugin.LearnAddress, Client: who.client, Log: a.logTo(who.prefix),
+	}
+	if err := a.script(ctx, who.client, call); err != nil {
+		a.logLine(who.prefix, logging.Warn, "%v", err)
+		a.logLine(who.prefix, logging.Steps, "MULTI: Learn FAILED: %s -> %s", l, who.prefix)
 		return false
 	}
 	return true

@@ -146,14 +146,12 @@ func (h *hub) verifyScript(i *instance, keyID uint8, login uint64, user, pass st
 
 // authScript runs the script with its exchange files and returns nil when it accepts.
 func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix string, login uint64, user, pass string, env *hooks.Env) error {
-	files, err := newExchange(set.TmpDir, "acf", "apf", "afr")
+	files, err := newLoginExchange(set.TmpDir)
 	if err != nil {
 		return &refusal{log: err.Error()}
 	}
 	defer files.remove()
-	env.Set("auth_control_file", files.path("acf"))
-	env.Set("auth_pending_file", files.path("apf"))
-	env.Set("auth_failed_reason_file", files.path("afr"))
+	env = env.With(files.loginVars()...)
 	call := hooks.Call{Tag: "--auth-user-pass-verify", Type: "user-pass-verify", Command: set.AuthUserPassVerify, Env: env, Client: i.context()}
 	if set.AuthViaFile {
 		env.Unset("password")

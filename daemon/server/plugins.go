@@ -50,7 +50,7 @@ func (a *aside) verifyLogin(ctx context.Context, set *setup, l question, env *ho
 	files, deferred, err := a.askPlugins(ctx, set, l, env)
 	defer files.remove()
 	if err == nil && set.AuthUserPassVerify != "" {
-		err = a.authScript(ctx, set, l.instance, l.prefix, l.login, l.user, l.pass, env.Clone())
+		err = a.authScript(ctx, set, l.instance, l.prefix, l.login, l.user, l.pass, env)
 	}
 	if err != nil {
 		return err
@@ -72,10 +72,10 @@ func (a *aside) askPlugins(ctx context.Context, set *setup, l question, env *hoo
 	if !a.scripts.Plugins.Wants(plugin.AuthUserPassVerify) {
 		return &exchange{}, false, nil
 	}
-	if files, err = newExchange(set.TmpDir, "acf", "apf", "afr"); err != nil {
+	if files, err = newLoginExchange(set.TmpDir); err != nil {
 		return &exchange{}, false, &refusal{log: err.Error()}
 	}
-	named := []string{"auth_control_file=" + files.path("acf"), "auth_pending_file=" + files.path("apf"), "auth_failed_reason_file=" + files.path("afr")}
+	named := files.loginVars()
 	r, err := a.plugins(ctx, l.prefix, l.client, plugin.AuthUserPassVerify, nil, env.With(named...))
 	if err != nil {
 		return files, false, &refusal{log: "plugin refused the login", client: strings.TrimRight(files.read("afr"), "\r\n")}

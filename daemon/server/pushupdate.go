@@ -155,9 +155,6 @@ func hostPrefix(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen
 // readdress makes new addresses of a client lead to it instead of those it had. The client keeps its lease: until it has read the
 // update, its packets come from the old address, and no other client may have that.
 func (h *hub) readdress(i *instance, u *update, now time.Time) {
-	if !u.ipv4 && !u.ipv6 {
-		return
-	}
 	if u.ipv4 {
 		from := hostPrefix(i.virtual4)
 		i.config.Ifconfig = u.addresses.Ifconfig
@@ -188,31 +185,29 @@ func (h *hub) relearn(i *instance, from, to netip.Prefix, now time.Time) {
 	if h.set.tap() || from == to {
 		return
 	}
-	var won []route
+	var lost, won []route // one at the most
 	if to.IsValid() {
 		won = []route{{to, true}}
 	}
-	lost := route{from, true}
 	if from.IsValid() {
+		lost = []route{{from, true}}
 		h.routes.Remove(from, &i.dataPath)
 		i.prefixes = slices.DeleteFunc(i.prefixes, func(p netip.Prefix) bool { return p == from })
-		h.log(i, logging.Steps, "MULTI: Unlearn: %s -> %s", lost, i.prefix())
+		h.log(i, logging.Steps, "MULTI: Unlearn: %s -> %s", lost[0], i.prefix())
 	}
 	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) {
 		h.route(i, won, now)
 		return
 	}
-	i.scriptRoutes = append(slices.DeleteFunc(i.scriptRoutes, func(l route) bool { return l == lost }), won...)
-	prefix, cn := i.prefix(), undef(i.commonName)
-	set, env, client := h.set, h.env(i), i.context()
-	h.inTurn(addressTurns(append([]route{lost}, won...)), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
-		if from.IsValid() {
-			a.deleteAddress(ctx, set, client, env, lost.String())
+	i.scriptRoutes = append(slices.DeleteFunc(i.scriptRoutes, func(l route) bool { return slices.Contains(lost, l) }), won...)
+	who := h.learner(i)
+	h.inTurn(addressTurns(slices.Concat(lost, won)), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
+		for _, l := range lost {
+			a.deleteAddress(ctx, who.set, who.client, who.env, l.String())
 		}
 		agreed := true
 		for _, l := range won {
-			call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"add", l.String(), cn}, Env: env, Event: plugin.LearnAddress, Client: client, Log: a.logTo(prefix)}
-			agreed = a.learnAddress(ctx, call, l, prefix)
+			agreed = a.learnAddress(ctx, who, "add", l)
 		}
 		return func(h *hub) {
 			switch {
