@@ -14,18 +14,24 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
-// openJournal begins the journal of the options and keeps its index up to date. The index is a convenience: when it cannot be written
-// it is left behind, and "moongate history" completes it.
+// openJournal opens the journal and the sinks of the options, and tells them that the daemon starts.
 func (p *process) openJournal() error {
 	p.seen.run = time.Now().UnixMilli()
 	if err := p.openSinks(); err != nil {
 		return err
 	}
-	dir := p.opts.Journal.Dir
-	if dir == "" {
-		p.seen.Record(journal.Event{Kind: journal.KindStart, Text: Title()})
-		return nil
+	if dir := p.opts.Journal.Dir; dir != "" {
+		if err := p.keepJournal(dir); err != nil {
+			return err
+		}
 	}
+	p.seen.Record(journal.Event{Kind: journal.KindStart, Text: Title()})
+	return nil
+}
+
+// keepJournal begins the journal in dir and keeps its index up to date. The index is a convenience: when it cannot be written it is
+// left behind, and "moongate history" completes it.
+func (p *process) keepJournal(dir string) error {
 	written := make(chan struct{}, 1)
 	w, err := journal.Open(journal.Config{
 		Dir: dir, Run: p.seen.run,
@@ -62,7 +68,6 @@ func (p *process) openJournal() error {
 		defer root.Close() //nolint:errcheck // read only
 		p.keepIndex(x, root, written)
 	})
-	p.seen.Record(journal.Event{Kind: journal.KindStart, Text: Title()})
 	return nil
 }
 

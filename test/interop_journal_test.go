@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/journal/index"
 )
@@ -107,8 +108,10 @@ func TestJournalOnABadDisk(t *testing.T) {
 			l := newLab(t)
 			disk := t.TempDir()
 			args := []string{"-m", "--propagation", "private", "sh", "-c", mount + ` && exec "$@"`, disk, program(t)}
-			s := l.server.Start(t, "unshare", append(args, l.serverArgs("--journal", filepath.Join(disk, "journal"))...)...)
+			events, hook := l.webhook(t)
+			s := l.server.Start(t, "unshare", append(args, l.serverArgs("--journal", filepath.Join(disk, "journal"), "--journal-webhook", hook)...)...)
 			s.WaitLine(t, up, upLimit)
+			await(t, "the start reaches the web service", upLimit, func() bool { return strings.Contains(events.String(), `"kind":"start"`) })
 			s.WaitLine(t, "journal: ", upLimit)
 			c := ours(t, l.client, l.clientArgs("--nobind"))
 			c.WaitLine(t, up, upLimit)
@@ -118,6 +121,23 @@ func TestJournalOnABadDisk(t *testing.T) {
 			}
 		})
 	}
+}
+
+// webhook is a web service on the server's host that keeps what it is sent.
+func (l *lab) webhook(t *testing.T) (events *daemontest.Log, url string) {
+	t.Helper()
+	var ln net.Listener
+	l.server.Do(t, func() (err error) {
+		ln, err = net.Listen("tcp", "127.0.0.1:0")
+		return err
+	})
+	events = new(daemontest.Log)
+	srv := &http.Server{ReadHeaderTimeout: upLimit, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(events, io.LimitReader(r.Body, 1<<20))
+	})}
+	t.Cleanup(func() { srv.Close() })
+	go func() { _ = srv.Serve(ln) }()
+	return events, "http://" + ln.Addr().String() + "/"
 }
 
 // scrape asks for the metrics at a socket.
