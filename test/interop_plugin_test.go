@@ -144,6 +144,22 @@ func (l *lab) pluginStory(s *daemontest.Process) string {
 	return b.String()
 }
 
+// sameStory plays a server's life on stock and on ours, to its end, and compares what the log and the probe tell of it.
+func sameStory(t *testing.T, life func(who string, l *lab) (server *daemontest.Process)) {
+	t.Helper()
+	stories := make(map[string][]string)
+	for _, who := range []string{"stock", "ours"} {
+		l := newLab(t)
+		s := life(who, l)
+		s.Signal(t, syscall.SIGTERM)
+		_ = s.Wait(t, upLimit)
+		stories[who] = strings.Split(l.pluginStory(s), "\n")
+	}
+	if diff := cmp.Diff(stories["stock"], stories["ours"]); diff != "" {
+		t.Errorf("story (-stock +ours):\n%s", diff)
+	}
+}
+
 // One life of a client under a server with the probe: our log has stock's lines about plugins, and the probe hears of the
 // same events with the same arguments.
 func TestPluginLikeStock(t *testing.T) {
@@ -174,9 +190,7 @@ func TestPluginLikeStock(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			stories := map[string]string{}
-			for _, who := range []string{"stock", "ours"} {
-				l := newLab(t)
+			sameStory(t, func(who string, l *lab) *daemontest.Process {
 				args := l.serverArgs(tt.options...)
 				script := l.script(t, "script.sh", `echo "PLUGIN and script $script_type"`)
 				for n, a := range args {
@@ -198,13 +212,8 @@ func TestPluginLikeStock(t *testing.T) {
 					c.Signal(t, syscall.SIGTERM)
 					_ = c.Wait(t, upLimit)
 				}
-				s.Signal(t, syscall.SIGTERM)
-				_ = s.Wait(t, upLimit)
-				stories[who] = l.pluginStory(s)
-			}
-			if diff := cmp.Diff(strings.Split(stories["stock"], "\n"), strings.Split(stories["ours"], "\n")); diff != "" {
-				t.Errorf("story (-stock +ours):\n%s", diff)
-			}
+				return s
+			})
 		})
 	}
 }
@@ -339,9 +348,7 @@ func listens(t *testing.T, n *daemontest.Namespace, addr string) {
 // A plugin asks a client for a code, and lets it in once it has heard the answer.
 func TestPluginAsksLikeStock(t *testing.T) {
 	t.Parallel()
-	stories := map[string]string{}
-	for _, who := range []string{"stock", "ours"} {
-		l := newLab(t)
+	sameStory(t, func(who string, l *lab) *daemontest.Process {
 		cert, err := tls.LoadX509KeyPair(l.file("client.crt"), l.file("client.key"))
 		if err != nil {
 			t.Fatal(err)
@@ -363,19 +370,14 @@ func TestPluginAsksLikeStock(t *testing.T) {
 			t.Fatalf("%s: %v", who, err)
 		}
 		p.session.Close()
-		s.Signal(t, syscall.SIGTERM)
-		_ = s.Wait(t, upLimit)
-		stories[who] = l.pluginStory(s)
 		_, heard, _ := strings.Cut(fileText(l.file("note")), "== event 15 ")
 		for _, want := range []string{"crresponse=MTIzNDU2", "auth_control_file=", "auth_pending_file=", "auth_failed_reason_file=", "username=alice", "common_name=client1"} {
 			if !strings.Contains(heard, "\nenv "+want) {
 				t.Errorf("%s: the plugin has no %s:\n%s", who, want, heard)
 			}
 		}
-	}
-	if diff := cmp.Diff(strings.Split(stories["stock"], "\n"), strings.Split(stories["ours"], "\n")); diff != "" {
-		t.Errorf("story (-stock +ours):\n%s", diff)
-	}
+		return s
+	})
 }
 
 // A restart of a server, with plugins that are to stay or not, opens and closes them as stock does.
@@ -383,22 +385,15 @@ func TestPluginRestartsLikeStock(t *testing.T) {
 	for name, options := range map[string][]string{"all": nil, "persist": {"--persist-tun", "--persist-key"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stories := map[string]string{}
-			for _, who := range []string{"stock", "ours"} {
-				l := newLab(t)
+			sameStory(t, func(who string, l *lab) *daemontest.Process {
 				s := programs[who](t, l.server, l.serverArgs(append(options, "--plugin", probe(t), "note="+l.file("note"), "on=0,1,5")...))
 				s.WaitLine(t, up, upLimit)
 				from := s.Lines()
 				s.Signal(t, syscall.SIGUSR1)
 				s.WaitLineAfter(t, from, up, upLimit)
 				l.logIn(t, s, "alice", "secret")
-				s.Signal(t, syscall.SIGTERM)
-				_ = s.Wait(t, upLimit)
-				stories[who] = l.pluginStory(s)
-			}
-			if diff := cmp.Diff(strings.Split(stories["stock"], "\n"), strings.Split(stories["ours"], "\n")); diff != "" {
-				t.Errorf("story (-stock +ours):\n%s", diff)
-			}
+				return s
+			})
 		})
 	}
 }

@@ -174,7 +174,7 @@ func (v *vpn) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// step is what the screen shows, and what the person types then.
+// step waits for a text on the screen and then types.
 type step struct{ shows, types string }
 
 // A person comes into the tunnel, or is told what to do.
