@@ -72,7 +72,7 @@ func TestDescriptorsAreRaised(t *testing.T) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Cur != r.Max || descriptors() != r.Max {
+	if r.Cur != r.Max || descriptors() != uint64(r.Max) {
 		t.Errorf("soft limit %d, hard limit %d, we count on %d", r.Cur, r.Max, descriptors())
 	}
 }
