@@ -14,9 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
-	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
-	"github.com/moongate-vpn/moongate/mgmt/server"
 
 	"github.com/moongate-vpn/moongate/daemon/message"
 )
@@ -54,7 +52,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 	}
 	set, env := h.set, h.env(i)
 	prefix, cn, client := i.prefix(), undef(i.commonName), i.context()
-	extra := i.fromPort
+	extra := i.logins.fromPort
 	h.inTurn(h.set.nameTurn(i), hooks.OfConnect(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
 		cc, ran, err := a.gather(ctx, set, cn, client, prefix, env, extra)
 		return func(h *hub) { h.gathered(i, cc, ran, err, time.Now()) }
@@ -166,7 +164,7 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 		i.username = cc.OverrideUsername
 	}
 	h.address(i)
-	if !i.virtual4.IsValid() {
+	if !i.virtual.v4.IsValid() {
 		h.log(i, logging.Error, "MULTI: no dynamic or static remote --ifconfig address is available for %s", i.prefix())
 	}
 	h.learn(i, h.routesTo(h.set, i), now)
@@ -200,13 +198,13 @@ func (s *setup) exportFixed(env *hooks.Env, cc *config.ClientConfig) {
 func (h *hub) address(i *instance) {
 	cc := i.config
 	if cc.Ifconfig.Set() {
-		if cc.IfconfigIPv6.Set() || !i.virtual6.IsValid() {
+		if cc.IfconfigIPv6.Set() || !i.virtual.v6.IsValid() {
 			h.pool.drop(i)
 		}
-		i.virtual4, i.local4 = cc.Ifconfig.Local, cc.Ifconfig.Remote
+		i.virtual.v4, i.virtual.local4 = cc.Ifconfig.Local, cc.Ifconfig.Remote
 	}
 	if cc.IfconfigIPv6.Set() {
-		i.virtual6 = cc.IfconfigIPv6.Local
+		i.virtual.v6 = cc.IfconfigIPv6.Local
 	}
 	if cc.Ifconfig.Set() {
 		h.fixedAddress(h.set, i)
@@ -215,10 +213,10 @@ func (h *hub) address(i *instance) {
 
 // fixedAddress warns about what is odd with an address from ifconfig-push.
 func (c *clientLog) fixedAddress(set *setup, i *instance) {
-	if bound := set.PushConstraint; bound.Set() && !within(i.virtual4, bound.Network, bound.Netmask) {
-		c.log(i, logging.Info, "MULTI ERROR: primary virtual IP for %s (%s) violates tunnel network/netmask constraint (%s/%s)", i.prefix(), i.virtual4, bound.Network, bound.Netmask)
+	if bound := set.PushConstraint; bound.Set() && !within(i.virtual.v4, bound.Network, bound.Netmask) {
+		c.log(i, logging.Info, "MULTI ERROR: primary virtual IP for %s (%s) violates tunnel network/netmask constraint (%s/%s)", i.prefix(), i.virtual.v4, bound.Network, bound.Netmask)
 	}
-	if set.IfconfigIPv6Pool.Set() && !i.virtual6.IsValid() {
+	if set.IfconfigIPv6Pool.Set() && !i.virtual.v6.IsValid() {
 		c.log(i, logging.Warn, "MULTI_sva: WARNING: if --ifconfig-push is used for IPv4, automatic IPv6 assignment from --ifconfig-ipv6-pool does not work.  Use --ifconfig-ipv6-push for IPv6 then.")
 	}
 }
@@ -312,36 +310,4 @@ func (s *setup) setPort(i *instance) {
 	if s.VLANTagging {
 		i.vlan = uint16(i.config.VLANPVID)
 	}
-}
-
-// farewells reports the end of a client that was at stage was to scripts and the port.
-func (h *hub) farewells(i *instance, was session.Stage) {
-	env := h.env(i)
-	addressVars(env, "trusted", i.peer.Load().Addr)
-	env.Set("bytes_received", number(i.counts.LinkIn.Load()))
-	env.Set("bytes_sent", number(i.counts.LinkOut.Load()))
-	env.Set("time_duration", number(uint64(time.Since(i.since).Seconds())))
-	if i.portKnows() {
-		h.port.ClientDisconnect(server.ClientEvent{CID: i.cid, KID: i.session.Login(), Env: env.Newest(), PeerInfo: i.info.Lines})
-	}
-	if was >= session.Configured {
-		h.disconnectScript(i, env)
-	}
-	h.forgetContext(i)
-}
-
-// disconnectScript runs client-disconnect, for a client whose connect script succeeded. Its addresses are deleted after
-// that.
-func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
-	if !h.set.wants(h.set.ClientDisconnect, plugin.ClientDisconnect) {
-		return
-	}
-	set, client := h.set, i.context()
-	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.scriptRoutes)...), h.stationTurnsOf(i)...), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
-		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Event: plugin.ClientDisconnect, Client: client, Log: a.logTo(""), Command: set.ClientDisconnect, Env: env}
-		if err := a.script(ctx, client, call); err != nil {
-			a.logLine("", logging.Warn, "%v", err)
-		}
-		return nil
-	})
 }

@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// appointment is when the hub steps a client.
+type appointment struct {
+	deadline  time.Time
+	heapIndex int // in deadlines, -1 outside
+}
+
 // deadlines is a heap of instances by the time they want to be stepped.
 type deadlines []*instance
 

@@ -77,8 +77,8 @@ func (s *setup) loginVars(e *hooks.Env, i *instance) {
 		e.Set("common_name", i.certName)
 	}
 	addressVars(e, "untrusted", i.peer.Load().Addr)
-	if s.AuthGenToken && i.sessionState != "" {
-		e.Set("session_state", i.sessionState)
+	if s.AuthGenToken && i.token.state != "" {
+		e.Set("session_state", i.token.state)
 		e.Set("session_id", i.token.SessionName())
 	}
 	if i.commonName != "" && !i.session.Undecided() {
@@ -93,7 +93,7 @@ func (s *setup) tunnelVars(e *hooks.Env, i *instance) {
 		e.Set("time_ascii", i.since.Format(mgmt.StatusTime))
 		e.Set("time_unix", fmt.Sprint(i.since.Unix()))
 	}
-	s.exportAddresses(e, i.virtual4, i.local4, i.virtual6)
+	s.exportAddresses(e, i.virtual.v4, i.virtual.local4, i.virtual.v6)
 }
 
 // exportAddresses sets the variables of a client's tunnel addresses: local4 is our side of v4, or the netmask.

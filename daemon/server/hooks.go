@@ -109,7 +109,7 @@ func (h *hub) response(i *instance, text string, now time.Time) {
 	}
 	i.session.TakeAnswer()
 	set, login, client, prefix := h.set, i.session.Login(), i.context(), i.prefix()
-	forPlugins := env.With(append(i.deferredFiles[:len(i.deferredFiles):len(i.deferredFiles)], "crresponse="+text)...)
+	forPlugins := env.With(append(i.logins.deferredFiles[:len(i.logins.deferredFiles):len(i.logins.deferredFiles)], "crresponse="+text)...)
 	h.beside(hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		_, err := a.plugins(ctx, prefix, client, plugin.ClientCRResponse, nil, forPlugins)
 		if err == nil && set.ClientCRResponse != "" {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
@@ -50,6 +51,34 @@ type dataPath struct {
 	owner hubOwned
 }
 
+// hubSide is what the hub knows of a client. No other goroutine touches it. Each part names what writes it:
+//
+//	appointment   deadlines: when the client is stepped next
+//	succession    succession.go: which instance takes whose place
+//	identity      identity.go: the certificates and the first key message
+//	logins        login.go: the questions about each key
+//	token         token.go: the session of its auth-tokens
+//	virtual       leases.go, connect.go: its addresses in the tunnel
+//	learned       learn.go: what leads to it
+type hubSide struct {
+	appointment
+	succession
+	identity
+	logins  logins
+	token   tokenSession
+	virtual virtual
+	learned learned
+
+	session  *session.Session
+	stepping bool // its events are being handled
+	stage    session.Stage
+	timers   session.Timers
+	push     session.Push
+	config   *config.ClientConfig // nil before it is Configured
+	noise    *ratelimit.Bucket    // lines and notifications that the client may cause
+	ending   string               // why it ends, for the journal
+}
+
 // hubOwned hides an instance from the data plane: hub.of reads it.
 type hubOwned struct{ instance *instance }
 
@@ -80,71 +109,6 @@ type handshake struct {
 type counts struct {
 	session.Traffic
 	badSource, failed atomic.Uint64 // packets dropped: foreign source address, not authentic
-}
-
-// table finds the client of a link packet: by peer-id, or by address. The hub writes, the data plane reads.
-type table struct {
-	slots atomic.Pointer[[]atomic.Pointer[dataPath]] // replaced by a larger one; see grow
-	mu    sync.RWMutex                               // guards peers
-	peers map[transport.Peer]*dataPath
-}
-
-func newTable(maxClients int) *table {
-	t := &table{peers: make(map[transport.Peer]*dataPath)}
-	t.grow(maxClients)
-	return t
-}
-
-// bySlot is the client with a peer-id, or nil.
-func (t *table) bySlot(id uint32) *dataPath {
-	slots := t.all()
-	if id >= uint32(len(slots)) {
-		return nil
-	}
-	return slots[id].Load()
-}
-
-// byPeer is the client at an address, or nil.
-func (t *table) byPeer(p transport.Peer) *dataPath {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.peers[p]
-}
-
-// add enters an instance in the lowest free slot and reports whether there was one.
-func (t *table) add(i *instance) bool {
-	slots := t.all()
-	for n := range slots {
-		if slots[n].Load() == nil {
-			i.slot, i.owner.instance = uint32(n), i
-			slots[n].Store(&i.dataPath)
-			t.mu.Lock()
-			t.peers[*i.peer.Load()] = &i.dataPath
-			t.mu.Unlock()
-			return true
-		}
-	}
-	return false
-}
-
-// move changes the address of an instance.
-func (t *table) move(i *instance, to transport.Peer) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if from := *i.peer.Load(); t.peers[from] == &i.dataPath {
-		delete(t.peers, from)
-	}
-	i.peer.Store(&to)
-	t.peers[to] = &i.dataPath
-}
-
-func (t *table) remove(i *instance) {
-	t.all()[i.slot].CompareAndSwap(&i.dataPath, nil)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if at := *i.peer.Load(); t.peers[at] == &i.dataPath {
-		delete(t.peers, at)
-	}
 }
 
 // sent notes packets that went to the client.

@@ -18,6 +18,13 @@ type route struct {
 	own bool
 }
 
+// learned is what leads to a client, and what learn-address knows of it.
+type learned struct {
+	prefixes  []netip.Prefix // routed to the client
+	reported  []route        // to the script, for this client
+	inherited []route        // to the script, for the session whose place this one took
+}
+
 // String formats an own address without a prefix length and a subnet with one, even a subnet of one address.
 func (r route) String() string {
 	if r.own {
@@ -63,13 +70,13 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 	}
 	known := make([]bool, len(list))
 	for n, l := range list {
-		at := slices.Index(i.inheritedRoutes, l)
+		at := slices.Index(i.learned.inherited, l)
 		known[n] = at >= 0 || h.routes.Owner(l.Prefix) != nil
 		if at >= 0 {
-			i.inheritedRoutes = slices.Delete(i.inheritedRoutes, at, at+1)
+			i.learned.inherited = slices.Delete(i.learned.inherited, at, at+1)
 		}
 	}
-	i.scriptRoutes = list
+	i.learned.reported = list
 	who := h.learner(i)
 	h.inTurn(addressTurns(list), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		var learned []route
@@ -84,13 +91,13 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 		}
 		return func(h *hub) {
 			if i.stage != session.Gone {
-				i.scriptRoutes = learned
+				i.learned.reported = learned
 			}
 			h.establish(i, learned, time.Now())
 		}
 	})
-	h.forget(i, i.inheritedRoutes) // routes of the session before that this one lacks
-	i.inheritedRoutes = nil
+	h.forget(i, i.learned.inherited) // routes of the session before that this one lacks
+	i.learned.inherited = nil
 }
 
 // learner is a client as learn-address is asked about it.
@@ -153,7 +160,7 @@ func (a *aside) deleteAddress(ctx context.Context, set *setup, client uint64, en
 // route adds routes to a client to the table and announces them to the log and the port.
 func (h *hub) route(i *instance, list []route, now time.Time) {
 	for _, l := range list {
-		i.prefixes = append(i.prefixes, l.Prefix)
+		i.learned.prefixes = append(i.learned.prefixes, l.Prefix)
 		h.routes.Add(l.Prefix, &i.dataPath, second(now))
 		if !l.own {
 			h.log(i, logging.Steps, "MULTI: internal route %s -> %s", l, i.prefix())
@@ -174,19 +181,19 @@ func (h *hub) route(i *instance, list []route, now time.Time) {
 
 // unroute takes a client's addresses out of the tables. An heir takes over what scripts know of them.
 func (h *hub) unroute(i *instance) {
-	lost := i.inheritedRoutes
-	for _, p := range i.prefixes {
+	lost := i.learned.inherited
+	for _, p := range i.learned.prefixes {
 		h.routes.Remove(p, &i.dataPath)
 	}
-	for _, l := range i.scriptRoutes {
+	for _, l := range i.learned.reported {
 		if owner := h.routes.Owner(l.Prefix); owner == nil { // else another client has it now, and reported it
 			lost = append(lost, l)
 		}
 	}
-	i.inheritedRoutes, i.scriptRoutes = nil, nil
+	i.learned.inherited, i.learned.reported = nil, nil
 	stations := h.stations.Forget(func(s *station) bool { return s.Client == &i.dataPath })
 	if i.heir != nil {
-		i.heir.inheritedRoutes = append(i.heir.inheritedRoutes, lost...)
+		i.heir.learned.inherited = append(i.heir.learned.inherited, lost...)
 	} else {
 		h.forget(i, lost)
 	}
@@ -195,5 +202,5 @@ func (h *hub) unroute(i *instance) {
 
 // owns reports whether an address is the client's own, not one of a subnet behind it.
 func (i *instance) owns(p netip.Prefix) bool {
-	return p.IsSingleIP() && (p.Addr() == i.virtual4 || p.Addr() == i.virtual6.Addr())
+	return p.IsSingleIP() && (p.Addr() == i.virtual.v4 || p.Addr() == i.virtual.v6.Addr())
 }

@@ -17,6 +17,16 @@ type leases struct {
 	say        *clientLog
 }
 
+// virtual holds a client's addresses in the tunnel.
+type virtual struct {
+	v4     netip.Addr
+	local4 netip.Addr // our side of v4, or the netmask
+	v6     netip.Prefix
+
+	lease  pool.Lease
+	leased bool // lease holds a place in the pool, also for a client whose configuration has other addresses
+}
+
 // open makes the pool and reads its file. A file that cannot be opened is worth a note: the pool works without it.
 func (p *leases) open(set *setup) error {
 	cfg, ok := set.poolConfig()
@@ -85,14 +95,20 @@ func (p *leases) store(set *setup) {
 	}
 }
 
-// drop gives a client's lease back to the pool, with the addresses.
-func (p *leases) drop(i *instance) {
-	if !i.leased {
-		return
+// release gives a client's lease back to the pool.
+func (p *leases) release(i *instance) {
+	if i.virtual.leased {
+		p.Release(i.virtual.lease)
+		i.virtual.leased = false
 	}
-	p.Release(i.lease)
-	i.leased = false
-	i.virtual4, i.local4, i.virtual6 = netip.Addr{}, netip.Addr{}, netip.Prefix{}
+}
+
+// drop is release for a client that goes on without the addresses.
+func (p *leases) drop(i *instance) {
+	if i.virtual.leased {
+		p.release(i)
+		i.virtual = virtual{}
+	}
 }
 
 // take finds a client addresses in the pool. Scripts see them from then on.
@@ -104,20 +120,20 @@ func (p *leases) take(i *instance, set *setup) error {
 	if err != nil {
 		return err
 	}
-	i.leased, i.lease = true, lease
+	i.virtual.leased, i.virtual.lease = true, lease
 	if lease.IPv4.IsValid() {
-		i.virtual4 = lease.IPv4
+		i.virtual.v4 = lease.IPv4
 		switch {
 		case set.tap() || set.Topology == config.TopologySubnet:
-			i.local4 = set.netmask()
+			i.virtual.local4 = set.netmask()
 		case set.Topology == config.TopologyNet30:
-			i.local4 = lease.Local4
+			i.virtual.local4 = lease.Local4
 		default:
-			i.local4 = set.Ifconfig.Local
+			i.virtual.local4 = set.Ifconfig.Local
 		}
 	}
 	if lease.IPv6.IsValid() {
-		i.virtual6 = netip.PrefixFrom(lease.IPv6, set.IfconfigIPv6.Local.Bits())
+		i.virtual.v6 = netip.PrefixFrom(lease.IPv6, set.IfconfigIPv6.Local.Bits())
 	}
 	p.say.log(i, logging.Info, "MULTI_sva: pool returned IPv4=%s, IPv6=%s", shown(lease.IPv4), shown(lease.IPv6))
 	return nil

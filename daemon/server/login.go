@@ -32,6 +32,42 @@ func refusedFor(line string) *refusal { return &refusal{log: line, line: line, l
 
 func (r *refusal) Error() string { return r.log }
 
+// logins are the questions about the logins of a client's keys.
+type logins struct {
+	asking        [8]asking // by key id
+	doubt         error     // about the certificates of the key that is negotiated
+	channel       string    // the log's line about the control channel, until it is written
+	fromPort      []string  // configuration lines that came with a client-auth command
+	deferredFiles []string  // "name=path" of the files by which a plugin answers a login that it put off
+}
+
+// asking tracks the verifiers of one key's login.
+type asking struct {
+	stop    func()    // ends the script that is asked, may be nil
+	expired bool      // by a token that was too old, which the client reads when it is refused
+	since   time.Time // of the key message
+}
+
+// stop ends the script that is asked about a key's login: its answer does not matter any more.
+func (l *logins) stop(keyID uint8) {
+	if stop := l.asking[keyID].stop; stop != nil {
+		stop()
+	}
+}
+
+// renew forgets the question about a key, whose id a new one takes.
+func (l *logins) renew(keyID uint8) {
+	l.stop(keyID)
+	l.asking[keyID] = asking{}
+}
+
+// stopAll is stop for all keys.
+func (l *logins) stopAll() {
+	for k := range l.asking {
+		l.stop(uint8(k))
+	}
+}
+
 // keyMessage handles a client's key message. It asks all verifiers of the login at once.
 func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	user, pass := message.Remap(e.Message.Username), message.Remap(e.Message.Password)
@@ -40,14 +76,14 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 		i.occ = e.Message.Options
 		i.info = message.ParsePeerInfo(e.Message.PeerInfo)
 	} else {
-		known = &session.Owner{Login: i.loginName, Name: i.username, Token: i.token}
+		known = &session.Owner{Login: i.loginName, Name: i.username, Token: i.token.Token}
 	}
 	c := h.set.tokens().Claim(user, pass, known, now)
 	if e.KeyID == 0 {
 		i.loginName, i.username = c.Name, c.Name
 	}
-	i.asking[e.KeyID].since = now
-	doubt := i.doubt
+	i.logins.asking[e.KeyID].since = now
+	doubt := i.logins.doubt
 	for _, line := range i.info.Lines { // those of the first key count, for the whole session
 		h.log(i, logging.Info, "peer info: %s", line)
 	}
@@ -60,9 +96,9 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	}
 	h.logClaim(i, known, &c)
 	if !c.Token.Initial.IsZero() {
-		i.token = c.Token
+		i.token.Token = c.Token
 	}
-	i.sessionState, i.asking[e.KeyID].expired = c.State, c.Presented == session.TokenExpired
+	i.token.state, i.logins.asking[e.KeyID].expired = c.State, c.Presented == session.TokenExpired
 	switch {
 	case c.Refusal != session.ClaimStands:
 		h.refuse(i, e.Login, claimRefusal(&c), now)
@@ -98,7 +134,7 @@ func (c *clientLog) compareOptions(i *instance, ours string) error {
 // override-username may have replaced since.
 func (h *hub) ask(i *instance, keyID uint8, login uint64, user, pass string, now time.Time) {
 	if h.set.tokens().Gives(i.username) {
-		_ = i.startToken(now) // scripts see its session
+		_ = i.token.begin(i.username, now) // scripts see its session
 	}
 	env := h.env(i)
 	if user != i.username {
@@ -138,7 +174,7 @@ const scriptLast = time.Second
 func (h *hub) verifyScript(i *instance, keyID uint8, login uint64, user, pass string, env *hooks.Env) {
 	set := h.set
 	who := question{instance: i, client: i.context(), prefix: i.prefix(), login: login, user: user, pass: pass}
-	i.asking[keyID].stop = h.beside(hooks.OfLogin(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
+	i.logins.asking[keyID].stop = h.beside(hooks.OfLogin(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
 		err := a.verifyLogin(ctx, set, who, env)
 		return func(h *hub) { h.verdict(i, login, session.Script, err, time.Now()) }
 	})
@@ -247,11 +283,6 @@ func (s *setup) exclusiveRefusal(cn string) error {
 	return refusedFor(fmt.Sprintf("TLS Auth Error: --client-config-dir authentication failed for common name '%s' file='%s'", cn, ccdPath(s.ClientConfigDir, fileName(cn))))
 }
 
-// takesName reports whether the login of a key gives the client its common name.
-func (s *setup) takesName(i *instance, keyID uint8) bool {
-	return s.UsernameAsCommonName && keyID == 0 && i.username != ""
-}
-
 // logAccepted says that the verifiers accept a user name and password.
 func (h *hub) logAccepted(i *instance) {
 	if h.set.needsCredentials() {
@@ -261,7 +292,7 @@ func (h *hub) logAccepted(i *instance) {
 
 // accepted handles a login that all verifiers accept.
 func (h *hub) accepted(i *instance, e session.Accepted) {
-	i.asking[e.KeyID].expired = false
+	i.logins.asking[e.KeyID].expired = false
 	if !e.Deferred {
 		h.logAccepted(i)
 	}
@@ -279,7 +310,7 @@ func (h *hub) refuse(i *instance, login uint64, err error, now time.Time) {
 
 // refused logs a refused login. turnAway tells the client once texts flow.
 func (c *clientLog) refused(i *instance, e session.Refused) {
-	i.asking[e.KeyID].end()
+	i.logins.stop(e.KeyID)
 	switch r := refusalOf(e.Why); {
 	case r.line != "":
 		c.log(i, r.level, "%s", r.line)
@@ -303,7 +334,7 @@ func refusalOf(err error) *refusal {
 // turnAway sends AUTH_FAILED with the reason of the refusal.
 func (h *hub) turnAway(i *instance, e session.TurnedAway, now time.Time) {
 	why := refusalOf(e.Why).client
-	if why == "" && i.asking[e.KeyID].expired {
+	if why == "" && i.logins.asking[e.KeyID].expired {
 		why = expiredText
 	}
 	msg := "AUTH_FAILED"
@@ -336,7 +367,7 @@ func (c *clientLog) introduce(set *setup, i *instance, e session.Introduced) (fi
 
 // promoted is the first half of introduce, which comes before AUTH_FAILED.
 func (c *clientLog) promoted(set *setup, i *instance, e session.Introduced) {
-	if i.channel == "" || e.KeyID > 0 {
+	if i.logins.channel == "" || e.KeyID > 0 {
 		return
 	}
 	trust := "trusted"
@@ -349,14 +380,14 @@ func (c *clientLog) promoted(set *setup, i *instance, e session.Introduced) {
 
 // initiated is the second half.
 func (c *clientLog) initiated(set *setup, i *instance, keyID uint8) (first bool) {
-	if i.channel == "" {
+	if i.logins.channel == "" {
 		return false
 	}
-	c.log(i, logging.Summary, "Control Channel: %s", i.channel)
+	c.log(i, logging.Summary, "Control Channel: %s", i.logins.channel)
 	if keyID == 0 {
 		c.log(i, logging.Info, "[%s] Peer Connection Initiated with %s", i.commonName, set.fullAddress(*i.peer.Load()))
 	}
-	i.channel = ""
+	i.logins.channel = ""
 	return keyID == 0
 }
 
@@ -367,7 +398,7 @@ func (h *hub) admitted(i *instance, keyID uint8, now time.Time) {
 		return
 	}
 	h.record(i, journal.Event{Kind: journal.KindRenewal})
-	h.freshToken(i, now)
+	h.freshToken(i, h.set.tokens(), now)
 }
 
 // pending announces a further step to a client, and gives it time for that.

@@ -85,13 +85,13 @@ func (s *Server) snapshot() snapshot {
 func (i *instance) row() clientRow {
 	r := clientRow{
 		commonName: i.commonName, real: i.peer.Load().Addr, received: i.counts.LinkIn.Load(), sent: i.counts.LinkOut.Load(),
-		since: i.since, username: i.username, cid: i.cid, peerID: i.slot, cipher: i.session.Terms().Cipher, virtual4: i.virtual4,
+		since: i.since, username: i.username, cid: i.cid, peerID: i.slot, cipher: i.session.Terms().Cipher, virtual4: i.virtual.v4,
 	}
 	if r.cipher == "" {
 		r.cipher = "BF-CBC" // what stock shows before the choice
 	}
-	if i.virtual6.IsValid() {
-		r.virtual6 = i.virtual6.Addr()
+	if i.virtual.v6.IsValid() {
+		r.virtual6 = i.virtual.v6.Addr()
 	}
 	return r
 }
@@ -154,7 +154,7 @@ func (s *Server) ClientAuth(cid, kid uint64, config []string) (effect func()) {
 		effect = func() {
 			s.do(func(h *hub) {
 				if i.stage == session.Handshake {
-					i.fromPort = config
+					i.logins.fromPort = config
 				}
 				h.verdict(i, kid, session.Port, nil, time.Now())
 			})

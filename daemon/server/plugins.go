@@ -86,7 +86,7 @@ func (a *aside) askPlugins(ctx context.Context, set *setup, l question, env *hoo
 	further := files.read("apf")
 	a.post(func(h *hub) {
 		l.instance.session.Defer(l.login)
-		l.instance.deferredFiles = named
+		l.instance.logins.deferredFiles = named
 		h.settle(l.instance, time.Now())
 		h.pendingFromFile(l.instance, l.login, further)
 	})
@@ -104,7 +104,7 @@ func (a *aside) tlsFinal(ctx context.Context, l question, env *hooks.Env) error 
 func (h *hub) finalOnly(i *instance, keyID uint8, login uint64, now time.Time) {
 	who := question{instance: i, client: i.context(), prefix: i.prefix(), login: login}
 	env := h.env(i)
-	i.asking[keyID].stop = h.beside(hooks.OfLogin(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
+	i.logins.asking[keyID].stop = h.beside(hooks.OfLogin(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
 		err := a.tlsFinal(ctx, who, env)
 		return func(h *hub) { h.verdict(i, login, session.Script, err, time.Now()) }
 	})

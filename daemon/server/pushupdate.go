@@ -156,22 +156,22 @@ func hostPrefix(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen
 // update, its packets come from the old address, and no other client may have that.
 func (h *hub) readdress(i *instance, u *update, now time.Time) {
 	if u.ipv4 {
-		from := hostPrefix(i.virtual4)
+		from := hostPrefix(i.virtual.v4)
 		i.config.Ifconfig = u.addresses.Ifconfig
-		i.virtual4, i.local4 = u.addresses.Ifconfig.Local, u.addresses.Ifconfig.Remote
-		h.relearn(i, from, hostPrefix(i.virtual4), now)
+		i.virtual.v4, i.virtual.local4 = u.addresses.Ifconfig.Local, u.addresses.Ifconfig.Remote
+		h.relearn(i, from, hostPrefix(i.virtual.v4), now)
 	}
 	if u.ipv6 {
-		from := hostPrefix(i.virtual6.Addr())
+		from := hostPrefix(i.virtual.v6.Addr())
 		i.config.IfconfigIPv6 = u.addresses.IfconfigIPv6
-		i.virtual6 = u.addresses.IfconfigIPv6.Local
-		h.relearn(i, from, hostPrefix(i.virtual6.Addr()), now)
+		i.virtual.v6 = u.addresses.IfconfigIPv6.Local
+		h.relearn(i, from, hostPrefix(i.virtual.v6.Addr()), now)
 	}
 }
 
 // ownRoutes are the client's own addresses.
 func (i *instance) ownRoutes() (own []route) {
-	for _, p := range []netip.Prefix{hostPrefix(i.virtual4), hostPrefix(i.virtual6.Addr())} {
+	for _, p := range []netip.Prefix{hostPrefix(i.virtual.v4), hostPrefix(i.virtual.v6.Addr())} {
 		if p.IsValid() {
 			own = append(own, route{p, true})
 		}
@@ -192,14 +192,14 @@ func (h *hub) relearn(i *instance, from, to netip.Prefix, now time.Time) {
 	if from.IsValid() {
 		lost = []route{{from, true}}
 		h.routes.Remove(from, &i.dataPath)
-		i.prefixes = slices.DeleteFunc(i.prefixes, func(p netip.Prefix) bool { return p == from })
+		i.learned.prefixes = slices.DeleteFunc(i.learned.prefixes, func(p netip.Prefix) bool { return p == from })
 		h.log(i, logging.Steps, "MULTI: Unlearn: %s -> %s", lost[0], i.prefix())
 	}
 	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) {
 		h.route(i, won, now)
 		return
 	}
-	i.scriptRoutes = append(slices.DeleteFunc(i.scriptRoutes, func(l route) bool { return slices.Contains(lost, l) }), won...)
+	i.learned.reported = append(slices.DeleteFunc(i.learned.reported, func(l route) bool { return slices.Contains(lost, l) }), won...)
 	who := h.learner(i)
 	h.inTurn(addressTurns(slices.Concat(lost, won)), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		for _, l := range lost {
@@ -213,7 +213,7 @@ func (h *hub) relearn(i *instance, from, to netip.Prefix, now time.Time) {
 			switch {
 			case i.stage != session.Established:
 			case !agreed:
-				i.scriptRoutes = slices.DeleteFunc(i.scriptRoutes, func(l route) bool { return slices.Contains(won, l) })
+				i.learned.reported = slices.DeleteFunc(i.learned.reported, func(l route) bool { return slices.Contains(won, l) })
 			case i.owns(to): // no later update took it back
 				h.route(i, won, time.Now())
 			}

@@ -24,7 +24,7 @@ func (b *base) record(i *instance, e journal.Event) {
 // recordLogin records the verdict about a key's login, nil for an accepted one. The text for a refused client may hold a
 // challenge, so only our own words are kept.
 func (b *base) recordLogin(i *instance, keyID uint8, why error) {
-	e := journal.Event{Kind: journal.KindLogin, Verdict: journal.Accepted, Seconds: seconds(i.asking[keyID].since)}
+	e := journal.Event{Kind: journal.KindLogin, Verdict: journal.Accepted, Seconds: seconds(i.logins.asking[keyID].since)}
 	if why != nil {
 		e.Verdict, e.Reason = journal.Refused, refusalOf(why).log
 	}
@@ -56,7 +56,7 @@ func (b *base) recordKill(i *instance) {
 // recordUp records a tunnel that is up, with its routes.
 func (b *base) recordUp(i *instance) {
 	e := journal.Event{Kind: journal.KindConnect}
-	for _, p := range i.prefixes {
+	for _, p := range i.learned.prefixes {
 		text := p.String()
 		if p.IsSingleIP() {
 			text = p.Addr().String()

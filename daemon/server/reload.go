@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sync/atomic"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
@@ -193,24 +192,4 @@ func pinTimers(cc *config.ClientConfig, set *setup) {
 	if cc.PingRestart == 0 {
 		cc.PingRestart = set.PingRestart
 	}
-}
-
-// all are the slots of the table.
-func (t *table) all() []atomic.Pointer[dataPath] { return *t.slots.Load() }
-
-// grow makes room for n instances. Only the hub writes slots, so that nothing is lost between the copy and its
-// publication.
-func (t *table) grow(n int) {
-	var old []atomic.Pointer[dataPath]
-	if p := t.slots.Load(); p != nil {
-		old = *p
-	}
-	if n <= len(old) {
-		return
-	}
-	slots := make([]atomic.Pointer[dataPath], n)
-	for i := range old {
-		slots[i].Store(old[i].Load())
-	}
-	t.slots.Store(&slots)
 }

@@ -47,10 +47,10 @@ func crowdedPort(tb testing.TB) (conn net.Conn, r *bufio.Reader, slowest *atomic
 		i.commonName, i.username, i.since, i.stage = fmt.Sprintf("client-%05d", n), "user", now, session.Established
 		i.session = new(session.Session)
 		i.session.Terms().Cipher = "AES-256-GCM"
-		i.virtual4 = netip.AddrFrom4([4]byte{10, 8, byte(n >> 8), byte(n)})
+		i.virtual.v4 = netip.AddrFrom4([4]byte{10, 8, byte(n >> 8), byte(n)})
 		i.counts.LinkIn.Store(n * 12345)
 		h.instances[n] = i
-		h.routes.Add(netip.PrefixFrom(i.virtual4, 32), &i.dataPath, second(now))
+		h.routes.Add(netip.PrefixFrom(i.virtual.v4, 32), &i.dataPath, second(now))
 	}
 	slowest = new(atomic.Int64)
 	go func() {

@@ -12,14 +12,15 @@ import (
 
 // sweep looks at every instance once a second: keepalives, silence, limits of keys.
 func (h *hub) sweep(now time.Time) {
+	tokens := h.set.tokens()
 	for _, i := range h.instances {
 		h.checkTimers(i, now)
 		if i.stage != session.Established {
 			continue
 		}
 		h.keyLimits(i, now)
-		if h.set.AuthTokenRenewal > 0 && i.session.Leaving() == session.Stays && now.Sub(i.tokenSince) >= h.set.AuthTokenRenewal {
-			h.freshToken(i, now)
+		if i.session.Leaving() == session.Stays && i.token.due(tokens, now) {
+			h.freshToken(i, tokens, now)
 		}
 	}
 	h.lastSweep(now)
@@ -76,13 +77,6 @@ func (h *hub) checkTimers(i *instance, now time.Time) {
 	} else {
 		h.finish(i, end.Reason)
 	}
-}
-
-// finish removes an instance with the log line of an end.
-func (h *hub) finish(i *instance, reason string) {
-	h.log(i, logging.Steps, "SIGTERM[soft,%s] received, client-instance exiting", reason)
-	i.ending = cmp.Or(i.ending, reason)
-	h.remove(i)
 }
 
 // keyLimits renews a key that has done enough.

@@ -96,25 +96,25 @@ func (c *clientLog) describe(set *setup, i *instance) {
 func (h *hub) pushList(i *instance, now time.Time) []string {
 	cc := i.config
 	list := slices.DeleteFunc(slices.Clone(cc.Push), func(o string) bool { return h.ownRoute(h.set, i, o) })
-	if i.virtual6.IsValid() && !cc.NoPushIfconfigIPv6 {
+	if i.virtual.v6.IsValid() && !cc.NoPushIfconfigIPv6 {
 		gw := h.set.IfconfigIPv6.Local.Addr()
 		if cc.IfconfigIPv6.Remote.IsValid() {
 			gw = cc.IfconfigIPv6.Remote
 		}
-		list = append(list, fmt.Sprintf("ifconfig-ipv6 %s %s", i.virtual6, gw))
+		list = append(list, fmt.Sprintf("ifconfig-ipv6 %s %s", i.virtual.v6, gw))
 	}
-	if i.virtual4.IsValid() && i.local4.IsValid() && !cc.NoPushIfconfig {
-		local := i.virtual4
+	if i.virtual.v4.IsValid() && i.virtual.local4.IsValid() && !cc.NoPushIfconfig {
+		local := i.virtual.v4
 		if alias := cc.Ifconfig.Alias; alias.IsValid() {
 			local = alias // a translator sits between the client and us
 		}
-		list = append(list, fmt.Sprintf("ifconfig %s %s", local, i.local4))
+		list = append(list, fmt.Sprintf("ifconfig %s %s", local, i.virtual.local4))
 	}
 	terms := i.session.Terms()
 	if terms.V2 {
 		list = append(list, fmt.Sprintf("peer-id %d", i.slot))
 	}
-	if token := h.newToken(i, now); token != "" {
+	if token := i.token.next(h.set.tokens(), i.username, now); token != "" {
 		list = append(list, "auth-token "+token)
 		if i.config.OverrideUsername != "" {
 			list = append(list, "auth-token-user "+base64.StdEncoding.EncodeToString([]byte(i.username)))

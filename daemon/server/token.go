@@ -10,6 +10,13 @@ import (
 
 // Tokens of auth-gen-token: the client sends one instead of its password when it comes back.
 
+// tokenSession is the session of a client's auth-tokens.
+type tokenSession struct {
+	keys.Token           // the zero Initial before the first
+	state      string    // what the last login claimed, for scripts
+	since      time.Time // when the last token was made
+}
+
 // tokens is auth-gen-token as it is in force.
 func (s *setup) tokens() *session.TokenPolicy {
 	p := &session.TokenPolicy{Renewal: s.AuthTokenRenewal, Lifetime: s.AuthTokenLifetime, External: s.AuthTokenExternal}
@@ -19,39 +26,43 @@ func (s *setup) tokens() *session.TokenPolicy {
 	return p
 }
 
-// startToken starts the token session of a client that has none.
-func (i *instance) startToken(now time.Time) error {
-	if !i.token.Initial.IsZero() {
+// begin starts the session, if there is none.
+func (t *tokenSession) begin(username string, now time.Time) error {
+	if !t.Initial.IsZero() {
 		return nil
 	}
-	t, err := keys.NewToken(rand.Reader, i.username, now)
+	token, err := keys.NewToken(rand.Reader, username, now)
 	if err == nil {
-		i.token = t
+		t.Token = token
 	}
 	return err
 }
 
-// newToken is a token for the client's name, good from now, or "" when it gets none.
-func (h *hub) newToken(i *instance, now time.Time) string {
-	policy := h.set.tokens()
-	if !policy.Gives(i.username) {
+// next is a token for a user name, good from now, or "" for one that gets none.
+func (t *tokenSession) next(policy *session.TokenPolicy, username string, now time.Time) string {
+	if !policy.Gives(username) {
 		return ""
 	}
-	if err := i.startToken(now); err != nil {
+	if err := t.begin(username, now); err != nil {
 		return "" // the client goes on with its password
 	}
-	i.tokenSince = now
-	t := i.token.Renew(now)
-	t.User = i.username
-	return policy.Key.Encode(t)
+	t.since = now
+	token := t.Renew(now)
+	token.User = username
+	return policy.Key.Encode(token)
+}
+
+// due reports whether a client that was given a token gets the next one.
+func (t *tokenSession) due(policy *session.TokenPolicy, now time.Time) bool {
+	return policy.Renewal > 0 && now.Sub(t.since) >= policy.Renewal
 }
 
 // freshToken sends a client the next token of its session.
-func (h *hub) freshToken(i *instance, now time.Time) {
+func (l *links) freshToken(i *instance, policy *session.TokenPolicy, now time.Time) {
 	if i.token.Initial.IsZero() {
 		return
 	}
-	if token := h.newToken(i, now); token != "" {
-		h.text(i, "PUSH_REPLY,auth-token "+token, now)
+	if token := i.token.next(policy, i.username, now); token != "" {
+		l.text(i, "PUSH_REPLY,auth-token "+token, now)
 	}
 }

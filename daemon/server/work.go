@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -226,19 +225,4 @@ func (e *entrance) streamEnded(l *transport.TCPLink, err error) {
 		transport.LogLost(err, func(lv logging.Level, format string, args ...any) { h.log(i, lv, format, args...) })
 		h.end(i, mgmt.ReasonConnectionReset)
 	})
-}
-
-// shutdown removes every client. The hub's goroutine is over.
-func (h *hub) shutdown() {
-	list := make([]*instance, 0, len(h.instances))
-	for _, i := range h.instances {
-		list = append(list, i)
-	}
-	for _, i := range inOrder(list) {
-		i.ending = cmp.Or(i.ending, endShutdown)
-		h.remove(i)
-	}
-	h.streams.close()
-	h.reaper.Wait()
-	h.pool.store(h.set)
 }

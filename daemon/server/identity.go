@@ -1,0 +1,79 @@
+package server
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+
+	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/message"
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+)
+
+// identity is who a client is and what its software says of itself. The first handshake and the first login fix it; after
+// that only override-username changes a name.
+type identity struct {
+	commonName string
+	username   string
+	loginName  string // user name of the first login, which override-username may have replaced
+
+	chain    [sha256.Size]byte // digest of the certificates the client sent
+	certName string            // the common name that they give
+	certVars []string          // "name=value" of the certificates
+
+	info message.PeerInfo
+	occ  string // options string
+}
+
+// tlsUp notes the peer's identity. Its certificates are verified by now.
+func (h *hub) tlsUp(i *instance, e control.TLSUp) {
+	certs := e.State.PeerCertificates
+	chain := i.verified.Swap(nil)
+	i.logins.channel, i.logins.doubt = tlsconf.Describe(&e.State), nil
+	if e.KeyID != 0 {
+		i.logins.doubt = h.changed(i, certs)
+		return
+	}
+	i.chain = chainDigest(certs)
+	if len(certs) == 0 || chain == nil {
+		return
+	}
+	name, err := tlsconf.Username(certs[0], h.set.X509UsernameFields)
+	if err != nil || len(name) > maxCommonName {
+		i.logins.doubt = refusedFor("TLS Auth Error: certificate without a usable common name")
+		return
+	}
+	i.certName = message.Remap(name)
+	i.commonName = i.certName
+	i.certVars = h.set.certificateVars(*chain)
+}
+
+// maxCommonName is the longest common name, in bytes.
+const maxCommonName = 64
+
+// changed refuses a renewal with other certificates than the client came with.
+func (h *hub) changed(i *instance, certs []*x509.Certificate) error {
+	if i.chain == chainDigest(certs) {
+		return nil
+	}
+	if len(certs) > 0 && !h.set.UsernameAsCommonName {
+		if name, err := tlsconf.Username(certs[0], h.set.X509UsernameFields); err == nil && message.Remap(name) != i.certName {
+			return refusedFor(fmt.Sprintf("TLS Auth Error: TLS object CN attempted to change from '%s' to '%s' -- tunnel disabled", i.certName, message.Remap(name)))
+		}
+	}
+	return refusedFor(fmt.Sprintf("TLS Auth Error: TLS object CN=%s client-provided SSL certs unexpectedly changed during mid-session reauth", i.commonName))
+}
+
+// chainDigest identifies the certificates of a peer.
+func chainDigest(certs []*x509.Certificate) [sha256.Size]byte {
+	d := sha256.New()
+	for _, c := range certs {
+		d.Write(c.Raw)
+	}
+	return [sha256.Size]byte(d.Sum(nil))
+}
+
+// takesName reports whether the login of a key gives the client its common name.
+func (s *setup) takesName(i *instance, keyID uint8) bool {
+	return s.UsernameAsCommonName && keyID == 0 && i.username != ""
+}
