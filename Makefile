@@ -42,7 +42,7 @@ quick: ## tests that need neither root nor the stock daemon
 # namespaces, with the race detector. Installs what is missing first.
 test: export GORACE = atexit_sleep_ms=50 # else every program of a test takes a second to end
 test: deps build ## run everything (Debian, root)
-	$(GO) test -race -parallel 5 -timeout 20m ./test ./... # ./test waits most and takes longest: it goes first
+	$(GO) test -race -parallel 6 -timeout 20m ./test ./... # ./test waits most and takes longest: it goes first
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./daemon/config ./daemon/tokens
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./test -run PKCS11
 	@GO=$(GO) sh test/second-stock.sh

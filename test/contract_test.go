@@ -17,6 +17,7 @@ import (
 
 // One shell script drives our server and the stock one, and sees the same.
 func TestOneScriptForBothDaemons(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds the program and talks to the stock daemon")
 	}

@@ -14,6 +14,7 @@ import (
 
 // Certificates, keys and lists as the tools of the world write them, in live handshakes with stock on one end or the other.
 func TestFilesOfTheWorld(t *testing.T) {
+	t.Parallel()
 	daemontest.RequireRoot(t)
 	n := daemontest.NewNamespace(t)
 	n.Run(t, "ip", "link", "set", "lo", "up")

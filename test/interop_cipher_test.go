@@ -18,6 +18,7 @@ import (
 // What a client works with when a server pushes a cipher, only names one in its options string, or tells nothing; and when
 // that is in data-ciphers, is the fallback, is cipher under compat-mode, or none of them.
 func TestCipherOfClientLikeStock(t *testing.T) {
+	t.Parallel()
 	const cbc = "AES-192-CBC"
 	ours := map[string][]string{
 		"in data-ciphers":    {"--data-ciphers", "AES-256-GCM:" + cbc},
@@ -76,6 +77,7 @@ func firstMatch(t *testing.T, p *daemontest.Process, re *regexp.Regexp) string {
 
 // What a server pushes to a client that lists its ciphers, names one, or tells nothing.
 func TestCipherOfServerLikeStock(t *testing.T) {
+	t.Parallel()
 	const cbc = "AES-192-CBC"
 	servers := map[string][]string{
 		"in data-ciphers": {"--data-ciphers", "AES-256-GCM:" + cbc},
@@ -142,6 +144,7 @@ func TestCipherOfServerLikeStock(t *testing.T) {
 
 // What two peers without a pull agree upon.
 func TestCipherOfPeersLikeStock(t *testing.T) {
+	t.Parallel()
 	configs := map[string][]string{
 		"default":  nil,
 		"list":     {"--data-ciphers", "AES-192-CBC:AES-128-GCM"},

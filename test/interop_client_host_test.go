@@ -100,6 +100,7 @@ func TestClientRunsScripts(t *testing.T) {
 // A client that was killed took the default route along; the next one puts it back before it does anything else. What
 // tells it so is root's alone, also when a process without privileges wrote it.
 func TestKilledClientsRoutesComeBack(t *testing.T) {
+	t.Parallel()
 	for name, opts := range map[string][]string{
 		"root":                   nil,
 		"nobody":                 {"--user", "nobody", "--group", "nogroup"},

@@ -17,6 +17,7 @@ import (
 
 // What goes wrong, and how our client and the stock one say so: the same lines, the same states, the same exit status.
 func TestClientFailsLikeStock(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name           string
 		server, client []string
@@ -262,6 +263,7 @@ func comparable(log string) []string {
 // While a client says goodbye, it takes no signal but another one to end; and what a password file holds besides text is
 // left out.
 func TestGoodbyeLikeStock(t *testing.T) {
+	t.Parallel()
 	for who, start := range programs {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
@@ -314,6 +316,7 @@ func TestGoodbyeLikeStock(t *testing.T) {
 
 // A seat that skips every profile is asked twice about each, and then the process ends.
 func TestSkippingEveryProfileLikeStock(t *testing.T) {
+	t.Parallel()
 	for who, start := range programs {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()

@@ -22,6 +22,7 @@ import (
 
 // Every way to reach a stock server: our client connects, carries pings, and leaves the host as it found it.
 func TestClientAgainstStockServer(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name           string
 		server, client []string

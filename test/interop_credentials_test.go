@@ -172,6 +172,7 @@ func (c *credentialLife) step(name string) {
 // Which event takes which credential away: the same for the stock client and for ours, and for the table of package
 // credentials. These are the dialogues that tell most; make soak plays all.
 func TestLifeOfCredentials(t *testing.T) {
+	t.Parallel()
 	livesOfCredentials(t, "password, server restarts", "token, nocache", "token's user, nobody asked", "passphrase, nocache", "proxy")
 }
 

@@ -236,6 +236,7 @@ func errorLines(log string) []string {
 
 // Two of ours as peers, without a server mode: nothing is pushed, both negotiate as equals, also with a stock peer.
 func TestPeersWithoutPull(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name           string
 		server, client starter

@@ -16,6 +16,7 @@ import (
 // The script of dns-updown runs as often as stock's, in the same order among the scripts, with the same variables, for both
 // ways to push resolvers.
 func TestDNSUpdownLikeStock(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		push   []string

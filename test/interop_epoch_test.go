@@ -17,6 +17,7 @@ func stock27(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.P
 
 // Both ends announce epoch keys, and both use them: over UDP and TCP, with every AEAD cipher, over renewals, in every role.
 func TestEpochKeys(t *testing.T) {
+	t.Parallel()
 	for _, roles := range []struct {
 		name           string
 		server, client starter
@@ -68,6 +69,7 @@ func TestEpochKeys(t *testing.T) {
 
 // Peers without a pull agree on epoch keys from what both announce.
 func TestEpochKeysOfPeers(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name           string
 		server, client starter

@@ -19,6 +19,7 @@ var anyPort = regexp.MustCompile(`10\.99\.0\.2:\d+`)
 
 // A TCP connection ends as with stock, in its words and with its flags on the port: a length that no packet has ends it at once.
 func TestStreamEndsLikeStock(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		extra []string
 		far   func(*net.TCPConn) error // after the client's first packet

@@ -14,6 +14,7 @@ import (
 
 // Under chroot the revocation list is the one inside, from the first client on, whatever lies at its path outside.
 func TestRevocationListInsideTheJail(t *testing.T) {
+	t.Parallel()
 	for name, path := range map[string]string{"absolute": "/crl.pem", "relative": "crl.pem", "in a folder": "/lists/crl.pem"} {
 		for daemon, start := range programs {
 			t.Run(name+"/"+daemon, func(t *testing.T) {

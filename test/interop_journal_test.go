@@ -99,6 +99,7 @@ func TestJournalOfAnotherUser(t *testing.T) {
 
 // A disk that is full or read-only from the start costs the journal, with a line in the log, and no tunnel.
 func TestJournalOnABadDisk(t *testing.T) {
+	t.Parallel()
 	for name, mount := range map[string]string{
 		"read-only": "mount -t tmpfs -o ro none $0",
 		"full":      "mount -t tmpfs -o size=64k none $0 && ! dd if=/dev/zero of=$0/fill bs=4k 2>/dev/null",

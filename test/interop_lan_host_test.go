@@ -111,6 +111,7 @@ func TestPortShare(t *testing.T) {
 
 // Held web connections keep no client out, of stock's server or ours.
 func TestPortShareHeldConnections(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]starter{"stock": stock, "ours": ours} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,6 +16,7 @@ import (
 
 // Servers on addresses of all kinds, and how the log and the status show those who call.
 func TestAddresses(t *testing.T) {
+	t.Parallel()
 	v6 := []string{"--proto", "udp6", "--remote", "fd99::1", "1194"}
 	for _, tt := range []struct {
 		name           string
@@ -86,6 +87,7 @@ func TestAddresses(t *testing.T) {
 
 // A server with two addresses answers from the one that was asked, which routing alone would not choose.
 func TestMultihome(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name           string
 		server, client []string
@@ -171,6 +173,7 @@ func sniffTOS(t *testing.T, n *daemontest.Namespace, dev string) func(tos byte) 
 
 // The socket options of a configuration are those of the sockets, of server and client: marked packets alone get through.
 func TestSocketOptionsReachSockets(t *testing.T) {
+	t.Parallel()
 	for _, proto := range []string{"udp", "tcp"} {
 		t.Run(proto, func(t *testing.T) {
 			t.Parallel()

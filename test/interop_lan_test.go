@@ -137,6 +137,7 @@ func (l *lab) learnScript(t *testing.T) (script, notes string) {
 // Two clients on a tap server: addresses from the pool, pings through the device and between the clients, broadcasts,
 // learned stations in the log, the script and the status.
 func TestTapServer(t *testing.T) {
+	t.Parallel()
 	for _, direct := range []bool{false, true} {
 		t.Run(fmt.Sprintf("client-to-client=%v", direct), func(t *testing.T) {
 			t.Parallel()
@@ -213,6 +214,7 @@ func TestTapClient(t *testing.T) {
 
 // The forms of server-bridge: the tap device is a port of a bridge, clients are hosts in the network behind it.
 func TestServerBridge(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		bridge  []string
@@ -324,6 +326,7 @@ func (w *rawWire) seen() []string {
 // vlan-tagging: clients are access ports, the device is a port that carries all VLANs. The stock server is asked the same
 // questions.
 func TestVLAN(t *testing.T) {
+	t.Parallel()
 	servers := programs
 	for _, tt := range []struct {
 		accept                   string

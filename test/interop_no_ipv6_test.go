@@ -18,6 +18,7 @@ var (
 // A server may push IPv6 to a host that has it switched off. Stock ends with a line that does not say so. Ours goes on with IPv4,
 // and scripts are told of IPv4 only; where IPv6 would go beside the tunnel it ends as well, and says why.
 func TestClientWithIPv6Disabled(t *testing.T) {
+	t.Parallel()
 	const (
 		goesOn  = "IPv6 is disabled on this host (sysctl net.ipv6.conf.tun0.disable_ipv6) and tun0 can have no IPv6 address: the tunnel goes on with IPv4 alone"
 		ends    = "would go beside the tunnel, through eth0"

@@ -77,6 +77,7 @@ func (l *lab) peerArgs(caller bool, extra ...string) []string {
 
 // Static-key mode with a stock daemon at the other end, whoever calls.
 func TestStaticKey(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name         string
 		wait, caller []string
@@ -269,6 +270,7 @@ func TestShaper(t *testing.T) {
 
 // Clocks that end a session: the lines and the status of stock.
 func TestSessionEnds(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		args []string

@@ -17,6 +17,7 @@ import (
 // Every option that names a file, as a user who may not read it any more: SIGUSR1, the server's RESTART and ping-restart
 // go on with what was read at the start. The stock client does.
 func TestPersistKeyAsNobody(t *testing.T) {
+	t.Parallel()
 	login := []string{"--auth-user-pass", "login.key"}
 	for _, tt := range []struct {
 		name           string

@@ -103,6 +103,7 @@ func (l *lab) logInRefused(t *testing.T, user, pass, told string) {
 }
 
 func TestPluginAuthPAM(t *testing.T) {
+	t.Parallel()
 	for _, who := range []string{"stock", "ours"} {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
@@ -163,6 +164,7 @@ func sameStory(t *testing.T, life func(who string, l *lab) (server *daemontest.P
 // One life of a client under a server with the probe: our log has stock's lines about plugins, and the probe hears of the
 // same events with the same arguments.
 func TestPluginLikeStock(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		plugins []string // arguments of each probe
@@ -220,6 +222,7 @@ func TestPluginLikeStock(t *testing.T) {
 
 // down-root runs its command as root after the daemon has become nobody, and up to then as well.
 func TestPluginDownRoot(t *testing.T) {
+	t.Parallel()
 	for _, who := range []string{"stock", "ours"} {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
@@ -382,6 +385,7 @@ func TestPluginAsksLikeStock(t *testing.T) {
 
 // A restart of a server, with plugins that are to stay or not, opens and closes them as stock does.
 func TestPluginRestartsLikeStock(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string][]string{"all": nil, "persist": {"--persist-tun", "--persist-key"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -414,6 +418,7 @@ func TestPluginThatDecidesAtClient(t *testing.T) {
 // While a plugin hangs, crashes, ends or eats its memory over one login, another client's packets pass, that login fails, and
 // the next one is decided by the plugin as if nothing had been.
 func TestPluginHarmsItsOwnEvent(t *testing.T) {
+	t.Parallel()
 	for how, line := range map[string]string{
 		"hang":  "it took longer than 20s and was killed",
 		"crash": "it was ended by signal 11 (segmentation fault)",
@@ -506,6 +511,7 @@ func TestPluginContexts(t *testing.T) {
 
 // What keeps a plugin from starting ends the daemon with an error that says what to do.
 func TestPluginThatCannotStart(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct{ file, arg, want string }{
 		"missing":    {"nowhere.so", "", "PLUGIN_INIT: could not load plugin shared object nowhere.so: "},
 		"no plugin":  {"libc.so.6", "", "PLUGIN_INIT: could not load plugin shared object libc.so.6: "},
@@ -540,6 +546,7 @@ func TestPluginThatCannotStart(t *testing.T) {
 
 // A client's plugins hear of the tunnel and may refuse the server's certificate.
 func TestPluginAtClient(t *testing.T) {
+	t.Parallel()
 	for _, who := range []string{"stock", "ours"} {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()

@@ -14,6 +14,7 @@ import (
 
 // What clients make of odd things that a server pushes: the same lines of the log, and the same end.
 func TestPushedLikeStock(t *testing.T) {
+	t.Parallel()
 	const many = 20_000
 	list := func(format string, n int) (options []string) {
 		for i := range n {

@@ -16,6 +16,7 @@ import (
 // What was received before is refused after a restart, by our daemon and the stock one alike, from one file: written while the
 // peer was there, and made to look an hour ahead.
 func TestReplayPersist(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name           string
 		server, client []string
@@ -86,6 +87,7 @@ func TestReplayPersist(t *testing.T) {
 
 // After a crash the file still says what was received, up to a few seconds before.
 func TestReplayPersistOutlivesACrash(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		server, client []string
 	}{

@@ -13,6 +13,7 @@ import (
 
 // The variables of the routes are those of the routes that are set: platforms whose scripts set them themselves lose what is not told.
 func TestRouteVariablesLikeStock(t *testing.T) {
+	t.Parallel()
 	for name, push := range map[string][]string{
 		"redirect, both families":   {"redirect-gateway def1 ipv6", "route-ipv6 fd77::/48"},
 		"redirect, IPv6 only":       {"redirect-gateway ipv6 !ipv4"},

@@ -30,6 +30,7 @@ func (l *lab) login(t *testing.T, user, pass string) string {
 
 // Every way a script decides about a login.
 func TestServerVerifiesPasswords(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, script, method string
 		options              []string
@@ -124,6 +125,7 @@ func TestServerWithHostileNames(t *testing.T) {
 // Options that have to fit: opt-verify refuses a client whose options differ, ns-cert-type one whose certificate is not a
 // client's; others are let in.
 func TestServerComparesOptions(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name           string
 		server, client []string
@@ -160,6 +162,7 @@ func TestServerComparesOptions(t *testing.T) {
 
 // A client's file gives it another user name. A token is good for that one; without tokens the client goes on by its own.
 func TestServerOverridesUserName(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, renewal string
 		server        []string

@@ -16,6 +16,7 @@ import (
 // A client's name finds the same file with our server as with stock: whatever a name is made of, no file is passed over,
 // and none outside the folder is read.
 func TestServerFindsFilesByName(t *testing.T) {
+	t.Parallel()
 	names := []string{
 		"plain", "bob/host", "/bob", "a/b/c", "..", ".", "../up", "...", `back\slash`, "white space", "col:on", "UNDEF", "DEFAULT", "bell\abell", "com,ma",
 		strings.Repeat("l", 100),

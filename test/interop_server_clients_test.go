@@ -59,6 +59,7 @@ func fileText(path string) string {
 
 // Files per client: addresses, subnets behind the client, pushed options, refusals.
 func TestServerConfiguresClients(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, ccd, file string
 		server          []string
@@ -340,6 +341,7 @@ func TestServerFollowsAClientThatMoves(t *testing.T) {
 // A revoked certificate is refused from the moment the list on disk says so: at the next renewal of a session, and when
 // the client comes again. Everybody else goes on.
 func TestServerReadsNewRevocationLists(t *testing.T) {
+	t.Parallel()
 	for _, form := range []string{"file", "directory"} {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
@@ -411,6 +413,7 @@ func TestServerLimitsNewcomers(t *testing.T) {
 
 // Signals: clients of a server that restarts come back; a leaving server tells them first.
 func TestServerSignals(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		signal syscall.Signal
@@ -463,6 +466,7 @@ func TestServerWithAClientThatStartsAnew(t *testing.T) {
 
 // Renewals by either side lose no packet.
 func TestServerRenewals(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name           string
 		server, client []string

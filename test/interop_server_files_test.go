@@ -24,6 +24,7 @@ var (
 
 // The status file in its three layouts and the pool's file read as those of the stock server.
 func TestServerFilesLikeStock(t *testing.T) {
+	t.Parallel()
 	for version := 1; version <= 3; version++ {
 		t.Run(fmt.Sprint("status-version ", version), func(t *testing.T) {
 			t.Parallel()

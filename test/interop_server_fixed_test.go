@@ -16,6 +16,7 @@ import (
 // What a ccd file says of one family leaves the other family to the pool. Stock gives every client with a fixed IPv4 address alone the
 // same IPv6 address; with ours each keeps its own slot.
 func TestServerFixedAddressOfOneFamily(t *testing.T) {
+	t.Parallel()
 	const four, six = "ifconfig-push 10.8.0.77 255.255.255.0\n", "ifconfig-ipv6-push fd08::77/64\n"
 	address := regexp.MustCompile(`ifconfig(-ipv6)? [^,']*`)
 	pushed := func(t *testing.T, start starter, ccd string) (first, second []string) {

@@ -87,6 +87,7 @@ func (l *lab) sameCalls(t *testing.T, life func(start starter)) {
 // One life of a client, noted by every script of the server: each is called as often, with the same arguments and
 // variables, by our server and by the stock one.
 func TestServerHooksLikeStock(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name           string
 		server, client []string
@@ -162,6 +163,7 @@ func TestServerHooksLikeStock(t *testing.T) {
 
 // A peer without pull: its scripts see what those of a stock one do, on the answering and on the calling side.
 func TestPeerHooksLikeStock(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name         string
 		wait, caller []string

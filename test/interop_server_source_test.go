@@ -18,6 +18,7 @@ import (
 // A client sends only from addresses whose longest match leads to it. The first client has subnets that cover those of
 // the second, and the addresses of the tunnel; what the server lets through is the same as with stock.
 func TestServerDropsForeignSources(t *testing.T) {
+	t.Parallel()
 	sources := []struct {
 		addr    string
 		dropped bool

@@ -30,6 +30,7 @@ func (l *lab) stockClient(t *testing.T, extra ...string) *daemontest.Process {
 // Every way a client reaches our server, the stock one and ours: it connects, carries pings both ways, and both leave the
 // hosts as they found them.
 func TestServerWithClient(t *testing.T) {
+	t.Parallel()
 	tcp := []string{"--proto", "tcp-server"}
 	toTCP := []string{"--proto", "tcp-client"}
 	for _, tt := range []struct {

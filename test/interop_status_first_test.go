@@ -10,6 +10,7 @@ import (
 
 // The status file has a whole report within the first second, whatever its interval, on both ends.
 func TestStatusFileFromTheStart(t *testing.T) {
+	t.Parallel()
 	for name, start := range programs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

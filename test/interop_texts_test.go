@@ -16,6 +16,7 @@ var waited = regexp.MustCompile(`requests in \d+s`)
 
 // What clients make of the texts that a server may send instead of options: the same lines, the same end.
 func TestTextsLikeStock(t *testing.T) {
+	t.Parallel()
 	for name, texts := range map[string][]string{
 		"pending, longer":        {"AUTH_PENDING,timeout 100000"},
 		"pending, zero":          {"AUTH_PENDING,timeout 0"},

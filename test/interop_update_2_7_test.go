@@ -10,6 +10,7 @@ import (
 // Servers and clients of both kinds change options of a connection that is up: routes come and go, options that nobody knows
 // are passed on, the server learns new addresses as they are sent, and forgets the update for clients that come later.
 func TestPushUpdateBothWays(t *testing.T) {
+	t.Parallel()
 	for _, roles := range []struct {
 		name           string
 		server, client starter

@@ -68,6 +68,7 @@ func ours(t *testing.T) string {
 
 // TestConformance plays every scenario on both daemons.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("plays in real time, with network namespaces")
 	}

@@ -103,6 +103,7 @@ func behindMux(s *scenario, hunks []hunk) (rest []hunk) {
 
 // TestConformanceThroughMux plays every scenario on the stock daemon, and on another one through a mux: the same comes out.
 func TestConformanceThroughMux(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("plays in real time, with network namespaces")
 	}

@@ -18,6 +18,7 @@ var played = regexp.MustCompile("(?s)<!-- played: (\\S+) as (\\S+) -->\n```sh\n(
 // Every command of docs/moving.md does what the page says, on the files of that generator: the check finds no mistake, the daemon
 // serves a stock client, and what is asked of it is answered.
 func TestMovingPage(t *testing.T) {
+	t.Parallel()
 	build(t)
 	page, err := os.ReadFile("../../docs/moving.md")
 	if err != nil {
