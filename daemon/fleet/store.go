@@ -23,7 +23,7 @@ type Record struct {
 	Key string
 	// Value is at most 64 KiB; the receiver must not change it.
 	Value []byte
-	// Revision grows with each write to the store and is never 0.
+	// Revision grows by one with each write to the whole store, deletions included, and is never 0.
 	Revision uint64
 }
 
@@ -41,7 +41,8 @@ type Change struct {
 type Store interface {
 	// Get returns the record as a majority of the nodes has it, or ErrNotFound, or ErrAway.
 	Get(ctx context.Context, key string) (Record, error)
-	// List returns all records below a prefix of whole segments ("node" finds "node.a"), as a majority has them, sorted by key.
+	// List returns all records below a prefix of whole segments ("node" finds "node.a", "" all), as a majority has them, sorted
+	// by key.
 	List(ctx context.Context, prefix string) ([]Record, error)
 	// Create writes a record that does not exist and returns its revision, or ErrConflict, ErrAway, ErrUnknown.
 	Create(ctx context.Context, key string, value []byte) (uint64, error)
@@ -49,8 +50,11 @@ type Store interface {
 	Update(ctx context.Context, key string, value []byte, last uint64) (uint64, error)
 	// Delete removes the record that is at revision last, or returns ErrConflict, ErrAway, ErrUnknown.
 	Delete(ctx context.Context, key string, last uint64) error
-	// Watch sends the changes below a prefix from now on, until ctx ends; then it closes the channel. It is a hint that makes
-	// nodes quick, not a promise: it may stand still through a partition, and changes may be left out. A reader that falls
-	// behind loses changes, never the store's time.
+	// Head returns the revision of the newest write to the whole store as a majority has it, 0 before the first, or ErrAway.
+	// A reader that has seen every revision up to the head has seen everything: one small question in the place of a List.
+	Head(ctx context.Context) (uint64, error)
+	// Watch sends the changes below a prefix, "" for all, from now on, until ctx ends; then it closes the channel. It is a hint
+	// that makes nodes quick, not a promise: it may stand still through a partition, and changes may be left out. A reader that
+	// falls behind loses changes, never the store's time.
 	Watch(ctx context.Context, prefix string) <-chan Change
 }
