@@ -4,14 +4,15 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
+	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
-	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -58,6 +59,14 @@ func (a *admission) tooOld(f *ctrlwrap.First, now time.Time) string {
 		return fmt.Sprintf("tls-crypt-v2 client key is %d days old, --tls-crypt-v2-max-age allows %d", int(age.Hours()/24), int(a.maxAge.Hours()/24))
 	}
 	return ""
+}
+
+// arrivals is what the hub shares with receivers about newcomers. Each part is safe for concurrent use.
+type arrivals struct {
+	cookies *cookie.Jar
+	answers *ratelimit.PerPrefix // connect-freq-initial
+	gate    *atomic.Pointer[admission]
+	streams *streams
 }
 
 // publish gives the pre-handshake checks the admission in force.
@@ -133,27 +142,11 @@ func (h *hub) roomToTry(from netip.Addr) bool {
 	if len(h.instances)-h.clients < maxHalfOpen(h.set.MaxClients) {
 		return true
 	}
-	oldest := make(map[netip.Prefix]*instance)
-	held := make(map[netip.Prefix]int)
-	var crowd netip.Prefix
-	for _, i := range h.instances {
-		if i.stage >= session.Authorised {
-			continue
-		}
-		p := ratelimit.Prefix(i.peer.Load().Addr.Addr())
-		if held[p]++; held[p] > held[crowd] {
-			crowd = p
-		}
-		// One that waits for a verdict is not the oldest: a person may be typing a code.
-		if o := oldest[p]; i.session.Login() == 0 && (o == nil || i.cid < o.cid) {
-			oldest[p] = i
-		}
-	}
-	i := oldest[crowd]
-	if i == nil || crowd == ratelimit.Prefix(from) {
+	network, oldest := h.crowd()
+	if oldest == nil || network == ratelimit.Prefix(from) {
 		return false
 	}
-	h.log(i, logging.Steps, "MULTI: connection dropped in its handshake: too many from %s", crowd)
-	h.remove(i)
+	h.log(oldest, logging.Steps, "MULTI: connection dropped in its handshake: too many from %s", network)
+	h.remove(oldest)
 	return true
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ func (s *Server) Census(names bool) engine.Census {
 
 func (h *hub) census(names bool) engine.Census {
 	c := engine.Census{
-		Ready: true, Clients: h.established, Handshaking: len(h.instances) - h.established, MaxClients: h.set.MaxClients,
+		Ready: true, MaxClients: h.set.MaxClients,
 		Versions: make(map[string]int), Platforms: make(map[string]int), Ciphers: make(map[string]int), Dropped: make(map[string]uint64),
 		Queues: map[string]int{"control_packets": len(h.packets), "newcomers": len(h.arrive), "calls": len(h.calls)},
 		Hooks:  h.slots.taken(), MostHooks: h.slots.size, LinesLeftOut: h.limiter.told + uint64(max(h.limiter.lost.Load(), 0)),
@@ -37,10 +38,15 @@ func (h *hub) census(names bool) engine.Census {
 	if names {
 		c.Names = make(map[string]engine.Moved)
 	}
-	for reason, n := range h.dropped {
-		c.Dropped[reason] = n
-	}
-	for _, i := range h.instances {
+	maps.Copy(c.Dropped, h.dropped)
+	h.count(&c)
+	return c
+}
+
+// count adds the clients to a census.
+func (r *roster) count(c *engine.Census) {
+	c.Clients, c.Handshaking = r.established, len(r.instances)-r.established
+	for _, i := range r.instances {
 		i.addDrops(c.Dropped)
 		if i.stage != session.Established {
 			continue
@@ -48,14 +54,13 @@ func (h *hub) census(names bool) engine.Census {
 		c.Versions[versionLabel(i.info.Get("IV_VER"))]++
 		c.Platforms[platformLabel(i.info.Get("IV_PLAT"))]++
 		c.Ciphers[i.session.Terms().Cipher]++
-		if names && i.commonName != "" {
+		if c.Names != nil && i.commonName != "" {
 			moved := c.Names[i.commonName]
 			moved.In += i.counts.LinkIn.Load()
 			moved.Out += i.counts.LinkOut.Load()
 			c.Names[i.commonName] = moved
 		}
 	}
-	return c
 }
 
 // addDrops adds the packets of a client that were dropped.

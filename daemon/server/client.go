@@ -103,11 +103,11 @@ func (h *hub) event(i *instance, e session.Event, now time.Time) {
 		sid := i.session.Peer().String()
 		h.log(i, logging.Steps, "TLS: Initial packet from %s, sid=%s %s", h.set.fullAddress(*i.peer.Load()), sid[:8], sid[8:])
 	case control.TLSUp:
-		h.tlsUp(i, e)
+		h.set.tlsUp(i, e)
 	case session.KeyMessage:
 		h.keyMessage(i, e, now)
 	case control.Active:
-		h.handshakes++
+		h.swept.handshakes++
 		h.total.Handshakes.Add(1)
 		if e.KeyID == 0 {
 			h.answers.Credit(i.peer.Load().Addr.Addr())
@@ -115,7 +115,7 @@ func (h *hub) event(i *instance, e session.Event, now time.Time) {
 	case session.Deferred:
 		h.log(i, logging.Summary, "TLS: Username/Password authentication deferred for username '%s' %s", i.username, h.set.nameSet())
 	case session.Accepted:
-		h.accepted(i, e)
+		h.accepted(h.set, i, e)
 	case session.Refused:
 		h.refused(i, e)
 	case session.Introduced:

@@ -23,11 +23,11 @@ func TestClockSteps(t *testing.T) {
 		h := newBareHub(&base{deps: Deps{Log: logging.New(logging.Config{Stdout: io.Discard, Stderr: io.Discard})}, port: new(portLog)}, o)
 		at := forward.EtherAddr{MAC: forward.MAC{2}}
 		h.stations.Learn(at, &dataPath{}, 1, second(start))
-		h.stale(time.Minute, clock.Stepped(start.Add(50*time.Second), step))
+		h.stale(h.set, time.Minute, clock.Stepped(start.Add(50*time.Second), step))
 		if _, ok := h.stations.Lookup(at, second(start)); !ok {
 			t.Errorf("step of %v: a station is forgotten after 50 s of 60", step)
 		}
-		h.stale(time.Minute, clock.Stepped(start.Add(61*time.Second), step))
+		h.stale(h.set, time.Minute, clock.Stepped(start.Add(61*time.Second), step))
 		if _, ok := h.stations.Lookup(at, second(start)); ok {
 			t.Errorf("step of %v: a station is not forgotten after 61 s", step)
 		}

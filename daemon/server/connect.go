@@ -167,7 +167,10 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 	if !i.virtual.v4.IsValid() {
 		h.log(i, logging.Error, "MULTI: no dynamic or static remote --ifconfig address is available for %s", i.prefix())
 	}
-	h.learn(i, h.routesTo(h.set, i), now)
+	list := h.routesTo(h.set, i)
+	if !h.learn(h.set, i, list, func(h *hub, learned []route, now time.Time) { h.establish(i, learned, now) }) {
+		h.establish(i, list, now)
+	}
 }
 
 // reject turns away a client that was accepted but may not come in.
@@ -264,7 +267,7 @@ func (h *hub) establish(i *instance, list []route, now time.Time) {
 		h.reject(i, refusedFor(err.Error()), now)
 		return
 	}
-	h.route(i, list, now)
+	h.route(h.set, i, list, now)
 	i.stage.Reach(session.Established)
 	h.established++
 	i.timers.Open()

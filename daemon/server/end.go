@@ -92,7 +92,7 @@ func (h *hub) remove(i *instance) {
 		h.recordGone(i)
 	}
 	h.farewells(i, was)
-	h.unroute(i)
+	h.unroute(h.set, i)
 	i.logins.stopAll()
 	h.pool.release(i)
 	h.reaper.Go(i.session.Close) // it waits for a handshake, or a hook of one
@@ -137,7 +137,7 @@ func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 		return
 	}
 	set, client := h.set, i.context()
-	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.learned.reported)...), h.stationTurnsOf(i)...), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
+	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.learned.reported)...), h.stationTurnsOf(h.set, i)...), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Event: plugin.ClientDisconnect, Client: client, Log: a.logTo(""), Command: set.ClientDisconnect, Env: env}
 		if err := a.script(ctx, client, call); err != nil {
 			a.logLine("", logging.Warn, "%v", err)
@@ -148,11 +148,7 @@ func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 
 // shutdown removes every client. The hub's goroutine is over.
 func (h *hub) shutdown() {
-	list := make([]*instance, 0, len(h.instances))
-	for _, i := range h.instances {
-		list = append(list, i)
-	}
-	for _, i := range inOrder(list) {
+	for _, i := range h.oldestFirst() {
 		i.ending = cmp.Or(i.ending, endShutdown)
 		h.remove(i)
 	}

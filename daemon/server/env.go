@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -47,14 +46,16 @@ func (s *setup) certificateVars(chain []*x509.Certificate) []string {
 //
 // Its order is the one in which stock sets the variables. Those of a login are set again, and are the newer ones then, by
 // every renegotiation.
-func (h *hub) env(i *instance) *hooks.Env {
-	e := h.baseEnv().Reversed()
+func (h *hub) env(i *instance) *hooks.Env { return h.clientEnv(h.set, i) }
+
+func (c *clientLog) clientEnv(set *setup, i *instance) *hooks.Env {
+	e := c.baseEnv().Reversed()
 	if !i.session.Renewed() {
-		h.set.loginVars(e, i)
+		set.loginVars(e, i)
 	}
-	h.set.tunnelVars(e, i)
+	set.tunnelVars(e, i)
 	if i.session.Renewed() {
-		h.set.loginVars(e, i)
+		set.loginVars(e, i)
 	}
 	return e
 }
@@ -123,15 +124,4 @@ func addressVars(e *hooks.Env, prefix string, at netip.AddrPort) {
 	}
 	e.Set(prefix+suffix, at.Addr().String())
 	e.Set(prefix+"_port", fmt.Sprint(at.Port()))
-}
-
-// inOrder sorts instances by age.
-func inOrder(list []*instance) []*instance {
-	slices.SortFunc(list, func(a, b *instance) int {
-		if a.cid < b.cid {
-			return -1
-		}
-		return 1
-	})
-	return list
 }

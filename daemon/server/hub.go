@@ -3,47 +3,39 @@ package server
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
-	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
-	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
-// hub owns the control plane: every instance, the pool, the routes. Its methods run on one goroutine, that of run.
+// hub owns the control plane. Its methods and those of its parts run on one goroutine, that of run:
+//
+//	clientLog   lines about clients
+//	errands     scripts and what else takes time
+//	links       packets and texts to clients, and when to step each
+//	roster      who is here
+//	routing     which client an address leads to
+//	arrivals    what the hub shares with receivers about newcomers
+//	pool        the addresses of clients
 type hub struct {
 	*clientLog
 	errands
 	links
-	carried     *carried
-	set         *setup // in force; a reload replaces it
-	proto       *ctrlwrap.Prototype
-	pool        leases
-	table       *table
-	routes      *forward.Table[*dataPath]
-	stations    *forward.Stations[*dataPath]
-	cookies     *cookie.Jar
-	answers     *ratelimit.PerPrefix // connect-freq-initial
-	creation    *ratelimit.Bucket    // connect-freq
-	gate        *atomic.Pointer[admission]
-	streams     *streams
-	clients     int // that logged in
-	established int
-	handshakes  int // since memory was given back
-	swept       struct {
-		pool, stale, lost time.Time
-		handshakes        int // as of the last sweep
-	}
-	instances map[uint64]*instance    // by cid
+	roster
+	routing
+	arrivals
+	carried   *carried
+	set       *setup // in force; a reload replaces it
+	proto     *ctrlwrap.Prototype
+	pool      leases
+	creation  *ratelimit.Bucket // connect-freq
+	swept     swept
 	verifying map[transport.Peer]bool // newcomers about whom tls-crypt-v2-verify is asked
 	dropped   map[string]uint64       // packets of clients that are gone, by reason
-	names     names
-	nextCID   uint64
-	leaving   time.Time // shutting down; newcomers are ignored
+	leaving   time.Time               // shutting down; newcomers are ignored
 
 	reaper sync.WaitGroup // sessions that are being closed
 }

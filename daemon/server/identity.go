@@ -25,43 +25,48 @@ type identity struct {
 	occ  string // options string
 }
 
-// tlsUp notes the peer's identity. Its certificates are verified by now.
-func (h *hub) tlsUp(i *instance, e control.TLSUp) {
-	certs := e.State.PeerCertificates
-	chain := i.verified.Swap(nil)
-	i.logins.channel, i.logins.doubt = tlsconf.Describe(&e.State), nil
-	if e.KeyID != 0 {
-		i.logins.doubt = h.changed(i, certs)
-		return
+// tlsUp notes what a handshake tells about a client. Its certificates are verified by now.
+func (s *setup) tlsUp(i *instance, e control.TLSUp) {
+	certs, verified := e.State.PeerCertificates, i.verified.Swap(nil)
+	i.logins.channel = tlsconf.Describe(&e.State)
+	if e.KeyID == 0 {
+		i.logins.doubt = i.certify(s, certs, verified)
+	} else {
+		i.logins.doubt = i.changed(s, certs)
 	}
-	i.chain = chainDigest(certs)
-	if len(certs) == 0 || chain == nil {
-		return
+}
+
+// certify takes the identity from the certificates of the first handshake: those that the client sent, and the chain that was
+// found, nil without one.
+func (d *identity) certify(set *setup, sent []*x509.Certificate, chain *[]*x509.Certificate) error {
+	d.chain = chainDigest(sent)
+	if len(sent) == 0 || chain == nil {
+		return nil
 	}
-	name, err := tlsconf.Username(certs[0], h.set.X509UsernameFields)
+	name, err := tlsconf.Username(sent[0], set.X509UsernameFields)
 	if err != nil || len(name) > maxCommonName {
-		i.logins.doubt = refusedFor("TLS Auth Error: certificate without a usable common name")
-		return
+		return refusedFor("TLS Auth Error: certificate without a usable common name")
 	}
-	i.certName = message.Remap(name)
-	i.commonName = i.certName
-	i.certVars = h.set.certificateVars(*chain)
+	d.certName = message.Remap(name)
+	d.commonName = d.certName
+	d.certVars = set.certificateVars(*chain)
+	return nil
 }
 
 // maxCommonName is the longest common name, in bytes.
 const maxCommonName = 64
 
 // changed refuses a renewal with other certificates than the client came with.
-func (h *hub) changed(i *instance, certs []*x509.Certificate) error {
-	if i.chain == chainDigest(certs) {
+func (d *identity) changed(set *setup, certs []*x509.Certificate) error {
+	if d.chain == chainDigest(certs) {
 		return nil
 	}
-	if len(certs) > 0 && !h.set.UsernameAsCommonName {
-		if name, err := tlsconf.Username(certs[0], h.set.X509UsernameFields); err == nil && message.Remap(name) != i.certName {
-			return refusedFor(fmt.Sprintf("TLS Auth Error: TLS object CN attempted to change from '%s' to '%s' -- tunnel disabled", i.certName, message.Remap(name)))
+	if len(certs) > 0 && !set.UsernameAsCommonName {
+		if name, err := tlsconf.Username(certs[0], set.X509UsernameFields); err == nil && message.Remap(name) != d.certName {
+			return refusedFor(fmt.Sprintf("TLS Auth Error: TLS object CN attempted to change from '%s' to '%s' -- tunnel disabled", d.certName, message.Remap(name)))
 		}
 	}
-	return refusedFor(fmt.Sprintf("TLS Auth Error: TLS object CN=%s client-provided SSL certs unexpectedly changed during mid-session reauth", i.commonName))
+	return refusedFor(fmt.Sprintf("TLS Auth Error: TLS object CN=%s client-provided SSL certs unexpectedly changed during mid-session reauth", d.commonName))
 }
 
 // chainDigest identifies the certificates of a peer.

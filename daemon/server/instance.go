@@ -82,17 +82,6 @@ type hubSide struct {
 // hubOwned hides an instance from the data plane: hub.of reads it.
 type hubOwned struct{ instance *instance }
 
-// of is the instance of a data path, nil for nil.
-func (h *hub) of(d *dataPath) *instance {
-	if d == nil {
-		return nil
-	}
-	return d.owner.instance
-}
-
-// at is the instance at an address, nil for none.
-func (h *hub) at(p transport.Peer) *instance { return h.of(h.table.byPeer(p)) }
-
 // origin is how a client came.
 type origin struct {
 	since time.Time

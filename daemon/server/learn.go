@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -9,8 +10,24 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/session"
 )
+
+// routing holds which client an address leads to. It asks learn-address before an address leads to a client, and tells it
+// when none does. The data plane reads the tables.
+type routing struct {
+	routes   *forward.Table[*dataPath]
+	stations *forward.Stations[*dataPath]
+
+	roster  *roster
+	errands *errands
+	say     *clientLog
+}
+
+func newRouting(all *roster, e *errands, say *clientLog) routing {
+	return routing{routes: new(forward.Table[*dataPath]), stations: new(forward.Stations[*dataPath]), roster: all, errands: e, say: say}
+}
 
 // route is a prefix that the server routes to a client: the client's own address, or a subnet behind it.
 type route struct {
@@ -61,24 +78,23 @@ func (c *clientLog) routesTo(set *setup, i *instance) []route {
 	return all
 }
 
-// learn reports a client's routes to learn-address and continues with those that it accepts. It updates an address that
+// learn reports a client's routes to learn-address and goes on with those that it accepts. It updates an address that
 // the script knows from another session, including an earlier session of the same client.
-func (h *hub) learn(i *instance, list []route, now time.Time) {
-	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) {
-		h.establish(i, list, now)
-		return
+func (r *routing) learn(set *setup, i *instance, list []route, then func(h *hub, learned []route, now time.Time)) (waits bool) {
+	if !set.wants(set.LearnAddress, plugin.LearnAddress) {
+		return false
 	}
 	known := make([]bool, len(list))
 	for n, l := range list {
 		at := slices.Index(i.learned.inherited, l)
-		known[n] = at >= 0 || h.routes.Owner(l.Prefix) != nil
+		known[n] = at >= 0 || r.routes.Owner(l.Prefix) != nil
 		if at >= 0 {
 			i.learned.inherited = slices.Delete(i.learned.inherited, at, at+1)
 		}
 	}
 	i.learned.reported = list
-	who := h.learner(i)
-	h.inTurn(addressTurns(list), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
+	who := r.learner(set, i)
+	r.errands.inTurn(addressTurns(list), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		var learned []route
 		for n, l := range list {
 			op := "add"
@@ -93,11 +109,12 @@ func (h *hub) learn(i *instance, list []route, now time.Time) {
 			if i.stage != session.Gone {
 				i.learned.reported = learned
 			}
-			h.establish(i, learned, time.Now())
+			then(h, learned, time.Now())
 		}
 	})
-	h.forget(i, i.learned.inherited) // routes of the session before that this one lacks
+	r.forget(set, i, i.learned.inherited) // routes of the session before that this one lacks
 	i.learned.inherited = nil
+	return true
 }
 
 // learner is a client as learn-address is asked about it.
@@ -109,12 +126,12 @@ type learner struct {
 	env    *hooks.Env
 }
 
-func (h *hub) learner(i *instance) learner {
-	return learner{set: h.set, client: i.context(), prefix: i.prefix(), cn: undef(i.commonName), env: h.env(i)}
+func (r *routing) learner(set *setup, i *instance) learner {
+	return learner{set: set, client: i.context(), prefix: i.prefix(), cn: undef(i.commonName), env: r.say.clientEnv(set, i)}
 }
 
 // learnAddress asks learn-address about one address, to "add" or "update" it, and reports whether it agrees.
-func (a *aside) learnAddress(ctx context.Context, who learner, op string, l route) bool {
+func (a *aside) learnAddress(ctx context.Context, who learner, op string, l fmt.Stringer) bool {
 	call := hooks.Call{
 		Tag: "--learn-address", Type: "learn-address", Command: who.set.LearnAddress, Args: []string{op, l.String(), who.cn}, Env: who.env,
 		Event: plugin.LearnAddress, Client: who.client, Log: a.logTo(who.prefix),
@@ -137,67 +154,67 @@ func addressTurns(list []route) []string {
 }
 
 // forget has learn-address delete addresses.
-func (h *hub) forget(i *instance, list []route) {
-	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) || len(list) == 0 {
+func (r *routing) forget(set *setup, i *instance, list []route) {
+	if !set.wants(set.LearnAddress, plugin.LearnAddress) || len(list) == 0 {
 		return
 	}
-	set, env, client := h.set, h.env(i), i.context()
-	h.inTurn(addressTurns(list), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
+	who := r.learner(set, i)
+	r.errands.inTurn(addressTurns(list), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		for _, l := range list {
-			a.deleteAddress(ctx, set, client, env, l.String())
+			a.deleteAddress(ctx, who, l.String())
 		}
 		return nil
 	})
 }
 
-func (a *aside) deleteAddress(ctx context.Context, set *setup, client uint64, env *hooks.Env, address string) {
-	call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: set.LearnAddress, Args: []string{"delete", address}, Env: env, Event: plugin.LearnAddress, Log: a.logTo("")}
-	if err := a.script(ctx, client, call); err != nil {
+func (a *aside) deleteAddress(ctx context.Context, who learner, address string) {
+	call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: who.set.LearnAddress, Args: []string{"delete", address}, Env: who.env, Event: plugin.LearnAddress, Log: a.logTo("")}
+	if err := a.script(ctx, who.client, call); err != nil {
 		a.logLine("", logging.Warn, "%v", err)
 	}
 }
 
 // route adds routes to a client to the table and announces them to the log and the port.
-func (h *hub) route(i *instance, list []route, now time.Time) {
+func (r *routing) route(set *setup, i *instance, list []route, now time.Time) {
 	for _, l := range list {
 		i.learned.prefixes = append(i.learned.prefixes, l.Prefix)
-		h.routes.Add(l.Prefix, &i.dataPath, second(now))
+		r.routes.Add(l.Prefix, &i.dataPath, second(now))
 		if !l.own {
-			h.log(i, logging.Steps, "MULTI: internal route %s -> %s", l, i.prefix())
+			r.say.log(i, logging.Steps, "MULTI: internal route %s -> %s", l, i.prefix())
 		}
-		h.log(i, logging.Steps, "MULTI: Learn: %s -> %s", l, i.prefix())
+		r.say.log(i, logging.Steps, "MULTI: Learn: %s -> %s", l, i.prefix())
 		if i.portKnows() {
-			h.port.ClientAddress(i.cid, l.Prefix, l.own)
+			r.say.port.ClientAddress(i.cid, l.Prefix, l.own)
 		}
-		if l.own && !h.set.tap() {
+		if l.own && !set.tap() {
 			family := ""
 			if l.Addr().Is6() {
 				family = "v6"
 			}
-			h.log(i, logging.Steps, "MULTI: primary virtual IP%s for %s: %s", family, i.prefix(), l)
+			r.say.log(i, logging.Steps, "MULTI: primary virtual IP%s for %s: %s", family, i.prefix(), l)
 		}
 	}
 }
 
 // unroute takes a client's addresses out of the tables. An heir takes over what scripts know of them.
-func (h *hub) unroute(i *instance) {
+func (r *routing) unroute(set *setup, i *instance) {
 	lost := i.learned.inherited
 	for _, p := range i.learned.prefixes {
-		h.routes.Remove(p, &i.dataPath)
+		r.routes.Remove(p, &i.dataPath)
 	}
 	for _, l := range i.learned.reported {
-		if owner := h.routes.Owner(l.Prefix); owner == nil { // else another client has it now, and reported it
+		if owner := r.routes.Owner(l.Prefix); owner == nil { // else another client has it now, and reported it
 			lost = append(lost, l)
 		}
 	}
 	i.learned.inherited, i.learned.reported = nil, nil
-	stations := h.stations.Forget(func(s *station) bool { return s.Client == &i.dataPath })
+	stations := r.stations.Forget(func(s *station) bool { return s.Client == &i.dataPath })
 	if i.heir != nil {
 		i.heir.learned.inherited = append(i.heir.learned.inherited, lost...)
 	} else {
-		h.forget(i, lost)
+		r.forget(set, i, lost)
 	}
-	h.forgetStations(stations)
+	r.forgetStations(set, stations)
 }
 
 // owns reports whether an address is the client's own, not one of a subnet behind it.

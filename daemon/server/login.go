@@ -269,7 +269,7 @@ func (h *hub) exclusive(i *instance, login uint64, by session.Verifiers) {
 		path, _, err := findCCD(set.ClientConfigDir, cn, true)
 		return func(h *hub) {
 			if path == "" || err != nil {
-				h.logAccepted(i)
+				h.logAccepted(h.set, i)
 				err = set.exclusiveRefusal(cn)
 			}
 			i.session.Verdict(login, by, err, time.Now())
@@ -284,22 +284,22 @@ func (s *setup) exclusiveRefusal(cn string) error {
 }
 
 // logAccepted says that the verifiers accept a user name and password.
-func (h *hub) logAccepted(i *instance) {
-	if h.set.needsCredentials() {
-		h.log(i, logging.Summary, "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, h.set.nameSet())
+func (c *clientLog) logAccepted(set *setup, i *instance) {
+	if set.needsCredentials() {
+		c.log(i, logging.Summary, "TLS: Username/Password authentication succeeded for username '%s' %s", i.username, set.nameSet())
 	}
 }
 
 // accepted handles a login that all verifiers accept.
-func (h *hub) accepted(i *instance, e session.Accepted) {
+func (c *clientLog) accepted(set *setup, i *instance, e session.Accepted) {
 	i.logins.asking[e.KeyID].expired = false
 	if !e.Deferred {
-		h.logAccepted(i)
+		c.logAccepted(set, i)
 	}
-	if h.set.takesName(i, e.KeyID) {
+	if set.takesName(i, e.KeyID) {
 		i.commonName = i.username
 	}
-	h.recordLogin(i, e.KeyID, nil)
+	c.recordLogin(i, e.KeyID, nil)
 }
 
 // refuse turns a login down.

@@ -105,12 +105,9 @@ func (s *Server) Clients() (n int) {
 // KillName removes the clients of a common name at once.
 func (s *Server) KillName(commonName string) (n int) {
 	s.do(func(h *hub) {
-		var list []*instance
-		for i := range h.names[commonName] {
-			list = append(list, i)
-		}
+		list := h.named(commonName)
 		n = len(list)
-		for _, i := range inOrder(list) {
+		for _, i := range list {
 			h.recordKill(i)
 			h.finish(i, "")
 		}

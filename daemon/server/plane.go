@@ -63,7 +63,7 @@ func (p *plane) floated(i *dataPath, to transport.Peer) {
 
 // learned tells the hub of a new station.
 func (p *plane) learned(i *dataPath, at forward.EtherAddr, known bool) {
-	p.tell(func(h *hub) { h.learnedStation(h.of(i), at, known) })
+	p.tell(func(h *hub) { h.learnedStation(h.set, h.of(i), at, known) })
 }
 
 // exit is a client's farewell in the data channel.

@@ -46,7 +46,10 @@ func (s *Server) PushUpdate(cid uint64, all bool, options string) (clients int, 
 		if u, err = h.set.update(options); err != nil {
 			return
 		}
-		targets := h.updateTargets(cid, all)
+		targets, deaf := h.updateTargets(cid, all)
+		if deaf {
+			h.logLine("", logging.Info, "PUSH_UPDATE: not sending message to unsupported peer with ID: %d", cid)
+		}
 		if len(targets) == 0 {
 			err = errUpdateNone
 			return
@@ -59,7 +62,7 @@ func (s *Server) PushUpdate(cid uint64, all bool, options string) (clients int, 
 			for _, m := range u.messages {
 				h.text(i, m, now)
 			}
-			h.readdress(i, u, now)
+			h.readdress(h.set, i, u, now)
 		}
 		clients = len(targets)
 	})
@@ -117,22 +120,22 @@ func (s *setup) updateAddress(u *update, name, value string, remove bool) error 
 	return nil
 }
 
-// updateTargets are the clients an update goes to.
-func (h *hub) updateTargets(cid uint64, all bool) (targets []*instance) {
-	for _, i := range h.instances {
+// updateTargets are the clients an update goes to. deaf says that the one asked for does not understand updates.
+func (r *roster) updateTargets(cid uint64, all bool) (targets []*instance, deaf bool) {
+	for _, i := range r.instances {
 		switch {
 		case !all && i.cid != cid || i.stage != session.Established:
 		case i.info.Has(message.ProtoPushUpdate):
 			targets = append(targets, i)
 		case !all:
-			h.logLine("", logging.Info, "PUSH_UPDATE: not sending message to unsupported peer with ID: %d", cid)
+			deaf = true
 		}
 	}
-	return targets
+	return targets, deaf
 }
 
 // vacant refuses an address for several clients, and that of another client: packets to that one would go astray.
-func (h *hub) vacant(u *update, targets []*instance) error {
+func (r *roster) vacant(u *update, targets []*instance) error {
 	for _, p := range []netip.Prefix{hostPrefix(u.addresses.Ifconfig.Local), hostPrefix(u.addresses.IfconfigIPv6.Local.Addr())} {
 		if !p.IsValid() {
 			continue
@@ -140,7 +143,7 @@ func (h *hub) vacant(u *update, targets []*instance) error {
 		if len(targets) > 1 {
 			return fmt.Errorf("push-update: %s is an address for one client, and there are %d", p.Addr(), len(targets))
 		}
-		for _, o := range h.instances {
+		for _, o := range r.instances {
 			if o != targets[0] && o.stage != session.Gone && o.owns(p) {
 				return fmt.Errorf("push-update: %s is the address of client %d", p.Addr(), o.cid)
 			}
@@ -154,18 +157,18 @@ func hostPrefix(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen
 
 // readdress makes new addresses of a client lead to it instead of those it had. The client keeps its lease: until it has read the
 // update, its packets come from the old address, and no other client may have that.
-func (h *hub) readdress(i *instance, u *update, now time.Time) {
+func (r *routing) readdress(set *setup, i *instance, u *update, now time.Time) {
 	if u.ipv4 {
 		from := hostPrefix(i.virtual.v4)
 		i.config.Ifconfig = u.addresses.Ifconfig
 		i.virtual.v4, i.virtual.local4 = u.addresses.Ifconfig.Local, u.addresses.Ifconfig.Remote
-		h.relearn(i, from, hostPrefix(i.virtual.v4), now)
+		r.relearn(set, i, from, hostPrefix(i.virtual.v4), now)
 	}
 	if u.ipv6 {
 		from := hostPrefix(i.virtual.v6.Addr())
 		i.config.IfconfigIPv6 = u.addresses.IfconfigIPv6
 		i.virtual.v6 = u.addresses.IfconfigIPv6.Local
-		h.relearn(i, from, hostPrefix(i.virtual.v6.Addr()), now)
+		r.relearn(set, i, from, hostPrefix(i.virtual.v6.Addr()), now)
 	}
 }
 
@@ -181,8 +184,8 @@ func (i *instance) ownRoutes() (own []route) {
 
 // relearn takes one own address from a client and gives it another, either of them invalid for none. learn-address is told of both,
 // and where it refuses the new one nothing leads there.
-func (h *hub) relearn(i *instance, from, to netip.Prefix, now time.Time) {
-	if h.set.tap() || from == to {
+func (r *routing) relearn(set *setup, i *instance, from, to netip.Prefix, now time.Time) {
+	if set.tap() || from == to {
 		return
 	}
 	var lost, won []route // one at the most
@@ -191,19 +194,19 @@ func (h *hub) relearn(i *instance, from, to netip.Prefix, now time.Time) {
 	}
 	if from.IsValid() {
 		lost = []route{{from, true}}
-		h.routes.Remove(from, &i.dataPath)
+		r.routes.Remove(from, &i.dataPath)
 		i.learned.prefixes = slices.DeleteFunc(i.learned.prefixes, func(p netip.Prefix) bool { return p == from })
-		h.log(i, logging.Steps, "MULTI: Unlearn: %s -> %s", lost[0], i.prefix())
+		r.say.log(i, logging.Steps, "MULTI: Unlearn: %s -> %s", lost[0], i.prefix())
 	}
-	if !h.set.wants(h.set.LearnAddress, plugin.LearnAddress) {
-		h.route(i, won, now)
+	if !set.wants(set.LearnAddress, plugin.LearnAddress) {
+		r.route(set, i, won, now)
 		return
 	}
 	i.learned.reported = append(slices.DeleteFunc(i.learned.reported, func(l route) bool { return slices.Contains(lost, l) }), won...)
-	who := h.learner(i)
-	h.inTurn(addressTurns(slices.Concat(lost, won)), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
+	who := r.learner(set, i)
+	r.errands.inTurn(addressTurns(slices.Concat(lost, won)), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		for _, l := range lost {
-			a.deleteAddress(ctx, who.set, who.client, who.env, l.String())
+			a.deleteAddress(ctx, who, l.String())
 		}
 		agreed := true
 		for _, l := range won {
@@ -215,7 +218,7 @@ func (h *hub) relearn(i *instance, from, to netip.Prefix, now time.Time) {
 			case !agreed:
 				i.learned.reported = slices.DeleteFunc(i.learned.reported, func(l route) bool { return slices.Contains(won, l) })
 			case i.owns(to): // no later update took it back
-				h.route(i, won, time.Now())
+				h.route(h.set, i, won, time.Now())
 			}
 		}
 	})

@@ -12,23 +12,23 @@ type Recorder interface {
 }
 
 // record adds a client's identity to an event and writes it to the journal.
-func (b *base) record(i *instance, e journal.Event) {
-	if b.deps.Journal == nil {
+func (c *clientLog) record(i *instance, e journal.Event) {
+	if c.deps.Journal == nil {
 		return
 	}
 	at := i.peer.Load().Addr
 	e.CID, e.User, e.CN, e.Address, e.Port = new(i.cid), i.username, i.commonName, at.Addr().Unmap().String(), at.Port()
-	b.deps.Journal.Record(e)
+	c.deps.Journal.Record(e)
 }
 
 // recordLogin records the verdict about a key's login, nil for an accepted one. The text for a refused client may hold a
 // challenge, so only our own words are kept.
-func (b *base) recordLogin(i *instance, keyID uint8, why error) {
+func (c *clientLog) recordLogin(i *instance, keyID uint8, why error) {
 	e := journal.Event{Kind: journal.KindLogin, Verdict: journal.Accepted, Seconds: seconds(i.logins.asking[keyID].since)}
 	if why != nil {
 		e.Verdict, e.Reason = journal.Refused, refusalOf(why).log
 	}
-	b.record(i, e)
+	c.record(i, e)
 }
 
 // seconds is the time since t, to the millisecond; 0 for no t.
@@ -48,13 +48,13 @@ const (
 )
 
 // recordKill records that the management port ends a client.
-func (b *base) recordKill(i *instance) {
+func (c *clientLog) recordKill(i *instance) {
 	i.ending = endKilled
-	b.record(i, journal.Event{Kind: journal.KindKill})
+	c.record(i, journal.Event{Kind: journal.KindKill})
 }
 
 // recordUp records a tunnel that is up, with its routes.
-func (b *base) recordUp(i *instance) {
+func (c *clientLog) recordUp(i *instance) {
 	e := journal.Event{Kind: journal.KindConnect}
 	for _, p := range i.learned.prefixes {
 		text := p.String()
@@ -63,12 +63,12 @@ func (b *base) recordUp(i *instance) {
 		}
 		e.Tunnel = append(e.Tunnel, text)
 	}
-	b.record(i, e)
+	c.record(i, e)
 }
 
 // recordGone is the end of a tunnel.
-func (b *base) recordGone(i *instance) {
-	b.record(i, journal.Event{
+func (c *clientLog) recordGone(i *instance) {
+	c.record(i, journal.Event{
 		Kind: journal.KindDisconnect, Reason: i.ending, In: i.counts.LinkIn.Load(), Out: i.counts.LinkOut.Load(), Seconds: seconds(i.since),
 	})
 }

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +24,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
-	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
@@ -349,12 +347,9 @@ func mustRead(t *testing.T, path string) []byte {
 func newBareHub(b *base, o *config.Options) *hub {
 	set := &setup{Options: o, prof: new(config.Connection), tls: new(tlsconf.Config)}
 	a := &aside{base: b, inbox: newInbox(), limiter: newLimiter(), boot: set}
-	say := &clientLog{aside: a}
-	return &hub{
-		clientLog: say, errands: errands{with: a, turns: make(turns)}, links: links{say: say, plane: &plane{aside: a, total: new(engine.Totals)}}, pool: leases{say: say}, set: set, gate: new(atomic.Pointer[admission]),
-		proto: ctrlwrap.NewPrototype(ctrlwrap.Server{}), table: newTable(slotsFor(o.MaxClients)), routes: new(forward.Table[*dataPath]),
-		stations: new(forward.Stations[*dataPath]), instances: make(map[uint64]*instance), names: make(names),
-	}
+	h := assemble(a)
+	h.plane = &plane{aside: a, total: new(engine.Totals)}
+	return h
 }
 
 func readOr(path string) []byte {

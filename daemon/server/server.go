@@ -19,7 +19,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
-	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -207,16 +206,26 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 	return s.work(ctx, h, socks, &tn.planes)
 }
 
+// assemble puts a hub together from its parts, for the setup of the start.
+func assemble(a *aside) *hub {
+	say := &clientLog{aside: a}
+	h := &hub{
+		clientLog: say, errands: errands{with: a, turns: make(turns)}, links: links{say: say}, roster: newRoster(a.boot.MaxClients), pool: leases{say: say},
+		set: a.boot, proto: ctrlwrap.NewPrototype(a.boot.wrap), arrivals: arrivals{gate: new(atomic.Pointer[admission])},
+		verifying: make(map[transport.Peer]bool), dropped: make(map[string]uint64),
+	}
+	h.routing = newRouting(&h.roster, &h.errands, say)
+	return h
+}
+
 // newHub makes the control plane of an instance.
 func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	a := &aside{base: &s.base, inbox: newInbox(), boot: set, limiter: newLimiter()}
-	say := &clientLog{aside: a}
-	h := &hub{
-		clientLog: say, errands: errands{with: a, turns: make(turns)}, links: links{say: say, occ: set.ownOptions()}, pool: leases{file: &s.carried.pool, say: say}, carried: &s.carried, set: set, proto: ctrlwrap.NewPrototype(set.wrap), instances: make(map[uint64]*instance), verifying: make(map[transport.Peer]bool),
-		dropped: make(map[string]uint64), names: make(names), table: newTable(slotsFor(set.MaxClients)), routes: new(forward.Table[*dataPath]),
-		stations: new(forward.Stations[*dataPath]), streams: newStreams(set.MaxClients),
-		gate: new(atomic.Pointer[admission]), answers: ratelimit.NewPerPrefix(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per), creation: ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per),
-	}
+	h := assemble(a)
+	h.carried, h.pool.file, h.links.occ = &s.carried, &s.carried.pool, set.ownOptions()
+	h.streams = newStreams(set.MaxClients)
+	h.answers = ratelimit.NewPerPrefix(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per)
+	h.creation = ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per)
 	h.publish()
 	a.hooksCtx, h.errands.stop = context.WithCancel(context.Background())
 	var err error

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
-	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
@@ -37,8 +36,7 @@ func crowdedPort(tb testing.TB) (conn net.Conn, r *bufio.Reader, slowest *atomic
 	tb.Helper()
 	s := &Server{base: base{deps: Deps{Title: "OpenVPN 2.6.14 test"}}}
 	s.opts.Store(&config.Options{})
-	h := &hub{gate: new(atomic.Pointer[admission]), clientLog: &clientLog{aside: &aside{base: &s.base, inbox: newInbox()}}, instances: make(map[uint64]*instance)}
-	h.routes, h.stations = new(forward.Table[*dataPath]), new(forward.Stations[*dataPath])
+	h := newBareHub(&s.base, s.opts.Load())
 	now := time.Now()
 	for n := range uint64(statusClients) {
 		i := &instance{dataPath: dataPath{cid: n, slot: uint32(n)}}

@@ -24,21 +24,31 @@ func (h *hub) sweep(now time.Time) {
 		}
 	}
 	h.lastSweep(now)
-	h.tidy()
+	if h.swept.crowdIsIn() {
+		h.reaper.Go(debug.FreeOSMemory)
+	}
+}
+
+// swept is what the last sweeps did.
+type swept struct {
+	pool, stale, lost time.Time // when each was done last
+	handshakes        int       // since memory was given back
+	before            int       // handshakes as of the last sweep
 }
 
 // crowdSize is how many handshakes leave so much garbage behind that it is worth giving back.
 const crowdSize = 32
 
-// tidy gives memory back to the system when a crowd has come in: what its handshakes needed is a multiple of what its
-// sessions keep, and a server that is not busy would hold on to it for minutes.
-func (h *hub) tidy() {
-	fresh := h.handshakes - h.swept.handshakes
-	h.swept.handshakes = h.handshakes
-	if fresh == 0 && h.handshakes >= crowdSize {
-		h.handshakes, h.swept.handshakes = 0, 0
-		h.reaper.Go(debug.FreeOSMemory)
+// crowdIsIn reports whether a crowd has come in and no more are coming. It is time to give memory back to the system then:
+// what handshakes needed is a multiple of what sessions keep, and a server that is not busy would hold on to it for minutes.
+func (s *swept) crowdIsIn() bool {
+	quiet := s.handshakes == s.before
+	s.before = s.handshakes
+	if !quiet || s.handshakes < crowdSize {
+		return false
 	}
+	s.handshakes, s.before = 0, 0
+	return true
 }
 
 // limits are a client's own timers, each in the place of the server's.
@@ -102,6 +112,6 @@ func (h *hub) lastSweep(now time.Time) {
 	}
 	if age := h.set.StaleRoutesAge; age > 0 && now.Sub(h.swept.stale) >= h.set.StaleRoutesInterval {
 		h.swept.stale = now
-		h.stale(age, now)
+		h.stale(h.set, age, now)
 	}
 }

@@ -55,7 +55,7 @@ func (h *hub) push(i *instance, now time.Time) {
 
 // sendPush sends the options of a client, and reports whether it was the first time.
 func (h *hub) sendPush(i *instance, now time.Time) (first bool) {
-	messages, err := message.PackPush("PUSH_REPLY", h.pushList(i, now))
+	messages, err := message.PackPush("PUSH_REPLY", h.pushList(h.set, i, now))
 	if err != nil {
 		h.log(i, logging.Error, "%v", err)
 		return false
@@ -93,11 +93,11 @@ func (c *clientLog) describe(set *setup, i *instance) {
 // follow from its addresses and abilities.
 //
 // Rule: docs/protocol.md#81-what-a-server-sends.
-func (h *hub) pushList(i *instance, now time.Time) []string {
+func (c *clientLog) pushList(set *setup, i *instance, now time.Time) []string {
 	cc := i.config
-	list := slices.DeleteFunc(slices.Clone(cc.Push), func(o string) bool { return h.ownRoute(h.set, i, o) })
+	list := slices.DeleteFunc(slices.Clone(cc.Push), func(o string) bool { return c.ownRoute(set, i, o) })
 	if i.virtual.v6.IsValid() && !cc.NoPushIfconfigIPv6 {
-		gw := h.set.IfconfigIPv6.Local.Addr()
+		gw := set.IfconfigIPv6.Local.Addr()
 		if cc.IfconfigIPv6.Remote.IsValid() {
 			gw = cc.IfconfigIPv6.Remote
 		}
@@ -114,7 +114,7 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 	if terms.V2 {
 		list = append(list, fmt.Sprintf("peer-id %d", i.slot))
 	}
-	if token := i.token.next(h.set.tokens(), i.username, now); token != "" {
+	if token := i.token.next(set.tokens(), i.username, now); token != "" {
 		list = append(list, "auth-token "+token)
 		if i.config.OverrideUsername != "" {
 			list = append(list, "auth-token-user "+base64.StdEncoding.EncodeToString([]byte(i.username)))
@@ -130,10 +130,10 @@ func (h *hub) pushList(i *instance, now time.Time) []string {
 		list = append(list, "key-derivation tls-ekm")
 	}
 	if i.info.Get("IV_MTU") != "" {
-		list = append(list, fmt.Sprintf("tun-mtu %d", h.set.prof.TunMTU))
+		list = append(list, fmt.Sprintf("tun-mtu %d", set.prof.TunMTU))
 	}
 	if i.config.Framing == config.FramingMigrate {
-		switch h.set.framing(i) {
+		switch set.framing(i) {
 		case data.FramingStubV2:
 			list = append(list, "compress stub-v2")
 		case data.FramingLZO:

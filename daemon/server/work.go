@@ -6,13 +6,10 @@ import (
 	"net"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/engine"
-	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
-	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -39,7 +36,7 @@ func (s *Server) work(ctx context.Context, h *hub, socks *sockets, planes *sync.
 	for w := range out.workers {
 		planes.Go(func() { out.seal(w) })
 	}
-	door := &entrance{plane: h.plane, cookies: h.cookies, answers: h.answers, gate: h.gate, streams: h.streams}
+	door := &entrance{plane: h.plane, arrivals: h.arrivals}
 	for _, l := range socks.udp {
 		wg.Go(func() { report(door.inbound(l, false).run()) })
 	}
@@ -119,10 +116,7 @@ func (s *Server) farewell(ctx context.Context, h *hub) {
 // entrance holds what the receivers of all links share.
 type entrance struct {
 	*plane
-	cookies *cookie.Jar
-	answers *ratelimit.PerPrefix // connect-freq-initial
-	gate    *atomic.Pointer[admission]
-	streams *streams
+	arrivals
 }
 
 // inbound makes the receiver of a link, with a preHandshake of its own.
