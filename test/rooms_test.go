@@ -137,6 +137,53 @@ func TestSessionIsPure(t *testing.T) {
 	}
 }
 
+// The types that everything of their room could end up in keep a bound on their methods: what goes beyond belongs to a part of theirs.
+func TestNoTypeDoesEverything(t *testing.T) {
+	for _, c := range []struct {
+		room, name string
+		most       int
+	}{
+		{"daemon/server", "hub", 65},
+		{"daemon/server", "Server", 40},
+		{"daemon", "process", 40},
+	} {
+		files, err := filepath.Glob("../" + c.room + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		methods := 0
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range f.Decls {
+				if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv != nil && receiver(fn) == c.name {
+					methods++
+				}
+			}
+		}
+		if methods == 0 || methods > c.most {
+			t.Errorf("%s.%s has %d methods, want 1 to %d", c.room, c.name, methods, c.most)
+		}
+	}
+}
+
+// receiver is the name of the type that a method belongs to.
+func receiver(fn *ast.FuncDecl) string {
+	e := fn.Recv.List[0].Type
+	if star, ok := e.(*ast.StarExpr); ok {
+		e = star.X
+	}
+	if id, ok := e.(*ast.Ident); ok {
+		return id.Name
+	}
+	return ""
+}
+
 // clocks are the functions of package time that read one.
 var clocks = []string{"Now", "Since", "Until", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick", "Sleep"}
 

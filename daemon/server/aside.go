@@ -41,7 +41,7 @@ type inbox struct {
 	gone    chan struct{} // closed when the hub does not work any more
 	woken   struct {
 		sync.Mutex
-		list []*instance // sessions whose handshake got somewhere
+		list []*dataPath // of sessions whose handshake made progress
 		poke chan struct{}
 	}
 }
@@ -113,14 +113,15 @@ func (in *inbox) admit(n newcomer) {
 	}
 }
 
-// waker returns the function that a session of i calls when TLS has made progress. It may be called from any goroutine.
-func (in *inbox) waker(i *instance) func() {
+// waker returns the function that the session of d calls when its TLS handshake has made progress. It may be called from any
+// goroutine.
+func (in *inbox) waker(d *dataPath, hs *handshake) func() {
 	return func() {
-		if !i.awake.CompareAndSwap(false, true) {
+		if !hs.awake.CompareAndSwap(false, true) {
 			return
 		}
 		in.woken.Lock()
-		in.woken.list = append(in.woken.list, i)
+		in.woken.list = append(in.woken.list, d)
 		in.woken.Unlock()
 		select {
 		case in.woken.poke <- struct{}{}:

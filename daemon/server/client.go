@@ -47,7 +47,7 @@ func (h *hub) welcome(n newcomer, now time.Time) {
 // newInstance makes an instance that the data plane does not see yet.
 func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	i := &instance{dataPath: dataPath{cid: h.nextCID, link: n.link}, origin: origin{since: now, base: h.proto.StaticKey(&n.first)}}
-	i.heapIndex = -1
+	i.owner.instance, i.heapIndex = i, -1
 	i.noise = ratelimit.New(peerNotices, peerNotices*time.Second)
 	i.asks = ratelimit.New(peerQuestions, peerQuestions*time.Second)
 	i.creation = ratelimit.New(h.set.ConnectFreq.Count, h.set.ConnectFreq.Per)
@@ -92,7 +92,7 @@ func (h *hub) sessionConfig(i *instance, w ctrlwrap.Wrapper) session.Config {
 		Role: keys.Server, TLS: current(), Renew: current, Wrap: w, StaticKey: i.base,
 		LocalOptions: h.links.occ.of(i.link), PacketSize: set.controlSize(i.peer.Load().Addr.Addr().Is6()),
 		TLSTimeout: set.TLSTimeout, HandWindow: set.HandWindow, TranWindow: set.TranWindow,
-		RenegAfter: h.set.renegAfter(), Wake: h.waker(i),
+		RenegAfter: h.set.renegAfter(), Wake: h.waker(&i.dataPath, &i.handshake),
 	}}
 }
 

@@ -60,6 +60,19 @@ func (c *clientLog) clientEnv(set *setup, i *instance) *hooks.Env {
 	return e
 }
 
+// subject is a client as scripts and plugins beside the hub are asked about it.
+type subject struct {
+	set    *setup
+	client uint64 // to plugins
+	prefix string // of log lines
+	cn     string
+	env    *hooks.Env
+}
+
+func (c *clientLog) subject(set *setup, i *instance) subject {
+	return subject{set: set, client: i.context(), prefix: i.prefix(), cn: undef(i.commonName), env: c.clientEnv(set, i)}
+}
+
 // loginVars sets what a login tells. While it is undecided the common name is that of the certificate, whatever
 // username-as-common-name will make of it.
 func (s *setup) loginVars(e *hooks.Env, i *instance) {

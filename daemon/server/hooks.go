@@ -19,67 +19,72 @@ import (
 )
 
 // certHooks watch the certificate checks of a session. They are made on the hub and run in the goroutine of the handshake,
-// which may wait for a script without holding anybody up.
+// where a script may take its time.
 func (h *hub) certHooks(i *instance) tlsconf.Hooks {
-	prefix, a, verified := i.prefix(), h.aside, &i.verified
-	hk := tlsconf.Hooks{Step: func(s tlsconf.Step) {
-		if s.Line == "" {
-			return
-		}
-		a.logLine(prefix, s.Level, "%s", s.Line)
-	}, Chain: func(chain []*x509.Certificate) { verified.Store(&chain) }}
-	set := h.set
-	if !h.set.wants(set.TLSVerify, plugin.TLSVerify) {
-		return hk
-	}
-	env, client := h.env(i), i.context()
-	hk.Cert = func(depth int, cert *x509.Certificate, subject string) error {
-		env := env
-		for _, v := range material.CertVars(set.Options, depth, cert) {
-			name, value, _ := strings.Cut(v, "=")
-			env.Set(name, value)
-		}
-		if name, err := tlsconf.Username(cert, set.X509UsernameFields); depth == 0 && err == nil && len(name) <= maxCommonName {
-			env.Set("common_name", message.Remap(name))
-		}
-		path, err := material.ExportCert(set.Options, cert)
-		if err != nil {
-			a.logLine(prefix, logging.Error, "%v", err)
-			return err
-		}
-		if path != "" {
-			defer os.Remove(path) //nolint:errcheck // it may have been moved
-			env = env.With("peer_cert=" + path)
-		}
-		ctx, cancel := hooks.OfEvent.Context(a.working)
-		defer cancel()
-		if set.wants("", plugin.TLSVerify) {
-			r := hooks.Runner{Plugins: a.scripts.Plugins, Done: a.scripts.Done}
-			err := r.TellPlugins(ctx, hooks.Call{
-				Tag: "--tls-verify", Event: plugin.TLSVerify, Client: client, Depth: depth, Args: []string{fmt.Sprint(depth), subject}, Env: env, Log: a.logTo(prefix),
-			})
-			if err != nil {
-				a.logLine(prefix, logging.Summary, "VERIFY PLUGIN ERROR: depth=%d, %s", depth, subject)
-				return err
+	a, verified, prefix := h.aside, &i.verified, i.prefix()
+	hk := tlsconf.Hooks{
+		Step: func(s tlsconf.Step) {
+			if s.Line != "" {
+				a.logLine(prefix, s.Level, "%s", s.Line)
 			}
-			a.logLine(prefix, logging.Summary, "VERIFY PLUGIN OK: depth=%d, %s", depth, subject)
+		},
+		Chain: func(chain []*x509.Certificate) { verified.Store(&chain) },
+	}
+	if h.set.wants(h.set.TLSVerify, plugin.TLSVerify) {
+		who := h.subject(h.set, i)
+		hk.Cert = func(depth int, cert *x509.Certificate, subject string) error {
+			return a.verifyCert(who, depth, cert, subject)
 		}
-		if set.TLSVerify == "" {
-			return nil
-		}
-		call := hooks.Call{
-			Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(set.TLSVerify, ",", " "),
-			Args: []string{fmt.Sprint(depth), subject}, Env: env,
-		}
-		if err := a.script(ctx, client, call); err != nil {
-			a.logLine(prefix, logging.Alert, "%v", err)
-			a.logLine(prefix, logging.Summary, "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
-			return err
-		}
-		a.logLine(prefix, logging.Summary, "VERIFY SCRIPT OK: depth=%d, %s", depth, subject)
-		return nil
 	}
 	return hk
+}
+
+// verifyCert asks plugins and tls-verify about one certificate of a chain. It exports the variables of all certificates so far.
+func (a *aside) verifyCert(who subject, depth int, cert *x509.Certificate, subject string) error {
+	set, env := who.set, who.env
+	for _, v := range material.CertVars(set.Options, depth, cert) {
+		name, value, _ := strings.Cut(v, "=")
+		env.Set(name, value)
+	}
+	if name, err := tlsconf.Username(cert, set.X509UsernameFields); depth == 0 && err == nil && len(name) <= maxCommonName {
+		env.Set("common_name", message.Remap(name))
+	}
+	path, err := material.ExportCert(set.Options, cert)
+	if err != nil {
+		a.logLine(who.prefix, logging.Error, "%v", err)
+		return err
+	}
+	if path != "" {
+		defer os.Remove(path) //nolint:errcheck // it may have been moved
+		env = env.With("peer_cert=" + path)
+	}
+	ctx, cancel := hooks.OfEvent.Context(a.working)
+	defer cancel()
+	if set.wants("", plugin.TLSVerify) {
+		r := hooks.Runner{Plugins: a.scripts.Plugins, Done: a.scripts.Done}
+		err := r.TellPlugins(ctx, hooks.Call{
+			Tag: "--tls-verify", Event: plugin.TLSVerify, Client: who.client, Depth: depth, Args: []string{fmt.Sprint(depth), subject}, Env: env, Log: a.logTo(who.prefix),
+		})
+		if err != nil {
+			a.logLine(who.prefix, logging.Summary, "VERIFY PLUGIN ERROR: depth=%d, %s", depth, subject)
+			return err
+		}
+		a.logLine(who.prefix, logging.Summary, "VERIFY PLUGIN OK: depth=%d, %s", depth, subject)
+	}
+	if set.TLSVerify == "" {
+		return nil
+	}
+	call := hooks.Call{
+		Tag: "--tls-verify script", Type: "tls-verify", Command: strings.ReplaceAll(set.TLSVerify, ",", " "),
+		Args: []string{fmt.Sprint(depth), subject}, Env: env,
+	}
+	if err := a.script(ctx, who.client, call); err != nil {
+		a.logLine(who.prefix, logging.Alert, "%v", err)
+		a.logLine(who.prefix, logging.Summary, "VERIFY SCRIPT ERROR: depth=%d, %s", depth, subject)
+		return err
+	}
+	a.logLine(who.prefix, logging.Summary, "VERIFY SCRIPT OK: depth=%d, %s", depth, subject)
+	return nil
 }
 
 // verifyMetadata asks tls-crypt-v2-verify about the metadata of a client's key. It runs beside the hub.

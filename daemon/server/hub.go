@@ -112,7 +112,8 @@ func (h *hub) wake(now time.Time) {
 	list := h.woken.list
 	h.woken.list = nil
 	h.woken.Unlock()
-	for _, i := range list {
+	for _, d := range list {
+		i := h.of(d)
 		i.awake.Store(false)
 		h.step(i, now)
 	}

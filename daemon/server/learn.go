@@ -93,7 +93,7 @@ func (r *routing) learn(set *setup, i *instance, list []route, then func(h *hub,
 		}
 	}
 	i.learned.reported = list
-	who := r.learner(set, i)
+	who := r.say.subject(set, i)
 	r.errands.inTurn(addressTurns(list), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		var learned []route
 		for n, l := range list {
@@ -117,21 +117,8 @@ func (r *routing) learn(set *setup, i *instance, list []route, then func(h *hub,
 	return true
 }
 
-// learner is a client as learn-address is asked about it.
-type learner struct {
-	set    *setup
-	client uint64
-	prefix string
-	cn     string
-	env    *hooks.Env
-}
-
-func (r *routing) learner(set *setup, i *instance) learner {
-	return learner{set: set, client: i.context(), prefix: i.prefix(), cn: undef(i.commonName), env: r.say.clientEnv(set, i)}
-}
-
 // learnAddress asks learn-address about one address, to "add" or "update" it, and reports whether it agrees.
-func (a *aside) learnAddress(ctx context.Context, who learner, op string, l fmt.Stringer) bool {
+func (a *aside) learnAddress(ctx context.Context, who subject, op string, l fmt.Stringer) bool {
 	call := hooks.Call{
 		Tag: "--learn-address", Type: "learn-address", Command: who.set.LearnAddress, Args: []string{op, l.String(), who.cn}, Env: who.env,
 		Event: plugin.LearnAddress, Client: who.client, Log: a.logTo(who.prefix),
@@ -158,7 +145,7 @@ func (r *routing) forget(set *setup, i *instance, list []route) {
 	if !set.wants(set.LearnAddress, plugin.LearnAddress) || len(list) == 0 {
 		return
 	}
-	who := r.learner(set, i)
+	who := r.say.subject(set, i)
 	r.errands.inTurn(addressTurns(list), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		for _, l := range list {
 			a.deleteAddress(ctx, who, l.String())
@@ -167,7 +154,7 @@ func (r *routing) forget(set *setup, i *instance, list []route) {
 	})
 }
 
-func (a *aside) deleteAddress(ctx context.Context, who learner, address string) {
+func (a *aside) deleteAddress(ctx context.Context, who subject, address string) {
 	call := hooks.Call{Tag: "--learn-address", Type: "learn-address", Command: who.set.LearnAddress, Args: []string{"delete", address}, Env: who.env, Event: plugin.LearnAddress, Log: a.logTo("")}
 	if err := a.script(ctx, who.client, call); err != nil {
 		a.logLine("", logging.Warn, "%v", err)

@@ -173,7 +173,7 @@ const scriptLast = time.Second
 // file until the client's time is over.
 func (h *hub) verifyScript(i *instance, keyID uint8, login uint64, user, pass string, env *hooks.Env) {
 	set := h.set
-	who := question{instance: i, client: i.context(), prefix: i.prefix(), login: login, user: user, pass: pass}
+	who := i.question(login, user, pass)
 	i.logins.asking[keyID].stop = h.beside(hooks.OfLogin(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
 		err := a.verifyLogin(ctx, set, who, env)
 		return func(h *hub) { h.verdict(i, login, session.Script, err, time.Now()) }
@@ -181,17 +181,17 @@ func (h *hub) verifyScript(i *instance, keyID uint8, login uint64, user, pass st
 }
 
 // authScript runs the script with its exchange files and returns nil when it accepts.
-func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix string, login uint64, user, pass string, env *hooks.Env) error {
+func (a *aside) authScript(ctx context.Context, set *setup, l question, env *hooks.Env) error {
 	files, err := newLoginExchange(set.TmpDir)
 	if err != nil {
 		return &refusal{log: err.Error()}
 	}
 	defer files.remove()
 	env = env.With(files.loginVars()...)
-	call := hooks.Call{Tag: "--auth-user-pass-verify", Type: "user-pass-verify", Command: set.AuthUserPassVerify, Env: env, Client: i.context()}
+	call := hooks.Call{Tag: "--auth-user-pass-verify", Type: "user-pass-verify", Command: set.AuthUserPassVerify, Env: env, Client: l.client}
 	if set.AuthViaFile {
 		env.Unset("password")
-		f, err := newMessage(set.TmpDir, "up", []byte(user+"\n"+pass+"\n"))
+		f, err := newMessage(set.TmpDir, "up", []byte(l.user+"\n"+l.pass+"\n"))
 		if err != nil {
 			return &refusal{log: err.Error()}
 		}
@@ -200,22 +200,18 @@ func (a *aside) authScript(ctx context.Context, set *setup, i *instance, prefix 
 	} else if set.ScriptSecurity < 3 {
 		env.Unset("password")
 	}
-	err = a.script(ctx, i.context(), call)
+	err = a.script(ctx, l.client, call)
 	var failed *hooks.Error
 	if errors.As(err, &failed) && failed.Code == 2 {
 		further := files.read("apf")
-		a.post(func(h *hub) {
-			i.session.Defer(login)
-			h.settle(i, time.Now())
-			h.pendingFromFile(i, login, further)
-		})
+		a.post(func(h *hub) { h.deferred(l, further) })
 		err = files.await(ctx, "acf")
 	}
 	if err == nil {
 		return nil
 	}
 	if failed != nil && failed.Code != 2 && failed.Code != 1 && !errors.Is(ctx.Err(), context.Canceled) {
-		a.logLine(prefix, logging.Warn, "%v", failed)
+		a.logLine(l.prefix, logging.Warn, "%v", failed)
 	}
 	return &refusal{log: "auth-user-pass-verify refused", client: strings.TrimRight(files.read("afr"), "\r\n")}
 }

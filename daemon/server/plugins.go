@@ -35,13 +35,27 @@ func (a *aside) plugins(ctx context.Context, prefix string, client uint64, e plu
 	return a.scripts.Plugins.Call(ctx, plugin.Call{Event: e, Args: args, Env: env.Newest(), Client: client, List: list, Log: a.logTo(prefix)})
 }
 
-// question is a login as plugins and scripts are asked about it.
+// question is a login as plugins and scripts are asked about it, beside the hub.
 type question struct {
-	instance   *instance
-	client     uint64
+	about      *dataPath // hub.of leads to the client
+	client     uint64    // to plugins
 	prefix     string
 	login      uint64
 	user, pass string
+}
+
+// question makes one about a login of a client.
+func (i *instance) question(login uint64, user, pass string) question {
+	return question{about: &i.dataPath, client: i.context(), prefix: i.prefix(), login: login, user: user, pass: pass}
+}
+
+// deferred handles an answer that comes later, in a file. further is what the client is to do meanwhile, see
+// pendingFromFile.
+func (h *hub) deferred(q question, further string) {
+	i := h.of(q.about)
+	i.session.Defer(q.login)
+	h.settle(i, time.Now())
+	h.pendingFromFile(i, q.login, further)
 }
 
 // verifyLogin asks plugins and the script about a login, and tells plugins of the end of its key exchange. All have to accept. A
@@ -50,7 +64,7 @@ func (a *aside) verifyLogin(ctx context.Context, set *setup, l question, env *ho
 	files, deferred, err := a.askPlugins(ctx, set, l, env)
 	defer files.remove()
 	if err == nil && set.AuthUserPassVerify != "" {
-		err = a.authScript(ctx, set, l.instance, l.prefix, l.login, l.user, l.pass, env)
+		err = a.authScript(ctx, set, l, env)
 	}
 	if err != nil {
 		return err
@@ -85,10 +99,8 @@ func (a *aside) askPlugins(ctx context.Context, set *setup, l question, env *hoo
 	}
 	further := files.read("apf")
 	a.post(func(h *hub) {
-		l.instance.session.Defer(l.login)
-		l.instance.logins.deferredFiles = named
-		h.settle(l.instance, time.Now())
-		h.pendingFromFile(l.instance, l.login, further)
+		h.of(l.about).logins.deferredFiles = named
+		h.deferred(l, further)
 	})
 	return files, true, nil
 }
@@ -102,7 +114,7 @@ func (a *aside) tlsFinal(ctx context.Context, l question, env *hooks.Env) error 
 
 // finalOnly asks plugins about the key of a client whose credentials need no verdict.
 func (h *hub) finalOnly(i *instance, keyID uint8, login uint64, now time.Time) {
-	who := question{instance: i, client: i.context(), prefix: i.prefix(), login: login}
+	who := i.question(login, "", "")
 	env := h.env(i)
 	i.logins.asking[keyID].stop = h.beside(hooks.OfLogin(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
 		err := a.tlsFinal(ctx, who, env)

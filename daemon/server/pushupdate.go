@@ -203,7 +203,7 @@ func (r *routing) relearn(set *setup, i *instance, from, to netip.Prefix, now ti
 		return
 	}
 	i.learned.reported = append(slices.DeleteFunc(i.learned.reported, func(l route) bool { return slices.Contains(lost, l) }), won...)
-	who := r.learner(set, i)
+	who := r.say.subject(set, i)
 	r.errands.inTurn(addressTurns(slices.Concat(lost, won)), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		for _, l := range lost {
 			a.deleteAddress(ctx, who, l.String())

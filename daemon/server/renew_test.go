@@ -64,7 +64,7 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 	config := func(role keys.Role, cfg *tls.Config, wake func()) control.Config {
 		return control.Config{Role: role, TLS: cfg, Wrap: ctrlwrap.NewPlain(), LocalOptions: "V4", PeerInfo: usualInfo, Wake: wake}
 	}
-	if i.session, err = session.New(session.Config{Logins: true, Config: config(keys.Server, &tls.Config{Certificates: []tls.Certificate{cert}}, h.waker(i))}, now); err != nil {
+	if i.session, err = session.New(session.Config{Logins: true, Config: config(keys.Server, &tls.Config{Certificates: []tls.Certificate{cert}}, h.waker(&i.dataPath, &i.handshake))}, now); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(i.session.Close)

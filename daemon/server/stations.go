@@ -25,7 +25,7 @@ func (r *routing) learnedStation(set *setup, i *instance, at forward.EtherAddr, 
 	if known {
 		op = "update"
 	}
-	who, d := r.learner(set, i), &i.dataPath
+	who, d := r.say.subject(set, i), &i.dataPath
 	r.errands.inTurn(stationTurns(at), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		if a.learnAddress(ctx, who, op, at) {
 			return nil
@@ -42,7 +42,7 @@ func (r *routing) forgetStations(set *setup, gone []*station) {
 		return
 	}
 	for _, s := range gone {
-		who := r.learner(set, r.roster.of(s.Client))
+		who := r.say.subject(set, r.roster.of(s.Client))
 		r.errands.inTurn(stationTurns(s.Addr), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 			a.deleteAddress(ctx, who, s.Addr.String())
 			return nil
