@@ -1,7 +1,6 @@
 package mgmt
 
 import (
-	"cmp"
 	"iter"
 	"reflect"
 	"strconv"
@@ -9,8 +8,8 @@ import (
 )
 
 // StatusClient is a CLIENT_LIST row of status 2 and 3. Its fields stand in the order of the columns. The tag status names the column; a
-// time has two, the second with " (time_t)" behind the name. The tag json names the field in JSON and for scripts; those get ids as
-// numbers, by the name in the tag id.
+// time has two, the second with " (time_t)" behind the name. The tag json names the field in JSON and for scripts; those get
+// ids, which have the tag id, as numbers.
 //
 // Rule: docs/protocol.md#86-the-status-file.
 type StatusClient struct {
@@ -22,8 +21,8 @@ type StatusClient struct {
 	BytesSent      uint64    `status:"Bytes Sent" json:"bytes_sent"`
 	ConnectedSince time.Time `status:"Connected Since" json:"connected_since"`
 	Username       string    `status:"Username" json:"username"` // "" when the daemon does not know it
-	ClientID       string    `status:"Client ID" json:"client_id" id:"cid"`
-	PeerID         string    `status:"Peer ID" json:"peer_id" id:"peer_id"`
+	ClientID       string    `status:"Client ID" json:"cid" id:"true"`
+	PeerID         string    `status:"Peer ID" json:"peer_id" id:"true"`
 	Cipher         string    `status:"Data Channel Cipher" json:"cipher"`
 }
 
@@ -62,8 +61,7 @@ var statusFields = map[reflect.Type][]statusField{
 func fieldsOf(t reflect.Type) []statusField {
 	var all []statusField
 	for _, f := range reflect.VisibleFields(t) {
-		id := f.Tag.Get("id")
-		x := statusField{column: f.Tag.Get("status"), script: cmp.Or(id, f.Tag.Get("json")), id: id != "", name: f.Name == "CommonName" || f.Name == "Username"}
+		x := statusField{column: f.Tag.Get("status"), script: f.Tag.Get("json"), id: f.Tag.Get("id") != "", name: f.Name == "CommonName" || f.Name == "Username"}
 		if f.Type == reflect.TypeFor[time.Time]() {
 			x.unix = x.column + unixColumn
 		}

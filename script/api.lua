@@ -63,8 +63,8 @@ end
 function mg.load_stats()
   local reply, err = mg.send("load-stats")
   if not reply then return nil, err end
-  local n, bytes_in, bytes_out = reply.text:match("nclients=(%d+),bytesin=(%d+),bytesout=(%d+)")
-  return { clients = tonumber(n), bytes_in = tonumber(bytes_in), bytes_out = tonumber(bytes_out) }
+  local n, bytes_received, bytes_sent = reply.text:match("nclients=(%d+),bytesin=(%d+),bytesout=(%d+)")
+  return { clients = tonumber(n), bytes_received = tonumber(bytes_received), bytes_sent = tonumber(bytes_sent) }
 end
 
 function mg.version()

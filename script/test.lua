@@ -34,7 +34,7 @@ function emit(event, fields)
     if fields.response then line = line .. "," .. base64.encode(fields.response) end
     return native.emit(line, fields.env or {})
   elseif event == "client.bytecount" then
-    return native.emit((">BYTECOUNT_CLI:%d,%d,%d"):format(fields.cid, fields.bytes_in, fields.bytes_out), {})
+    return native.emit((">BYTECOUNT_CLI:%d,%d,%d"):format(fields.cid, fields.bytes_received, fields.bytes_sent), {})
   elseif event == "state" then
     return native.emit((">STATE:%d,%s,%s,%s,,,,"):format(now(), fields.name or "", fields.detail or "", fields.tun_ipv4 or ""), {})
   elseif event == "hold" then

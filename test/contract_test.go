@@ -62,7 +62,7 @@ another state: 6
 list: 0
 laptop
 list nobody: 0
-{"schema":"moongate.clients/1","clients":[]}
+{"schema":"moongate.clients/2","clients":[]}
 status: 0
 server
 who would go: 0

@@ -94,7 +94,7 @@ func TestWebPage(t *testing.T) {
 			token = me.Token
 			var list struct {
 				Clients []struct {
-					ID   *int64 `json:"client_id"`
+					ID   *int64 `json:"cid"`
 					Name string `json:"common_name"`
 				}
 			}

@@ -5,7 +5,7 @@
 --
 -- A line is written when a client is there and when it goes:
 --
---   {"address":"192.0.2.7:40000","bytes_in":10,"bytes_out":20,"cid":3,"client":"joe","event":"disconnect","seconds":77,"time":1800000000}
+--   {"address":"192.0.2.7:40000","bytes_received":10,"bytes_sent":20,"cid":3,"client":"joe","event":"disconnect","seconds":77,"time":1800000000}
 --
 -- Above 10 MiB the file is rotated; five old ones are kept.
 
@@ -16,7 +16,7 @@ local function write(ev, what)
   local line = json.encode{
     event = what, time = math.floor(now()), client = ev.common_name, user = ev.username, cid = ev.cid,
     address = (e.trusted_ip or e.trusted_ip6 or e.untrusted_ip or "") .. ":" .. (e.trusted_port or e.untrusted_port or ""),
-    tunnel = e.ifconfig_pool_remote_ip, bytes_in = tonumber(e.bytes_received), bytes_out = tonumber(e.bytes_sent), seconds = tonumber(e.time_duration),
+    tunnel = e.ifconfig_pool_remote_ip, bytes_received = tonumber(e.bytes_received), bytes_sent = tonumber(e.bytes_sent), seconds = tonumber(e.time_duration),
   }
   local ok, err = file.append(path, line .. "\n", { keep = 5 })
   if not ok then log.error(err) end

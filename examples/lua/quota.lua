@@ -22,7 +22,7 @@ end)
 moongate.on("client.bytecount", function(ev)
   local name = names[ev.cid]
   if not name then return end
-  local total = ev.bytes_in + ev.bytes_out
+  local total = ev.bytes_received + ev.bytes_sent
   local sum = used(name) + total - seen[ev.cid]
   seen[ev.cid] = total
   assert(store.set(key(name), tostring(sum), { ttl = 2 * 86400 }))

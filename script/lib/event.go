@@ -85,9 +85,9 @@ func (e *Event) Field(L *lua.LState, name string) lua.LValue {
 	case mgmt.KindEcho:
 		return pick(e.Note.Text, 2, name, "time", "message")
 	case mgmt.KindByteCount:
-		return pick(e.Note.Text, 2, name, "bytes_in", "bytes_out")
+		return pick(e.Note.Text, 2, name, "bytes_received", "bytes_sent")
 	case mgmt.KindByteCountClient:
-		return pick(e.Note.Text, 3, name, "cid", "bytes_in", "bytes_out")
+		return pick(e.Note.Text, 3, name, "cid", "bytes_received", "bytes_sent")
 	case mgmt.KindRemote:
 		return remoteField(e.Note.Text, name)
 	case mgmt.KindProxy:
@@ -119,7 +119,7 @@ func (e *Event) Field(L *lua.LState, name string) lua.LValue {
 
 // numeric are the fields handed out as numbers.
 var numeric = map[string]bool{
-	"time": true, "bytes_in": true, "bytes_out": true, "cid": true, "kid": true, "index": true, "port": true, "remote_port": true, "local_port": true,
+	"time": true, "bytes_received": true, "bytes_sent": true, "cid": true, "kid": true, "index": true, "port": true, "remote_port": true, "local_port": true,
 }
 
 // pick returns the comma-separated field that name has in fields; the last of n keeps its commas.
@@ -268,9 +268,9 @@ func clientField(n wire.Notification, name string) lua.LValue {
 		if head == mgmt.ClientCRResponse {
 			return pick(rest, 3, name, "cid", "kid", "response")
 		}
-	case "address":
+	case "virtual_address":
 		if head == mgmt.ClientAddress {
-			return pick(rest, 3, name, "cid", "address", "primary")
+			return pick(rest, 3, name, "cid", "virtual_address", "primary")
 		}
 	case "primary":
 		if head == mgmt.ClientAddress {

@@ -31,7 +31,7 @@ func TestEventFields(t *testing.T) {
 		{">CLIENT:CONNECT,4,1", "client.connect", "kid", "1"},
 		{">CLIENT:DISCONNECT,4", "client.disconnect", "cid", "4"},
 		{">CLIENT:DISCONNECT,4", "client.disconnect", "kid", "nil"},
-		{">CLIENT:ADDRESS,4,10.0.0.0/255.0.0.0,0", "client.address", "address", "10.0.0.0/255.0.0.0"},
+		{">CLIENT:ADDRESS,4,10.0.0.0/255.0.0.0,0", "client.address", "virtual_address", "10.0.0.0/255.0.0.0"},
 		{">CLIENT:ADDRESS,4,10.0.0.0/255.0.0.0,0", "client.address", "primary", "false"},
 		{">CLIENT:CR_RESPONSE,4,1,cmVz", "client.cr_response", "response", "cmVz"},
 		{">REMOTE:vpn.example,1194,udp", "remote", "port", "1194"},

@@ -2,10 +2,9 @@ package lib
 
 // Fields are the names that some event has a field of, as script/meta declares them. Others are mistakes.
 var Fields = []string{
-	"address",
 	"algorithm",
-	"bytes_in",
-	"bytes_out",
+	"bytes_received",
+	"bytes_sent",
 	"challenge",
 	"challenge_concat",
 	"challenge_echo",
@@ -43,6 +42,7 @@ var Fields = []string{
 	"tun_ipv6",
 	"type",
 	"username",
+	"virtual_address",
 	"wants_password",
 	"wants_username",
 }

@@ -105,7 +105,7 @@ function moongate.mute(n) end
 ---@return string? err
 function moongate.hold(word) end
 
----@return { clients: integer, bytes_in: integer, bytes_out: integer }? totals
+---@return { clients: integer, bytes_received: integer, bytes_sent: integer }? totals
 ---@return string? err
 function moongate.load_stats() end
 
@@ -234,14 +234,14 @@ function moongate.stop(code) end
 ---@field local_port integer? state
 ---@field flags string log
 ---@field message string log, echo, needok, needstr, notify, infomsg, fatal, info
----@field bytes_in number bytecount, client.bytecount
----@field bytes_out number bytecount, client.bytecount
+---@field bytes_received number bytecount, client.bytecount
+---@field bytes_sent number bytecount, client.bytecount
 ---@field cid integer client events
 ---@field kid integer client.connect, client.reauth, client.cr_response
 ---@field username string client events
 ---@field password string client.connect, client.reauth
 ---@field common_name string client events
----@field address string client.address
+---@field virtual_address string client.address
 ---@field primary boolean client.address: the client's own address
 ---@field response string client.cr_response, base64
 ---@field type string password, needok, needstr, notify

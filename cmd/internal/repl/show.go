@@ -68,8 +68,8 @@ func Person(n client.Notification, now time.Time) (text, colour string) {
 		at, text = l.Time, "echo  "+l.Text
 	case ev.Traffic != nil:
 		who := "bytes"
-		if ev.Client != nil && ev.Client.ClientID != nil {
-			who = fmt.Sprintf("bytes of client %d", *ev.Client.ClientID)
+		if ev.Client != nil && ev.Client.CID != nil {
+			who = fmt.Sprintf("bytes of client %d", *ev.Client.CID)
 		}
 		colour, text = faint, add(who, "in "+table.Bytes(ev.Traffic.BytesReceived), "out "+table.Bytes(ev.Traffic.BytesSent))
 	case ev.Client != nil:
@@ -96,8 +96,8 @@ func Person(n client.Notification, now time.Time) (text, colour string) {
 // clientText is an event about a client of a server.
 func clientText(ev report.Event) string {
 	who := "?"
-	if ev.Client.ClientID != nil {
-		who = fmt.Sprint(*ev.Client.ClientID)
+	if ev.Client.CID != nil {
+		who = fmt.Sprint(*ev.Client.CID)
 	}
 	who = "client " + who
 	if ev.Client.CommonName != "" {
@@ -109,8 +109,8 @@ func clientText(ev report.Event) string {
 	what := strings.TrimPrefix(ev.Event, "client.")
 	switch what {
 	case "connect", "reauth":
-		if ev.Client.KeyID != nil && ev.Client.ClientID != nil {
-			what += fmt.Sprintf("  (answer: client-auth-nt %d %d or client-deny %[1]d %[2]d REASON)", *ev.Client.ClientID, *ev.Client.KeyID)
+		if ev.Client.KID != nil && ev.Client.CID != nil {
+			what += fmt.Sprintf("  (answer: client-auth-nt %d %d or client-deny %[1]d %[2]d REASON)", *ev.Client.CID, *ev.Client.KID)
 		}
 	case "address":
 		what += " " + ev.Client.Address

@@ -78,10 +78,10 @@ func (t table) update(list []client.StatusClient) (c change) {
 // same compares clients, whose numbers are pointers.
 func same(a, b report.Client) bool {
 	number := func(a, b *int64) bool { return a == b || a != nil && b != nil && *a == *b }
-	if !number(a.ClientID, b.ClientID) || !number(a.PeerID, b.PeerID) {
+	if !number(a.CID, b.CID) || !number(a.PeerID, b.PeerID) {
 		return false
 	}
-	a.ClientID, a.PeerID, b.ClientID, b.PeerID = nil, nil, nil, nil
+	a.CID, a.PeerID, b.CID, b.PeerID = nil, nil, nil, nil
 	return a == b
 }
 

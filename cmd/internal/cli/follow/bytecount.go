@@ -77,7 +77,7 @@ func followBytes(ctx context.Context, e *env.Env, c *client.Client, interval int
 func writeBytes(e *env.Env, cid string, b mgmt.ByteCount) error {
 	switch e.Format {
 	case "json":
-		return e.WriteJSON(report.ByteCount{Head: report.Head{Schema: report.ByteCountSchema}, Time: report.Time(time.Now()), ClientID: report.ID(cid),
+		return e.WriteJSON(report.ByteCount{Head: report.Head{Schema: report.ByteCountSchema}, Time: report.Time(time.Now()), CID: report.ID(cid),
 			Traffic: report.Traffic{BytesReceived: b.In, BytesSent: b.Out}})
 	case "raw":
 		return e.WriteLines(strings.TrimPrefix(fmt.Sprintf("%s,%d,%d", cid, b.In, b.Out), ","))

@@ -33,8 +33,8 @@ type Event struct {
 
 // EventClient says which client of a server an event is about.
 type EventClient struct {
-	ClientID   *int64 `json:"client_id" jsonschema:"oneof_type=integer;null"`
-	KeyID      *int64 `json:"key_id,omitempty" jsonschema_description:"of client.connect, client.reauth and client.cr_response"`
+	CID        *int64 `json:"cid" jsonschema:"oneof_type=integer;null"`
+	KID        *int64 `json:"kid,omitempty" jsonschema_description:"of client.connect, client.reauth and client.cr_response"`
 	CommonName string `json:"common_name,omitempty"`
 	Username   string `json:"username,omitempty"`
 	Address    string `json:"virtual_address,omitempty" jsonschema_description:"of client.address"`
@@ -49,8 +49,8 @@ type EventHold struct {
 // EventNeed is a question of the daemon.
 type EventNeed struct {
 	Type      string `json:"type" jsonschema_description:"Auth, Private Key, …"`
-	Username  bool   `json:"username" jsonschema_description:"a username is asked for"`
-	Password  bool   `json:"password" jsonschema_description:"a password is asked for"`
+	Username  bool   `json:"wants_username" jsonschema_description:"a username is asked for"`
+	Password  bool   `json:"wants_password" jsonschema_description:"a password is asked for"`
 	Message   string `json:"message,omitempty" jsonschema_description:"of needok and needstr"`
 	Challenge string `json:"challenge,omitempty" jsonschema_description:"text of a static challenge"`
 	Echo      bool   `json:"challenge_echo,omitempty" jsonschema_description:"the response may be shown"`
@@ -124,7 +124,7 @@ func fill(ev *Event, kind, text string) {
 		ev.Traffic = traffic(text)
 	case mgmt.KindByteCountClient:
 		cid, rest, _ := strings.Cut(text, ",")
-		ev.Client, ev.Traffic = &EventClient{ClientID: ID(cid)}, traffic(rest)
+		ev.Client, ev.Traffic = &EventClient{CID: ID(cid)}, traffic(rest)
 	case mgmt.KindClient:
 		ev.Client = eventClient(text, ev.Env)
 	case mgmt.KindHold:
@@ -179,10 +179,10 @@ func traffic(text string) *Traffic {
 // eventClient reads the head line of a CLIENT event.
 func eventClient(text string, env map[string]string) *EventClient {
 	f := append(strings.Split(text, ","), "", "", "")
-	c := &EventClient{ClientID: ID(f[1]), CommonName: env["common_name"], Username: env["username"]}
+	c := &EventClient{CID: ID(f[1]), CommonName: env["common_name"], Username: env["username"]}
 	switch f[0] {
 	case mgmt.ClientConnect, mgmt.ClientReauth, mgmt.ClientCRResponse:
-		c.KeyID = ID(f[2])
+		c.KID = ID(f[2])
 	case mgmt.ClientAddress:
 		primary := f[3] == "1"
 		c.Address, c.Primary = f[2], &primary

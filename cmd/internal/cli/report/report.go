@@ -18,7 +18,7 @@ import (
 // Schemas, each the name of a file in docs/schema.
 const (
 	StatusSchema    = "moongate.status/2"
-	ClientsSchema   = "moongate.clients/1"
+	ClientsSchema   = "moongate.clients/2"
 	VersionSchema   = "moongate.version/1"
 	StateSchema     = "moongate.state/1"
 	LogSchema       = "moongate.log/1"
@@ -66,7 +66,7 @@ type Client struct {
 	BytesSent      uint64 `json:"bytes_sent" jsonschema_description:"by the server, to this client"`
 	ConnectedSince string `json:"connected_since" jsonschema_description:"RFC 3339 in UTC, empty when not known"`
 	Username       string `json:"username" jsonschema_description:"empty when none was given"`
-	ClientID       *int64 `json:"client_id" jsonschema:"oneof_type=integer;null" jsonschema_description:"the daemon's number for this connection, null when it does not say"`
+	CID            *int64 `json:"cid" jsonschema:"oneof_type=integer;null" jsonschema_description:"the daemon's number for this connection, null when it does not say"`
 	PeerID         *int64 `json:"peer_id" jsonschema:"oneof_type=integer;null" jsonschema_description:"number on the wire, null when the daemon does not say"`
 	Cipher         string `json:"cipher" jsonschema_description:"of the data channel, empty when not known"`
 }
@@ -167,8 +167,8 @@ type Echo struct {
 // ByteCount is a line of "bytecount".
 type ByteCount struct {
 	Head
-	Time     string `json:"time" jsonschema_description:"when it was received, RFC 3339 in UTC"`
-	ClientID *int64 `json:"client_id,omitempty" jsonschema_description:"the client it is about; missing for the daemon's totals"`
+	Time string `json:"time" jsonschema_description:"when it was received, RFC 3339 in UTC"`
+	CID  *int64 `json:"cid,omitempty" jsonschema_description:"the client it is about; missing for the daemon's totals"`
 	Traffic
 }
 

@@ -231,7 +231,7 @@ function details() {
   const facts = [
     ["User", r.username], ["From", r.real_address], ["Tunnel", r.virtual_address], ["IPv6", r.virtual_ipv6], ["Since", when(r.connected_since)],
     ["Received", bytes(r.bytes_received) + " (" + bytes(r.rate_in) + "/s)"], ["Sent", bytes(r.bytes_sent) + " (" + bytes(r.rate_out) + "/s)"],
-    ["Cipher", r.cipher], ["Client id", r.client_id], ["Peer id", r.peer_id],
+    ["Cipher", r.cipher], ["CID", r.cid], ["Peer id", r.peer_id],
   ];
   list($("facts"), facts);
 }
