@@ -302,7 +302,7 @@ func TestGoodbyeLikeStock(t *testing.T) {
 			c.WaitLine(t, "sending exit notification", upLimit)
 			time.Sleep(200 * time.Millisecond) // stock loses a signal that comes while it writes that line
 			c.Signal(t, syscall.SIGTERM)
-			c.WaitLine(t, "SIGTERM[hard,] received, process exiting", 2*time.Second)
+			c.WaitLine(t, "SIGTERM[hard,] received, process exiting", upLimit)
 			desk.mu.Lock()
 			defer desk.mu.Unlock()
 			for _, login := range desk.trace {

@@ -58,7 +58,7 @@ func TestClientAgainstStockServer(t *testing.T) {
 			c := ours(t, l.client, l.clientArgs(l.paths(tt.client)...))
 			c.WaitLine(t, up, upLimit)
 			if tt.line != "" {
-				c.WaitLine(t, tt.line, time.Second)
+				c.WaitLine(t, tt.line, upLimit)
 			}
 			ping(t, l.client, "10.8.0.1", 5, 0, "0.1")
 			ping(t, l.server, ownTunnelAddress(t, l.client), 3, 0, "0.1")
@@ -69,7 +69,7 @@ func TestClientAgainstStockServer(t *testing.T) {
 			if diff := cmp.Diff(before, network(t, l.client)); diff != "" {
 				t.Errorf("the host is not as it was (-before +after):\n%s", diff)
 			}
-			c.WaitLine(t, "SIGTERM[hard,] received, process exiting", time.Second)
+			c.WaitLine(t, "SIGTERM[hard,] received, process exiting", upLimit)
 		})
 	}
 }
@@ -134,7 +134,7 @@ func TestClientRenews(t *testing.T) {
 	c := ours(t, l.client, l.clientArgs("--reneg-sec", "3"))
 	c.WaitLine(t, up, upLimit)
 	ping(t, l.client, "10.8.0.1", 80, 0, "0.1")
-	c.WaitLine(t, "TLS: soft reset", time.Second)
+	c.WaitLine(t, "TLS: soft reset", upLimit)
 	terminate(t, c)
 }
 
@@ -232,7 +232,7 @@ func TestClientSaysGoodbye(t *testing.T) {
 	expectInOrder(t, c.Log(), []string{
 		"SIGTERM received, sending exit notification to peer", "SENT CONTROL [server]: 'EXIT' (status=1)", "SIGTERM[soft,exit-with-notification] received, process exiting",
 	})
-	s.WaitLine(t, "xit message received by peer", 5*time.Second)
+	s.WaitLine(t, "xit message received by peer", upLimit)
 }
 
 // One packet in six is lost on the way, each direction: the client connects all the same.

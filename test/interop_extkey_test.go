@@ -219,7 +219,7 @@ func (tt *extCase) run(
 	if tt.tls != "" || tt.tls12 {
 		want = "TLSv1.2"
 	}
-	c.WaitLine(t, "Control Channel: "+want, time.Second)
+	c.WaitLine(t, "Control Channel: "+want, upLimit)
 	terminate(t, c)
 	return seen
 }

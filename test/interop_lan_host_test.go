@@ -93,8 +93,8 @@ func TestPortShare(t *testing.T) {
 		t.Errorf("%v, answer %q", err, answer)
 	}
 	slow.Close()
-	s.WaitLine(t, "Non-OpenVPN client protocol detected", time.Second)
-	s.WaitLine(t, "SIGTERM[soft,port-share-redirect] received, client-instance exiting", time.Second)
+	s.WaitLine(t, "Non-OpenVPN client protocol detected", upLimit)
+	s.WaitLine(t, "SIGTERM[soft,port-share-redirect] received, client-instance exiting", upLimit)
 	ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
 	eventually(t, 3*time.Second, func() string {
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
@@ -106,7 +106,7 @@ func TestPortShare(t *testing.T) {
 	fmt.Fprint(open, "GET / HTTP/1.0\r\n")
 	terminate(t, c)
 	terminate(t, s)
-	s.WaitLine(t, "PORT SHARE PROXY: proxy exiting", time.Second)
+	s.WaitLine(t, "PORT SHARE PROXY: proxy exiting", upLimit)
 }
 
 // Held web connections keep no client out, of stock's server or ours.
@@ -228,7 +228,7 @@ func testPrivileges(t *testing.T, path string) {
 					t.Errorf("-stock +ours:\n%s", diff)
 				}
 				for _, line := range []string{"GID set to nogroup", "UID set to nobody", "Capabilities retained: CAP_NET_ADMIN"} {
-					p.WaitLine(t, line, time.Second)
+					p.WaitLine(t, line, upLimit)
 				}
 			}
 			for _, p := range []*daemontest.Process{s, c} {

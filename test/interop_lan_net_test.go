@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -110,7 +109,7 @@ func TestMultihome(t *testing.T) {
 			c.WaitLine(t, up, upLimit)
 			ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
 			ping(t, l.server, "10.8.0.2", 3, 0, "0.1")
-			if got := s.WaitLine(t, "Peer Connection Initiated", time.Second); !strings.HasSuffix(got, tt.second+"%lo)") && !strings.Contains(got, tt.second+"%eth0)") {
+			if got := s.WaitLine(t, "Peer Connection Initiated", upLimit); !strings.HasSuffix(got, tt.second+"%lo)") && !strings.Contains(got, tt.second+"%eth0)") {
 				t.Errorf("line %q", got)
 			}
 			terminate(t, c)
@@ -197,12 +196,12 @@ func TestSocketOptionsReachSockets(t *testing.T) {
 				t.Errorf("packets without a mark get through as well:\n%s", out)
 			}
 			for _, p := range []*daemontest.Process{s, c} {
-				p.WaitLine(t, "->120000] S=[", time.Second)
-				p.WaitLine(t, "->100000]", time.Second)
-				p.WaitLine(t, "Using bind-dev eth0", time.Second)
+				p.WaitLine(t, "->120000] S=[", upLimit)
+				p.WaitLine(t, "->100000]", upLimit)
+				p.WaitLine(t, "Using bind-dev eth0", upLimit)
 			}
 			if proto == "tcp" {
-				c.WaitLine(t, "socket-flags TCP_NODELAY", time.Second)
+				c.WaitLine(t, "socket-flags TCP_NODELAY", upLimit)
 			}
 			terminate(t, c)
 			terminate(t, s)

@@ -155,7 +155,7 @@ func TestTapServer(t *testing.T) {
 			s.WaitLine(t, up, upLimit)
 			c1 := stock(t, l.client, tap(l.clientArgs()))
 			c1.WaitLine(t, up, upLimit)
-			c1.WaitLine(t, "'PUSH_REPLY,tun-ipv6,route-gateway 10.8.0.1,ping 10,ping-restart 60,ifconfig-ipv6 fd08::1000/64 fd08::1,ifconfig 10.8.0.2 255.255.255.0,peer-id 0", time.Second)
+			c1.WaitLine(t, "'PUSH_REPLY,tun-ipv6,route-gateway 10.8.0.1,ping 10,ping-restart 60,ifconfig-ipv6 fd08::1000/64 fd08::1,ifconfig 10.8.0.2 255.255.255.0,peer-id 0", upLimit)
 			c2 := ours(t, l.client2, tap(l.args2()))
 			c2.WaitLine(t, up, upLimit)
 			for _, n := range []*daemontest.Namespace{l.client, l.client2} {
@@ -176,9 +176,9 @@ func TestTapServer(t *testing.T) {
 			if out, err := l.client.TryRun("ping", "-n", "-b", "-c", "2", "-W", "2", "10.8.0.255"); err != nil {
 				t.Errorf("broadcast: %v\n%s", err, out)
 			}
-			s.WaitLine(t, "client1/10.99.0.2:", time.Second)
-			s.WaitLine(t, "MULTI: Learn: "+m1+"@0 -> client1/10.99.0.2:", time.Second)
-			s.WaitLine(t, "MULTI: Learn: "+m2+"@0 -> client2/10.98.0.2:", time.Second)
+			s.WaitLine(t, "client1/10.99.0.2:", upLimit)
+			s.WaitLine(t, "MULTI: Learn: "+m1+"@0 -> client1/10.99.0.2:", upLimit)
+			s.WaitLine(t, "MULTI: Learn: "+m2+"@0 -> client2/10.98.0.2:", upLimit)
 			content(t, notes, "add "+m1+"@0 client1\n", "add "+m2+"@0 client2\n")
 			content(t, status, "ROUTING_TABLE,"+m1+"@0,client1,10.99.0.2:", "ROUTING_TABLE,"+m2+"@0,client2,10.98.0.2:")
 			terminate(t, c1)
@@ -233,7 +233,7 @@ func TestServerBridge(t *testing.T) {
 			s.WaitLine(t, up, upLimit)
 			c1 := stock(t, l.client, tap(l.clientArgs()))
 			c1.WaitLine(t, up, upLimit)
-			c1.WaitLine(t, tt.push, time.Second)
+			c1.WaitLine(t, tt.push, upLimit)
 			c2 := ours(t, l.client2, tap(l.args2()))
 			c2.WaitLine(t, up, upLimit)
 			if !tt.dynamic {
@@ -405,7 +405,7 @@ func TestStations(t *testing.T) {
 		_, _ = l.client.TryRun("ping", "-n", "-c", "1", "-W", "1", "10.8.0.1")
 	}
 	content(t, notes, "add 02:00:00:00:00:01@0 client1\n", "add 02:00:00:00:00:02@0 client1\n")
-	s.WaitLine(t, "MULTI ROUTE: route quota (2) exceeded for client1/10.99.0.2:", 5*time.Second)
+	s.WaitLine(t, "MULTI ROUTE: route quota (2) exceeded for client1/10.99.0.2:", upLimit)
 	terminate(t, c)
 	terminate(t, s)
 }

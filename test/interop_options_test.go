@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -166,7 +165,7 @@ func TestPeersOpenFirst(t *testing.T) {
 			c.WaitLine(t, "UDPv4 link remote", upLimit)
 			expectInOrder(t, c.Log(), []string{"TUN/TAP device tun0 opened", "RAN up init", "net_route_v4_add: 10.77.0.0/16", "RAN route-up init", "UDPv4 link local"})
 			terminate(t, c)
-			c.WaitLine(t, "RAN down init", time.Second)
+			c.WaitLine(t, "RAN down init", upLimit)
 			c = b.start(t, l.client, append(args, "--up-delay"))
 			c.WaitLine(t, "UDPv4 link remote", upLimit)
 			if strings.Contains(c.Log(), "RAN up") {
@@ -236,7 +235,7 @@ func TestPacketFilters(t *testing.T) {
 			c.WaitLine(t, up, upLimit)
 			ping(t, l.client, "10.20.0.1", 3, 0, "0.1")
 			_, _ = l.client.TryRun("ping", "-n", "-I", "tun0", "-c", "1", "-W", "1", "10.99.0.1")
-			c.WaitLine(t, "Recursive routing detected, drop tun packet to [AF_INET]10.99.0.1:1194", time.Second)
+			c.WaitLine(t, "Recursive routing detected, drop tun packet to [AF_INET]10.99.0.1:1194", upLimit)
 			terminate(t, c)
 		})
 	}

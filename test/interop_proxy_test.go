@@ -273,7 +273,7 @@ func TestProxyPromptStays(t *testing.T) {
 	}
 	do(t, m, "proxy", "HTTP", "10.99.0.1", httpOpen)
 	c.WaitLine(t, up, upLimit)
-	if line := c.WaitLine(t, "link remote", time.Second); !strings.HasSuffix(line, "[AF_INET]10.99.0.1:"+httpOpen) {
+	if line := c.WaitLine(t, "link remote", upLimit); !strings.HasSuffix(line, "[AF_INET]10.99.0.1:"+httpOpen) {
 		t.Errorf("%q, want the proxy there", line)
 	}
 	terminate(t, c)
@@ -326,6 +326,6 @@ func TestProxyPromptTakesItsTime(t *testing.T) {
 	answerLogin(t, m, "HTTP Proxy", "proxyuser/proxypass")
 	c.WaitLine(t, up, upLimit)
 	want := fmt.Sprintf("TCPv4_CLIENT link remote: [AF_INET]10.99.0.1:%s", httpLocked)
-	c.WaitLine(t, want, time.Second)
+	c.WaitLine(t, want, upLimit)
 	terminate(t, c)
 }

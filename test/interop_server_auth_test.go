@@ -68,7 +68,7 @@ func TestServerVerifiesPasswords(t *testing.T) {
 				}
 			}
 			if tt.line != "" {
-				s.WaitLine(t, tt.line, time.Second)
+				s.WaitLine(t, tt.line, upLimit)
 			}
 			terminate(t, s)
 			if left := leftovers(t, tmp, "openvpn_"); len(left) > 0 {
@@ -345,7 +345,7 @@ func TestServerAsksTheManagementPort(t *testing.T) {
 	c.WaitLine(t, "AUTH_PENDING", upLimit)
 	do(t, m, "client-deny", cid, kid, "for the log", "closed on Sundays")
 	c.WaitLine(t, "AUTH_FAILED,closed on Sundays", upLimit)
-	s.WaitLine(t, "for the log", time.Second)
+	s.WaitLine(t, "for the log", upLimit)
 	next("DISCONNECT")
 	terminate(t, s)
 }

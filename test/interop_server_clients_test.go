@@ -112,10 +112,10 @@ func TestServerConfiguresClients(t *testing.T) {
 				}
 			}
 			if tt.clientLine != "" {
-				c.WaitLine(t, tt.clientLine, time.Second)
+				c.WaitLine(t, tt.clientLine, upLimit)
 			}
 			if tt.serverLine != "" {
-				s.WaitLine(t, tt.serverLine, time.Second)
+				s.WaitLine(t, tt.serverLine, upLimit)
 			}
 			if tt.check != nil {
 				tt.check(t, l)
@@ -222,7 +222,7 @@ func TestServerWithTheSameNameTwice(t *testing.T) {
 					t.Errorf("both clients have %s", first)
 				}
 			} else {
-				s.WaitLine(t, "MULTI: new connection by client 'client1' will cause previous active sessions by this client to be dropped.", time.Second)
+				s.WaitLine(t, "MULTI: new connection by client 'client1' will cause previous active sessions by this client to be dropped.", upLimit)
 				if first != second {
 					t.Errorf("the client had %s and has %s now", first, second)
 				}
@@ -249,8 +249,8 @@ sleep 0.05`)
 	l.write(t, "ccd/client1", []byte("iroute 10.9.0.0 255.255.255.0\n"))
 	s := l.ourServer(t, "--script-security", "2", "--client-connect", note, "--client-disconnect", note, "--learn-address", note, "--client-config-dir", l.file("ccd"))
 	c := l.stockClient(t, "--explicit-exit-notify", "1")
-	c.WaitLine(t, "route 10.44.0.0 255.255.0.0", time.Second)
-	s.WaitLine(t, "MULTI: Learn FAILED: 10.9.0.0/24 -> client1/", time.Second)
+	c.WaitLine(t, "route 10.44.0.0 255.255.0.0", upLimit)
+	s.WaitLine(t, "MULTI: Learn FAILED: 10.9.0.0/24 -> client1/", upLimit)
 	ping(t, l.client, "10.8.0.1", 2, 0, "0.1")
 	n, server := l.host(t)
 	at := strings.TrimSuffix(server, "1") + "2"
@@ -333,7 +333,7 @@ func TestServerFollowsAClientThatMoves(t *testing.T) {
 	l.client.Run(t, "ip", "addr", "del", "10.99.0.2/24", "dev", "eth0")
 	l.client.Run(t, "ip", "addr", "add", "10.99.0.3/24", "dev", "eth0")
 	ping(t, l.client, "10.8.0.1", 20, 1, "0.05")
-	s.WaitLine(t, "(client1) floated from 10.99.0.2:", time.Second)
+	s.WaitLine(t, "(client1) floated from 10.99.0.2:", upLimit)
 	ping(t, l.server, ownTunnelAddress(t, l.client), 3, 0, "0.1")
 	terminate(t, s)
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -73,7 +72,7 @@ func TestServerDropsForeignSources(t *testing.T) {
 				for _, src := range sources {
 					if src.dropped {
 						want = append(want, src.addr)
-						s.WaitLine(t, line+src.addr+"]", 2*time.Second)
+						s.WaitLine(t, line+src.addr+"]", upLimit)
 					}
 				}
 				got := []string{}
