@@ -43,8 +43,8 @@ func (p *plugins) load(o *config.Options, env *hooks.Env, who *privileges, runne
 	if err := p.Open(point); err != nil {
 		return err
 	}
-	if judges := plugin.AuthUserPassVerify | plugin.TLSFinal; !o.ModeServer && p.Wants(judges) {
-		return errors.New("a plugin wants to decide about keys or logins (PLUGIN_TLS_FINAL, PLUGIN_AUTH_USER_PASS_VERIFY), which is done with `mode server` only: remove it")
+	if !o.ModeServer && !o.Secret.Set() && p.Wants(plugin.AuthUserPassVerify) {
+		return errors.New("a plugin wants to verify user names and passwords (PLUGIN_AUTH_USER_PASS_VERIFY), which peers give to a server only (`mode server`): remove it")
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ const (
 	ReasonTLSError         = "tls-error"
 	ReasonServerPoll       = "server_poll"
 	ReasonAuthFailure      = "auth-failure"
+	ReasonAuthControl      = "auth-control-exit" // a plugin refused the peer's key
 	ReasonAuthToken        = "auth-failure (auth-token)"
 	ReasonAuthTemp         = "auth-temp-failure (server temporary reject)"
 	ReasonPrivateKey       = "private-key-password-failure"

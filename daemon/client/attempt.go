@@ -57,6 +57,7 @@ type attempt struct {
 		until, next time.Time
 		left        int
 	}
+	unsure  int // keys that plugins have not answered about
 	filter  *filter
 	next    *caller   // wants to replace the session
 	usageAt time.Time // of the next look at the newest key's use

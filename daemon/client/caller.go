@@ -20,6 +20,7 @@ type caller struct {
 	peer    transport.Peer
 	started time.Time
 	held    []session.Event // for the moment it takes over
+	unsure  int             // keys that plugins have not answered about
 }
 
 // called takes a control packet that belongs to another session than the one that is up. It reports whether it did.
@@ -58,7 +59,7 @@ func (a *attempt) called(p controlPacket, now time.Time) bool {
 
 // callerEvents moves a caller's session on and lets it take over when its first key is active.
 func (a *attempt) callerEvents(now time.Time) {
-	for a.next != nil {
+	for a.next != nil && a.next.unsure == 0 && a.stop == nil {
 		e, ok := a.next.session.Event()
 		if !ok {
 			return
@@ -69,6 +70,9 @@ func (a *attempt) callerEvents(now time.Time) {
 		case control.Failed:
 			a.c.log(logging.Error, "TLS Error: %v", e.Err)
 			a.dropCaller()
+		case session.KeyMessage:
+			a.next.held = append(a.next.held, e)
+			a.askFinal(&a.next.unsure)
 		default:
 			a.next.held = append(a.next.held, e)
 		}
@@ -82,7 +86,11 @@ func (a *attempt) replace(e control.Active, now time.Time) {
 	a.session.Close()
 	a.session, a.wrap, a.peer = next.session, next.wrap, next.peer
 	for _, held := range next.held {
-		a.event(held, now)
+		if m, ok := held.(session.KeyMessage); ok {
+			a.keyMessage(m) // plugins were asked about it
+		} else {
+			a.event(held, now)
+		}
 	}
 	a.event(e, now)
 }

@@ -21,7 +21,7 @@ import (
 
 // events handles what the control session reports, in order, and tells whether there was anything.
 func (a *attempt) events(now time.Time) (any bool) {
-	for a.session != nil && (a.stop == nil || !a.exit.until.IsZero()) {
+	for a.session != nil && (a.stop == nil || !a.exit.until.IsZero()) && !a.undecided() {
 		e, ok := a.session.Event()
 		if !ok {
 			break
@@ -43,6 +43,7 @@ func (a *attempt) event(e session.Event, now time.Time) {
 		a.tlsUp(e)
 	case session.KeyMessage:
 		a.keyMessage(e)
+		a.askFinal(&a.unsure)
 	case control.Active:
 		a.active(e, now)
 	case control.Text:

@@ -31,6 +31,9 @@ const (
 // All is what a plugin is offered.
 const All = (ClientCRResponse<<1 - 1) &^ (1 << 11)
 
+// mayDefer are the events whose answer a plugin may put off. At any other, putting it off is a refusal, as with stock.
+const mayDefer = AuthUserPassVerify | ClientConnect | ClientConnectV2 | ClientConnectDefer | ClientConnectDeferV2
+
 var names = [...]string{
 	"UP", "DOWN", "ROUTE_UP", "IPCHANGE", "TLS_VERIFY", "AUTH_USER_PASS_VERIFY", "CLIENT_CONNECT", "CLIENT_DISCONNECT", "LEARN_ADDRESS",
 	"CLIENT_CONNECT_V2", "TLS_FINAL", "", "ROUTE_PREDOWN", "CLIENT_CONNECT_DEFER", "CLIENT_CONNECT_DEFER_V2", "CRRESPONSE",

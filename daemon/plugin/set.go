@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +55,10 @@ func Start(cfg Config) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{cfg: cfg, limit: callLimit}
+	s := &Set{cfg: cfg}
+	if s.limit, err = patience(); err != nil {
+		return nil, err
+	}
 	if s.keeper, err = startKeeper(path, m, cfg.Stdout, cfg.Stderr); err != nil {
 		return nil, err
 	}
@@ -73,6 +77,21 @@ func Start(cfg Config) (*Set, error) {
 		w.disown()
 	}
 	return s, nil
+}
+
+// LimitVariable names how long a plugin may take for an event, as "45s", where callLimit does not do.
+const LimitVariable = "MOONGATE_PLUGIN_LIMIT"
+
+func patience() (time.Duration, error) {
+	text := os.Getenv(LimitVariable)
+	if text == "" {
+		return callLimit, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%s=%s: write a time such as 45s", LimitVariable, text)
+	}
+	return d, nil
 }
 
 // setup is the first message to the keeper.
@@ -178,6 +197,9 @@ func (s *Set) Call(ctx context.Context, c Call) (Result, error) {
 			deferred, list, err := s.one(ctx, w, c)
 			if err != nil {
 				failed = err
+			}
+			if deferred && c.Event&mayDefer == 0 {
+				failed = ErrRefused
 			}
 			if deferred && r.Deferred && c.Event == AuthUserPassVerify {
 				c.Log(logging.At(0).Class("N"), "PLUGIN_CALL: two plugins put off their answer to %s; only one may: %s", c.Event, w.spec.Name)

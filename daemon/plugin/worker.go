@@ -15,7 +15,7 @@ import (
 
 // Limits of a worker.
 const (
-	callLimit  = 20 * time.Second // for one call, and for opening a plugin
+	callLimit  = 20 * time.Second // for one call, and for opening a plugin, unless LimitVariable says otherwise
 	firstPause = time.Second      // before the second start after an end without an answer in between
 	maxPause   = 30 * time.Second
 )
@@ -145,7 +145,7 @@ func (w *worker) revive() error {
 	return nil
 }
 
-// call asks the plugin, which may take callLimit once it is its turn. A caller that goes away earlier leaves the plugin
+// call asks the plugin, which may take the set's limit once it is its turn. A caller that goes away earlier leaves the plugin
 // at work: others may still need what it does.
 func (w *worker) call(ctx context.Context, m message) (answer, error) {
 	if err := w.own(ctx); err != nil {

@@ -201,8 +201,9 @@ func (t *Tunnel) args(context string) []string {
 }
 
 func (t *Tunnel) runUp(ctx context.Context, script string) error {
-	t.upRan = true
-	return t.run(ctx, hooks.Call{Tag: "--up/--down", Type: "up", Event: plugin.Up, Command: t.net.up, Args: t.args(script)})
+	err := t.run(ctx, hooks.Call{Tag: "--up/--down", Type: "up", Event: plugin.Up, Command: t.net.up, Args: t.args(script)})
+	t.upRan = err == nil // what did not come up does not go down, as with stock
+	return err
 }
 
 // run tells plugins of an event, then runs its script.

@@ -3,7 +3,8 @@
  *
  *   note=FILE          append every call to FILE: event, arguments, environment, context
  *   on=EVENT,EVENT…    events by number; all by default
- *   EVENT=ANSWER       what to do at an event: fail, defer (answered by a child after a moment), defer-fail, defer-never,
+ *   EVENT=ANSWER       what to do at an event: fail, fail-again (from a client's second such event on), defer (answered by
+ *                      a child after a moment), defer-fail, defer-never,
  *                      defer-pending, defer-off, reason, hang, crash, exit, leak, config (give configuration lines)
  *   only=NAME          the answers hold for the user or common name NAME, others succeed
  *   open=fail|crash|hang
@@ -28,7 +29,7 @@ struct plugin {
 static int contexts; /* made so far */
 
 struct context {
-	int number, calls;
+	int number, calls, of[16]; /* in all, and of each event */
 };
 
 static const char *get(const char **env, const char *name)
@@ -67,7 +68,7 @@ static void later(const char *path, const char *text)
 	pid_t pid = fork();
 	if (pid == 0) {
 		if (fork() == 0) { /* no child of the host's */
-			usleep(700 * 1000);
+			usleep(200 * 1000);
 			put(path, text);
 		}
 		_exit(0);
@@ -160,6 +161,8 @@ int openvpn_plugin_func_v3(const int version, const struct func_in *in, struct f
 	if (in->type == EVENT_CLIENT_CONNECT_DEFER || in->type == EVENT_CLIENT_CONNECT_DEFER_V2)
 		control = get(in->envp, "client_connect_deferred_file");
 	if (!strcmp(how, "fail"))
+		return RESULT_ERROR;
+	if (!strcmp(how, "fail-again") && c->of[in->type]++ > 0)
 		return RESULT_ERROR;
 	if (!strcmp(how, "reason")) {
 		put(get(in->envp, "auth_failed_reason_file"), "no entry today");
