@@ -32,7 +32,7 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 	}
 	d := client.Deps{
 		Options: p.opts, Log: p.lg, Port: p.port, Signals: p.sig, Secrets: p.secrets, Hooks: runner,
-		Env: p.environment(p.opts), Totals: &p.totals, Net: p.net, Console: p.ask, Version: compatible, Reread: reread, QueryToken: p.opts.ManagementQueryToken,
+		Env: p.environment(p.opts), Totals: &p.totals, Net: p.net, Console: p.ask, Version: p.opts.Compat.Release(), Reread: reread, QueryToken: p.opts.ManagementQueryToken,
 		Notes: p.notes, Up: p.up, Tunnel: p.ways.follow, Tokens: cards, Journal: &p.seen,
 	}
 	c := client.New(d)

@@ -25,7 +25,7 @@ func (p *process) openJournal() error {
 			return err
 		}
 	}
-	p.seen.Record(journal.Event{Kind: journal.KindStart, Text: Title()})
+	p.seen.Record(journal.Event{Kind: journal.KindStart, Text: Title(p.opts.Compat)})
 	return nil
 }
 

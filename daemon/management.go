@@ -21,7 +21,7 @@ func (p *process) makePort(ctx context.Context) {
 	o := p.opts
 	p.port = server.New(server.Config{
 		Unreachable: len(o.ManagementListen) == 0 && len(scripts(o)) == 0,
-		Controller:  controller{p}, Title: Title(), LogCache: o.ManagementLogCache, Hold: o.ManagementHold && !onlyTunnel(o),
+		Controller:  controller{p}, Title: Title(o.Compat), Version: o.Compat.PortVersion(), LogCache: o.ManagementLogCache, Hold: o.ManagementHold && !onlyTunnel(o),
 		ForgetDisconnect: o.ManagementForgetDisconnect, SignalDisconnect: o.ManagementSignal, Starting: true,
 		Log: func(verb int, flag, text string) { p.lg.Msg(logging.At(verb).Class(flag), "%s", text) }, Acted: p.acted,
 	})

@@ -26,7 +26,7 @@ func (p *plugins) load(o *config.Options, env *hooks.Env, who *privileges, runne
 	} else {
 		p.unload()
 		set, err := plugin.Start(plugin.Config{
-			Plugins: specs, Version: compatible, Env: env.Newest(), UID: who.uid, GID: who.gid,
+			Plugins: specs, Version: o.Compat.Release(), Env: env.Newest(), UID: who.uid, GID: who.gid,
 			Chroot: who.chroot, Stdout: runner.Stdout, Stderr: runner.Stderr,
 			Log: runner.Log,
 		})

@@ -274,7 +274,7 @@ func (p *process) banner() {
 	for _, n := range p.opts.Notes {
 		p.lg.Msg(n.Level, "%s", n.Text)
 	}
-	p.lg.Msg(logging.Info, "%s", Title())
+	p.lg.Msg(logging.Info, "%s", Title(p.opts.Compat))
 	p.lg.Msg(logging.Info, "%s", libraries())
 }
 

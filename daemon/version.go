@@ -6,23 +6,21 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/tokens"
 )
 
 // Version is the release of moongate, set by the linker.
 var Version = "devel"
 
-// compatible is the release of OpenVPN whose behaviour this is.
-const compatible = "2.6.14"
-
 // Title is the product string of the banner, the version command and server status. Tools read its second word as a
 // version, and brackets as features.
-func Title() string {
+func Title(face config.Compat) string {
 	cards := ""
 	if tokens.Supported {
 		cards = "[PKCS11] "
 	}
-	return fmt.Sprintf("OpenVPN %s %s [SSL (Go)] [LZO] [LZ4] %s[MH/PKTINFO] [AEAD] moongate %s", compatible, target(), cards, Version)
+	return fmt.Sprintf("OpenVPN %s %s [SSL (Go)] [LZO] [LZ4] %s[MH/PKTINFO] [AEAD] moongate %s", face.Release(), target(), cards, Version)
 }
 
 func target() string {
@@ -44,7 +42,7 @@ func versionText() string {
 	if tokens.Supported {
 		cards = "yes"
 	}
-	fmt.Fprintln(&b, Title())
+	fmt.Fprintln(&b, Title(config.Compat26))
 	fmt.Fprintln(&b, libraries())
 	fmt.Fprintln(&b, "DCO version: N/A")
 	fmt.Fprintln(&b, "moongate "+Version+", a virtual private network daemon with a programmable management port")
@@ -58,7 +56,7 @@ func versionText() string {
 
 // usageText is what --help and a bare call print.
 func usageText(program string) string {
-	return Title() + `
+	return Title(config.Compat26) + `
 
 Usage: ` + program + ` FILE
        ` + program + ` --option [parameter ...] [--option ...]

@@ -56,7 +56,7 @@ func deviceRows() []row {
 		{"passtos", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.PassTOS })},
 		{"mtu-test", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.MTUTest })},
 		{"allow-recursive-routing", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.AllowRecursiveRouting })},
-		{"compat", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {
+		{"compat", 1, 1, inMain, 0, func(p *parser, a []string) error {
 			switch a[0] {
 			case "2.6":
 				p.o.Compat = Compat26

@@ -223,5 +223,24 @@ const (
 	Compat27
 )
 
+// Release is the version that tools read out of titles, and that servers are told.
+func (c Compat) Release() string {
+	if c == Compat27 {
+		return "2.7.8"
+	}
+	return programVersion
+}
+
+// PortVersion is the version of the management port.
+func (c Compat) PortVersion() int {
+	if c == Compat27 {
+		return 6
+	}
+	return 5
+}
+
+// AddressesNameProto reports whether a client's outer address says how the client came in: udp4:192.0.2.1:1194.
+func (c Compat) AddressesNameProto() bool { return c == Compat27 }
+
 // BuiltinDNS reports whether the daemon sets the host's resolvers when the configuration has no up or dns-updown script.
 func (c Compat) BuiltinDNS() bool { return c == Compat27 }

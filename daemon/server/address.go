@@ -2,6 +2,7 @@ package server
 
 import (
 	"net"
+	"net/netip"
 	"strconv"
 
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -40,6 +41,56 @@ func (s *setup) fullAddress(p transport.Peer) string {
 func (s *setup) onV6(p transport.Peer) bool {
 	return int(p.Listener) < len(s.listeners) && s.listeners[p.Listener].v6
 }
+
+// outer is a client's outer address as logs and reports name it.
+//
+//	10.99.0.2:45921, fd99::2                               2.6: IPv6 has no port
+//	udp4:10.99.0.2:45921, tcp6-server:[fd99::2]:45921      2.7: with the kind of socket
+//	udp6:10.99.0.2:45921                                   2.7: IPv4 on an IPv6 socket
+type outer struct {
+	proto string // empty for 2.6
+	at    netip.AddrPort
+}
+
+func (o outer) String() string { return string(o.appendTo(nil)) }
+
+// appendTo appends the address, nothing for an invalid one.
+func (o outer) appendTo(b []byte) []byte {
+	ip := o.at.Addr()
+	if !ip.IsValid() {
+		return b
+	}
+	if o.proto != "" {
+		b = append(append(b, o.proto...), ':')
+	}
+	if ip.Is6() && !ip.Is4In6() && o.proto == "" {
+		return ip.AppendTo(b)
+	}
+	return netip.AddrPortFrom(ip.Unmap(), o.at.Port()).AppendTo(b)
+}
+
+// outer names a peer.
+func (s *setup) outer(p transport.Peer) outer { return outer{s.protoName(p), p.Addr} }
+
+// protoName is what 2.7 puts before the addresses of a listener, empty for the face of 2.6.
+func (s *setup) protoName(p transport.Peer) string {
+	if s.Options == nil || !s.Compat.AddressesNameProto() || int(p.Listener) >= len(s.listeners) {
+		return ""
+	}
+	l := s.listeners[p.Listener]
+	switch {
+	case l.proto.IsTCP() && l.v6:
+		return "tcp6-server"
+	case l.proto.IsTCP():
+		return "tcp4-server"
+	case l.v6:
+		return "udp6"
+	}
+	return "udp4"
+}
+
+func (i *dataPath) outer() outer        { return outer{i.proto, i.peer.Load().Addr} }
+func (i *dataPath) addressText() string { return i.outer().String() }
 
 // announceSocket logs what kind of socket a server listens on.
 func (s *Server) announceSocket(l listener) {

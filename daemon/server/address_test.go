@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -30,5 +31,30 @@ func TestFullAddress(t *testing.T) {
 		if got := (&setup{listeners: []listener{{v6: tt.v6}}}).fullAddress(tt.peer); got != tt.want {
 			t.Errorf("got %s, want %s", got, tt.want)
 		}
+	}
+}
+
+// The texts are those of 2.6.14 and 2.7.8 for clients on each kind of socket.
+func TestOuterAddress(t *testing.T) {
+	for _, tt := range []struct{ proto, addr, old, new string }{
+		{"udp", "10.99.0.2:4001", "10.99.0.2:4001", "udp4:10.99.0.2:4001"},
+		{"udp6", "[fd99::2]:4001", "fd99::2", "udp6:[fd99::2]:4001"},
+		{"udp6", "10.99.0.2:4001", "10.99.0.2:4001", "udp6:10.99.0.2:4001"},
+		{"udp6", "[::ffff:10.99.0.2]:4001", "10.99.0.2:4001", "udp6:10.99.0.2:4001"},
+		{"tcp-server", "10.99.0.2:4001", "10.99.0.2:4001", "tcp4-server:10.99.0.2:4001"},
+		{"tcp6-server", "[fd99::2]:4001", "fd99::2", "tcp6-server:[fd99::2]:4001"},
+		{"tcp6-server", "10.99.0.2:4001", "10.99.0.2:4001", "tcp6-server:10.99.0.2:4001"},
+	} {
+		for face, want := range map[config.Compat]string{config.Compat26: tt.old, config.Compat27: tt.new} {
+			l := newListener(config.Proto(tt.proto), netip.AddrPort{})
+			s := &setup{Options: new(config.Options), listeners: []listener{{}, l}}
+			s.Compat = face
+			if got := s.outer(transport.Peer{Addr: netip.MustParseAddrPort(tt.addr), Listener: 1}).String(); got != want {
+				t.Errorf("%s on %s, face %v: got %s, want %s", tt.addr, tt.proto, face, got, want)
+			}
+		}
+	}
+	if got := (outer{proto: "udp4"}).String(); got != "" {
+		t.Errorf("no address is %q", got)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
-	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
 // admission decides whether a client may have an instance. There is one for all ways in: a cookie that came back, a client
@@ -31,10 +30,10 @@ type admission struct {
 
 // refuses is the log line about a client that may not come in, "" when it may. replaces says that it takes the place of
 // a client that is in.
-func (a *admission) refuses(f *ctrlwrap.First, from transport.Peer, replaces bool, now time.Time) string {
+func (a *admission) refuses(f *ctrlwrap.First, from outer, replaces bool, now time.Time) string {
 	switch {
 	case a.leaving:
-		return fmt.Sprintf("MULTI: Connection attempt from %s ignored while server is shutting down", realAddress(from.Addr))
+		return fmt.Sprintf("MULTI: Connection attempt from %s ignored while server is shutting down", from)
 	case a.clients >= a.max && !replaces:
 		return fmt.Sprintf("MULTI: new incoming connection would exceed maximum number of clients (%d)", a.max)
 	case !a.creation.Ready(now):
@@ -90,17 +89,17 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 	if n.metadataGood {
 		a.creation = nil // it took its token before the script ran
 	}
-	why := a.refuses(&n.first, n.from, n.replaces, now)
+	set := h.set
+	why := a.refuses(&n.first, set.outer(n.from), n.replaces, now)
 	if why == "" && !h.roomToTry(n.from.Addr.Addr()) {
 		why = "MULTI: too many connections that have not logged in"
 	}
 	if why != "" {
-		h.logAt(n.from, logging.Error, "%s", why)
+		h.logAt(set.outer(n.from), logging.Error, "%s", why)
 		n.turnAway()
 		return
 	}
 	a.creation.Allow(now)
-	set := h.set
 	if set.TLSCryptV2Verify == "" || n.first.ClientKey == nil || n.metadataGood {
 		in(h, n, now)
 		return
@@ -109,7 +108,7 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 	h.beside(hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		err := a.verifyMetadata(ctx, set, n.first.Metadata)
 		if err != nil {
-			a.limitedLog(realAddress(n.from.Addr), logging.Warn, "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
+			a.limitedLog(set.outer(n.from).String(), logging.Warn, "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
 		}
 		return func(h *hub) {
 			delete(h.verifying, n.from)

@@ -42,7 +42,7 @@ func TestAdmission(t *testing.T) {
 		{name: "old key", a: admission{max: 1, maxAge: day}, first: old, replaces: true, want: "2 days old"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := tt.a.refuses(&tt.first, transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:4000")}, tt.replaces, now)
+			got := tt.a.refuses(&tt.first, outer{at: netip.MustParseAddrPort("192.0.2.1:4000")}, tt.replaces, now)
 			if !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}

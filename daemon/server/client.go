@@ -33,7 +33,7 @@ func (h *hub) newcomer(n newcomer, now time.Time) {
 func (h *hub) welcome(n newcomer, now time.Time) {
 	i, err := h.newInstance(n, now)
 	if err != nil {
-		h.logAt(n.from, logging.Error, "TLS Error: %v", err)
+		h.logAt(h.set.outer(n.from), logging.Error, "TLS Error: %v", err)
 		return
 	}
 	if !h.table.add(i) {
@@ -46,7 +46,7 @@ func (h *hub) welcome(n newcomer, now time.Time) {
 
 // newInstance makes an instance that the data plane does not see yet.
 func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
-	i := &instance{dataPath: dataPath{cid: h.nextCID, link: n.link}, origin: origin{since: now, base: h.proto.StaticKey(&n.first)}}
+	i := &instance{dataPath: dataPath{cid: h.nextCID, link: n.link, proto: h.set.protoName(n.from)}, origin: origin{since: now, base: h.proto.StaticKey(&n.first)}}
 	i.owner.instance, i.heapIndex = i, -1
 	i.noise = ratelimit.New(peerNotices, peerNotices*time.Second)
 	i.asks = ratelimit.New(peerQuestions, peerQuestions*time.Second)

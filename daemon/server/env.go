@@ -22,16 +22,6 @@ func (i *instance) prefix() string {
 	return i.commonName + "/" + i.addressText()
 }
 
-func (i *dataPath) addressText() string { return realAddress(i.peer.Load().Addr) }
-
-// realAddress is a client's outer address in logs and reports: IPv6 without port, as 2.6 prints it.
-func realAddress(a netip.AddrPort) string {
-	if a.Addr().Is6() && !a.Addr().Is4In6() {
-		return a.Addr().String()
-	}
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String()
-}
-
 // certificateVars are the script variables of a chain.
 func (s *setup) certificateVars(chain []*x509.Certificate) []string {
 	var vars []string

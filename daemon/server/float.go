@@ -29,6 +29,6 @@ func (h *hub) float(i *instance, to transport.Peer) {
 		h.remove(other)
 	case session.FloatMoves:
 	}
-	h.logNoise(i, time.Now(), logging.Detail, "peer %d (%s) floated from %s to %s", i.slot, i.commonName, realAddress(from.Addr), h.set.fullAddress(to))
+	h.logNoise(i, time.Now(), logging.Detail, "peer %d (%s) floated from %s to %s", i.slot, i.commonName, outer{i.proto, from.Addr}, h.set.fullAddress(to))
 	h.table.move(i, to)
 }

@@ -34,6 +34,7 @@ type dataPath struct {
 	cid    uint64 // counts the clients of the server
 	slot   uint32 // index in the table of instances, and the peer-id pushed to the client
 	link   transport.Link
+	proto  string                         // in front of peer's address, see outer
 	peer   atomic.Pointer[transport.Peer] // moves when the client floats
 	tunnel atomic.Pointer[data.Channel]   // nil until the client is authorised
 	open   sync.Mutex                     // one packet is opened at a time, also while two sockets have some

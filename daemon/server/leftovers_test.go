@@ -34,7 +34,7 @@ func TestNothingIsLeftInTheTemporaryFolder(t *testing.T) {
 		{name: "deferred, for ever", options: []string{"via-env"}, verify: "exit 2", play: func(t *testing.T, _ *rig, c *caller) { refused(t, c) }},
 		{name: "deferred, the client is gone", options: []string{"via-env"}, verify: "exit 2", play: func(t *testing.T, r *rig, c *caller) {
 			c.play(10*time.Second, func() bool { return c.active[0] })
-			r.server.KillAddr(c.local())
+			r.server.KillAddr(c.local(), "")
 		}},
 		{name: "a script that hangs", options: []string{"via-file"}, verify: "exec sleep 60", play: func(t *testing.T, _ *rig, c *caller) { refused(t, c) }},
 		{name: "a script that is killed", options: []string{"via-file"}, verify: "kill -9 $$", play: func(t *testing.T, _ *rig, c *caller) { refused(t, c) }},

@@ -138,7 +138,7 @@ func TestLives(t *testing.T) {
 		}},
 		{name: "killed by its address", hears: []string{"PUSH_REPLY"}, log: []string{"SIGTERM[soft,] received, client-instance exiting"}, do: func(t *testing.T, r *rig, c *caller) {
 			c.up(10 * time.Second)
-			if n := r.server.KillAddr(c.local()) + r.server.KillName("client1"); n != 1 {
+			if n := r.server.KillAddr(c.local(), "") + r.server.KillName("client1"); n != 1 {
 				t.Errorf("%d killed, want the one", n)
 			}
 		}},

@@ -8,7 +8,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
-	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
 // clientLog writes lines about clients. It belongs to the hub.
@@ -37,8 +36,8 @@ func (c *clientLog) logNoise(i *instance, now time.Time, lv logging.Level, forma
 }
 
 // logAt writes a line about an address without an instance.
-func (c *clientLog) logAt(at transport.Peer, lv logging.Level, format string, args ...any) {
-	c.limitedLog(realAddress(at.Addr), lv, format, args...)
+func (c *clientLog) logAt(at outer, lv logging.Level, format string, args ...any) {
+	c.limitedLog(at.String(), lv, format, args...)
 }
 
 // logLine writes a line with a prefix, "" for none. It may be called from any goroutine.

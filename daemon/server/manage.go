@@ -66,11 +66,11 @@ func (s *Server) snapshot() snapshot {
 		snap.routes = make([]routeRow, 0, len(routes)+len(stations))
 		for _, r := range routes {
 			c := h.of(r.Client)
-			snap.routes = append(snap.routes, routeRow{virtual: r.Prefix, own: c.owns(r.Prefix), commonName: c.commonName, real: c.peer.Load().Addr, lastRef: wallTime(r.LastRef(), snap.now)})
+			snap.routes = append(snap.routes, routeRow{virtual: r.Prefix, own: c.owns(r.Prefix), commonName: c.commonName, real: c.outer(), lastRef: wallTime(r.LastRef(), snap.now)})
 		}
 		for _, st := range stations {
 			c := h.of(st.Client)
-			snap.routes = append(snap.routes, routeRow{station: st.Addr.String(), commonName: c.commonName, real: c.peer.Load().Addr, lastRef: wallTime(st.LastRef(), snap.now)})
+			snap.routes = append(snap.routes, routeRow{station: st.Addr.String(), commonName: c.commonName, real: c.outer(), lastRef: wallTime(st.LastRef(), snap.now)})
 		}
 	})
 	snap.order = make([]*clientRow, len(snap.clients))
@@ -84,7 +84,7 @@ func (s *Server) snapshot() snapshot {
 // row is the instance in a report.
 func (i *instance) row() clientRow {
 	r := clientRow{
-		commonName: i.commonName, real: i.peer.Load().Addr, received: i.counts.LinkIn.Load(), sent: i.counts.LinkOut.Load(),
+		commonName: i.commonName, real: i.outer(), received: i.counts.LinkIn.Load(), sent: i.counts.LinkOut.Load(),
 		since: i.since, username: i.username, cid: i.cid, peerID: i.slot, cipher: i.session.Terms().Cipher, virtual4: i.virtual.v4,
 	}
 	if r.cipher == "" {
@@ -115,12 +115,16 @@ func (s *Server) KillName(commonName string) (n int) {
 	return n
 }
 
-// KillAddr removes the clients at a real address at once.
-func (s *Server) KillAddr(real netip.AddrPort) (n int) {
+// KillAddr removes the clients at a real address at once: those over udp or tcp, or all for an empty proto. One address may
+// have come to several listeners.
+func (s *Server) KillAddr(real netip.AddrPort, proto string) (n int) {
 	s.do(func(h *hub) {
 		var list []*instance
 		for _, i := range h.instances {
 			at := i.peer.Load().Addr
+			if proto != "" && (proto == "tcp") != i.link.RemoteAddr().IsValid() {
+				continue
+			}
 			if at.Addr().Unmap() == real.Addr().Unmap() && at.Port() == real.Port() {
 				list = append(list, i)
 			}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/keys"
-	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
 // tls-crypt-v2-max-age lets keys in that are young enough and say so; without it, and for other wrappings, nobody asks.
@@ -29,7 +28,7 @@ func TestMaxAge(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := admission{max: 1, maxAge: tt.max}
-			if why := a.refuses(&tt.first, transport.Peer{}, false, now); (why != "") != tt.refused {
+			if why := a.refuses(&tt.first, outer{}, false, now); (why != "") != tt.refused {
 				t.Errorf("got %q, want refused %v", why, tt.refused)
 			}
 		})

@@ -23,6 +23,7 @@ type share struct {
 	target string // host:port
 	dir    string // for files that tell where a connection came from, "" for none
 	log    logging.Func
+	name   func(transport.Peer) outer
 	limit  int // connections at once
 	idle   time.Duration
 
@@ -37,7 +38,7 @@ func newShare(set *setup, limit int, log logging.Func) *share {
 		return nil
 	}
 	return &share{
-		target: net.JoinHostPort(set.PortShare.Host, set.PortShare.Port), dir: set.PortShare.Dir, log: log,
+		target: net.JoinHostPort(set.PortShare.Host, set.PortShare.Port), dir: set.PortShare.Dir, log: log, name: set.outer,
 		limit: limit, idle: shareIdle, began: time.Now(), open: make(map[*handed]struct{}),
 	}
 }
@@ -77,14 +78,14 @@ func (s *share) foreign(l *transport.TCPLink) bool {
 
 // serve hands a connection of another protocol on until it ends, or ctx does. The link is used up then.
 func (s *share) serve(ctx context.Context, l *transport.TCPLink) {
-	from := l.RemoteAddr()
-	s.log(logging.Info, "%s Non-OpenVPN client protocol detected", realAddress(from))
-	s.log(logging.Steps, "%s SIGTERM[soft,%s] received, client-instance exiting", realAddress(from), mgmt.ReasonPortShare)
+	from, name := l.RemoteAddr(), s.name(l.Peer())
+	s.log(logging.Info, "%s Non-OpenVPN client protocol detected", name)
+	s.log(logging.Steps, "%s SIGTERM[soft,%s] received, client-instance exiting", name, mgmt.ReasonPortShare)
 	conn, head := l.Detach()
 	defer conn.Close()
 	c := &handed{in: conn.(*net.TCPConn), share: s, source: ratelimit.Prefix(from.Addr())}
 	if !s.enter(c) {
-		s.log(logging.Error, "PORT SHARE PROXY: connection from %s refused: there are too many (%d)", realAddress(from), s.limit)
+		s.log(logging.Error, "PORT SHARE PROXY: connection from %s refused: there are too many (%d)", name, s.limit)
 		return
 	}
 	defer s.leave(c)

@@ -140,7 +140,7 @@ func proxied(t *testing.T, limit int, idle time.Duration) (s *share, open func()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s = &share{target: ln.Addr().String(), log: func(logging.Level, string, ...any) {}, limit: limit, idle: idle, began: time.Now(), open: make(map[*handed]struct{})}
+	s = &share{target: ln.Addr().String(), log: func(logging.Level, string, ...any) {}, name: (&setup{}).outer, limit: limit, idle: idle, began: time.Now(), open: make(map[*handed]struct{})}
 	var serving sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(func() {

@@ -12,7 +12,7 @@ import (
 // clientRow is a client as `status` shows it, in values that cost nothing to copy: the hub copies, others format.
 type clientRow struct {
 	commonName         string
-	real               netip.AddrPort
+	real               outer
 	virtual4, virtual6 netip.Addr // invalid: none
 	received, sent     uint64     // bytes on the link
 	since              time.Time
@@ -28,7 +28,7 @@ type routeRow struct {
 	own        bool   // it is the client's own address
 	station    string // of a MAC address, instead of virtual
 	commonName string
-	real       netip.AddrPort
+	real       outer
 	lastRef    time.Time
 }
 
@@ -150,15 +150,7 @@ func (b *report) addr(a netip.Addr) {
 	b.b = append(b.b, b.sep)
 }
 
-// real writes an outer address as realAddress has it.
-func (b *report) real(a netip.AddrPort) {
-	if ip := a.Addr(); ip.Is6() && !ip.Is4In6() {
-		b.b = ip.AppendTo(b.b)
-	} else if ip.IsValid() {
-		b.b = netip.AddrPortFrom(ip.Unmap(), a.Port()).AppendTo(b.b)
-	}
-	b.b = append(b.b, b.sep)
-}
+func (b *report) real(o outer) { b.b = append(o.appendTo(b.b), b.sep) }
 
 // route writes the fields that all layouts have.
 func (b *report) route(r *routeRow) {

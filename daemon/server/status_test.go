@@ -16,12 +16,12 @@ func TestStatusLayouts(t *testing.T) {
 	s := snapshot{
 		title: "OpenVPN 2.6.14 x", now: at, maxQueue: 1,
 		clients: []clientRow{
-			{commonName: "client1", real: netip.MustParseAddrPort("10.99.0.2:58533"), virtual4: netip.MustParseAddr("10.8.0.2"), virtual6: netip.MustParseAddr("fd00:8::1000"), received: 2771, sent: 2998, since: at.Add(-time.Minute), username: "user1", cipher: "AES-256-GCM"},
-			{real: netip.MustParseAddrPort("10.99.0.3:1"), cid: 1, peerID: 1, since: at, cipher: "BF-CBC"},
+			{commonName: "client1", real: outer{at: netip.MustParseAddrPort("10.99.0.2:58533")}, virtual4: netip.MustParseAddr("10.8.0.2"), virtual6: netip.MustParseAddr("fd00:8::1000"), received: 2771, sent: 2998, since: at.Add(-time.Minute), username: "user1", cipher: "AES-256-GCM"},
+			{real: outer{at: netip.MustParseAddrPort("10.99.0.3:1")}, cid: 1, peerID: 1, since: at, cipher: "BF-CBC"},
 		},
 		routes: []routeRow{
-			{virtual: netip.MustParsePrefix("10.8.0.2/32"), own: true, commonName: "client1", real: netip.MustParseAddrPort("10.99.0.2:58533"), lastRef: at},
-			{virtual: netip.MustParsePrefix("10.53.0.9/32"), commonName: "client1", real: netip.MustParseAddrPort("10.99.0.2:58533"), lastRef: at},
+			{virtual: netip.MustParsePrefix("10.8.0.2/32"), own: true, commonName: "client1", real: outer{at: netip.MustParseAddrPort("10.99.0.2:58533")}, lastRef: at},
+			{virtual: netip.MustParsePrefix("10.53.0.9/32"), commonName: "client1", real: outer{at: netip.MustParseAddrPort("10.99.0.2:58533")}, lastRef: at},
 		},
 	}
 	s.order = []*clientRow{&s.clients[0], &s.clients[1]}
@@ -66,7 +66,7 @@ func TestStatusLayouts(t *testing.T) {
 
 func BenchmarkStatus10000Clients(b *testing.B) {
 	s := snapshot{now: time.Now(), clients: make([]clientRow, 10000), routes: make([]routeRow, 10000), order: make([]*clientRow, 10000)}
-	real, virtual := netip.MustParseAddrPort("192.0.2.1:1194"), netip.MustParseAddr("10.8.0.1")
+	real, virtual := outer{at: netip.MustParseAddrPort("192.0.2.1:1194")}, netip.MustParseAddr("10.8.0.1")
 	for i := range s.clients {
 		s.clients[i] = clientRow{commonName: "client", real: real, virtual4: virtual, since: s.now, cipher: "AES-256-GCM"}
 		s.order[i] = &s.clients[i]

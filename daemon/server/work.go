@@ -125,17 +125,19 @@ func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
 		proto: ctrlwrap.NewPrototype(e.boot.wrap), cookies: e.cookies, answers: e.answers, force: e.boot.prof.TLSCryptV2ForceCookie,
 		stream: stream, admit: e.admit, unverified: e.unverified,
 		refuses: func(f ctrlwrap.First, from transport.Peer, now time.Time) string {
-			return e.gate.Load().refuses(&f, from, false, now)
+			return e.gate.Load().refuses(&f, e.boot.outer(from), false, now)
 		},
 		senseless: e.senseless,
-		refused:   func(from transport.Peer, why string) { e.limitedLog(realAddress(from.Addr), logging.Error, "%s", why) },
+		refused: func(from transport.Peer, why string) {
+			e.limitedLog(e.boot.outer(from).String(), logging.Error, "%s", why)
+		},
 	}
 	return &inbound{plane: e.plane, link: l, unknown: d.handle}
 }
 
 // unverified logs a packet from an unknown address that failed verification.
 func (e *entrance) unverified(from transport.Peer, err error) {
-	text := realAddress(from.Addr)
+	text := e.boot.outer(from).String()
 	switch {
 	case e.boot.wrap.TLSCrypt != nil || e.boot.wrap.WrapKey != nil:
 		e.limitedLog(text, logging.Info, "tls-crypt unwrap error: %v", err)
@@ -148,7 +150,7 @@ func (e *entrance) unverified(from transport.Peer, err error) {
 
 // senseless logs that a stream is closed because of its first packet.
 func (e *entrance) senseless(from transport.Peer, why string) {
-	text := realAddress(from.Addr)
+	text := e.boot.outer(from).String()
 	if why != noPacket || e.boot.wrap.Plain() { // of others unverified has told
 		e.limitedLog(text, logging.Info, "TLS Error: %s from %s", why, e.boot.fullAddress(from))
 	}
@@ -202,7 +204,7 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 func (e *entrance) streamEnded(l *transport.TCPLink, err error) {
 	peer := l.Peer()
 	if errors.Is(err, transport.ErrFrame) && e.table.byPeer(peer) == nil {
-		text := realAddress(peer.Addr)
+		text := e.boot.outer(peer).String()
 		transport.LogLost(err, func(lv logging.Level, format string, args ...any) { e.limitedLog(text, lv, format, args...) })
 		e.limitedLog(text, logging.Steps, restarting, mgmt.ReasonConnectionReset)
 		return

@@ -272,7 +272,7 @@ func (c serverSide) KillName(cn string) int {
 	return n
 }
 
-func (c serverSide) KillAddr(a netip.AddrPort) int {
+func (c serverSide) KillAddr(a netip.AddrPort, _ string) int {
 	n := c.remove(func(p Peer) bool { return p.Real == a })
 	c.Record("KillAddr %s: %d", a, n)
 	return n

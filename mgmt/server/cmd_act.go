@@ -123,7 +123,7 @@ func (c *call) kill() {
 	arg := c.args[0]
 	if strings.HasPrefix(arg, "[") {
 		if a, err := netip.ParseAddrPort(arg); err == nil {
-			c.killAddr(ctl, a, a.String())
+			c.killAddr(ctl, a, "", a.String())
 			return
 		}
 	}
@@ -156,7 +156,7 @@ func (c *call) kill() {
 			return
 		}
 		at := netip.AddrPortFrom(ip, uint16(port))
-		c.killAddr(ctl, at, at.String())
+		c.killAddr(ctl, at, "", at.String())
 	}
 }
 
@@ -195,11 +195,11 @@ func (c *call) killProto(ctl ServerController, parts []string) {
 		c.reply("ERROR: error parsing IP address: " + parts[1])
 		return
 	}
-	c.killAddr(ctl, netip.AddrPortFrom(ip, uint16(port)), proto+":"+parts[1]+":"+strconv.Itoa(port))
+	c.killAddr(ctl, netip.AddrPortFrom(ip, uint16(port)), parts[0], proto+":"+parts[1]+":"+strconv.Itoa(port))
 }
 
-func (c *call) killAddr(ctl ServerController, a netip.AddrPort, text string) {
-	if n := ctl.KillAddr(a); n > 0 {
+func (c *call) killAddr(ctl ServerController, a netip.AddrPort, proto, text string) {
+	if n := ctl.KillAddr(a, proto); n > 0 {
 		c.reply("SUCCESS: " + strconv.Itoa(n) + " client(s) at address " + text + " killed")
 	} else {
 		c.reply("ERROR: client at address " + text + " not found")

@@ -60,10 +60,10 @@ type ServerController interface {
 	// Clients counts the clients that finished connecting.
 	Clients() int
 
-	// KillName removes the clients of a common name at once, KillAddr those at a real address, and count them. The
-	// DISCONNECT notifications come before they return.
+	// KillName removes the clients of a common name at once, KillAddr those at a real address, and count them. proto is udp
+	// or tcp, empty for both. The DISCONNECT notifications come before they return.
 	KillName(commonName string) int
-	KillAddr(real netip.AddrPort) int
+	KillAddr(real netip.AddrPort, proto string) int
 
 	// ClientAuth admits the key kid of client cid; config are lines of a client configuration, nil for none. ClientDeny
 	// refuses it: reason is for the log, clientReason is sent (empty: AUTH_FAILED alone). The verdict takes effect when the
