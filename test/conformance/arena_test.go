@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -96,6 +97,7 @@ type arena struct {
 	s       *scenario
 	program []string // the daemon under test, without options
 	stock   string   // the program of peers
+	release string   // of stock: 2.6, 2.7
 	dir     string
 	address string // of the port, for a dial
 	accept  net.Listener
@@ -113,7 +115,7 @@ func newArena(t *testing.T, s *scenario, program []string, stock string) *arena 
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &arena{s: s, program: program, stock: stock, dir: dir, procs: make(map[string]*process)}
+	a := &arena{s: s, program: program, stock: stock, release: releaseOf(t, stock), dir: dir, procs: make(map[string]*process)}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	if s.daemon != "alone" {
 		daemontest.RequireRoot(t)
@@ -140,6 +142,17 @@ func newArena(t *testing.T, s *scenario, program []string, stock string) *arena 
 		t.Fatal(err)
 	}
 	return a
+}
+
+// releaseOf is the release of a stock program.
+func releaseOf(t *testing.T, stock string) string {
+	t.Helper()
+	out, _ := exec.Command(stock, "--version").Output() // it exits with 1
+	m := regexp.MustCompile(`^OpenVPN (2\.[67])\.`).FindSubmatch(out)
+	if m == nil {
+		t.Fatalf("%s is neither 2.6 nor 2.7: %.60q", stock, out)
+	}
+	return string(m[1])
 }
 
 // writeConfigs completes daemon.conf and the peers' files.

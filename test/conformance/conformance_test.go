@@ -66,7 +66,7 @@ func ours(t *testing.T) string {
 	return built.path
 }
 
-// TestConformance plays every scenario on both daemons.
+// TestConformance plays every scenario on both daemons. Ours has the face of the stock daemon's release.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -81,12 +81,13 @@ func TestConformance(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			theirs := newArena(t, s, []string{stock}, stock)
+			s := s.against(theirs.release)
 			if *stockOnly {
 				said, err := theirs.play()
 				tell(t, said, err, theirs)
 				return
 			}
-			mine := newArena(t, s, []string{program, "daemon"}, stock)
+			mine := newArena(t, s, []string{program, "daemon", "--compat", theirs.release}, stock)
 			compare(t, s, theirs, mine)
 		})
 	}

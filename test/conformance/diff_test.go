@@ -102,7 +102,7 @@ func TestDiff(t *testing.T) {
 
 func TestUnexpected(t *testing.T) {
 	x, y := hunk{1, []string{"b"}, []string{"x"}}, hunk{3, nil, []string{"y"}}
-	dx := difference{"row", []string{"b"}, []string{"x"}}
+	dx := difference{"row", "", []string{"b"}, []string{"x"}}
 	if rest, missing := unexpected([]hunk{x, y}, []difference{dx}); len(rest) != 1 || rest[0].at != 3 || len(missing) != 0 {
 		t.Errorf("left %v, missing %v", rest, missing)
 	}

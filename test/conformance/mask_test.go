@@ -27,7 +27,7 @@ var masks = []struct {
 	{regexp.MustCompile(`^((?:TUN/TAP|TCP/UDP|Auth) (?:read|write) bytes,)\d+`), "$1<n>"},
 	{regexp.MustCompile(`(Max bcast/mcast queue length[,\t])\d+`), "$1<n>"},
 	{regexp.MustCompile(`^(CLIENT_LIST(?:[,\t][^,\t]*){4}[,\t])\d+([,\t])\d+`), "$1<n>$2<n>"},
-	{regexp.MustCompile(`^([^,>]+,\d+\.\d+\.\d+\.\d+:\d+,)\d+,\d+,<date>`), "$1<n>,<n>,<date>"},
+	{regexp.MustCompile(`^([^,>]+,(?:(?:udp|tcp)[46](?:-server)?:)?\d+\.\d+\.\d+\.\d+:\d+,)\d+,\d+,<date>`), "$1<n>,<n>,<date>"},
 	{regexp.MustCompile(`^(>(?:PK|RSA)_SIGN:)[A-Za-z0-9+/=]+`), "$1<data>"},
 	{regexp.MustCompile(`(Auth-Token:|password=SESS_ID_AT_)\S+`), "$1<token>"},
 	{regexp.MustCompile(`^\[(\d+)\] .+`), "[$1] <filler>"},

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,6 +36,7 @@ type step struct {
 // difference is one declared hunk.
 type difference struct {
 	row   string   // in the table of docs/management.md
+	only  string   // the release of stock that it shows against, empty for each
 	stock []string // lines only stock says
 	ours  []string // lines only we say
 }
@@ -65,7 +67,8 @@ func parseScenario(name string, text []byte) (*scenario, error) {
 			s.files[f.Name] = string(f.Data)
 			continue
 		}
-		hunks, err := parseDifferences(row, string(f.Data))
+		row, only, _ := strings.Cut(row, " ")
+		hunks, err := parseDifferences(row, only, string(f.Data))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -113,9 +116,9 @@ func (s *scenario) parseLine(n int, line string) error {
 }
 
 // parseDifferences reads a section: hunks apart by blank lines, stock's lines before ours.
-func parseDifferences(row, text string) (out []difference, err error) {
+func parseDifferences(row, only, text string) (out []difference, err error) {
 	for _, hunk := range strings.Split(strings.TrimRight(text, "\n"), "\n\n") {
-		d := difference{row: row}
+		d := difference{row: row, only: only}
 		for _, line := range strings.Split(hunk, "\n") {
 			switch {
 			case strings.HasPrefix(line, "#"):
@@ -130,6 +133,13 @@ func parseDifferences(row, text string) (out []difference, err error) {
 		out = append(out, d)
 	}
 	return out, nil
+}
+
+// against is the scenario with the differences to one release of stock.
+func (s *scenario) against(release string) *scenario {
+	c := *s
+	c.differs = slices.DeleteFunc(slices.Clone(s.differs), func(d difference) bool { return d.only != "" && d.only != release })
+	return &c
 }
 
 // scenarios reads testdata.
