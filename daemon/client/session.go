@@ -98,7 +98,7 @@ func packetSize(prof *config.Connection, remote netip.AddrPort) int {
 }
 
 // setTimers takes over what the options say about keepalives and limits; a server's options change it.
-func (a *attempt) setTimers() { a.timers.Limits = engine.Timers(a.opts) }
+func (a *attempt) setTimers() { a.timers.Limits = engine.Timers(a.opts.Timers) }
 
 // options composes our options compatibility string.
 func (a *attempt) options() string {

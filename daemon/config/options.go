@@ -109,6 +109,39 @@ type Timers struct {
 	SessionTimeout time.Duration
 }
 
+// unsaid stands for a clock that the configuration of a client does not set.
+const unsaid = -1
+
+// unsaidTimers are the clocks of a client without any of its own.
+func unsaidTimers() Timers {
+	return Timers{Ping: unsaid, PingRestart: unsaid, PingExit: unsaid, Inactive: unsaid, SessionTimeout: unsaid}
+}
+
+// Over returns the clocks of a client of a server: its own, also those that are off, and the server's in the place of others.
+func (t Timers) Over(server Timers) Timers {
+	for _, c := range []struct{ own, server *time.Duration }{
+		{&t.Ping, &server.Ping},
+		{&t.PingRestart, &server.PingRestart},
+		{&t.PingExit, &server.PingExit},
+		{&t.SessionTimeout, &server.SessionTimeout},
+	} {
+		if *c.own == unsaid {
+			*c.own = *c.server
+		}
+	}
+	if t.Inactive == unsaid {
+		t.Inactive, t.InactiveBytes = server.Inactive, server.InactiveBytes
+	}
+	t.PingTimerRem = t.PingTimerRem || server.PingTimerRem
+	return t
+}
+
+// Pin makes those of a client's clocks its own that were pushed to it: a reload does not change what both ends agreed on.
+func (t *Timers) Pin(server Timers) {
+	now := t.Over(server)
+	t.Ping, t.PingRestart = now.Ping, now.PingRestart
+}
+
 // Scripts are external commands. A command is one string, split by mgmt/lexer when it runs.
 type Scripts struct {
 	ScriptSecurity int // 0 to 3, default 1

@@ -86,7 +86,7 @@ func clientFileRows() []row {
 // ClientConfig is the configuration of one client of a server: what it inherits, changed by its file, by scripts and
 // by the management port.
 type ClientConfig struct {
-	Timers
+	Timers // only the client's own count, see Timers.Over
 	Compression
 
 	Disable bool
@@ -113,7 +113,7 @@ type ClientConfig struct {
 	OverrideUsername    string
 	Echo                []string
 
-	// Notes are lines for the log from ParseClientConfig; whoever logs them empties it.
+	// Notes are lines for the log from ParseClientConfig. The caller empties it once they are logged.
 	Notes []Note
 }
 
@@ -130,7 +130,7 @@ func (i IfconfigPush) Set() bool { return i.Local.IsValid() }
 // NewClientConfig returns what every client of the server starts with.
 func (o *Options) NewClientConfig() *ClientConfig {
 	return &ClientConfig{
-		Timers: o.Timers, Compression: o.Compression,
+		Timers: unsaidTimers(), Compression: o.Compression,
 		Push:   slices.Clip(o.Push),
 		Cipher: o.Cipher, DataCiphers: o.DataCiphers, DataCiphersFallback: o.DataCiphersFallback,
 		MaxRoutesPerClient: o.MaxRoutesPerClient, VLANPVID: o.VLANPVID, TCPNoDelay: o.TCPNoDelay,

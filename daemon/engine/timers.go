@@ -11,7 +11,7 @@ import (
 
 // Timers returns the limits that options set for a session. A new timer has its line here, in TimerNames and in timerEnds; its
 // option has a field and a row in package config, and its clock is in package session.
-func Timers(o *config.Options) session.Limits {
+func Timers(o config.Timers) session.Limits {
 	return session.Limits{
 		Ping: o.Ping, PingRestart: o.PingRestart, PingExit: o.PingExit, AfterFirst: o.PingTimerRem,
 		Inactive: o.Inactive, InactiveBytes: uint64(max(o.InactiveBytes, 0)), Session: o.SessionTimeout,

@@ -30,7 +30,7 @@ func TestTimerNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := Timers(o)
+	l := Timers(o.Timers)
 	if got, want := TimerNames(&l), []string{"ping 10", "ping-exit 60", "inactive 600", "session-timeout 3600"}; !slices.Equal(got, want) {
 		t.Errorf("timers %q, want %q", got, want)
 	}

@@ -92,7 +92,7 @@ func (a *aside) gather(ctx context.Context, set *setup, cn string, client uint64
 	if len(extra) > 0 {
 		a.parse(set, cc, "[CONFIG-STRING]", prefix, []byte(strings.Join(extra, "\n")+"\n"))
 	}
-	pinTimers(cc, set)
+	cc.Pin(set.Timers)
 	return cc, ran, nil
 }
 

@@ -183,13 +183,3 @@ func (b *base) exitNotify() int { return b.opts.Load().Connections[0].ExplicitEx
 
 // baseEnv is the part of the scripts' environment that the configuration decides.
 func (b *base) baseEnv() *hooks.Env { return b.env.Load() }
-
-// pinTimers fixes a client's timers at the values pushed to it: a reload that changes keepalive affects new clients only.
-func pinTimers(cc *config.ClientConfig, set *setup) {
-	if cc.Ping == 0 {
-		cc.Ping = set.Ping
-	}
-	if cc.PingRestart == 0 {
-		cc.PingRestart = set.PingRestart
-	}
-}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"runtime/debug"
 	"time"
 
@@ -51,18 +50,14 @@ func (s *swept) crowdIsIn() bool {
 	return true
 }
 
-// limits are a client's own timers, each in the place of the server's.
+// limits are a client's timers.
 func (s *setup) limits(i *instance) session.Limits {
-	l := engine.Timers(s.Options)
-	l.PingExit, l.AfterFirst = 0, false // of clients only
-	if own := i.config; own != nil {
-		l.Ping = cmp.Or(own.Ping, l.Ping)
-		l.PingRestart = cmp.Or(own.PingRestart, l.PingRestart)
-		l.Session = cmp.Or(own.SessionTimeout, l.Session)
-		if own.Inactive > 0 {
-			l.Inactive, l.InactiveBytes = own.Inactive, uint64(max(own.InactiveBytes, 0))
-		}
+	timers := s.Timers
+	if i.config != nil {
+		timers = i.config.Over(s.Timers)
 	}
+	l := engine.Timers(timers)
+	l.PingExit, l.AfterFirst = 0, false // of clients only
 	return l
 }
 
