@@ -5,9 +5,7 @@ import (
 	"errors"
 	"maps"
 	"os"
-	"reflect"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -38,32 +36,10 @@ type Described struct {
 func Describe() []Described {
 	var all []Described
 	for name, r := range table() {
-		e, text := r.effect()
-		all = append(all, Described{name, r.min, r.max, e, text, r.facts&(inPush|inRoutes) != 0, r.facts&inCCD != 0})
+		all = append(all, Described{name, r.min, r.max, r.effect, r.text, r.facts&(inPush|inRoutes) != 0, r.facts&inCCD != 0})
 	}
 	slices.SortFunc(all, func(a, b Described) int { return strings.Compare(a.Name, b.Name) })
 	return all
-}
-
-// effect tells what the row's function is: one of ignored, warned and refused has a single meaning.
-func (r *row) effect() (Effect, string) {
-	made := runtime.FuncForPC(reflect.ValueOf(r.apply).Pointer()).Name()
-	p := &parser{o: &Options{}, line: Directive{Name: r.name}}
-	switch {
-	case strings.HasSuffix(made, ".ignored"):
-		return Ignored, ""
-	case strings.Contains(made, ".warned."):
-		_ = r.apply(p, nil)
-		if len(p.o.Notes) == 0 || !strings.Contains(strings.ToLower(p.o.Notes[0].Text), "ignored") {
-			return Works, ""
-		}
-		return Ignored, p.o.Notes[0].Text
-	case strings.Contains(made, ".refused."):
-		if e := (*Error)(nil); errors.As(r.apply(p, nil), &e) {
-			return Refused, e.Text
-		}
-	}
-	return Works, ""
 }
 
 // Rules of findings.
@@ -111,10 +87,8 @@ func Lint(args []string, env Env) (*Options, []Finding) {
 	}
 	read := len(p.o.Notes)
 	for _, d := range p.o.directives {
-		if r := table()[d.Name]; r != nil {
-			if e, text := r.effect(); e == Ignored && text == "" {
-				l.add(Finding{File: d.File, Line: d.Line, Warning: true, Rule: RuleIgnored, Text: "--" + d.Name + " has no effect here"})
-			}
+		if r := table()[d.Name]; r != nil && r.effect == Ignored && r.text == "" {
+			l.add(Finding{File: d.File, Line: d.Line, Warning: true, Rule: RuleIgnored, Text: "--" + d.Name + " has no effect here"})
 		}
 	}
 	if err == nil && !l.failed { // checks of the whole make sense once every line could be read

@@ -183,7 +183,6 @@ type Device struct {
 	Ifconfig              Ifconfig
 	IfconfigIPv6          IfconfigIPv6
 	IfconfigNoexec        bool
-	IfconfigNowarn        bool
 	TxQueueLen            int // 0: leave it alone
 	Shaper                int // outgoing bytes per second; 0 no limit
 	BlockIPv6             bool

@@ -112,7 +112,7 @@ func (p *parser) tryApply(d Directive) error {
 	if d.Inline && r.facts&inline == 0 {
 		return errorf("option '%s' is not expected to be inline (%s:%d)", d.Name, d.File, d.Line)
 	}
-	if !p.allowed(r) {
+	if !p.allowed(&r.row) {
 		return errorf("option '%s' cannot be used in this context (%s)", d.Name, d.File)
 	}
 	if p.ctx == mainContext && r.facts&inConn != 0 && len(p.o.state.blocks) > 0 {

@@ -11,15 +11,23 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
-// updatable are the options that a server may change during a connection, each with those whose values it replaces.
+// otherSystems is an option of an update that concerns other systems.
+const otherSystems = "block-outside-dns"
+
+// updatable reports whether a server may change an option during a connection.
 //
 // Rule: docs/protocol.md#94-push-update-broad-and-push-update-cid.
-var updatable = map[string][]string{
-	"block-ipv6": {"block-ipv6"}, "block-outside-dns": {"block-outside-dns"}, "dhcp-option": {"dhcp-option"}, "dns": {"dns"},
-	"ifconfig": {"ifconfig"}, "ifconfig-ipv6": {"ifconfig-ipv6"}, "redirect-gateway": {"redirect-gateway"},
-	"redirect-private": {"redirect-private"}, "route": {"route"}, "route-gateway": {"route-gateway"}, "route-ipv6": {"route-ipv6"},
-	"route-metric": {"route-metric"}, "topology": {"topology"}, "tun-mtu": {"tun-mtu"},
-	"keepalive": {"ping", "ping-restart", "ping-exit"},
+func updatable(name string) bool {
+	r := table()[name]
+	return name == otherSystems || r != nil && r.facts&inUpdate != 0
+}
+
+// replaced are the options whose values an update of name replaces.
+func replaced(name string) []string {
+	if name == "keepalive" {
+		return []string{"ping", "ping-restart", "ping-exit"}
+	}
+	return []string{name}
 }
 
 // maxPushed bounds what updates may collect.
@@ -60,7 +68,7 @@ func (o *Options) UpdatePushed(c *Connection, pushed, entries []string) (*Update
 	var names, gone, set []string // options of the update in order, what they replace, and what by
 	for _, ch := range changes {
 		if _, ok := values[ch.name]; !ok {
-			names, gone = append(names, ch.name), append(gone, updatable[ch.name]...)
+			names, gone = append(names, ch.name), append(gone, replaced(ch.name)...)
 		}
 		if ch.remove {
 			values[ch.name] = nil
@@ -121,14 +129,14 @@ func (o *Options) changes(entries []string, u *Update) ([]change, error) {
 		}
 		switch {
 		case len(kept) == 0:
-		case updatable[ch.name] == nil && !optional:
+		case !updatable(ch.name) && !optional:
 			return nil, fmt.Errorf("option '%s' cannot be updated", ch.name)
-		case updatable[ch.name] == nil:
+		case !updatable(ch.name):
 			res.Notes = append(res.Notes, Note{logging.Steps, fmt.Sprintf("Push update of option '%s' ignored: it cannot be updated", ch.name)})
 		case o.RouteNopull && routing(ch.name):
 			res.Notes = append(res.Notes, Note{logging.Steps, fmt.Sprintf("Push update of option '%s' ignored: route-nopull", ch.name)})
-		case ch.name == "block-outside-dns":
-			res.Notes = append(res.Notes, Note{logging.Warn, "WARNING: --block-outside-dns has no effect on this system"})
+		case ch.name == otherSystems:
+			res.Notes = append(res.Notes, Note{logging.Warn, "WARNING: --" + otherSystems + " has no effect on this system"})
 		default:
 			list = append(list, ch)
 		}

@@ -20,6 +20,8 @@ const (
 	atOnce // the next handshake, script or look-up takes it, of clients that are connected too
 	forNew // clients that connect from now on have it
 
+	inUpdate // a server may change it during a connection
+
 	// ownToSession marks a pulled option that differs from one connection to the next, or after an update, and shapes neither the
 	// device nor its routes.
 	ownToSession
@@ -53,7 +55,7 @@ const (
 	classTunMTU
 )
 
-// row is one option. To add one, add a row to the table of its concern.
+// row is one option that works. To add one, add a row to the table of its concern; others are in table_without.go.
 type row struct {
 	name     string
 	min, max int // parameters, the name not counted
@@ -65,29 +67,52 @@ type row struct {
 // many is the max of options that take as many parameters as a line holds.
 const many = 15
 
+// option is a row with what the option does here.
+type option struct {
+	row
+	effect Effect
+	text   string // why it has no effect or is refused, "" when there is nothing to say
+}
+
 var (
-	tableOnce sync.Once
-	tableRows map[string]*row // set once
+	tableOnce    sync.Once
+	tableOptions map[string]*option // set once
 )
 
 // table finds options by name.
-func table() map[string]*row {
-	tableOnce.Do(func() { tableRows = buildTable() })
-	return tableRows
+func table() map[string]*option {
+	tableOnce.Do(func() { tableOptions = buildTable() })
+	return tableOptions
 }
 
-func buildTable() map[string]*row {
-	m := make(map[string]*row)
-	for _, rows := range [][]row{
-		generalRows(), scriptRows(), deviceRows(), routeRows(), connectionRows(), proxyRows(), serverRows(), clientRows(),
-		tlsRows(), certificateRows(), cryptoRows(), timerRows(), managementRows(), protectionRows(), toolRows(), pkcs11Rows(), oddRows(),
-	} {
-		for _, r := range rows {
-			if m[r.name] != nil {
-				panic("option " + r.name + " has two rows")
-			}
-			m[r.name] = &r
+func buildTable() map[string]*option {
+	m := make(map[string]*option)
+	add := func(o *option) {
+		if m[o.name] != nil {
+			panic("option " + o.name + " has two rows")
 		}
+		m[o.name] = o
+	}
+	lists := [][]row{
+		generalRows(), scriptRows(), deviceRows(), routeRows(), connectionRows(), proxyRows(), serverRows(), clientRows(),
+		tlsRows(), certificateRows(), cryptoRows(), timerRows(), managementRows(), protectionRows(), toolRows(),
+	}
+	not := refusedOptions()
+	if pkcs11Built {
+		lists = append(lists, pkcs11Rows())
+	} else {
+		not = append(not, withoutCards()...)
+	}
+	for _, rows := range lists {
+		for _, r := range rows {
+			add(&option{row: r, effect: Works})
+		}
+	}
+	for _, w := range optionsWithoutEffect() {
+		add(w.option())
+	}
+	for _, r := range not {
+		add(r.option())
 	}
 	return m
 }
@@ -115,8 +140,6 @@ func source(f func(o *Options) *Source) func(*parser, []string) error {
 	}
 }
 
-func ignored(*parser, []string) error { return nil }
-
 // connFlag and connSource are for options of a profile.
 
 func connFlag(f func(c *Connection) *bool) func(*parser, []string) error {
@@ -124,17 +147,4 @@ func connFlag(f func(c *Connection) *bool) func(*parser, []string) error {
 		*f(p.c) = true
 		return nil
 	}
-}
-
-// warned is an option that has no effect: the log says so.
-func warned(format string) func(*parser, []string) error {
-	return func(p *parser, _ []string) error {
-		p.warn(format, p.line.Name)
-		return nil
-	}
-}
-
-// refused is an option whose absence could be dangerous.
-func refused(format string) func(*parser, []string) error {
-	return func(p *parser, _ []string) error { return errorf(format, p.line.Name) }
 }

@@ -73,7 +73,6 @@ func clientRows() []row {
 			p.o.AuthTokenUser = string(b)
 			return nil
 		}},
-		{"push-continuation", 1, 1, inPush | ownToSession, 0, ignored},
 		{"peer-id", 1, 1, mainPush | ownToSession, classPeerID, func(p *parser, a []string) error {
 			n, err := integer(p, "peer-id", a[0], 0, 1<<24-1)
 			if err == nil && p.ctx == pushContext {

@@ -66,7 +66,7 @@ func connectionRows() []row {
 			return err
 		}},
 
-		{"tun-mtu", 1, 2, connRule | inPush, classTunMTU, (*parser).tunMTU},
+		{"tun-mtu", 1, 2, connRule | inPush | inUpdate, classTunMTU, (*parser).tunMTU},
 		{"tun-mtu-max", 1, many, connRule, 0, func(p *parser, a []string) error {
 			n, err := integer(p, "tun-mtu-max", a[0], 0, maxMTU)
 			if err == nil && n < minMTU {

@@ -18,7 +18,7 @@ func deviceRows() []row {
 			p.o.LLAddr = a[0]
 			return nil
 		}},
-		{"topology", 1, 1, mainPush, classIfconfig, func(p *parser, a []string) error {
+		{"topology", 1, 1, mainPush | inUpdate, classIfconfig, func(p *parser, a []string) error {
 			switch t := Topology(a[0]); t {
 			case TopologyNet30, TopologyP2P, TopologySubnet:
 				p.o.Topology = t
@@ -27,8 +27,8 @@ func deviceRows() []row {
 				return errorf("--topology must be net30, p2p, or subnet")
 			}
 		}},
-		{"ifconfig", 2, 2, mainPush, classIfconfig, (*parser).ifconfig},
-		{"ifconfig-ipv6", 2, 2, mainPush, classIfconfig, func(p *parser, a []string) error {
+		{"ifconfig", 2, 2, mainPush | inUpdate, classIfconfig, (*parser).ifconfig},
+		{"ifconfig-ipv6", 2, 2, mainPush | inUpdate, classIfconfig, func(p *parser, a []string) error {
 			local, ok := ipv6Bits(a[0], 64)
 			remote, ok2 := ipv6(a[1])
 			switch {
@@ -41,7 +41,6 @@ func deviceRows() []row {
 			return nil
 		}},
 		{"ifconfig-noexec", 0, 0, mainPush, classIfconfig, flag(func(o *Options) *bool { return &o.IfconfigNoexec })},
-		{"ifconfig-nowarn", 0, 0, mainPush, classIfconfig, flag(func(o *Options) *bool { return &o.IfconfigNowarn })},
 		{"txqueuelen", 1, 1, inMain, 0, number(0, maxSeconds, func(o *Options) *int { return &o.TxQueueLen })},
 		{"shaper", 1, 1, mainPush, classShaper, func(p *parser, a []string) error {
 			n, err := integer(p, "shaper", a[0], 0, maxSeconds)
@@ -51,7 +50,7 @@ func deviceRows() []row {
 			p.o.Shaper = n
 			return err
 		}},
-		{"block-ipv6", 0, 0, inMain | inRoutes, classRoutes, flag(func(o *Options) *bool { return &o.BlockIPv6 })},
+		{"block-ipv6", 0, 0, inMain | inRoutes | inUpdate, classRoutes, flag(func(o *Options) *bool { return &o.BlockIPv6 })},
 		{"client-nat", 4, 4, inMain | inRoutes, classRoutes, (*parser).clientNAT},
 		{"passtos", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.PassTOS })},
 		{"mtu-test", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.MTUTest })},

@@ -92,7 +92,6 @@ func generalRows() []row {
 		{"disable-occ", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.DisableOCC })},
 		{"persist-tun", 0, 0, mainPush, classPersist, flag(func(o *Options) *bool { return &o.PersistTun })},
 		{"persist-key", 0, 0, mainPush, classPersist, flag(func(o *Options) *bool { return &o.PersistKey })},
-		{"persist-local-ip", 0, 0, inMain, 0, ignored},
 		{"persist-remote-ip", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.PersistRemoteIP })},
 	}
 }

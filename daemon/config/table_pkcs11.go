@@ -54,7 +54,7 @@ func (p *parser) checkPKCS11() error {
 
 // pkcs11Rows are the options about smart cards.
 func pkcs11Rows() []row {
-	rows := []row{
+	return []row{
 		{"pkcs11-providers", 1, many, inMain, 0, func(p *parser, a []string) error {
 			p.o.PKCS11.Providers = append(p.o.PKCS11.Providers, a...)
 			return nil
@@ -78,14 +78,6 @@ func pkcs11Rows() []row {
 		{"pkcs11-cert-private", 1, many, inMain, 0, bools(func(o *Options) *[]bool { return &o.PKCS11.CertPrivate })},
 		{"show-pkcs11-ids", 0, 2, inMain, 0, (*parser).tool},
 	}
-	if pkcs11Built {
-		return rows
-	}
-	for i := range rows {
-		rows[i].min = 0
-		rows[i].apply = refused("--%s: smart cards are not supported; use --management-external-key instead")
-	}
-	return rows
 }
 
 // bools adds 0 and 1 to a list.

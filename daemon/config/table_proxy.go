@@ -38,10 +38,6 @@ func proxyRows() []row {
 			p.c.httpProxy().UserPass = p.source(a)
 			return nil
 		}},
-		{"http-proxy-retry", 0, many, connRule, 0, warned(proxyRetry)},
-		{"socks-proxy-retry", 0, many, connRule, 0, warned(proxyRetry)},
-		{"http-proxy-timeout", 1, 1, connRule, 0, warned("DEPRECATED OPTION: http-proxy-timeout: In OpenVPN 2.4 the timeout until a " +
-			"connection to a server is established is managed with a single timeout set by connect-timeout")},
 		{"socks-proxy", 1, 3, connRule, 0, func(p *parser, a []string) error {
 			s := &SOCKSProxy{Host: a[0], Port: "1080"}
 			if len(a) > 1 {
@@ -55,9 +51,6 @@ func proxyRows() []row {
 		}},
 	}
 }
-
-const proxyRetry = "DEPRECATED OPTION: http-proxy-retry and socks-proxy-retry: In OpenVPN 2.4 proxy connection retries are handled like " +
-	"regular connections. Use connect-retry-max 1 to get a similar behavior as before."
 
 // httpProxy returns the proxy options of c, not shared with any other profile.
 func (c *Connection) httpProxy() *HTTPProxy {

@@ -9,9 +9,9 @@ import (
 // routeRows are the options about routes and resolvers.
 func routeRows() []row {
 	return []row{
-		{"route", 1, 4, inMain | inRoutes, classRoutes, (*parser).route},
-		{"route-ipv6", 1, 3, inMain | inRoutes, classRoutes, (*parser).routeIPv6},
-		{"route-gateway", 1, 1, mainPush, classRouteExtras, func(p *parser, a []string) error {
+		{"route", 1, 4, inMain | inRoutes | inUpdate, classRoutes, (*parser).route},
+		{"route-ipv6", 1, 3, inMain | inRoutes | inUpdate, classRoutes, (*parser).routeIPv6},
+		{"route-gateway", 1, 1, mainPush | inUpdate, classRouteExtras, func(p *parser, a []string) error {
 			switch {
 			case a[0] == "dhcp":
 				p.o.RouteGatewayDHCP = true
@@ -29,7 +29,7 @@ func routeRows() []row {
 			p.o.RouteIPv6Gateway = a[0]
 			return nil
 		}},
-		{"route-metric", 1, 1, inMain | inRoutes, classRoutes, number(0, maxSeconds, func(o *Options) *int { return &o.RouteMetric })},
+		{"route-metric", 1, 1, inMain | inRoutes | inUpdate, classRoutes, number(0, maxSeconds, func(o *Options) *int { return &o.RouteMetric })},
 		{"route-table", 1, 1, inMain, 0, number(0, maxSeconds, func(o *Options) *int { return &o.RouteTable })},
 		{"route-delay", 0, 2, mainPush, classRouteExtras, func(p *parser, a []string) (err error) {
 			p.o.RouteDelayDefined, p.o.RouteDelay = true, 0
@@ -43,14 +43,14 @@ func routeRows() []row {
 		}},
 		{"route-noexec", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.RouteNoexec })},
 		{"route-nopull", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.RouteNopull })},
-		{"redirect-gateway", 0, many, inMain | inRoutes, classRoutes, (*parser).redirect},
-		{"redirect-private", 0, many, inMain | inRoutes, classRoutes, (*parser).redirect},
+		{"redirect-gateway", 0, many, inMain | inRoutes | inUpdate, classRoutes, (*parser).redirect},
+		{"redirect-private", 0, many, inMain | inRoutes | inUpdate, classRoutes, (*parser).redirect},
 		{"allow-pull-fqdn", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.AllowPullFQDN })},
-		{"dhcp-option", 1, 2, inMain | inRoutes, classDNS, func(p *parser, a []string) error {
+		{"dhcp-option", 1, 2, inMain | inRoutes | inUpdate, classDNS, func(p *parser, a []string) error {
 			p.o.ForeignOptions = append(p.o.ForeignOptions, "dhcp-option "+strings.Join(a, " "))
 			return nil
 		}},
-		{"dns", 1, many, inMain | inRoutes, classDNS, (*parser).dns},
+		{"dns", 1, many, inMain | inRoutes | inUpdate, classDNS, (*parser).dns},
 	}
 }
 

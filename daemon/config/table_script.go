@@ -20,6 +20,17 @@ func (p *parser) setCommand(to *string, name, cmd string) error {
 // scriptRows are the external commands.
 func scriptRows() []row {
 	return []row{
+		{"plugin", 1, many, inMain, 0, func(p *parser, a []string) error {
+			args := a[1:]
+			if len(args) == 1 { // one argument holds them all: plugin x.so "login user USERNAME"
+				var err error
+				if args, err = lexer.Split(args[0], "make_arg_array:0"); err != nil {
+					return errorf("%v", err)
+				}
+			}
+			p.o.Plugins = append(p.o.Plugins, Plugin{Name: a[0], Args: args})
+			return nil
+		}},
 		{"script-security", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) (err error) {
 			p.o.ScriptSecurity, err = integer(p, "script-security", a[0], 0, maxSeconds)
 			return err
@@ -84,65 +95,4 @@ func toolRows() []row {
 func (p *parser) tool(a []string) error {
 	p.o.Tool = Tool{Name: p.line.Name, Args: a}
 	return nil
-}
-
-// oddRows are options that only exist so that old files load, or that cannot be had here.
-func oddRows() []row {
-	rows := []row{
-		{"disable-dco", 0, many, unruled, 0, ignored},
-		{"tun-ipv6", 0, 0, unruled, 0, func(p *parser, _ []string) error {
-			if p.ctx != pushContext {
-				p.warn("Note: option tun-ipv6 is ignored because modern operating systems do not need special IPv6 tun handling anymore.")
-			}
-			return nil
-		}},
-		{"memstats", 1, 1, inMain, 0, ignored},
-		{"fast-io", 0, 0, inMain, 0, ignored},
-		{"gremlin", 1, 1, inMain, 0, warned("WARNING: --%s is ignored")},
-		{"route-method", 1, 1, mainPush, classRouteExtras, ignored},
-		{"iproute", 1, 1, inMain, 0, warned("WARNING: --%s is ignored: routes are set without external programs")},
-		{"max-routes", 0, 1, unruled, 0, warned("DEPRECATED OPTION: --max-routes option ignored. The number of routes is unlimited as of OpenVPN 2.4. This option will be removed in a future version, please remove it from your configuration.")},
-		{"hash-size", 2, 2, inMain, 0, func(p *parser, a []string) error {
-			for _, s := range a {
-				if n, err := integer(p, "hash-size", s, 0, maxSeconds); err != nil || n < 1 {
-					return errorf("--hash-size sizes must be >= 1 (preferably a power of 2)")
-				}
-			}
-			p.o.state.serverOnly("--hash-size")
-			return nil
-		}},
-		{"bcast-buffers", 1, 1, inMain, 0, func(p *parser, a []string) error {
-			if n, err := integer(p, "bcast-buffers", a[0], 0, maxSeconds); err != nil || n < 1 {
-				return errorf("--bcast-buffers parameter must be > 0")
-			}
-			return nil
-		}},
-		{"msg-channel", 1, many, inMain, 0, refused("--%s is only supported on Windows")},
-		{"plugin", 1, many, inMain, 0, func(p *parser, a []string) error {
-			args := a[1:]
-			if len(args) == 1 { // one argument holds them all: plugin x.so "login user USERNAME"
-				var err error
-				if args, err = lexer.Split(args[0], "make_arg_array:0"); err != nil {
-					return errorf("%v", err)
-				}
-			}
-			p.o.Plugins = append(p.o.Plugins, Plugin{Name: a[0], Args: args})
-			return nil
-		}},
-		{"compat-names", 0, many, inMain, 0, refused("--%s was removed in OpenVPN 2.5. Update your configuration.")},
-		{"no-name-remapping", 0, many, inMain, 0, refused("--%s was removed in OpenVPN 2.5. Update your configuration.")},
-		{"mtu-dynamic", 0, many, inMain, 0, refused("--%s has been replaced by --fragment")},
-		{"client-cert-not-required", 0, 0, inMain | atOnce, 0, func(*parser, []string) error {
-			return fatalf("REMOVED OPTION: --client-cert-not-required, use '--verify-client-cert none' instead")
-		}},
-		{"prng", 1, 2, unruled, 0, warned("NOTICE: --prng option ignored (the random numbers of the system are used)")},
-		{"engine", 0, 1, inMain, 0, warned("WARNING: --%s is ignored: OpenSSL is not used")},
-		{"providers", 1, many, unruled, 0, warned("WARNING: --%s is ignored: OpenSSL is not used")},
-		{"use-prediction-resistance", 0, 0, inMain, 0, warned("WARNING: --%s is ignored: mbed TLS is not used")},
-		{"ecdh-curve", 1, 1, inMain | atOnce, 0, warned("Consider setting groups/curves preference with tls-groups instead of forcing a specific curve with ecdh-curve.")},
-		{"allow-deprecated-insecure-static-crypto", 0, 0, inMain, 0, ignored},
-		{"single-session", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.SingleSession })},
-		{"comp-noadapt", 0, 0, mainAll, classCompression, ignored},
-	}
-	return rows
 }

@@ -24,7 +24,7 @@ func timerRows() []row {
 			return err
 		}},
 		{"session-timeout", 1, 1, mainAll | atOnce, classTimers, seconds(func(o *Options) *time.Duration { return &o.SessionTimeout })},
-		{"keepalive", 2, 2, inMain | forNew, 0, func(p *parser, a []string) error {
+		{"keepalive", 2, 2, inMain | forNew | inUpdate, 0, func(p *parser, a []string) error {
 			ping, err := integer(p, "keepalive", a[0], -maxSeconds, maxSeconds)
 			if err != nil {
 				return err
