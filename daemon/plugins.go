@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
@@ -28,7 +29,7 @@ func (p *plugins) load(o *config.Options, env *hooks.Env, who *privileges, runne
 		set, err := plugin.Start(plugin.Config{
 			Plugins: specs, Version: o.Compat.Release(), Env: env.Newest(), UID: who.uid, GID: who.gid,
 			Chroot: who.chroot, Stdout: runner.Stdout, Stderr: runner.Stderr,
-			Log: runner.Log,
+			Log: runner.Log, Limit: time.Duration(hooks.OfPlugin),
 		})
 		if err != nil {
 			return err

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Limit is how long a hook may take. It follows from what waits meanwhile, and nothing else bounds a hook; a plugin that does not
-// answer is ended earlier by its worker.
+// Limit is how long a hook may take. It follows from what waits meanwhile, and nothing else bounds a hook.
 type Limit time.Duration
 
 // Limits.
 const (
 	OfTunnel = Limit(2 * time.Minute)  // a tunnel that comes up or goes down waits, and where the caller set no limit
 	OfEvent  = Limit(30 * time.Second) // nothing waits but later hooks about the same client or address, or a handshake
+	OfPlugin = Limit(20 * time.Second) // other events wait for their turn at the plugin; it bounds a call within the limit of its event
 	OfEnd    = Limit(5 * time.Second)  // the end of a server waits
 )
 

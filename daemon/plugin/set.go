@@ -23,6 +23,7 @@ type Config struct {
 	UID, GID       int      // what Drop changes to, -1 for no change
 	Chroot         string   // where Drop changes the root to, "" for no change
 	Stdout, Stderr io.Writer
+	Limit          time.Duration // of one call, and of opening a plugin
 	Log            logging.Func
 }
 
@@ -40,7 +41,6 @@ type Set struct {
 	keeper  *keeper
 	workers []*worker
 	wanted  atomic.Uint32 // Event: what any of them hears of
-	limit   time.Duration // of a call
 	closed  bool          // by CloseAll, which the owner calls
 }
 
@@ -55,10 +55,10 @@ func Start(cfg Config) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{cfg: cfg}
-	if s.limit, err = patience(); err != nil {
+	if cfg.Limit, err = patience(cfg.Limit); err != nil {
 		return nil, err
 	}
+	s := &Set{cfg: cfg}
 	if s.keeper, err = startKeeper(path, m, cfg.Stdout, cfg.Stderr); err != nil {
 		return nil, err
 	}
@@ -79,13 +79,14 @@ func Start(cfg Config) (*Set, error) {
 	return s, nil
 }
 
-// LimitVariable names how long a plugin may take for an event, as "45s", where callLimit does not do.
+// LimitVariable names how long a plugin may take for an event, as "45s", in the place of Config.Limit.
 const LimitVariable = "MOONGATE_PLUGIN_LIMIT"
 
-func patience() (time.Duration, error) {
+// patience is the limit of a call: usual, unless the environment says otherwise.
+func patience(usual time.Duration) (time.Duration, error) {
 	text := os.Getenv(LimitVariable)
 	if text == "" {
-		return callLimit, nil
+		return usual, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {

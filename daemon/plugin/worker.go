@@ -13,10 +13,9 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
-// Limits of a worker.
+// Pauses of a worker that fails.
 const (
-	callLimit  = 20 * time.Second // for one call, and for opening a plugin, unless LimitVariable says otherwise
-	firstPause = time.Second      // before the second start after an end without an answer in between
+	firstPause = time.Second // before the second start after an end without an answer in between
 	maxPause   = 30 * time.Second
 )
 
@@ -145,7 +144,7 @@ func (w *worker) revive() error {
 	return nil
 }
 
-// call asks the plugin, which may take the set's limit once it is its turn. A caller that goes away earlier leaves the plugin
+// call asks the plugin, which may take the limit of its set once it is its turn. A caller that goes away earlier leaves the plugin
 // at work: others may still need what it does.
 func (w *worker) call(ctx context.Context, m message) (answer, error) {
 	if err := w.own(ctx); err != nil {
@@ -181,7 +180,7 @@ func (w *worker) ask(m message, want byte) (answer, error) {
 	if len(m) > maxMessage {
 		return answer{}, errTooLong
 	}
-	_ = w.live.conn.SetWriteDeadline(time.Now().Add(callLimit))
+	_ = w.live.conn.SetWriteDeadline(time.Now().Add(w.set.cfg.Limit))
 	if _, err := w.live.conn.Write(m); errors.Is(err, syscall.EMSGSIZE) {
 		return answer{}, errTooLong
 	} // any other error: await sees the end
@@ -190,7 +189,7 @@ func (w *worker) ask(m message, want byte) (answer, error) {
 
 func (w *worker) await(want byte) (answer, error) {
 	l := w.live
-	limit := time.NewTimer(w.set.limit)
+	limit := time.NewTimer(w.set.cfg.Limit)
 	defer limit.Stop()
 	var why string
 	select {
@@ -216,7 +215,7 @@ func (w *worker) await(want byte) (answer, error) {
 	case <-w.set.keeper.gone:
 		why = errKeeper.Error()
 	case <-limit.C:
-		why = fmt.Sprintf("it took longer than %v and was killed", w.set.limit)
+		why = fmt.Sprintf("it took longer than %v and was killed", w.set.cfg.Limit)
 	}
 	return answer{}, w.fail(why)
 }
@@ -272,7 +271,7 @@ func (w *worker) retire(kill bool) {
 	if l.end == nil {
 		return
 	}
-	limit := time.NewTimer(callLimit)
+	limit := time.NewTimer(w.set.cfg.Limit)
 	defer limit.Stop()
 	for {
 		select {
