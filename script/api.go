@@ -100,10 +100,12 @@ func (r *runtime) verbs(mg *lua.LTable) error {
 		L.Error(lua.LString(sandbox.Where(L)+L.CheckString(1)), 0) // at the line that called the verb
 		return 0
 	})
-	return L.CallByParam(lua.P{Fn: fn, Protect: true}, mg, fails, L.NewFunction(func(L *lua.LState) int {
+	nearest := L.NewFunction(func(L *lua.LState) int {
 		L.Push(lua.LString(lib.DidYouMean(L.CheckString(1), stringList(L, L.CheckTable(2)))))
 		return 1
-	}))
+	})
+	native := L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{"ban": r.addBan, "host": hostOf})
+	return L.CallByParam(lua.P{Fn: fn, Protect: true}, mg, fails, nearest, native)
 }
 
 // fakeWrite notes in a test what would be written to a file.

@@ -1,5 +1,5 @@
 -- Verbs of moongate that are made of commands. The runtime gives the functions below; none of this is seen in errors and traces.
-local mg, fail, nearest = ...
+local mg, fail, nearest, native = ...
 
 local function text(reply, err)
   if not reply then return nil, err end
@@ -28,15 +28,54 @@ function mg.clients()
   return s.clients
 end
 
+-- The clients that kill means, of those in the daemon's list.
+local function meant(t)
+  local list, err = mg.clients()
+  if not list then return nil, err end
+  local hit = {}
+  local at, port = native.host(t.address or "")
+  for _, c in ipairs(list) do
+    if t.cid and c.cid == t.cid or t.name and c.common_name == t.name or
+      t.address and (c.real_address == t.address or at and (not port or t.ban) and native.host(c.real_address) == at) then
+      hit[#hit + 1] = c
+    end
+  end
+  return hit
+end
+
 function mg.kill(t)
   if type(t) ~= "table" then fail("kill: want a table with cid, name or address") end
-  options(t, "kill", "cid", "name", "address", "reason")
-  if t.cid then
-    return text(mg.send{ "client-kill", tostring(t.cid), t.reason })
-  elseif t.name or t.address then
-    return text(mg.send{ "kill", t.name or t.address })
+  options(t, "kill", "cid", "name", "address", "reason", "ban")
+  if (t.cid and 1 or 0) + (t.name and 1 or 0) + (t.address and 1 or 0) ~= 1 then fail("kill: want one of cid, name and address") end
+  if t.cid and type(t.cid) ~= "number" then fail("kill: cid must be a number") end
+  if t.ban ~= nil and not (type(t.ban) == "number" and t.ban > 0 and t.ban < 1e9) then fail("kill: ban must be seconds above 0") end
+  local at, port = native.host(t.address or "")
+  local alone = t.ban == nil and (t.cid or t.reason == nil and (t.name or port or not at))
+  if alone and t.cid then return text(mg.send{ "client-kill", tostring(t.cid), t.reason }) end
+  if alone then return text(mg.send{ "kill", t.name or t.address }) end
+  if t.ban and not t.cid then -- whether or not the clients can be found
+    if t.address and not at then return nil, "kill: " .. t.address .. " is no address" end
+    local ok, why = native.ban(t.name and "name" or "address", t.name or at, t.ban, t.reason)
+    if not ok then return nil, why end
   end
-  fail("kill: want cid, name or address")
+  local hit, err = meant(t)
+  if not hit then return nil, err end
+  if t.ban and t.cid then
+    local name = hit[1] and hit[1].common_name
+    if not name then return nil, "no client has cid " .. t.cid .. " now: ban it by name or address" end
+    if name == "" then return nil, "client " .. t.cid .. " has no name: ban its address" end
+    local ok, why = native.ban("name", name, t.ban, t.reason)
+    if not ok then return nil, why end
+  elseif not hit[1] and not t.ban then
+    return nil, "no client has the " .. (t.name and "name " .. t.name or "address " .. t.address)
+  end
+  local ended, failed = 0, nil
+  for _, c in ipairs(hit) do
+    local reply, why = mg.send{ "client-kill", tostring(c.cid), t.reason }
+    if reply then ended = ended + 1 else failed = failed or why end
+  end
+  if failed then return nil, failed end
+  return (t.ban and "banned, " or "") .. ended .. (ended == 1 and " client ended" or " clients ended")
 end
 
 function mg.signal(name) return text(mg.send{ "signal", name }) end

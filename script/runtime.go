@@ -54,8 +54,9 @@ type runtime struct {
 	closed  bool             // no event is begun: the main chunk has not ended, or the script is draining
 
 	ops      sync.WaitGroup
-	acting   chan struct{}   // a place for each program and request at work
-	db       *bbolt.DB       // the store, nil before it is needed
+	acting   chan struct{} // a place for each program and request at work
+	db       *bbolt.DB     // the store, nil while nothing needs it
+	bans     bans
 	underWay int             // operations of await under way
 	bench    *bench          // in a test
 	sent     <-chan struct{} // closed when the last command is on its way
@@ -110,9 +111,7 @@ func newRuntime(ctx context.Context, path string, o Options) (*runtime, error) {
 // close ends what still runs for the script. The context of run is over by then, or is ended by the caller's defer.
 func (r *runtime) close() {
 	r.ops.Wait()
-	if r.db != nil {
-		_ = r.db.Close()
-	}
+	r.leaveStore()
 	r.L.Close()
 }
 
@@ -124,6 +123,7 @@ func (r *runtime) run(ctx context.Context, c *client.Client, chunk *sandbox.Chun
 	if err != nil {
 		return r.scriptError(err, nil)
 	}
+	r.loadBans()
 	r.startMain(fn)
 	for {
 		err := r.serve(ctx)
@@ -199,6 +199,7 @@ func (r *runtime) serve(ctx context.Context) error {
 		if !drained {
 			continue // Ready tells of arrivals, not of what is still queued
 		}
+		r.leaveStore()
 		timer.Reset(min(wait, r.stats.next()))
 		select {
 		case <-r.sub.Ready():
@@ -251,6 +252,7 @@ func (r *runtime) open(keep bool) {
 	if r.draining {
 		return
 	}
+	r.loadBans()
 	r.closed = false
 	r.stats.State = mgmt.ScriptRunning
 	for _, s := range r.early {
@@ -279,6 +281,9 @@ func (r *runtime) drain() {
 // dispatch gives a notification to those that wait for it, and begins the calls of its handlers.
 func (r *runtime) dispatch(n wire.Notification) {
 	name := lib.EventName(n)
+	if len(r.bans) > 0 && r.c != nil && r.keepOut(&lib.Event{Name: name, Note: n}) {
+		return
+	}
 	wanted := len(r.handlers[name]) > 0 || len(r.handlers["*"]) > 0 || r.closed && !r.draining // the main chunk may still ask for it
 	r.seq++
 	if !wanted && len(r.waiters) == 0 && r.tasks == 0 {

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -30,29 +31,48 @@ func (r *runtime) storeModule() *lua.LTable {
 	})
 }
 
-// database opens the file when it is first needed.
+// database opens the file when it is needed.
 func (r *runtime) database(L *lua.LState) (*bbolt.DB, error) {
 	need(L, r.o.Allow.Store, "store", "store")
 	if r.db != nil {
 		return r.db, nil
 	}
-	path := r.o.Allow.StoreFile
-	if path == "" {
-		path = strings.TrimSuffix(r.path, ".lua") + ".db"
-	}
+	path := r.storePath()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second})
 	if err != nil {
 		if errors.Is(err, bolterrors.ErrTimeout) {
-			err = errors.New("another script has it open")
+			err = errors.New("another program has it open")
 		}
 		return nil, fmt.Errorf("store %s: %w", path, err)
 	}
-	if err := db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucketIfNotExists(bucket); return err }); err != nil {
+	if err := prepare(db); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("store %s: %w", path, err)
 	}
 	r.db = db
 	return db, nil
+}
+
+// storePath is the file of the store.
+func (r *runtime) storePath() string {
+	return cmp.Or(r.o.Allow.StoreFile, strings.TrimSuffix(r.path, ".lua")+".db")
+}
+
+// prepare makes the bucket of a new file.
+func prepare(db *bbolt.DB) error {
+	there := false
+	if err := db.View(func(tx *bbolt.Tx) error { there = tx.Bucket(bucket) != nil; return nil }); err != nil || there {
+		return err
+	}
+	return db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucketIfNotExists(bucket); return err })
+}
+
+// leaveStore closes the file while the script has nothing to do: the version that takes its place, or another script, can open it then.
+func (r *runtime) leaveStore() {
+	if r.db != nil {
+		_ = r.db.Close()
+		r.db = nil
+	}
 }
 
 func checkKey(L *lua.LState) []byte {

@@ -9,8 +9,6 @@
 local program = assert(moongate.args[1], "usage: block-brute-force.lua PROGRAM")
 local tries, window, bans = 5, 600, { 600, 3600, 86400 }
 
-local function address(ev) return ev.env.untrusted_ip or ev.env.untrusted_ip6 or "unknown" end
-
 local function wrong(addr)
   local n = tonumber(store.get("tries " .. addr) or 0) + 1
   if n < tries then
@@ -19,17 +17,13 @@ local function wrong(addr)
   end
   local times = math.min(tonumber(store.get("times " .. addr) or 0) + 1, #bans)
   store.set("times " .. addr, tostring(times), { ttl = 7 * 86400 })
-  store.set("ban " .. addr, "banned", { ttl = bans[times] })
   store.delete("tries " .. addr)
   log.warn("banned", { address = addr, seconds = bans[times] })
+  assert(kill{ address = addr, ban = bans[times], reason = "too many wrong passwords" })
 end
 
 local function decide(ev)
-  local addr = address(ev)
-  if store.get("ban " .. addr) then
-    ev:deny("banned", { client_reason = "too many wrong passwords" })
-    return
-  end
+  local addr = assert(ev.env.untrusted_ip or ev.env.untrusted_ip6, "a client without an address")
   local r, err = exec{ program, stdin = (ev.username or "") .. "\n" .. (ev.password or "") .. "\n" }
   if not r then
     log.error(err)
@@ -38,8 +32,8 @@ local function decide(ev)
     store.delete("tries " .. addr)
     ev:admit()
   else
-    wrong(addr)
     ev:deny("wrong password", { client_reason = "wrong username or password" })
+    wrong(addr)
   end
 end
 

@@ -72,8 +72,13 @@ function moongate.status() end
 ---@return string? err
 function moongate.clients() end
 
----Drop clients: one by its cid, which is told the reason, or all of a name or at an address.
----@param which { cid?: integer, name?: string, address?: string, reason?: string }
+---Drop clients: one by its cid, all of a name, or all at an address (with a port: one). The reason is for the client; "HALT," in front tells it to
+---stay away, "RESTART," to come back.
+---
+---ban keeps them out for so many seconds: the name of the client, which is compared with common names and usernames, or the address without its
+---port. The script refuses banned clients before its handlers hear of them, and ends their sessions where logins are not asked about.
+---Bans outlive the script if it may use the store (allow store). A ban of who is not connected is no error.
+---@param which { cid?: integer, name?: string, address?: string, reason?: string, ban?: number }
 ---@return string? text
 ---@return string? err
 function moongate.kill(which) end

@@ -144,7 +144,7 @@ func TestHostileScriptsEnd(t *testing.T) {
 			} else {
 				t.Logf("%v: %v, %d MiB", time.Since(begin).Round(time.Millisecond), err, peak>>20)
 			}
-			if d := time.Since(begin); d > burst+400*time.Millisecond {
+			if d := time.Since(begin); d > burst+3*time.Second { // on a busy machine; the soak test knows the figures of a quiet one
 				t.Errorf("took %v", d)
 			}
 			if peak > 32<<20+32<<20 { // garbage included
