@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"github.com/moongate-vpn/moongate/daemon/owner"
 )
 
 // backgroundMark is set in the environment of the process in the background.
@@ -19,8 +21,8 @@ func inBackground() bool {
 }
 
 // toBackground runs the program once more with the same command line, in a session of its own with nothing on its
-// standard descriptors. Go cannot fork; the options were checked once already.
-func toBackground(args []string, env Env) error {
+// standard descriptors. Go cannot fork; the options were checked once already. owned is the owner's pipe, nil without.
+func toBackground(args []string, env Env, owned *os.File) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return err
@@ -35,6 +37,7 @@ func toBackground(args []string, env Env) error {
 		Env: append(os.Environ(), backgroundMark+"=1"), Stdin: null, Stdout: null, Stderr: null,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
+	owner.HandOn(cmd, owned)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("go to the background: %w", err)
 	}

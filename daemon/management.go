@@ -26,7 +26,7 @@ func (p *process) makePort(ctx context.Context) {
 		Log: func(verb int, flag, text string) { p.lg.Msg(logging.At(verb).Class(flag), "%s", text) }, Acted: p.acted,
 	})
 	p.lua.ctx, p.lua.port = ctx, p.port
-	p.ways = ways{port: p.port, lg: p.lg, sig: p.sig, terminal: terminal{p.env.Stdin}, wg: &p.wg, ctx: ctx}
+	p.ways = ways{port: p.port, lg: p.lg, sig: p.sig, terminal: terminal{p.env.Stdin}, owned: p.owner != nil, wg: &p.wg, ctx: ctx}
 	if !p.port.Reachable() {
 		return
 	}

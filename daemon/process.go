@@ -15,6 +15,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/netconf"
+	"github.com/moongate-vpn/moongate/daemon/owner"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -48,7 +49,8 @@ type process struct {
 	notes      *netconf.Notes
 	// scriptsAtOnce bounds the scripts of a server, 0 for no bound of ours.
 	scriptsAtOnce int
-	background    bool // this process is the one in the background
+	background    bool     // this process is the one in the background
+	owner         *os.File // its end is ours; nil without
 	wg            sync.WaitGroup
 	ctx           context.Context    // of everything in wg
 	cancel        context.CancelFunc // ends ctx
@@ -60,7 +62,7 @@ type process struct {
 func newProcess(args []string, opts *config.Options, env Env) *process {
 	p := &process{
 		args: args, env: env, opts: opts, lg: logging.New(logConfig(opts, env)), sig: engine.NewSignals(), secrets: &client.Secrets{},
-		started: time.Now(), background: inBackground(),
+		started: time.Now(), background: inBackground(), owner: owner.Take(),
 	}
 	p.privileges.uid, p.privileges.gid = -1, -1
 	p.lua.host, p.lua.lg, p.lua.privileges, p.lua.wg = env.Scripts, p.lg, &p.privileges, &p.wg
@@ -101,10 +103,17 @@ func (p *process) run(ctx context.Context) int {
 	}
 	supervised := sdNotify("READY=0")
 	if p.opts.Daemon && !p.background && !supervised {
-		if err := toBackground(p.args, p.env); err != nil {
+		if err := toBackground(p.args, p.env, p.owner); err != nil {
 			return p.fatal(err)
 		}
 		return exitOK
+	}
+	if p.owner != nil {
+		p.wg.Go(func() {
+			if owner.Wait(ctx, p.owner) {
+				p.sig.Raise(engine.Stop{Signal: engine.TERM, Source: engine.Soft, Reason: mgmt.ReasonManagementExit})
+			}
+		})
 	}
 	var err error
 	if p.pidFile, err = writePID(p.opts.PIDFile); err != nil {

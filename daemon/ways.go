@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os/user"
@@ -30,6 +31,7 @@ type ways struct {
 	lg       *logging.Logger
 	sig      *engine.Signals
 	terminal terminal
+	owned    bool // unix sockets are for the owner's user alone
 	wg       *sync.WaitGroup
 	ctx      context.Context // of everything in wg
 
@@ -79,7 +81,11 @@ func (w *ways) listen(ctx context.Context, addr config.ManagementAddr, access se
 	var ln net.Listener
 	var err error
 	if addr.Unix != "" {
-		if ln, err = server.ListenUnix(addr.Unix); err == nil {
+		mode := fs.FileMode(0o777)
+		if w.owned {
+			mode = 0o600
+		}
+		if ln, err = server.ListenUnixMode(addr.Unix, mode, -1); err == nil {
 			w.lg.Msg(logging.Steps, "MANAGEMENT: unix domain socket listening on %s", addr.Unix)
 		}
 	} else if ln, err = server.ListenTCP(net.JoinHostPort(addr.Host, addr.Port)); err == nil {

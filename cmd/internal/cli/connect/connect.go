@@ -9,10 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +21,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
+	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
@@ -101,9 +102,6 @@ func run(ctx context.Context, e *env.Env, o Options) error {
 		return err
 	}
 	sock := filepath.Join(target.New(e.Getenv).RunDir, o.name+".sock")
-	if err := free(o.name, sock); err != nil {
-		return err
-	}
 	args := daemonArgs(o, sock)
 	if err := profile(e, args); err != nil {
 		return err
@@ -112,20 +110,14 @@ func run(ctx context.Context, e *env.Env, o Options) error {
 	ctx, stop := signal.NotifyContext(ctx, hangUp...)
 	defer stop()
 
-	d, err := start(args)
+	d, c, err := begin(ctx, e, o.name, sock, args)
 	if err != nil {
-		return err
-	}
-	c, err := d.dial(ctx, sock, client.Options{DialTimeout: e.Timeout, GreetingTimeout: e.Timeout, ReplyTimeout: e.Timeout})
-	if err != nil {
-		d.end(nil)
 		return err
 	}
 	defer c.Close()
 	s := newSession(e, o, c)
-	err = s.run(ctx)
-	if o.background && err == nil {
-		return nil
+	if err = s.run(ctx); err == nil && o.background {
+		return d.letGo()
 	}
 	d.end(c)
 	if s.connected && (err == nil || ctx.Err() != nil) {
@@ -135,27 +127,84 @@ func run(ctx context.Context, e *env.Env, o Options) error {
 	return err
 }
 
-// free refuses a name that is connected, and prepares the folder of sockets.
-func free(name, sock string) error {
-	if err := os.MkdirAll(filepath.Dir(sock), 0o755); errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w; a tunnel needs root: run it with sudo", err)
-	} else if err != nil {
-		return err
-	}
-	c, err := net.DialTimeout("unix", sock, time.Second)
+// begin starts the daemon and dials its port, one name at a time: of two that come at once the second finds the first.
+func begin(ctx context.Context, e *env.Env, name, sock string, args []string) (*daemon, *client.Client, error) {
+	unlock, err := claim(ctx, filepath.Dir(sock))
 	if err != nil {
+		return nil, nil, err
+	}
+	defer unlock()
+	o := client.Options{DialTimeout: e.Timeout, GreetingTimeout: e.Timeout, ReplyTimeout: e.Timeout}
+	if err := free(ctx, name, sock, o); err != nil {
+		return nil, nil, err
+	}
+	d, err := start(args)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := d.dial(ctx, sock, o)
+	if err == nil {
+		if err = handOver(e.Getenv, sock); err != nil {
+			c.Close()
+		}
+	}
+	if err != nil {
+		d.end(nil)
+		return nil, nil, err
+	}
+	return d, c, nil
+}
+
+// claim makes the folder of sockets and locks it.
+func claim(ctx context.Context, dir string) (unlock func(), err error) {
+	if err = os.MkdirAll(dir, 0o755); err == nil {
+		unlock, err = lock(ctx, dir)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, cause{text: err.Error() + "; a tunnel needs root: run it with sudo", kind: errMachine}
+	}
+	return unlock, err
+}
+
+// free refuses a name that is in use.
+func free(ctx context.Context, name, sock string, o client.Options) error {
+	c, err := client.Dial(ctx, sock, o)
+	if err != nil && env.Gone(err) {
 		return nil // nothing there, or a socket that a daemon left behind
 	}
-	c.Close()
-	return fmt.Errorf("%w: %s is connected already; moongate -a %[2]s status shows it, moongate disconnect %[2]s ends it", env.ErrCondition, name)
+	what := "is in use"
+	if err == nil {
+		defer c.Close()
+		if st, err := c.State(ctx); err == nil {
+			if what = "is connected already"; st.Name != mgmt.StateConnected {
+				what = "is there already, in the state " + st.Name
+			}
+		}
+	}
+	return cause{text: fmt.Sprintf("%s %s; moongate -a %[1]s status shows it, moongate disconnect %[1]s ends it", name, what), kind: errThere}
+}
+
+// handOver gives the socket, which is for its owner alone, to the user who called sudo.
+func handOver(getenv func(string) string, sock string) error {
+	if uid, gid, ok := sudoer(getenv); ok {
+		return os.Chown(sock, int(uid), int(gid))
+	}
+	return nil
+}
+
+// sudoer is the user who called sudo, false without sudo.
+func sudoer(getenv func(string) string) (uid, gid uint32, ok bool) {
+	u, err1 := strconv.ParseUint(getenv("SUDO_UID"), 10, 32)
+	g, err2 := strconv.ParseUint(getenv("SUDO_GID"), 10, 32)
+	return uint32(u), uint32(g), err1 == nil && err2 == nil && os.Geteuid() == 0
 }
 
 // daemonArgs is the command line of the daemon. What stands behind the file wins over it.
 func daemonArgs(o Options, sock string) []string {
-	args := []string{"--log", os.DevNull, "--cd", filepath.Dir(o.file), "--config", o.file}
+	args := []string{"--cd", filepath.Dir(o.file), "--config", o.file}
 	args = append(args, o.more...)
 	return append(args, "--management", sock, "unix", "--management-hold", "--management-query-passwords", "--auth-retry", "interact",
-		"--setenv", "IV_SSO", "webauth,openurl,crtext")
+		"--setenv", "IV_SSO", sso)
 }
 
 // profile shows the mistakes of the profile, if it has any.
@@ -163,7 +212,11 @@ func profile(e *env.Env, args []string) error {
 	var wrong []string
 	for _, f := range e.CheckConfig(args) {
 		if f.Severity == report.SeverityError {
-			wrong = append(wrong, fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Message))
+			where := ""
+			if f.Line > 0 {
+				where = fmt.Sprintf("%s:%d: ", f.File, f.Line)
+			}
+			wrong = append(wrong, where+f.Message)
 		}
 	}
 	if len(wrong) > 0 {

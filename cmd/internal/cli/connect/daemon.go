@@ -1,22 +1,26 @@
 package connect
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/daemon/owner"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
 // daemon is the process that makes the tunnel.
 type daemon struct {
 	cmd  *exec.Cmd
-	said *os.File      // what it wrote before its log was open; has no name
+	hold *owner.Hold   // its end, in whatever way this program ends, is the daemon's
+	last string        // line that it wrote, for a reader behind over
 	over chan struct{} // closed when the process has ended
 }
 
@@ -29,23 +33,40 @@ func start(args []string) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	// No pipe: the daemon outlives its reader under --background.
-	said, err := os.CreateTemp("", "moongate-connect-")
+	said, theirs, err := os.Pipe() // a daemon that is let go writes to nobody, and goes on
 	if err != nil {
 		return nil, err
 	}
-	os.Remove(said.Name())
-	d := &daemon{cmd: exec.Command(program, append([]string{"daemon"}, args...)...), said: said, over: make(chan struct{})}
-	d.cmd.Stdout, d.cmd.Stderr, d.cmd.SysProcAttr = said, said, apart()
-	if err := d.cmd.Start(); err != nil {
+	defer theirs.Close()
+	d := &daemon{cmd: exec.Command(program, append([]string{"daemon"}, args...)...), over: make(chan struct{})}
+	d.cmd.Stdout, d.cmd.Stderr, d.cmd.SysProcAttr = theirs, theirs, apart()
+	if d.hold, err = owner.New(d.cmd, d.cmd.Start); err != nil {
 		said.Close()
 		return nil, err
 	}
 	go func() {
 		defer close(d.over)
-		_ = d.cmd.Wait()
+		defer d.cmd.Wait()
+		defer said.Close()
+		d.read(said)
 	}()
 	return d, nil
+}
+
+var stamp = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d `)
+
+// read reads what the daemon writes to its end and keeps the last line that is not its farewell.
+func (d *daemon) read(said io.Reader) {
+	for lines := bufio.NewReader(said); ; {
+		l, err := lines.ReadString('\n')
+		l = stamp.ReplaceAllString(strings.TrimSpace(l), "")
+		if l != "" && !strings.HasPrefix(l, "Use --help") && !strings.Contains(l, "due to fatal error") {
+			d.last = env.Clean(l)
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 // dial waits for the port. A daemon that ends before is the error, with its last words.
@@ -63,7 +84,7 @@ func (d *daemon) dial(ctx context.Context, sock string, o client.Options) (*clie
 			return nil, fmt.Errorf("the daemon's port %s: %w", sock, err)
 		case <-over:
 			if d.cmd.ProcessState.ExitCode() != 0 {
-				return nil, fmt.Errorf("the daemon does not start: %s", d.lastWords())
+				return nil, cause{text: "the tunnel cannot be made on this machine: " + d.last, kind: errMachine}
 			}
 			over = nil // the profile sends it to the background
 		case <-time.After(10 * time.Millisecond):
@@ -71,21 +92,14 @@ func (d *daemon) dial(ctx context.Context, sock string, o client.Options) (*clie
 	}
 }
 
-// lastWords is the last line that the daemon wrote that is not its farewell.
-func (d *daemon) lastWords() string {
-	b, _ := io.ReadAll(io.NewSectionReader(d.said, 0, 64<<10))
-	last := "it says nothing"
-	for l := range strings.Lines(string(b)) {
-		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "Use --help") && !strings.Contains(l, "due to fatal error") {
-			last = l
-		}
-	}
-	return env.Clean(last)
+// letGo leaves the daemon alone.
+func (d *daemon) letGo() error {
+	defer d.hold.Close()
+	return d.hold.LetGo()
 }
 
 // end ends the daemon over its port, and the process when that is not enough.
 func (d *daemon) end(c *client.Client) {
-	defer d.said.Close()
 	if c != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), endLimit)
 		defer cancel()
@@ -95,9 +109,8 @@ func (d *daemon) end(c *client.Client) {
 			case <-ctx.Done():
 			}
 		}
-	} else {
-		_ = d.cmd.Process.Signal(os.Interrupt)
 	}
+	d.hold.Close()
 	select {
 	case <-d.over:
 	case <-time.After(endLimit):

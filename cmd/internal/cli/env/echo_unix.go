@@ -4,7 +4,8 @@ package env
 
 import "golang.org/x/sys/unix"
 
-// noEcho switches the echo of a terminal off; lines stay lines and keys that interrupt go on doing so.
+// noEcho switches the echo of a terminal off; lines stay lines and Ctrl-C still interrupts. The keys that stop the program or let it die on the spot
+// do nothing: it could not switch the echo on again, or off where it goes on.
 func noEcho(fd int) error {
 	t, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {
@@ -13,5 +14,6 @@ func noEcho(fd int) error {
 	t.Lflag &^= unix.ECHO
 	t.Lflag |= unix.ICANON | unix.ISIG
 	t.Iflag |= unix.ICRNL
+	t.Cc[unix.VQUIT], t.Cc[unix.VSUSP] = noKey, noKey
 	return unix.IoctlSetTermios(fd, setTermios, t)
 }
