@@ -142,37 +142,49 @@ func TestPasswordIsAskedAtTheTerminal(t *testing.T) {
 	}
 }
 
-// An interrupted question leaves the terminal as it was.
-func TestTheEchoComesBack(t *testing.T) {
+// onOwnTerminal starts cmd on a pseudo-terminal that outlives it. modes are those of the terminal.
+func onOwnTerminal(t *testing.T, cmd *exec.Cmd) (out *screen, modes func() unix.Termios, tty *os.File) {
+	t.Helper()
 	master, slave, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer master.Close()
-	defer slave.Close()
-	before, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
+	out = &screen{}
+	read := make(chan struct{})
+	go func() { io.Copy(out, master); close(read) }()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = slave, slave, slave, controlling
+	modes = func() unix.Termios {
+		m, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *m
 	}
-	cmd := moongate("pid", "-a", protected(t))
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-	cmd.SysProcAttr = controlling
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		slave.Close()
+		<-read
+		master.Close()
+	})
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	out := &screen{}
-	go io.Copy(out, master)
+	return out, modes, master
+}
+
+// An interrupted question leaves the terminal as it was.
+func TestTheEchoComesBack(t *testing.T) {
+	cmd := moongate("pid", "-a", protected(t))
+	out, modes, _ := onOwnTerminal(t, cmd)
+	before := modes()
 	eventually(t, "the question", func() bool { return strings.Contains(out.String(), "management password") })
 	cmd.Process.Signal(unix.SIGTERM)
 	var exit *exec.ExitError
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 5 {
 		t.Errorf("%v", err)
 	}
-	after, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *before != *after {
+	if after := modes(); before != after {
 		t.Errorf("modes before %+v, after %+v", before, after)
 	}
 }

@@ -3,10 +3,13 @@ package connect
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"os/exec"
+	"os/user"
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"rsc.io/qr"
 
@@ -24,33 +27,53 @@ func webPage(text string) (string, error) {
 
 // opener is the program that opens pages, nil where there is no screen.
 func opener(getenv func(string) string, page string) *exec.Cmd {
-	switch {
-	case runtime.GOOS == "darwin":
-		return exec.Command("open", page)
-	case runtime.GOOS == "windows":
-		return exec.Command("rundll32", "url.dll,FileProtocolHandler", page)
-	case getenv("DISPLAY") == "" && getenv("WAYLAND_DISPLAY") == "":
+	var cmd *exec.Cmd
+	switch runtime.GOOS {
+	case "darwin":
+		cmd = exec.Command("open", page)
+	case "windows":
+		cmd = exec.Command("rundll32", "url.dll,FileProtocolHandler", page)
+	default:
+		cmd = exec.Command("xdg-open", page)
+	}
+	screen := runtime.GOOS == "darwin" || runtime.GOOS == "windows" || getenv("DISPLAY") != "" || getenv("WAYLAND_DISPLAY") != ""
+	if uid, gid, ok := sudoer(getenv); ok { // browsers do not run as root
+		cmd.SysProcAttr = asUser(uid, gid)
+		cmd.Env = os.Environ()
+		if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
+			cmd.Env = append(cmd.Env, "HOME="+u.HomeDir, "USER="+u.Username, "LOGNAME="+u.Username)
+		}
+		run := fmt.Sprintf("/run/user/%d", uid) // sudo drops what leads to the user's desktop
+		if _, err := os.Stat(run); err == nil {
+			cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+run, "DBUS_SESSION_BUS_ADDRESS=unix:path="+run+"/bus")
+			if _, err := os.Stat(run + "/wayland-0"); err == nil && !screen {
+				cmd.Env, screen = append(cmd.Env, "WAYLAND_DISPLAY=wayland-0"), true
+			}
+		}
+	}
+	if !screen {
 		return nil
 	}
-	return exec.Command("xdg-open", page)
+	return cmd
 }
+
+// opening is how soon a program that cannot open the page says so.
+const opening = 2 * time.Second
 
 // open opens a page in the person's browser. It reports whether there is one.
 func open(getenv func(string) string, page string) bool {
 	cmd := opener(getenv, page)
-	if cmd == nil {
+	if cmd == nil || cmd.Start() != nil {
 		return false
 	}
-	uid, err1 := strconv.ParseUint(getenv("SUDO_UID"), 10, 32)
-	gid, err2 := strconv.ParseUint(getenv("SUDO_GID"), 10, 32)
-	if err1 == nil && err2 == nil { // browsers do not run as root
-		cmd.SysProcAttr = asUser(uint32(uid), uint32(gid))
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		return err == nil
+	case <-time.After(opening): // a browser may run longer than we do
+		return true
 	}
-	if cmd.Start() != nil {
-		return false
-	}
-	go func() { _ = cmd.Wait() }() // a browser may run longer than we do
-	return true
 }
 
 // quiet is the white rim of a QR code, in modules.

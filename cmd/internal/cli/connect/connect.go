@@ -120,6 +120,7 @@ func run(ctx context.Context, e *env.Env, o Options) error {
 		return d.letGo()
 	}
 	d.end(c)
+	sweep(context.WithoutCancel(ctx), sock)
 	if s.connected && (err == nil || ctx.Err() != nil) {
 		s.say("disconnected")
 		return nil

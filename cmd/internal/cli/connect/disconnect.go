@@ -2,7 +2,12 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,7 +30,11 @@ func NewDisconnect(e *env.Env) *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e.Addrs = args
-			return e.With(cmd.Context(), func(ctx context.Context, c *client.Client) error { return disconnect(ctx, c, args[0]) })
+			err := e.With(cmd.Context(), func(ctx context.Context, c *client.Client) error { return disconnect(ctx, c, args[0]) })
+			if t, _ := e.Target(); err == nil && t.Source == target.New(e.Getenv).RunDir {
+				sweep(cmd.Context(), t.Address)
+			}
+			return err
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -50,5 +59,34 @@ func disconnect(ctx context.Context, c *client.Client, name string) error {
 		return ctx.Err()
 	case <-time.After(endLimit):
 		return fmt.Errorf("%w after %v: %s got SIGTERM and is still there", env.ErrTimeout, endLimit, name)
+	}
+}
+
+// sweep removes the socket of a daemon that ended and could not: one that gave its privileges away. The daemon's port may be gone a moment
+// before the daemon.
+func sweep(ctx context.Context, sock string) {
+	unlock, err := lock(ctx, filepath.Dir(sock))
+	if err != nil {
+		return
+	}
+	defer unlock()
+	if st, err := os.Lstat(sock); err != nil || st.Mode()&os.ModeSocket == 0 {
+		return
+	}
+	for range 100 {
+		conn, err := net.Dial("unix", sock)
+		switch {
+		case errors.Is(err, syscall.ECONNREFUSED):
+			os.Remove(sock)
+			return
+		case err != nil:
+			return
+		}
+		conn.Close()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
