@@ -33,9 +33,9 @@ const (
 	userSystem = "system"
 )
 
-// Engine is a server of NATS within this process, and the connection of this process to it.
+// Engine is a server of NATS within this process and the connection of this process to it, or a connection to a cluster outside.
 type Engine struct {
-	server *server.Server
+	server *server.Server // nil for a cluster outside
 	store  *Store
 	system *nats.Conn
 }
@@ -53,9 +53,13 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	lines := &lines{log: cfg.Log.OrDiscard()}
 	srv.SetLoggerV2(lines, false, false, false)
-	go srv.Start()
+	started := make(chan struct{})
+	go func() {
+		srv.Start()
+		close(started)
+	}()
 	e := &Engine{server: srv}
-	if err := waitFor(ctx, srv); err != nil {
+	if err := waitFor(ctx, srv, started); err != nil {
 		e.Close()
 		return nil, errors.Join(err, lines.worst())
 	}
@@ -154,7 +158,7 @@ func lasting() []nats.Option {
 	}
 }
 
-func waitFor(ctx context.Context, srv *server.Server) error {
+func waitFor(ctx context.Context, srv *server.Server, started <-chan struct{}) error {
 	end := time.Now().Add(startWithin)
 	if t, ok := ctx.Deadline(); ok && t.Before(end) {
 		end = t
@@ -163,7 +167,13 @@ func waitFor(ctx context.Context, srv *server.Server) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !srv.Running() || time.Now().After(end) {
+		over := time.Now().After(end)
+		select {
+		case <-started:
+			over = over || !srv.Running() // it has given up
+		default:
+		}
+		if over {
 			return errors.New("the fleet's engine does not start")
 		}
 	}
@@ -181,6 +191,8 @@ func (e *Engine) Close() {
 	if e.system != nil {
 		e.system.Close()
 	}
-	e.server.Shutdown()
-	e.server.WaitForShutdown()
+	if e.server != nil {
+		e.server.Shutdown()
+		e.server.WaitForShutdown()
+	}
 }

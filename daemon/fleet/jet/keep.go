@@ -50,6 +50,7 @@ func (s *Store) keep(ctx context.Context) {
 		switch {
 		case err != nil:
 			wait = keepSoon
+			s.log(logging.Debug(7), "fleet engine: the store: %v", err)
 		case ok && !said:
 			s.log(logging.At(3), "fleet engine: the store is here")
 		}

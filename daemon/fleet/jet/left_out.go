@@ -17,6 +17,18 @@ type Store struct{ fleet.Store }
 // Start returns ErrLeftOut.
 func Start(context.Context, Config) (*Engine, error) { return nil, ErrLeftOut }
 
+// Dial returns ErrLeftOut.
+func Dial(Outside) (*Engine, error) { return nil, ErrLeftOut }
+
+// Forget does nothing.
+func (*Engine) Forget(context.Context, []string) error { return ErrLeftOut }
+
+// Replicas is 0.
+func (*Store) Replicas(context.Context) (int, error) { return 0, ErrLeftOut }
+
+// Leader is unknown.
+func (*Store) Leader(context.Context) (string, error) { return "", ErrLeftOut }
+
 // Store returns nil.
 func (*Engine) Store() *Store { return nil }
 

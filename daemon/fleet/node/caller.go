@@ -1,0 +1,127 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
+)
+
+// Caller talks to the nodes of a fleet as the node of a folder would. It is for commands on a node's machine.
+type Caller struct {
+	folder *pki.Node
+	tls    *tls.Config
+	client *http.Client
+}
+
+// NewCaller reads a node's folder.
+func NewCaller(dir string) (*Caller, error) {
+	f, err := pki.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	conf, err := f.TLS(nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Caller{folder: f, tls: conf, client: clientOf(conf)}, nil
+}
+
+// Close closes connections that wait.
+func (c *Caller) Close() { c.client.CloseIdleConnections() }
+
+// Self is the folder's node.
+func (c *Caller) Self() *pki.Node { return c.folder }
+
+// Members are the nodes that have not left, as the folder knows them, by name.
+func (c *Caller) Members() ([]Member, error) {
+	r, err := readRoster(c.folder.RosterFile())
+	if err != nil {
+		return nil, err
+	}
+	if _, known := r.get(c.folder.Name); !known { // the node has never run
+		r.members[c.folder.Name] = Member{Name: c.folder.Name, Address: c.folder.Address, State: Active}
+	}
+	var there []Member
+	for _, m := range r.all() {
+		if m.State != Left {
+			there = append(there, m)
+		}
+	}
+	return there, nil
+}
+
+// Status asks a node.
+func (c *Caller) Status(ctx context.Context, m Member) (Status, error) {
+	var s Status
+	if m.Address == "" {
+		return s, errNotYet
+	}
+	return s, call(ctx, c.client, http.MethodGet, m.Address, pathStatus, nil, &s)
+}
+
+var errNotYet = errors.New("it has been admitted, and has not run yet")
+
+// Leave tells a node that a member leaves.
+func (c *Caller) Leave(ctx context.Context, at Member, name string) error {
+	var t told
+	return call(ctx, c.client, http.MethodPost, at.Address, pathLeave, map[string]string{"name": name}, &t)
+}
+
+// Manage opens a seat of a node's management port.
+func (c *Caller) Manage(ctx context.Context, m Member) (net.Conn, error) {
+	if m.Address == "" {
+		return nil, errNotYet
+	}
+	d := &tls.Dialer{Config: c.tls}
+	conn, err := d.DialContext(ctx, "tcp", pki.TalkAddress(m.Address))
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // the connection is ours
+	seat, err := c.upgrade(conn, m)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("node %s: %w", m.Name, err)
+	}
+	return seat, nil
+}
+
+func (c *Caller) upgrade(conn net.Conn, m Member) (net.Conn, error) {
+	req, err := http.NewRequest(http.MethodGet, "https://"+pki.TalkAddress(m.Address)+pathManage, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Connection", "Upgrade")
+	req.Header.Set("Upgrade", upgrade)
+	if err := req.Write(conn); err != nil {
+		return nil, err
+	}
+	r := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(r, req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		defer resp.Body.Close()
+		var e struct {
+			Error string `json:"error"`
+		}
+		if json.NewDecoder(io.LimitReader(resp.Body, pki.BodyMost)).Decode(&e) != nil || e.Error == "" {
+			e.Error = resp.Status
+		}
+		return nil, errors.New(e.Error)
+	}
+	return &buffered{Conn: conn, r: r}, nil
+}

@@ -1,0 +1,327 @@
+//go:build !nofleet
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/moongate-vpn/moongate/daemon/fleet"
+	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
+	"github.com/moongate-vpn/moongate/daemon/logging"
+)
+
+// A server of NATS 2.15.2 that was removed from its cluster leaves goroutines of its removed stream behind.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*fileStore).flushStreamStateLoop"),
+		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server/ats.Register.func1"))
+}
+
+var ports struct {
+	sync.Mutex
+	given map[int]bool
+}
+
+// freeAddress is an address of loopback with two free ports.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ports.Lock()
+	defer ports.Unlock()
+	for range 100 {
+		a, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := a.Addr().(*net.TCPAddr).Port
+		b, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+1)))
+		a.Close()
+		if err != nil {
+			continue
+		}
+		b.Close()
+		if !ports.given[port] && !ports.given[port-1] && !ports.given[port+1] {
+			if ports.given == nil {
+				ports.given = make(map[int]bool)
+			}
+			ports.given[port] = true
+			return a.Addr().String()
+		}
+	}
+	t.Fatal("no two free ports beside each other")
+	return ""
+}
+
+func open(t *testing.T, dir string) *Node {
+	t.Helper()
+	n, err := Open(t.Context(), dir, Options{Log: logTo(t), Manage: echo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	return n
+}
+
+// echo is a management port that repeats what it hears.
+func echo(ctx context.Context, conn net.Conn) {
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	io.Copy(conn, conn) //nolint:errcheck // until the end
+}
+
+func logTo(t *testing.T) logging.Func {
+	var mu sync.Mutex
+	over := false
+	t.Cleanup(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+	})
+	return func(lv logging.Level, format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !over && lv.Verb() <= 5 {
+			t.Log(time.Now().Format("05.000 ") + t.Name() + " " + fmt.Sprintf(format, args...))
+		}
+	}
+}
+
+func eventually(t *testing.T, what string, try func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if err = try(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("no %s within 60 s: %v", what, err)
+}
+
+func first(t *testing.T, name string) (dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "fleet")
+	if _, err := pki.Init(dir, pki.Plan{Name: name, Address: freeAddress(t), Listen: "127.0.0.1"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// join makes a node's folder with an invitation of another one.
+func join(t *testing.T, by *Node, name string) (dir string) {
+	t.Helper()
+	token, err := by.Folder().Invite(time.Hour, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(t.TempDir(), "fleet")
+	if _, err := pki.Join(t.Context(), dir, token, pki.Plan{Name: name, Address: freeAddress(t), Listen: "127.0.0.1"}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// shares waits until what one node writes is what the others read.
+func shares(t *testing.T, key string, nodes ...*Node) {
+	t.Helper()
+	mode := modeCluster
+	if len(nodes) == 1 {
+		mode = modeAlone
+	}
+	for _, n := range nodes {
+		eventually(t, "engine of mode "+mode+" at "+n.Name(), func() error {
+			if s := n.Status(t.Context()); s.Engine.Mode != mode || !s.Engine.Ready {
+				return fmt.Errorf("%+v", s.Engine)
+			}
+			return nil
+		})
+	}
+	eventually(t, "write at "+nodes[0].Name(), func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_, err := nodes[0].Store().Create(ctx, key, []byte(key))
+		if errors.Is(err, fleet.ErrConflict) {
+			return nil
+		}
+		return err
+	})
+	for _, n := range nodes {
+		eventually(t, "read at "+n.Name(), func() error {
+			r, err := n.Store().Get(t.Context(), key)
+			if err == nil && string(r.Value) != key {
+				err = fmt.Errorf("the value is %q", r.Value)
+			}
+			return err
+		})
+	}
+}
+
+// A fleet's life: a node alone, a second and a third, one that leaves, one that is lost and replaced, and alone again.
+func TestLife(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a cluster of three elects, some seconds each")
+	}
+	t.Parallel()
+	dirA := first(t, "a")
+	a := open(t, dirA)
+	changes := a.Store().Watch(t.Context(), "")
+	shares(t, "alone", a)
+
+	b := open(t, join(t, a, "b"))
+	shares(t, "two", a, b)
+	if _, err := a.Store().Get(t.Context(), "alone"); !errors.Is(err, fleet.ErrNotFound) {
+		t.Errorf("the store of one node is in the store of two: %v", err)
+	}
+	c := open(t, join(t, b, "c"))
+	shares(t, "three", c, a, b)
+	three := func(m Member) bool { return m.State == Active }
+	for _, n := range []*Node{a, b, c} {
+		eventually(t, "roster of three at "+n.Name(), func() error { return members(n, three, 3) })
+	}
+	eventually(t, "three replicas", func() error { return replicas(t, a, 2) })
+	seen := map[string]bool{}
+	for !seen["alone"] || !seen["two"] || !seen["three"] {
+		select {
+		case ch := <-changes:
+			seen[ch.Key] = true
+		case <-time.After(15 * time.Second):
+			t.Fatalf("the watch over three engines saw %v", seen)
+		}
+	}
+
+	// Any node may be missing, the first as well.
+	a.Close()
+	shares(t, "without_a", b, c)
+	a = open(t, dirA)
+	shares(t, "with_a_again", a, b, c)
+
+	// One leaves.
+	caller, err := NewCaller(c.Folder().Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer caller.Close()
+	self := Member{Name: "c", Address: c.Folder().Address}
+	if err := caller.Leave(t.Context(), self, "c"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "end of the engine of c", func() error {
+		if s := c.Status(t.Context()); s.Engine.Mode != modeNone {
+			return fmt.Errorf("it runs as %q", s.Engine.Mode)
+		}
+		return nil
+	})
+	if err := caller.Leave(t.Context(), self, "c"); err == nil || !strings.Contains(err.Error(), "no node c") {
+		t.Errorf("leave twice: %v", err)
+	}
+	c.Close()
+	if _, err := Open(t.Context(), c.Folder().Dir, Options{}); err == nil || !strings.Contains(err.Error(), "has left") {
+		t.Errorf("a node that has left opens: %v", err)
+	}
+	shares(t, "two_again", a, b)
+	eventually(t, "two replicas", func() error { return replicas(t, a, 1) })
+
+	// Another one comes, with the name of the one that left.
+	c = open(t, join(t, a, "c"))
+	shares(t, "three_again", a, b, c)
+	eventually(t, "three replicas again", func() error { return replicas(t, b, 2) })
+
+	// Two are lost: the last one says so, and goes on alone.
+	b.Close()
+	c.Close()
+	eventually(t, "loss of the majority", func() error {
+		if _, err := a.Store().Get(t.Context(), "three_again"); !errors.Is(err, fleet.ErrAway) {
+			return fmt.Errorf("get: %w", err)
+		}
+		return nil
+	})
+	callA, err := NewCaller(dirA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer callA.Close()
+	for _, lost := range []string{"b", "c"} {
+		if err := callA.Leave(t.Context(), Member{Name: "a", Address: a.Folder().Address}, lost); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shares(t, "alone_again", a)
+	if s := a.Status(t.Context()); s.Engine.Mode != modeAlone || !s.Engine.Ready {
+		t.Errorf("the engine: %+v", s.Engine)
+	}
+
+	// A lost one that comes back hears that it has left.
+	b = open(t, b.Folder().Dir)
+	eventually(t, "b to hear that it has left", func() error {
+		if !b.hasLeft("b") {
+			return errors.New("it has not")
+		}
+		return nil
+	})
+}
+
+func members(n *Node, ok func(Member) bool, want int) error {
+	got := 0
+	for _, m := range n.Members() {
+		if ok(m) {
+			got++
+		}
+	}
+	if got != want {
+		return fmt.Errorf("%d of %v", got, n.Members())
+	}
+	return nil
+}
+
+// replicas wants so many other servers to keep the store, all of them up to date.
+func replicas(t *testing.T, n *Node, others int) error {
+	now, _ := n.Store().current()
+	if now == nil {
+		return errors.New("no engine")
+	}
+	got, err := now.Replicas(t.Context())
+	if err == nil && got != others {
+		err = fmt.Errorf("%d others are up to date, and not %d", got, others)
+	}
+	return err
+}
+
+// A seat of another node's management port, through the talk of the nodes.
+func TestManage(t *testing.T) {
+	t.Parallel()
+	dir := first(t, "a")
+	open(t, dir)
+	c, err := NewCaller(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	all, err := c.Members()
+	if err != nil || len(all) != 1 {
+		t.Fatalf("members %v: %v", all, err)
+	}
+	conn, err := c.Manage(t.Context(), all[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "status\r\n")
+	got := make([]byte, 8)
+	conn.SetReadDeadline(time.Now().Add(15 * time.Second))
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != "status\r\n" {
+		t.Errorf("%q %v", got, err)
+	}
+	s, err := c.Status(t.Context(), all[0])
+	if err != nil || s.Name != "a" || len(s.Members) != 1 {
+		t.Errorf("status %+v: %v", s, err)
+	}
+}
