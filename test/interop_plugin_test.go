@@ -501,22 +501,18 @@ func TestPluginHarmsItsOwnEvent(t *testing.T) {
 			}
 			bystander := stock(t, l.client, login("bystander", "alice"))
 			bystander.WaitLine(t, up, upLimit)
-			pings := make(chan string, 1)
 			count := 30
 			if how == "hang" {
 				count = 60
 			}
-			go func() {
-				out, _ := l.client.TryRun("ping", "-n", "-c", fmt.Sprint(count), "-i", "0.05", "-W", "2", "10.8.0.1")
-				pings <- out
-			}()
+			lost := lostMeanwhile(l.client, "10.8.0.1", count, "0.05")
 			mallory := stock(t, l.client, append(login("mallory", "mallory"), "--cert", l.file("second.crt"), "--key", l.file("second.key"), "--dev", "tun1"))
 			mallory.WaitLine(t, "AUTH_FAILED", 2*upLimit)
 			_ = mallory.Wait(t, upLimit)
 			s.WaitLine(t, line, upLimit)
 			next := stock(t, l.client, append(login("next", "bob"), "--cert", l.file("second.crt"), "--key", l.file("second.key"), "--dev", "tun1"))
 			next.WaitLine(t, up, upLimit)
-			if out := <-pings; !strings.Contains(out, fmt.Sprintf("%d received", count)) {
+			if out := <-lost; out != "" {
 				t.Errorf("the bystander lost packets:\n%s", out)
 			}
 			s.Signal(t, syscall.SIGTERM)

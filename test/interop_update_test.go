@@ -67,11 +67,7 @@ func (l *updateLab) tunnelRoutes(t *testing.T) string {
 func TestClientTakesUpdates(t *testing.T) {
 	t.Parallel()
 	l := newUpdateLab(t)
-	pings := make(chan string, 1)
-	go func() {
-		out, _ := l.client.TryRun("ping", "-n", "-c", "1000", "-i", "0.005", "-W", "2", "10.8.0.1")
-		pings <- out
-	}()
+	lost := lostMeanwhile(l.client, "10.8.0.1", 1000, "0.005")
 	const first = "10.1.0.0/16 via 10.8.0.1"
 	var long, longRoutes []string // as many as fit on the port
 	for i := range 7 {
@@ -102,7 +98,7 @@ func TestClientTakesUpdates(t *testing.T) {
 			t.Errorf("%s: want MTU %d:\n%s", tt.update, tt.mtu, out)
 		}
 	}
-	if out := <-pings; !strings.Contains(out, "1000 received, 0% packet loss") {
+	if out := <-lost; out != "" {
 		t.Errorf("pings:\n%s", out)
 	}
 	if n := strings.Count(l.c.Log(), up); n != 1 {

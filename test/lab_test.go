@@ -8,8 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -172,15 +172,40 @@ func (l *lab) stockServer(t testing.TB, extra ...string) *daemontest.Process {
 // ping sends count echo requests through the tunnel and fails when more than lost of them are not answered.
 func ping(t testing.TB, from *daemontest.Namespace, target string, count, lost int, interval string) {
 	t.Helper()
-	out, _ := from.TryRun("ping", "-n", "-c", fmt.Sprint(count), "-i", interval, "-W", "2", target)
-	m := regexp.MustCompile(`(\d+) received`).FindStringSubmatch(out)
-	got := 0
-	if m != nil {
-		_, _ = fmt.Sscan(m[1], &got)
+	if missing, out := unanswered(from, target, count, interval); missing > lost {
+		t.Errorf("%d of %d pings to %s were not answered:\n%s", missing, count, target, out)
 	}
-	if count-got > lost {
-		t.Errorf("%d of %d pings to %s were answered:\n%s", got, count, target, out)
+}
+
+// unanswered sends count packets and returns how many of them had no answer 5 s after the last, with what ping says. Without an
+// end of its own, ping waits for the last answer only twice the longest round trip, which is too short on a busy machine; with one
+// it goes on until count answers have come, so the first count packets are looked for by number.
+func unanswered(from *daemontest.Namespace, target string, count int, interval string) (missing int, out string) {
+	seconds, err := strconv.ParseFloat(interval, 64)
+	if err != nil {
+		return count, err.Error()
 	}
+	end := 3*int(seconds*float64(count)) + 5 // a busy machine sends late, too
+	out, _ = from.TryRun("ping", "-n", "-c", strconv.Itoa(count), "-i", interval, "-w", strconv.Itoa(end), target)
+	for n := 1; n <= count; n++ {
+		if !strings.Contains(out, fmt.Sprintf("icmp_seq=%d ttl=", n)) {
+			missing++
+		}
+	}
+	return missing, out
+}
+
+// lostMeanwhile pings beside the test and sends what ping says once it is over, or "" when nothing was lost.
+func lostMeanwhile(from *daemontest.Namespace, target string, count int, interval string) <-chan string {
+	said := make(chan string, 1)
+	go func() {
+		missing, out := unanswered(from, target, count, interval)
+		if missing == 0 {
+			out = ""
+		}
+		said <- out
+	}()
+	return said
 }
 
 // network is what addresses and routes a host has, without what the kernel does to a fresh link meanwhile.
