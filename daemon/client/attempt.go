@@ -350,22 +350,15 @@ func (a *attempt) controlError(p controlPacket, err error, now time.Time) {
 	}
 	a.toldControl = now
 	from := transport.AddrText(p.from.Addr)
-	reason := ""
+	w := engine.Unwrapped
 	switch {
-	case errors.Is(err, ctrlwrap.ErrAuth):
-		reason = "packet HMAC authentication failed"
-	case errors.Is(err, ctrlwrap.ErrReplay):
-		reason = "bad packet ID (may be a replay)"
-	}
-	switch {
-	case reason == "":
-		a.c.log(logging.Info, "TLS Error: %v from %s", err, from)
 	case a.prof.TLSAuth.Set():
-		a.c.log(logging.Info, "Authenticate/Decrypt packet error: %s", reason)
-		a.c.log(logging.Info, "TLS Error: incoming packet authentication failed from %s", from)
-	default:
-		a.c.log(logging.Info, "tls-crypt unwrap error: %s", reason)
-		a.c.log(logging.Info, "TLS Error: tls-crypt unwrapping failed from %s", from)
+		w = engine.TLSAuth
+	case a.prof.TLSCrypt.Set() || a.prof.TLSCryptV2.Set():
+		w = engine.TLSCrypt
+	}
+	for _, line := range engine.UnwrapLines(err, w, from) {
+		a.c.log(logging.Info, "%s", line)
 	}
 	if a.stream() {
 		a.c.log(logging.Error, "Fatal TLS error (check_tls_errors_co), restarting")

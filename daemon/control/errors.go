@@ -23,6 +23,7 @@ var (
 	ErrHandWindow = errors.New("key negotiation did not finish within the hand-window")
 	ErrExpired    = errors.New("last key has expired")
 	ErrMessage    = errors.New("malformed key message")
+	ErrTooLong    = errors.New("message of the peer is too long")
 )
 
 // Errors of methods.

@@ -98,7 +98,7 @@ func (s *Session) receive(k *keyState) error {
 // record, but a message may also come in pieces, and texts together.
 func (s *Session) plaintext(k *keyState, b []byte) error {
 	if len(k.tail)+len(b) > maxReceive {
-		return ErrMessage
+		return ErrTooLong
 	}
 	k.tail = append(k.tail, b...)
 	if k.remote == nil && k.phase < phaseGotKey {

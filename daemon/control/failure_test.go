@@ -112,8 +112,8 @@ func TestRefusedPackets(t *testing.T) {
 			want error
 		}{
 			{"empty", nil, wire.ErrShort},
-			{"zero session id", pkt(reset, 0, wire.SessionID{}, body(good, reset)), wire.ErrShort},
-			{"data", []byte{0x48, 0, 0, 0, 1, 2, 3, 4, 5, 6}, wire.ErrOpcode},
+			{"zero session id", pkt(reset, 0, wire.SessionID{}, body(good, reset)), wire.ErrNoSession},
+			{"data", []byte{0x48, 0, 0, 0, 1, 2, 3, 4, 5, 6}, wire.ErrChannel},
 			{"a client's reset", pkt(wire.OpControlHardResetClientV2, 0, server, body(good, wire.OpControlHardResetClientV2)), control.ErrDirection},
 			{"ack before the reset", pkt(wire.OpAckV1, 0, server, body(good, wire.OpAckV1)), control.ErrFirst},
 			{"reset with key id", pkt(reset, 1, server, body(good, reset)), control.ErrFirst},

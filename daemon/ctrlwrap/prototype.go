@@ -71,7 +71,7 @@ func (p *Prototype) Verify(pkt []byte) (First, error) {
 	case p.auth != nil:
 		f.Op, f.KeyID, f.Session, f.Body, _, _, err = p.auth.open(pkt)
 	case p.cfg.WrapKey != nil:
-		return First{}, ErrAuth // the key of this client is not in the packet
+		return First{}, ErrNoWKc
 	default:
 		f.Op, f.KeyID, f.Session, f.Body, err = wire.ParseControlHeader(pkt)
 	}
@@ -83,7 +83,7 @@ func (p *Prototype) Verify(pkt []byte) (First, error) {
 
 func (p *Prototype) verifyV2(pkt []byte) (First, error) {
 	if p.cfg.WrapKey == nil {
-		return First{}, ErrOpcode
+		return First{}, ErrWKc
 	}
 	rest, kc, metadata, err := UnwrapWKc(p.cfg.WrapKey, pkt)
 	if err != nil {
@@ -100,15 +100,19 @@ func (p *Prototype) verifyV2(pkt []byte) (First, error) {
 }
 
 // UnwrapWKc cuts the wrapped client key off a packet with opcode 10 or 11 and opens it. rest, the packet without it,
-// aliases pkt. Errors: ErrShort if there is no room for one, ErrAuth if it is not ours.
+// aliases pkt. Errors: ErrWKc for a key that is malformed or not for this server, ErrShort for a packet too short
+// to be a control packet in front of it.
 func UnwrapWKc(key *keys.WrapKey, pkt []byte) (rest []byte, kc *keys.StaticKey, metadata []byte, err error) {
 	rest, wkc, err := keys.SplitWKc(pkt)
-	if err != nil || len(rest) < wire.ControlHeaderSize+cryptOverhead {
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if len(rest) < wire.ControlHeaderSize+cryptOverhead {
 		return nil, nil, nil, ErrShort
 	}
 	kc, metadata, err = key.Unwrap(wkc)
 	if err != nil {
-		return nil, nil, nil, ErrAuth
+		return nil, nil, nil, err
 	}
 	return rest, kc, metadata, nil
 }

@@ -102,7 +102,7 @@ func (c *tlsCrypt) Unwrap(pkt []byte, now time.Time) (wire.Opcode, uint8, wire.S
 	if c.stripWKc && len(pkt) > 0 && wire.Opcode(pkt[0]>>3).HasWKc() {
 		rest, _, err := keys.SplitWKc(pkt)
 		if err != nil {
-			return 0, 0, wire.SessionID{}, nil, ErrShort
+			return 0, 0, wire.SessionID{}, nil, err
 		}
 		pkt = rest
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/internal/replay"
+	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
@@ -13,9 +14,11 @@ import (
 var (
 	ErrShort  = wire.ErrShort
 	ErrOpcode = wire.ErrOpcode
-	ErrAuth   = errors.New("ctrlwrap: packet authentication")
-	ErrReplay = errors.New("ctrlwrap: replayed packet")
-	ErrSize   = errors.New("ctrlwrap: control packet too large")
+	ErrAuth   = errors.New("packet authentication failed")
+	ErrReplay = errors.New("bad packet ID (may be a replay)")
+	ErrSize   = errors.New("control packet too large")
+	ErrWKc    = keys.ErrWKc                                       // the wrapped client key is malformed, or not for this server
+	ErrNoWKc  = errors.New("packet without a wrapped client key") // to a server of tls-crypt-v2 alone
 )
 
 // Wrapper protects the control packets of one session in both directions. It is not safe for concurrent use.
@@ -26,7 +29,8 @@ type Wrapper interface {
 
 	// Unwrap verifies a whole packet and checks for replay, without counting it as received: Commit does, when the
 	// caller has found all of it good. Everyone who has a shared key can make packets that unwrap. body aliases pkt or a
-	// buffer of the wrapper, until the next call. Errors: ErrShort, ErrOpcode, ErrSize, ErrAuth, ErrReplay.
+	// buffer of the wrapper, until the next call. Errors: those of
+	// wire.ParseControlHeader, ErrShort, ErrSize, ErrAuth, ErrReplay, ErrWKc.
 	Unwrap(pkt []byte, now time.Time) (op wire.Opcode, keyID uint8, sid wire.SessionID, body []byte, err error)
 
 	// Commit counts the packet unwrapped last as received: it is a replay from then on.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
@@ -84,7 +85,9 @@ func (c *clientLog) tellLost() {
 
 // badControl logs a control packet that a session refused.
 func (h *hub) badControl(i *instance, err error) {
-	h.limitedLog(i.prefix(), logging.Info, "TLS Error: %v from %s", err, h.set.fullAddress(*i.peer.Load()))
+	for _, line := range engine.UnwrapLines(err, h.set.wrapping(), h.set.fullAddress(*i.peer.Load())) {
+		h.limitedLog(i.prefix(), logging.Info, "%s", line)
+	}
 	if i.link.RemoteAddr().IsValid() && !errors.Is(err, control.ErrEarly) {
 		h.end(i, "tls-error") // a stream that makes no sense is of no use any more
 	}

@@ -72,8 +72,8 @@ func (s *Server) PushUpdate(cid uint64, all bool, options string) (clients int, 
 // update reads the options of an update, comma-separated, and packs them into messages. In front of an option may stand
 // "-", which takes all its values back and has none itself, and "?" for what a client may ignore; both in this order.
 // Names are not checked: clients may know more of them.
-func (s *setup) update(options string) (*update, error) {
-	u := &update{addresses: s.NewClientConfig()}
+func (s *setup) update(options string) (u *update, err error) {
+	u = &update{addresses: s.NewClientConfig()}
 	var list []string
 	for o := range strings.SplitSeq(options, ",") {
 		o = strings.TrimSpace(o)
@@ -92,12 +92,14 @@ func (s *setup) update(options string) (*update, error) {
 		if err := s.updateAddress(u, name, value, remove); err != nil {
 			return nil, err
 		}
+		if u.messages, err = message.PackPush("PUSH_UPDATE", []string{o}); err != nil {
+			return nil, fmt.Errorf("push-update: '%.20s...' is too long: %d bytes", o, len(o))
+		}
 		list = append(list, o)
 	}
 	if len(list) == 0 {
 		return nil, errUpdateEmpty
 	}
-	var err error
 	u.messages, err = message.PackPush("PUSH_UPDATE", list)
 	return u, err
 }

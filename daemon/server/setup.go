@@ -8,6 +8,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
@@ -96,6 +97,18 @@ func (s *setup) loadWrap() error {
 		}
 	}
 	return nil
+}
+
+// wrapping is how control packets are protected.
+func (s *setup) wrapping() engine.Wrapping {
+	switch {
+	case s.wrap.TLSAuthKey != nil:
+		return engine.TLSAuth
+	case s.wrap.Plain():
+		return engine.Unwrapped
+	default:
+		return engine.TLSCrypt
+	}
 }
 
 // at is the setup of a server with these listeners.

@@ -123,7 +123,7 @@ type entrance struct {
 func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
 	d := &preHandshake{
 		proto: ctrlwrap.NewPrototype(e.boot.wrap), cookies: e.cookies, answers: e.answers, force: e.boot.prof.TLSCryptV2ForceCookie,
-		stream: stream, admit: e.admit, unverified: e.unverified,
+		stream: stream, admit: e.admit, unverified: func(from transport.Peer, err error) { e.unverified(stream, from, err) },
 		refuses: func(f ctrlwrap.First, from transport.Peer, now time.Time) string {
 			return e.gate.Load().refuses(&f, e.boot.outer(from), false, now)
 		},
@@ -135,16 +135,17 @@ func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
 	return &inbound{plane: e.plane, link: l, unknown: d.handle}
 }
 
-// unverified logs a packet from an unknown address that failed verification.
-func (e *entrance) unverified(from transport.Peer, err error) {
-	text := e.boot.outer(from).String()
-	switch {
-	case e.boot.wrap.TLSCrypt != nil || e.boot.wrap.WrapKey != nil:
-		e.limitedLog(text, logging.Info, "tls-crypt unwrap error: %v", err)
-		e.limitedLog(text, logging.Info, "TLS Error: tls-crypt unwrapping failed from %s", e.boot.fullAddress(from))
-	case e.boot.wrap.TLSAuthKey != nil:
-		e.limitedLog(text, logging.Info, "Authenticate/Decrypt packet error: packet HMAC authentication failed")
-		e.limitedLog(text, logging.Info, "TLS Error: incoming packet authentication failed from %s", e.boot.fullAddress(from))
+// unverified logs a packet from an unknown address that failed verification, on a stream with the address in front.
+func (e *entrance) unverified(stream bool, from transport.Peer, err error) {
+	if e.boot.wrap.Plain() {
+		return
+	}
+	prefix := ""
+	if stream {
+		prefix = e.boot.outer(from).String()
+	}
+	for _, line := range engine.UnwrapLines(err, e.boot.wrapping(), e.boot.fullAddress(from)) {
+		e.limitedLog(prefix, logging.Info, "%s", line)
 	}
 }
 

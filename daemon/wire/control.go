@@ -108,14 +108,17 @@ func AppendControlHeader(dst []byte, op Opcode, keyID uint8, sid SessionID) []by
 	return append(dst, sid[:]...)
 }
 
-// ParseControlHeader splits the clear beginning of a control packet; rest aliases b. It returns ErrOpcode for data
-// packets, obsolete and unknown opcodes, and ErrShort for a short b or an all-zero session id.
+// ParseControlHeader splits the clear start of a control packet; rest aliases b. It returns ErrOpcode for
+// obsolete and unknown opcodes, ErrChannel for data packets, ErrShort for a short b and ErrNoSession for a session id of zeros.
 func ParseControlHeader(b []byte) (op Opcode, keyID uint8, sid SessionID, rest []byte, err error) {
 	op, keyID, err = ParseHeader(b)
 	if err != nil {
 		return 0, 0, SessionID{}, nil, err
 	}
-	if !op.IsControl() {
+	switch {
+	case op.IsData():
+		return 0, 0, SessionID{}, nil, ErrChannel
+	case !op.IsControl():
 		return 0, 0, SessionID{}, nil, ErrOpcode
 	}
 	if len(b) < ControlHeaderSize {
@@ -123,7 +126,7 @@ func ParseControlHeader(b []byte) (op Opcode, keyID uint8, sid SessionID, rest [
 	}
 	copy(sid[:], b[1:])
 	if sid.IsZero() {
-		return 0, 0, SessionID{}, nil, ErrShort
+		return 0, 0, SessionID{}, nil, ErrNoSession
 	}
 	return op, keyID, sid, b[ControlHeaderSize:], nil
 }

@@ -37,7 +37,7 @@ func (h DataHeader) Append(dst []byte) []byte {
 }
 
 // ParseDataHeader decodes the header of a data packet and returns the bytes it takes. It returns ErrShort for a
-// truncated header and ErrOpcode for a packet of the control channel.
+// truncated header, ErrChannel for a packet of the control channel and ErrOpcode for any other.
 func ParseDataHeader(b []byte) (h DataHeader, n int, err error) {
 	op, keyID, err := ParseHeader(b)
 	if err != nil {
@@ -52,7 +52,9 @@ func ParseDataHeader(b []byte) (h DataHeader, n int, err error) {
 		}
 		id := uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 		return DataHeader{Op: op, KeyID: keyID, PeerID: id}, DataV2HeaderSize, nil
-	default:
-		return DataHeader{}, 0, ErrOpcode
 	}
+	if op.IsControl() {
+		return DataHeader{}, 0, ErrChannel
+	}
+	return DataHeader{}, 0, ErrOpcode
 }

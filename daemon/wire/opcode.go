@@ -7,9 +7,11 @@ import (
 
 // Errors of the parsers. They are compared with errors.Is and carry no packet bytes.
 var (
-	ErrShort  = errors.New("wire: packet too short")
-	ErrOpcode = errors.New("wire: unknown opcode")
-	ErrAcks   = errors.New("wire: more than eight acks")
+	ErrShort     = errors.New("packet too short")
+	ErrOpcode    = errors.New("unknown or obsolete opcode")
+	ErrChannel   = errors.New("packet of the other channel")
+	ErrNoSession = errors.New("session id of zeros")
+	ErrAcks      = errors.New("more than eight acks")
 )
 
 // Opcode is the kind of a packet, the upper five bits of its first byte.

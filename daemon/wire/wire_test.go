@@ -143,8 +143,8 @@ func TestParseControlHeader(t *testing.T) {
 	}{
 		{"complete", "380102030405060708", nil},
 		{"short id", "3801020304050607", ErrShort},
-		{"zero id", "380000000000000000", ErrShort},
-		{"data", "480102030405060708", ErrOpcode},
+		{"zero id", "380000000000000000", ErrNoSession},
+		{"data", "480102030405060708", ErrChannel},
 		{"key method 1", "080102030405060708", ErrOpcode},
 		{"empty", "", ErrShort},
 	}
@@ -173,7 +173,8 @@ func TestDataHeader(t *testing.T) {
 		{"V2", "4801020304", DataHeader{OpDataV2, 0, 0x010203}, nil},
 		{"V2 without id", "49ffffff", DataHeader{OpDataV2, 1, NoPeerID}, nil},
 		{"V2 short", "480102", DataHeader{}, ErrShort},
-		{"control", "2001020304", DataHeader{}, ErrOpcode},
+		{"control", "2001020304", DataHeader{}, ErrChannel},
+		{"key method 1", "0801020304", DataHeader{}, ErrOpcode},
 		{"empty", "", DataHeader{}, ErrShort},
 	}
 	for _, tt := range tests {
