@@ -76,6 +76,8 @@ var forbidden = []struct{ from, to, because string }{
 	{"daemon/session", module + "daemon/logging", sessionIsPure},
 	{"daemon/session", module + "daemon/config", "options are the engines' business: they hand in values"},
 	{"daemon/session", module + "daemon/transport", sessionIsPure},
+	{"daemon/fleet$", "net$", "a node's part in the fleet knows its store alone"},
+	{"daemon/fleet$", "github.com/nats-io", "a node's part in the fleet knows its store alone"},
 	{"daemon/client", module + "daemon/server", "the engines do not know each other"},
 	{"daemon/server", module + "daemon/client", "the engines do not know each other"},
 	{"daemon", "github.com/miekg/pkcs11", "shared objects only in builds with the tag pkcs11, which this test is not"},

@@ -1,0 +1,78 @@
+package fleet
+
+import (
+	"errors"
+	"time"
+)
+
+// A Client is one that has logged in at this node.
+type Client struct {
+	// ID is the host's own number of it.
+	ID uint64
+	// Identity is whom an address is for.
+	Identity string
+	// Mark tells clients of one identity apart: two sessions of one mark are one client. An empty mark is like no other.
+	Mark string
+	// User is whose sessions a limit counts; "" is not limited.
+	User string
+	// CommonName and Account are what kills and bans name.
+	CommonName, Account string
+	Real                string
+	Since               time.Time
+	// Fixed says that it has an address of its own and needs none of the pool.
+	Fixed bool
+	// Returning says that it came with a token, and does not wait for the store if that can be.
+	Returning bool
+}
+
+// Reasons to turn a client away.
+var (
+	ErrBanned    = errors.New("banned in the fleet")
+	ErrDraining  = errors.New("the node is being drained")
+	ErrLimit     = errors.New("too many sessions of the user")
+	ErrExhausted = errors.New("no address is free in the fleet's pool, nor in this node's slice of it")
+	ErrOut       = errors.New("this node is not part of the fleet any more")
+	ErrEnded     = errors.New("ended by the fleet while it logged in")
+)
+
+// A Reason is why the fleet ends a client.
+type Reason string
+
+// Reasons.
+const (
+	Moved   Reason = "moved"          // the same client is at another node, or came again
+	Limited Reason = "limit"          // the user has newer sessions
+	Killed  Reason = "killed"         // by an order
+	Banned  Reason = "banned"         // by a ban
+	Lost    Reason = "address-lost"   // another client has its address
+	Expired Reason = "address-unsure" // the fleet could not confirm its address in time
+)
+
+// A Host is the server that a [Member] serves. Its methods return at once; they may be called while one of the member's is.
+type Host interface {
+	// End ends a client, which the host answers with [Member.End] when the client has no address any more.
+	End(id uint64, why Reason)
+	// Drain sends all clients away, within the deadline if that is above 0.
+	Drain(deadline time.Duration)
+}
+
+// session is a client of this node as the fleet knows it.
+type session struct {
+	Client
+	Holder
+	slot  int    // -1 without an address of the pool
+	rev   uint64 // at which the lease was seen to be ours; 0 before
+	base  uint64 // of the lease that a provisional one takes the place of
+	fence time.Time
+	place int  // of its user, -1 without one
+	late  bool // its place is claimed in the background
+}
+
+// lease is the lease that a session wants the store to have.
+func (s *session) lease() *Lease { return &Lease{Holder: s.Holder, Since: s.Since} }
+
+func (s *session) record() *Session {
+	h := s.Holder
+	h.Identity, h.Mark = s.Client.Identity, s.Client.Mark
+	return &Session{Holder: h, User: s.Account, CommonName: s.CommonName, Real: s.Real, Slot: s.slot, Since: s.Since}
+}

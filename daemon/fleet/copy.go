@@ -1,0 +1,231 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// entry is a record as a node has it. Its value is of the record's type.
+type entry struct {
+	Record
+	value any
+	// at is when the node first saw this revision, by its own clock.
+	at time.Time
+	// over is when the node first saw that the holder of a lease is over for good; zero while it may go on.
+	over time.Time
+}
+
+// as is the value of an entry that may be nil.
+func as[T any](e *entry) *T {
+	if e == nil {
+		return nil
+	}
+	v, _ := e.value.(*T)
+	return v
+}
+
+// mirror is a node's own copy of the store, but for the sessions of others.
+type mirror struct {
+	self       string // the node
+	records    map[string]*entry
+	leases     map[int]*entry
+	byIdentity map[string]map[int]struct{} // slots of leases
+	graves     map[string]uint64           // the revision at which this node deleted a record
+	// Every revision up to seen is known; those in ahead too.
+	seen  uint64
+	ahead map[uint64]struct{}
+}
+
+func newMirror(self string) *mirror {
+	return &mirror{
+		self: self, records: make(map[string]*entry), leases: make(map[int]*entry), byIdentity: make(map[string]map[int]struct{}),
+		graves: make(map[string]uint64), ahead: make(map[uint64]struct{}),
+	}
+}
+
+// noteSeen notes that a revision is known.
+func (m *mirror) noteSeen(rev uint64) {
+	if rev <= m.seen {
+		return
+	}
+	m.ahead[rev] = struct{}{}
+	for {
+		if _, ok := m.ahead[m.seen+1]; !ok {
+			return
+		}
+		m.seen++
+		delete(m.ahead, m.seen)
+	}
+}
+
+// skipTo notes that all revisions up to rev are known: a list read after rev was the newest has their outcome.
+func (m *mirror) skipTo(rev uint64) {
+	if rev <= m.seen {
+		return
+	}
+	m.seen = rev
+	maps.DeleteFunc(m.ahead, func(r uint64, _ struct{}) bool { return r <= rev })
+	if _, ok := m.ahead[rev+1]; ok {
+		delete(m.ahead, rev+1)
+		m.noteSeen(rev + 1)
+	}
+}
+
+// apply takes in a change and reports whether it is news. Changes may come late, and twice.
+func (m *mirror) apply(c Change, now time.Time) bool {
+	m.noteSeen(c.Revision)
+	old := m.records[c.Key]
+	switch {
+	case old != nil && c.Revision <= old.Revision:
+		return false
+	case c.Deleted:
+		delete(m.graves, c.Key)
+		m.drop(c.Key)
+		m.watchHolders(c.Key, old, nil, now)
+		return old != nil
+	case m.graves[c.Key] >= c.Revision && m.graves[c.Key] > 0:
+		return false
+	}
+	e := &entry{Record: c.Record, at: now}
+	if e.value = m.parse(c.Record); e.value == nil {
+		return false
+	}
+	m.drop(c.Key)
+	m.records[c.Key] = e
+	if l := as[Lease](e); l != nil {
+		slot := slotOf(c.Key)
+		m.leases[slot] = e
+		of := m.byIdentity[l.Identity]
+		if of == nil {
+			of = make(map[int]struct{})
+			m.byIdentity[l.Identity] = of
+		}
+		of[slot] = struct{}{}
+		m.watchHolder(e, now)
+	}
+	m.watchHolders(c.Key, old, e, now)
+	return true
+}
+
+// buried notes that this node deleted the record that was at revision last.
+func (m *mirror) buried(key string, last uint64, now time.Time) {
+	if e := m.records[key]; e != nil && e.Revision <= last {
+		m.drop(key)
+		m.graves[key] = last
+		m.watchHolders(key, e, nil, now)
+	}
+}
+
+func (m *mirror) drop(key string) {
+	e := m.records[key]
+	if e == nil {
+		return
+	}
+	delete(m.records, key)
+	if l := as[Lease](e); l != nil {
+		slot := slotOf(key)
+		delete(m.leases, slot)
+		of := m.byIdentity[l.Identity]
+		if delete(of, slot); len(of) == 0 {
+			delete(m.byIdentity, l.Identity)
+		}
+	}
+}
+
+// parse is the typed value of a record, nil for one that this node does not keep or cannot read.
+func (m *mirror) parse(r Record) any {
+	kind, rest, _ := strings.Cut(r.Key, ".")
+	switch kind {
+	case kindStore:
+		return typed[identityOfStore](r)
+	case kindNode:
+		return typed[Node](r)
+	case kindSession:
+		if node, _, _ := strings.Cut(rest, "."); node != Key(m.self) {
+			return nil
+		}
+		return typed[Session](r)
+	case kindLease:
+		if _, err := strconv.Atoi(rest); err != nil {
+			return nil
+		}
+		return typed[Lease](r)
+	case kindSlice:
+		return typed[Slice](r)
+	case kindPlace:
+		return typed[Place](r)
+	case kindOrder:
+		return typed[Order](r)
+	case kindBan:
+		return typed[Ban](r)
+	case kindConfig:
+		return &r.Value
+	}
+	return nil
+}
+
+func typed[T any](r Record) any {
+	if v, ok := decode[T](r); ok {
+		return &v
+	}
+	return nil
+}
+
+// slotOf is the slot of a lease's key, which parse has checked.
+func slotOf(key string) int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(key, kindLease+"."))
+	return n
+}
+
+// below returns the entries below a prefix, sorted by key.
+func (m *mirror) below(prefix string) []*entry {
+	var list []*entry
+	for key, e := range m.records {
+		if strings.HasPrefix(key, prefix+".") {
+			list = append(list, e)
+		}
+	}
+	slices.SortFunc(list, func(a, b *entry) int { return strings.Compare(a.Key, b.Key) })
+	return list
+}
+
+func (m *mirror) node(name string) *Node { return as[Node](m.records[nodeKey(name)]) }
+
+// over reports whether a holder is over for good: its node runs again, or has left.
+func (m *mirror) over(h *Holder) bool {
+	n := m.node(h.Node)
+	return n == nil || n.Epoch != h.Epoch
+}
+
+// silent reports whether a holder's node has not been heard of for ten seconds. It may still have clients.
+func (m *mirror) silent(h *Holder, now time.Time) bool {
+	e := m.records[nodeKey(h.Node)]
+	return m.over(h) || now.Sub(e.at) >= silence
+}
+
+// watchHolder notes whether the holder of a lease is over.
+func (m *mirror) watchHolder(e *entry, now time.Time) {
+	l := as[Lease](e)
+	switch ended := l.Free || m.over(&l.Holder); {
+	case !ended:
+		e.over = time.Time{}
+	case e.over.IsZero():
+		e.over = now
+	}
+}
+
+// watchHolders is watchHolder for the leases of a node that begins, ends or starts again.
+func (m *mirror) watchHolders(key string, old, next *entry, now time.Time) {
+	name, ok := strings.CutPrefix(key, kindNode+".")
+	if before, after := as[Node](old), as[Node](next); !ok || before != nil && after != nil && before.Epoch == after.Epoch {
+		return
+	}
+	for _, e := range m.leases {
+		if Key(as[Lease](e).Node) == name {
+			m.watchHolder(e, now)
+		}
+	}
+}

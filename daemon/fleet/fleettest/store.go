@@ -1,0 +1,317 @@
+// Package fleettest is a fleet's store in memory, for tests: with partitions, delays, lost answers, writes that land late, and
+// watches that stand still.
+package fleettest
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/fleet"
+)
+
+// A Cluster is the one true state of a store. Its handles are what nodes have of it.
+type Cluster struct {
+	// Faults makes answers slow, lost and late even where nothing is cut off.
+	Faults atomic.Bool
+	// Trace is told each change that lands; may be nil. It must not ask the store.
+	Trace func(fleet.Change)
+
+	mu      sync.Mutex
+	rnd     *rand.Rand
+	rev     uint64
+	records map[string]fleet.Record
+	handles []*Handle
+	// Calls counts questions, the records of lists, and changes that watches brought.
+	calls int
+}
+
+// New makes an empty store whose faults follow from a seed.
+func New(seed uint64) *Cluster {
+	return &Cluster{rnd: rand.New(rand.NewPCG(seed, 1)), records: make(map[string]fleet.Record)}
+}
+
+// Calls counts the messages so far: questions, the records of lists, and changes that watches brought.
+func (c *Cluster) Calls() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls
+}
+
+// Clear empties the store, as a new one is.
+func (c *Cluster) Clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rev, c.records = 0, make(map[string]fleet.Record)
+}
+
+// Records is the content, sorted by key.
+func (c *Cluster) Records() []fleet.Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.list("")
+}
+
+func (c *Cluster) list(prefix string) []fleet.Record {
+	var list []fleet.Record
+	for key, r := range c.records {
+		if prefix == "" || key == prefix || strings.HasPrefix(key, prefix+".") {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b fleet.Record) int { return strings.Compare(a.Key, b.Key) })
+	return list
+}
+
+// chance draws whether something happens.
+func (c *Cluster) chance(percent int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rnd.IntN(100) < percent
+}
+
+func (c *Cluster) draw(limit time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Duration(c.rnd.Int64N(int64(limit)))
+}
+
+// Handle is a node's way to the store.
+func (c *Cluster) Handle() *Handle {
+	h := &Handle{c: c}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.handles = append(c.handles, h)
+	return h
+}
+
+// A Handle implements fleet.Store.
+type Handle struct {
+	c        *Cluster
+	cut      bool // guarded by c.mu
+	still    bool
+	watchers []*watcher
+}
+
+type watcher struct {
+	prefix string
+	queue  chan fleet.Change
+}
+
+// Cut takes the node away from the store, or brings it back.
+func (h *Handle) Cut(cut bool) {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	h.cut = cut
+}
+
+// Still lets the node's watches stand still, or go on: what happens meanwhile they never tell.
+func (h *Handle) Still(still bool) {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	h.still = still
+}
+
+func (h *Handle) isCut() bool {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	return h.cut
+}
+
+// ask waits as long as a question takes, and reports whether it arrives.
+func (h *Handle) ask(ctx context.Context) bool {
+	d := time.Millisecond
+	if h.c.Faults.Load() {
+		if d = h.c.draw(4 * time.Millisecond); h.c.chance(2) {
+			d = h.c.draw(3 * time.Second)
+		}
+	}
+	wait(ctx, d)
+	h.c.mu.Lock()
+	h.c.calls++
+	h.c.mu.Unlock()
+	return ctx.Err() == nil && !h.isCut()
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// read asks a question that changes nothing. Sometimes the node is told at once that nobody answers, sometimes it waits.
+func (h *Handle) read(ctx context.Context, f func() error) error {
+	if !h.ask(ctx) || h.c.Faults.Load() && h.c.chance(1) {
+		if h.c.chance(50) {
+			<-ctx.Done()
+		}
+		return fleet.ErrAway
+	}
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	return f()
+}
+
+// write asks for a change. Where the node is cut off it may land later; elsewhere its answer may be lost.
+func (h *Handle) write(ctx context.Context, f func() (uint64, error)) (uint64, error) {
+	locked := func() (uint64, error) {
+		h.c.mu.Lock()
+		defer h.c.mu.Unlock()
+		return f()
+	}
+	switch {
+	case !h.ask(ctx):
+		if h.c.Faults.Load() && h.c.chance(50) {
+			late := h.c.draw(20 * time.Second)
+			go func() {
+				time.Sleep(late)
+				_, _ = locked()
+			}()
+			<-ctx.Done()
+			return 0, fleet.ErrUnknown
+		}
+		return 0, fleet.ErrAway
+	case h.c.Faults.Load() && h.c.chance(3):
+		_, _ = locked()
+		<-ctx.Done()
+		return 0, fleet.ErrUnknown
+	}
+	return locked()
+}
+
+// Get implements fleet.Store.
+func (h *Handle) Get(ctx context.Context, key string) (r fleet.Record, err error) {
+	err = h.read(ctx, func() (err error) {
+		var ok bool
+		if r, ok = h.c.records[key]; !ok {
+			return fleet.ErrNotFound
+		}
+		return nil
+	})
+	return r, err
+}
+
+// List implements fleet.Store.
+func (h *Handle) List(ctx context.Context, prefix string) (list []fleet.Record, err error) {
+	err = h.read(ctx, func() error {
+		list = h.c.list(prefix)
+		h.c.calls += len(list)
+		return nil
+	})
+	return list, err
+}
+
+// Head implements fleet.Store.
+func (h *Handle) Head(ctx context.Context) (rev uint64, err error) {
+	err = h.read(ctx, func() error {
+		rev = h.c.rev
+		return nil
+	})
+	return rev, err
+}
+
+// Create implements fleet.Store.
+func (h *Handle) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	return h.write(ctx, func() (uint64, error) {
+		if _, ok := h.c.records[key]; ok {
+			return 0, fleet.ErrConflict
+		}
+		return h.c.put(fleet.Change{Record: fleet.Record{Key: key, Value: value}}), nil
+	})
+}
+
+// Update implements fleet.Store.
+func (h *Handle) Update(ctx context.Context, key string, value []byte, last uint64) (uint64, error) {
+	return h.write(ctx, func() (uint64, error) {
+		return h.c.replace(fleet.Change{Record: fleet.Record{Key: key, Value: value}}, last)
+	})
+}
+
+// Delete implements fleet.Store.
+func (h *Handle) Delete(ctx context.Context, key string, last uint64) error {
+	_, err := h.write(ctx, func() (uint64, error) {
+		return h.c.replace(fleet.Change{Record: fleet.Record{Key: key}, Deleted: true}, last)
+	})
+	return err
+}
+
+// replace writes a change of the record that is at revision last.
+func (c *Cluster) replace(ch fleet.Change, last uint64) (uint64, error) {
+	if r, ok := c.records[ch.Key]; !ok || r.Revision != last {
+		return 0, fleet.ErrConflict
+	}
+	return c.put(ch), nil
+}
+
+// put writes a change and tells the watches.
+func (c *Cluster) put(ch fleet.Change) uint64 {
+	c.rev++
+	ch.Revision = c.rev
+	if c.Trace != nil {
+		c.Trace(ch)
+	}
+	if ch.Deleted {
+		delete(c.records, ch.Key)
+	} else {
+		c.records[ch.Key] = ch.Record
+	}
+	for _, h := range c.handles {
+		if h.cut || h.still || c.Faults.Load() && c.rnd.IntN(200) == 0 {
+			continue
+		}
+		for _, w := range h.watchers {
+			if w.prefix != "" && ch.Key != w.prefix && !strings.HasPrefix(ch.Key, w.prefix+".") {
+				continue
+			}
+			select {
+			case w.queue <- ch:
+				c.calls++
+			default: // a reader that falls behind loses changes
+			}
+		}
+	}
+	return c.rev
+}
+
+// Watch implements fleet.Store.
+func (h *Handle) Watch(ctx context.Context, prefix string) <-chan fleet.Change {
+	w := &watcher{prefix: prefix, queue: make(chan fleet.Change, 4096)}
+	h.c.mu.Lock()
+	h.watchers = append(h.watchers, w)
+	h.still = false // a new watch goes on
+	h.c.mu.Unlock()
+	out := make(chan fleet.Change)
+	go func() {
+		defer close(out)
+		defer func() {
+			h.c.mu.Lock()
+			defer h.c.mu.Unlock()
+			h.watchers = slices.DeleteFunc(h.watchers, func(o *watcher) bool { return o == w })
+		}()
+		for {
+			select {
+			case c := <-w.queue:
+				if h.c.Faults.Load() {
+					wait(ctx, h.c.draw(5*time.Millisecond))
+				}
+				select {
+				case out <- c:
+				case <-ctx.Done():
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}
+
+var _ fleet.Store = (*Handle)(nil)

@@ -1,0 +1,317 @@
+package fleet
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// folder is a node's copy on disk: a log of changes, written anew when it has grown. It is read when the store is away at the
+// start. A nil folder keeps nothing.
+type folder struct {
+	dir  string
+	lock *os.File
+
+	disk sync.Mutex // guards f; taken before the others
+	f    *os.File
+
+	mu      sync.Mutex // guards what follows; held for moments only, after the member's
+	pending bytes.Buffer
+	lines   int
+	epochs  []string // of the node's runs, the newest last
+	grants  map[int]struct{}
+	epochOf map[string]string // of nodes, as written
+}
+
+// line is one line of the log; one of its fields is set.
+type line struct {
+	Store    string  `json:"store,omitempty"`    // what follows is of this store
+	Epoch    string  `json:"epoch,omitempty"`    // a run of the node
+	Record   *onDisk `json:"record,omitempty"`   // as it is now
+	Gone     string  `json:"gone,omitempty"`     // key of a record that is not any more
+	Grant    *int    `json:"grant,omitempty"`    // a slot of the slice that was given away
+	Ungrant  *int    `json:"ungrant,omitempty"`  // and came back before anybody heard of it
+	Complete int64   `json:"complete,omitempty"` // the copy was complete at this time, in milliseconds of this machine's calendar
+}
+
+type onDisk struct {
+	Key      string          `json:"key"`
+	Revision uint64          `json:"rev"`
+	Value    json.RawMessage `json:"value"`
+}
+
+const (
+	copyName = "copy.jsonl"
+	// keptEpochs is how many runs of its own a node remembers.
+	keptEpochs = 16
+)
+
+// restore opens the folder and takes in its copy.
+func (m *Member) restore() error {
+	if err := os.MkdirAll(m.cfg.Folder, 0o700); err != nil {
+		return err
+	}
+	d := &folder{dir: m.cfg.Folder, grants: make(map[int]struct{}), epochOf: make(map[string]string)}
+	var err error
+	if d.lock, err = lockFile(filepath.Join(d.dir, "lock")); err != nil {
+		return fmt.Errorf("fleet: %s is in use by another process: %w", d.dir, err)
+	}
+	b, err := os.ReadFile(filepath.Join(d.dir, copyName))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	complete := m.replay(d, b)
+	d.epochs = append(d.epochs, m.epoch)
+	d.epochs = d.epochs[max(0, len(d.epochs)-keptEpochs):]
+	for slot := range d.grants {
+		m.burnt[slot] = ^uint64(0) // until this run has written it
+	}
+	for n := range m.geo.slices {
+		if s := as[Slice](m.mirror.records[sliceKey(n)]); s != nil && s.Node == m.cfg.Node {
+			m.slice = n
+		}
+	}
+	if wall := time.UnixMilli(complete); complete > 0 {
+		if age := time.Until(wall); age <= 0 { // else the calendar was set back, and nothing is sure
+			m.synced = time.Now().Add(age)
+		}
+	}
+	m.folder = d
+	return m.rewrite()
+}
+
+// replay takes in the lines of a log. A line that was not written to its end is the last.
+func (m *Member) replay(d *folder, b []byte) (complete int64) {
+	now := time.Now()
+	sc := bufio.NewScanner(bytes.NewReader(b))
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		var l line
+		if json.Unmarshal(sc.Bytes(), &l) != nil {
+			break
+		}
+		switch {
+		case l.Store != "":
+			m.store, m.mirror = l.Store, newMirror(m.cfg.Node)
+		case l.Epoch != "":
+			d.epochs = append(d.epochs, l.Epoch)
+		case l.Record != nil:
+			r := l.Record
+			m.mirror.apply(Change{Record: Record{Key: r.Key, Value: r.Value, Revision: r.Revision}}, now)
+		case l.Gone != "":
+			m.mirror.drop(l.Gone)
+		case l.Grant != nil:
+			d.grants[*l.Grant] = struct{}{}
+		case l.Ungrant != nil:
+			delete(d.grants, *l.Ungrant)
+		case l.Complete != 0:
+			complete = l.Complete
+		}
+	}
+	m.mirror.seen, m.mirror.ahead = 0, make(map[uint64]struct{})
+	return complete
+}
+
+// rewrite writes the log anew.
+func (m *Member) rewrite() error {
+	d := m.folder
+	d.disk.Lock()
+	defer d.disk.Unlock()
+	path := filepath.Join(d.dir, copyName)
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(m.whole())
+	if err = errors.Join(err, f.Sync()); err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close()) // the old log lacks what was waiting: the next time writes all of it
+	}
+	if d.f != nil {
+		_ = d.f.Close()
+	}
+	d.f = f
+	return nil
+}
+
+// whole is the log of what is so now. It takes the place of all lines that wait.
+func (m *Member) whole() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.folder
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pending.Reset()
+	d.lines = 0
+	for _, e := range d.epochs {
+		d.put(line{Epoch: e})
+	}
+	if m.store != "" {
+		d.put(line{Store: m.store})
+	}
+	for _, key := range slices.Sorted(maps.Keys(m.mirror.records)) {
+		if e := m.mirror.records[key]; kept(key) {
+			d.put(line{Record: &onDisk{Key: key, Revision: e.Revision, Value: e.Value}})
+		}
+	}
+	for slot := range d.grants {
+		d.put(line{Grant: &slot})
+	}
+	if !m.synced.IsZero() {
+		d.put(line{Complete: m.synced.UnixMilli()})
+	}
+	return d.taken()
+}
+
+// taken takes what waits.
+func (d *folder) taken() []byte {
+	b := bytes.Clone(d.pending.Bytes())
+	d.pending.Reset()
+	return b
+}
+
+// kept reports whether the copy on disk has a record: all but sessions.
+func kept(key string) bool { return !strings.HasPrefix(key, kindSession+".") }
+
+func (d *folder) put(l line) {
+	d.pending.Write(encode(l))
+	d.pending.WriteByte('\n')
+	d.lines++
+}
+
+// changed notes a change. It reaches the disk within a second. Of a node's record only a new epoch counts.
+func (d *folder) changed(c Change) {
+	if d == nil || !kept(c.Key) {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.Deleted {
+		delete(d.epochOf, c.Key)
+		d.put(line{Gone: c.Key})
+		return
+	}
+	if strings.HasPrefix(c.Key, kindNode+".") {
+		n, _ := decode[Node](c.Record)
+		if d.epochOf[c.Key] == n.Epoch {
+			return
+		}
+		d.epochOf[c.Key] = n.Epoch
+	}
+	if json.Valid(c.Value) {
+		d.put(line{Record: &onDisk{Key: c.Key, Revision: c.Revision, Value: c.Value}})
+	}
+}
+
+// begin notes that what follows is of another store.
+func (d *folder) begin(store string) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.epochOf)
+	d.put(line{Store: store})
+}
+
+func (d *folder) hadEpoch(epoch string) bool { return d != nil && slices.Contains(d.epochs, epoch) }
+
+// grant notes on disk that a slot of the slice is given away.
+func (d *folder) grant(slot int) error {
+	if d == nil {
+		return nil
+	}
+	d.mu.Lock()
+	if _, ok := d.grants[slot]; !ok {
+		d.grants[slot] = struct{}{}
+		d.put(line{Grant: &slot})
+	}
+	d.mu.Unlock()
+	return d.flush()
+}
+
+func (d *folder) ungrant(slot int) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.grants[slot]; ok {
+		delete(d.grants, slot)
+		d.put(line{Ungrant: &slot})
+	}
+}
+
+// flush writes what waits.
+func (d *folder) flush() error {
+	d.disk.Lock()
+	defer d.disk.Unlock()
+	d.mu.Lock()
+	b := d.taken()
+	d.mu.Unlock()
+	if len(b) == 0 {
+		return nil
+	}
+	_, err := d.f.Write(b)
+	return errors.Join(err, d.f.Sync())
+}
+
+// stamp notes when the copy was complete, and reports whether the log is mostly history.
+func (m *Member) stamp(last *time.Time, anyway bool) (long bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.folder
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m.synced.Sub(*last) >= reconcileEvery || anyway && m.synced.After(*last) {
+		*last = m.synced
+		d.put(line{Complete: last.UnixMilli()})
+	}
+	return d.lines > 4*len(m.mirror.records)+4096
+}
+
+// keepFolder writes changes each second, and the log anew when it is mostly history.
+func (m *Member) keepFolder(ctx context.Context) {
+	d := m.folder
+	if d == nil {
+		return
+	}
+	defer d.close()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var told, stamped time.Time
+	for ctx.Err() == nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+		long := m.stamp(&stamped, ctx.Err() != nil)
+		err := d.flush()
+		if long || err != nil {
+			err = errors.Join(err, m.rewrite())
+		}
+		if err != nil && time.Since(told) > time.Minute {
+			told = time.Now()
+			m.cfg.Log("fleet: write %s: %v; after a restart without the fleet's store this node knows less", d.dir, err)
+		}
+	}
+}
+
+func (d *folder) close() {
+	d.disk.Lock()
+	defer d.disk.Unlock()
+	_ = d.f.Close()
+	_ = d.lock.Close()
+}

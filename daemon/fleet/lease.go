@@ -1,0 +1,253 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"strconv"
+	"time"
+)
+
+// Begin lets a client in and returns its slot of the pool, -1 for one with an address of its own. It waits for the store until ctx
+// ends; then the client gets a slot of the node's slice. After an error the client is not in.
+func (m *Member) Begin(ctx context.Context, c Client) (slot int, err error) {
+	m.mu.Lock()
+	if err := m.refuses(&c); err != nil {
+		m.mu.Unlock()
+		return -1, err
+	}
+	s := &session{Client: c, slot: -1, place: -1, Holder: Holder{
+		Node: m.cfg.Node, Epoch: m.epoch, Session: m.epoch + "-" + strconv.FormatUint(c.ID, 10), Identity: c.Identity, Mark: c.Mark,
+	}}
+	m.sessions[c.ID] = s
+	m.mu.Unlock()
+	if err = m.takePlace(ctx, s); err == nil && !c.Fixed && m.cfg.Slots > 0 {
+		err = m.takeSlot(ctx, s)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil && m.sessions[c.ID] != s {
+		err = ErrEnded
+	}
+	if err != nil {
+		if m.sessions[c.ID] == s {
+			m.drop(s)
+		}
+		m.left(c.ID)
+		return -1, err
+	}
+	m.wanted(s)
+	return s.slot, nil
+}
+
+// End tells that a client is gone: once for each that Begin let in, if the fleet has ended it too. cleanly says that it said goodbye, and so is not on its way to another node.
+func (m *Member) End(id uint64, cleanly bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.left(id)
+	s := m.sessions[id]
+	if s == nil {
+		return
+	}
+	if l := as[Lease](m.mirror.leases[s.slot]); cleanly && l != nil && l.sameSession(&s.Holder) {
+		m.cleanly[s.Session] = struct{}{}
+	}
+	m.drop(s)
+}
+
+// takeSlot finds a session a slot of the pool.
+func (m *Member) takeSlot(ctx context.Context, s *session) error {
+	for {
+		m.mu.Lock()
+		if m.sessions[s.ID] != s {
+			m.mu.Unlock()
+			return ErrEnded
+		}
+		c := m.choose(s, ctx.Err() == nil && !m.away && m.joined, time.Now())
+		if !c.found {
+			m.mu.Unlock()
+			return ErrExhausted
+		}
+		if c.local {
+			s.slot, s.base, s.fence = c.slot, c.base(), c.fence
+			m.bySlot[c.slot] = s
+			grant := m.slice >= 0 && m.geo.sliceOf(c.slot) == m.slice
+			m.mu.Unlock()
+			if grant {
+				return m.folder.grant(c.slot)
+			}
+			return nil
+		}
+		m.trying[c.slot] = struct{}{}
+		value := encode(s.lease())
+		m.mu.Unlock()
+		key := leaseKey(c.slot)
+		var err error
+		if c.entry == nil {
+			err = m.create(ctx, key, value)
+		} else {
+			err = m.update(ctx, key, value, c.entry.Revision)
+		}
+		if err != nil && !errors.Is(err, ErrAway) {
+			_ = m.refresh(ctx, key)
+		}
+		m.mu.Lock()
+		delete(m.trying, c.slot)
+		m.work.add(key)
+		e := m.mirror.leases[c.slot]
+		if l := as[Lease](e); l != nil && !l.Free && l.sameSession(&s.Holder) && m.sessions[s.ID] == s {
+			s.slot, s.rev = c.slot, e.Revision
+			m.bySlot[c.slot] = s
+			m.mu.Unlock()
+			return nil
+		}
+		m.mu.Unlock()
+	}
+}
+
+// choice is a slot for a session.
+type choice struct {
+	found bool
+	slot  int
+	entry *entry // the lease that is replaced, nil for none
+	// local says that the store need not be asked: the slot is of this node's slice, or the client had it elsewhere and keeps it
+	// until the store confirms that, or until fence.
+	local bool
+	fence time.Time
+}
+
+func (c *choice) base() uint64 {
+	if c.entry == nil {
+		return 0
+	}
+	return c.entry.Revision
+}
+
+// choose chooses a slot: the one that the client has, or the identity had; else the one that nobody has had for the longest time.
+// Without the store that is one of the node's slice, but for a client that had a slot when the store was last heard of.
+func (m *Member) choose(s *session, online bool, now time.Time) choice {
+	if c := m.former(s, online, now); c.found {
+		return c
+	}
+	id := as[identityOfStore](m.mirror.records[kindStore])
+	if online && id != nil && id.Open {
+		if c := m.leastRecent(s, now); c.found {
+			return c
+		}
+	}
+	return m.ofSlice(s, now)
+}
+
+// former is a slot that the session's client or identity had.
+func (m *Member) former(s *session, online bool, now time.Time) choice {
+	var best choice
+	var held bool
+	for slot := range m.mirror.byIdentity[s.Client.Identity] {
+		e := m.mirror.leases[slot]
+		if !m.free(slot) || best.found && e.Revision < best.entry.Revision {
+			continue
+		}
+		l, slice := as[Lease](e), m.geo.sliceOf(slot)
+		same := l.sameClient(&s.Holder)
+		ended := l.Free || m.mirror.over(&l.Holder) || l.Node == m.cfg.Node && l.Epoch == m.epoch
+		switch {
+		case l.Free && slice >= 0 && slice != m.slice:
+			continue // its node alone gives it away
+		case same && (online || !ended):
+		case online && (l.Free && l.Clean || ended && l.Mark == "" || m.saidGoodbye(l)):
+		default:
+			continue
+		}
+		best, held = choice{found: true, slot: slot, entry: e}, same && !ended
+	}
+	if !best.found || online && !(held && s.Returning) {
+		return best
+	}
+	best.local, best.fence = true, m.synced.Add(m.cfg.LeaseTime-margin)
+	if m.synced.IsZero() || !held || !now.Before(best.fence) {
+		if online {
+			best.local, best.fence = false, time.Time{}
+			return best
+		}
+		return choice{}
+	}
+	return best
+}
+
+// saidGoodbye reports whether a lease is of a session that this node has just seen end for good.
+func (m *Member) saidGoodbye(l *Lease) bool {
+	_, ok := m.cleanly[l.Session]
+	return ok && l.Node == m.cfg.Node && l.Epoch == m.epoch
+}
+
+// free reports whether no session of this node has a slot, or is about to get it.
+func (m *Member) free(slot int) bool {
+	_, trying := m.trying[slot]
+	_, leaving := m.leaving[slot]
+	return m.bySlot[slot] == nil && !trying && !leaving
+}
+
+// reusable reports whether the lease of a slot is over, and its time too: any client may have the slot.
+func (m *mirror) reusable(e *entry, time time.Duration, now time.Time) bool {
+	return !e.over.IsZero() && now.Sub(e.over) >= time
+}
+
+// leastRecent is the slot for all nodes that nobody had, else the one whose lease was written first. Nodes begin their search in
+// different places, so that they rarely want the same slot.
+func (m *Member) leastRecent(s *session, now time.Time) choice {
+	shared := m.geo.shared()
+	h := fnv.New32a()
+	h.Write([]byte(m.cfg.Node))
+	var best choice
+	for n := range shared {
+		slot := (n + int(h.Sum32()%uint32(shared))) % shared
+		if !m.free(slot) {
+			continue
+		}
+		e := m.mirror.leases[slot]
+		if e == nil {
+			return choice{found: true, slot: slot}
+		}
+		if m.mirror.reusable(e, m.cfg.LeaseTime, now) && (!best.found || e.Revision < best.entry.Revision) {
+			best = choice{found: true, slot: slot, entry: e}
+		}
+	}
+	return best
+}
+
+// ofSlice is a slot of the node's own slice. Only this node gives away one whose lease is free; one that is held, if by a session
+// that is over, a client may have taken along to another node meanwhile.
+func (m *Member) ofSlice(s *session, now time.Time) choice {
+	if m.slice < 0 {
+		return choice{}
+	}
+	first := m.geo.first(m.slice)
+	for slot := first; slot < first+m.geo.size; slot++ {
+		_, burnt := m.burnt[slot]
+		e := m.mirror.leases[slot]
+		if m.free(slot) && !burnt && (e == nil || as[Lease](e).Free && m.mirror.reusable(e, m.cfg.LeaseTime, now)) {
+			return choice{found: true, slot: slot, entry: e, local: true}
+		}
+	}
+	return choice{}
+}
+
+// tidySlice has the leases of the node's slice freed whose sessions and time are over: then the node may give them away again.
+func (m *Member) tidySlice(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.slice < 0 || !m.joined {
+		return
+	}
+	first := m.geo.first(m.slice)
+	for slot := first; slot < first+m.geo.size; slot++ {
+		if m.spent(slot, m.mirror.leases[slot], now) {
+			m.work.add(leaseKey(slot))
+		}
+	}
+}
+
+// spent reports whether a lease of the node's slice is held though its session and its time are over.
+func (m *Member) spent(slot int, e *entry, now time.Time) bool {
+	return m.slice >= 0 && m.geo.sliceOf(slot) == m.slice && e != nil && !as[Lease](e).Free && m.mirror.reusable(e, m.cfg.LeaseTime, now)
+}

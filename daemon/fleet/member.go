@@ -1,0 +1,387 @@
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Times of a fleet.
+const (
+	beatEvery      = 3 * time.Second
+	silence        = 10 * time.Second // after which others take a node for dead
+	reconcileEvery = 30 * time.Second
+	callLimit      = 2 * time.Second  // of one question to the store
+	settling       = 15 * time.Second // of a new store, until what it does not hold is free
+	margin         = 15 * time.Second // between the end of what is unsure here and its use elsewhere
+	// DefaultLeaseTime is how long an address waits for its client.
+	DefaultLeaseTime = time.Hour
+)
+
+// A Limit is how many sessions a user may have in the fleet at a time.
+type Limit struct {
+	// Max is the number, 0 for no limit.
+	Max int
+	// Oldest refuses newcomers; else they take the place of the oldest session.
+	Oldest bool
+	// Strict refuses newcomers while the store is away; else each node counts its own.
+	Strict bool
+}
+
+// Config configures a [Member].
+type Config struct {
+	// Node is the node's name: no two running nodes have one name.
+	Node string
+	// Store is what the nodes share.
+	Store Store
+	// Folder keeps a copy on disk, "" for none.
+	Folder string
+	// Slots is the size of the pool of addresses, 0 for none; Pool describes it, the same on all nodes.
+	Slots int
+	Pool  string
+	Limit Limit
+	// LeaseTime is how long an address waits for its client before another gets it; 0 means an hour.
+	LeaseTime time.Duration
+	// Alone says that no other node can have clients yet: a new store needs no time to be filled.
+	Alone     bool
+	Addresses []string
+	Version   string
+	Host      Host
+	// Log takes lines for people; may be nil.
+	Log func(format string, args ...any)
+}
+
+// A Member is one node's part in the fleet. It is safe for concurrent use.
+//
+// A node owns the truth about its sessions. For each key of the store it knows what the record has to be, and writes until the
+// store agrees: after a write whose outcome is not known, after a partition, and in a new store alike.
+type Member struct {
+	cfg    Config
+	geo    geometry
+	epoch  string
+	folder *folder
+	work   *queue
+
+	mu       sync.Mutex // guards what follows
+	mirror   *mirror
+	sessions map[uint64]*session
+	bySlot   map[int]*session
+	places   map[string]*session // by key
+	leaving  map[int]uint64      // slots of sessions that the host is about to end
+	trying   map[int]struct{}    // slots that a login is about to write
+	burnt    map[int]uint64      // slots of the slice about which a write may be on its way, and the revision it replaces
+	cleanly  map[string]struct{} // sessions that ended with a goodbye
+	carried  map[string]struct{} // ids of orders
+	slice    int                 // -1 without one
+	out      error               // why the node is no part of the fleet any more
+	joined   bool
+	store    string    // identity of the store that the node joined last
+	away     bool      // the store did not answer last
+	synced   time.Time // the copy was complete then or later
+	seenNew  chan struct{}
+	draining bool
+	beat     uint64
+	refill   []Record // of the store before, for a new one
+	userTurn map[string]*turn
+	messages int // that the store was asked, for tests
+}
+
+// New makes a member. It reads the folder's copy, so that clients are served while the store is away.
+func New(cfg Config) (*Member, error) {
+	if cfg.LeaseTime == 0 {
+		cfg.LeaseTime = DefaultLeaseTime
+	}
+	if cfg.Log == nil {
+		cfg.Log = func(string, ...any) {}
+	}
+	if len(Key(cfg.Node)) > 64 || cfg.Node == "" {
+		return nil, fmt.Errorf("the node's name %q is not of 1 to 64 letters, digits, '-' or '_'", cfg.Node)
+	}
+	var id [8]byte
+	rand.Read(id[:])
+	m := &Member{
+		cfg: cfg, geo: newGeometry(cfg.Slots), epoch: hex.EncodeToString(id[:]), work: newQueue(), mirror: newMirror(cfg.Node),
+		sessions: make(map[uint64]*session), bySlot: make(map[int]*session), places: make(map[string]*session), leaving: make(map[int]uint64), trying: make(map[int]struct{}), burnt: make(map[int]uint64),
+		cleanly: make(map[string]struct{}), carried: make(map[string]struct{}), slice: -1, away: true, seenNew: make(chan struct{}), userTurn: make(map[string]*turn),
+	}
+	if cfg.Folder != "" {
+		if err := m.restore(); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// Run keeps the node in the fleet until ctx ends or the node is no part of it any more.
+func (m *Member) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for range settlers {
+		wg.Go(func() { m.work.run(ctx, m.settle) })
+	}
+	wg.Go(func() { m.keepFolder(ctx) })
+	watch := func() (stop func()) {
+		ctx, cancel := context.WithCancel(ctx)
+		changes := m.cfg.Store.Watch(ctx, "")
+		wg.Go(func() {
+			for c := range changes {
+				m.take(c)
+			}
+		})
+		return cancel
+	}
+	unwatch := watch()
+	defer func() { unwatch() }()
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	whole := time.Now()
+	for {
+		err := m.round(ctx)
+		if fatal := new(outError); errors.As(err, &fatal) {
+			m.mu.Lock()
+			m.out = fatal
+			m.mu.Unlock()
+			return fatal
+		}
+		if err == nil && m.isSynced(ctx) {
+			whole = time.Now()
+		} else if time.Since(whole) >= reconcileEvery && err == nil {
+			unwatch() // it may stand still
+			unwatch = watch()
+			if m.readAll(ctx) == nil {
+				whole = time.Now()
+			}
+		}
+		m.endUnsure(time.Now())
+		m.tidySlice(time.Now())
+		m.clearOrders(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// round renews the node's record, or makes it first.
+func (m *Member) round(ctx context.Context) error {
+	m.mu.Lock()
+	joined := m.joined
+	m.mu.Unlock()
+	if !joined {
+		return m.join(ctx)
+	}
+	err := m.renew(ctx)
+	switch {
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
+		return m.whoseRecord(ctx)
+	case errors.Is(err, ErrUnknown):
+		_ = m.refresh(ctx, nodeKey(m.cfg.Node)) // it may have landed
+	}
+	return err
+}
+
+// outError says for good why a node is no part of the fleet.
+type outError struct{ why string }
+
+func (e *outError) Error() string        { return e.why }
+func (e *outError) Is(target error) bool { return target == ErrOut }
+
+// call asks the store within a limit, and notes whether it is away.
+func (m *Member) call(ctx context.Context, f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	err := f(ctx)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.messages++
+	was := m.away
+	m.away = errors.Is(err, ErrAway) || errors.Is(err, ErrUnknown) || errors.Is(err, context.DeadlineExceeded)
+	if was && !m.away {
+		m.work.retry()
+	}
+	return err
+}
+
+// record is the node's own record, with the next beat.
+func (m *Member) record() *Node {
+	m.beat++
+	return &Node{
+		Epoch: m.epoch, Beat: m.beat, Draining: m.draining, Sessions: len(m.sessions), Done: m.mirror.seen, Addresses: m.cfg.Addresses, Version: m.cfg.Version,
+	}
+}
+
+// renew says that the node is alive.
+func (m *Member) renew(ctx context.Context) error {
+	key := nodeKey(m.cfg.Node)
+	m.mu.Lock()
+	e := m.mirror.records[key]
+	n := as[Node](e)
+	value := encode(m.record())
+	m.mu.Unlock()
+	if n == nil || n.Epoch != m.epoch {
+		return ErrConflict
+	}
+	return m.update(ctx, key, value, e.Revision)
+}
+
+// isSynced asks for the newest revision and waits a moment for the watch to bring it.
+func (m *Member) isSynced(ctx context.Context) bool {
+	began := time.Now()
+	var head uint64
+	err := m.call(ctx, func(ctx context.Context) (err error) {
+		head, err = m.cfg.Store.Head(ctx)
+		return err
+	})
+	if err != nil {
+		return false
+	}
+	limit := time.NewTimer(time.Second)
+	defer limit.Stop()
+	for {
+		m.mu.Lock()
+		ok, news := m.mirror.seen >= head, m.seenNew
+		if ok {
+			m.synced = began
+		}
+		m.mu.Unlock()
+		if ok {
+			return true
+		}
+		select {
+		case <-news:
+		case <-limit.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// readAll reads the whole store.
+func (m *Member) readAll(ctx context.Context) error {
+	began := time.Now()
+	var head uint64
+	var list []Record
+	err := m.call(ctx, func(ctx context.Context) (err error) {
+		head, err = m.cfg.Store.Head(ctx)
+		return err
+	})
+	if err == nil {
+		err = m.call(ctx, func(ctx context.Context) (err error) {
+			list, err = m.cfg.Store.List(ctx, "")
+			return err
+		})
+	}
+	if err != nil {
+		return err
+	}
+	there := make(map[string]struct{}, len(list))
+	for _, r := range list {
+		there[r.Key] = struct{}{}
+		m.take(Change{Record: r})
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	for key, e := range m.mirror.records {
+		if _, ok := there[key]; !ok && e.Revision <= head {
+			m.forget(key, now)
+		}
+	}
+	clear(m.mirror.graves)
+	m.mirror.skipTo(head)
+	m.synced = began
+	m.requeue()
+	return nil
+}
+
+// take takes in a change of the store and acts on it.
+func (m *Member) take(c Change) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.learn(c)
+}
+
+// learn is take for a caller that holds the lock.
+func (m *Member) learn(c Change) {
+	news := m.mirror.apply(c, time.Now())
+	close(m.seenNew)
+	m.seenNew = make(chan struct{})
+	if !news {
+		return
+	}
+	m.folder.changed(c)
+	m.react(c.Key)
+}
+
+// forget takes a record out that the store does not have any more.
+func (m *Member) forget(key string, now time.Time) {
+	e := m.mirror.records[key]
+	if e == nil {
+		return
+	}
+	m.mirror.drop(key)
+	m.mirror.watchHolders(key, e, nil, now)
+	m.folder.changed(Change{Record: Record{Key: key}, Deleted: true})
+	m.react(key)
+}
+
+// refresh reads one record.
+func (m *Member) refresh(ctx context.Context, key string) error {
+	var r Record
+	m.mu.Lock()
+	had := m.mirror.records[key]
+	m.mu.Unlock()
+	err := m.call(ctx, func(ctx context.Context) (err error) {
+		r, err = m.cfg.Store.Get(ctx, key)
+		return err
+	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case err == nil:
+		m.learn(Change{Record: r})
+	case errors.Is(err, ErrNotFound) && m.mirror.records[key] == had:
+		m.forget(key, time.Now())
+	}
+	return err
+}
+
+// create, update and remove write a record and take it in.
+func (m *Member) create(ctx context.Context, key string, value []byte) error {
+	return m.write(ctx, key, value, func(ctx context.Context) (uint64, error) { return m.cfg.Store.Create(ctx, key, value) })
+}
+
+func (m *Member) update(ctx context.Context, key string, value []byte, last uint64) error {
+	return m.write(ctx, key, value, func(ctx context.Context) (uint64, error) { return m.cfg.Store.Update(ctx, key, value, last) })
+}
+
+func (m *Member) write(ctx context.Context, key string, value []byte, f func(context.Context) (uint64, error)) error {
+	var rev uint64
+	err := m.call(ctx, func(ctx context.Context) (err error) {
+		rev, err = f(ctx)
+		return err
+	})
+	if err == nil {
+		m.take(Change{Record: Record{Key: key, Value: value, Revision: rev}})
+	}
+	return err
+}
+
+func (m *Member) remove(ctx context.Context, key string, last uint64) error {
+	err := m.call(ctx, func(ctx context.Context) error { return m.cfg.Store.Delete(ctx, key, last) })
+	if err == nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.mirror.buried(key, last, time.Now())
+		m.folder.changed(Change{Record: Record{Key: key}, Deleted: true})
+	}
+	return err
+}

@@ -1,0 +1,148 @@
+package fleet
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// A Node is the record of a running server. Others take it for dead when it has not changed for ten seconds of their own clocks.
+type Node struct {
+	// Epoch is of one run of the daemon: a node that starts again has another.
+	Epoch string `json:"epoch"`
+	// Beat grows with each renewal.
+	Beat uint64 `json:"beat"`
+	// Draining says that the node takes no newcomers.
+	Draining bool `json:"draining,omitempty"`
+	// Sessions is how many clients it has.
+	Sessions int `json:"sessions"`
+	// Done is the revision up to which it has carried out orders.
+	Done uint64 `json:"done,omitempty"`
+	// Addresses are where clients and other nodes reach it.
+	Addresses []string `json:"addresses,omitempty"`
+	Version   string   `json:"version,omitempty"`
+}
+
+// A Holder is a session in the records of what it holds.
+type Holder struct {
+	Node    string `json:"node"`
+	Epoch   string `json:"epoch"`
+	Session string `json:"session"`
+	// Identity is whom an address is for.
+	Identity string `json:"identity,omitempty"`
+	// Mark tells clients of one identity apart: two sessions of one mark are one client. An empty mark is like no other.
+	Mark string `json:"mark,omitempty"`
+}
+
+// sameClient reports whether two holders are the same client, which takes along what it holds.
+func (h *Holder) sameClient(o *Holder) bool {
+	return h.Identity == o.Identity && h.Mark == o.Mark && h.Mark != ""
+}
+
+// sameSession reports whether two holders are the same session.
+func (h *Holder) sameSession(o *Holder) bool {
+	return h.Node == o.Node && h.Epoch == o.Epoch && h.Session == o.Session
+}
+
+// A Session is the record of one client that is connected. It does not expire: it is dead when its node has another epoch.
+type Session struct {
+	Holder
+	User       string    `json:"user,omitempty"`
+	CommonName string    `json:"cn,omitempty"`
+	Real       string    `json:"real,omitempty"`
+	Slot       int       `json:"slot"`
+	Since      time.Time `json:"since"`
+}
+
+// A Lease says who has a slot of the pool, or had it last.
+type Lease struct {
+	Holder
+	// Free says that the session is over.
+	Free bool `json:"free,omitempty"`
+	// Clean says that its client said goodbye, and cannot be on a node out of reach.
+	Clean bool `json:"clean,omitempty"`
+	// Since is when the session began, by its node's calendar: of two sessions of one client the later is the client's.
+	Since time.Time `json:"since"`
+}
+
+// A Slice says which node has a part of the pool to itself.
+type Slice struct {
+	Node string `json:"node"`
+}
+
+// A Place is one of the sessions that a user may have at a time.
+type Place struct {
+	Holder
+	Since time.Time `json:"since"`
+}
+
+// An OrderKind is what an order asks for.
+type OrderKind string
+
+// Orders.
+const (
+	OrderKill  OrderKind = "kill"  // end the clients that match
+	OrderDrain OrderKind = "drain" // of one node
+)
+
+// An Order is carried out once by each node. The zero value of a field matches everything; a kill needs one at least.
+type Order struct {
+	ID         string    `json:"id"`
+	Kind       OrderKind `json:"kind"`
+	User       string    `json:"user,omitempty"`
+	CommonName string    `json:"cn,omitempty"`
+	Node       string    `json:"node,omitempty"`
+	Reason     string    `json:"reason,omitempty"`
+	By         string    `json:"by,omitempty"`
+	// Deadline bounds a drain.
+	Deadline time.Duration `json:"deadline,omitempty"`
+}
+
+// matches reports whether a kill is about a client.
+func (o *Order) matches(c *Client) bool {
+	if o.User == "" && o.CommonName == "" {
+		return false
+	}
+	return (o.User == "" || o.User == c.User) && (o.CommonName == "" || o.CommonName == c.CommonName)
+}
+
+// A Ban keeps a user or a common name out of all nodes.
+type Ban struct {
+	User       string `json:"user,omitempty"`
+	CommonName string `json:"cn,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+	By         string `json:"by,omitempty"`
+	// Until is when it ends by the nodes' calendars; the zero time means never.
+	Until time.Time `json:"until,omitzero"`
+}
+
+func (b *Ban) key() string {
+	if b.User != "" {
+		return Key(kindBan, "user", b.User)
+	}
+	return Key(kindBan, "cn", b.CommonName)
+}
+
+// identityOfStore is the first record of a store. A store with another ID is a new one, which the nodes fill again.
+type identityOfStore struct {
+	ID string `json:"id"`
+	// Pool describes the addresses; slots mean nothing to nodes with others.
+	Pool  string `json:"pool"`
+	Slots int    `json:"slots"`
+	// Open says that the nodes have had their time to fill the store: what it does not hold is free.
+	Open bool `json:"open,omitempty"`
+}
+
+// encode is the value of a record. Its types cannot fail.
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// decode reads a record's value, false when it is none of T.
+func decode[T any](r Record) (v T, ok bool) {
+	err := json.Unmarshal(r.Value, &v)
+	return v, err == nil
+}

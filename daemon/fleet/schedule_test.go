@@ -1,0 +1,46 @@
+package fleet_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/fleet"
+)
+
+func decode[T any](t *testing.T, r fleet.Record) (v T, ok bool) {
+	t.Helper()
+	return v, json.Unmarshal(r.Value, &v) == nil
+}
+
+var (
+	firstSeed = flag.Uint64("fleet.seed", 1, "first seed of the random schedules")
+	schedules = flag.Int("fleet.schedules", 40, "number of random schedules")
+)
+
+// No address is ever held by two identities, nor by two live clients, whatever is cut off, killed and lost; and when all is well
+// again the store holds exactly what the nodes serve.
+func TestNoAddressIsHeldTwice(t *testing.T) {
+	many := *schedules
+	if testing.Short() {
+		many = min(many, 8)
+	}
+	for n := range many {
+		seed := *firstSeed + uint64(n)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, seed, 3, fleet.Config{Slots: 40, LeaseTime: 2 * time.Minute, Alone: seed%2 == 0})
+				for i := range 12 {
+					w.devices = append(w.devices, &device{identity: fmt.Sprintf("user %d", i/2), mark: fmt.Sprintf("%02d", i)})
+				}
+				w.play(10 * time.Minute)
+				w.heal()
+				w.agree()
+				w.end()
+			})
+		})
+	}
+}

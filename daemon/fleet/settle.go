@@ -1,0 +1,240 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// intent is what a node wants of a record: to create it, to replace it, or to delete it; the zero value wants nothing.
+type intent struct {
+	value  []byte // nil deletes
+	entry  *entry // nil creates
+	wanted bool
+}
+
+// settle makes one record of the store what this node knows that it has to be, and reports whether nothing is left to do.
+func (m *Member) settle(ctx context.Context, key string) bool {
+	if id, ok := strings.CutPrefix(key, latePlace+"."); ok {
+		return m.settlePlace(ctx, id)
+	}
+	m.mu.Lock()
+	if !m.joined {
+		m.mu.Unlock()
+		return false
+	}
+	e := m.mirror.records[key]
+	w := m.intended(key, e)
+	m.mu.Unlock()
+	if !w.wanted {
+		return true
+	}
+	var err error
+	switch {
+	case w.entry == nil:
+		err = m.create(ctx, key, w.value)
+	case w.value == nil:
+		err = m.remove(ctx, key, e.Revision)
+	default:
+		err = m.update(ctx, key, w.value, e.Revision)
+	}
+	if err == nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.react(key) // it notes that the record is as it has to be
+		return true
+	}
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrUnknown) {
+		if err := m.refresh(ctx, key); err == nil || errors.Is(err, ErrNotFound) {
+			m.work.add(key)
+			return true
+		}
+	}
+	return false
+}
+
+// intended is what the node wants of a record, of which e is its copy.
+func (m *Member) intended(key string, e *entry) intent {
+	kind, rest, _ := strings.Cut(key, ".")
+	switch kind {
+	case kindLease:
+		return m.intendedLease(slotOf(key), e)
+	case kindSession:
+		return m.intendedSession(rest, e)
+	case kindPlace:
+		return m.intendedPlace(key, e)
+	case kindSlice:
+		if m.slice >= 0 && key == sliceKey(m.slice) && e == nil {
+			return intent{value: encode(Slice{Node: m.cfg.Node}), wanted: true}
+		}
+	}
+	return intent{}
+}
+
+// intendedLease is what the node wants of the lease of a slot.
+func (m *Member) intendedLease(slot int, e *entry) intent {
+	if _, ok := m.trying[slot]; ok {
+		return intent{} // a login is about to write it
+	}
+	s, l := m.bySlot[slot], as[Lease](e)
+	base, burnt := m.burnt[slot]
+	if burnt && e != nil && (e.Revision > base || !l.Free) {
+		delete(m.burnt, slot) // what was on its way has come, or cannot any more
+		burnt = false
+	}
+	switch {
+	case s == nil && burnt:
+		m.burn(slot, e)
+		return intent{value: encode(Lease{Holder: Holder{Node: m.cfg.Node, Epoch: m.epoch}, Free: true}), entry: e, wanted: true}
+	case s == nil && l == nil:
+		return intent{}
+	case s == nil && (l.Free || l.Node != m.cfg.Node || l.Epoch != m.epoch) && !m.spent(slot, e, time.Now()):
+		return intent{}
+	case s == nil:
+		free := *l
+		free.Free = true
+		if _, free.Clean = m.cleanly[l.Session]; free.Clean {
+			delete(m.cleanly, l.Session)
+		}
+		return intent{value: encode(free), entry: e, wanted: true}
+	case l == nil:
+		m.burn(slot, e)
+		return intent{value: encode(s.lease()), wanted: true}
+	case l.sameSession(&s.Holder) && !l.Free:
+		s.rev, s.fence = e.Revision, time.Time{}
+		return intent{}
+	case s.rev > 0 && e.Revision > s.rev:
+		m.lose(s, l)
+		return intent{}
+	case m.mayTake(s, e):
+		m.burn(slot, e)
+		return intent{value: encode(s.lease()), entry: e, wanted: true}
+	}
+	m.lose(s, l)
+	return intent{}
+}
+
+// burn notes that a write is on its way about a slot of the node's slice, which replaces what is now: until the record is
+// another one the node does not give the slot away.
+func (m *Member) burn(slot int, e *entry) {
+	if m.geo.sliceOf(slot) < 0 {
+		return
+	}
+	m.burnt[slot] = 0
+	if e != nil {
+		m.burnt[slot] = e.Revision
+	}
+}
+
+// mayTake reports whether a session that has an address without the store's knowledge still has the right to it.
+func (m *Member) mayTake(s *session, e *entry) bool {
+	l := as[Lease](e)
+	switch {
+	case l.sameSession(&s.Holder):
+		return true // taken for over
+	case l.sameClient(&s.Holder):
+		return e.Revision == s.base || l.Free || m.mirror.over(&l.Holder) || !l.Since.After(s.Since)
+	}
+	// The node gave away a slot of its slice: nobody else does.
+	return m.slice >= 0 && m.geo.sliceOf(s.slot) == m.slice && (l.Free || l.Node == m.cfg.Node)
+}
+
+// lose ends a session whose address another has.
+func (m *Member) lose(s *session, l *Lease) {
+	why := Lost
+	if l.sameClient(&s.Holder) {
+		why = Moved
+	}
+	m.expel(s, why)
+}
+
+func (m *Member) intendedSession(rest string, e *entry) intent {
+	s := m.bySession(rest[strings.IndexByte(rest, '.')+1:])
+	if s == nil {
+		return intent{entry: e, wanted: e != nil}
+	}
+	value := encode(s.record())
+	if e != nil && bytes.Equal(value, e.Value) {
+		return intent{}
+	}
+	return intent{value: value, entry: e, wanted: true}
+}
+
+// react acts on what a changed record means for this node.
+func (m *Member) react(key string) {
+	e := m.mirror.records[key]
+	kind, _, _ := strings.Cut(key, ".")
+	switch kind {
+	case kindLease:
+		slot := slotOf(key)
+		l := as[Lease](e)
+		_, burnt := m.burnt[slot]
+		if m.bySlot[slot] != nil || burnt || l != nil && !l.Free && l.Node == m.cfg.Node && l.Epoch == m.epoch {
+			m.work.add(key)
+		}
+	case kindPlace:
+		m.reactPlace(key, as[Place](e))
+	case kindSession:
+		m.work.add(key)
+	case kindSlice:
+		if m.slice >= 0 && key == sliceKey(m.slice) {
+			m.work.add(key)
+		}
+	case kindOrder:
+		if e == nil {
+			delete(m.carried, strings.TrimPrefix(key, kindOrder+"."))
+		}
+		m.carryOut(as[Order](e))
+	case kindBan:
+		m.expelBanned(as[Ban](e))
+	}
+}
+
+// expel ends a session for the fleet's reasons.
+func (m *Member) expel(s *session, why Reason) {
+	if m.sessions[s.ID] != s {
+		return
+	}
+	m.drop(s)
+	if s.slot >= 0 {
+		m.leaving[s.slot] = s.ID // nobody here gets the address before the host has taken it back
+	}
+	m.cfg.Host.End(s.ID, why)
+}
+
+// left notes that the host has ended a client.
+func (m *Member) left(id uint64) {
+	for slot, of := range m.leaving {
+		if of == id {
+			delete(m.leaving, slot)
+		}
+	}
+}
+
+// drop takes a session out; what it held is settled.
+func (m *Member) drop(s *session) {
+	delete(m.sessions, s.ID)
+	if s.slot >= 0 && m.bySlot[s.slot] == s {
+		delete(m.bySlot, s.slot)
+		if _, burnt := m.burnt[s.slot]; !burnt && m.mirror.leases[s.slot] == nil {
+			m.folder.ungrant(s.slot) // nobody else ever heard of it
+		}
+	}
+	m.wanted(s)
+	if key := placeKey(s.User, s.place); s.place >= 0 && m.places[key] == s {
+		delete(m.places, key)
+	}
+}
+
+// endUnsure ends the sessions whose address the store did not confirm in time.
+func (m *Member) endUnsure(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.sessions {
+		if !s.fence.IsZero() && !now.Before(s.fence) {
+			m.expel(s, Expired)
+		}
+	}
+}
