@@ -112,6 +112,7 @@ func TestServerHooksLikeStock(t *testing.T) {
 			server: []string{"--x509-track", "+CN", "--tls-export-cert", "CCD", "--keying-material-exporter", "EXPORTER_test", "32", "--route", "10.50.0.0", "255.255.0.0", "--route-ipv6", "fd50::/48"},
 		},
 		{name: "tcp-tls-crypt-v2", files: v2Keys, server: []string{"--proto", "tcp-server", "--tls-crypt-v2", "v2s.key", "--tls-crypt-v2-verify", "HOOK"}, client: []string{"--proto", "tcp-client", "--tls-crypt-v2", "v2c.key"}},
+		{name: "login that nobody checks", login: true},
 		{name: "udp6", server: []string{"--proto", "udp6"}, client: []string{"--proto", "udp6", "--remote", "fd99::1", "1194"}},
 		{name: "tap", server: []string{"--dev", "tap"}, client: []string{"--dev", "tap", "--lladdr", "02:00:00:00:00:02"}},
 	} {
