@@ -3,6 +3,7 @@
 package test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -336,6 +337,44 @@ func TestSkippingEveryProfileLikeStock(t *testing.T) {
 			}
 			if code := c.Wait(t, upLimit); code != 1 || asked != 4 || !strings.Contains(c.Log(), "No usable connection profiles are present") {
 				t.Errorf("exit status %d after %d questions\n%s", code, asked, c.Log())
+			}
+		})
+	}
+}
+
+// What push-peer-info tells of a host is what stock tells: the way out has an address of its own, or there is none; and what the
+// user sets comes last.
+func TestPeerInfoLikeStock(t *testing.T) {
+	own := regexp.MustCompile(`peer info: (IV_(?:HWADDR|PLAT|PLAT_VER|GUI_VER|SSO)=.*|UV_.*)`)
+	for name, tt := range map[string]struct {
+		route bool
+		args  []string
+	}{
+		"default route":    {route: true},
+		"no default route": {},
+		"set by the user": {true, []string{
+			"--setenv", "IV_PLAT_VER", "14", "--setenv", "IV_GUI_VER", "gui 1", "--setenv", "UV_ID", "1", "--setenv", "IV_HWADDR", "none", "--setenv", "IV_SSO", "webauth",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			if tt.route {
+				l.client.Run(t, "ip", "route", "add", "default", "via", "10.99.0.1")
+			}
+			told := make(map[string][]string)
+			for _, who := range []string{"stock", "ours"} {
+				s := l.stockServer(t)
+				c := programs[who](t, l.client, l.clientArgs(append(tt.args, "--push-peer-info")...))
+				c.WaitLine(t, up, upLimit)
+				for _, m := range own.FindAllStringSubmatch(s.Log(), -1) {
+					told[who] = append(told[who], m[1])
+				}
+				terminate(t, c)
+				s.Stop(t)
+			}
+			if diff := cmp.Diff(told["stock"], told["ours"]); diff != "" {
+				t.Errorf("(-stock +ours):\n%s", diff)
 			}
 		})
 	}

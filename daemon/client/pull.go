@@ -89,6 +89,9 @@ func (a *attempt) imported(res *config.PushResult) {
 	for _, e := range o.Echo[min(len(a.c.opts.Echo), len(o.Echo)):] {
 		a.c.port.Echo(e)
 	}
+	for _, e := range o.Env[min(len(a.c.opts.Env), len(o.Env)):] {
+		a.c.env.Set(e.Name, e.Value)
+	}
 	a.pushedToken(o.AuthToken, o.AuthTokenUser)
 	a.applyVerb()
 	a.setTimers()

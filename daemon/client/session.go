@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
@@ -139,10 +141,25 @@ func (a *attempt) announce() string {
 	if !o.Pull && len(o.DataCiphers) == 0 {
 		return ""
 	}
+	if o.Pull && o.PushPeerInfo {
+		n.Release = release()
+		if gw, err := a.c.deps.Net.DefaultGateway(netip.IPv4Unspecified()); err == nil && len(gw.MAC) > 0 {
+			n.HWAddr = gw.MAC.String()
+		}
+	}
 	for _, e := range o.Env {
 		n.Env = append(n.Env, e.Name+"="+e.Value)
 	}
 	return n.String()
+}
+
+// release is the system's, as uname -r prints it.
+func release() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
 }
 
 func contains(list []string, s string) bool {

@@ -116,6 +116,7 @@ type Announcement struct {
 	Push     bool     // push-peer-info: tell the user's UV_ variables and what follows
 	HWAddr   string   // MAC address of the way to the server
 	Library  string   // TLS library
+	Release  string   // of the system, IV_PLAT_VER
 	Platform string   // IV_PLAT
 }
 
@@ -153,6 +154,9 @@ func (a Announcement) String() string {
 			line("IV_HWADDR=%s", a.HWAddr)
 		}
 		line("IV_SSL=%s", a.Library)
+		if a.Release != "" {
+			line("IV_PLAT_VER=%s", a.Release)
+		}
 	}
 	for _, e := range a.Env {
 		switch {

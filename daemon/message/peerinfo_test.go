@@ -65,6 +65,17 @@ func TestPeerInfoOfAPeer(t *testing.T) {
 	}
 }
 
+func TestPeerInfoThatIsPushed(t *testing.T) {
+	a := Announcement{
+		Version: "2.6.14", Platform: "linux", Pull: true, Ciphers: []string{"AES-256-GCM"}, Push: true, HWAddr: "02:00:00:00:00:01", Library: "a library",
+		Release: "6.1.0", Env: []string{"UV_ID=7", "IV_PLAT_VER=14"},
+	}
+	_, got, _ := strings.Cut(a.String(), "IV_HWADDR=")
+	if want := "02:00:00:00:00:01\nIV_SSL=a library\nIV_PLAT_VER=6.1.0\nUV_ID=7\nIV_PLAT_VER=14\n"; got != want {
+		t.Errorf("info =\n%s\nwant\n%s", got, want)
+	}
+}
+
 // What we announce is what our own parser reads.
 func TestAnnouncementIsReadBack(t *testing.T) {
 	for _, tt := range []struct {
