@@ -55,6 +55,9 @@ func (f facts) network(t *testing.T, who string, n *daemontest.Namespace) {
 // volatile are variables that differ from run to run.
 var volatile = regexp.MustCompile(`^(PWD|OLDPWD|SHLVL|_|daemon_pid|daemon_start_time|time_\w+|(un)?trusted_port|bytes_\w+|auth_(control|failed_reason|pending)_file|session_id|client_connect_(config|deferred)_file|peer_cert|password)$`)
 
+// hardware is an address that each pair of hosts has anew.
+var hardware = regexp.MustCompile(`^([0-9a-f]{2}:){5}[0-9a-f]{2}$`)
+
 // environment notes what scripts saw.
 func (f facts) environment(t *testing.T, who, dir string) {
 	t.Helper()
@@ -74,7 +77,7 @@ func (f facts) environment(t *testing.T, who, dir string) {
 		for line := range strings.Lines(string(b)) {
 			name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
 			if ok && !volatile.MatchString(name) {
-				f[who+" env "+entry.Name()+": "+name] = strings.ReplaceAll(value, dir, "@D@")
+				f[who+" env "+entry.Name()+": "+name] = hardware.ReplaceAllString(strings.ReplaceAll(value, dir, "@D@"), "MAC")
 			}
 		}
 	}
@@ -107,13 +110,17 @@ func (f facts) status(t *testing.T, server *end) {
 	await(t, 15*time.Second, "client in "+path, func() bool {
 		b, err := os.ReadFile(path)
 		text = string(b)
-		return err == nil && strings.Count(text, "10.99.0.2") > 1 && strings.Contains(text, "END")
+		listed := strings.Count(text, "10.99.0.2") > 1 || strings.Contains(text, "OpenVPN STATISTICS") // of a peer
+		return err == nil && listed && strings.Contains(text, "END")
 	})
 	var lines []string
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "TITLE") || strings.HasPrefix(line, "TIME") || strings.Contains(line, "bcast/mcast queue") {
 			continue
+		}
+		if name, _, ok := strings.Cut(line, " bytes,"); ok { // of a peer's statistics
+			line = name + " bytes,N"
 		}
 		line = statusPort.ReplaceAllString(statusDate.ReplaceAllString(line, "DATE"), "$1:PORT")
 		lines = append(lines, statusNum.ReplaceAllString(line, "N"))

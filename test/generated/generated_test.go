@@ -48,17 +48,21 @@ func (s *setup) play(t *testing.T, a *authority, p pairing, life bool) outcome {
 	client := s.prepare(t, a, clientHost, program(t, p.client), "client.conf", s.ClientArg)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("server:\n%s\nclient:\n%s", server.proc.Log(), client.proc.Log())
+			for name, e := range map[string]*end{"server": server, "client": client} {
+				if e.proc != nil {
+					t.Logf("%s:\n%s", name, e.proc.Log())
+				}
+			}
 		}
 	})
 	server.start(t)
 	await(t, upLimit, "port of the server", func() bool {
-		out, _ := serverHost.TryRun("ss", "-Hlnut", "sport", "=", "1194")
+		out, _ := serverHost.TryRun("ss", "-Hanut", "sport", "=", "1194")
 		return strings.TrimSpace(out) != ""
 	})
 	client.start(t)
 	s.tunnel(t, client)
-	time.Sleep(500 * time.Millisecond) // scripts that come after the routes
+	time.Sleep(500*time.Millisecond + time.Duration(s.Settle)*time.Second) // scripts that come after the routes
 	o := outcome{facts: collect(t, server, client)}
 	if life {
 		o.back = s.reload(t, a, server, client, a.files["crl.pem"])
@@ -167,7 +171,7 @@ func (s *setup) reloadRevoked(t *testing.T, a *authority, server *end) {
 	gone.Reconnect = 0 // nobody comes back
 	gone.reload(t, a, server, nil, a.revoked)
 	await(t, upLimit, "port of the server", func() bool {
-		out, _ := server.host.TryRun("ss", "-Hlnut", "sport", "=", "1194")
+		out, _ := server.host.TryRun("ss", "-Hanut", "sport", "=", "1194")
 		return strings.TrimSpace(out) != ""
 	})
 }
@@ -239,5 +243,6 @@ func union(a, b facts) facts {
 
 // The set-ups that most people have.
 func TestGenerated(t *testing.T) {
-	compare(t, setups(t, "01-angristan-new", "03-nyr", "05-pivpn", "08-opnsense", "10-vyos-server", "15-nethserver-h2n", "27-chroot"), false)
+	compare(t, setups(t, "01-angristan-new", "03-nyr", "05-pivpn", "08-opnsense", "10-vyos-server", "15-nethserver-h2n", "27-chroot",
+		"31-vyos-secret", "36-networkmanager", "37-systemd-bridge"), false)
 }

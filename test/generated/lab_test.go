@@ -3,6 +3,7 @@
 package generated
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -62,6 +63,7 @@ type setup struct {
 	Reconnect int      `json:"reconnect"`  // the client comes back by itself after the reload
 	NoCRL     int      `json:"nocrl"`
 	Jail      int      `json:"jail"`
+	Settle    int      `json:"settle"` // seconds that scripts may come after the tunnel, with route-delay
 }
 
 // setups reads the cases, all of them or those of the names.
@@ -120,7 +122,7 @@ func newAuthority(t *testing.T) *authority {
 	}
 	for name, content := range map[string][]byte{
 		"ca.crt": ca.PEM, "server.crt": server.CertPEM, "server.key": server.KeyPEM, "client.crt": a.client.CertPEM, "client.key": a.client.KeyPEM,
-		"crl.pem": crl, "crl0.pem": crl, "dh.pem": dh, "ta.key": pki.StaticKey(), "tc.key": pki.StaticKey(), "up.txt": []byte("alice\nsecret\n"),
+		"crl.pem": crl, "crl0.pem": crl, "dh.pem": dh, "ta.key": pki.StaticKey(), "tc.key": pki.StaticKey(), "secret.key": pki.StaticKey(), "up.txt": []byte("alice\nsecret\n"),
 	} {
 		a.files[name] = content
 	}
@@ -135,7 +137,22 @@ func newAuthority(t *testing.T) *authority {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
-	for name, path := range map[string]string{"v2s.key": v2s, "v2c.key": v2c} {
+	bundle := func(name string, leaf *pki.Leaf) string {
+		path := filepath.Join(dir, name)
+		for file, content := range map[string][]byte{"crt": leaf.CertPEM, "key": leaf.KeyPEM, "ca": ca.PEM} {
+			if err := os.WriteFile(path+"."+file, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command("openssl", "pkcs12", "-export", "-in", path+".crt", "-inkey", path+".key", "-certfile", path+".ca", "-passout", "pass:", "-out", path)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return path
+	}
+	for name, path := range map[string]string{
+		"v2s.key": v2s, "v2c.key": v2c, "server.p12": bundle("server.p12", server), "client.p12": bundle("client.p12", a.client),
+	} {
 		if a.files[name], err = os.ReadFile(path); err != nil {
 			t.Fatal(err)
 		}
@@ -194,15 +211,23 @@ func (s *setup) prepare(t *testing.T, a *authority, host *daemontest.Namespace, 
 	}
 	for name, content := range a.files {
 		mode := os.FileMode(0o644)
-		if strings.HasSuffix(name, ".key") || name == "up.txt" {
+		if strings.HasSuffix(name, ".key") || strings.HasSuffix(name, ".p12") || name == "up.txt" {
 			mode = 0o600
 		}
 		e.write(t, "pki/"+name, content, mode)
 	}
 	e.write(t, "pki/capath/"+a.hash(t, filepath.Join(dir, "pki/ca.crt")), a.files["ca.crt"], 0o644)
 	e.revocations(t, a.files["crl.pem"])
-	for _, name := range []string{"ev.sh", "auth.sh", "linkup", "linkdown"} {
-		e.write(t, name, []byte(strings.ReplaceAll(evScript, "@D@", dir)), 0o755)
+	scripts := map[string]string{"ev.sh": evScript, "auth.sh": evScript, "linkup": evScript, "linkdown": evScript}
+	own, err := filepath.Glob(filepath.Join("testdata", s.name, "*.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range own {
+		scripts[filepath.Base(path)] = readFile(t, path)
+	}
+	for name, text := range scripts {
+		e.write(t, name, []byte(strings.ReplaceAll(text, "@D@", dir)), 0o755)
 	}
 	if s.Static != nil {
 		address, given := s.Static.(string)
@@ -212,11 +237,7 @@ func (s *setup) prepare(t *testing.T, a *authority, host *daemontest.Namespace, 
 		e.write(t, "ccd/client", []byte("ifconfig-push "+address+" 255.255.255.0\n"), 0o644)
 		e.write(t, "ccd/alice", []byte("ifconfig-push "+address+" 255.255.255.0\n"), 0o644)
 	}
-	text, err := os.ReadFile(filepath.Join("testdata", s.name, config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.write(t, config, []byte(fill(t, string(text), a, dir)), 0o644)
+	e.write(t, config, []byte(fill(t, readFile(t, filepath.Join("testdata", s.name, config)), a, dir)), 0o644)
 	e.argv = []string{program}
 	for _, arg := range args {
 		e.argv = append(e.argv, fill(t, arg, a, dir))
@@ -235,8 +256,29 @@ func fill(t *testing.T, text string, a *authority, dir string) string {
 		if !ok {
 			t.Fatalf("no file for %s", mark)
 		}
+		if strings.HasSuffix(mark, ".p12@") {
+			return lines64(base64.StdEncoding.EncodeToString(content))
+		}
 		return strings.TrimSuffix(string(content), "\n")
 	})
+}
+
+// lines64 breaks base64 as openssl does: stock reads no longer lines.
+func lines64(text string) string {
+	var b strings.Builder
+	for ; len(text) > 64; text = text[64:] {
+		b.WriteString(text[:64] + "\n")
+	}
+	return b.String() + text
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func (e *end) write(t *testing.T, name string, content []byte, mode os.FileMode) {
