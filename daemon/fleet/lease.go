@@ -21,8 +21,11 @@ func (m *Member) Begin(ctx context.Context, c Client) (slot int, err error) {
 	}}
 	m.sessions[c.ID] = s
 	m.mu.Unlock()
-	if err = m.takePlace(ctx, s); err == nil && !c.Fixed && m.cfg.Slots > 0 {
+	if !c.Fixed && m.cfg.Slots > 0 {
 		err = m.takeSlot(ctx, s)
+	}
+	if err == nil {
+		err = m.takePlace(ctx, s) // last: it may end another session
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -65,8 +68,12 @@ func (m *Member) takeSlot(ctx context.Context, s *session) error {
 		}
 		c := m.choose(s, ctx.Err() == nil && !m.away && m.joined, time.Now())
 		if !c.found {
+			soon := len(m.leaving) > 0
 			m.mu.Unlock()
-			return ErrExhausted
+			if !soon || pause(ctx, 10*time.Millisecond) != nil {
+				return ErrExhausted
+			}
+			continue
 		}
 		if c.local {
 			s.slot, s.base, s.fence = c.slot, c.base(), c.fence
