@@ -96,7 +96,7 @@ func ExtKeyUsage(cert *x509.Certificate) (usages []asn1.ObjectIdentifier, ok boo
 	return usages, true, nil
 }
 
-// Constraints is what a certificate says about being an authority.
+// Constraints say whether a certificate is that of an authority, and over what.
 type Constraints struct {
 	Present bool
 	CA      bool

@@ -24,7 +24,7 @@ func Parse(der []byte) (*x509.Certificate, error) {
 	return c, nil
 }
 
-// signed is what certificates and lists have in common: a body, how it is signed, the signature.
+// signed holds the common parts of certificates and lists: a body, how it is signed, the signature.
 type signed struct {
 	raw       []byte
 	body      element

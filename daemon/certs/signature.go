@@ -285,7 +285,7 @@ func verifyDSA(pub *dsa.PublicKey, digest, sig []byte) bool {
 		}
 		n[i] = integer(e.content)
 	}
-	if pub.P.BitLen() > 4096 || pub.Q.BitLen() > 512 { // a stranger chooses them, and what they cost
+	if pub.P.BitLen() > 4096 || pub.Q.BitLen() > 512 { // a peer that is not authenticated chooses them, and what they cost
 		return false
 	}
 	if size := (pub.Q.BitLen() + 7) / 8; len(digest) > size {

@@ -72,7 +72,7 @@ func (c *Client) AskCredentials(ctx context.Context) error {
 		return err
 	}
 	if c.challenge != nil || user == "" || pass == "" && !c.opts.AuthUserPass.UsernameOnly || c.opts.StaticChallenge != "" {
-		if user, pass, err = c.askSomebody(ctx, user, pass); err != nil {
+		if user, pass, err = c.askPerson(ctx, user, pass); err != nil {
 			return err
 		}
 	}
@@ -113,8 +113,8 @@ func (c *Client) fileCredentials(ctx context.Context) (user, pass string, err er
 	return printable(user), printable(pass), nil
 }
 
-// askSomebody asks the management port or the terminal, with the challenge of the moment.
-func (c *Client) askSomebody(ctx context.Context, user, pass string) (string, string, error) {
+// askPerson asks the management port or the terminal, with the challenge of the moment.
+func (c *Client) askPerson(ctx context.Context, user, pass string) (string, string, error) {
 	ch := c.challenge
 	c.challenge = nil
 	if c.opts.ManagementQueryPasswords && c.port.Reachable() {

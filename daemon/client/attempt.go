@@ -70,12 +70,12 @@ type attempt struct {
 	wake          chan struct{}
 	results       chan func() // what helpers want done by the owner
 	failureLogged atomic.Bool // in this second, of a data packet
-	// toldDevice: and so was a failed write to the device.
-	toldDevice  atomic.Bool
-	toldControl time.Time
-	wg          sync.WaitGroup
-	ctx         context.Context // of helpers; ended by run
-	done        chan struct{}   // closed when run returns
+	// deviceLogged: and so was a failed write to the device.
+	deviceLogged  atomic.Bool
+	controlLogged time.Time
+	wg            sync.WaitGroup
+	ctx           context.Context // of helpers; ended by run
+	done          chan struct{}   // closed when run returns
 }
 
 // end makes the attempt end with a soft signal unless it ends already.
@@ -317,9 +317,9 @@ func (a *attempt) noteError(err error) { a.c.log(logging.Error, "%v", err) }
 
 // noteDevice logs a failed write to the device, at most one a second. Safe for any goroutine.
 func (a *attempt) noteDevice(err error) {
-	if a.toldDevice.CompareAndSwap(false, true) {
+	if a.deviceLogged.CompareAndSwap(false, true) {
 		a.c.log(logging.Error, "write to TUN/TAP : %s", deviceError(err))
-		time.AfterFunc(time.Second, func() { a.toldDevice.Store(false) })
+		time.AfterFunc(time.Second, func() { a.deviceLogged.Store(false) })
 	}
 }
 
@@ -343,12 +343,12 @@ func (a *attempt) notePacket(c *data.Channel, err error) {
 	}
 }
 
-// controlError logs a control packet that was dropped, at most one a second of a datagram link: anybody can send those.
+// controlError logs a control packet that was dropped, at most one a second of a datagram link: any host can send those.
 func (a *attempt) controlError(p controlPacket, err error, now time.Time) {
-	if !a.stream() && now.Sub(a.toldControl) < time.Second {
+	if !a.stream() && now.Sub(a.controlLogged) < time.Second {
 		return
 	}
-	a.toldControl = now
+	a.controlLogged = now
 	from := transport.AddrText(p.from.Addr)
 	w := engine.Unwrapped
 	switch {

@@ -12,7 +12,7 @@ type pauses struct {
 // slowAfter is the number of unsuccessful rounds through the profiles after which the pause starts to double.
 const slowAfter = 4
 
-// nointeractBase is the pause when rejected credentials are sent again without asking anybody.
+// nointeractBase is the pause when rejected credentials are sent again without a question.
 const nointeractBase = 10 * time.Second
 
 // next returns the pause before the next attempt.

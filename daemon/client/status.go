@@ -70,7 +70,7 @@ func (c *Client) Remotes() []server.Remote {
 	return out
 }
 
-// Traffic is what the port's byte counts report; false while no attempt is running.
+// Traffic returns the port's byte counts; false while no attempt is running.
 func (c *Client) Traffic() (mgmt.ByteCount, bool) {
 	return mgmt.ByteCount{In: c.totals.In.Load(), Out: c.totals.Out.Load()}, c.live.Load() != nil
 }

@@ -71,7 +71,7 @@ func (p *parser) checkFiles() error {
 	if o.DH.Path == "none" {
 		checks[0].source = Source{}
 	}
-	if o.ManagementQueryToken { // somebody will be asked for what is not there
+	if o.ManagementQueryToken { // the port will be asked for what is not there
 		for i, c := range checks {
 			if c.option == "--cert" || c.option == "--key" || c.option == "--pkcs12" {
 				checks[i].source = Source{}

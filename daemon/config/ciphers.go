@@ -16,7 +16,7 @@ var dataChannelCiphers = []string{
 	"AES-256-OFB", "AES-192-OFB", "AES-128-OFB", "none",
 }
 
-// defaultCiphers is what DEFAULT in data-ciphers stands for.
+// defaultCiphers take the place of DEFAULT in data-ciphers.
 var defaultCiphers = []string{"AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"}
 
 // maxCipherList is the longest list that fits into what peers are told.

@@ -12,7 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/nearest"
 )
 
-// Effect is what an option does here.
+// Effect says what an option does here.
 type Effect string
 
 // Effects.

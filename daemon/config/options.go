@@ -36,7 +36,7 @@ type Options struct {
 	// Tool is set when the command line asks for something else than a tunnel.
 	Tool Tool
 
-	// Notes are what Parse has to say at start, in order, once logging is set up; Warnings what is allowed but doubtful, at each
+	// Notes are lines for the log at the start, in order, once logging is set up; Warnings are lines about what is doubtful, at each
 	// start of an instance.
 	Notes    []Note
 	Warnings []Note
@@ -194,7 +194,7 @@ type Device struct {
 	AllowRecursiveRouting bool
 }
 
-// Routing is what happens to the route table.
+// Routing says what happens to the route table.
 type Routing struct {
 	Routes            []Route
 	RoutesIPv6        []RouteIPv6
@@ -316,7 +316,7 @@ func (c *Connection) ServesTCP() bool {
 	return slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Proto.IsTCPServer() })
 }
 
-// frameOverhead is what a packet may have around what the device gives.
+// frameOverhead is the most that a packet may have around the bytes of the device.
 const frameOverhead = 168
 
 // MaxFrame is the largest packet taken from a TCP connection, in bytes. It has room for the largest MTU that may be pushed
@@ -404,7 +404,7 @@ type Client struct {
 // AuthUserPass is where the client's name and password come from.
 type AuthUserPass struct {
 	Enabled      bool
-	Ask          bool   // no source: ask somebody
+	Ask          bool   // no source: ask at the port or the terminal
 	Source       Source // file or block of two lines; a missing second line is asked for
 	UsernameOnly bool
 }
@@ -514,7 +514,7 @@ type ManagementAddr struct {
 
 	Cert, Key     Source    // PEM files; TLS when set
 	ClientCA      Source    // PEM file; only clients with a certificate of it are let in
-	Role          mgmt.Role // of those who give Password, or of everybody without passwords; 0 is admin
+	Role          mgmt.Role // of those who give Password, or of all seats without passwords; 0 is admin
 	RolePasswords []RolePassword
 }
 
@@ -524,7 +524,7 @@ type RolePassword struct {
 	Source Source
 }
 
-// Pulled is what only a server tells.
+// Pulled holds what only a server tells.
 type Pulled struct {
 	PeerID           int // -1: none
 	AuthToken        string

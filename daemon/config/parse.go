@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Env is what Parse needs from outside. The zero Env is that of the process.
+// Env gives Parse what it needs from outside. The zero Env is that of the process.
 type Env struct {
 	Getenv func(string) string // nil: os.Getenv
 	Stdin  io.Reader           // for "config stdin"; nil: os.Stdin

@@ -12,7 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
-// PushResult is what became of a pulled list.
+// PushResult says what became of a pulled list.
 type PushResult struct {
 	// Notes are lines for the log, in order: filters, skipped options, the classes of what changed.
 	Notes []Note

@@ -33,7 +33,7 @@ func replaced(name string) []string {
 // maxPushed bounds what updates may collect.
 const maxPushed = 1 << 18
 
-// Update is what an update makes of a connection's options.
+// Update is the result of an update of a connection's options.
 type Update struct {
 	Options *Options
 	Profile *Connection

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// parseState is what is known between reading and checking.
+// parseState holds what is known between reading and checking.
 type parseState struct {
 	ce      Connection // values outside of blocks, so far
 	remotes []remote
@@ -32,7 +32,7 @@ type parseState struct {
 	onlyServer       []string // shown names of options that need server mode, in order
 }
 
-// connSet is what a profile said itself.
+// connSet says which options a profile has of its own.
 type connSet struct {
 	remotes                   int
 	lport, bind, nobind, wrap bool

@@ -73,7 +73,7 @@ func (o *Options) protectionFiles() (checks []fileCheck) {
 	return checks
 }
 
-// open reports whether whoever reaches the listener is let in with more than a look.
+// open reports whether any host that reaches the listener is let in with more than a look.
 func (m *ManagementAddr) open() bool {
 	return !m.Password.Set() && len(m.RolePasswords) == 0 && !m.ClientCA.Set() && m.Role != mgmt.RoleObserve
 }

@@ -171,7 +171,7 @@ func serverPrefix(name, s string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// serverMacro is what server and server-bridge say.
+// serverMacro holds the parameters of server and server-bridge.
 type serverMacro struct {
 	network, netmask netip.Addr
 	nopool           bool

@@ -35,7 +35,7 @@ const (
 // minPayload keeps TLS moving however small PacketSize is.
 const minPayload = 64
 
-// Config is what a session is made of. All of it is kept.
+// Config makes a session, which keeps all of it.
 type Config struct {
 	// Role is our role in TLS, which also decides about halves of keys and who resets first.
 	Role keys.Role

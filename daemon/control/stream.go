@@ -72,7 +72,7 @@ func (s *stream) feed(b []byte) {
 }
 
 // full tells that TLS has enough to read. Messages then stay in the receive window, which stops the peer:
-// a stranger cannot make us store more while a handshake waits for a hook.
+// a peer that is not authenticated cannot make us store more while a handshake waits for a hook.
 func (s *stream) full() bool {
 	p := &s.pipe
 	p.mu.Lock()
@@ -130,7 +130,7 @@ func (p *pipe) finish(err error) {
 	p.wake()
 }
 
-// errNoData is what crypto/tls takes for a passing condition: a net.Error that is Temporary does not break
+// errNoData is a passing condition to crypto/tls: a net.Error that is Temporary does not break
 // the connection, and a record read in part is completed by the next call. (crypto/tls of Go 1.26,
 // Conn.readRecordOrCCS; a deadline behaves the same way by documentation.)
 var errNoData net.Error = noData{}

@@ -10,7 +10,7 @@ type Totals struct {
 	Failed     struct{ Timeout, Certificate, TLS, Other atomic.Uint64 }
 }
 
-// Census is what an engine holds at a moment. The engine makes it anew each time; a zero Census is an engine that is not up.
+// Census counts the holdings of an engine at a moment. The engine makes it anew each time; a zero Census is an engine that is not up.
 type Census struct {
 	Ready       bool // it serves clients, or is connected
 	Clients     int  // that are connected

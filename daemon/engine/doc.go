@@ -1,4 +1,4 @@
-// Package engine is what the daemon and its engines agree on: signals and the order of their ranks, why an instance
+// Package engine holds what the daemon and its engines agree on: signals and the order of their ranks, why an instance
 // ended, and what an engine is.
 //
 // # Life cycle
@@ -12,7 +12,7 @@
 //
 // # Signals
 //
-// A [Signals] holds at most one pending signal, the one of the highest rank, whoever raised it: the operating system,
-// the management port, or the engine itself. The engine takes it when it is ready to act; whoever blocks meanwhile
+// A [Signals] holds at most one pending signal, the one of the highest rank, raised by the operating system,
+// the management port, or the engine itself. The engine takes it when it is ready to act; a caller that blocks meanwhile
 // watches [Signals.Wake].
 package engine

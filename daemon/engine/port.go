@@ -7,7 +7,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// Port is what an engine of either mode tells the management port, and waits for at it. *server.Server of mgmt is one; an
+// Port is the management port to an engine of either mode: what it tells, and what it waits for. *server.Server of mgmt is one; an
 // unreachable one stands for a daemon without a port.
 type Port interface {
 	State(mgmt.State)

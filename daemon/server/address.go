@@ -72,7 +72,7 @@ func (o outer) appendTo(b []byte) []byte {
 // outer names a peer.
 func (s *setup) outer(p transport.Peer) outer { return outer{s.protoName(p), p.Addr} }
 
-// protoName is what 2.7 puts before the addresses of a listener, empty for the face of 2.6.
+// protoName stands before the addresses of a listener in 2.7, empty for the face of 2.6.
 func (s *setup) protoName(p transport.Peer) string {
 	if s.Options == nil || !s.Compat.AddressesNameProto() || int(p.Listener) >= len(s.listeners) {
 		return ""

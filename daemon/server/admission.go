@@ -60,7 +60,7 @@ func (a *admission) tooOld(f *ctrlwrap.First, now time.Time) string {
 	return ""
 }
 
-// arrivals is what the hub shares with receivers about newcomers. Each part is safe for concurrent use.
+// arrivals is shared by the hub and the receivers of newcomers. Each part is safe for concurrent use.
 type arrivals struct {
 	cookies *cookie.Jar
 	answers *ratelimit.PerPrefix // connect-freq-initial

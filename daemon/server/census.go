@@ -33,7 +33,7 @@ func (h *hub) census(names bool) engine.Census {
 		Ready: true, MaxClients: h.set.MaxClients,
 		Versions: make(map[string]int), Platforms: make(map[string]int), Ciphers: make(map[string]int), Dropped: make(map[string]uint64),
 		Queues: map[string]int{"control_packets": len(h.packets), "newcomers": len(h.arrive), "calls": len(h.calls)},
-		Hooks:  h.slots.taken(), MostHooks: h.slots.size, LinesLeftOut: h.limiter.told + uint64(max(h.limiter.lost.Load(), 0)),
+		Hooks:  h.slots.taken(), MostHooks: h.slots.size, LinesLeftOut: h.limiter.reported + uint64(max(h.limiter.lost.Load(), 0)),
 	}
 	if names {
 		c.Names = make(map[string]engine.Moved)
@@ -73,7 +73,7 @@ func (i *instance) addDrops(to map[string]uint64) {
 	}
 }
 
-// versionLabel is what a client says about its version, as one of a few: clients choose what they say.
+// versionLabel returns the version that a client claims, as one of a few: clients can claim anything.
 func versionLabel(v string) string {
 	for _, known := range []string{"2.3", "2.4", "2.5", "2.6", "2.7"} {
 		if v == known || strings.HasPrefix(v, known+".") || strings.HasPrefix(v, known+"_") {

@@ -18,7 +18,7 @@ import (
 //	links       packets and texts to clients, and when to step each
 //	roster      who is here
 //	routing     which client an address leads to
-//	arrivals    what the hub shares with receivers about newcomers
+//	arrivals    the part about newcomers that receivers share
 //	pool        the addresses of clients
 type hub struct {
 	*clientLog

@@ -29,7 +29,7 @@ type instance struct {
 	hubSide
 }
 
-// dataPath is what the data plane needs of a client.
+// dataPath is the data plane's part of a client.
 type dataPath struct {
 	cid    uint64 // counts the clients of the server
 	slot   uint32 // index in the table of instances, and the peer-id pushed to the client
@@ -52,7 +52,7 @@ type dataPath struct {
 	owner hubOwned
 }
 
-// hubSide is what the hub knows of a client. No other goroutine touches it. Each part names what writes it:
+// hubSide is the hub's part of a client. No other goroutine touches it. Each of its parts has one file that writes it:
 //
 //	appointment   deadlines: when the client is stepped next
 //	succession    succession.go: which instance takes whose place
@@ -89,7 +89,7 @@ type origin struct {
 	base  *keys.StaticKey // of dynamic tls-crypt
 }
 
-// handshake is what TLS handshakes hand to the hub.
+// handshake holds what TLS handshakes hand to the hub.
 type handshake struct {
 	awake    atomic.Bool                         // the hub is to step the session
 	verified atomic.Pointer[[]*x509.Certificate] // the chain that was found, until tlsUp takes it

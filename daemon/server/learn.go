@@ -35,7 +35,7 @@ type route struct {
 	own bool
 }
 
-// learned is what leads to a client, and what learn-address knows of it.
+// learned lists the addresses that lead to a client, and those that learn-address knows of.
 type learned struct {
 	prefixes  []netip.Prefix // routed to the client
 	reported  []route        // to the script, for this client

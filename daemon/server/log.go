@@ -48,9 +48,9 @@ func (b *base) logLine(prefix string, lv logging.Level, format string, args ...a
 
 // limiter bounds lines that peers can cause: some at once, then one a second, and how many were left out.
 type limiter struct {
-	room *ratelimit.Bucket
-	lost atomic.Int64
-	told uint64 // lost before the last line about it; the hub's
+	room     *ratelimit.Bucket
+	lost     atomic.Int64
+	reported uint64 // lost before the last line about them; the hub's
 }
 
 // Lines that peers may cause, all together: strangeLines at once, which come back one in each strangePause.
@@ -78,7 +78,7 @@ func (a *aside) limitedLog(prefix string, lv logging.Level, format string, args 
 // tellLost says how many lines limitedLog left out.
 func (c *clientLog) tellLost() {
 	if lost := c.limiter.lost.Swap(0); lost > 0 {
-		c.limiter.told += uint64(lost)
+		c.limiter.reported += uint64(lost)
 		c.logLine("", logging.Warn, "%d more lines that peers caused were left out", lost)
 	}
 }

@@ -116,7 +116,7 @@ func (o *outbound) deal(t *batch) {
 	if !o.tap {
 		routes = o.routes.Read()
 	}
-	everybody := false
+	toAll := false
 	for i := range t.n {
 		var to *dataPath
 		var all bool
@@ -126,7 +126,7 @@ func (o *outbound) deal(t *batch) {
 			to, all = o.receiver(routes, t.packet(i), second(now))
 		}
 		t.to[i], t.all[i] = to, all
-		everybody = everybody || all
+		toAll = toAll || all
 		if to != nil {
 			mine |= 1 << (int(to.slot) % len(o.workers))
 		}
@@ -134,7 +134,7 @@ func (o *outbound) deal(t *batch) {
 	if !o.tap {
 		routes.Done()
 	}
-	if everybody {
+	if toAll {
 		o.broadcast(t, now)
 	}
 	t.users.Store(1)

@@ -49,7 +49,7 @@ func (i *instance) question(login uint64, user, pass string) question {
 	return question{about: &i.dataPath, client: i.context(), prefix: i.prefix(), login: login, user: user, pass: pass}
 }
 
-// deferred handles an answer that comes later, in a file. further is what the client is to do meanwhile, see
+// deferred handles an answer that comes later, in a file. further tells the client what to do meanwhile, see
 // pendingFromFile.
 func (h *hub) deferred(q question, further string) {
 	i := h.of(q.about)

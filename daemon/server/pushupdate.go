@@ -26,7 +26,7 @@ var (
 	errUpdateNone  = errors.New("no client updated")
 )
 
-// update is what the options of one push-update command lead to. What clients do with the options is up to them: the
+// update holds the effects of one push-update command. What clients do with the options is up to them: the
 // server itself acts on addresses only.
 type update struct {
 	messages []string

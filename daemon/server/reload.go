@@ -31,13 +31,13 @@ func Effect(option string, inForce, next *config.Options) mgmt.Outcome {
 // ErrNotServing means that there is no running instance to change.
 var ErrNotServing = errors.New("the server is not running")
 
-// Prove loads all that o names and throws it away: the error is what would fail at the start of a server with o.
+// Prove loads all that o names and throws it away: the error says what would fail at the start of a server with o.
 func (s *Server) Prove(o *config.Options) error {
 	_, err := s.proven(o)
 	return err
 }
 
-// proven is o with all that it names, readable and of the right kind. What a start goes on without, with everybody refused, is an
+// proven is o with all that it names, readable and of the right kind. What a start goes on without, refusing every client, is an
 // error here: the running server has something better.
 func (s *Server) proven(o *config.Options) (*setup, error) {
 	set, err := load(s.kept.Hold(o), s.deps.Passphrase)

@@ -18,7 +18,7 @@ import (
 )
 
 // share hands TCP connections of other protocols to another server (port-share). They have places and limits of their own:
-// anybody may have one, and none takes the place of a client.
+// any peer may have one, and none takes the place of a client.
 type share struct {
 	target string // host:port
 	dir    string // for files that tell where a connection came from, "" for none

@@ -95,7 +95,7 @@ const (
 	maxShared = 1024
 	// ownDescriptors are for all but TCP connections: device, sockets, files, pipes of scripts.
 	ownDescriptors = 128
-	// sharedDescriptors are what a connection takes that is handed on.
+	// sharedDescriptors is how many a connection takes that is handed on.
 	sharedDescriptors = 2
 )
 

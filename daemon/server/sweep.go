@@ -28,7 +28,7 @@ func (h *hub) sweep(now time.Time) {
 	}
 }
 
-// swept is what the last sweeps did.
+// swept remembers the last sweeps.
 type swept struct {
 	pool, stale, lost time.Time // when each was done last
 	handshakes        int       // since memory was given back

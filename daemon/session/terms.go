@@ -11,7 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/message"
 )
 
-// Terms are what two peers agreed on for a session.
+// Terms hold the agreement of two peers for a session.
 type Terms struct {
 	Cipher          string
 	EKM             bool // data keys come from the TLS exporter

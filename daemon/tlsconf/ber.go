@@ -2,7 +2,7 @@ package tlsconf
 
 import "errors"
 
-// errBER is what is no BER, or nested too deep.
+// errBER means that a text is not BER, or nested too deep.
 var errBER = errors.New("no element of BER")
 
 // maxBER bounds elements in elements.

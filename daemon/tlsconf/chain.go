@@ -10,7 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/certs"
 )
 
-// Bounds on what is sent to us, and so on the time spent on signatures of strangers.
+// Bounds on what is sent to us, and so on the time spent on signatures before a peer is authenticated.
 const (
 	maxChain      = 16
 	maxSignatures = 64

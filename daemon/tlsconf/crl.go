@@ -31,7 +31,7 @@ type crlStore struct {
 	problem error // of the last look at file, or of the list in the options
 }
 
-// crlSet is what was read of one text.
+// crlSet holds the lists of one text.
 type crlSet struct {
 	lists []*crl
 	holes int // lists in it that cannot be read: nobody knows whom they revoke
@@ -145,7 +145,7 @@ func (s *crlStore) current(say logging.Func) crlSet {
 }
 
 // revocation checks each certificate of a chain against the list of its issuer. A missing list for one
-// issuer is worth a warning, unless a list could not be read; no list at all refuses everybody.
+// issuer is worth a warning, unless a list could not be read; no list at all refuses every certificate.
 func (c *check) revocation(chain []*x509.Certificate) error {
 	if c.crls == nil || c.crls.dir != "" && c.crls.file == "" && len(c.crls.fixed.lists)+c.crls.fixed.holes == 0 {
 		return nil

@@ -19,7 +19,7 @@
 //	    Hooks.Cert                                           the tls-verify hook
 //
 // Host names are never compared: names of VPN peers are compared by verify-x509-name alone.
-// Each check reports a [Step], whose Line is what stock OpenVPN logs at that moment.
+// Each check reports a [Step], whose Line stock OpenVPN logs at that moment.
 //
 // All of that runs in the goroutine of the handshake, so hooks may block.
 package tlsconf

@@ -41,7 +41,7 @@ func openBundle(ber []byte, pass string) (crypto.PrivateKey, *x509.Certificate, 
 	return b.identity()
 }
 
-// bundle is what a PKCS#12 file holds.
+// bundle holds the content of a PKCS#12 file.
 type bundle struct {
 	pass  string
 	keys  []crypto.PrivateKey

@@ -23,7 +23,7 @@ import (
 // PSS or NoPadding; without either it is not offered.
 type External struct {
 	// Sign returns an RSA signature or a DER ECDSA or Ed25519 signature. It runs in the goroutine of the
-	// handshake and may block; whoever ends the session has to end the call.
+	// handshake and may block; the end of the session has to end the call.
 	Sign func(SignRequest) ([]byte, error)
 
 	NoPadding bool // flag nopadding: we pad, for PKCS#1 or PSS, and send the block

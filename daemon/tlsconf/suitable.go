@@ -8,7 +8,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/certs"
 )
 
-// role is what a certificate is used for: the extended key usage it needs when it has any, its bits in the Netscape extension,
+// role names the use of a certificate: the extended key usage it needs when it has any, its bits in the Netscape extension,
 // and the key usages of which the peer's own certificate needs one.
 type role struct {
 	usages               []asn1.ObjectIdentifier

@@ -80,7 +80,7 @@ func Suites() (new13, old []string) {
 	return new13, old
 }
 
-// SuiteName returns OpenSSL's name of a suite, which is what stock logs.
+// SuiteName returns OpenSSL's name of a suite, as stock logs it.
 func SuiteName(id uint16) string {
 	for _, s := range suites() {
 		if s.id == id {
@@ -91,8 +91,8 @@ func SuiteName(id uint16) string {
 }
 
 // cipherList works out a cipher list: names and words, joined by "+" for what all of them have, with "!" for never, "-" for
-// not unless named again, and "+" in front, which only changes the order. all is what OpenSSL would make of it, ids what the
-// library has of that: the good ones of each word, or the others where a word means nothing else. The order is the
+// not unless named again, and "+" in front, which only changes the order. all holds the suites that OpenSSL would take, ids those that the
+// library has of them: the good ones of each word, or the others where a word means nothing else. The order is the
 // library's. known is false for a list with an unknown command, which OpenSSL refuses.
 func cipherList(list string) (all, ids []uint16, unknown []string, known bool) {
 	never := make(map[uint16]bool)

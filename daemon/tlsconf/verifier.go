@@ -178,7 +178,7 @@ func (v *verifier) trustDir(dir string) ([]byte, error) {
 type check struct {
 	*verifier
 	h  Hooks
-	at time.Time // one moment for all dates: chain relies on valid judging as it did
+	at time.Time // one moment for all dates: chain relies on the same verdict of valid
 }
 
 // verify checks the certificates of a peer, leaf first. It is safe for concurrent use.

@@ -24,7 +24,7 @@ func (s SessionID) IsZero() bool { return s == SessionID{} }
 // String is s in hexadecimal.
 func (s SessionID) String() string { return hex.EncodeToString(s[:]) }
 
-// ControlBody is what follows byte0, the session id and the wrapping of a control packet.
+// ControlBody follows byte0, the session id and the wrapping of a control packet.
 //
 //	n u8 | n × acked id u32 | peer session id 8 (only if n > 0) | message id u32 | payload …
 //

@@ -9,7 +9,7 @@ const (
 	DataV2HeaderSize = 4
 )
 
-// DataHeader is what stands in clear in front of a data packet's body.
+// DataHeader stands in clear in front of a data packet's body.
 //
 //	P_DATA_V1  byte0
 //	P_DATA_V2  byte0 | peer-id u24

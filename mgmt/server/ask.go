@@ -14,7 +14,7 @@ import (
 
 // All methods below return the answer, the error of ctx, or ErrClosed. Engines end ctx when a signal comes.
 
-// Hold waits for "hold release" if the hold flag is set, else it returns at once. pause is what the daemon would have
+// Hold waits for "hold release" if the hold flag is set, else it returns at once. pause is how long the daemon would have
 // waited by itself, shown in seconds. A release serves one Hold.
 func (s *Server) Hold(ctx context.Context, pause time.Duration) error {
 	if !s.HoldFlag() {
@@ -81,7 +81,7 @@ func (s *Server) NeedStr(ctx context.Context, typ, msg string) (string, error) {
 	return p.answer.(string), nil
 }
 
-// RemoteAction is what to do with a connection entry.
+// RemoteAction says what to do with a connection entry.
 type RemoteAction uint8
 
 // Answers to AskRemote.
@@ -145,7 +145,7 @@ func (s *Server) AskCertificate(ctx context.Context, hint string) (string, error
 	return p.answer.(string), nil
 }
 
-// Sign asks for a signature (management-external-key). data is what the algorithm needs, a digest or a message; algorithm
+// Sign asks for a signature (management-external-key). data is a digest or a message, as the algorithm needs; algorithm
 // is its word, "ECDSA" or "RSA_PKCS1_PSS_PADDING,hashalg=SHA256,saltlen=digest". The answer is a raw RSA signature or a
 // DER ECDSA one, or an error when it is no base64.
 //

@@ -287,7 +287,7 @@ func (c *call) crResponse() {
 	}
 }
 
-// networkChange is what stock has on Android only.
+// networkChange answers a command that stock has on Android only.
 func (c *call) networkChange() {
 	same := len(c.args) > 0
 	if same && c.args[0] != "samenetwork" {

@@ -7,7 +7,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// Controller is what commands need from the daemon in every phase. Its methods return at once: what takes time they start.
+// Controller does what commands ask of the daemon in every phase. Its methods return at once: what takes time they start.
 // They are called from the goroutines of seats, without locks, and may call the Server.
 type Controller interface {
 	// EffectiveSignal tells what a signal becomes, by remap-usr1: SIGUSR1 may be SIGHUP or SIGTERM.
@@ -49,7 +49,7 @@ type ClientController interface {
 	NetworkChange(same bool)
 	// Remotes are the configured connection entries in order.
 	Remotes() []Remote
-	// Traffic is what bytecount reports; false while no packets are handled, as in a hold.
+	// Traffic returns the counts that bytecount reports; false while no packets are handled, as in a hold.
 	Traffic() (mgmt.ByteCount, bool)
 }
 
@@ -104,7 +104,7 @@ type Remote struct {
 	Disabled bool
 }
 
-// ClientEvent is what happened to a client of a server.
+// ClientEvent describes a change of a client of a server.
 type ClientEvent struct {
 	CID, KID uint64
 	// Env are all variables in the order to print them, "name=value", n_clients and the IV_ lines included.

@@ -31,6 +31,6 @@
 // # Goroutines
 //
 // Two per seat, reading and writing; the reader writes the replies to what it just read by itself when the writer has
-// nothing to do, which saves a switch per command. Besides them, one for byte counts while somebody wants them; one per
+// nothing to do, which saves a switch per command. Besides them, one for byte counts while a seat wants them; one per
 // listener, the caller's. Serve and ServeConn return after theirs.
 package server

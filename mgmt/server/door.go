@@ -10,24 +10,24 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// door is what the connections of one listener share: crowding or guessing at one does not shut another.
+// door is shared by the connections of one listener: crowding or guessing at one does not shut another.
 type door struct {
 	wrong attempts
 
-	mu        sync.Mutex // guards all below; may be taken under Server.mu, never the other way
-	strangers []*seat    // connections that are not seats yet, the oldest first
-	seats     int        // connections that are
-	told      time.Time
-	untold    int // strangers turned away since told
+	mu         sync.Mutex // guards all below; may be taken under Server.mu, never the other way
+	preLogin   []*seat    // connections without the password yet, the oldest first
+	seats      int        // connections with it
+	reported   time.Time
+	unreported int // turned away since the last line about it
 }
 
-// ErrRefused is what a session ends with when its client was not let in.
+// ErrRefused ends the session of a client that was not let in.
 var ErrRefused = errors.New("management client refused")
 
-// refusalsEvery is how often a listener logs that it turned strangers away: they can cause as many as they like.
+// refusalsEvery is how often a listener logs that it turned connections away: peers can cause as many as they like.
 const refusalsEvery = 10 * time.Second
 
-// enter lets a stranger in. Where there are too many, the oldest one goes, of the address that has most of them: silent
+// enter takes a connection in. Where there are too many, the oldest one goes, of the address that has most of them: silent
 // connections keep nobody out, and a flood from one address leaves the others their time.
 func (s *Server) enter(st *seat) error {
 	select {
@@ -38,24 +38,24 @@ func (s *Server) enter(st *seat) error {
 	in := st.door
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if len(in.strangers) >= s.cfg.Limits.Strangers {
+	if len(in.preLogin) >= s.cfg.Limits.PreLogin {
 		old := in.crowd()
 		in.remove(old)
 		old.abort("")
-		in.untold++
+		in.unreported++
 	}
-	in.strangers = append(in.strangers, st)
+	in.preLogin = append(in.preLogin, st)
 	return nil
 }
 
-// crowd is the oldest stranger of the address with most of them. The lock is held.
+// crowd is the oldest of the address with most connections without the password. The lock is held.
 func (in *door) crowd() *seat {
 	count := make(map[string]int)
-	for _, st := range in.strangers {
+	for _, st := range in.preLogin {
 		count[st.from]++
 	}
-	worst := in.strangers[0]
-	for _, st := range in.strangers {
+	worst := in.preLogin[0]
+	for _, st := range in.preLogin {
 		if count[st.from] > count[worst.from] {
 			worst = st
 		}
@@ -63,10 +63,10 @@ func (in *door) crowd() *seat {
 	return worst
 }
 
-// remove takes a stranger out, if it still is one. The lock is held.
+// remove takes a connection out, if it still has no password. The lock is held.
 func (in *door) remove(st *seat) {
-	if i := slices.Index(in.strangers, st); i >= 0 {
-		in.strangers = slices.Delete(in.strangers, i, i+1)
+	if i := slices.Index(in.preLogin, st); i >= 0 {
+		in.preLogin = slices.Delete(in.preLogin, i, i+1)
 	}
 }
 
@@ -95,16 +95,16 @@ func (in *door) dropSeat() {
 	in.seats--
 }
 
-// logTurnedAway logs the strangers that had to go, now and then.
+// logTurnedAway logs now and then how many connections had to go.
 func (s *Server) logTurnedAway(in *door) {
 	now := s.cfg.Now()
 	in.mu.Lock()
-	n := in.untold
-	if n > 0 && now.Sub(in.told) < refusalsEvery && !in.told.IsZero() {
+	n := in.unreported
+	if n > 0 && now.Sub(in.reported) < refusalsEvery && !in.reported.IsZero() {
 		n = 0
 	}
 	if n > 0 {
-		in.told, in.untold = now, 0
+		in.reported, in.unreported = now, 0
 	}
 	in.mu.Unlock()
 	if n == 0 {
@@ -113,7 +113,7 @@ func (s *Server) logTurnedAway(in *door) {
 	s.logf(1, mgmt.FlagWarning, "MANAGEMENT: too many connections wait for their password or certificate, "+string(appendInt(nil, n))+" ended")
 }
 
-// origin is what connections of one client share: the address of its host.
+// origin is the address of the host that a connection comes from.
 func origin(conn net.Conn) string {
 	if host, _, err := net.SplitHostPort(conn.RemoteAddr().String()); err == nil {
 		return host

@@ -66,7 +66,7 @@ func TestSilentConnectionsShutNoPort(t *testing.T) {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				d := mgmttest.NewDaemon(t, server.Config{Limits: server.Limits{Handshake: time.Minute, WrongDelay: time.Minute}})
 				addr, enter := protected(t, d, secure)
-				const flood, room = 40, 16 // room is the default of Limits.Strangers
+				const flood, room = 40, 16 // room is the default of Limits.PreLogin
 				over := make(chan error, flood)
 				for range flood {
 					conn := dialFrom(t, "127.0.0.1", addr)
@@ -126,7 +126,7 @@ func TestStrangersDeadline(t *testing.T) {
 
 // Connections that come and go as fast as they can cost a bounded number of sessions.
 func TestFloodOfConnectionsIsBounded(t *testing.T) {
-	limits := server.Limits{Seats: 8, Strangers: 4, Flush: 20 * time.Millisecond}
+	limits := server.Limits{Seats: 8, PreLogin: 4, Flush: 20 * time.Millisecond}
 	d := mgmttest.NewDaemon(t, server.Config{Limits: limits})
 	path := d.ListenUnix(server.Access{})
 	good := attach(t, dial(t, "unix", path))

@@ -52,7 +52,7 @@ func (s *Server) Gone(reason string) {
 	clear(s.answered)
 	clear(s.decided)
 	for _, st := range s.seats {
-		st.told = nil
+		st.countedAt = nil
 	}
 	if !s.away {
 		s.away = true
@@ -137,7 +137,7 @@ func relayedPrompt(n wire.Notification, line []byte) *prompt {
 	return p
 }
 
-// show adds a prompt without anybody waiting for it here. It takes the place of an older one that asks the same, and a hold
+// show adds a prompt that nothing waits for here. It takes the place of an older one that asks the same, and a hold
 // of all: the daemon has begun anew.
 func (s *Server) show(p *prompt) {
 	p.done = make(chan struct{})
@@ -186,13 +186,13 @@ func (s *Server) forwardCount(cid string, line []byte) {
 	defer s.mu.Unlock()
 	grace := s.shortest() / 2
 	for _, st := range s.seats {
-		if st.every <= 0 || now.Sub(st.told[cid]) < st.every-grace {
+		if st.every <= 0 || now.Sub(st.countedAt[cid]) < st.every-grace {
 			continue
 		}
-		if st.told == nil {
-			st.told = make(map[string]time.Time)
+		if st.countedAt == nil {
+			st.countedAt = make(map[string]time.Time)
 		}
-		st.told[cid] = now
+		st.countedAt[cid] = now
 		s.push(st, droppable, line)
 	}
 }
@@ -221,7 +221,7 @@ func (s *Server) forwardClient(n wire.Notification) {
 		s.ClientDisconnect(e)
 		s.mu.Lock()
 		for _, st := range s.seats {
-			delete(st.told, f[0])
+			delete(st.countedAt, f[0])
 		}
 		s.mu.Unlock()
 	case mgmt.ClientCRResponse:

@@ -1,6 +1,6 @@
 package server
 
-// handler is what executes a command of the table of mgmt.
+// handler executes a command of the table of mgmt.
 type handler struct {
 	run     func(*call)
 	relayed func(*call) // behind a Relay, of commands of which a part is the server's; nil: the line goes to the daemon as it is

@@ -20,7 +20,7 @@ func Listen(network, address string) (net.Listener, error) {
 	return ListenTCP(address)
 }
 
-// ListenUnix makes a unix stream socket that everybody may connect to, mode 0777; who may stay is PeerCredentials' to say.
+// ListenUnix makes a unix stream socket with mode 0777; PeerCredentials decides which of the users that connect may stay.
 func ListenUnix(path string) (net.Listener, error) { return ListenUnixMode(path, 0o777, -1) }
 
 // ListenUnixMode makes a unix stream socket of a mode and group, by number; -1 leaves the group. A socket that is in the way is

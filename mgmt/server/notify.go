@@ -204,7 +204,7 @@ func (s *Server) tell(kind, text string) {
 	s.fanout(essential, line, nil)
 }
 
-// tellSecret is tell for a text that may hold what logs somebody in.
+// tellSecret is tell for a text that may hold credentials.
 func (s *Server) tellSecret(kind, text string) {
 	both := newEntry(wire.AppendLine(nil, kind, text))
 	s.mu.Lock()

@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-// PeerCredentials refuses everybody: this system does not tell who is at the other end.
+// PeerCredentials refuses every connection: this system does not tell who is at the other end.
 func PeerCredentials(_, _ int) func(net.Conn) error {
 	return func(net.Conn) error { return errors.New("peer credentials are not known on this system") }
 }

@@ -41,7 +41,7 @@ type prompt struct {
 	need mgmt.Role // what an answer needs, for "nobody can answer"
 
 	// A user name and a password may come in any order and be changed until both are there. Each seat fills in its own
-	// pair; what a seat that left had given serves whoever comes next.
+	// pair; what a seat that left had given serves the next seat.
 	user, pass bool // what is asked
 	given      map[*seat]*pair
 	left       pair

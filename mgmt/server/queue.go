@@ -169,7 +169,7 @@ func (q *queue) end() bool {
 	return was
 }
 
-// done reports whether the end has come and everything is written. What somebody else is writing has to be waited for, and
+// done reports whether the end has come and everything is written. What another goroutine is writing has to be waited for, and
 // then looked at again: more may have been queued behind it.
 func (q *queue) done() bool {
 	q.mu.Lock()

@@ -16,7 +16,7 @@ var secretMarks = [...][]byte{
 // redacted stands for the rest of a line.
 const redacted = "[...]"
 
-// maySee reports whether a seat sees what logs somebody in.
+// maySee reports whether a seat sees credentials.
 func (st *seat) maySee() bool { return st.role.May(mgmt.RoleAuth) }
 
 // newEntry makes both forms of a line that ends in CR LF. Behind the first mark the open one ends.

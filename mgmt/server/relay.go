@@ -168,7 +168,7 @@ func (c *call) relayByteCount() {
 	every := time.Duration(max(0, number(c.args[0]))) * time.Second
 	c.s.mu.Lock()
 	before := c.s.shortest()
-	c.every, c.told = every, nil
+	c.every, c.countedAt = every, nil
 	after := c.s.shortest()
 	c.s.mu.Unlock()
 	if before == after && before > 0 {

@@ -44,7 +44,7 @@ type seat struct {
 	every     time.Duration        // bytecount interval, 0 for none
 	next      time.Time            // of the next byte count
 	counted   counters             // what the last byte counts were made of
-	told      map[string]time.Time // the last byte count by client id, behind a Relay
+	countedAt map[string]time.Time // the last byte count by client id, behind a Relay
 }
 
 // session is the life of one connection: check, TLS, password, commands. It closes conn.
@@ -208,7 +208,7 @@ func (p *pair) take(g *pair) {
 	}
 }
 
-// read takes commands until the session ends. rest is what came behind the password.
+// read takes commands until the session ends. rest came behind the password.
 func (st *seat) read(rest []inputLine) {
 	for _, l := range rest {
 		if !st.line(l.text, l.long) {
@@ -306,7 +306,7 @@ func (st *seat) write() {
 		}
 		st.out.wrote(&took)
 	}
-	// Wakes a blocked read: the session is over, whoever ended it.
+	// Wakes a blocked read: the session is over, from whichever end.
 	st.conn.SetReadDeadline(past)
 }
 

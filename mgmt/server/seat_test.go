@@ -342,7 +342,7 @@ func TestTLSListener(t *testing.T) {
 
 // Strangers who never give the password are bounded in number and time, and seats go on.
 func TestStrangers(t *testing.T) {
-	d := mgmttest.NewDaemon(t, server.Config{Limits: server.Limits{Strangers: 2, Handshake: 300 * time.Millisecond}})
+	d := mgmttest.NewDaemon(t, server.Config{Limits: server.Limits{PreLogin: 2, Handshake: 300 * time.Millisecond}})
 	addr := d.ListenTCP(server.Access{Passwords: []server.Password{{Text: "x"}}})
 	var conns []net.Conn
 	for range 6 {
@@ -459,7 +459,7 @@ func FuzzHostileSeat(f *testing.F) {
 
 // Whoever crowds one listener, with connections or with seats, shuts neither another nor the scripts inside the daemon.
 func TestCrowdAtOneListener(t *testing.T) {
-	d := mgmttest.NewDaemon(t, server.Config{Limits: server.Limits{Strangers: 2, Seats: 2, WrongDelay: time.Nanosecond}})
+	d := mgmttest.NewDaemon(t, server.Config{Limits: server.Limits{PreLogin: 2, Seats: 2, WrongDelay: time.Nanosecond}})
 	other := d.ListenTCP(server.Access{Passwords: []server.Password{{Text: "x"}}})
 	inside := func() {
 		t.Helper()

@@ -11,7 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// Config is what New needs. The zero value of a field is its default.
+// Config configures a Server. The zero value of a field is its default.
 type Config struct {
 	Controller Controller
 	// Relay is a daemon at another port to share out, instead of a Controller. Title, PID, histories, Hold and what follows
@@ -24,7 +24,7 @@ type Config struct {
 	Title string
 	// Version is the management version announced in the greeting: 5 (default) behaves like 2.6, 6 like 2.7.
 	Version int
-	// PID is what the pid command answers; default the process id.
+	// PID is the answer to the pid command; default the process id.
 	PID int
 
 	// Log takes the port's own messages: lowest verbosity, class flag, text. It should end in Server.Log as every message
@@ -41,7 +41,7 @@ type Config struct {
 	Hold             bool
 	ForgetDisconnect bool
 	SignalDisconnect bool
-	// Starting makes the commands of all seats wait for Begin or the first prompt: whoever is early, and says "hold release"
+	// Starting makes the commands of all seats wait for Begin or the first prompt: a seat that is early, and says "hold release"
 	// or a password without having been asked, finds the daemon where stock lets the first command in.
 	Starting bool
 
@@ -55,7 +55,7 @@ type Config struct {
 // Limits bound what seats may cost. The zero value of a field is its default.
 type Limits struct {
 	Seats      int           // attached at once through one listener; default 64
-	Strangers  int           // connections of one listener without the password yet; default 16, one more ends the oldest
+	PreLogin   int           // connections of one listener without the password yet; default 16, one more ends the oldest
 	Droppable  int           // bytes of LOG and BYTECOUNT lines waiting for one seat; default 1 MiB
 	Essential  int           // bytes of other notifications waiting for one seat; default 4 MiB
 	Replies    int           // bytes of replies waiting for one seat before its commands wait; default 256 KiB
@@ -67,7 +67,7 @@ type Limits struct {
 
 func (l *Limits) defaults() {
 	setDefault(&l.Seats, 64)
-	setDefault(&l.Strangers, 16)
+	setDefault(&l.PreLogin, 16)
 	setDefault(&l.Droppable, 1<<20)
 	setDefault(&l.Essential, 4<<20)
 	setDefault(&l.Replies, 256<<10)
@@ -181,7 +181,7 @@ func (s *Server) SetLogCache(lines int) {
 	s.logs.resize(max(1, lines))
 }
 
-// Reachable reports whether seats can come, and a question find somebody.
+// Reachable reports whether seats can come, and answer a question.
 func (s *Server) Reachable() bool { return !s.cfg.Unreachable }
 
 // HoldFlag tells whether the next start will hold.
@@ -223,7 +223,7 @@ type Access struct {
 	Check func(net.Conn) error
 	// Dialed tells that we called the other end, and logged that.
 	Dialed bool
-	// Name is what the log calls the other end; default is its address.
+	// Name names the other end in the log; default is its address.
 	Name string
 }
 
@@ -259,7 +259,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, a Access) error {
 	defer cancel()
 	in := &door{}
 	// Sessions that are ending still cost something: a flood of connections waits in the kernel's backlog.
-	slots := make(chan struct{}, s.cfg.Limits.Seats+s.cfg.Limits.Strangers+ending)
+	slots := make(chan struct{}, s.cfg.Limits.Seats+s.cfg.Limits.PreLogin+ending)
 	for delay := time.Duration(0); ; {
 		select {
 		case slots <- struct{}{}:

@@ -11,7 +11,7 @@ import (
 // from the address of its session. Anyone can write another client's address on packets, so that neither is taken from a
 // session before the other one has proved to be the same client.
 
-// Identity is what a login proved about a peer.
+// Identity holds the facts that a login proved about a peer.
 type Identity struct {
 	Certificates [sha256.Size]byte // digest of those that the peer sent, zero for none
 	Name         string            // common name
