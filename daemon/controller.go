@@ -67,8 +67,10 @@ func (c controller) LoadStats() mgmt.ByteCount {
 
 // Client is the running client, nil when there is none.
 func (c controller) Client() server.ClientController {
-	running, _ := c.engine().(server.ClientController)
-	return running
+	if running, ok := c.engine().(server.ClientController); ok {
+		return toldClient{running, c.seen.journal.Dropped}
+	}
+	return nil
 }
 
 // PKCS11 are the certificates on tokens.
@@ -84,7 +86,7 @@ func (c controller) Server() server.ServerController {
 		return nil
 	}
 	if srv, ok := s.(*vpnserver.Server); ok {
-		return askedServer{srv, &c.lua.logins}
+		return askedServer{srv, &c.lua.logins, c.seen.journal.Dropped}
 	}
 	return s
 }

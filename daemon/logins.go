@@ -80,10 +80,11 @@ func (s serverPort) ClientDisconnect(e server.ClientEvent) {
 	s.Server.ClientDisconnect(e)
 }
 
-// askedServer is a server whose verdicts are noted.
+// askedServer is a server whose verdicts are noted, and whose status tells what the journal lost.
 type askedServer struct {
 	*vpnserver.Server
 	logins *logins
+	lost   lost
 }
 
 // ClientAuth implements server.ServerController.

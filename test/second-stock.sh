@@ -16,3 +16,4 @@ if [ "${1:-}" = all ]; then
 	run="$run|TestClientLosesNothingOverRenewals|TestServerRenewals|TestClientInBadWeather|TestTokenMatrix"
 fi
 MOONGATE_STOCK=$stock ${GO:-go} test -race -count 1 -parallel 5 -timeout 9m ./test -run "^($run)\$"
+MOONGATE_STOCK=$stock ${GO:-go} test -race -count 1 -parallel 5 -timeout 5m ./cmd/moongate -run '^TestConnect(Ends)?$/^stock$'

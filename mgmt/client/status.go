@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,9 +119,9 @@ func parseStatistics(lines []string) (Status, error) {
 	return s, nil
 }
 
-// Counter returns a client's counter by name.
+// Counter returns a client's counter, or a global number of a server, by name; 0 when there is none.
 func (s Status) Counter(name string) uint64 {
-	for _, c := range s.Counters {
+	for _, c := range slices.Concat(s.Counters, s.Global) {
 		if c.Name == name {
 			return c.Value
 		}

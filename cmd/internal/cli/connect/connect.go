@@ -41,7 +41,8 @@ func NewCmd(e *env.Env) *cobra.Command {
 		Use: "connect FILE [flags] [-- --any-openvpn-option …]", Short: "Connect to a VPN by its profile, answering its questions at the terminal",
 		Long: "Connect to a VPN by the configuration FILE and show each step. Whatever the server wants to know is asked at the terminal: user name,\n" +
 			"password, one-time code, the passphrase of the key; for a login in the browser, the browser opens, or the address is shown with a QR code.\n" +
-			"Ctrl-C disconnects. Under --background the command ends when the tunnel is up, and moongate disconnect NAME ends it.\n\n" +
+			"Ctrl-C disconnects, and so does every other end of the command. Under --background it ends when the tunnel is up, and moongate disconnect\n" +
+			"NAME ends the tunnel. A login is asked for three times at most.\n\n" +
 			"NAME is the name of FILE without its ending, or --name. While the tunnel is there, moongate -a NAME status and all other commands reach it.\n" +
 			"Files that FILE names are looked for in its folder. Options behind -- are added to those of FILE.\n\n" +
 			"Exit codes: 0 connected and ended as asked, 1 the tunnel cannot be made on this machine, 2 FILE has mistakes, 3 the connection ended by itself,\n" +

@@ -187,6 +187,9 @@ func (s *Status) Measure(ctx context.Context, c *client.Client, d time.Duration)
 	return nil
 }
 
+// journalLost is the name of the events that a daemon's journal lost. There is a row once there are some.
+const journalLost = "Journal events lost"
+
 func rates(now, before report.Traffic, seconds float64) *report.Rates {
 	per := func(now, before uint64) float64 {
 		if now < before {
@@ -273,6 +276,9 @@ func (s Status) table(e *env.Env) error {
 	add("sent", sent)
 	if s.Server {
 		add("clients", strconv.Itoa(len(s.Clients)))
+		if n := s.Counter(journalLost); n > 0 {
+			add("journal", strconv.FormatUint(n, 10)+" events lost: the disk failed, or was too slow")
+		}
 	}
 	if err := e.WriteLines(lines...); err != nil {
 		return err
