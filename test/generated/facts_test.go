@@ -56,7 +56,7 @@ func (f facts) network(t *testing.T, who string, n *daemontest.Namespace) {
 var volatile = regexp.MustCompile(`^(PWD|OLDPWD|SHLVL|_|daemon_pid|daemon_start_time|time_\w+|(un)?trusted_port|bytes_\w+|auth_(control|failed_reason|pending)_file|session_id|client_connect_(config|deferred)_file|peer_cert|password)$`)
 
 // hardware is an address that each pair of hosts has anew.
-var hardware = regexp.MustCompile(`^([0-9a-f]{2}:){5}[0-9a-f]{2}$`)
+var hardware = regexp.MustCompile(`\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b`)
 
 // environment notes what scripts saw.
 func (f facts) environment(t *testing.T, who, dir string) {
@@ -77,7 +77,10 @@ func (f facts) environment(t *testing.T, who, dir string) {
 		for line := range strings.Lines(string(b)) {
 			name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
 			if ok && !volatile.MatchString(name) {
-				f[who+" env "+entry.Name()+": "+name] = hardware.ReplaceAllString(strings.ReplaceAll(value, dir, "@D@"), "MAC")
+				if hardware.FindString(value) == value && value != "" {
+					value = "MAC"
+				}
+				f[who+" env "+entry.Name()+": "+name] = strings.ReplaceAll(value, dir, "@D@")
 			}
 		}
 	}
@@ -123,7 +126,7 @@ func (f facts) status(t *testing.T, server *end) {
 			line = name + " bytes,N"
 		}
 		line = statusPort.ReplaceAllString(statusDate.ReplaceAllString(line, "DATE"), "$1:PORT")
-		lines = append(lines, statusNum.ReplaceAllString(line, "N"))
+		lines = append(lines, statusNum.ReplaceAllString(hardware.ReplaceAllString(line, "MAC"), "N"))
 	}
 	slices.Sort(lines)
 	f["server status"] = strings.Join(lines, "\n")
