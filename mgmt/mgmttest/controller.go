@@ -31,6 +31,7 @@ type Peer struct {
 	Virtual    string
 	Count      mgmt.ByteCount
 	Pending    bool // not admitted yet
+	User       string
 }
 
 // Controller is a daemon's part that a test scripts. It records calls.
@@ -238,7 +239,7 @@ func (c serverSide) Status(version int) ([]string, bool) {
 		cid := strconv.FormatUint(p.CID, 10)
 		out = append(out, row(append([]string{"CLIENT_LIST"}, mgmt.StatusValues(mgmt.StatusClient{
 			CommonName: p.CommonName, RealAddress: p.Real.String(), VirtualAddress: p.Virtual, BytesReceived: p.Count.In, BytesSent: p.Count.Out,
-			ConnectedSince: now, ClientID: cid, PeerID: cid, Cipher: "AES-256-GCM",
+			ConnectedSince: now, ClientID: cid, PeerID: cid, Cipher: "AES-256-GCM", Username: p.User,
 		})...)...))
 	}
 	return append(out, row(append([]string{"HEADER", "ROUTING_TABLE"}, mgmt.StatusColumns[mgmt.StatusRoute]()...)...),

@@ -169,6 +169,10 @@ func (d *Daemon) Do(line string) error {
 			return err
 		}
 		p := Peer{CID: num(1), KID: num(2), CommonName: arg(3), Real: real, Pending: arg(5) == "pending"}
+		p.User, _ = strings.CutPrefix(arg(5), "user=")
+		if p.User == arg(5) {
+			p.User = ""
+		}
 		d.Ctl.set(func() { d.Ctl.peers = append(d.Ctl.peers, p) })
 	case "changed":
 		d.Ctl.SetReload(append(d.Ctl.changes(), mgmt.Reloaded{Option: arg(1), Outcome: mgmt.Outcome(arg(2))}), nil)

@@ -49,7 +49,7 @@ var exitCases = []exitCase{
 }
 
 // local are the commands that reach no daemon, or not by an address: tests of their own hold their exit codes.
-var local = []string{"attach", "check", "completion", "connect", "daemon", "demo", "disconnect", "genkey", "help", "history", "last", "lua-types", "man", "mux", "replay", "sessions", "targets", "test", "top", "web"}
+var local = []string{"attach", "check", "completion", "connect", "daemon", "demo", "disconnect", "fleet", "genkey", "help", "history", "last", "lua-types", "man", "mux", "on", "replay", "sessions", "targets", "test", "top", "web"}
 
 // situations are what a command may find at its address.
 func situations(t *testing.T) []struct {

@@ -20,6 +20,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/clients"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/connect"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/fleet"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/follow"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/genkey"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/history"
@@ -98,6 +99,10 @@ func Run(ctx context.Context, e *env.Env, version string, args []string) int {
 	if errors.As(err, &several) {
 		return fanOut(ctx, e, version, args, several)
 	}
+	var on *elsewhere
+	if errors.As(err, &on) {
+		return Run(ctx, e, version, on.args)
+	}
 	return finish(ctx, e.Err, "moongate: ", err)
 }
 
@@ -135,7 +140,8 @@ func finish(ctx context.Context, w io.Writer, prefix string, err error) int {
 const long = `moongate makes OpenVPN programmable: a daemon in place of openvpn, and commands, a prompt and Lua
 scripts for any management port, moongate's or stock OpenVPN's.
 
-The port is chosen by -a or MOONGATE_ADDR: HOST:PORT, tls://HOST:PORT, a path, ssh://HOST/PATH, or a name (moongate targets).
+The port is chosen by -a or MOONGATE_ADDR: HOST:PORT, tls://HOST:PORT, a path, ssh://HOST/PATH, or a name (moongate targets);
+"fleet" stands for all nodes of a fleet (moongate fleet).
 Without them it is the only socket in /run/moongate, else 127.0.0.1:7505. Several -a, or a pattern of names, run a command
 on all of them; the exit code is then the highest.
 
@@ -199,7 +205,9 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	add("look", web.NewCmd(e))
 	add("act", env.Mark(env.NoDaemon, "yes", connect.NewCmd(e), connect.NewDisconnect(e))...)
 	add("other", env.Mark(env.NoDaemon, "yes", attach.NewCmd(e, shell{version}))...) // it resolves its argument by itself
+	add("act", onCmd())
 	add("other", targets.NewCmd(e))
+	add("other", env.Mark(env.NoDaemon, "yes", fleet.NewCmd(e))...)
 	add("other", env.Mark(env.OneTarget, "yes", script.NewCmds(e)...)...)
 	add("other", env.Mark(env.OneTarget, "yes", record.NewCmds(e)...)...)
 	add("other", env.Mark(env.NoDaemon, "yes", mux.NewCmd(e), daemonCmd(), genkey.NewCmd(e), demoCmd(e), man.NewCmd(e, root))...)

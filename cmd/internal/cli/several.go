@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,6 +19,7 @@ import (
 // severalTargets stops a command before it starts: -a names more than one target, and Run starts it once for each.
 type severalTargets struct {
 	targets []target.Target
+	any     bool // a condition that holds on one of them holds
 	live    bool // output is shown line by line as it comes, else target by target
 }
 
@@ -48,7 +50,7 @@ func prepare(e *env.Env, cmd *cobra.Command) error {
 	if cmd.Annotations[env.OneTarget] != "" {
 		return env.Usagef("%s takes one target, -a names %d", cmd.CommandPath(), len(all))
 	}
-	return &severalTargets{all, follows(cmd)}
+	return &severalTargets{targets: all, any: cmd.Annotations[env.AnyTarget] != "", live: follows(cmd)}
 }
 
 // reachesNone reports whether a command reaches no daemon, cobra's own commands included.
@@ -121,14 +123,34 @@ func fanOut(ctx context.Context, e *env.Env, version string, args []string, s *s
 		})
 	}
 	all.Wait()
-	worst := 0
 	for i := range s.targets {
 		if _, err := e.Out.Write(outs[i].Bytes()); err != nil {
 			return finish(ctx, e.Err, "moongate: ", fmt.Errorf("write: %w", err))
 		}
-		worst = max(worst, codes[i])
 	}
-	return worst
+	s.sayMissing(e.Err, codes)
+	return s.code(codes)
+}
+
+// code is the highest of the targets' codes.
+func (s *severalTargets) code(codes []int) int {
+	if s.any && slices.Contains(codes, env.CodeDone) {
+		codes = slices.DeleteFunc(slices.Clone(codes), func(c int) bool { return c == env.CodeCondition })
+	}
+	return slices.Max(codes)
+}
+
+// sayMissing names the targets that did not answer, after everything else.
+func (s *severalTargets) sayMissing(w io.Writer, codes []int) {
+	var missing []string
+	for i, c := range codes {
+		if c == env.CodeUnreachable || c == env.CodeTimeout {
+			missing = append(missing, s.targets[i].Name)
+		}
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(w, "moongate: %d of %d targets answered, not: %s\n", len(codes)-len(missing), len(codes), strings.Join(missing, ", "))
+	}
 }
 
 // shared is a writer that several runs use, a call at a time.

@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -47,11 +49,26 @@ func (s shell) Run(ctx context.Context, e *env.Env, words []string) error {
 		return err
 	}
 	err := execute(ctx, e, s.version, words)
+	var on *elsewhere
+	if errors.As(err, &on) {
+		return s.elsewhere(ctx, e, on.args)
+	}
 	if ctx.Err() != nil {
 		return err
 	}
 	finish(ctx, e.Err, "", err)
 	return err
+}
+
+// elsewhere runs a command on other targets. The prompt's own connection stays.
+func (s shell) elsewhere(ctx context.Context, e *env.Env, args []string) error {
+	one := &env.Env{
+		In: e.In, Out: e.Out, Err: e.Err, Getenv: e.Getenv, OutTTY: e.OutTTY, Width: e.Width, CheckConfig: e.CheckConfig, AskHidden: e.AskHidden,
+	}
+	if code := Run(ctx, one, s.version, args); code != env.CodeDone {
+		return fmt.Errorf("exit code %d", code)
+	}
+	return nil
 }
 
 // Complete implements repl.Shell, by the way the system's shells complete.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
@@ -57,6 +58,22 @@ func (c *Caller) Members() ([]Member, error) {
 		}
 	}
 	return there, nil
+}
+
+// Member is a node that has not left.
+func (c *Caller) Member(name string) (Member, error) {
+	all, err := c.Members()
+	if err != nil {
+		return Member{}, err
+	}
+	var names []string
+	for _, m := range all {
+		if m.Name == name {
+			return m, nil
+		}
+		names = append(names, m.Name)
+	}
+	return Member{}, fmt.Errorf("the fleet has no node %s, but %s", name, strings.Join(names, ", "))
 }
 
 // Status asks a node.

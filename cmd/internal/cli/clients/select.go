@@ -207,6 +207,7 @@ const (
 	ByAny     = "any"
 	ByName    = "name"
 	ByCID     = "cid"
+	ByUser    = "user"
 	ByAddress = "address"
 )
 
@@ -225,7 +226,10 @@ func Match(all []client.StatusClient, pattern, by string) ([]client.StatusClient
 		if by == ByAny || by == ByAddress {
 			texts = append(texts, c.RealAddress, host(c.RealAddress), c.VirtualAddress, c.VirtualIPv6)
 		}
-		ok := by != ByName && by != ByAddress && c.ClientID != "" && c.ClientID == pattern
+		if by == ByUser {
+			texts = append(texts, c.Username)
+		}
+		ok := (by == ByAny || by == ByCID) && c.ClientID != "" && c.ClientID == pattern
 		for _, t := range texts {
 			if m, _ := path.Match(pattern, t); m && t != "" {
 				ok = true

@@ -7,6 +7,7 @@ const (
 	Formats   = "formats"   // what it prints besides tables: "json", "raw" or "json,raw"
 	NoDaemon  = "local"     // it reaches no daemon
 	OneTarget = "one"       // it takes one target only
+	AnyTarget = "any"       // with several targets, a condition that holds on one of them holds
 	Follows   = "follows"   // it goes on until interrupted
 	RawWords  = "raw-words" // its words are a management line
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 
@@ -136,6 +137,12 @@ func (e *Env) DialTraced(ctx context.Context, trace func(fromDaemon bool, line s
 }
 
 func (e *Env) dial(ctx context.Context, t target.Target, o client.Options) (*client.Client, error) {
+	if target.IsFleet(t.Address) {
+		dialing, cancel := context.WithTimeout(ctx, e.Timeout)
+		defer cancel()
+		conn, err := target.DialFleet(dialing, t)
+		return e.speak(ctx, t, o, conn, err)
+	}
 	if !target.IsSSH(t.Address) {
 		if _, err := client.ParseAddr(t.Address); err != nil {
 			return nil, Usagef("%v", err)
@@ -147,6 +154,11 @@ func (e *Env) dial(ctx context.Context, t target.Target, o client.Options) (*cli
 		return nil, Usagef("%v", err)
 	}
 	conn, err := far.Dial(ctx, e.Timeout, e.AskHidden == nil || e.NoAsk)
+	return e.speak(ctx, t, o, conn, err)
+}
+
+// speak begins a session over a connection, or says why there is none.
+func (e *Env) speak(ctx context.Context, t target.Target, o client.Options, conn net.Conn, err error) (*client.Client, error) {
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/mgmt/secret"
 )
@@ -89,6 +90,8 @@ func Code(err error) int {
 func Hint(err error) string {
 	var unreachable *client.UnreachableError
 	switch {
+	case errors.As(err, &unreachable) && target.IsFleet(unreachable.Addr):
+		return "is its daemon running? moongate fleet status says how the nodes are"
 	case errors.As(err, &unreachable):
 		return "is the daemon running with --management? choose its address with -a or MOONGATE_ADDR"
 	case errors.Is(err, client.ErrPassword):

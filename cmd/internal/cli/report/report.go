@@ -38,6 +38,8 @@ const (
 	ScriptsSchema   = "moongate.scripts/1"
 	HistorySchema   = "moongate.history/1"
 	SessionSchema   = "moongate.session/1"
+	FleetSchema     = "moongate.fleet/1"
+	InviteSchema    = "moongate.fleet-invite/1"
 )
 
 // Head starts every object.
@@ -53,6 +55,7 @@ func Documents() map[string]any {
 		StatusSchema: Status{}, ClientsSchema: Clients{}, VersionSchema: Version{}, StateSchema: State{}, LogSchema: Log{}, EchoSchema: Echo{}, EventSchema: Event{},
 		ByteCountSchema: ByteCount{}, LoadStatsSchema: LoadStats{}, PIDSchema: PID{}, SettingSchema: Setting{}, ReplySchema: Reply{}, LinesSchema: Lines{},
 		KillSchema: Kill{}, WaitSchema: Wait{}, ReloadSchema: Reload{}, TargetsSchema: Targets{}, CheckSchema: Check{}, ScriptsSchema: Scripts{}, HistorySchema: History{}, SessionSchema: Session{},
+		FleetSchema: Fleet{}, InviteSchema: FleetInvite{},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
@@ -35,11 +36,12 @@ type Target struct {
 type Book struct {
 	Files  []string // of targets, the first that has a name wins; a file that does not exist is empty
 	RunDir string   // of sockets
+	Fleet  string   // folder of a fleet's node
 }
 
 // New is the book of a process: the user's file, the machine's file, and the folder of sockets (MOONGATE_RUN_DIR in its place).
 func New(getenv func(string) string) Book {
-	b := Book{RunDir: getenv("MOONGATE_RUN_DIR")}
+	b := Book{RunDir: getenv("MOONGATE_RUN_DIR"), Fleet: FleetDir(getenv)}
 	if b.RunDir == "" {
 		b.RunDir = RunDir
 	}
@@ -97,6 +99,8 @@ func (b Book) All() ([]Target, error) {
 		add(ts)
 	}
 	add(b.sockets())
+	nodes, _ := b.nodes() // of a fleet that this user may use
+	add(nodes)
 	return all, nil
 }
 
@@ -148,8 +152,14 @@ func (b Book) Resolve(words []string) ([]Target, error) {
 
 // one resolves one word.
 func (b Book) one(word string) ([]Target, error) {
+	if word == FleetName {
+		return b.nodes()
+	}
 	if strings.ContainsAny(word, "/:") {
-		t := Target{Name: word, Address: word}
+		t := Target{Name: word, Address: word, Source: b.Fleet}
+		if !IsFleet(word) {
+			t.Source = ""
+		}
 		return []Target{t}, t.check()
 	}
 	known, err := b.All()
@@ -181,13 +191,16 @@ func (b Book) one(word string) ([]Target, error) {
 		if len(names) > 0 {
 			have = "known names are " + strings.Join(names, ", ")
 		}
-		return nil, fmt.Errorf("target %q: want HOST:PORT, tls://HOST:PORT, unix:/PATH, a path, ssh://HOST/PATH or a name; %s", word, have)
+		return nil, fmt.Errorf("target %q: want HOST:PORT, tls://HOST:PORT, unix:/PATH, a path, ssh://HOST/PATH fleet://NODE or a name; %s", word, have)
 	}
 	return found, nil
 }
 
 // check refuses an address that can never work.
 func (t Target) check() error {
+	if IsFleet(t.Address) {
+		return pki.CheckName(strings.TrimPrefix(t.Address, fleetScheme))
+	}
 	if IsSSH(t.Address) {
 		_, err := ParseSSH(t.Address)
 		return err

@@ -1,0 +1,163 @@
+//go:build !nofleet
+
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
+	"github.com/moongate-vpn/moongate/daemon/fleet/node"
+	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
+	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
+	"github.com/moongate-vpn/moongate/mgmt/server"
+)
+
+// inFleet runs a command line on the machine of a node.
+func inFleet(t *testing.T, dir, in string, args ...string) (code int, out, errs string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	var o, e bytes.Buffer
+	world := &env.Env{In: strings.NewReader(in), Out: &o, Err: &e, Getenv: func(name string) string {
+		return map[string]string{"MOONGATE_FLEET": dir, "MOONGATE_RUN_DIR": filepath.Join(dir, "none")}[name]
+	}}
+	code = Run(ctx, world, "test", append(args, "--reply-timeout", "15s"))
+	return code, o.String(), e.String()
+}
+
+// twoPorts is an address of loopback with two free ports beside each other.
+func twoPorts(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		a, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(a.Addr().(*net.TCPAddr).Port+1)))
+		a.Close()
+		if err == nil {
+			b.Close()
+			return a.Addr().String()
+		}
+	}
+	t.Fatal("no two free ports")
+	return ""
+}
+
+// run runs the node of a folder in front of a server with one client.
+func runNode(t *testing.T, dir, user string) *node.Node {
+	t.Helper()
+	d := mgmttest.NewDaemon(t, server.Config{})
+	for _, l := range []string{"mode server", "peer 0 1 laptop-" + user + " 192.0.2.7:40000 user=" + user, "state CONNECTED SUCCESS 10.8.0.1"} {
+		if err := d.Do(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := node.Open(t.Context(), dir, node.Options{Manage: func(ctx context.Context, conn net.Conn) {
+		_ = d.Server.ServeConn(ctx, conn, server.Access{Role: mgmt.RoleAdmin})
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	return n
+}
+
+// Two commands make a fleet of two, and -a fleet reaches both.
+func TestFleet(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	a, b := filepath.Join(base, "a"), filepath.Join(base, "b")
+	want := func(args string, dir, in string, code int, texts ...string) string {
+		t.Helper()
+		got, out, errs := inFleet(t, dir, in, strings.Split(args, " ")...)
+		if got != code {
+			t.Errorf("%s: exit code %d, and not %d\n%s%s", args, got, code, out, errs)
+		}
+		for _, text := range texts {
+			if !strings.Contains(out+errs, text) {
+				t.Errorf("%s: no %q in\n%s%s", args, text, out, errs)
+			}
+		}
+		return out
+	}
+	want("fleet status", a, "", 1, "fleet init")
+	want("-a fleet status", a, "", 2, "fleet init", "MOONGATE_FLEET")
+	want("fleet init --name a.b --address 127.0.0.1", a, "", 1, "node name")
+	init := want("fleet init --name a --listen 127.0.0.1 --address "+twoPorts(t), a, "", 0, "  fleet "+a, "moongate fleet join mgfleet1.")
+	want("fleet init --name a --address 127.0.0.1", a, "", 1, "not empty")
+	_, token, _ := strings.Cut(init, "fleet join ")
+	token = strings.TrimSpace(token)
+	want("fleet status", a, "", 3, "0 of 1 nodes answered, not: a")
+	want("fleet join "+token, b, "", 3, "is the daemon running")
+	want("fleet join "+token[:40], b, "", 2, "no token")
+	want("fleet join - --name b", b, "", 2, "no token")
+
+	nodeA := runNode(t, a, "joe")
+	want("fleet join - --name a --listen 127.0.0.1", b, token+"\n", 4, "has a node a")
+	want("fleet join - --name b --listen 127.0.0.1 --address "+twoPorts(t), b, token+"\n", 0, "  fleet "+b)
+	want("fleet join - --name c", filepath.Join(base, "c"), token+"\n", 4, "ask for a new one")
+	var invited report.FleetInvite
+	if err := json.Unmarshal([]byte(want("fleet invite --json", a, "", 0)), &invited); err != nil || invited.Schema != report.InviteSchema {
+		t.Errorf("%+v %v", invited, err)
+	}
+	if _, err := pki.ParseToken(invited.Token); err != nil {
+		t.Error(err)
+	}
+	want("fleet status", a, "", 3, "admitted", "has not run yet")
+	nodeB := runNode(t, b, "ann")
+	eventuallyCode := func(args, dir string, code int) (out string) {
+		t.Helper()
+		for end := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+			got, out, errs := inFleet(t, dir, "", strings.Split(args, " ")...)
+			if got == code {
+				return out
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s: exit code %d, and not %d\n%s%s", args, got, code, out, errs)
+			}
+		}
+	}
+	out := eventuallyCode("fleet status", b, 0)
+	for !strings.Contains(out, "led by") { // a may still be alone
+		out = eventuallyCode("fleet status", b, 0)
+	}
+	var status report.Fleet
+	if err := json.Unmarshal([]byte(want("fleet status --json", a, "", 0)), &status); err != nil || len(status.Nodes) != 2 || !status.Nodes[1].Ready || len(status.NotHeard) != 0 {
+		t.Errorf("%+v %v", status, err)
+	}
+
+	want("-a fleet clients", a, "", 0, "a  ", "laptop-joe", "b  ", "laptop-ann")
+	want("on * clients", b, "", 0, "laptop-joe", "laptop-ann")
+	want("--json on b clients", a, "", 0, `"laptop-ann"`)
+	want("-a x on b clients", a, "", 2, "leave -a out")
+	want("-a fleet://c pid", a, "", 3, "no node c")
+	want("-a fleet kill --user nobody", a, "", 6, "no client fits")
+	want("-a fleet kill --user joe", b, "", 0, "1 disconnected", "laptop-joe")
+	want("kill", b, "", 2, "--user")
+
+	nodeB.Close()
+	want("-a fleet clients", a, "", 3, "1 of 2 targets answered, not: b")
+	want("fleet status", a, "", 3, "1 of 2 nodes answered, not: b")
+	want("fleet leave --lost a", a, "", 2, "is this node")
+	want("fleet leave --lost x", a, "", 1, "no node x")
+	want("fleet leave --lost b", a, "", 0, "node b has left")
+	eventuallyCode("fleet status", a, 0)
+	nodeA.Close()
+	want("fleet leave", a, "", 3)
+	if left, err := os.ReadDir(base); err != nil || fmt.Sprint(len(left)) != "2" {
+		t.Errorf("folders %v: %v", left, err)
+	}
+}

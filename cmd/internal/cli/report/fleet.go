@@ -1,0 +1,34 @@
+package report
+
+// Fleet is the answer of "fleet status".
+type Fleet struct {
+	Head
+	Fleet string      `json:"fleet" jsonschema_description:"the fleet's id"`
+	Nodes []FleetNode `json:"nodes" jsonschema_description:"by name; those that have left are not among them"`
+	// NotHeard is never null.
+	NotHeard []string `json:"not_heard" jsonschema_description:"names of the nodes that did not answer"`
+}
+
+// FleetNode is a node of a fleet.
+type FleetNode struct {
+	Name       string `json:"name"`
+	Address    string `json:"address" jsonschema_description:"at which the other nodes reach it, empty before it has run"`
+	State      string `json:"state" jsonschema:"enum=active,enum=admitted" jsonschema_description:"admitted: it has its certificate and has not run yet"`
+	Answers    bool   `json:"answers"`
+	Error      string `json:"error,omitempty" jsonschema_description:"why it does not answer"`
+	Since      string `json:"since,omitempty" jsonschema_description:"when it was started, RFC 3339 in UTC"`
+	SkewMillis int64  `json:"skew_ms" jsonschema_description:"how far its clock is ahead of this machine's"`
+	Mode       string `json:"mode,omitempty" jsonschema:"enum=alone,enum=cluster,enum=outside" jsonschema_description:"of its engine, missing while none runs"`
+	Ready      bool   `json:"ready" jsonschema_description:"its store answers, with a majority"`
+	Leader     string `json:"leader,omitempty" jsonschema_description:"the node that leads the store, as it sees it"`
+	StoreError string `json:"store_error,omitempty" jsonschema_description:"why its store does not answer"`
+}
+
+// FleetInvite is the answer of "fleet init" and "fleet invite".
+type FleetInvite struct {
+	Head
+	Fleet   string `json:"fleet" jsonschema_description:"the fleet's id"`
+	Dir     string `json:"dir" jsonschema_description:"the folder of the node that invites"`
+	Token   string `json:"token" jsonschema_description:"for fleet join, once; a secret"`
+	Expires string `json:"expires" jsonschema_description:"RFC 3339 in UTC"`
+}
