@@ -237,6 +237,7 @@ func (s *scriptStatus) get() mgmt.ScriptStatus {
 	n.Events += s.before.Events
 	n.Errors += s.before.Errors
 	n.Dropped += s.before.Dropped
+	n.Took.Add(s.before.Took)
 	if n.LastError == "" {
 		n.LastError = s.before.LastError
 	}

@@ -22,17 +22,45 @@ const (
 
 // ScriptStatus is what a script is doing.
 type ScriptStatus struct {
-	Name      string      `json:"name"`
-	State     ScriptState `json:"state"`
-	Since     time.Time   `json:"since"` // of this run
-	Handlers  int         `json:"handlers"`
-	Events    uint64      `json:"events"`
-	Errors    uint64      `json:"errors"`
-	Dropped   uint64      `json:"dropped"` // events that were lost because the script was too slow
-	Memory    int64       `json:"memory"`  // bytes
-	LastError string      `json:"last_error,omitempty"`
-	Decides   bool        `json:"decides,omitempty"` // it admits clients; not on the port
-	Modules   []string    `json:"modules,omitempty"` // files it required; not on the port
+	Name      string       `json:"name"`
+	State     ScriptState  `json:"state"`
+	Since     time.Time    `json:"since"` // of this run
+	Handlers  int          `json:"handlers"`
+	Events    uint64       `json:"events"`
+	Errors    uint64       `json:"errors"`
+	Dropped   uint64       `json:"dropped"` // events that were lost because the script was too slow
+	Memory    int64        `json:"memory"`  // bytes
+	LastError string       `json:"last_error,omitempty"`
+	Decides   bool         `json:"decides,omitempty"` // it admits clients; not on the port
+	Modules   []string     `json:"modules,omitempty"` // files it required; not on the port
+	Took      HandlerTimes `json:"took"`              // calls of its handlers; not on the port
+}
+
+// HandlerBounds are the upper bounds of the counts of HandlerTimes, in seconds.
+var HandlerBounds = [...]float64{0.01, 0.1, 1, 10}
+
+// HandlerTimes says how long calls of handlers took, waits included: a histogram.
+type HandlerTimes struct {
+	Counts  [len(HandlerBounds) + 1]uint64 `json:"counts"` // of calls that took up to each bound and more than the one before; the last has none
+	Seconds float64                        `json:"seconds"`
+}
+
+// Observe counts a call.
+func (h *HandlerTimes) Observe(d time.Duration) {
+	i := 0
+	for i < len(HandlerBounds) && d.Seconds() > HandlerBounds[i] {
+		i++
+	}
+	h.Counts[i]++
+	h.Seconds += d.Seconds()
+}
+
+// Add adds the calls of another.
+func (h *HandlerTimes) Add(o HandlerTimes) {
+	for i, n := range o.Counts {
+		h.Counts[i] += n
+	}
+	h.Seconds += o.Seconds
 }
 
 // String is a line of the reply to scripts, without line ends: the name comes last but one, as it may hold commas, behind

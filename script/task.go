@@ -37,9 +37,10 @@ type task struct {
 	co       *lua.LState
 	limit    time.Duration
 	deadline time.Time
-	asked    *request // what it waits for, nil while it runs
-	seen     uint64   // events before this number came before its last command, or its last wait
-	timeout  *timer   // ends it at its deadline, made when it first asks
+	began    time.Time // the call of a handler; zero outside of one
+	asked    *request  // what it waits for, nil while it runs
+	seen     uint64    // events before this number came before its last command, or its last wait
+	timeout  *timer    // ends it at its deadline, made when it first asks
 }
 
 // subject is what events are about.
@@ -176,13 +177,20 @@ func (r *runtime) start(t *task) {
 
 // nextHandler calls what is left of the row.
 func (r *runtime) nextHandler(t *task) {
-	for len(t.row) > 0 && !r.stopped && r.fatal == nil {
+	for {
+		if !t.began.IsZero() {
+			r.stats.Took.Observe(time.Since(t.began))
+			t.began = time.Time{}
+		}
+		if len(t.row) == 0 || r.stopped || r.fatal != nil {
+			break
+		}
 		h := t.row[0]
 		t.row = t.row[1:]
 		if h.off {
 			continue
 		}
-		t.what, t.limit, t.deadline = h.event, h.limit, time.Time{}
+		t.what, t.limit, t.deadline, t.began = h.event, h.limit, time.Time{}, time.Now()
 		if r.call(t, h.fn) {
 			return // it waits, or is over
 		}

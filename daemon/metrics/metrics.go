@@ -3,6 +3,7 @@
 package metrics
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -81,12 +82,18 @@ func New(src Source) *Metrics {
 	m.state = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "moongate_client_state", Help: "1 for the state a client is in."}, []string{"state"})
 	m.registry.MustRegister(
 		m.logins, m.refused, m.hooks, m.hookBad, m.reloads, m.connects, m.ended, m.renewals, m.commands, m.state, &scrape{src},
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), goRuntime(),
 	)
 	for _, verdict := range []string{journal.Accepted, journal.Refused} {
 		m.logins.WithLabelValues(verdict) // there from the start, so that a rate sees the first one
 	}
 	return m
+}
+
+// goRuntime tells of goroutines, collections and the heap, and not each of the two dozen series that Go has about memory.
+func goRuntime() prometheus.Collector {
+	heap := collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/memory/classes/heap/objects:bytes$")}
+	return collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled(), collectors.WithGoCollectorRuntimeMetrics(heap))
 }
 
 // Record counts an event of the journal.

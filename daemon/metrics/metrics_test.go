@@ -48,12 +48,14 @@ func source(names string, clients int) Source {
 	for i := range 12 {
 		c.Dropped[fmt.Sprint(i)] = 1
 	}
+	var took mgmt.HandlerTimes
+	took.Observe(50 * time.Millisecond)
 	return Source{
 		Version: "1.0", Names: names, Totals: new(engine.Totals), Engine: func() engine.Counted { return fake{c} }, Seats: func() int { return 1 },
 		SeatsLost: func() uint64 { return 2 }, JournalLost: func() uint64 { return 3 }, JournalQueue: func() int { return 4 },
 		SinksLost: func() map[string]uint64 { return map[string]uint64{"syslog": 1, "webhook log.example.com": 2} },
 		Scripts: func() []mgmt.ScriptStatus {
-			return []mgmt.ScriptStatus{{Name: "/etc/a.lua", Events: 1}, {Name: "/etc/b.lua"}, {Name: "/opt/a.lua", Events: 2}, {Name: "\xff.lua"}}
+			return []mgmt.ScriptStatus{{Name: "/etc/a.lua", Events: 1, Took: took}, {Name: "/etc/b.lua"}, {Name: "/opt/a.lua", Events: 2, Took: took}, {Name: "\xff.lua"}}
 		},
 	}
 }
@@ -119,6 +121,9 @@ func TestSeriesAreBounded(t *testing.T) {
 	everything(m)
 	series, _ := get(t, url)
 	t.Logf("%d series", len(series))
+	if want := `moongate_script_handler_seconds_bucket{script="a.lua",le="0.1"} 2`; !slices.Contains(series, want) { // two files of this name
+		t.Errorf("no %s in %q", want, series)
+	}
 	if len(series) > 300 {
 		t.Errorf("%d series, want at most 300", len(series))
 	}

@@ -44,6 +44,7 @@ var (
 	scriptEvents  = desc("moongate_script_events_total", "Events that a Lua script handled.", "script")
 	scriptErrors  = desc("moongate_script_errors_total", "Errors of a Lua script.", "script")
 	scriptDropped = desc("moongate_script_events_lost_total", "Events that a Lua script was too slow for.", "script")
+	scriptSeconds = desc("moongate_script_handler_seconds", "Time that calls of a Lua script's handlers took, waits included.", "script")
 	scriptMemory  = desc("moongate_script_memory_bytes", "Memory of a Lua script.", "script")
 	clientBytes   = desc("moongate_client_link_bytes", "Bytes on the links of the connected clients of a common name.", "client", "direction")
 )
@@ -52,7 +53,7 @@ var (
 func (s *scrape) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		buildInfo, ready, linkBytes, handshakes, handshakeBad, clients, handshaking, maxClients, versions, platforms, ciphers, dropped, queue, hooksRunning, hooksMax,
-		linesLeftOut, seats, seatsLost, journalLost, sinksLost, scriptEvents, scriptErrors, scriptDropped, scriptMemory, clientBytes,
+		linesLeftOut, seats, seatsLost, journalLost, sinksLost, scriptEvents, scriptErrors, scriptDropped, scriptSeconds, scriptMemory, clientBytes,
 	} {
 		ch <- d
 	}
@@ -86,12 +87,14 @@ func (s *scrape) Collect(ch chan<- prometheus.Metric) {
 	for _, sc := range s.src.Scripts() {
 		sum := scripts[label(filepath.Base(sc.Name))]
 		sum.Events, sum.Errors, sum.Dropped, sum.Memory = sum.Events+sc.Events, sum.Errors+sc.Errors, sum.Dropped+sc.Dropped, sum.Memory+sc.Memory
+		sum.Took.Add(sc.Took)
 		scripts[label(filepath.Base(sc.Name))] = sum
 	}
 	for name, sc := range scripts {
 		counter(scriptEvents, sc.Events, name)
 		counter(scriptErrors, sc.Errors, name)
 		counter(scriptDropped, sc.Dropped, name)
+		ch <- handlerTimes(sc.Took, name)
 		gauge(scriptMemory, int(sc.Memory), name)
 	}
 
@@ -143,4 +146,14 @@ func label(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 func digest(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return hex.EncodeToString(sum[:8])
+}
+
+// handlerTimes is a histogram of the calls of a script's handlers.
+func handlerTimes(t mgmt.HandlerTimes, script string) prometheus.Metric {
+	buckets, count := make(map[float64]uint64, len(mgmt.HandlerBounds)), uint64(0)
+	for i, bound := range mgmt.HandlerBounds {
+		count += t.Counts[i]
+		buckets[bound] = count
+	}
+	return prometheus.MustNewConstHistogram(scriptSeconds, count+t.Counts[len(t.Counts)-1], t.Seconds, buckets, script)
 }

@@ -120,6 +120,7 @@ type Status struct {
 	Rates    *Rates            `json:"rates,omitempty"`
 	Clients  []Client          `json:"clients,omitempty" jsonschema_description:"of a server"`
 	Routes   []Route           `json:"routes,omitempty" jsonschema_description:"of a server"`
+	Scripts  []Script          `json:"scripts,omitempty" jsonschema_description:"Lua scripts that the daemon runs; missing without any, and from stock daemons"`
 	Counters map[string]uint64 `json:"counters" jsonschema_description:"the daemon's own numbers, their names in lower case with _ for what is no letter or digit"`
 }
 
@@ -263,6 +264,18 @@ type Script struct {
 	Dropped   uint64 `json:"dropped" jsonschema_description:"events that were lost because the script was too slow"`
 	Memory    int64  `json:"memory" jsonschema_description:"of its data, in bytes"`
 	LastError string `json:"last_error" jsonschema_description:"with file and line, empty without one"`
+}
+
+// ScriptsOf are the scripts of a daemon.
+func ScriptsOf(list []mgmt.ScriptStatus) []Script {
+	rows := make([]Script, len(list))
+	for i, s := range list {
+		rows[i] = Script{
+			Name: s.Name, State: string(s.State), Since: Time(s.Since), Handlers: s.Handlers, Events: s.Events, Errors: s.Errors,
+			Dropped: s.Dropped, Memory: s.Memory, LastError: s.LastError,
+		}
+	}
+	return rows
 }
 
 // Scripts is what "scripts" prints.

@@ -3,13 +3,12 @@ package script
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
@@ -35,14 +34,7 @@ func NewList(e *env.Env) *cobra.Command {
 func printList(e *env.Env, list []mgmt.ScriptStatus) error {
 	switch e.Format {
 	case "json":
-		rows := make([]report.Script, len(list))
-		for i, s := range list {
-			rows[i] = report.Script{
-				Name: s.Name, State: string(s.State), Since: report.Time(s.Since), Handlers: s.Handlers, Events: s.Events, Errors: s.Errors,
-				Dropped: s.Dropped, Memory: s.Memory, LastError: s.LastError,
-			}
-		}
-		return e.WriteJSON(report.Scripts{Head: report.Head{Schema: report.ScriptsSchema}, Scripts: rows})
+		return e.WriteJSON(report.Scripts{Head: report.Head{Schema: report.ScriptsSchema}, Scripts: report.ScriptsOf(list)})
 	case "raw":
 		for _, s := range list {
 			if err := e.WriteLines(s.String()); err != nil {
@@ -55,21 +47,5 @@ func printList(e *env.Env, list []mgmt.ScriptStatus) error {
 		fmt.Fprintln(e.Err, "the daemon runs no scripts")
 		return nil
 	}
-	w := tabwriter.NewWriter(e.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tSTATE\tSINCE\tHANDLERS\tEVENTS\tERRORS\tDROPPED\tMEMORY")
-	for _, s := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%.1f MiB\n", env.Clean(s.Name), env.Clean(string(s.State)), s.Since.Format(time.DateTime), s.Handlers, s.Events,
-			s.Errors, s.Dropped, float64(s.Memory)/(1<<20))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	for _, s := range list {
-		if s.LastError != "" {
-			if err := e.WriteLines(s.Name + ": " + s.LastError); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return table.Scripts(e, list)
 }

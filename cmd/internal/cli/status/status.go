@@ -27,9 +27,9 @@ func NewCmds(e *env.Env) []*cobra.Command {
 	var rate time.Duration
 	status := &cobra.Command{
 		Use: "status", Short: "Show state, addresses and traffic, and the clients of a server",
-		Long: "Show a client's state, since when it lasts, addresses, remote, cipher and traffic, or a server's clients and routes. Rates are means\n" +
-			"since the state began; with --rate they are measured now. The cipher of a client comes from its log and is missing when the log\n" +
-			"does not reach back.",
+		Long: "Show a client's state, since when it lasts, addresses, remote, cipher and traffic, or a server's clients and routes, and the Lua\n" +
+			"scripts of a moongate daemon. Rates are means since the state began; with --rate they are measured now. The cipher of a client comes\n" +
+			"from its log and is missing when the log does not reach back.",
 		Example: "  moongate status\n  moongate status --rate 1s\n  moongate status --json | jq '.clients[].common_name'\n  moongate status -o raw --format-version 2",
 		Args:    cobra.NoArgs, Annotations: map[string]string{env.Formats: "json,raw"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -92,6 +92,9 @@ func run(ctx context.Context, e *env.Env, c *client.Client, rate time.Duration) 
 	if err != nil {
 		return err
 	}
+	if err := s.AskScripts(ctx, c); err != nil {
+		return err
+	}
 	if rate > 0 {
 		if err := s.Measure(ctx, c, rate); err != nil {
 			return err
@@ -108,6 +111,7 @@ type Status struct {
 	client.Status
 	State   mgmt.State // the zero State when the daemon told none
 	Cipher  string     // of a client
+	Scripts []mgmt.ScriptStatus
 	Traffic report.Traffic
 	Rates   *report.Rates
 }
@@ -141,6 +145,16 @@ func Read(ctx context.Context, c *client.Client) (Status, error) {
 	}
 	s.mean()
 	return s, nil
+}
+
+// AskScripts adds the Lua scripts of a daemon of ours; others have none.
+func (s *Status) AskScripts(ctx context.Context, c *client.Client) error {
+	list, err := c.Scripts(ctx)
+	if errors.Is(err, client.ErrLost) {
+		return err
+	}
+	s.Scripts = list
+	return nil
 }
 
 // count takes the traffic on the link: a client's counters, a server's totals, clients that went included.
@@ -217,7 +231,7 @@ func cipher(log []mgmt.LogEntry) string {
 // Report is the JSON of the status.
 func (s Status) Report() report.Status {
 	r := report.Status{Head: report.Head{Schema: report.StatusSchema}, Role: "client", Title: s.Title, Updated: report.Time(s.Updated), Cipher: s.Cipher,
-		Traffic: &s.Traffic, Rates: s.Rates, Counters: make(map[string]uint64)}
+		Traffic: &s.Traffic, Rates: s.Rates, Scripts: report.ScriptsOf(s.Scripts), Counters: make(map[string]uint64)}
 	if s.Server {
 		r.Role = "server"
 		r.Clients = report.ClientsOf(s.Clients)
@@ -282,6 +296,12 @@ func (s Status) table(e *env.Env) error {
 	}
 	if err := e.WriteLines(lines...); err != nil {
 		return err
+	}
+	if len(s.Scripts) > 0 {
+		fmt.Fprintln(e.Out)
+		if err := table.Scripts(e, s.Scripts); err != nil {
+			return err
+		}
 	}
 	if !s.Server {
 		return s.counters(e)
