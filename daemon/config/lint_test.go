@@ -65,9 +65,12 @@ func TestLint(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"no TLS", "dev null\nverb 3\n", "0:0 warning deprecated\n"},
 		{"several", "client\n  cihper AES-256-GCM\nremote 127.0.0.1\nverb 3 4 5\nmtu-dynamic\nfast-io\n",
-			"2:3 error unknown\n4:1 error syntax\n5:1 error syntax\n6:1 warning ignored\n"},
-		{"contradiction", "dev tun\nclient\nserver 10.8.0.0 255.255.255.0\n", "0:0 error contradiction\n"},
-		{"files", "client\nremote 127.0.0.1\ndev tun\nca /nowhere/ca\ncert /nowhere/c\nkey /nowhere/k\n", "0:0 error file\n0:0 error file\n0:0 error file\n"},
+			"2:3 error unknown\n4:8 error syntax\n5:1 error syntax\n6:1 warning ignored\n"},
+		{"contradiction", "dev tun\nclient\nserver 10.8.0.0 255.255.255.0\n", "3:1 error contradiction\n"},
+		{"files", "client\nremote 127.0.0.1\ndev tun\nca /nowhere/ca\ncert /nowhere/c\nkey /nowhere/k\n", "4:4 error file\n5:6 error file\n6:5 error file\n"},
+		{"words", "client\nremote 127.0.0.1\ndev tun\nport 99999\nproto upd\n  verb  4  5\ntun-mtu 'x'\n", "4:6 error syntax\n5:7 error syntax\n6:12 error syntax\n7:10 error syntax\n"},
+		{"ports", "client\nremote 127.0.0.1 openvpm\nremote 127.0.0.1 openvpn\nremote 127.0.0.1 443 tcp\ndev tun\nlport 0\nrport https\nca /dev/null\nauth-user-pass\n", "2:18 error syntax\n"},
+		{"everything at once", "cihper x\nport 99999\nproto upd\ndev tun\nserver 10.8.0.0 255.255.255.0\nshaper 1000\nca /nowhere/ca\nroute-delay 3\nauth-user-pass\n", "1:1 error unknown\n2:6 error syntax\n3:7 error syntax\n6:1 error contradiction\n7:4 error file\n8:1 error contradiction\n9:1 error contradiction\n"},
 		{"deprecated", "dev null\nmax-routes 5\n", "2:1 warning deprecated\n0:0 warning deprecated\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

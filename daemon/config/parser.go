@@ -42,6 +42,8 @@ type parser struct {
 
 	// fail decides about an error in a line: nil goes on with the next one.
 	fail func(*Error) error
+	// skip passes over a line, as if it were not there; may be nil.
+	skip func(Directive) bool
 }
 
 // source is the value of an option that takes a file or a block.
@@ -75,6 +77,9 @@ func sprintf(format string, args []any) string {
 
 // apply applies one line. Errors know where they are.
 func (p *parser) apply(d Directive) error {
+	if p.skip != nil && p.skip(d) {
+		return nil
+	}
 	err := p.tryApply(d)
 	if e, ok := err.(*Error); ok { //nolint:errorlint // made by us, never wrapped
 		if e.File == "" {
