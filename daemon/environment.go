@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strconv"
@@ -33,10 +34,12 @@ func (p *process) environment(o *config.Options) *hooks.Env {
 				e.Set(fmt.Sprintf("%s_%d", name, i+1), value)
 			}
 		}
-		set("proto", string(c.Proto))
-		set("local", c.Local)
-		if c.Bind {
-			set("local_port", c.LocalPort)
+		if !o.Compat.EnvByListener() {
+			set("proto", string(c.Proto))
+			set("local", c.Local)
+			if c.Bind {
+				set("local_port", c.LocalPort)
+			}
 		}
 		set("remote", c.Remote)
 		set("remote_port", c.RemotePort)
@@ -49,5 +52,27 @@ func (p *process) environment(o *config.Options) *hooks.Env {
 			set("socks_proxy_port", s.Port)
 		}
 	}
+	n, told := listeners(o)
+	for _, l := range told {
+		e.Set(fmt.Sprintf("proto_%d", n), string(l.Proto))
+		if l.Host != "" {
+			e.Set(fmt.Sprintf("local_%d", n), l.Host)
+		}
+		e.Set(fmt.Sprintf("local_port_%d", n), l.Port)
+		n++
+	}
 	return e.Reversed()
+}
+
+// listeners are those that scripts hear of besides the profiles: with the face of 2.7 all of them, of which a client has one for
+// its first remote; with that of 2.6, which knows one, the further ones. number is that of the first.
+func listeners(o *config.Options) (number int, list []config.Listener) {
+	first := &o.Connections[0]
+	switch {
+	case !o.Compat.EnvByListener():
+		return 2, first.Listeners[min(1, len(first.Listeners)):]
+	case len(first.Listeners) > 0:
+		return 1, first.Listeners
+	}
+	return 1, []config.Listener{{Host: first.Local, Port: cmp.Or(first.LocalPort, "1194"), Proto: first.Proto}}
 }

@@ -8,12 +8,12 @@ if ! stock=$(sh test/openvpn27.sh); then
 	exit 0
 fi
 # Both roles: transports, control channel wrapping, ciphers, peers without a pull, renewals, roaming, tokens, passwords, TAP, reload.
-# Tests that compare words with stock's (…LikeStock) follow 2.6 and are not here.
+# Tests that compare words with stock's (…LikeStock) follow 2.6 and are not here; the conversations of test/conformance are.
 run='TestClientAgainstStockServer|TestServerWithClient|TestPeersWithoutPull|TestClientRenews|TestClientUsesItsToken'
 run="$run|TestServerIssuesTokens|TestServerVerifiesPasswords|TestServerFollowsAClientThatMoves|TestTapServer|TestTapClient|TestReloadKeepsClients"
 run="$run|TestSeveralListeners"
 if [ "${1:-}" = all ]; then
 	run="$run|TestClientLosesNothingOverRenewals|TestServerRenewals|TestClientInBadWeather|TestTokenMatrix"
 fi
-MOONGATE_STOCK=$stock ${GO:-go} test -race -count 1 -parallel 5 -timeout 9m ./test -run "^($run)\$"
+MOONGATE_STOCK=$stock ${GO:-go} test -race -count 1 -parallel 5 -timeout 9m ./test ./test/conformance -run "^($run|TestConformance)\$"
 MOONGATE_STOCK=$stock ${GO:-go} test -race -count 1 -parallel 5 -timeout 5m ./cmd/moongate -run '^TestConnect(Ends)?$/^stock$'

@@ -102,6 +102,9 @@ func (a *attempt) useCredentials() bool {
 // tlsUp is a finished TLS handshake.
 func (a *attempt) tlsUp(e control.TLSUp) {
 	a.secured = tlsconf.Describe(&e.State)
+	if a.opts.Compat.LogsKeyAgreement() {
+		a.secured = tlsconf.Describe27(&e.State, a.opts.TLSServer)
+	}
 	a.exportKeyingMaterial(e)
 	a.exportAddress("untrusted") // again: the order of variables is that of stock
 	if e.KeyID != 0 {

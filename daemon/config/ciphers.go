@@ -85,9 +85,13 @@ func (p *parser) ciphers() error {
 	switch {
 	case o.Cipher == "":
 		if o.DataCiphersFallback == "" {
+			example := ""
+			if o.Compat == Compat27 {
+				example = " E.g. --data-ciphers DEFAULT:BF-CBC"
+			}
 			p.note(logging.Info, "Note: --cipher is not set. OpenVPN versions before 2.5 defaulted to BF-CBC as fallback when cipher negotiation failed in "+
 				"this case. If you need this fallback please add '--data-ciphers-fallback BF-CBC' to your configuration and/or add BF-CBC "+
-				"to --data-ciphers.")
+				"to --data-ciphers."+example)
 		}
 	case slices.Contains(o.DataCiphers, o.Cipher):
 	case old && o.CompatMode.before(2, 5, 0):

@@ -88,6 +88,7 @@ func (p *parser) finish() error {
 			return err
 		}
 	}
+	p.o.PersistKey = p.o.PersistKey || p.o.Compat.PersistsKeys()
 	for _, step := range []func(*parser) error{
 		(*parser).macros, (*parser).ciphers, (*parser).compatibility, (*parser).profiles, (*parser).keepalives, (*parser).certificates,
 		(*parser).checkConnections, (*parser).checkProtection, (*parser).checkMode, (*parser).checkCredentials, (*parser).checkTLSOnly,

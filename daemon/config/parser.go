@@ -132,7 +132,7 @@ func (p *parser) tryApply(d Directive) error {
 
 // unrecognized is the one error for unknown names and for wrong numbers of parameters.
 func (p *parser) unrecognized() *Error {
-	return errorf("Unrecognized option or missing or extra parameter(s) in %s:%d: %s (%s)", p.line.File, p.line.Line, p.line.Name, programVersion)
+	return errorf("Unrecognized option or missing or extra parameter(s) in %s:%d: %s (%s)", p.line.File, p.line.Line, p.line.Name, p.o.Compat.Release())
 }
 
 func (p *parser) allowed(r *row) bool {

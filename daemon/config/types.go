@@ -242,5 +242,17 @@ func (c Compat) PortVersion() int {
 // AddressesNameProto reports whether a client's outer address says how the client came in: udp4:192.0.2.1:1194.
 func (c Compat) AddressesNameProto() bool { return c == Compat27 }
 
+// LogsKeyAgreement reports whether the log line of a control channel tells its key agreement and the peer's signature.
+func (c Compat) LogsKeyAgreement() bool { return c == Compat27 }
+
+// LogsDeviceTwice reports whether an opened device is logged by the system's layer, too.
+func (c Compat) LogsDeviceTwice() bool { return c == Compat27 }
+
+// PersistsKeys reports whether every configuration has persist-key.
+func (c Compat) PersistsKeys() bool { return c == Compat27 }
+
+// EnvByListener reports whether scripts see protocols and local addresses of listeners behind all remote ones.
+func (c Compat) EnvByListener() bool { return c == Compat27 }
+
 // BuiltinDNS reports whether the daemon sets the host's resolvers when the configuration has no up or dns-updown script.
 func (c Compat) BuiltinDNS() bool { return c == Compat27 }

@@ -29,6 +29,9 @@ type identity struct {
 func (s *setup) tlsUp(i *instance, e control.TLSUp) {
 	certs, verified := e.State.PeerCertificates, i.verified.Swap(nil)
 	i.logins.channel = tlsconf.Describe(&e.State)
+	if s.Compat.LogsKeyAgreement() {
+		i.logins.channel = tlsconf.Describe27(&e.State, true)
+	}
 	if e.KeyID == 0 {
 		i.logins.doubt = i.certify(s, certs, verified)
 	} else {

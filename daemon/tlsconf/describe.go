@@ -16,6 +16,55 @@ import (
 //	TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384, peer certificate: 256 bits ECprime256v1, signature:
 //	ecdsa-with-SHA256, peer temporary key: 253 bits X25519
 func Describe(cs *tls.ConnectionState) string {
+	b := described(cs)
+	if g := groupName(cs.CurveID); g != "" {
+		b.WriteString(", peer temporary key: " + g)
+	}
+	return b.String()
+}
+
+// Describe27 is Describe in the words of 2.7, which tells the two ends apart: a client that agreed by encapsulation has no
+// temporary key of its server, nor has a server one of its client before TLS 1.3.
+//
+//	…, peer temporary key: 253 bits X25519, peer signing digest/type: ecdsa_secp256r1_sha256 ECDSA, key agreement: x25519
+func Describe27(cs *tls.ConnectionState, server bool) string {
+	b := described(cs)
+	group, ok := groups27[cs.CurveID]
+	switch {
+	case !ok && cs.CurveID != 0: // by encapsulation
+		group = cs.CurveID.String()
+		if server {
+			b.WriteString(", peer temporary key: 768 bits " + group)
+		}
+	case group != "" && (!server || cs.Version == tls.VersionTLS13):
+		b.WriteString(", peer temporary key: " + groupName(cs.CurveID))
+	}
+	if s := signatures27[cs.PeerSignature()]; s != "" {
+		b.WriteString(", peer signing digest/type: " + s)
+	}
+	if group != "" {
+		b.WriteString(", key agreement: " + group)
+	}
+	return b.String()
+}
+
+var groups27 = map[tls.CurveID]string{tls.X25519: "x25519", tls.CurveP256: "secp256r1", tls.CurveP384: "secp384r1", tls.CurveP521: "secp521r1"}
+
+var signatures27 = map[tls.SignatureScheme]string{
+	tls.ECDSAWithP256AndSHA256: "ecdsa_secp256r1_sha256 ECDSA",
+	tls.ECDSAWithP384AndSHA384: "ecdsa_secp384r1_sha384 ECDSA",
+	tls.ECDSAWithP521AndSHA512: "ecdsa_secp521r1_sha512 ECDSA",
+	tls.PSSWithSHA256:          "rsa_pss_rsae_sha256 RSASSA-PSS",
+	tls.PSSWithSHA384:          "rsa_pss_rsae_sha384 RSASSA-PSS",
+	tls.PSSWithSHA512:          "rsa_pss_rsae_sha512 RSASSA-PSS",
+	tls.PKCS1WithSHA256:        "rsa_pkcs1_sha256 RSA",
+	tls.PKCS1WithSHA384:        "rsa_pkcs1_sha384 RSA",
+	tls.PKCS1WithSHA512:        "rsa_pkcs1_sha512 RSA",
+	tls.Ed25519:                "ed25519 ED25519",
+}
+
+// described is what both releases tell.
+func described(cs *tls.ConnectionState) *strings.Builder {
 	var b strings.Builder
 	version := strings.ReplaceAll(tls.VersionName(cs.Version), "TLS ", "TLSv")
 	fmt.Fprintf(&b, "%s, cipher %s %s", version, suiteVersion(cs.CipherSuite), SuiteName(cs.CipherSuite))
@@ -23,10 +72,7 @@ func Describe(cs *tls.ConnectionState) string {
 		cert := cs.PeerCertificates[0]
 		fmt.Fprintf(&b, ", peer certificate: %s, signature: %s", keyName(cert.PublicKey), signatureName(cert.SignatureAlgorithm))
 	}
-	if g := groupName(cs.CurveID); g != "" {
-		b.WriteString(", peer temporary key: " + g)
-	}
-	return b.String()
+	return &b
 }
 
 // suiteVersion is the first version of TLS that had the suite, as OpenSSL says it.

@@ -136,6 +136,9 @@ func (t *Tunnel) Open(ctx context.Context, script string) error {
 	t.device = dev
 	if t.net.device.Type != tun.Null {
 		t.cfg.Log(logging.Info, "TUN/TAP device %s opened", dev.Name())
+		if t.cfg.Options.Compat.LogsDeviceTwice() {
+			t.cfg.Log(logging.Info, "tun/tap device [%s] opened", dev.Name())
+		}
 	}
 	t.exportVars(script)
 	if !t.net.noExec {

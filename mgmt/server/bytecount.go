@@ -18,7 +18,7 @@ func (s *Server) countBytes() {
 			report := s.count()
 			s.mu.Lock()
 			for _, st := range due {
-				if lines := report.since(st.counted); st.attached && len(lines) > 0 {
+				if lines := report.since(st.counted, s.protocol() >= 6); st.attached && len(lines) > 0 {
 					s.push(st, droppable, lines...)
 				}
 				st.counted = report.counters
@@ -66,10 +66,10 @@ type byteReport struct {
 	lines [][]byte
 }
 
-// since returns the lines of the counters that moved since then: a silent connection is not reported.
-func (r *byteReport) since(then counters) (lines [][]byte) {
+// since returns the lines of the counters that moved since then, or of all: 2.6 does not report a silent connection.
+func (r *byteReport) since(then counters, all bool) (lines [][]byte) {
 	for i, id := range r.ids {
-		if then[id] != r.counters[id] {
+		if all || then[id] != r.counters[id] {
 			lines = append(lines, r.lines[i])
 		}
 	}

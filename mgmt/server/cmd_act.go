@@ -129,7 +129,7 @@ func (c *call) kill() {
 	}
 	parts := strings.Split(arg, ":")
 	if c.s.protocol() >= 6 {
-		if len(parts) >= 3 {
+		if len(parts) >= 3 && parts[0] != "" && parts[1] != "" && parts[2] != "" {
 			c.killProto(ctl, parts)
 			return
 		}
@@ -186,13 +186,13 @@ func aton(s string) (netip.Addr, bool) {
 func (c *call) killProto(ctl ServerController, parts []string) {
 	protos := map[string]string{"udp": "udp", "tcp": "tcp-server"}
 	proto, port := protos[parts[0]], number(parts[2])
-	if proto == "" || port < 1 || port > 65535 {
-		c.reply("ERROR: port number or protocol out of range: " + parts[2] + " " + parts[0])
+	ip, ok := aton(parts[1])
+	if !ok {
+		c.reply("ERROR: error parsing IP address: " + parts[1])
 		return
 	}
-	ip, err := netip.ParseAddr(parts[1])
-	if err != nil || !ip.Is4() {
-		c.reply("ERROR: error parsing IP address: " + parts[1])
+	if proto == "" || port < 1 || port > 65535 {
+		c.reply("ERROR: port number or protocol out of range: " + parts[2] + " " + parts[0])
 		return
 	}
 	c.killAddr(ctl, netip.AddrPortFrom(ip, uint16(port)), parts[0], proto+":"+parts[1]+":"+strconv.Itoa(port))

@@ -27,6 +27,7 @@
 //	listen: unix|tcp|tcp6         where the port is; unix is the default
 //	listen: dial|dial-tcp         management-client: the daemon connects, to a unix socket or over TCP
 //	password: TEXT                of the port
+//	stock: RELEASE                only this release of stock plays it
 //
 // Steps; a digit behind attach, detach, end, C, R and wait names the connection, 1 is the default:
 //
@@ -60,7 +61,10 @@
 //
 // # Deliberate differences
 //
+// The stock daemon is 2.6, or 2.7 where MOONGATE_STOCK says so; ours has the face of that release (option compat). Steps and declared
+// lines are written as 2.6 has them: see plain and canonical.
+//
 // Where we mean to differ, the scenario says so in a "-- differs ROW --" section: the exact lines, "-" stock's and "+"
 // ours, hunk by hunk. ROW is the name of a row in the table of docs/management.md, which has the reason. A difference
-// that does not appear any more is as wrong as one that is not declared.
+// that does not appear any more is as wrong as one that is not declared. "-- differs ROW 2.7 --" is for that release alone.
 package conformance

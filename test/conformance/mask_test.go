@@ -54,7 +54,7 @@ func mask(line string) string {
 // where a scenario waits for them.
 var momentary = regexp.MustCompile(`^>BYTECOUNT|^(?:>STATE:)?<time>,GET_CONFIG,|^(?:>LOG:)?<time>,N,(?:[\w./:]+ )?(?:read|write) UDPv4 \[ECONNREFUSED\]|` +
 	`^(?:>LOG:)?<time>,.?,(?:[\w./:]+ )?(?:PUSH: Received control message: 'PUSH_REQUEST'|OpenSSL: error|Sent fatal SSL alert: |SENT CONTROL \[\w+\]: 'PUSH_REQUEST'|MANAGEMENT: CMD 'quit'|` +
-	`DCO version: |.* disables? data channel offload|.* disabling data channel offload|event_wait : Interrupted)`)
+	`DCO version: |Warning buffer of freed TLS session |(?:[\w./:]+ )?Received fatal SSL alert: |.* disables? data channel offload|.* disabling data channel offload|event_wait : Interrupted)`)
 
 // steady drops momentary lines, unless it is the last one, for which was waited.
 func steady(lines []string) []string {

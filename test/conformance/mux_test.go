@@ -116,6 +116,7 @@ func TestConformanceThroughMux(t *testing.T) {
 			if strings.HasPrefix(s.listen, "dial") {
 				t.Skip("management-client: the daemon calls, a mux does too")
 			}
+			skipForeign(t, s, releaseOf(t, stock))
 			t.Parallel()
 			direct, through := newArena(t, s, []string{stock}, stock), newArena(t, s, []string{stock}, stock)
 			through.mux = newMux(t, through)

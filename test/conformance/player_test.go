@@ -219,7 +219,7 @@ func (a *arena) mask(line string) string {
 }
 
 // pause is what 2.7.8 says two seconds about whatever connect-retry says, where we follow the option.
-var pause = regexp.MustCompile(`^(>HOLD:Waiting for hold release:)[1-9]\d*$`)
+var pause = regexp.MustCompile(`(>HOLD:Waiting for hold release:|Restart pause, )[1-9]\d*`)
 
 func (p *player) remember(line string) {
 	if strings.HasPrefix(line, ">PK_SIGN:") || strings.HasPrefix(line, ">RSA_SIGN:") {

@@ -18,6 +18,7 @@ type scenario struct {
 	name     string
 	daemon   string   // base configuration of the daemon under test
 	peers    []string // bases of the stock daemons at the other end
+	stock    string   // the release that plays it, empty for each
 	listen   string   // unix, tcp, tcp6, dial
 	password string   // of the port
 	steps    []step
@@ -88,6 +89,9 @@ func (s *scenario) parseLine(n int, line string) error {
 			return nil
 		case "peer":
 			s.peers = append(s.peers, arg)
+			return nil
+		case "stock":
+			s.stock = arg
 			return nil
 		case "listen":
 			s.listen = arg
