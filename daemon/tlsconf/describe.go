@@ -63,7 +63,7 @@ var signatures27 = map[tls.SignatureScheme]string{
 	tls.Ed25519:                "ed25519 ED25519",
 }
 
-// described is what both releases tell.
+// described writes the part that both releases have.
 func described(cs *tls.ConnectionState) *strings.Builder {
 	var b strings.Builder
 	version := strings.ReplaceAll(tls.VersionName(cs.Version), "TLS ", "TLSv")
