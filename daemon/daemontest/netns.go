@@ -67,12 +67,15 @@ func (n *Namespace) remove(t testing.TB) {
 			}
 		}
 	}
-	// Notes of route changes that a killed daemon left; the number of a namespace is used again.
+	// Notes of route changes that a killed daemon left.
 	var ns unix.Stat_t
 	if err := unix.Stat("/run/netns/"+n.Name, &ns); err == nil {
-		notes, _ := filepath.Glob(fmt.Sprintf("/run/moongate/*-%d", ns.Ino))
-		for _, dir := range notes {
-			_ = os.RemoveAll(dir)
+		notes, _ := filepath.Glob("/run/moongate/*/*.routes")
+		for _, path := range notes {
+			if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), fmt.Sprintf(`"netns":%d,`, ns.Ino)) {
+				_ = os.Remove(path)
+				_ = os.Remove(filepath.Dir(path))
+			}
 		}
 	}
 	if out, err := exec.Command("ip", "netns", "del", n.Name).CombinedOutput(); err != nil {

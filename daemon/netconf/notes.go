@@ -18,7 +18,8 @@ import (
 // process that has given up its user or its root directory writes through the descriptor it opened before. A nil Notes
 // notes nothing. One Journal at a time may use it.
 //
-//	{"pid":1234,"start":"5678"}     the process; start tells it from a later one with its number
+//	{"pid":1234,"start":"5678"}     the process; start tells it from a later one with its number. "netns" and "pidns" name
+//	                                its namespaces, for SweepNotes
 //	{"did":{…}}                     an operation, written before it is done
 //	{"undid":{…}}                   it did not succeed, or was taken back
 //	{"resolver":{…}}                the host's resolvers are about to change; an empty one: they are as before
@@ -38,7 +39,7 @@ func OpenNotes(dir string, logf logging.Func) (*Notes, error) {
 	pid := os.Getpid()
 	start := processStart(pid)
 	n := &Notes{path: filepath.Join(dir, fmt.Sprintf("%d-%s%s", pid, start, notesSuffix)), logf: logf.OrDiscard()}
-	n.header = line(entry{PID: pid, Start: start})
+	n.header = line(entry{PID: pid, Start: start, NetNS: inode("/proc/thread-self/ns/net"), PIDNS: inode("/proc/self/ns/pid")})
 	var err error
 	if n.f, err = create(n.path); errors.Is(err, fs.ErrNotExist) {
 		n.f, err = create(n.path) // another daemon left and took the empty folder with it
@@ -80,6 +81,8 @@ func (n *Notes) Close() {
 type entry struct {
 	PID   int    `json:"pid,omitempty"`
 	Start string `json:"start,omitempty"`
+	NetNS uint64 `json:"netns,omitempty"`
+	PIDNS uint64 `json:"pidns,omitempty"`
 	Did   *Op    `json:"did,omitempty"`
 	Undid *Op    `json:"undid,omitempty"`
 

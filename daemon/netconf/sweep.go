@@ -1,0 +1,89 @@
+package netconf
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// SweepNotes removes the notes that killed processes left for network namespaces that have ended: their routes ended with
+// them, and no process will look for the notes again. root holds a folder for each namespace. Notes stay that this user did
+// not write, whose process runs or cannot be seen from here, or whose change of the resolvers is not taken back.
+func SweepNotes(root string) {
+	files, err := filepath.Glob(filepath.Join(root, "*", "*"+notesSuffix))
+	if err != nil || len(files) == 0 {
+		return
+	}
+	live, here := liveNamespaces(), inode("/proc/self/ns/pid")
+	if len(live) == 0 || here == 0 {
+		return
+	}
+	for _, path := range files {
+		if onlyOurs(os.Lstat(filepath.Dir(path))) != nil {
+			continue
+		}
+		process, _, err := readNotes(path)
+		switch {
+		case err != nil, process.NetNS == 0, process.PIDNS != here:
+		case live[process.NetNS], processStart(process.PID) == process.Start:
+		case process.Resolver != nil && process.Resolver.Way != "":
+		default:
+			_ = os.Remove(path)
+			_ = os.Remove(filepath.Dir(path)) // stays while other notes are in it
+		}
+	}
+}
+
+// liveNamespaces are the inodes of the network namespaces that processes or mounts keep.
+func liveNamespaces() map[uint64]bool {
+	live := make(map[uint64]bool)
+	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		return nil
+	}
+	for _, link := range links {
+		if text, err := os.Readlink(link); err == nil {
+			live[namespaceNumber(text)] = true
+		}
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil
+	}
+	for l := range bytes.Lines(mounts) {
+		if f := strings.Fields(string(l)); len(f) > 3 {
+			live[namespaceNumber(f[3])] = true
+		}
+	}
+	delete(live, 0)
+	return live
+}
+
+// namespaceNumber is the inode in "net:[4026531840]", 0 for any other text.
+func namespaceNumber(text string) uint64 {
+	number, ok := strings.CutPrefix(text, "net:[")
+	if !ok {
+		return 0
+	}
+	n, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// inode is the number of a file, 0 for none.
+func inode(path string) uint64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	return uint64(st.Ino) //nolint:unconvert // other systems have other types
+}
