@@ -44,10 +44,6 @@ func newShare(set *setup, limit int, log logging.Func) *share {
 }
 
 const (
-	// shareLook is how many bytes tell the protocol: length and first byte of the first frame.
-	shareLook = 3
-	// maxFirstFrame bounds the first frame of a client: a hard reset, at most with a wrapped key behind it.
-	maxFirstFrame = 4096
 	// shareDialTime bounds the connection to the other server.
 	shareDialTime = 10 * time.Second
 	// shareIdle ends a connection on which nothing moved for this long, in either direction. It is long: an SSH session
@@ -61,19 +57,40 @@ const (
 	shareBuffer = 16 << 10
 )
 
-// speaksOpenVPN reports whether the first bytes of a connection can be those of a client: a hard reset with key id 0, of
-// a possible length.
-func speaksOpenVPN(head []byte) bool {
-	n := int(head[0])<<8 | int(head[1])
-	op, keyID, err := wire.ParseHeader(head[2:])
-	return err == nil && keyID == 0 && n >= minReset && n <= maxFirstFrame &&
-		(op == wire.OpControlHardResetClientV2 || op == wire.OpControlHardResetClientV3)
+// openings are the hard resets that clients begin with, by the length of the frame, which tells them apart: the longer one
+// has a wrapped key behind it. TestSenselessStreamsAreClosed compares with stock.
+var openings = []struct {
+	min, max int
+	op       wire.Opcode
+}{
+	{minReset, 255, wire.OpControlHardResetClientV2},
+	{336, 1278, wire.OpControlHardResetClientV3},
 }
 
-// foreign waits for the first bytes of a connection and reports whether they are of another protocol.
+// speaksOpenVPN reports whether the first bytes of a connection can be those of a client: two, the length of a frame, or
+// more.
+func speaksOpenVPN(head []byte) bool {
+	n := int(head[0])<<8 | int(head[1])
+	for _, o := range openings {
+		if n >= o.min && n <= o.max {
+			return len(head) == 2 || head[2] == wire.Header(o.op, 0)
+		}
+	}
+	return false
+}
+
+// foreign waits for the first bytes of a connection and reports whether they are of another protocol: as few as tell it.
 func (s *share) foreign(l *transport.TCPLink) bool {
-	head, err := l.Peek(shareLook)
-	return err == nil && !speaksOpenVPN(head) // an error comes up again with the first packet
+	for n := 2; n <= 3; n++ {
+		head, err := l.Peek(n)
+		if err != nil {
+			return false // it comes up again with the first packet
+		}
+		if !speaksOpenVPN(head) {
+			return true
+		}
+	}
+	return false
 }
 
 // serve hands a connection of another protocol on until it ends, or ctx does. The link is used up then.
