@@ -42,6 +42,7 @@ type process struct {
 	lua     scriptHost
 	ways    ways
 	reloads reloading
+	fleet   *fleetPart // nil without a fleet
 
 	plugins    plugins
 	privileges privileges
@@ -130,6 +131,9 @@ func (p *process) run(ctx context.Context) int {
 		return p.fatal(err)
 	}
 	if err := p.openMetrics(); err != nil {
+		return p.fatal(err)
+	}
+	if err := p.openFleet(); err != nil {
 		return p.fatal(err)
 	}
 	ok, err := p.ways.open(p.opts)

@@ -182,5 +182,6 @@ func (p *parser) compatibility() error {
 	if o.AuthGenToken && !o.state.tokenRenewal {
 		o.AuthTokenRenewal = o.RenegSec
 	}
+	o.completeFleet()
 	return nil
 }

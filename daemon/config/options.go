@@ -503,6 +503,7 @@ type Management struct {
 
 	Journal    Journal     // an extension of ours
 	Metrics    Metrics     // an extension of ours
+	Fleet      Fleet       // an extension of ours
 	LuaScripts []LuaScript // each speaks to the port over a connection of its own; an extension of ours
 }
 

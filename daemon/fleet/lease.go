@@ -16,10 +16,11 @@ func (m *Member) Begin(ctx context.Context, c Client) (slot int, err error) {
 		m.mu.Unlock()
 		return -1, err
 	}
+	m.begun++
 	s := &session{Client: c, slot: -1, place: -1, Holder: Holder{
-		Node: m.cfg.Node, Epoch: m.epoch, Session: m.epoch + "-" + strconv.FormatUint(c.ID, 10), Identity: c.Identity, Mark: c.Mark,
+		Node: m.cfg.Node, Epoch: m.epoch, Session: m.epoch + "-" + strconv.FormatUint(m.begun, 10), Identity: c.Identity, Mark: c.Mark,
 	}}
-	m.sessions[c.ID] = s
+	m.sessions[c.ID], m.byName[s.Session] = s, s
 	m.mu.Unlock()
 	if !c.Fixed && m.cfg.Slots > 0 {
 		err = m.takeSlot(ctx, s)
@@ -56,6 +57,23 @@ func (m *Member) End(id uint64, cleanly bool) {
 		m.cleanly[s.Session] = struct{}{}
 	}
 	m.drop(s)
+}
+
+// Forgo tells that a client does not need the slot that it got: it has an address of its own.
+func (m *Member) Forgo(id uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.sessions[id]
+	if s == nil || s.slot < 0 {
+		return
+	}
+	slot := s.slot
+	if m.bySlot[slot] == s {
+		delete(m.bySlot, slot)
+	}
+	s.slot, s.rev, s.base, s.fence = -1, 0, 0, time.Time{}
+	m.work.add(leaseKey(slot))
+	m.wanted(s)
 }
 
 // takeSlot finds a session a slot of the pool.
@@ -156,12 +174,13 @@ func (m *Member) former(s *session, online bool, now time.Time) choice {
 		}
 		l, slice := as[Lease](e), m.geo.sliceOf(slot)
 		same := l.sameClient(&s.Holder)
-		ended := l.Free || m.mirror.over(&l.Holder) || l.Node == m.cfg.Node && l.Epoch == m.epoch
+		ended := l.Free || m.mirror.over(&l.Holder) || m.saidGoodbye(l)
+		ours := l.Node == m.cfg.Node && l.Epoch == m.epoch // and its session is over, or the slot would not be free
 		switch {
 		case l.Free && slice >= 0 && slice != m.slice:
 			continue // its node alone gives it away
 		case same && (online || !ended):
-		case online && (l.Free && l.Clean || ended && l.Mark == "" || m.saidGoodbye(l)):
+		case online && (l.Free && l.Clean || (ended || ours) && l.Mark == "" || m.saidGoodbye(l)):
 		default:
 			continue
 		}

@@ -69,6 +69,8 @@ type Member struct {
 	mu       sync.Mutex // guards what follows
 	mirror   *mirror
 	sessions map[uint64]*session
+	byName   map[string]*session // by what the records call it
+	begun    uint64              // sessions so far
 	bySlot   map[int]*session
 	places   map[string]*session // by key
 	leaving  map[int]uint64      // slots of sessions that the host is about to end
@@ -105,7 +107,7 @@ func New(cfg Config) (*Member, error) {
 	rand.Read(id[:])
 	m := &Member{
 		cfg: cfg, geo: newGeometry(cfg.Slots), epoch: hex.EncodeToString(id[:]), work: newQueue(), mirror: newMirror(cfg.Node),
-		sessions: make(map[uint64]*session), bySlot: make(map[int]*session), places: make(map[string]*session), leaving: make(map[int]uint64), trying: make(map[int]struct{}), burnt: make(map[int]uint64),
+		sessions: make(map[uint64]*session), byName: make(map[string]*session), bySlot: make(map[int]*session), places: make(map[string]*session), leaving: make(map[int]uint64), trying: make(map[int]struct{}), burnt: make(map[int]uint64),
 		cleanly: make(map[string]struct{}), carried: make(map[string]struct{}), slice: -1, away: true, seenNew: make(chan struct{}), userTurn: make(map[string]*turn),
 	}
 	if cfg.Folder != "" {

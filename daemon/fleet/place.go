@@ -253,7 +253,7 @@ func (m *Member) freePlace(ctx context.Context, s *session, late bool) (int, *en
 // settlePlace claims the place of a session in the background.
 func (m *Member) settlePlace(ctx context.Context, id string) bool {
 	m.mu.Lock()
-	s := m.bySession(id)
+	s := m.byName[id]
 	online := m.joined
 	m.mu.Unlock()
 	if s == nil || !s.late {
@@ -301,19 +301,7 @@ func (m *Member) intendedPlace(key string, e *entry) intent {
 
 // claiming is a session that is about to find that it has a place, nil for none.
 func (m *Member) claiming(id string) *session {
-	if s := m.bySession(id); s != nil && s.place < 0 {
-		return s
-	}
-	return nil
-}
-
-// bySession finds a session of this node by its id in the records.
-func (m *Member) bySession(id string) *session {
-	var n uint64
-	if _, err := fmt.Sscanf(strings.TrimPrefix(id, m.epoch+"-"), "%d", &n); err != nil {
-		return nil
-	}
-	if s := m.sessions[n]; s != nil && s.Session == id {
+	if s := m.byName[id]; s != nil && s.place < 0 {
 		return s
 	}
 	return nil

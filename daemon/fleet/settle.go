@@ -151,7 +151,7 @@ func (m *Member) lose(s *session, l *Lease) {
 }
 
 func (m *Member) intendedSession(rest string, e *entry) intent {
-	s := m.bySession(rest[strings.IndexByte(rest, '.')+1:])
+	s := m.byName[rest[strings.IndexByte(rest, '.')+1:]]
 	if s == nil {
 		return intent{entry: e, wanted: e != nil}
 	}
@@ -216,6 +216,7 @@ func (m *Member) left(id uint64) {
 // drop takes a session out; what it held is settled.
 func (m *Member) drop(s *session) {
 	delete(m.sessions, s.ID)
+	delete(m.byName, s.Session)
 	if s.slot >= 0 && m.bySlot[s.slot] == s {
 		delete(m.bySlot, s.slot)
 		if _, burnt := m.burnt[s.slot]; !burnt && m.mirror.leases[s.slot] == nil {

@@ -335,22 +335,26 @@ func (w *world) heal() {
 func (w *world) agree() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	held := make(map[string]string) // session -> slot
+	type lease struct {
+		fleet.Holder
+		slot string
+	}
+	held := make(map[string]lease) // by session
 	for _, r := range w.cluster.Records() {
 		parts, ok := fleet.Segments(r.Key)
 		if !ok {
 			w.t.Errorf("key %s", r.Key)
 		}
 		if l, ok := decode[fleet.Lease](w.t, r); parts[0] == "lease" && ok && !l.Free && w.runs(l.Holder) {
-			held[l.Session] = parts[1]
+			held[l.Session] = lease{l.Holder, parts[1]}
 		}
 	}
 	for _, n := range w.nodes {
 		for _, t := range n.up {
 			var found string
-			for s, slot := range held {
-				if strings.HasSuffix(s, fmt.Sprintf("-%d", t.id)) {
-					found = slot
+			for s, h := range held {
+				if h.Node == n.name && h.Identity == t.device.identity && h.Mark == t.mark && h.slot == fmt.Sprint(t.slot) {
+					found = h.slot
 					delete(held, s)
 				}
 			}
@@ -359,8 +363,8 @@ func (w *world) agree() {
 			}
 		}
 	}
-	for s, slot := range held {
-		w.t.Errorf("seed %d: the store has slot %s for session %s, which no node serves", w.seed, slot, s)
+	for s, h := range held {
+		w.t.Errorf("seed %d: the store has slot %s for session %s, which no node serves", w.seed, h.slot, s)
 	}
 }
 

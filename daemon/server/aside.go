@@ -20,6 +20,7 @@ type base struct {
 	opts    atomic.Pointer[config.Options]
 	env     atomic.Pointer[hooks.Env] // the base of what scripts see
 	slots   *slots                    // of the hooks that run at once
+	members atomic.Uint64             // clients that were shown to the fleet
 }
 
 // aside is the hub's part that goroutines beside it may use: receivers, the device's reader, TLS handshakes, hooks. It does not

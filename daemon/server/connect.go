@@ -22,7 +22,7 @@ import (
 // The way of an accepted client to its tunnel:
 //
 //	authorise   older sessions of the name end           hub
-//	lease       addresses from the pool                  hub
+//	lease       addresses from the pool, or the fleet    hub, or beside it
 //	gather      ccd file, client-connect script          beside the hub
 //	address     fixed ones take the place of the lease   hub
 //	learn       learn-address script                     beside the hub
@@ -47,9 +47,18 @@ func (h *hub) authorise(i *instance, now time.Time) {
 	h.clients++
 	h.publish()
 	h.names.add(i)
+	if h.deps.Fleet != nil {
+		h.askFleet(i)
+		return
+	}
 	if err := h.pool.take(i, h.set); err != nil {
 		h.log(i, logging.Error, "MULTI: %v", err)
 	}
+	h.configure(i)
+}
+
+// configure collects the configuration of a client that has its address.
+func (h *hub) configure(i *instance) {
 	set, env := h.set, h.env(i)
 	prefix, cn, client := i.prefix(), undef(i.commonName), i.context()
 	extra := i.logins.fromPort
@@ -203,6 +212,7 @@ func (h *hub) address(i *instance) {
 	if cc.Ifconfig.Set() {
 		if cc.IfconfigIPv6.Set() || !i.virtual.v6.IsValid() {
 			h.pool.drop(i)
+			h.forgo(i)
 		}
 		i.virtual.v4, i.virtual.local4 = cc.Ifconfig.Local, cc.Ifconfig.Remote
 	}

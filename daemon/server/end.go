@@ -95,6 +95,7 @@ func (h *hub) remove(i *instance) {
 	h.unroute(h.set, i)
 	i.logins.stopAll()
 	h.pool.release(i)
+	h.leaveFleet(i)
 	h.reaper.Go(i.session.Close) // it waits for a handshake, or a hook of one
 	if i.challenger != nil {
 		h.remove(i.challenger)

@@ -78,6 +78,7 @@ type hubSide struct {
 	config   *config.ClientConfig // nil before it is Configured
 	noise    *ratelimit.Bucket    // lines and notifications that the client may cause
 	ending   string               // why it ends, for the journal
+	member   uint64               // its number in the fleet, 0 without one
 }
 
 // hubOwned hides an instance from the data plane: hub.of reads it.

@@ -120,6 +120,21 @@ func (p *leases) take(i *instance, set *setup) error {
 	if err != nil {
 		return err
 	}
+	p.give(i, set, lease)
+	return nil
+}
+
+// claim gives a client the slot that the fleet chose for it.
+func (p *leases) claim(i *instance, set *setup, slot int) error {
+	lease, err := p.Claim(slot, i.commonName)
+	if err != nil {
+		return err
+	}
+	p.give(i, set, lease)
+	return nil
+}
+
+func (p *leases) give(i *instance, set *setup, lease pool.Lease) {
 	i.virtual.leased, i.virtual.lease = true, lease
 	if lease.IPv4.IsValid() {
 		i.virtual.v4 = lease.IPv4
@@ -136,5 +151,4 @@ func (p *leases) take(i *instance, set *setup) error {
 		i.virtual.v6 = netip.PrefixFrom(lease.IPv6, set.IfconfigIPv6.Local.Bits())
 	}
 	p.say.log(i, logging.Info, "MULTI_sva: pool returned IPv4=%s, IPv6=%s", shown(lease.IPv4), shown(lease.IPv6))
-	return nil
 }

@@ -39,6 +39,7 @@ type logins struct {
 	channel       string    // the log's line about the control channel, until it is written
 	fromPort      []string  // configuration lines that came with a client-auth command
 	deferredFiles []string  // "name=path" of the files by which a plugin answers a login that it put off
+	byToken       bool      // the first login was decided by its token
 }
 
 // asking tracks the verifiers of one key's login.
@@ -83,7 +84,7 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 	}
 	c := h.set.tokens().Claim(user, pass, known, now)
 	if e.KeyID == 0 {
-		i.loginName, i.username = c.Name, c.Name
+		i.loginName, i.username, i.logins.byToken = c.Name, c.Name, c.Decided
 	}
 	i.logins.asking[e.KeyID].since = now
 	doubt := i.logins.doubt

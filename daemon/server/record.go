@@ -45,6 +45,7 @@ const (
 	endRefused  = "refused"  // at a renewal
 	endReplaced = "replaced" // by a newer session of the client
 	endShutdown = "shutdown" // of the server
+	endDrained  = "drained"  // of the node
 )
 
 // recordKill records that the management port ends a client.

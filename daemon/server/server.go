@@ -50,6 +50,8 @@ type Deps struct {
 	Notes *netconf.Notes
 	// Journal takes what becomes of clients; may be nil.
 	Journal Recorder
+	// Fleet shares addresses, limits and orders with other servers; nil without one.
+	Fleet Fleet
 	// Title heads status reports.
 	Title string
 	// HooksAtOnce is how many scripts may run at once, 0 for the usual number.

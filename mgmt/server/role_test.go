@@ -13,18 +13,18 @@ import (
 // needs says which role a use of a command needs. The table of mgmt must agree: who may do what does not change by accident.
 var needs = map[mgmt.Role][]string{
 	mgmt.RoleObserve: {
-		"auth-retry", "bytecount 0", "echo all", "env-filter", "help", "hold", "load-stats", "log all", "mute", "nclients", "net", "pid", "pkcs11-id-count",
+		"auth-retry", "bytecount 0", "echo all", "env-filter", "fleet-status", "help", "hold", "load-stats", "log all", "mute", "nclients", "net", "pid", "pkcs11-id-count",
 		"pkcs11-id-get 0", "remote-entry-count", "remote-entry-get all", "scripts", "state", "status", "test 1", "verb", "version",
 	},
 	mgmt.RoleOperate: {
-		"auth-retry none", "client-kill 0", "forget-passwords", "hold on", "hold off", "hold release", "kill cn", "mute 1", "network-change", "proxy NONE",
+		"auth-retry none", "client-kill 0", "fleet-kill cn x", "forget-passwords", "hold on", "hold off", "hold release", "kill cn", "mute 1", "network-change", "proxy NONE",
 		"remote ACCEPT", "signal SIGUSR2", "signal SIGTERM", "verb 1",
 	},
 	mgmt.RoleAuth: {
 		"certificate", "client-auth 0 1", "client-auth-nt 0 1", "client-deny 0 1 r", "client-pending-auth 0 1 x 1", "cr-response eA==", "needok t ok", "needstr t x",
 		"password Auth x", "pk-sig", "rsa-sig", "username Auth x",
 	},
-	mgmt.RoleAdmin: {"push-update-broad x", "push-update-cid 0 x", "reload", "reload full"},
+	mgmt.RoleAdmin: {"fleet-ban user x", "fleet-drain", "fleet-unban cn x", "push-update-broad x", "push-update-cid 0 x", "reload", "reload full"},
 }
 
 // Every command of the table, by every role: refused without the right, and executed with it.

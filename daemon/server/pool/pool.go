@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"strings"
 )
 
 // ErrExhausted means that no slot is free.
@@ -60,13 +61,13 @@ type slot struct {
 
 const none = -1
 
-// New makes a pool. It returns an error when the range is empty, upside down or too large.
-func New(cfg Config) (*Pool, error) {
+// Size is the number of slots of a pool, or an error when the range is empty, upside down or too large.
+func (cfg Config) Size() (int, error) {
 	size4, size6 := 0, 0
 	if cfg.Start.IsValid() {
 		lo, hi := v4(cfg.Start), v4(cfg.End)
 		if lo > hi {
-			return nil, fmt.Errorf("--ifconfig-pool start IP [%s] is greater than end IP [%s]", cfg.Start, cfg.End)
+			return 0, fmt.Errorf("--ifconfig-pool start IP [%s] is greater than end IP [%s]", cfg.Start, cfg.End)
 		}
 		if cfg.Net30 {
 			size4 = int(((hi | 3) - (lo &^ 3) + 1) / 4)
@@ -74,10 +75,10 @@ func New(cfg Config) (*Pool, error) {
 			size4 = int(hi-lo) + 1
 		}
 		if size4 > maxSlots {
-			return nil, fmt.Errorf("--ifconfig-pool address range is too large [%s -> %s].  Current maximum is %d addresses", cfg.Start, cfg.End, maxSlots)
+			return 0, fmt.Errorf("--ifconfig-pool address range is too large [%s -> %s].  Current maximum is %d addresses", cfg.Start, cfg.End, maxSlots)
 		}
 		if size4 < 2 && cfg.Net30 {
-			return nil, fmt.Errorf("IPv4 pool size is too small (%d), must be at least 2", size4)
+			return 0, fmt.Errorf("IPv4 pool size is too small (%d), must be at least 2", size4)
 		}
 	}
 	if cfg.Base6.IsValid() {
@@ -88,7 +89,16 @@ func New(cfg Config) (*Pool, error) {
 		size = min(size4, size6)
 	}
 	if size == 0 {
-		return nil, errors.New("address pool is empty")
+		return 0, errors.New("address pool is empty")
+	}
+	return size, nil
+}
+
+// New makes a pool, or returns the error of [Config.Size].
+func New(cfg Config) (*Pool, error) {
+	size, err := cfg.Size()
+	if err != nil {
+		return nil, err
 	}
 	p := &Pool{cfg: cfg, slots: make([]slot, size), last: make(map[string]int), oldest: none, newest: none}
 	for i := range p.slots {
@@ -113,6 +123,33 @@ func (p *Pool) Acquire(commonName string) (Lease, error) {
 	}
 	p.take(i, commonName)
 	return p.lease(i), nil
+}
+
+// ErrInUse means that a slot is in use, or is none of the pool.
+var ErrInUse = errors.New("the slot of the --ifconfig-pool is in use")
+
+// Claim leases a certain slot, which a fleet chose, or returns ErrInUse.
+func (p *Pool) Claim(slot int, commonName string) (Lease, error) {
+	if slot < 0 || slot >= len(p.slots) || p.slots[slot].inUse {
+		return Lease{}, ErrInUse
+	}
+	p.take(slot, commonName)
+	return p.lease(slot), nil
+}
+
+// Describe tells which addresses a pool has: two pools of one text give a slot the same addresses.
+func (cfg Config) Describe() string {
+	var parts []string
+	if cfg.Start.IsValid() {
+		parts = append(parts, fmt.Sprintf("%s-%s", cfg.Start, cfg.End))
+		if cfg.Net30 {
+			parts = append(parts, "net30")
+		}
+	}
+	if cfg.Base6.IsValid() {
+		parts = append(parts, cfg.Base6.String())
+	}
+	return strings.Join(parts, " ")
 }
 
 // Release returns a lease. The slot remembers its holder until another client needs it.
