@@ -125,7 +125,7 @@ func (e *end) restart(t *testing.T, words []string) {
 		}
 	}
 	old := e.s
-	s, err := New(old.cfg, time.Now())
+	s, err := New(old.cfg, present())
 	if err != nil {
 		t.Fatal(err)
 	}

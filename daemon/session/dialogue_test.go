@@ -35,7 +35,7 @@ func TestDialogues(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got bytes.Buffer
-			synctest.Test(t, func(t *testing.T) { playDialogue(t, string(want), &got) })
+			synctest.Test(t, func(t *testing.T) { playDialogue(t, string(want), &got, nil) })
 			if *update {
 				if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
 					t.Fatal(err)
@@ -57,9 +57,11 @@ type dialogue struct {
 	guest, host    *end // a second pair
 }
 
-func playDialogue(t *testing.T, text string, out *bytes.Buffer) {
+// playDialogue plays a text. step, when it is not nil, comes before each command.
+func playDialogue(t *testing.T, text string, out *bytes.Buffer, step func()) {
 	d := &dialogue{t: t, out: out}
 	defer func() {
+		wallStep = 0
 		for _, e := range d.ends() {
 			e.close()
 		}
@@ -69,6 +71,9 @@ func playDialogue(t *testing.T, text string, out *bytes.Buffer) {
 		command, ok := strings.CutPrefix(line, "> ")
 		if ok || line == "" || strings.HasPrefix(line, "#") {
 			fmt.Fprintln(out, line)
+		}
+		if ok && step != nil {
+			step()
 		}
 		if ok {
 			d.do(strings.Fields(command))
@@ -101,7 +106,7 @@ func (d *dialogue) do(words []string) {
 		}
 		return v
 	}
-	now := time.Now()
+	now := present()
 	switch words[0] {
 	case "pair":
 		d.pair(words[1:])
@@ -112,6 +117,8 @@ func (d *dialogue) do(words []string) {
 			return
 		}
 		d.end(words[0], words[1:])
+	case "clock":
+		wallStep = d.duration(arg(1))
 	case "forger":
 		d.server.in.Send(forgedReset(arg(1)), now)
 	case "wait":
@@ -168,6 +175,14 @@ func (d *dialogue) pair(words []string) {
 			limits.Ping = d.duration(value)
 		case "ping-restart":
 			limits.PingRestart = d.duration(value)
+		case "ping-exit":
+			limits.PingExit = d.duration(value)
+		case "inactive":
+			limits.Inactive = d.duration(value)
+		case "session":
+			limits.Session = d.duration(value)
+		case "hand":
+			server.HandWindow, client.HandWindow = d.duration(value), d.duration(value)
 		}
 	}
 	for _, e := range d.ends() {
@@ -219,11 +234,11 @@ func (d *dialogue) end(name string, words []string) {
 	e := map[string]*end{"client": d.client, "server": d.server, "guest": d.guest, "host": d.host}[name]
 	switch words[0] {
 	case "renews":
-		if err := e.s.Renegotiate(time.Now()); err != nil {
+		if err := e.s.Renegotiate(present()); err != nil {
 			e.say("cannot renew: %v", err)
 		}
 	case "renews-used":
-		e.say("renews: %v", e.s.RenewUsed(Usage{Packets: 1}, time.Now()))
+		e.say("renews: %v", e.s.RenewUsed(Usage{Packets: 1}, present()))
 	case "sends":
 		e.send([]byte(strings.Join(words[1:], " ")))
 	case "says":

@@ -85,20 +85,20 @@ func newEnd(t *testing.T, name string, cfg Config, seed uint64, say func(string,
 	if cfg.Role == keys.Client {
 		cfg.TLS = &tls.Config{InsecureSkipVerify: true}
 	}
-	s, err := New(cfg, time.Now())
+	s, err := New(cfg, present())
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := &end{name: name, s: s, user: "user", password: "password", in: daemontest.NewLossy(seed, daemontest.Weather{Delay: time.Millisecond})}
 	e.say = func(format string, args ...any) { say(name+" "+format, args...) }
-	e.traffic.Begin(time.Now())
-	e.timers.Age(time.Now())
+	e.traffic.Begin(present())
+	e.timers.Age(present())
 	return e
 }
 
 // work takes what has arrived, and moves the session. It reports whether anything happened.
 func (e *end) work() (any bool) {
-	now := time.Now()
+	now := present()
 	for {
 		pkt, ok := e.in.Recv(now)
 		if !ok {
@@ -279,7 +279,7 @@ func (e *end) open() {
 		return
 	}
 	e.ready = true
-	now := time.Now()
+	now := present()
 	e.stage.Reach(Established)
 	if e.push.Requested() {
 		e.reply(now)
@@ -290,7 +290,7 @@ func (e *end) open() {
 
 // send sends a payload, a ping when it is nil, to the other end.
 func (e *end) send(payload []byte) {
-	now := time.Now()
+	now := present()
 	ch := e.s.Channel()
 	if ch == nil {
 		e.say("has no channel")
@@ -336,7 +336,7 @@ func (e *end) opened(pkt []byte, now time.Time) {
 
 // play runs both ends for a while.
 func play(ends []*end, d time.Duration) {
-	stop := time.Now().Add(d)
+	stop := present().Add(d)
 	for {
 		synctest.Wait()
 		any := false
@@ -350,17 +350,17 @@ func play(ends []*end, d time.Duration) {
 		for _, e := range ends {
 			next = Earliest(next, Earliest(e.due, e.in.Next()))
 		}
-		if !time.Now().Before(stop) {
+		if !present().Before(stop) {
 			return
 		}
-		if next.Before(time.Now()) {
-			next = time.Now()
+		if next.Before(present()) {
+			next = present()
 		}
 		// Handshakes wake nobody here: look at them often while one runs.
 		if slices.ContainsFunc(ends, func(e *end) bool { return e.s.Busy() }) {
-			next = Earliest(next, time.Now().Add(time.Millisecond))
+			next = Earliest(next, present().Add(time.Millisecond))
 		}
-		time.Sleep(max(time.Until(next), time.Microsecond))
+		time.Sleep(max(next.Sub(present()), time.Microsecond))
 	}
 }
 
@@ -382,7 +382,7 @@ func TestPairInBadWeather(t *testing.T) {
 				play(ends, time.Minute)
 				for n := range 3 {
 					if n > 0 {
-						if err := []*end{client, server}[n%2].s.Renegotiate(time.Now()); err != nil {
+						if err := []*end{client, server}[n%2].s.Renegotiate(present()); err != nil {
 							t.Fatalf("renewal %d: %v\n%s", n, err, strings.Join(heard, "\n"))
 						}
 						play(ends, 2*time.Minute)

@@ -1,11 +1,58 @@
 package session
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest/clock"
 )
+
+// wallStep is how far the wall clock of a pair is from the right time. Pairs are played one at a time.
+var wallStep time.Duration
+
+// anchor is a time with a monotonic part, which times in the bubbles of synctest have not.
+var (
+	anchor  = time.Now()
+	bubbles = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// present is the time by the clock of a pair.
+func present() time.Time { return clock.Stepped(anchor.Add(time.Since(bubbles)), wallStep) }
+
+// Whatever the wall clock does between the steps of a dialogue, it goes as without: pings, ping-restart, renewals, hand-window, inactive,
+// session-timeout, logins that wait, pushes. Tokens are of the wall clock, and have dialogues of their own (token, clock).
+func TestDialoguesUnderASteppingClock(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("dialogues: %v %v", files, err)
+	}
+	for _, path := range files {
+		if base := filepath.Base(path); base == "token.txt" || base == "clock.txt" {
+			continue
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []time.Duration{-time.Hour, time.Hour, 24 * time.Hour} {
+			t.Run(filepath.Base(path)+"/"+step.String(), func(t *testing.T) {
+				var got bytes.Buffer
+				synctest.Test(t, func(t *testing.T) {
+					playDialogue(t, string(want), &got, func() { wallStep = step - wallStep }) // there and back
+				})
+				if diff := cmp.Diff(string(want), got.String()); diff != "" {
+					t.Errorf("with the clock in steps (-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
 
 // Setting the clock ends no session, of neither engine, and keeps none: each timer is due when its time has passed.
 func TestClockSteps(t *testing.T) {
