@@ -245,6 +245,18 @@ func TestVerbsAndObserve(t *testing.T) {
 	}
 }
 
+// Random texts come from the kernel: long enough, in hexadecimal, never twice.
+func TestRandom(t *testing.T) {
+	printed, _, err := run(t, &daemon{}, `
+		local a, b = random(16), moongate.random(16)
+		print(a ~= b, #a, #b, a:match("^%x+$") == a)
+		for _, n in ipairs{ 0, 1025 } do print(select(2, pcall(function() return (random(n)) end))) end`, script.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "printed", printed, []string{"true	32	32	true", "t.lua:4: bad argument #1 to random (1 to 1024 bytes)", "t.lua:4: bad argument #1 to random (1 to 1024 bytes)"})
+}
+
 // Errors say what is not there.
 func TestErrorsNameThings(t *testing.T) {
 	for src, want := range map[string]string{

@@ -2,8 +2,10 @@ package script
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,12 +30,13 @@ import (
 func (r *runtime) install(dirs []string) {
 	L := r.L.LState
 	mg := L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{
-		"after": func(L *lua.LState) int { return r.addTimer(L, false) },
-		"every": func(L *lua.LState) int { return r.addTimer(L, true) },
-		"quote": func(L *lua.LState) int { L.Push(lua.LString(client.Line(L.CheckString(1)))); return 1 },
-		"now":   func(L *lua.LState) int { L.Push(lua.LNumber(float64(r.now().UnixMicro()) / 1e6)); return 1 },
-		"stop":  r.stop,
-		"env":   r.env,
+		"after":  func(L *lua.LState) int { return r.addTimer(L, false) },
+		"every":  func(L *lua.LState) int { return r.addTimer(L, true) },
+		"quote":  func(L *lua.LState) int { L.Push(lua.LString(client.Line(L.CheckString(1)))); return 1 },
+		"now":    func(L *lua.LState) int { L.Push(lua.LNumber(float64(r.now().UnixMicro()) / 1e6)); return 1 },
+		"stop":   r.stop,
+		"random": random,
+		"env":    r.env,
 	})
 	for name, fn := range map[string]lua.LGFunction{
 		"ask_ok": r.question(false), "ask_string": r.question(true), "exec": r.exec, "secret": r.secretOf, "on": r.on, "sleep": r.sleep, "wait_for": r.waitFor, "send": r.send, "get_state": r.getState, "get_status": r.getStatus,
@@ -360,6 +363,18 @@ func (r *runtime) statusTable(s client.Status) *lua.LTable {
 	t.RawSetString("clients", clients)
 	t.RawSetString("counters", counters)
 	return t
+}
+
+// random is moongate.random(n): n bytes of the kernel's randomness in hexadecimal.
+func random(L *lua.LState) int {
+	n := L.CheckInt(1)
+	if n < 1 || n > 1024 {
+		L.ArgError(1, "1 to 1024 bytes")
+	}
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	L.Push(lua.LString(hex.EncodeToString(b)))
+	return 1
 }
 
 // stop is moongate.stop(code): it ends the script at once.

@@ -160,7 +160,11 @@ func (r *runtime) run(ctx context.Context, c *client.Client, chunk *sandbox.Chun
 }
 
 func (r *runtime) attach(c *client.Client) {
-	r.c, r.sub, r.dropped = c, c.SubscribeQueue(r.o.Queue), 0
+	r.c, r.sub, r.dropped = c, r.o.Events, 0
+	if r.sub == nil {
+		r.sub = c.SubscribeQueue(r.o.Queue)
+	}
+	r.o.Events = nil // a later session has events of its own
 	if r.o.DryRun != nil {
 		r.c = &dryRun{c, r.o.DryRun}
 	}

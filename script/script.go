@@ -40,6 +40,10 @@ type Options struct {
 
 	Ask func(context.Context, Question) (string, error) // "ok", "cancel" or a text; nil: there is nobody to ask
 
+	// Events are those of the session that Run begins with; nil: the script subscribes itself. Scripts that share a session get theirs by
+	// client.SubscribeEach, so that none takes what came before from another.
+	Events *client.Subscription
+
 	control control
 }
 

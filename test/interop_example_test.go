@@ -8,8 +8,11 @@ import (
 	"encoding/asn1"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -206,6 +209,13 @@ func TestClientExamples(t *testing.T) {
 		{name: "static challenge", example: "challenges.lua", args: []string{"joe", "cmd:echo hush", "echo", "4711"}, allow: []string{"exec"},
 			client: []string{"--auth-user-pass", "--management-query-passwords", "--static-challenge", "PIN?", "1"},
 			verify: `[ "$u" = joe ] && [ "$p" = "SCRV1:aHVzaA==:NDcxMQ==" ]`, want: up},
+		{name: "dynamic challenge", example: "challenges.lua", args: []string{"joe", "cmd:echo hush", "echo", "4711"}, allow: []string{"exec"},
+			client: []string{"--auth-user-pass", "--management-query-passwords", "--auth-retry", "interact"},
+			verify: `case "$u $p" in
+"joe hush") printf "CRV1:R,E:stateid:am9l:PIN?" > "$auth_failed_reason_file"; exit 1 ;;
+"joe CRV1::stateid::4711") exit 0 ;;
+esac
+exit 1`, want: up},
 		{name: "hold in its hours", example: "hold-by-schedule.lua", args: []string{"0-24", "1-7"}, client: []string{"--management-hold"}, want: up},
 		{name: "ask again", example: "ask-again.lua", args: []string{"joe", "sh", "-c", `read r; [ "$r" = first ] && echo wrong || echo right`}, allow: []string{"exec"},
 			client: []string{"--auth-user-pass", "--management-query-passwords"}, verify: `[ "$p" = right ]`, want: up},
@@ -228,6 +238,72 @@ func TestClientExamples(t *testing.T) {
 				c := start(t, l.client, l.clientArgs(append(tt.client, "--management", sock, "unix")...))
 				l.attached(t, manage(t, sock), tt.example, script.Options{Args: tt.args}, tt.allow...)
 				c.WaitLine(t, tt.want, upLimit)
+				c.Stop(t)
+				s.Stop(t)
+			})
+		}
+	}
+}
+
+// The fastest remote is found by pings of the client's own machine, and taken; a host that does not answer is passed over.
+func TestFastestRemote(t *testing.T) {
+	t.Parallel()
+	for daemon, start := range programs {
+		t.Run(daemon, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			program, err := released()
+			if err != nil {
+				t.Fatal(err)
+			}
+			moongate := l.file("moongate") // by this name it is not the daemon
+			if err := os.Symlink(program, moongate); err != nil {
+				t.Fatal(err)
+			}
+			l.stockServer(t)
+			sock := l.file("client.sock")
+			c := start(t, l.client, slices.Concat([]string{"--remote", "10.99.0.77", "1194"}, l.clientArgs("--management", sock, "unix",
+				"--management-query-remote", "--management-hold")))
+			release := l.write(t, "release.lua", []byte(`moongate.on("hold", function(ev) ev:release() end)`))
+			waitFor(t, "the socket", func() bool { _, err := os.Stat(sock); return err == nil })
+			run := l.client.Start(t, moongate, "run", release, "../examples/lua/fastest-remote.lua", "-a", sock, "--allow", "exec")
+			run.WaitLine(t, "the fastest remote", upLimit)
+			c.WaitLine(t, up, upLimit)
+			if log := c.Log(); !strings.Contains(log, "10.99.0.1:1194") || strings.Contains(log, "10.99.0.77:1194") {
+				t.Errorf("not the remote that answers:\n%s", log)
+			}
+			run.Stop(t)
+			c.Stop(t)
+		})
+	}
+}
+
+// Single sign-on: the client gets a page with a state, the page's service confirms it, and the client is in. A state of another user is refused.
+func TestWebSSOExample(t *testing.T) {
+	t.Parallel()
+	for daemon, start := range programs {
+		for user, want := range map[string]string{"box": up, "eve": "AUTH: Received control message: AUTH_FAILED,not signed in"} {
+			t.Run(daemon+"/"+user, func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				l.issue(t, "client", pki.Spec{Name: "box"})
+				sock, service := l.file("server.sock"), l.file("sso.sock")
+				s := start(t, l.server, l.serverArgs("--management", sock, "unix", "--management-client-auth", "--auth-user-pass-optional"))
+				s.WaitLine(t, up, upLimit)
+				l.attached(t, manage(t, sock), "web-sso.lua", script.Options{Args: []string{"https://sso.example/login", service}}, "http")
+				c := stock(t, l.client, l.clientArgs("--connect-retry-max", "1", "--setenv", "IV_SSO", "webauth"))
+				page := regexp.MustCompile(`WEB_AUTH::https://sso\.example/login\?state=([0-9a-f]{32})`)
+				waitFor(t, "the page at the client", func() bool { return page.MatchString(c.Log()) })
+				state := page.FindStringSubmatch(c.Log())[1]
+				web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+					return new(net.Dialer).DialContext(ctx, "unix", service)
+				}}}
+				resp, err := web.Post("http://sso/verdict", "application/json", strings.NewReader(`{"state": "`+state+`", "user": "`+user+`", "ok": true}`)) //nolint:noctx // a test's
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				c.WaitLine(t, want, upLimit)
 				c.Stop(t)
 				s.Stop(t)
 			})

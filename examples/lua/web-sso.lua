@@ -14,13 +14,6 @@ local listen = moongate.args[2] or "127.0.0.1:8123"
 local seconds = 120
 
 local waiting = {} -- state -> { user =, verdict = }
-local count = 0
-
--- A state that nobody guesses: the kernel's bytes would be better; the client's session id, which only it and the server know, does here.
-local function new_state(ev)
-  count = count + 1
-  return (base64.encode(("%s %s %d %f"):format(ev.env.session_id or "", ev.env.untrusted_port or "", count, now())):gsub("[+/=]", ""))
-end
 
 moongate.on("client.connect", function(ev)
   local sso = ev.env.IV_SSO or ""
@@ -29,7 +22,7 @@ moongate.on("client.connect", function(ev)
     ev:deny("its client cannot open a page", { client_reason = "a newer client is needed" })
     return
   end
-  local state = new_state(ev)
+  local state = random(16) -- nobody guesses it
   local w = { user = ev.username or ev.common_name }
   waiting[state] = w
   assert(ev:pending(method .. url .. "?state=" .. state, seconds))

@@ -64,26 +64,35 @@ func (c *Client) Subscribe(kinds ...string) *Subscription {
 
 // SubscribeQueue is Subscribe with room for limit notifications.
 func (c *Client) SubscribeQueue(limit int, kinds ...string) *Subscription {
-	s := &Subscription{c: c, wake: make(chan struct{}, 1)}
-	s.mu.limit = max(1, limit)
-	for _, k := range kinds {
-		if s.kinds == nil {
-			s.kinds = make(map[string]bool)
-		}
-		s.kinds[k] = true
-	}
+	return c.SubscribeEach(1, limit, kinds...)[0]
+}
+
+// SubscribeEach returns n subscriptions that are all the first: each gets what came before.
+func (c *Client) SubscribeEach(n, limit int, kinds ...string) []*Subscription {
 	c.subs.Lock()
 	defer c.subs.Unlock()
-	for _, n := range c.subs.backlog {
-		s.push(n)
+	all := make([]*Subscription, n)
+	for i := range all {
+		s := &Subscription{c: c, wake: make(chan struct{}, 1)}
+		s.mu.limit = max(1, limit)
+		for _, k := range kinds {
+			if s.kinds == nil {
+				s.kinds = make(map[string]bool)
+			}
+			s.kinds[k] = true
+		}
+		for _, n := range c.subs.backlog {
+			s.push(n)
+		}
+		if c.subs.ended {
+			s.end()
+		} else {
+			c.subs.list = append(c.subs.list, s)
+		}
+		all[i] = s
 	}
 	c.subs.backlog, c.subs.had = nil, true
-	if c.subs.ended {
-		s.end()
-	} else {
-		c.subs.list = append(c.subs.list, s)
-	}
-	return s
+	return all
 }
 
 // Next waits for a notification. After the connection ended it first hands out what is queued, then returns the

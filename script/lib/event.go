@@ -277,7 +277,7 @@ func clientField(n wire.Notification, name string) lua.LValue {
 			return lua.LBool(strings.HasSuffix(n.Text, ",1"))
 		}
 	case "username", "password", "common_name":
-		if v, ok := n.Lookup(name); ok {
+		if v, _ := n.Lookup(name); v != "" { // a server without usernames tells of empty ones
 			return lua.LString(v)
 		}
 	}

@@ -83,3 +83,16 @@ func FuzzEventFields(f *testing.F) {
 		}
 	})
 }
+
+// A name that is empty is no name: ev.username or ev.common_name is the user on every server.
+func TestEmptyNamesAreNone(t *testing.T) {
+	L := lua.NewState()
+	defer L.Close()
+	n := wire.Notification{Kind: "CLIENT", Text: "CONNECT,1,1", Env: []string{"username=", "password=", "common_name=box"}}
+	ev := &Event{Name: "client.connect", Note: n}
+	for field, want := range map[string]string{"username": "nil", "password": "nil", "common_name": "box"} {
+		if got := ev.Field(L, field).String(); got != want {
+			t.Errorf("%s is %q, want %q", field, got, want)
+		}
+	}
+}

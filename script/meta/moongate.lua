@@ -166,6 +166,11 @@ function moongate.quote(word) end
 ---@return number seconds
 function moongate.now() end
 
+---Bytes that nobody can guess, from the kernel, in hexadecimal: for states and tokens. math.random is for games.
+---@param n integer bytes, 1 to 1024
+---@return string hex of twice the length
+function moongate.random(n) end
+
 ---End the script at once. code becomes the exit code of moongate run.
 ---@param code? integer 0 to 255, default 0
 function moongate.stop(code) end
@@ -243,9 +248,9 @@ function moongate.stop(code) end
 ---@field bytes_sent number bytecount, client.bytecount
 ---@field cid integer client events
 ---@field kid integer client.connect, client.reauth, client.cr_response
----@field username string client events
----@field password string client.connect, client.reauth
----@field common_name string client events
+---@field username string? client events; nil where there is none
+---@field password string? client.connect, client.reauth
+---@field common_name string? client events; nil where there is none
 ---@field virtual_address string client.address
 ---@field primary boolean client.address: the client's own address
 ---@field response string client.cr_response, base64

@@ -118,9 +118,12 @@ func (f *runFlags) run(ctx context.Context, e *env.Env, files []string) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		g, ctx := errgroup.WithContext(ctx)
-		for _, file := range files {
+		events := c.SubscribeEach(len(files), client.DefaultQueue)
+		for i, file := range files {
 			reload := f.reloads(ctx, file)
-			g.Go(func() error { return exitCode(keep(ctx, s, file, f.Options, reload)) })
+			o := f.Options
+			o.Events = events[i]
+			g.Go(func() error { return exitCode(keep(ctx, s, file, o, reload)) })
 		}
 		return g.Wait()
 	}))
@@ -143,6 +146,7 @@ func keep(ctx context.Context, s *sessions, file string, o script.Options, reloa
 	log := o.Log.With("script", filepath.Base(file))
 	current := script.Start(ctx, s.get(), file, o)
 	current.Begin(true)
+	o.Events = nil
 	var old []*script.Instance
 	defer func() {
 		for _, i := range append(old, current) {
