@@ -3,6 +3,7 @@ package config
 import (
 	stdflag "flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,7 +27,11 @@ func TestOptionsDocument(t *testing.T) {
 		"refused. `moongate check FILE` tells the same about a file of yours, with line and column.\n\n", count[Works], count[Ignored], count[Refused])
 	b.WriteString("**plugin** needs the program `moongate-plugin`; see [plugins.md](plugins.md).\n\n" +
 		"Smart cards (`pkcs11-…`) need a build with the tag `pkcs11`; see [decisions/0023](decisions/0023-smart-cards.md).\n\n" +
-		"| option | parameters | here | from a server | in client files |\n|---|---|---|---|---|\n")
+		"The column stock names the releases that have the option, as both stock daemons say when they are asked (2.6.14 and 2.7.8, as Debian builds them).\n\n" +
+		"| option | parameters | stock | here | from a server | in client files |\n|---|---|---|---|---|---|\n")
+	stock := readStockOptions(t)
+	reasons := maps.Clone(otherParameters)
+	var differ []string
 	yes := map[bool]string{true: "yes", false: ""}
 	for _, d := range Describe() {
 		n := fmt.Sprint(d.Min)
@@ -36,12 +41,28 @@ func TestOptionsDocument(t *testing.T) {
 		case d.Max > d.Min:
 			n += fmt.Sprintf(" to %d", d.Max)
 		}
+		s := stock[d.Name]
+		delete(stock, d.Name)
+		if s.differs(d) {
+			differ = append(differ, fmt.Sprintf("| `%s` | %s | %s | %s | %s |\n", d.Name, s.old, s.new, n, reasons[d.Name]))
+			if reasons[d.Name] == "" {
+				t.Errorf("%s takes %s parameters, 2.6 %s and 2.7 %s: mend it, or give the reason", d.Name, n, s.old, s.new)
+			}
+			delete(reasons, d.Name)
+		}
 		here := string(d.Effect)
 		if d.Text != "" {
 			here += ": " + strings.ReplaceAll(d.Text, "|", "\\|")
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", d.Name, n, here, yes[d.Pushed], yes[d.Client])
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", d.Name, n, s.releases(), here, yes[d.Pushed], yes[d.Client])
 	}
+	for name := range stock {
+		t.Errorf("stock has an option %s that our tables do not name", name)
+	}
+	for name := range reasons {
+		t.Errorf("the reason about %s is not needed: it takes what stock takes", name)
+	}
+	b.WriteString("\n## Other numbers of parameters than stock's\n\n| option | 2.6 | 2.7 | here | why |\n|---|---|---|---|---|\n" + strings.Join(differ, ""))
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -50,6 +71,62 @@ func TestOptionsDocument(t *testing.T) {
 	if have, err := os.ReadFile(file); err != nil || string(have) != b.String() {
 		t.Errorf("%s is not what the tables say (%v)", file, err)
 	}
+}
+
+// otherParameters says why an option takes other numbers of parameters than stock.
+var otherParameters = map[string]string{
+	"connection":          "the second one of stock is the text of a block, which has a place of its own here",
+	"crl-verify":          "the second one is `dir`, and nothing else is taken by either",
+	"no-name-remapping":   "it is refused with its reason however it is written",
+	"pkcs11-id":           "it is refused with its reason however it is written",
+	"pkcs11-pin-cache":    "it is refused with its reason however it is written",
+	"pkcs11-private-mode": "it is refused with its reason however it is written",
+	"pkcs11-providers":    "it is refused with its reason however it is written",
+	"server-bridge":       "one to three are refused, as stock does",
+}
+
+// stockOption is how many parameters the two stock daemons take: "-", "1", "0-2", "1+", "0,4". Of an option of ours it is zero.
+type stockOption struct{ old, new string }
+
+// readStockOptions reads what TestSoakOptionsOfStock wrote.
+func readStockOptions(t *testing.T) map[string]stockOption {
+	t.Helper()
+	text, err := os.ReadFile("testdata/stock-options.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]stockOption{"daemon": {"0-1", "0-1"}} // which cannot be asked about
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); f[0] != "#" {
+			all[f[0]] = stockOption{f[1], f[2]}
+		}
+	}
+	return all
+}
+
+// releases names those that have the option.
+func (s stockOption) releases() string {
+	switch {
+	case s == (stockOption{}):
+		return "no"
+	case s.old == "-":
+		return "2.7"
+	case s.new == "-":
+		return "2.6"
+	}
+	return "2.6, 2.7"
+}
+
+// differs reports whether an option of ours takes what neither release takes.
+func (s stockOption) differs(d Described) bool {
+	n := fmt.Sprint(d.Min)
+	switch {
+	case d.Max == many:
+		n += "+"
+	case d.Max > d.Min:
+		n += fmt.Sprintf("-%d", d.Max)
+	}
+	return s.releases() != "no" && n != s.old && n != s.new
 }
 
 // All mistakes and doubts of a file in one run.

@@ -67,7 +67,7 @@ func connectionRows() []row {
 		}},
 
 		{"tun-mtu", 1, 2, connRule | inPush | inUpdate, classTunMTU, (*parser).tunMTU},
-		{"tun-mtu-max", 1, many, connRule, 0, func(p *parser, a []string) error {
+		{"tun-mtu-max", 1, 2, connRule, 0, func(p *parser, a []string) error {
 			n, err := integer(p, "tun-mtu-max", a[0], 0, maxMTU)
 			if err == nil && n < minMTU {
 				return errorf("--tun-mtu-max value '%s' is invalid", a[0])
@@ -113,8 +113,8 @@ func connectionRows() []row {
 			p.o.ResolvRetry, err = duration(p, "resolv-retry", a[0])
 			return err
 		}},
-		{"preresolve", 0, many, inMain, 0, flag(func(o *Options) *bool { return &o.Preresolve })},
-		{"ip-remote-hint", 0, many, inMain, 0, func(p *parser, a []string) error {
+		{"preresolve", 0, 1, inMain, 0, flag(func(o *Options) *bool { return &o.Preresolve })},
+		{"ip-remote-hint", 0, 1, inMain, 0, func(p *parser, a []string) error {
 			if len(a) > 0 {
 				p.o.IPRemoteHint = a[0]
 			}

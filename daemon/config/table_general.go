@@ -81,7 +81,7 @@ func generalRows() []row {
 		{"echo", 0, many, mainAll | atOnce, 0, (*parser).echo},
 		{"parameter", 0, many, mainAll | atOnce, 0, (*parser).echo},
 		{"tmp-dir", 1, 1, inMain | atOnce, 0, text(func(o *Options) *string { return &o.TmpDir })},
-		{"compat-mode", 1, many, unruled, 0, func(p *parser, a []string) error {
+		{"compat-mode", 1, 2, unruled, 0, func(p *parser, a []string) error {
 			var v Version
 			if n, _ := fmt.Sscanf(a[0], "%d.%d.%d", &v.Major, &v.Minor, &v.Patch); n != 3 {
 				return errorf("cannot parse version number for --compat-mode: %s", a[0])

@@ -23,7 +23,7 @@ type refused struct {
 
 func optionsWithoutEffect() []withoutEffect {
 	return []withoutEffect{
-		{"allow-deprecated-insecure-static-crypto", 0, 0, inMain, 0, "", nil},
+		{"allow-deprecated-insecure-static-crypto", 0, many, inMain, 0, "", nil},
 		{"bcast-buffers", 1, 1, inMain, 0, "", func(p *parser, a []string) error {
 			if n, err := integer(p, "bcast-buffers", a[0], 0, maxSeconds); err != nil || n < 1 {
 				return errorf("--bcast-buffers parameter must be > 0")
@@ -46,7 +46,7 @@ func optionsWithoutEffect() []withoutEffect {
 			return nil
 		}},
 		{"http-proxy-retry", 0, many, connRule, 0, proxyRetry, nil},
-		{"http-proxy-timeout", 1, 1, connRule, 0, "DEPRECATED OPTION: http-proxy-timeout: In OpenVPN 2.4 the timeout until a " +
+		{"http-proxy-timeout", 0, many, connRule, 0, "DEPRECATED OPTION: http-proxy-timeout: In OpenVPN 2.4 the timeout until a " +
 			"connection to a server is established is managed with a single timeout set by connect-timeout", nil},
 		{"ifconfig-nowarn", 0, 0, mainPush, classIfconfig, "", nil},
 		{"iproute", 1, 1, inMain, 0, "WARNING: --%s is ignored: routes are set without external programs", nil},
