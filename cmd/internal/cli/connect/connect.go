@@ -19,7 +19,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
-	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
@@ -104,7 +103,7 @@ func run(ctx context.Context, e *env.Env, o Options) error {
 	}
 	sock := filepath.Join(target.New(e.Getenv).RunDir, o.name+".sock")
 	args := daemonArgs(o, sock)
-	if err := profile(e, args); err != nil {
+	if err := profile(e, o.file, args); err != nil {
 		return err
 	}
 	// A terminal that closes ends the tunnel as Ctrl-C does: the daemon is in a session of its own and would stay.
@@ -207,22 +206,4 @@ func daemonArgs(o Options, sock string) []string {
 	args = append(args, o.more...)
 	return append(args, "--management", sock, "unix", "--management-hold", "--management-query-passwords", "--auth-retry", "interact",
 		"--setenv", "IV_SSO", sso)
-}
-
-// profile shows the mistakes of the profile, if it has any.
-func profile(e *env.Env, args []string) error {
-	var wrong []string
-	for _, f := range e.CheckConfig(args) {
-		if f.Severity == report.SeverityError {
-			where := ""
-			if f.Line > 0 {
-				where = fmt.Sprintf("%s:%d: ", f.File, f.Line)
-			}
-			wrong = append(wrong, where+f.Message)
-		}
-	}
-	if len(wrong) > 0 {
-		return env.Usagef("the profile has mistakes:\n%s", strings.Join(wrong, "\n"))
-	}
-	return nil
 }

@@ -27,6 +27,9 @@ type daemon struct {
 // startLimit bounds the time from the start of the daemon to its port.
 const startLimit = 20 * time.Second
 
+// background bounds the time from the end of a daemon that goes to the background to the port of its successor.
+const background = 5 * time.Second
+
 // start starts the daemon of this program, apart from the terminal.
 func start(args []string) (*daemon, error) {
 	program, err := os.Executable()
@@ -55,12 +58,22 @@ func start(args []string) (*daemon, error) {
 
 var stamp = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d `)
 
+// failed is the error of a daemon that ended before its port was open.
+func (d *daemon) failed() error {
+	last := d.last
+	if last == "" {
+		last = "the daemon ended without a word"
+	}
+	return cause{text: "the tunnel cannot be made on this machine: " + last, kind: errMachine}
+}
+
 // read reads what the daemon writes to its end and keeps the last line that is not its farewell.
 func (d *daemon) read(said io.Reader) {
 	for lines := bufio.NewReader(said); ; {
 		l, err := lines.ReadString('\n')
 		l = stamp.ReplaceAllString(strings.TrimSpace(l), "")
-		if l != "" && !strings.HasPrefix(l, "Use --help") && !strings.Contains(l, "due to fatal error") {
+		farewell := strings.HasPrefix(l, "Use --help") || strings.Contains(l, "due to fatal error") || strings.HasPrefix(l, "Signal received from management interface")
+		if l != "" && !farewell {
 			d.last = env.Clean(l)
 		}
 		if err != nil {
@@ -74,6 +87,7 @@ func (d *daemon) dial(ctx context.Context, sock string, o client.Options) (*clie
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	over := d.over
+	var patience <-chan time.Time
 	for {
 		c, err := client.Dial(ctx, sock, o)
 		if err == nil || !env.Gone(err) && ctx.Err() == nil {
@@ -84,9 +98,11 @@ func (d *daemon) dial(ctx context.Context, sock string, o client.Options) (*clie
 			return nil, fmt.Errorf("the daemon's port %s: %w", sock, err)
 		case <-over:
 			if d.cmd.ProcessState.ExitCode() != 0 {
-				return nil, cause{text: "the tunnel cannot be made on this machine: " + d.last, kind: errMachine}
+				return nil, d.failed()
 			}
-			over = nil // the profile sends it to the background
+			over, patience = nil, time.After(background) // the profile may have sent it to the background
+		case <-patience:
+			return nil, d.failed()
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

@@ -89,6 +89,7 @@ func (s *session) changed(st mgmt.State) error {
 		s.wait(wait + 5*time.Second)
 	case mgmt.StateExiting:
 	default:
+		s.answered = s.answered || st.Name == mgmt.StateAuth
 		if text := steps[st.Name]; text != "" {
 			s.once(text + through(st))
 		}
@@ -117,7 +118,7 @@ func (s *session) up(st mgmt.State) error {
 
 // down tells about an attempt, or a tunnel, that ended.
 func (s *session) down(reason string) error {
-	defer func() { s.fresh = false }()
+	defer func() { s.fresh, s.answered = false, false }()
 	if s.cause.kind != nil {
 		return s.cause
 	}

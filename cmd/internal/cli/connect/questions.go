@@ -232,7 +232,7 @@ func (s *session) ask(ctx context.Context, prompt string, shown bool) (string, e
 	}()
 	answer, err := how(asking, prompt)
 	if err != nil && ctx.Err() == nil && asking.Err() != nil {
-		return "", s.ended(client.ErrLost)
+		return "", client.ErrLost
 	}
 	s.wait(s.o.timeout)
 	return answer, err
@@ -245,9 +245,6 @@ func (s *session) send(ctx context.Context, words ...string) error {
 	if errors.As(err, &refused) {
 		s.say("%s", refused.Text)
 		return nil
-	}
-	if err != nil && ctx.Err() == nil {
-		return s.ended(err)
 	}
 	return err
 }

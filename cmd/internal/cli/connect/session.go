@@ -22,6 +22,7 @@ type session struct {
 	deadline  time.Time // of the tunnel; moves with each answer
 	cause     cause     // the last trouble
 	fresh     bool      // it is of this attempt
+	answered  bool      // the server, since the last attempt began
 	logins    logins
 }
 
@@ -33,13 +34,8 @@ func newSession(e *env.Env, o Options, c *client.Client) *session {
 func (s *session) run(ctx context.Context) error {
 	sub := s.c.Subscribe()
 	defer sub.Close()
-	if err := s.hear(ctx); err != nil {
+	if err := s.letGo(ctx); err != nil && !errors.Is(err, client.ErrLost) { // of a loss the notifications tell why
 		return err
-	}
-	for _, line := range []string{"log on", "state on", "hold off", "hold release"} {
-		if _, err := s.c.Cmd(ctx, line); err != nil {
-			return err
-		}
 	}
 	for {
 		n, err := s.next(ctx, sub)
@@ -51,13 +47,26 @@ func (s *session) run(ctx context.Context) error {
 		case err != nil:
 			return s.ended(err)
 		}
-		if err := s.handle(ctx, n); err != nil {
+		if err := s.handle(ctx, n); err != nil && !(errors.Is(err, client.ErrLost) && ctx.Err() == nil) { // what is queued tells why
 			return err
 		}
 		if s.connected && s.o.background {
 			return nil
 		}
 	}
+}
+
+// letGo subscribes to what a person wants to know and ends the daemon's hold.
+func (s *session) letGo(ctx context.Context) error {
+	if err := s.hear(ctx); err != nil {
+		return err
+	}
+	for _, line := range []string{"log on", "state on", "hold off", "hold release"} {
+		if _, err := s.c.Cmd(ctx, line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hear makes the daemon log what explain reads: certificates are told at verb 2, the peer's address at 3.

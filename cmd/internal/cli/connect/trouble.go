@@ -65,7 +65,13 @@ var causes = []struct {
 	{`tls: certificate required|handshake failure.*certificate`, cause{text: "the server wants a certificate, and this profile has none: " + newProfile, kind: errRefused}},
 	{`alert protocol version|tls: protocol version not supported|unsupported protocol|server selected unsupported protocol`, cause{text: "the server and this profile have no TLS version in common (tls-version-min, tls-version-max): ask the operator of the VPN", kind: errRefused}},
 	{`alert handshake failure|tls: handshake failure|no shared cipher|no cipher suite supported`, cause{text: "the server and this profile have no cipher or curve in common (data-ciphers, tls-cipher, tls-groups): " + newProfile, kind: errRefused}},
+	{`TUN/TAP dev.*: No such (?:file|device)`, cause{text: "this machine has no tunnel devices: load the module tun (modprobe tun), or give the container /dev/net/tun", kind: errMachine}},
+	{`TUNSETIFF (\S+): Invalid argument`, cause{text: "$1 cannot be the name of a tunnel device: choose another with dev in the profile, 15 letters at most", kind: errMachine}},
+	{`TUNSETIFF (\S+): Device or resource busy`, cause{text: "another program uses the tunnel device $1: choose another with dev in the profile", kind: errMachine}},
 	{`Cannot open TUN/TAP dev|Cannot ioctl TUNSETIFF`, cause{text: "the tunnel device cannot be opened: run it as root (sudo), with the module tun loaded", kind: errMachine}},
+	{`Socket bind failed on local address \[AF_INET6?\](\S+): Cannot assign`, cause{text: "this machine does not have the address $1 of the profile (local)", kind: errMachine}},
+	{`Socket bind failed on local address \[AF_INET6?\](\S+): Address already in use`, cause{text: "another program, perhaps another tunnel, uses the port $1: put nobind into the profile", kind: errMachine}},
+	{`RESOLVE: Cannot resolve host address: (.*):(\S+) \(Servname`, cause{text: "$2 is no port, in the remote line of $1 in the profile", kind: errMachine}},
 	{`RESOLVE: Cannot resolve host address: (.*):\d+ \((.*)\)`, cause{text: "the name $1 is not found ($2): check the network of this machine and the remote lines of the profile"}},
 	{`RESOLVE: Cannot resolve host address: (\S*)`, cause{text: "the name $1 is not found: check the network of this machine and the remote lines of the profile"}},
 	{`connect to \[AF_INET6?\](\S+) failed: Connection refused`, cause{text: "nothing listens at $1: check port and protocol in the profile, and ask the operator of the VPN if the server runs"}},
@@ -163,7 +169,9 @@ func (s *session) late() error {
 		text = "the login was not completed; run it again"
 	case s.state.Name == mgmt.StateGetConfig:
 		text = reasons[mgmt.ReasonNoPushReply]
-	case stages[s.state.Name]:
+	case s.answered && (s.state.Name == mgmt.StateAssignIP || s.state.Name == mgmt.StateAddRoutes):
+		text = "{server} lets us in, and addresses, routes or scripts of the tunnel take longer: try a larger --timeout"
+	case s.answered:
 		text = "{server} answers and does not let us in: it may not accept the certificate of this profile; ask the operator of the VPN"
 	case s.state.Name == mgmt.StateResolve:
 		text = "the name of the server is not found: check the network of this machine"
