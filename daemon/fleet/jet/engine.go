@@ -4,7 +4,6 @@ package jet
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -27,12 +26,6 @@ const (
 	startWithin = 10 * time.Second
 )
 
-// Users within the process; their passwords live as long as the server.
-const (
-	userFleet  = "fleet"
-	userSystem = "system"
-)
-
 // Engine is a server of NATS within this process and the connection of this process to it, or a connection to a cluster outside.
 type Engine struct {
 	server *server.Server // nil for a cluster outside
@@ -43,7 +36,8 @@ type Engine struct {
 // Start starts a server, and fails when it cannot listen or use its folder. Others of its cluster need not be there yet: until a majority
 // is, the store is away.
 func Start(ctx context.Context, cfg Config) (*Engine, error) {
-	opts, err := options(cfg)
+	users := newUsers()
+	opts, err := options(cfg, users)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +45,7 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the fleet's engine: %w", err)
 	}
+	users[userSystem].Account = srv.SystemAccount()
 	lines := &lines{log: cfg.Log.OrDiscard()}
 	srv.SetLoggerV2(lines, false, false, false)
 	started := make(chan struct{})
@@ -64,7 +59,7 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 		return nil, errors.Join(err, lines.worst())
 	}
 	connect := func(user string) (*nats.Conn, error) {
-		return nats.Connect("", append(lasting(), nats.InProcessServer(srv), nats.Name(cfg.Name), nats.UserInfo(user, passwordOf(opts, user)))...)
+		return nats.Connect("", append(lasting(), nats.InProcessServer(srv), nats.Name(cfg.Name), nats.UserInfo(user, users[user].Password))...)
 	}
 	conn, err := connect(userFleet)
 	if err == nil {
@@ -91,17 +86,12 @@ func replicasFor(r *Routes) int {
 
 // options are the server's. Clients have to log in on a loopback port, although our own connection needs none: without a listener the
 // server would never open its routes.
-func options(cfg Config) (*server.Options, error) {
-	system := server.NewAccount(server.DEFAULT_SYSTEM_ACCOUNT)
+func options(cfg Config, users users) (*server.Options, error) {
 	opts := &server.Options{
 		ServerName: cfg.Name,
 		Host:       "127.0.0.1", Port: server.RANDOM_PORT,
-		Accounts: []*server.Account{system}, SystemAccount: server.DEFAULT_SYSTEM_ACCOUNT,
-		Users: []*server.User{
-			{Username: userFleet, Password: rand.Text()},
-			{Username: userSystem, Password: rand.Text(), Account: system},
-		},
-		NoSigs: true, NoLog: true,
+		CustomClientAuthentication: users,
+		NoSigs:                     true, NoLog: true,
 		MaxConn:            16,
 		MaxPayload:         128 << 10,
 		JetStream:          true,
@@ -139,15 +129,6 @@ func splitAddress(s string) (host string, port int, err error) {
 		host = "::"
 	}
 	return host, port, nil
-}
-
-func passwordOf(o *server.Options, user string) string {
-	for _, u := range o.Users {
-		if u.Username == user {
-			return u.Password
-		}
-	}
-	return ""
 }
 
 // lasting are the options of a connection that never gives up, and keeps nothing for later: what cannot be sent now has not been written.

@@ -68,6 +68,8 @@ func (e *Engine) remove(ctx context.Context, id string) error {
 
 // Leader names the server that leads the bucket, or returns ErrAway.
 func (s *Store) Leader(ctx context.Context) (string, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	i, err := s.info(ctx, "")
 	switch {
 	case err != nil:
@@ -81,6 +83,8 @@ func (s *Store) Leader(ctx context.Context) (string, error) {
 
 // Replicas is how many other servers keep the bucket and are up to date.
 func (s *Store) Replicas(ctx context.Context) (int, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	i, err := s.info(ctx, "")
 	if err != nil || i.Cluster == nil {
 		return 0, err

@@ -22,6 +22,9 @@ import (
 // is therefore the only one, with a second to spare for the way of the answers.
 const leaderFresh = 3 * time.Second
 
+// askEvery is how long a question waits for its answer before it is asked again.
+const askEvery = 700 * time.Millisecond
+
 // readsAtOnce is how many records of a list are asked for at a time.
 const readsAtOnce = 64
 
@@ -208,6 +211,18 @@ func isGone(h nats.Header) bool {
 	}
 }
 
+// askAgain asks until there is an answer: a server that has no leader, or learns of one, leaves questions without any.
+func (s *Store) askAgain(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
+	for {
+		one, cancel := context.WithTimeout(ctx, askEvery)
+		m, err := s.conn.RequestWithContext(one, subject, data)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return m, err
+		}
+	}
+}
+
 // ask asks the server. All its errors are ErrAway: a question changes nothing.
 func (s *Store) ask(ctx context.Context, subject string, req, reply any) error {
 	var data []byte
@@ -217,7 +232,7 @@ func (s *Store) ask(ctx context.Context, subject string, req, reply any) error {
 			return err
 		}
 	}
-	m, err := s.conn.RequestWithContext(ctx, subject, data)
+	m, err := s.askAgain(ctx, subject, data)
 	if err != nil {
 		return fmt.Errorf("%w (%w)", fleet.ErrAway, err)
 	}

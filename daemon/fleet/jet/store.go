@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,6 +36,7 @@ type Store struct {
 	name     string // the bucket's
 	log      logging.Func
 	replicas atomic.Int32
+	marks    time.Duration // how long marks of deletions stay
 	check    chan struct{}
 	stop     context.CancelFunc
 	done     sync.WaitGroup
@@ -48,7 +50,7 @@ func newStore(conn *nats.Conn, bucket string, replicas int, log logging.Func) *S
 		panic(err) // only options fail, and there are none
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Store{conn: conn, js: js, name: bucket, log: log.OrDiscard(), check: make(chan struct{}, 1), stop: stop}
+	s := &Store{conn: conn, js: js, name: bucket, log: log.OrDiscard(), marks: markTTL, check: make(chan struct{}, 1), stop: stop}
 	s.replicas.Store(int32(replicas)) //nolint:gosec // 1 to 5
 	s.done.Go(func() { s.keep(ctx) })
 	return s
@@ -105,7 +107,7 @@ func (s *Store) Delete(ctx context.Context, key string, last uint64) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	_, err := s.write(ctx, key, nil, last, nats.Header{
-		jetstream.MsgTTLHeader: {markTTL.String()}, operation: {operationDelete},
+		jetstream.MsgTTLHeader: {s.marks.String()}, operation: {operationDelete},
 	})
 	return err
 }
@@ -127,8 +129,8 @@ func (s *Store) write(ctx context.Context, key string, value []byte, last uint64
 	header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
 	reply, err := s.conn.RequestMsgWithContext(ctx, &nats.Msg{Subject: s.subject(key), Header: header, Data: value})
 	switch {
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionClosed) && ctx.Err() == nil:
-		return 0, fmt.Errorf("write %s: %w", key, fleet.ErrAway) // it has not left us, or nobody took it
+	case notSent(err):
+		return 0, fmt.Errorf("write %s: %w", key, fleet.ErrAway)
 	case err != nil:
 		return 0, fmt.Errorf("write %s: %w (%w)", key, fleet.ErrUnknown, err)
 	}
@@ -148,6 +150,15 @@ func (s *Store) write(ctx context.Context, key string, value []byte, last uint64
 	default:
 		return 0, fmt.Errorf("write %s: %w (%w)", key, fleet.ErrAway, ack.Error) // refused before it was written
 	}
+}
+
+// notSent reports whether an error says that a request has not left us, or that nobody took it.
+func notSent(err error) bool {
+	return slices.ContainsFunc([]error{
+		nats.ErrNoResponders, nats.ErrReconnectBufExceeded, nats.ErrConnectionClosed, nats.ErrConnectionReconnecting, nats.ErrConnectionDraining,
+		nats.ErrInvalidConnection, nats.ErrHeadersNotSupported, // by a connection that was never there
+		nats.ErrMaxPayload,
+	}, func(e error) bool { return errors.Is(err, e) })
 }
 
 // Codes of JetStream errors.
