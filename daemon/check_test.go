@@ -28,7 +28,7 @@ func TestCheckLooksForPlugins(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv(plugin.HelperVariable, tt.helper)
-			found := Check([]string{"--dev", "null", "--plugin", tt.plugin}, nil)
+			found, _ := Check([]string{"--dev", "null", "--plugin", tt.plugin})
 			found = slices.DeleteFunc(found, func(f config.Finding) bool { return f.Rule != "plugin" })
 			if len(found) != len(tt.want) {
 				t.Fatalf("found %+v, want %q", found, tt.want)

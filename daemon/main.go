@@ -67,24 +67,19 @@ func Main(ctx context.Context, args []string, env Env) int {
 }
 
 // Check reads a command line in OpenVPN's form with the files it names, as Main does at its start, and runs nothing. It goes on after
-// mistakes: the findings are all there are. checkScript, when not nil, checks the Lua scripts that are named.
-func Check(args []string, checkScript func(path string) error) []config.Finding {
+// mistakes: the findings are all there are, but of the Lua scripts that are named. Their files are returned.
+func Check(args []string) (found []config.Finding, luaFiles []string) {
 	opts, found := config.Lint(args, config.Env{})
 	if opts == nil {
-		return found
+		return found, nil
 	}
 	for _, err := range plugin.Missing(pluginSpecs(opts)) {
 		found = append(found, config.Finding{Rule: "plugin", Text: err.Error()})
 	}
-	if checkScript == nil {
-		return found
-	}
 	for _, s := range scripts(opts) {
-		if err := checkScript(s.Path); err != nil {
-			found = append(found, config.Finding{Rule: "script", Text: err.Error()})
-		}
+		luaFiles = append(luaFiles, s.Path)
 	}
-	return found
+	return found, luaFiles
 }
 
 // parseFailed says what is wrong with the options and returns the exit status.

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,6 +22,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/script/lib"
+	"github.com/moongate-vpn/moongate/script/meta"
 	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
@@ -456,26 +456,26 @@ func (r *runtime) newEventMeta() *lua.LTable {
 	} {
 		methods[name] = r.L.Waiting(L.LState, name, func(L *lua.LState) int { return fn(L, checkEvent(L)) })
 	}
-	meta := L.NewTable()
-	meta.RawSetString("__metatable", lua.LString("event"))
-	meta.RawSetString("__index", L.NewFunction(func(L *lua.LState) int {
+	events := L.NewTable()
+	events.RawSetString("__metatable", lua.LString("event"))
+	events.RawSetString("__index", L.NewFunction(func(L *lua.LState) int {
 		ev, name := checkEvent(L), L.CheckString(2)
 		if m, ok := methods[name]; ok {
 			L.Push(m)
 		} else {
 			v := ev.Field(L, name)
-			if v == lua.LNil && !slices.Contains(lib.Fields, name) {
-				L.RaiseError("an event has no field %q%s", name, lib.DidYouMean(name, slices.Concat(lib.Fields, slices.Sorted(maps.Keys(methods)))))
+			if v == lua.LNil && !slices.Contains(meta.Fields, name) {
+				L.RaiseError("%s", noField(name))
 			}
 			L.Push(v)
 		}
 		return 1
 	}))
-	meta.RawSetString("__tostring", L.NewFunction(func(L *lua.LState) int {
+	events.RawSetString("__tostring", L.NewFunction(func(L *lua.LState) int {
 		L.Push(lua.LString(client.Redact(checkEvent(L).Note.String())))
 		return 1
 	}))
-	return meta
+	return events
 }
 
 func checkEvent(L *lua.LState) *lib.Event {

@@ -1,7 +1,6 @@
 package script
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -127,20 +126,25 @@ func compile(path string) (*sandbox.Chunk, error) {
 }
 
 func compileSource(path string, src []byte) (*sandbox.Chunk, error) {
-	src = bytes.TrimPrefix(src, []byte("\ufeff"))
 	if len(src) > maxSource {
 		return nil, &Error{File: path, Text: "script too large"}
 	}
-	text := string(src)
-	if strings.HasPrefix(text, "#!") {
-		text = "--" + text
-	}
+	text := sourceText(src)
 	name := filepath.Base(path)
 	chunk, err := sandbox.Compile(name, text)
 	if err != nil {
 		return nil, withPath(scriptError(name, err, nil, nil), path)
 	}
 	return chunk, nil
+}
+
+// sourceText is Lua: without a byte order mark, and with the line for the shell as a comment.
+func sourceText(src []byte) string {
+	text := strings.TrimPrefix(string(src), "\ufeff")
+	if strings.HasPrefix(text, "#!") {
+		text = "--" + text
+	}
+	return text
 }
 
 // withPath names the file as the caller did.

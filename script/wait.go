@@ -2,11 +2,13 @@ package script
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
 
 	"github.com/moongate-vpn/moongate/script/lib"
+	"github.com/moongate-vpn/moongate/script/meta"
 )
 
 // waiter is a wait_for.
@@ -66,6 +68,13 @@ func (r *runtime) sleep(L *lua.LState) int {
 func (r *runtime) waitFor(L *lua.LState) int {
 	event := checkEventName(L, 1)
 	filter := L.OptTable(2, nil)
+	if filter != nil {
+		filter.ForEach(func(k, _ lua.LValue) {
+			if name := k.String(); !slices.Contains(meta.Fields, name) {
+				L.ArgError(2, noField(name))
+			}
+		})
+	}
 	d := seconds(L, 3)
 	r.inTime(L, 3, d)
 	if len(r.waiters) >= maxWaiters {

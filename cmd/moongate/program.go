@@ -5,9 +5,9 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
+	cliscript "github.com/moongate-vpn/moongate/cmd/internal/cli/script"
 	"github.com/moongate-vpn/moongate/cmd/luahost"
 	"github.com/moongate-vpn/moongate/daemon"
-	"github.com/moongate-vpn/moongate/script"
 )
 
 // program is what this build consists of.
@@ -18,12 +18,16 @@ func program() cli.Program {
 			return daemon.Main(ctx, args, daemon.Env{Args0: args0, Scripts: luahost.Host{}})
 		},
 		CheckConfig: func(args []string) (all []report.Finding) {
-			for _, f := range daemon.Check(args, script.Check) {
+			found, scripts := daemon.Check(args)
+			for _, f := range found {
 				severity := report.SeverityError
 				if f.Warning {
 					severity = report.SeverityWarning
 				}
 				all = append(all, report.Finding{File: f.File, Line: f.Line, Column: f.Column, Severity: severity, Rule: f.Rule, Message: f.Text})
+			}
+			for _, path := range scripts {
+				all = append(all, cliscript.CheckLua(path)...)
 			}
 			return all
 		},

@@ -229,10 +229,10 @@ function moongate.stop(code) end
 
 ---Fields an event does not have are nil.
 ---@class Event
----@field event EventName
----@field kind string the notification's own word: STATE, CLIENT, …
----@field text string what followed the colon
----@field env table<string, string> environment of client and up/down events
+---@field event EventName every event
+---@field kind string every event: the notification's own word: STATE, CLIENT, …
+---@field text string every event: what followed the colon
+---@field env table<string, string> every event: the environment of client.*, up and down, else empty
 ---@field time integer state, log, echo
 ---@field name string state
 ---@field detail string state
@@ -246,20 +246,20 @@ function moongate.stop(code) end
 ---@field message string log, echo, needok, needstr, notify, infomsg, fatal, info
 ---@field bytes_received number bytecount, client.bytecount
 ---@field bytes_sent number bytecount, client.bytecount
----@field cid integer client events
+---@field cid integer client.*, client.bytecount
 ---@field kid integer client.connect, client.reauth, client.cr_response
----@field username string? client events; nil where there is none
+---@field username string? client.*: nil where there is none
 ---@field password string? client.connect, client.reauth
----@field common_name string? client events; nil where there is none
+---@field common_name string? client.*: nil where there is none
 ---@field virtual_address string client.address
 ---@field primary boolean client.address: the client's own address
----@field response string client.cr_response, base64
----@field type string password, needok, needstr, notify
----@field wants_username boolean password.need
----@field wants_password boolean password.need
+---@field response string client.cr_response: base64
+---@field type string password.need, password.failed, needok, needstr, notify
+---@field wants_username boolean password.need, password.failed
+---@field wants_password boolean password.need, password.failed
 ---@field challenge string? password.need: text of a static challenge
----@field challenge_echo boolean password.need
----@field challenge_concat boolean password.need: the response is appended to the password
+---@field challenge_echo boolean password.need, password.failed
+---@field challenge_concat boolean password.need, password.failed: the response is appended to the password
 ---@field reason string? password.failed
 ---@field crv1 { echo: boolean, state_id: string, username: string, text: string }? password.failed: a dynamic challenge
 ---@field token string password.token
@@ -269,7 +269,7 @@ function moongate.stop(code) end
 ---@field proto string remote, proxy
 ---@field index integer proxy
 ---@field hint string certificate.need
----@field data string sign, base64
+---@field data string sign: base64
 ---@field algorithm string? sign
 ---@field severity string notify
 local Event = {}

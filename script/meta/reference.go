@@ -53,23 +53,26 @@ func Reference() string {
 // row is NAME TYPE TEXT of an annotation, as a row of a table.
 func row(s string) string {
 	name, rest, _ := strings.Cut(s, " ")
-	depth, end := 0, len(rest)
-	for i, c := range rest {
+	typ, text := splitType(rest)
+	return fmt.Sprintf("| `%s` | `%s` | %s |", name, strings.ReplaceAll(typ, "|", "\\|"), text)
+}
+
+// splitType splits TYPE TEXT: a type may have blanks inside of brackets, and behind a colon.
+func splitType(s string) (typ, text string) {
+	depth := 0
+	for i, c := range s {
 		switch c {
 		case '{', '(', '<':
 			depth++
 		case '}', ')', '>':
 			depth--
 		case ' ':
-			if depth == 0 && !strings.HasSuffix(rest[:i], ":") {
-				end = i
+			if depth == 0 && !strings.HasSuffix(s[:i], ":") {
+				return s[:i], strings.TrimSpace(s[i:])
 			}
 		}
-		if end < len(rest) {
-			break
-		}
 	}
-	return fmt.Sprintf("| `%s` | `%s` | %s |", name, strings.ReplaceAll(rest[:end], "|", "\\|"), strings.TrimSpace(rest[end:]))
+	return s, ""
 }
 
 func table(b *strings.Builder, head string, rows []string) {

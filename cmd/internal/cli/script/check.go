@@ -1,11 +1,10 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +19,8 @@ func newCheck(e *env.Env) *cobra.Command {
 		Use: "check [--strict] [--json] FILE… | [FILE] --any-openvpn-option …", Short: "Check Lua scripts and configuration files without running them",
 		Long: "Compile Lua files (.lua) and read configuration files (all others), each for itself. With options it takes the daemon's command\n" +
 			"line instead, and reads what \"moongate daemon\" would read. All mistakes and doubts are printed, FILE:LINE:COLUMN each: unknown options\n" +
-			"with the nearest name, files that are missing, what contradicts, is deprecated, has no effect or is insecure.\n\n" +
+			"with the nearest name, files that are missing, what contradicts, is deprecated, has no effect or is insecure; in Lua files, and those\n" +
+			"that a configuration names, also names that no event, and no field of an event, has.\n\n" +
 			"The exit code is 0 when the daemon would start, 1 when there are mistakes, and with --strict 6 when there are only warnings.",
 		Example: "  moongate check hooks.lua client.conf\n  moongate check --strict server.conf\n  moongate check --json server.conf | jq '.findings[].rule'\n" +
 			"  moongate check server.conf --port 1195 --proto tcp-server",
@@ -86,7 +86,7 @@ func checkAll(e *env.Env, cmd *cobra.Command, args []string) error {
 	default:
 		for _, f := range args {
 			if filepath.Ext(f) == ".lua" {
-				look(f, checkLua(f))
+				look(f, CheckLua(f))
 			} else {
 				look(f, e.CheckConfig([]string{"--config", f}))
 			}
@@ -95,20 +95,25 @@ func checkAll(e *env.Env, cmd *cobra.Command, args []string) error {
 	return tell(e, doc, strict)
 }
 
-// place is the start of a Lua error.
-var place = regexp.MustCompile(`^(.+\.lua):(\d+): `)
-
-func checkLua(path string) []report.Finding {
-	err := script.Check(path)
-	if err == nil {
-		return nil
+// CheckLua is what there is to say about a Lua file.
+func CheckLua(path string) []report.Finding {
+	doubts, err := script.Doubts(path)
+	var own *script.Error
+	switch {
+	case errors.As(err, &own):
+		return []report.Finding{{File: own.File, Line: own.Line, Severity: report.SeverityError, Rule: "script", Message: own.Text}}
+	case err != nil:
+		return []report.Finding{{File: path, Severity: report.SeverityError, Rule: "script", Message: err.Error()}}
 	}
-	f := report.Finding{Severity: report.SeverityError, Rule: "script", Message: err.Error()}
-	if m := place.FindStringSubmatch(f.Message); m != nil {
-		f.File, f.Message = m[1], strings.TrimPrefix(f.Message, m[0])
-		f.Line, _ = strconv.Atoi(m[2])
+	var found []report.Finding
+	for _, d := range doubts {
+		severity := report.SeverityError
+		if d.Warning {
+			severity = report.SeverityWarning
+		}
+		found = append(found, report.Finding{File: d.File, Line: d.Line, Severity: severity, Rule: "script-names", Message: d.Text})
 	}
-	return []report.Finding{f}
+	return found
 }
 
 // tell prints the findings; mistakes make the exit code 1, warnings under strict 6.
