@@ -165,3 +165,33 @@ func outcomeOf(c net.Conn, first string, limit time.Duration) string {
 		return closedAtOnce
 	}
 }
+
+// A TCP connection that says too little to be a client holds its place until hand-window is over, and no longer, with stock as
+// with us.
+func TestSilentStreamsEndWithHandWindow(t *testing.T) {
+	t.Parallel()
+	const window = 3 * time.Second
+	for name, program := range programs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			s := program(t, l.server, l.serverArgs("--proto", "tcp-server", "--hand-window", "3"))
+			s.WaitLine(t, up, upLimit)
+			var all sync.WaitGroup
+			for what, first := range map[string]string{"silent": "", "half a length": openings["half a length"], "half a frame": openings["half a frame"], "reset": openings["reset"]} {
+				c := dialIn(t, l.client, "10.99.0.1:1194")
+				all.Go(func() {
+					since := time.Now()
+					_ = c.SetDeadline(since.Add(10 * window))
+					_, _ = io.WriteString(c, first)
+					_, err := io.Copy(io.Discard, c)
+					took := time.Since(since)
+					if errors.Is(err, os.ErrDeadlineExceeded) || took < window-time.Second {
+						t.Errorf("%s: ended after %v: %v", what, took, err)
+					}
+				})
+			}
+			all.Wait()
+		})
+	}
+}

@@ -27,14 +27,17 @@ var wraps = map[string]struct {
 
 // restartUnderClients ends a server with as many clients of each kind as told and starts it again. It returns how long
 // after the new start the last of them is back.
-func restartUnderClients(t *testing.T, wrap string, each int) time.Duration {
+func restartUnderClients(t *testing.T, program starter, wrap string, each int) time.Duration {
+	t.Helper()
 	w := wraps[wrap]
 	l := newLab(t)
 	if w.files != nil {
 		w.files(t, l)
 	}
 	start := func() *daemontest.Process {
-		return l.ourServer(t, append([]string{"--explicit-exit-notify", "1", "--ifconfig-pool-persist", l.file("pool")}, w.server...)...)
+		s := program(t, l.server, l.serverArgs(append([]string{"--explicit-exit-notify", "1", "--ifconfig-pool-persist", l.file("pool")}, l.paths(w.server)...)...))
+		s.WaitLine(t, up, upLimit)
+		return s
 	}
 	s := start()
 	var clients []*daemontest.Process
@@ -89,13 +92,42 @@ func restartUnderClients(t *testing.T, wrap string, each int) time.Duration {
 func TestServerRestartsUnderClients(t *testing.T) {
 	t.Parallel()
 	for wrap := range wraps {
-		t.Run(wrap, func(t *testing.T) {
-			t.Parallel()
-			last := restartUnderClients(t, wrap, 1)
-			t.Logf("all are back after %v", last)
-			if last > 10*time.Second {
-				t.Errorf("the last client is back %v after the new start", last)
+		for name, program := range programs {
+			t.Run(wrap+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				last := restartUnderClients(t, program, wrap, 1)
+				t.Logf("all are back after %v", last)
+				if last > 10*time.Second {
+					t.Errorf("the last client is back %v after the new start", last)
+				}
+			})
+		}
+	}
+}
+
+// A server that throws its sessions away tells the clients first, in stock's words, and they are back in seconds, long before they
+// would have noticed by its silence.
+func TestServerTellsBeforeItRestarts(t *testing.T) {
+	t.Parallel()
+	const told = "Connection reset command was pushed by server ('')"
+	for way, command := range map[string]string{"SIGUSR1": "signal SIGUSR1", "SIGHUP": "signal SIGHUP", "reload full": "reload full"} {
+		for name, program := range programs {
+			if name == "stock" && way == "reload full" {
+				continue // it has no such command
 			}
-		})
+			t.Run(way+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				s := program(t, l.server, l.serverArgs("--explicit-exit-notify", "1", "--management", l.file("sock"), "unix"))
+				s.WaitLine(t, up, upLimit)
+				c := stock(t, l.client, l.clientArgs("--nobind", "--persist-tun"))
+				c.WaitLine(t, up, upLimit)
+				from := c.Lines()
+				do(t, manage(t, l.file("sock")), strings.Fields(command)...)
+				c.WaitLineAfter(t, from, told, upLimit)
+				c.WaitLineAfter(t, from, up, upLimit)
+				ping(t, l.client, "10.8.0.1", 3, 0, "0.1")
+			})
+		}
 	}
 }

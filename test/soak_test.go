@@ -68,8 +68,8 @@ func TestSoakLifeOfCredentials(t *testing.T) { livesOfCredentials(t) }
 func TestSoakServerRestart(t *testing.T) {
 	for wrap := range wraps {
 		t.Run(wrap, func(t *testing.T) {
-			last := restartUnderClients(t, wrap, 10)
-			t.Logf("all are back after %v", last)
+			last := restartUnderClients(t, ours, wrap, 10)
+			t.Logf("all are back after %v, with stock after %v", last, restartUnderClients(t, stock, wrap, 10))
 			if last > 2*time.Second {
 				t.Errorf("the last client is back %v after the new start", last)
 			}
