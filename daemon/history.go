@@ -56,7 +56,9 @@ func (p *process) keepJournal(dir string) error {
 	}
 	p.seen.journal = w
 	x, err := index.Open(p.ctx, dir) // now: after a chroot its path means another file
-	if err != nil {
+	if errors.Is(err, index.ErrNotBuilt) {
+		p.lg.Msg(logging.Info, "journal: no index is kept: %v", err)
+	} else if err != nil {
 		p.lg.Msg(logging.Warn, "journal: no index is kept: %v", err)
 	}
 	if p.privileges.uid > 0 && os.Geteuid() == 0 {

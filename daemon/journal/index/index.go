@@ -1,5 +1,6 @@
 // Package index finds events in the segments of a journal. It is a SQLite file beside them that holds nothing of its own: what is
-// missing in it is read from the segments, and a broken one is made anew.
+// missing in it is read from the segments, and a broken one is made anew. A build without SQLite (driver_none.go) has no index and reads
+// all segments for each question.
 package index
 
 import (
@@ -16,8 +17,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver
 
 	"github.com/moongate-vpn/moongate/daemon/journal"
 )
@@ -50,8 +49,14 @@ type Index struct {
 	db  *sql.DB
 }
 
-// Open opens the index of the journal in dir, or makes it. CatchUp fills it.
+// ErrNotBuilt says that this build has no index. Query works all the same.
+var ErrNotBuilt = errors.New("this build has no SQLite; questions about the past read the whole journal")
+
+// Open opens the index of the journal in dir, or makes it. CatchUp fills it. A build without an index gives ErrNotBuilt.
 func Open(ctx context.Context, dir string) (*Index, error) {
+	if !built {
+		return nil, ErrNotBuilt
+	}
 	x, err := open(ctx, dir)
 	if err == nil || !broken(dir) {
 		return x, err

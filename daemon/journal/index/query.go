@@ -23,7 +23,7 @@ func Query(ctx context.Context, dir string, f Filter) ([]journal.Event, error) {
 	if err == nil || ctx.Err() != nil {
 		return list, err
 	}
-	if broken(dir) {
+	if built && broken(dir) {
 		if list, err := indexed(ctx, root, dir, f); err == nil {
 			return list, nil
 		}
