@@ -14,6 +14,8 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 DEADCODE    := golang.org/x/tools/cmd/deadcode@v0.51.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
+CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 
 .DEFAULT_GOAL := all
 .PHONY: generated pictures files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
@@ -56,10 +58,11 @@ interop: deps build ## only the tests against the stock daemon
 deps: ## install the packages the tests talk to
 	@sh test/install-deps.sh
 
-lint: vet ## staticcheck, functions that nothing reaches, known vulnerabilities; golangci-lint where it is installed
+lint: vet ## staticcheck, functions that nothing reaches, known vulnerabilities, the workflows; golangci-lint where it is installed
 	$(GO) run $(STATICCHECK) ./...
 	@GO=$(GO) sh test/deadcode.sh $(DEADCODE)
 	@GO=$(GO) sh test/govulncheck.sh $(GOVULNCHECK)
+	$(GO) run $(ACTIONLINT) .github/workflows/*.yml
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
 
 vet:
@@ -139,16 +142,16 @@ package: files ## .deb and .rpm into dist
 	VERSION=$(PKGVERSION) ARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) package -f packaging/nfpm.yaml -p rpm -t dist/
 
 # The same sources give the same bytes: no paths, no times, sorted archives.
-release: ## archives for all machines, their modules and checksums into dist/release
+release: ## archives for all machines, their modules (CycloneDX) and checksums into dist/release
 	rm -rf dist/release && mkdir -p dist/release
-	for t in linux/amd64 linux/arm64 linux/arm linux/riscv64 darwin/arm64 freebsd/amd64; do \
+	for t in linux/amd64 linux/arm64 linux/arm linux/mips linux/riscv64 darwin/arm64 freebsd/amd64; do \
 		n=moongate-$(PKGVERSION)-$${t%/*}-$${t#*/}; mkdir -p dist/release/$$n && \
 		GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X $(PKG)/daemon.Version=$(VERSION)' -o dist/release/$$n/moongate ./cmd/moongate && \
 		cp README.md LICENSE CHANGELOG.md SECURITY.md dist/release/$$n/ && \
-		$(GO) version -m dist/release/$$n/moongate | sed 1d > dist/release/$$n.modules.txt && \
+		$(GO) run $(CYCLONEDX) bin -json -std -noserial -version $(PKGVERSION) dist/release/$$n/moongate | sed '/"timestamp":/d' > dist/release/$$n.cdx.json && \
 		tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -C dist/release -cf - $$n | gzip -9n > dist/release/$$n.tar.gz && \
 		rm -r dist/release/$$n || exit 1; done
-	cd dist/release && sha256sum *.tar.gz *.modules.txt > SHA256SUMS
+	cd dist/release && sha256sum *.tar.gz *.cdx.json > SHA256SUMS
 
 clean:
 	rm -rf bin dist cover.out

@@ -29,6 +29,9 @@ want freeradius freeradius
 want jq jq
 want chromium chromium
 want man man-db
+want rpm rpm
+want zsh zsh
+want fish fish
 
 [ -n "$need" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

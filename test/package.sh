@@ -1,12 +1,14 @@
 #!/bin/sh
-# package.sh DEB WORK: installs DEB in a copy-on-write root and runs a tunnel from it, as a new machine would: the units' ExecStart lines, two network
-# namespaces, names for -a, manual pages, completion. It runs in namespaces of its own (unshare -mn) and leaves nothing behind.
+# package.sh DEB RPM WORK: installs RPM in a copy-on-write root, takes it away, installs DEB and runs a tunnel from it, as a new machine would: the
+# units' ExecStart lines, two network namespaces, names for -a, manual pages, completion in three shells. It runs in namespaces of its own (unshare -mn)
+# and leaves nothing behind.
 set -eu
-deb=$1 work=$2
+deb=$1 rpm=$2 work=$3
 mount -t tmpfs tmpfs "$work"
 mkdir "$work/upper" "$work/work" "$work/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work" "$work/root"
 cp "$deb" "$work/root/tmp/moongate.deb"
+cp "$rpm" "$work/root/tmp/moongate.rpm"
 root=$work/root
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
@@ -15,6 +17,20 @@ rm -rf "$root/etc/openvpn" "$root/usr/local/bin/moongate"
 
 cat > "$root/tmp/inside.sh" <<'INSIDE'
 set -eux
+# the .rpm has the files of the .deb, installs, runs, and leaves nothing when it goes
+dpkg -c /tmp/moongate.deb | sed -n 's/^-.* \.\(\/.*\)/\1/p' | sort > /tmp/deb.files
+rpm -qp --qf '[%{FILEMODES:perms} %{FILENAMES}\n]' /tmp/moongate.rpm 2>/dev/null | sed -n 's/^-[^ ]* //p' | sort > /tmp/rpm.files
+diff /tmp/deb.files /tmp/rpm.files
+rpm --initdb
+rpm -i --force-debian --nodeps /tmp/moongate.rpm
+getent group moongate
+test "$(rpm -q --qf '%{VERSION}' moongate)" = "$(dpkg-deb -f /tmp/moongate.deb Version)"
+moongate --version
+rpm -V moongate
+rpm -e --nodeps moongate
+test ! -e /usr/bin/moongate
+test ! -e /usr/share/moongate/types/moongate.lua
+
 dpkg -i /tmp/moongate.deb
 getent group moongate
 test "$(command -v moongate)" = /usr/bin/moongate
@@ -85,7 +101,22 @@ bash -c '. /usr/share/bash-completion/bash_completion 2>/dev/null || true
 	. /usr/share/bash-completion/completions/moongate
 	type __start_moongate' > /dev/null
 test "$(moongate __complete kill -a office '' 2>/dev/null | head -1)" = client
-test -s /usr/share/zsh/vendor-completions/_moongate && test -s /usr/share/fish/vendor_completions.d/moongate.fish
+# each shell loads what the package brings, and offers commands and the client that is here
+fish -c 'complete -C "moongate kill -a office "' | grep -qx client
+fish -c 'complete -C "moongate stat"' | grep -q '^status'
+cat > /tmp/complete.zsh <<'ZSH'
+fpath=(/usr/share/zsh/vendor-completions $fpath)
+autoload -Uz compinit && compinit -u -d /tmp/zcompdump
+test "$_comps[moongate]" = _moongate || exit 1
+_describe() { print -l -- $completions; } # what it would offer, without a line editor
+compadd() { :; }
+CURRENT=5 words=(moongate kill -a office '')
+_moongate
+CURRENT=2 words=(moongate stat)
+_moongate
+ZSH
+zsh -f /tmp/complete.zsh > /tmp/zsh.out
+grep -q '^client' /tmp/zsh.out && grep -q '^status' /tmp/zsh.out
 test -s /usr/share/moongate/types/moongate.lua && moongate check /usr/share/moongate/examples/lua/*.lua
 test -s /usr/share/doc/moongate/CHANGELOG.md
 moongate -a home signal term

@@ -16,7 +16,7 @@ func TestPackageIsInstalledAndRuns(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
 	}
-	for _, tool := range []string{"dpkg", "unshare", "openssl", "man", "nsenter"} {
+	for _, tool := range []string{"dpkg", "unshare", "openssl", "man", "nsenter", "rpm", "zsh", "fish"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("needs %s", tool)
 		}
@@ -24,15 +24,19 @@ func TestPackageIsInstalledAndRuns(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "make", "-C", "..", "package").CombinedOutput(); err != nil {
 		t.Fatalf("make package: %v\n%s", err, out)
 	}
-	debs, err := filepath.Glob("../dist/moongate_*.deb")
-	if err != nil || len(debs) == 0 {
-		t.Fatalf("no package: %v", err)
+	newest := func(pattern string) string {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no package %s: %v", pattern, err)
+		}
+		path, err := filepath.Abs(found[len(found)-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
-	deb, err := filepath.Abs(debs[len(debs)-1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), "unshare", "-mn", "--propagation", "private", "sh", "package.sh", deb, t.TempDir()).CombinedOutput()
+	deb, rpm := newest("../dist/moongate_*.deb"), newest("../dist/moongate-*.rpm")
+	out, err := exec.CommandContext(t.Context(), "unshare", "-mn", "--propagation", "private", "sh", "package.sh", deb, rpm, t.TempDir()).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "INSTALLED") {
 		t.Fatalf("%v\n%s", err, out)
 	}
