@@ -7,8 +7,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -203,4 +205,27 @@ func within(path, room string) bool {
 		return path == exact
 	}
 	return path == room || strings.HasPrefix(path, room+"/")
+}
+
+// The map names every room, and every file that it names exists.
+func TestMapIsComplete(t *testing.T) {
+	b, err := os.ReadFile("../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	families := []string{"cmd/internal/cli", "daemon/tls", "script/sandbox"} // named as a whole
+	for _, p := range rooms(t) {
+		room := strings.TrimPrefix(p.ImportPath, module)
+		covered := slices.ContainsFunc(families, func(f string) bool { return within(room, f) }) || strings.HasSuffix(room, "test") || within(room, "daemon/daemontest")
+		if !covered && !strings.Contains(text, "`"+room+"`") {
+			t.Errorf("docs/architecture.md does not name %s", room)
+		}
+	}
+	homes := []string{"../", "../daemon/server/", "../daemon/client/"}
+	for _, m := range regexp.MustCompile("`([a-z_/]+\\.go)`").FindAllStringSubmatch(text, -1) {
+		if !slices.ContainsFunc(homes, func(dir string) bool { _, err := os.Stat(dir + m[1]); return err == nil }) {
+			t.Errorf("docs/architecture.md names %s, which is not there", m[1])
+		}
+	}
 }
