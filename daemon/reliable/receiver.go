@@ -56,7 +56,7 @@ func (r *Receiver) Offer(id uint32, op wire.Opcode, payload []byte) Outcome {
 		if !r.owe(id) {
 			return Dropped
 		}
-		m.stored, m.op, m.payload = true, op, append(m.payload[:0], payload...)
+		m.stored, m.op, m.payload = true, op, slices.Clone(payload)
 		return Stored
 	case int32(ahead) < 0:
 		r.owe(id)
@@ -75,14 +75,14 @@ func (r *Receiver) OfferDelivered() {
 	r.next = 1
 }
 
-// Pop hands out the next message in order. Its payload aliases the receiver and is valid until the next Offer.
+// Pop hands out the next message in order, with its payload: an idle receiver keeps no bytes.
 func (r *Receiver) Pop() (Message, bool) {
 	m := r.slot(r.next)
 	if !m.stored {
 		return Message{}, false
 	}
-	m.stored = false
 	msg := Message{ID: r.next, Op: m.op, Payload: m.payload}
+	m.stored, m.payload = false, nil
 	r.next++
 	return msg, true
 }

@@ -1,6 +1,7 @@
 package reliable
 
 import (
+	"slices"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/wire"
@@ -47,7 +48,7 @@ func (s *Sender) Queue(op wire.Opcode, payload []byte, now time.Time) (id uint32
 	id = s.next
 	s.next++
 	m := s.slot(id)
-	*m = sendSlot{op: op, payload: append(m.payload[:0], payload...), timeout: s.timeout, due: now}
+	*m = sendSlot{op: op, payload: slices.Clone(payload), timeout: s.timeout, due: now}
 	return id, true
 }
 
@@ -107,6 +108,7 @@ func (s *Sender) Ack(ids []uint32, now time.Time) {
 		}
 	}
 	for s.oldest != s.next && s.slot(s.oldest).acked {
+		s.slot(s.oldest).payload = nil // an idle sender keeps no bytes
 		s.oldest++
 	}
 }

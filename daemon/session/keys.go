@@ -52,7 +52,7 @@ func (s *Session) use(keyID uint8) bool {
 
 // install gives the data channel the keys of a key id, once.
 func (s *Session) install(keyID uint8) error {
-	l := &s.logins[keyID]
+	l := s.login(keyID)
 	if s.channel == nil || l.installed {
 		return nil
 	}

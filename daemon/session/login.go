@@ -74,14 +74,22 @@ const (
 // undecided reports whether verdicts still count.
 func (l *login) undecided() bool { return l.state == asked || l.state == deferred }
 
+// login is the login of a key. Few of the ids are in use at once.
+func (s *Session) login(keyID uint8) *login {
+	if s.logins[keyID] == nil {
+		s.logins[keyID] = new(login)
+	}
+	return s.logins[keyID]
+}
+
 // find returns the login with a number, and its key id; nil when its key is gone.
 func (s *Session) find(id uint64) (*login, uint8) {
 	if id == 0 {
 		return nil, 0
 	}
-	for k := range s.logins {
-		if s.logins[k].id == id {
-			return &s.logins[k], uint8(k)
+	for k, l := range s.logins {
+		if l != nil && l.id == id {
+			return l, uint8(k)
 		}
 	}
 	return nil, 0
@@ -109,7 +117,7 @@ func (s *Session) Undecided() bool {
 func (s *Session) claim(keyID uint8) uint64 {
 	s.newest++
 	s.renewed = s.renewed || keyID > 0
-	s.logins[keyID].id = s.newest
+	s.login(keyID).id = s.newest
 	return s.newest
 }
 
@@ -189,7 +197,7 @@ func (s *Session) Refuse(id uint64, why error) bool {
 
 // Reject turns away the peer, whose first login was accepted: there is another reason not to let it in.
 func (s *Session) Reject(why error) {
-	l := &s.logins[0]
+	l := s.login(0)
 	l.state, l.why = refused, why
 	s.emit(TurnedAway{0, why})
 }
@@ -254,10 +262,9 @@ func (s *Session) AnswerTaken(id uint64) {
 
 // overdue refuses the logins that were not decided in time, and returns when the next one is due.
 func (s *Session) overdue(now time.Time) (next time.Time) {
-	for k := range s.logins {
-		l := &s.logins[k]
+	for _, l := range s.logins {
 		switch {
-		case !l.undecided():
+		case l == nil || !l.undecided():
 		case now.After(l.limit):
 			s.Refuse(l.id, ErrOverdue)
 		default:

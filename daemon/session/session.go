@@ -23,9 +23,9 @@ type Session struct {
 	*control.Session
 	cfg Config
 
-	events    []Event // older than what the control channel has
-	logins    [8]login
-	newest    uint64 // login
+	events    []Event   // older than what the control channel has
+	logins    [8]*login // by key id, nil for a key that has none; see login
+	newest    uint64    // login
 	renewed   bool
 	keySince  time.Time
 	answered  bool      // the first packet was answered without a session
@@ -132,21 +132,21 @@ func (s *Session) take(e control.Event) {
 		}
 		s.emit(m)
 	case control.Active:
-		l := &s.logins[e.KeyID]
+		l := s.login(e.KeyID)
 		l.active, l.started = true, e.Started
 		s.emit(e)
 		s.settle(l, e.KeyID)
 	case control.SoftReset:
-		s.logins[e.KeyID] = login{}
+		s.logins[e.KeyID] = nil
 		s.emit(SoftReset{KeyID: e.KeyID, ByPeer: e.ByPeer, Age: s.KeyAge(e.Started)})
 		s.keySince = e.Started
 	case control.Expired:
-		s.logins[e.KeyID].over = true
+		s.login(e.KeyID).over = true
 		if s.channel != nil {
 			s.channel.DropKey(e.KeyID)
 		}
 	case control.Failed:
-		s.logins[e.KeyID].over = true
+		s.login(e.KeyID).over = true
 		s.emit(e)
 	default:
 		s.emit(e)
