@@ -128,7 +128,6 @@ func (c *Client) warnCaching() { c.caching.Do(func() { c.log(logging.Warn, Cachi
 
 // Run connects again and again until a signal other than SIGUSR1 ends it. See engine.Engine.
 func (c *Client) Run(ctx context.Context) engine.Stop {
-	c.warnUnsupported()
 	defer c.closeReplays()
 	first := !c.deps.Reread
 	for {

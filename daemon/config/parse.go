@@ -90,7 +90,7 @@ func (p *parser) finish() error {
 	}
 	p.o.PersistKey = p.o.PersistKey || p.o.Compat.PersistsKeys()
 	for _, step := range []func(*parser) error{
-		(*parser).macros, (*parser).ciphers, (*parser).compatibility, (*parser).profiles, (*parser).keepalives, (*parser).certificates,
+		(*parser).macros, (*parser).ciphers, (*parser).compatibility, (*parser).profiles, (*parser).keepalives, (*parser).certificates, (*parser).applyLinkMTU,
 		(*parser).checkConnections, (*parser).checkProtection, (*parser).checkMode, (*parser).checkCredentials, (*parser).checkTLSOnly,
 		(*parser).warnings, (*parser).finishDNS, (*parser).checkFiles, (*parser).checkDevice,
 	} {

@@ -55,7 +55,7 @@ func clientRows() []row {
 			concat := false
 			if len(a) > 2 {
 				if a[2] != "scrv1" && a[2] != "concat" {
-					return p.unrecognized()
+					return errorf("--static-challenge: unknown format indicator '%s'", a[2])
 				}
 				concat = a[2] == "concat"
 			}

@@ -153,7 +153,7 @@ func connectionRows() []row {
 			p.o.Multihome = true
 			if len(a) > 0 {
 				if a[0] != "same-interface" {
-					return errorf("unknown --multihome flag: %s", a[0])
+					return errorf("Unknown parameter to --multihome: %s", a[0])
 				}
 				p.o.MultihomeSameInterface = true
 			}

@@ -53,7 +53,6 @@ func deviceRows() []row {
 		{"block-ipv6", 0, 0, inMain | inRoutes | inUpdate, classRoutes, flag(func(o *Options) *bool { return &o.BlockIPv6 })},
 		{"client-nat", 4, 4, inMain | inRoutes, classRoutes, (*parser).clientNAT},
 		{"passtos", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.PassTOS })},
-		{"mtu-test", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.MTUTest })},
 		{"allow-recursive-routing", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.AllowRecursiveRouting })},
 		{"compat", 1, 1, inMain, 0, func(p *parser, a []string) error {
 			switch a[0] {
