@@ -16,7 +16,7 @@ func TestSeveralListeners(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	sock := l.file("server.sock")
-	s := l.ourServer(t, "--duplicate-cn", "--management", sock, "unix",
+	s := l.ourServer(t, "--compat", "2.7", "--duplicate-cn", "--management", sock, "unix",
 		"--local", "10.99.0.1", "--local", "*", "1195", "tcp", "--local", "10.99.0.1", "1196", "--local", "fd99::1", "1197", "udp6")
 	for _, line := range []string{
 		"UDPv4 link local (bound): [AF_INET]10.99.0.1:1194", "TCPv4_SERVER link local (bound): [AF_INET][undef]:1195",
@@ -47,6 +47,15 @@ func TestSeveralListeners(t *testing.T) {
 	if n := strings.Count(status, "CLIENT_LIST,client1,"); n != len(ways) {
 		t.Errorf("%d clients in the status\n%s", n, status)
 	}
+	for _, way := range []string{"udp4:10.99.0.2:5000", "tcp4-server:10.99.0.2:5000", "udp4:10.99.0.2:", "udp6:[fd99::2]:"} {
+		if !strings.Contains(status, "CLIENT_LIST,client1,"+way) {
+			t.Errorf("no client at %s in the status\n%s", way, status)
+		}
+	}
+	// Of two clients at one address and port, kill ends the one that is meant.
+	if r, err := manage(t, sock).Cmd(t.Context(), "kill tcp:10.99.0.2:5000"); err != nil || r.Text() != "1 client(s) at address tcp-server:10.99.0.2:5000 killed" {
+		t.Errorf("kill: %v, %v", r, err)
+	}
 	for _, c := range clients {
 		terminate(t, c)
 	}
@@ -66,4 +75,48 @@ func TestListenerThatIsTaken(t *testing.T) {
 		t.Errorf("the log does not name the address\n%s", s.Log())
 	}
 	terminate(t, first)
+}
+
+// The lines of OpenVPN's own self-test of its servers: local with port and protocol, and no dh. A reload tells that changed local lines
+// wait for a restart, which then moves the server.
+func TestServerMovesItsListeners(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	sock := l.file("server.sock")
+	configure := func(locals string) string {
+		return l.write(t, "server.conf", []byte("dev tun\nserver 10.8.0.0 255.255.255.0\ntopology subnet\nverb 3\nkeepalive 10 60\nca ca.crt\ncert server.crt\nkey server.key\n"+locals))
+	}
+	path := configure("local 10.99.0.1 1194 udp\nlocal 10.99.0.1 1195 tcp-server\n")
+	s := ours(t, l.server, []string{"--cd", l.dir, "--config", path, "--management", sock, "unix"})
+	s.WaitLine(t, up, upLimit)
+	connect := func(way ...string) {
+		t.Helper()
+		c := stock(t, l.client, l.clientArgs(append([]string{"--remote", "10.99.0.1"}, way...)...))
+		c.WaitLine(t, up, upLimit)
+		l.client.Run(t, "ping", "-n", "-c", "3", "-i", "0.1", "-W", "2", "10.8.0.1")
+		terminate(t, c)
+	}
+	connect("1194", "udp")
+	connect("1195", "tcp-client")
+
+	configure("local 10.99.0.1 1196 udp\nlocal 10.99.0.1 1195 tcp-server\n")
+	port := manage(t, sock)
+	r, err := port.Cmd(t.Context(), "reload")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(r.Body(), " "); got != "local,restart" {
+		t.Errorf("the reload says %q", got)
+	}
+	connect("1194", "udp")
+	if _, err := port.Cmd(t.Context(), "signal SIGHUP"); err != nil {
+		t.Fatal(err)
+	}
+	s.WaitLine(t, "UDPv4 link local (bound): [AF_INET]10.99.0.1:1196", upLimit)
+	connect("1196", "udp")
+	connect("1195", "tcp-client")
+	terminate(t, s)
+	if log := s.Log(); strings.Count(log, "[AF_INET]10.99.0.1:1194") != 1 {
+		t.Errorf("the server went back to the old port\n%s", log)
+	}
 }

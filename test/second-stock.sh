@@ -11,7 +11,7 @@ fi
 # Tests that compare words with stock's (…LikeStock) follow 2.6 and are not here; the conversations of test/conformance are.
 run='TestClientAgainstStockServer|TestServerWithClient|TestPeersWithoutPull|TestClientRenews|TestClientUsesItsToken'
 run="$run|TestServerIssuesTokens|TestServerVerifiesPasswords|TestServerFollowsAClientThatMoves|TestTapServer|TestTapClient|TestReloadKeepsClients"
-run="$run|TestSeveralListeners"
+run="$run|TestSeveralListeners|TestServerMovesItsListeners"
 if [ "${1:-}" = all ]; then
 	run="$run|TestClientLosesNothingOverRenewals|TestServerRenewals|TestClientInBadWeather|TestTokenMatrix"
 fi
