@@ -22,7 +22,7 @@ func (p *parser) applyLinkMTU() error {
 	return nil
 }
 
-// linkOverhead is what a packet gains by the configured cipher and digest, in bytes, as 2.6.14 and 2.7.8 count: the opcode, the frame of TCP, and
+// linkOverhead counts the bytes that the configured cipher and digest add to a packet, as 2.6.14 and 2.7.8 count: the opcode, the frame of TCP, and
 //
 //	no cipher    packet id, digest
 //	AEAD         packet id, tag, nonce, a block
