@@ -18,7 +18,7 @@ ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 
 .DEFAULT_GOAL := all
-.PHONY: generated pictures files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo docs install deps clean
+.PHONY: generated pictures files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo demo-fleet docs install deps clean
 
 all: build quick ## build and run the quick tests
 
@@ -99,6 +99,9 @@ cover: ## coverage per package
 
 demo: deps build ## a tunnel between two namespaces, answered by Lua
 	bin/moongate demo
+
+demo-fleet: deps build ## three servers that act as one, one of which is killed
+	bin/moongate demo --fleet
 
 docs: build ## manual pages into dist/man
 	rm -rf dist/man && bin/moongate man dist/man

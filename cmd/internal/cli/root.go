@@ -229,24 +229,25 @@ func daemonCmd() *cobra.Command {
 
 // demoCmd plays cmd/internal/demo with this binary.
 func demoCmd(e *env.Env) *cobra.Command {
-	var keep, noPrompt bool
+	var keep, noPrompt, fleet bool
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Bring up a tunnel between two network namespaces, and take it down again",
 		Long: "Bring up a server and a client in two network namespaces, let a Lua hook answer the password prompt, ping through the tunnel.\n" +
 			"At a terminal the prompt opens on the client. It needs iproute2, and root where users may not make namespaces.",
-		Example: "  moongate demo\n  moongate demo --keep", Args: cobra.NoArgs,
+		Example: "  moongate demo\n  moongate demo --fleet\n  moongate demo --keep", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			program, err := os.Executable()
 			if err != nil {
 				return err
 			}
 			return env.UntilInterrupted(demo.Run(cmd.Context(), demo.Options{
-				Out: e.Out, Err: e.Err, Program: program, Prompt: e.InTTY && e.OutTTY && !noPrompt, Stdin: os.Stdin, Stdout: os.Stdout, Keep: keep,
+				Out: e.Out, Err: e.Err, Program: program, Prompt: e.InTTY && e.OutTTY && !noPrompt, Stdin: os.Stdin, Stdout: os.Stdout, Keep: keep, Fleet: fleet,
 				Bold: e.OutTTY && e.Getenv("NO_COLOR") == "",
 			}))
 		},
 	}
 	cmd.Flags().BoolVar(&keep, "keep", false, "leave the folder with certificates, configurations and logs behind")
+	cmd.Flags().BoolVar(&fleet, "fleet", false, "play a fleet of three servers, one of which is killed")
 	cmd.Flags().BoolVar(&noPrompt, "no-prompt", false, "do not open the prompt at the end")
 	return cmd
 }

@@ -30,6 +30,8 @@ type Options struct {
 	Stdout *os.File
 	// Bold sets what the demonstration says off from what the commands print.
 	Bold bool
+	// Fleet plays three servers that act as one, in the place of a single one.
+	Fleet bool
 	// Keep leaves the folder with certificates, configurations and logs behind.
 	Keep bool
 }
@@ -126,6 +128,9 @@ func (a *arena) steps() []step {
 // play goes through the steps, and opens the prompt at the end.
 func (a *arena) play(ctx context.Context) error {
 	steps := a.steps()
+	if a.Fleet {
+		steps = a.fleetSteps()
+	}
 	for i, s := range steps {
 		a.say("[%d/%d] %s", i+1, len(steps), s.say)
 		if s.show != "" {
@@ -153,7 +158,7 @@ func (a *arena) play(ctx context.Context) error {
 		}
 	}
 	if ctx.Err() == nil {
-		a.say("Done. Both daemons, the namespaces and the files are taken away again")
+		a.say("Done. All daemons, the namespaces and the files are taken away again")
 	}
 	return nil
 }
@@ -270,7 +275,7 @@ func (a *arena) log(name string) string { return filepath.Join(a.dir, name+".log
 // logs is the end of every log, for an error.
 func (a *arena) logs() string {
 	var b strings.Builder
-	for _, name := range []string{"server", "client", "answer"} {
+	for _, name := range append([]string{"server", "client", "answer"}, nodes...) {
 		log, err := os.ReadFile(a.log(name))
 		if err != nil {
 			continue
@@ -299,7 +304,11 @@ func (a *arena) close() error {
 	}
 	var errs []error
 	ctx := context.Background()
-	for _, ns := range []string{a.client, a.server} {
+	spaces := []string{a.client, a.server}
+	for n := range nodes {
+		spaces = append(spaces, a.nodeSpace(n))
+	}
+	for _, ns := range spaces {
 		if _, err := os.Stat("/run/netns/" + ns); err == nil {
 			errs = append(errs, a.quiet(ctx, "ip", "netns", "del", ns))
 		}

@@ -53,6 +53,11 @@ func (o *output) Write(p []byte) (int, error) {
 // play runs the demonstration with this test program as moongate.
 func play(t *testing.T, ctx context.Context, out *output) error {
 	t.Helper()
+	return playWith(t, ctx, out, demo.Options{})
+}
+
+func playWith(t *testing.T, ctx context.Context, out *output, o demo.Options) error {
+	t.Helper()
 	daemontest.RequireRoot(t)
 	exe, err := os.Executable()
 	if err != nil {
@@ -62,7 +67,8 @@ func play(t *testing.T, ctx context.Context, out *output) error {
 	t.Setenv("TMPDIR", t.TempDir())
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	return demo.Run(ctx, demo.Options{Out: out, Err: out, Program: exe})
+	o.Out, o.Err, o.Program = out, out, exe
+	return demo.Run(ctx, o)
 }
 
 // wantClean fails the test when the demonstration left something.
@@ -82,6 +88,21 @@ func TestDemonstration(t *testing.T) {
 	}
 	wantClean(t)
 	for _, want := range []string{"luna may come in", "answered as luna", "3 received", "TUN/TAP read bytes", "AES-256-GCM", "Done."} {
+		if !strings.Contains(out.b.String(), want) {
+			t.Errorf("the demonstration does not show %q:\n%s", want, out.b.String())
+		}
+	}
+}
+
+// A fleet of three loses a node, and its client nothing.
+func TestFleetDemonstration(t *testing.T) {
+	daemontest.RequireRoot(t)
+	out := &output{}
+	if err := playWith(t, t.Context(), out, demo.Options{Fleet: true}); err != nil {
+		t.Fatalf("%v\n%s", err, out.b.String())
+	}
+	wantClean(t)
+	for _, want := range []string{"led by", "luna may come in", "back ", "3 received", "2 of 3 targets answered, not: edge1", "Done."} {
 		if !strings.Contains(out.b.String(), want) {
 			t.Errorf("the demonstration does not show %q:\n%s", want, out.b.String())
 		}

@@ -64,6 +64,18 @@ moongate.on("client.connect", function(ev)
 end)
 `
 
+// writeFleetFiles fills dir for a fleet.
+func writeFleetFiles(dir string) error {
+	if err := writeFiles(dir); err != nil {
+		return err
+	}
+	files := map[string][]byte{"client.conf": []byte(fleetClientConf), "password": []byte("luna\nmoonlight\n")}
+	for n, name := range nodes {
+		files[name+".conf"] = []byte(nodeConf(n))
+	}
+	return pki.WriteFiles(dir, files)
+}
+
 // writeFiles fills dir with certificates, configurations and scripts.
 func writeFiles(dir string) error {
 	ca, err := pki.NewCA("moongate demonstration")

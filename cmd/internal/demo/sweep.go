@@ -20,7 +20,7 @@ func sweep(ctx context.Context) {
 	left, _ := filepath.Glob("/run/netns/" + prefix + "*")
 	for _, path := range left {
 		ns := filepath.Base(path)
-		owner, err := strconv.Atoi(strings.TrimLeft(strings.TrimPrefix(ns, prefix), "sc"))
+		owner, err := strconv.Atoi(strings.TrimLeft(strings.TrimPrefix(ns, prefix), "sc"+nodeNS))
 		if err != nil || syscall.Kill(owner, 0) == nil {
 			continue // not ours, or still playing
 		}

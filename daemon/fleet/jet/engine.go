@@ -92,7 +92,8 @@ func options(cfg Config, users users) (*server.Options, error) {
 		Host:       "127.0.0.1", Port: server.RANDOM_PORT,
 		CustomClientAuthentication: users,
 		NoSigs:                     true, NoLog: true,
-		MaxConn:            16,
+		MaxConn:             16,
+		ConnectErrorReports: 600, ReconnectErrorReports: 600, // attempts, one a second, for a line in the log
 		MaxPayload:         128 << 10,
 		JetStream:          true,
 		StoreDir:           cfg.Dir,
