@@ -487,3 +487,53 @@ func TestOtherTerminals(t *testing.T) {
 		})
 	}
 }
+
+// A window that changes its width while a line is typed keeps the line, its cursor and what is sent in the end. A line that is longer
+// than the window shows the part with the cursor.
+func TestTheWindowChangesWhileALineIsTyped(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	do(t, d, "mode server")
+	addr := d.ListenTCP(server.Access{})
+	x := openSize(t, addr, "", 80, 24)
+	x.last("moongate>")
+	const half, rest = "echo one-two-three-four-five-six-seven-eight", "-nine"
+	x.write(half)
+	x.last("moongate> " + half)
+	resize := func(cols int) {
+		t.Helper()
+		x.vt.Resize(cols, 24)
+		if err := pty.Setsize(x.pty, &pty.Winsize{Rows: 24, Cols: uint16(cols)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cursor := func(what string) {
+		t.Helper()
+		x.wait(what, func(l []string) bool {
+			last, at := l[len(l)-1], x.vt.Cursor()
+			return at.Y == len(l)-1 && at.X <= utf8.RuneCountInString(last) && strings.HasPrefix(last, "moongate> ")
+		})
+	}
+	for _, cols := range []int{40, 120, 33, 80} {
+		resize(cols)
+		if cols > len("moongate> "+half) {
+			x.last("moongate> " + half)
+		} else {
+			x.wait(fmt.Sprintf("the end of the line in %d columns", cols), func(l []string) bool {
+				last := l[len(l)-1]
+				return len(last) <= cols && strings.HasPrefix(last, "moongate> ") && strings.HasSuffix(last, "eight")
+			})
+		}
+		cursor(fmt.Sprintf("the cursor behind the line in %d columns", cols))
+		for i, l := range x.lines() {
+			if i < len(x.lines())-1 && strings.HasPrefix(l, "moongate>") {
+				t.Errorf("%d columns leave a copy of the line:\n%s", cols, strings.Join(x.lines(), "\n"))
+			}
+		}
+	}
+	x.write(rest)
+	x.last("moongate> " + half + rest)
+	x.write("\r")
+	x.has("echo parameter must be")
+	x.write("\x10") // the line again, from the history
+	x.last("moongate> " + half + rest)
+}
