@@ -3,6 +3,7 @@ package mux_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
@@ -424,4 +426,84 @@ func TestChoose(t *testing.T) {
 	if _, err := mux.New(mux.Config{Upstreams: []mux.Upstream{{Addr: "a"}, {Addr: "b"}}}); err == nil {
 		t.Error("two daemons without names")
 	}
+}
+
+// A seat that never stops asking is slowed down, and nobody else is.
+func TestHastySeat(t *testing.T) {
+	d := newUpstream(t, sock(t), server.Config{})
+	path := share(t, server.Access{}, server.Limits{RelayRate: 50}, mux.Upstream{Addr: d.path})
+	hasty, good := attach(t, path), attach(t, path)
+	const commands = 150 // 50 at once, the rest in two seconds
+	start := time.Now()
+	hasty.send(slices.Repeat([]string{"load-stats"}, commands)...)
+	good.send("load-stats")
+	good.until("SUCCESS: nclients=")
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("the good seat waited %v", took)
+	}
+	for range commands {
+		hasty.until("SUCCESS: nclients=")
+	}
+	if took := time.Since(start); took < 1900*time.Millisecond {
+		t.Errorf("%d commands took %v", commands, took)
+	}
+}
+
+// TLS and passwords of the mux are those of a port: it is the same code, and this is the proof that it is asked.
+func TestTLS(t *testing.T) {
+	ca, err := pki.NewCA("Mux CA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func(spec pki.Spec) tls.Certificate {
+		t.Helper()
+		leaf, err := ca.Issue(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := tls.X509KeyPair(leaf.CertPEM, leaf.KeyPEM)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cert
+	}
+	cfg, err := server.TLSConfig(issue(pki.Spec{Name: "127.0.0.1", Server: true}), ca.PEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newUpstream(t, sock(t), server.Config{})
+	m, err := mux.New(mux.Config{Upstreams: []mux.Upstream{{Addr: d.path}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { m.Run(ctx) })
+	running.Go(func() {
+		_ = m.Serve(ctx, server.ListenTLS(ln, cfg), server.Access{Passwords: []server.Password{{Text: "look", Role: mgmt.RoleObserve}}})
+	})
+	t.Cleanup(func() { cancel(); running.Wait() })
+	trust := &tls.Config{InsecureSkipVerify: true}                           // the certificate has no address; whom the mux admits is the question
+	if bare, err := tls.Dial("tcp", ln.Addr().String(), trust); err == nil { // TLS 1.3 tells at the first read
+		bare.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err = bare.Read(make([]byte, 1)); err == nil {
+			t.Error("a client without a certificate was let in")
+		}
+		bare.Close()
+	}
+	trust.Certificates = []tls.Certificate{issue(pki.Spec{Name: "seat"})}
+	conn, err := tls.Dial("tcp", ln.Addr().String(), trust)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	s := &seat{t, conn, bufio.NewReader(conn)}
+	s.send("look", "pid", "signal SIGTERM")
+	s.until("SUCCESS: pid=")
+	s.until("ERROR:")
 }

@@ -52,6 +52,13 @@ func succeeded(reply []string) bool {
 // relayTo hands a command on and waits until done was called, or the limit is over: then the seat gets an error, and a late
 // reply is for nobody.
 func (c *call) relayTo(line string, block []string, done func(reply []string)) {
+	if d := c.pace.Reserve().Delay(); d > 0 { // a daemon may have one thread for commands and packets
+		select {
+		case <-time.After(d):
+		case <-c.gone:
+			return
+		}
+	}
 	over := make(chan struct{})
 	var once sync.Once
 	c.s.cfg.Relay.Do(line, block, func(reply []string) {

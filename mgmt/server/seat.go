@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/wire"
 )
@@ -28,6 +30,7 @@ type seat struct {
 	over atomic.Bool   // aborted: what is left needs no goodbye
 	why  string        // of the abort, "" for one that is not logged
 	gone chan struct{} // closed by the abort
+	pace *rate.Limiter // of the commands handed on to a daemon behind a Relay
 
 	ending atomic.Bool // finish was called: its limit runs from the first time
 
@@ -51,7 +54,7 @@ type seat struct {
 func (s *Server) session(ctx context.Context, conn net.Conn, a Access, in *door) error {
 	st := &seat{
 		s: s, conn: conn, door: in, from: origin(conn), name: a.Name, out: newQueue(&s.cfg.Limits), role: mgmt.RoleAdmin,
-		gone: make(chan struct{}),
+		gone: make(chan struct{}), pace: rate.NewLimiter(rate.Limit(s.cfg.Limits.RelayRate), s.cfg.Limits.RelayRate),
 	}
 	if st.name == "" {
 		st.name = peerName(conn)

@@ -60,6 +60,7 @@ type Limits struct {
 	Essential  int           // bytes of other notifications waiting for one seat; default 4 MiB
 	Replies    int           // bytes of replies waiting for one seat before its commands wait; default 256 KiB
 	Relay      time.Duration // for the reply of a daemon behind a Relay; default 15 s
+	RelayRate  int           // commands a second that one seat hands on to a daemon behind a Relay, more wait; default 1000
 	Handshake  time.Duration // for TLS and password together; default 10 s
 	WrongDelay time.Duration // grows with each wrong password of a listener; default 50 ms, at most 2 s together
 	Flush      time.Duration // for output still waiting when a session ends; default 1 s
@@ -72,6 +73,7 @@ func (l *Limits) defaults() {
 	setDefault(&l.Essential, 4<<20)
 	setDefault(&l.Replies, 256<<10)
 	setDefault(&l.Relay, 15*time.Second)
+	setDefault(&l.RelayRate, 1000)
 	setDefault(&l.Handshake, 10*time.Second)
 	setDefault(&l.WrongDelay, 50*time.Millisecond)
 	setDefault(&l.Flush, time.Second)
