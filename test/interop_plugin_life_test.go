@@ -128,7 +128,7 @@ func TestPluginPauses(t *testing.T) {
 	file := probe(t)
 	set, err := plugin.Start(plugin.Config{
 		Plugins: []plugin.Spec{{Name: file, Args: []string{"on=5", "5=crash", "only=mallory"}}},
-		Version: "2.6.14", UID: -1, GID: -1, Log: func(logging.Level, string, ...any) {},
+		Version: "2.6.14", UID: -1, GID: -1, Limit: upLimit, Log: func(logging.Level, string, ...any) {},
 	})
 	if err != nil {
 		t.Fatal(err)
