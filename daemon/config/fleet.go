@@ -8,7 +8,6 @@ type Fleet struct {
 	Limit  int    // sessions that a user may have at a time in the whole fleet, 0 for no limit but that of duplicate-cn
 	Oldest bool   // of more than Limit the oldest stay, else the newest
 	Strict bool   // while the fleet cannot be asked nobody is let in, else each node counts its own
-	Route  string // how other machines find a client's node: "" or "kernel"
 }
 
 // fleetTokens is the file of a node's folder that holds the key of auth-gen-token.
@@ -32,15 +31,6 @@ func fleetLimit(p *parser, a []string) error {
 			return errorf("--fleet-limit: %s: want newest, oldest, strict or best-effort", word)
 		}
 	}
-	return nil
-}
-
-// fleetRoute reads how clients are found.
-func fleetRoute(p *parser, a []string) error {
-	if a[0] != "kernel" {
-		return errorf("--fleet-route %s: want kernel", a[0])
-	}
-	p.o.Fleet.Route = a[0]
 	return nil
 }
 
