@@ -11,17 +11,33 @@ import (
 	"github.com/moongate-vpn/moongate/script/meta"
 )
 
-// Every block of Lua in the guide and the README runs.
+// Every block of Lua in the guide and the README runs. One whose first line is a name, "-- admit.lua", is a file for the others of its page; tests
+// among them run as they are.
 func TestBlocksOfTheGuideRun(t *testing.T) {
 	fence := regexp.MustCompile("(?ms)^```lua\n(.*?)^```$")
-	blocks := 0
+	blocks, tested := 0, 0
 	for _, page := range []string{"../docs/lua.md", "../README.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
+		files := t.TempDir()
 		for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
 			blocks++
+			if name, _, ok := strings.Cut(strings.TrimPrefix(m[1], "-- "), "\n"); ok && strings.HasSuffix(name, ".lua") {
+				path := filepath.Join(files, name)
+				if err := os.WriteFile(path, []byte(m[1]), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if strings.HasSuffix(name, "_test.lua") {
+					tested++
+					results, err := script.Test(t.Context(), path, nil)
+					if err != nil || len(results) != 1 || results[0].Failure != "" {
+						t.Errorf("%s: %v %+v", name, err, results)
+					}
+				}
+				continue
+			}
 			dir := t.TempDir()
 			if err := os.WriteFile(filepath.Join(dir, "block.lua"), []byte(m[1]), 0o600); err != nil {
 				t.Fatal(err)
@@ -44,8 +60,8 @@ func TestBlocksOfTheGuideRun(t *testing.T) {
 			}
 		}
 	}
-	if blocks < 3 {
-		t.Errorf("%d blocks", blocks)
+	if blocks < 3 || tested != 1 {
+		t.Errorf("%d blocks, %d tests", blocks, tested)
 	}
 }
 

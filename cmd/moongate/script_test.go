@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,8 +83,22 @@ func TestScriptErrorsInTheDaemonsLog(t *testing.T) {
 	}
 }
 
-// A script that changes is loaded again, and stays when the new version is broken.
+// A script that changes is loaded again with --watch, and on SIGHUP, and stays when the new version is broken.
 func TestRunWatch(t *testing.T) {
+	runAgain(t, func() {}, "--watch")
+}
+
+func TestRunOnSIGHUP(t *testing.T) {
+	runAgain(t, func() {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// runAgain changes a script that runs with flags; tell is called after each change.
+func runAgain(t *testing.T, tell func(), flags ...string) {
+	t.Helper()
 	d := mgmttest.NewDaemon(t, server.Config{})
 	defer d.Stop()
 	path := filepath.Join(t.TempDir(), "watched.lua")
@@ -100,7 +115,7 @@ func TestRunWatch(t *testing.T) {
 	e := &env.Env{In: strings.NewReader(""), Out: out, Err: out, Getenv: func(string) string { return "" }}
 	addr := d.ListenTCP(server.Access{})
 	done := make(chan int)
-	go func() { done <- cli.Run(ctx, e, "test", []string{"run", path, "--watch", "-a", addr}) }()
+	go func() { done <- cli.Run(ctx, e, "test", append([]string{"run", path, "-a", addr}, flags...)) }()
 	soon := func(want string) {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), want); time.Sleep(5 * time.Millisecond) {
@@ -111,10 +126,13 @@ func TestRunWatch(t *testing.T) {
 	}
 	soon("one\n")
 	write("moongate.on('nonsense', print)\n")
+	tell()
 	soon("not loaded again, the old version stays: " + path + `:1: bad argument #1 to on (unknown event \"nonsense\")`)
 	write("x = = 1\n")
+	tell()
 	soon(path + ":1: near '=': syntax error")
 	write(every("two"))
+	tell()
 	soon("two\n")
 	if i := strings.LastIndex(out.String(), "one\n"); i > strings.Index(out.String(), "loaded again\"") {
 		time.Sleep(100 * time.Millisecond)
