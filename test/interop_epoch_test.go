@@ -3,6 +3,9 @@
 package test
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -93,6 +96,43 @@ func TestEpochKeysOfPeers(t *testing.T) {
 			}
 			ping(t, l.client, "10.8.0.1", 5, 0, "0.1")
 			terminate(t, c)
+		})
+	}
+}
+
+// Epochs of twenty packets: a stock peer follows ours from one to the next and answers in it, over renewals too, and loses nothing.
+func TestShortEpochs(t *testing.T) {
+	t.Parallel()
+	daemontest.RequireRoot(t)
+	path := filepath.Join(t.TempDir(), "openvpn")
+	build := exec.Command("go", "build", "-ldflags", "-X github.com/moongate-vpn/moongate/daemon/data.shortEpochs=20", "-o", path, "../cmd/moongate")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	short := func(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.Process {
+		t.Helper()
+		return n.Start(t, path, args...)
+	}
+	for _, roles := range []struct {
+		name           string
+		server, client starter
+	}{{"stock server", stock27, short}, {"stock client", short, stock27}, {"both ours", short, short}} {
+		t.Run(roles.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			s := roles.server(t, l.server, l.serverArgs("--reneg-sec", "3"))
+			s.WaitLine(t, up, upLimit)
+			c := roles.client(t, l.client, l.clientArgs())
+			c.WaitLine(t, up, upLimit)
+			s.WaitLine(t, "aead-epoch", upLimit)
+			ping(t, l.client, "10.8.0.1", 300, 0, "0.02")
+			ping(t, l.server, ownTunnelAddress(t, l.client), 100, 0, "0.02")
+			if n := strings.Count(c.Log(), "Control Channel: TLS"); n < 2 {
+				t.Errorf("%d handshakes: no key was renewed\n%s", n, c.Log())
+			}
+			terminate(t, c)
+			terminate(t, s)
 		})
 	}
 }

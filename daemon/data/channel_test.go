@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -377,6 +379,102 @@ func TestAnswerOCC(t *testing.T) {
 		if got := AnswerOCC(nil, tt.msg, "V4", 1500, 100, 24); !bytes.Equal(got, tt.want) {
 			t.Errorf("%s: %x, want %x", tt.name, got, tt.want)
 		}
+	}
+}
+
+// A receiver that missed whole epochs finds the one its peer has come to, 16 ahead at most, and then knows the one before no more.
+func TestLostEpochs(t *testing.T) {
+	for lost := 1; lost <= futureEpochs+1; lost++ {
+		a, b := pair(t, Params{Cipher: "AES-256-GCM", V2: true, Epoch: true, ReplayWindow: 64}, 0, testBlock())
+		s := a.keys.Load().slots[0].send.(*epochSeal)
+		seal := func() []byte {
+			t.Helper()
+			pkt, err := a.Seal(nil, packet(20), testNow)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return pkt
+		}
+		opens := func(pkt []byte) bool {
+			_, _, err := b.Open(bytes.Clone(pkt), testNow)
+			return err == nil
+		}
+		first, late := seal(), seal()
+		if !opens(first) {
+			t.Fatal("the first packet does not open")
+		}
+		if err := s.advance(uint16(lost)); err != nil {
+			t.Fatal(err)
+		}
+		before := seal() // of the last epoch that is lost
+		if err := s.advance(uint16(1 + lost)); err != nil {
+			t.Fatal(err)
+		}
+		here, again := seal(), seal()
+		if got, want := opens(here), lost <= futureEpochs; got != want {
+			t.Fatalf("%d epochs ahead: opens %v, want %v", lost, got, want)
+		}
+		if lost > futureEpochs {
+			if !opens(late) {
+				t.Error("a packet from too far ahead ended the present epoch")
+			}
+			continue
+		}
+		if opens(here) || !opens(again) {
+			t.Errorf("%d epochs ahead: a replay opens, or the next packet does not", lost)
+		}
+		// The predecessor is the epoch that the receiver was in: what was lost between them stays lost.
+		if !opens(late) {
+			t.Errorf("%d epochs ahead: a late packet of the epoch before does not open", lost)
+		}
+		if lost > 1 && opens(before) {
+			t.Errorf("%d epochs ahead: a packet of a lost epoch opens", lost)
+		}
+		// The other direction follows: the receiver now sends in the epoch of its peer.
+		pkt, err := b.Seal(nil, packet(20), testNow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := int(pkt[4])<<8 | int(pkt[5]); got != 1+lost {
+			t.Errorf("the answer is of epoch %d, want %d", got, 1+lost)
+		}
+		if _, _, err := a.Open(pkt, testNow); err != nil {
+			t.Errorf("the answer: %v", err)
+		}
+	}
+}
+
+// Many short epochs, over renewals, with packets lost and out of order at their borders: each that is not lost opens once.
+func TestShortEpochs(t *testing.T) {
+	defer func(n uint64) { packetsPerEpoch = n }(packetsPerEpoch)
+	packetsPerEpoch = 7
+	a, b := pair(t, Params{Cipher: "AES-128-GCM", V2: true, Epoch: true, ReplayWindow: 64}, 0, testBlock())
+	r := rand.New(rand.NewPCG(1, 2))
+	var waiting [][]byte
+	opened := 0
+	for n := range 5000 {
+		pkt, err := a.Seal(nil, packet(20+n%50), testNow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.IntN(10) == 0 {
+			continue // lost
+		}
+		waiting = append(waiting, pkt)
+		if len(waiting) < 4 {
+			continue
+		}
+		i := r.IntN(len(waiting))
+		if _, _, err := b.Open(waiting[i], testNow); err == nil {
+			opened++
+		} else if age := int(a.keys.Load().slots[0].send.(*epochSeal).now()) - (int(waiting[i][4])<<8 | int(waiting[i][5])); age < 2 {
+			t.Fatalf("packet %d, %d epochs old: %v", n, age, err)
+		}
+		waiting = slices.Delete(waiting, i, i+1)
+	}
+	epochs := a.keys.Load().slots[0].send.(*epochSeal).now()
+	if epochs < 5000/7 || opened < 4000 {
+		t.Errorf("%d packets opened, %d epochs", opened, epochs)
 	}
 }
 

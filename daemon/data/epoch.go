@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,18 @@ const (
 	futureEpochs = 16        // how far ahead the receiver looks
 	lastCounter  = 1<<48 - 1 // ids of one epoch
 )
+
+// shortEpochs ends each epoch of ours after so many packets, for tests that want many of them: the linker sets it
+// (-X …/daemon/data.shortEpochs=200). Empty is the limit of the format.
+var shortEpochs string
+
+// packetsPerEpoch is how many ids an epoch of ours has.
+var packetsPerEpoch = func() uint64 {
+	if n, err := strconv.ParseUint(shortEpochs, 10, 48); err == nil && n > 0 {
+		return n
+	}
+	return lastCounter
+}()
 
 // epochSecret is E(n), from which an epoch's key, IV and successor are expanded.
 type epochSecret [32]byte
@@ -119,7 +132,7 @@ func (k *epochSeal) reserve(n, size int, _ time.Time) (uint64, error) {
 		if !k.suite.chacha {
 			blocks = key.blocks.Add(uint64(n)*2 + uint64(size+15*n)/16)
 		}
-		if last <= lastCounter && blocks <= gcmLimit {
+		if last <= packetsPerEpoch && blocks <= gcmLimit {
 			k.use.ids.Add(uint64(n))
 			k.use.sealedBytes.Add(uint64(size))
 			return uint64(key.epoch)<<48 | (last - uint64(n) + 1), nil
