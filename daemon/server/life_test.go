@@ -160,21 +160,26 @@ func TestLives(t *testing.T) {
 	}
 }
 
-func (l *life) play(t *testing.T) {
+// prepare writes the life's files and returns its options.
+func (l *life) prepare(t *testing.T) (options []string) {
+	t.Helper()
 	dir := t.TempDir()
 	for name, text := range l.files {
 		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var options []string
 	for _, o := range l.options {
 		if name, ok := strings.CutPrefix(o, "@"); ok {
 			o = dir + "/" + name
 		}
 		options = append(options, o)
 	}
-	r := newRig(t, "udp4", options...)
+	return options
+}
+
+func (l *life) play(t *testing.T) {
+	r := newRig(t, "udp4", l.prepare(t)...)
 	c, err := r.dial("", ctrlwrap.NewPlain())
 	if err != nil {
 		t.Fatal(err)

@@ -48,8 +48,14 @@ type rig struct {
 	done   chan struct{}
 }
 
-// newRig starts a server on a free port.
+// newRig starts a server on a free port, for clients that share a certificate.
 func newRig(t *testing.T, proto string, extra ...string) *rig {
+	t.Helper()
+	return newNamedRig(t, proto, append([]string{"--duplicate-cn"}, extra...)...)
+}
+
+// newNamedRig is newRig with one client of a name at a time.
+func newNamedRig(t *testing.T, proto string, extra ...string) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), sig: engine.NewSignals(), port: new(portLog), rec: new(recorded), log: new(daemontest.Log), tcp: strings.HasPrefix(proto, "tcp"), done: make(chan struct{})}
 	daemontest.WriteKeys(t, r.dir)
@@ -62,7 +68,7 @@ func newRig(t *testing.T, proto string, extra ...string) *rig {
 	r.args = append([]string{
 		"--mode", "server", "--tls-server", "--dev", "tun", "--topology", "subnet", "--server", "10.8.0.0", "255.255.255.0",
 		"--ifconfig-noexec", "--route-noexec", "--local", local, "--port", "31194", "--proto", proto, "--dh", "none", "--verb", "4",
-		"--ca", r.file("ca.crt"), "--cert", r.file("server.crt"), "--key", r.file("server.key"), "--hand-window", "4", "--duplicate-cn",
+		"--ca", r.file("ca.crt"), "--cert", r.file("server.crt"), "--key", r.file("server.key"), "--hand-window", "4",
 	}, extra...)
 	o := r.options()
 	lg := logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb})
