@@ -3,7 +3,6 @@
 package jet
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 
@@ -36,7 +35,7 @@ func (l *lines) Fatalf(format string, v ...any) { l.Errorf(format, v...) }
 
 func (l *lines) Errorf(format string, v ...any) {
 	l.mu.Lock()
-	l.bad = errors.New(fmt.Sprintf(format, v...)) //nolint:revive // the text is the server's
+	l.bad = fmt.Errorf(format, v...)
 	l.mu.Unlock()
 	l.log(logging.At(3), "fleet engine: "+format, v...)
 }

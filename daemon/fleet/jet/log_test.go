@@ -3,7 +3,6 @@
 package jet
 
 import (
-	"fmt"
 	"sync"
 	"testing"
 
@@ -23,7 +22,7 @@ func logTo(t *testing.T) logging.Func {
 		mu.Lock()
 		defer mu.Unlock()
 		if !over && lv.Verb() <= 6 {
-			t.Log(fmt.Sprintf(format, args...))
+			t.Logf(format, args...)
 		}
 	}
 }
