@@ -128,7 +128,7 @@ func TestConnect(t *testing.T) {
 		{name: "stranger", more: []string{"proto tcp4-client", remote(portTCP), "cert stranger.crt", "key stranger.key"}, flags: []string{"--timeout", "2s"}, steps: login("joe", "moonlight"), want: "certificate", code: -1},
 		{name: "no-root", more: []string{"dev tun"}, user: 65534, steps: login("joe", "moonlight"), code: 1, want: "run it as root"},
 		{name: "other-key", more: []string{"key stranger.key"}, steps: login("joe", "moonlight"), code: 1, want: "private key does not match the certificate"},
-		{name: "other-port", more: []string{"remote 127.0.0.1 99999"}, steps: login("joe", "moonlight"), code: 1, want: "99999 is no port"},
+		{name: "other-port", more: []string{"remote 127.0.0.1 99999"}, code: 2, want: "99999"},
 		{name: "foreign", more: []string{"block-outside-dns"}, code: 2, want: "ignore-unknown-option block-outside-dns"},
 		{name: "no-key", more: []string{"tls-crypt none.key"}, code: 2, want: "none.key"},
 		{name: "mistake", more: []string{"remmote x"}, code: 2, want: "remote"},
