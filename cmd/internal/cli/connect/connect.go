@@ -170,7 +170,7 @@ func claim(ctx context.Context, dir string) (unlock func(), err error) {
 // free refuses a name that is in use.
 func free(ctx context.Context, name, sock string, o client.Options) error {
 	c, err := client.Dial(ctx, sock, o)
-	if err != nil && env.Gone(err) {
+	if nobody := (*client.UnreachableError)(nil); errors.As(err, &nobody) {
 		return nil // nothing there, or a socket that a daemon left behind
 	}
 	what := "is in use"
@@ -188,7 +188,7 @@ func free(ctx context.Context, name, sock string, o client.Options) error {
 // handOver gives the socket, which is for its owner alone, to the user who called sudo.
 func handOver(getenv func(string) string, sock string) error {
 	if uid, gid, ok := sudoer(getenv); ok {
-		return os.Chown(sock, int(uid), int(gid))
+		return os.Lchown(sock, int(uid), int(gid))
 	}
 	return nil
 }
