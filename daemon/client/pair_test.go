@@ -338,6 +338,19 @@ func TestPairOptions(t *testing.T) {
 	}
 }
 
+// Variables that a server pushes are in the environment of scripts, under a name that is none of theirs.
+func TestPairPushedVariables(t *testing.T) {
+	t.Parallel()
+	b := newBoth(t, "udp4")
+	b.serve("--push", "setenv-safe site office", "--push", "setenv-safe PATH /evil")
+	b.connect("--script-security", "2", "--setenv-safe", "site", "home", "--up", b.write("up", "#!/bin/sh\necho \"$OPENVPN_site $OPENVPN_PATH\" >"+b.file("seen.new")+"; case $PATH in /evil*) exit 1;; esac\n/bin/mv "+b.file("seen.new")+" "+b.file("seen")+"\n"))
+	b.up()
+	seen, err := os.ReadFile(b.file("seen"))
+	if err != nil || string(seen) != "office /evil\n" {
+		t.Errorf("the script sees %q, %v", seen, err)
+	}
+}
+
 // A stream that ends has the client start again, and wait for a server that is not there.
 func TestPairStreamEnds(t *testing.T) {
 	t.Parallel()
