@@ -15,5 +15,5 @@ run="$run|TestSeveralListeners|TestServerMovesItsListeners"
 if [ "${1:-}" = all ]; then
 	run="$run|TestClientLosesNothingOverRenewals|TestServerRenewals|TestClientInBadWeather|TestTokenMatrix"
 fi
-MOONGATE_STOCK=$stock ${GO:-go} test -race -count 1 -parallel 5 -timeout 9m ./test ./test/conformance -run "^($run|TestConformance)\$"
+MOONGATE_STOCK=$stock ${GO:-go} test -race -count 1 -parallel 5 -timeout 9m ./test ./test/conformance -run "^($run|TestConformance|TestCommandsOfStock)\$"
 MOONGATE_STOCK=$stock ${GO:-go} test -race -count 1 -parallel 5 -timeout 5m ./cmd/moongate -run '^TestConnect(Ends)?$/^stock$'
