@@ -77,11 +77,16 @@ echo "$code" >> `+l.file("codes"))
 // attached runs an example on a management port until the test ends.
 func (l *lab) attached(t *testing.T, m *client.Client, example string, o script.Options, allow ...string) {
 	t.Helper()
+	l.attachedText(t, m, example, read("../examples/lua/"+example), o, allow...)
+}
+
+// attachedText is attached for a script of the test's own.
+func (l *lab) attachedText(t *testing.T, m *client.Client, example, src string, o script.Options, allow ...string) {
+	t.Helper()
 	var err error
 	if o.Allow, err = script.ParseAllow(allow...); err != nil {
 		t.Fatal(err)
 	}
-	src := read("../examples/lua/" + example)
 	path := l.write(t, example, []byte(src)) // its files lie beside it
 	ready := make(chan struct{})
 	o.Status = func(s mgmt.ScriptStatus) {
@@ -305,6 +310,32 @@ func TestWebSSOExample(t *testing.T) {
 				resp.Body.Close()
 				c.WaitLine(t, want, upLimit)
 				c.Stop(t)
+				s.Stop(t)
+			})
+		}
+	}
+}
+
+// A ban ends the session and keeps the client out, where logins are asked about and where they are not.
+func TestBan(t *testing.T) {
+	t.Parallel()
+	const halted, refused = "Halt command was pushed by server ('out')", "AUTH: Received control message: AUTH_FAILED,out"
+	for daemon, start := range programs {
+		for want, opts := range map[string][]string{halted: nil, refused: {"--management-client-auth", "--auth-user-pass-optional"}} {
+			t.Run(daemon+strings.Join(opts, ""), func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				sock := l.file("server.sock")
+				s := start(t, l.server, l.serverArgs(append(opts, "--management", sock, "unix")...))
+				s.WaitLine(t, up, upLimit)
+				l.attachedText(t, manage(t, sock), "ban.lua", `
+					moongate.on("client.connect", function(ev) ev:admit() end)
+					moongate.on("client.established", function(ev) assert(kill{cid = ev.cid, reason = "HALT,out", ban = 3600}) end)`, script.Options{})
+				for _, want := range []string{halted, want} {
+					c := stock(t, l.client, l.clientArgs())
+					c.WaitLine(t, want, upLimit)
+					c.Stop(t)
+				}
 				s.Stop(t)
 			})
 		}

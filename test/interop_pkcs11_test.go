@@ -18,6 +18,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
+	"github.com/moongate-vpn/moongate/script"
 )
 
 const (
@@ -62,8 +63,19 @@ func (c *card) tool(t *testing.T, args ...string) string {
 	return c.client.Run(t, append([]string{"env", "SOFTHSM2_CONF=" + c.conf}, args...)...)
 }
 
-// start starts a client of either make, on hold, and attaches to it.
+// start is held, and lets the client go.
 func (c *card) start(t *testing.T, ours bool, extra ...string) (*daemontest.Process, *client.Client, *client.Subscription) {
+	t.Helper()
+	p, m := c.held(t, ours, extra...)
+	sub := m.Subscribe(mgmt.KindState, mgmt.KindPassword, mgmt.KindNeedStr, mgmt.KindNeedOK)
+	do(t, m, "state", "on")
+	do(t, m, "hold", "off")
+	do(t, m, "hold", "release")
+	return p, m, sub
+}
+
+// held starts a client of either make, on hold, and attaches to it.
+func (c *card) held(t *testing.T, ours bool, extra ...string) (*daemontest.Process, *client.Client) {
 	t.Helper()
 	sock, program := c.file("stock.sock"), []string{daemontest.RequireOpenVPN(t)}
 	if ours {
@@ -78,12 +90,7 @@ func (c *card) start(t *testing.T, ours bool, extra ...string) (*daemontest.Proc
 		"--remote", "10.99.0.1", "1194", "--management", sock, "unix", "--management-hold", "--management-query-passwords",
 		"--pkcs11-providers", softHSM)
 	p := c.client.Start(t, "env", append(args, extra...)...)
-	m := manage(t, sock)
-	sub := m.Subscribe(mgmt.KindState, mgmt.KindPassword, mgmt.KindNeedStr, mgmt.KindNeedOK)
-	do(t, m, "state", "on")
-	do(t, m, "hold", "off")
-	do(t, m, "hold", "release")
-	return p, m, sub
+	return p, manage(t, sock)
 }
 
 // script answers notifications until one is the last, and returns all of them.
@@ -307,4 +314,39 @@ func readFile(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// The examples for questions, attached to stock and to ours: needstr.lua names the certificate on the card, needok.lua confirms that a missing card
+// will be inserted, or declines it.
+func TestPKCS11Examples(t *testing.T) {
+	t.Parallel()
+	for name, ours := range map[string]bool{"stock": false, "ours": true} {
+		t.Run("needstr/"+name, func(t *testing.T) {
+			t.Parallel()
+			c := newCard(t)
+			c.stockServer(t)
+			p, m := c.held(t, ours, "--pkcs11-id-management")
+			sub := m.Subscribe(mgmt.KindPassword)
+			c.attached(t, m, "needstr.lua", script.Options{Args: []string{"pkcs11-id-request=" + c.id + "0A"}})
+			do(t, m, "hold", "release")
+			n, err := notified(t, sub)
+			if err != nil || !strings.Contains(n.Text, "Need 'card one token' password") {
+				t.Fatalf("%q, %v", n.Text, err)
+			}
+			do(t, m, "password", "card one token", tokenPIN)
+			p.WaitLine(t, up, upLimit)
+			p.Stop(t)
+		})
+		for typ, want := range map[string]string{"token-insertion-request": "needok token-insertion-request ok", "other": "needok token-insertion-request cancel"} {
+			t.Run("needok/"+name+"/"+typ, func(t *testing.T) {
+				t.Parallel()
+				c := newCard(t)
+				p, m := c.held(t, ours, "--pkcs11-id", strings.Replace(c.id, "card", "lost", 1)+"0A", "--verb", "4")
+				c.attached(t, m, "needok.lua", script.Options{Args: []string{typ}})
+				do(t, m, "hold", "release")
+				p.WaitLine(t, "MANAGEMENT: CMD '"+want+"'", upLimit)
+				p.Stop(t)
+			})
+		}
+	}
 }

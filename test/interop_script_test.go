@@ -18,6 +18,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/script"
 )
 
 // children are the processes of the scripts of a daemon.
@@ -285,5 +286,57 @@ func TestScriptAsksTheAttached(t *testing.T) {
 		l.server.WaitLine(t, "want a name of letters, digits, dots, underscores and dashes", upLimit)
 		c.Stop(t)
 		terminate(t, l.server)
+	}
+}
+
+// After chroot the program cannot be found: a script that dies stays down, the log says why, and logins that it decides are refused at once.
+func TestScriptThatDiesInAJail(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	jail := l.file("jail")
+	if err := os.MkdirAll(jail+"/tmp", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := l.write(t, "admit.lua", []byte(admitAll))
+	p := oursReleased(t, l.server, l.serverArgs("--management", l.file("server.sock"), "unix", "--management-client-auth", "--auth-user-pass-optional",
+		"--chroot", jail, "--persist-key", "--persist-tun", "--script", path))
+	p.WaitLine(t, up, upLimit)
+	l.stockClient(t).Stop(t)
+	if err := syscall.Kill(child(t, p, 0), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitLine(t, "ended: its process died: signal: killed", upLimit)
+	p.WaitLine(t, "start the script's process", upLimit)
+	c := stock(t, l.client, l.clientArgs())
+	c.WaitLine(t, "AUTH_FAILED,temporarily unavailable", upLimit)
+	c.Stop(t)
+	if n := len(children(t, p)); n != 0 {
+		t.Errorf("%d processes", n)
+	}
+	terminate(t, p)
+}
+
+// The examples for questions answer those of a script of the daemon.
+func TestQuestionExamples(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		example, asks, want string
+		args                []string
+	}{
+		{"needstr.lua", `ask_ok("admit", "may it?") and ask_string("why", "why?") == "I know"`, up, []string{"why=I know"}},
+		{"needok.lua", `ask_ok("admit", "may it?")`, up, []string{"admit"}},
+		{"needok.lua", `ask_ok("admit", "may it?")`, "AUTH: Received control message: AUTH_FAILED,not you", []string{"other"}},
+	} {
+		t.Run(tt.example+" "+tt.args[0], func(t *testing.T) {
+			t.Parallel()
+			l := newScriptLab(t, `moongate.on("client.connect", function(ev)
+			  if `+tt.asks+` then ev:admit() else ev:deny("no", { client_reason = "not you" }) end
+			end)`)
+			l.attached(t, l.port, tt.example, script.Options{Args: tt.args})
+			c := stock(t, l.client, l.clientArgs())
+			c.WaitLine(t, tt.want, upLimit)
+			c.Stop(t)
+			terminate(t, l.server)
+		})
 	}
 }
