@@ -79,6 +79,7 @@ func (p *process) openFleet() error {
 		<-p.ctx.Done()
 	})
 	p.wg.Go(f.endAll)
+	p.wg.Go(f.takeOutLeft)
 	return nil
 }
 
