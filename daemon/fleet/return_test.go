@@ -57,3 +57,34 @@ func TestForgo(t *testing.T) {
 		}
 	})
 }
+
+// A silent node keeps its clients' addresses; after it has left they are given to others when their time is over.
+func TestALostNodeLeaves(t *testing.T) {
+	bubble(t, fleet.Config{Slots: 16, LeaseTime: 5 * time.Minute}, func(t *testing.T, w *world) {
+		for i := range 12 { // the slots for all nodes
+			w.connect(w.add(fmt.Sprintf("user %d", i), "00"), w.nodes[2])
+		}
+		w.pass(10 * time.Second)
+		w.nodes[2].handle.Cut(true)
+		w.pass(time.Hour)
+		d := w.add("newcomer", "00")
+		for range 3 { // the slice has two
+			w.connect(d, w.nodes[0])
+			d = w.add("newcomer", fmt.Sprint(len(w.devices)))
+		}
+		if n := len(w.nodes[0].up); n > 2 {
+			t.Errorf("%d newcomers have addresses while a silent node holds all", n)
+		}
+		w.nodes[2].kill()
+		if err := w.nodes[0].member.Leave(t.Context(), "c"); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(6 * time.Minute)
+		for i := range 8 {
+			d := w.add(fmt.Sprintf("late %d", i), "00")
+			if w.connect(d, w.nodes[1]); d.at == nil {
+				t.Errorf("newcomer %d has no address after the lost node left", i)
+			}
+		}
+	})
+}

@@ -57,6 +57,12 @@ func newRig(t *testing.T, proto string, extra ...string) *rig {
 // newNamedRig is newRig with one client of a name at a time.
 func newNamedRig(t *testing.T, proto string, extra ...string) *rig {
 	t.Helper()
+	return newRigIn(t, nil, proto, extra...)
+}
+
+// newRigIn is newNamedRig for a server of a fleet, nil for none.
+func newRigIn(t *testing.T, f Fleet, proto string, extra ...string) *rig {
+	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), sig: engine.NewSignals(), port: new(portLog), rec: new(recorded), log: new(daemontest.Log), tcp: strings.HasPrefix(proto, "tcp"), done: make(chan struct{})}
 	daemontest.WriteKeys(t, r.dir)
 	var err error
@@ -73,7 +79,7 @@ func newNamedRig(t *testing.T, proto string, extra ...string) *rig {
 	o := r.options()
 	lg := logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb})
 	r.server = New(Deps{
-		Options: o, Log: lg, Port: r.port, Journal: r.rec, Signals: r.sig, Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log, Done: r.rec.hooked},
+		Options: o, Log: lg, Port: r.port, Fleet: f, Journal: r.rec, Signals: r.sig, Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log, Done: r.rec.hooked},
 		Env: hooks.NewEnv(), Totals: new(engine.Totals),
 	})
 	go func() {
