@@ -40,17 +40,66 @@ function emit(event, fields)
   elseif event == "hold" then
     return native.emit(">HOLD:Waiting for hold release:" .. (fields.seconds or 0), {})
   end
-  native.fail("emit: unknown event " .. event .. ", want a line of the port (>KIND:TEXT) or one of state, hold, client.bytecount and the client events")
+  local typ = fields.type or "Auth"
+  if event == "password.need" then
+    local flags = (fields.challenge_echo and 1 or 0) + (fields.challenge_concat and 2 or 0)
+    local challenge = fields.challenge and (" SC:%d,%s"):format(flags, fields.challenge) or ""
+    return native.emit((">PASSWORD:Need '%s' %s%s"):format(typ, fields.wants_username == false and "password" or "username/password", challenge), {})
+  elseif event == "password.failed" then
+    return native.emit(">PASSWORD:Verification Failed: '" .. typ .. "'" .. (fields.reason and " ['" .. fields.reason .. "']" or ""), {})
+  elseif event == "needok" or event == "needstr" then
+    local kind, word = "NEED-OK", "confirmation"
+    if event == "needstr" then kind, word = "NEED-STR", "input" end
+    return native.emit((">%s:Need '%s' %s MSG:%s"):format(kind, fields.type or "", word, fields.message or ""), {})
+  elseif event == "remote" then
+    return native.emit((">REMOTE:%s,%s,%s"):format(fields.host or "", fields.port or 1194, fields.proto or "udp"), {})
+  end
+  native.fail("emit: unknown event " .. event .. ", want a line of the port (>KIND:TEXT) or one of state, hold, password.need, password.failed, needok, needstr, remote, " ..
+    "client.bytecount and the client events")
 end
 
 clock = { advance = native.advance, set = native.set }
 
 function reply(command, text) native.reply(command, text) end
 
+-- The columns of a server's list of clients, and the fields that they are for scripts.
+local columns = {
+  { "Common Name", "common_name" }, { "Real Address", "real_address" }, { "Virtual Address", "virtual_address" }, { "Virtual IPv6 Address", "virtual_ipv6" },
+  { "Bytes Received", "bytes_received" }, { "Bytes Sent", "bytes_sent" }, { "Connected Since (time_t)", "connected_since" }, { "Username", "username" },
+  { "Client ID", "cid" }, { "Peer ID", "peer_id" }, { "Data Channel Cipher", "cipher" },
+}
+
+-- clientList is the reply to "status 3" that tells of these clients.
+local function clientList(list)
+  local head, lines = { "HEADER", "CLIENT_LIST" }, { "TITLE\ttest" }
+  local known = {}
+  for _, c in ipairs(columns) do head[#head + 1] = c[1] known[c[2]] = true end
+  lines[2] = table.concat(head, "\t")
+  for _, client in ipairs(list) do
+    local row = { "CLIENT_LIST" }
+    for name in pairs(client) do
+      if not known[name] then native.fail("fake: a client has no field " .. tostring(name)) end
+    end
+    for _, c in ipairs(columns) do
+      local v = client[c[2]]
+      if v == nil then v = (c[2]:find("bytes") or c[2] == "connected_since") and 0 or "" end
+      row[#row + 1] = tostring(v)
+    end
+    lines[#lines + 1] = table.concat(row, "\t")
+  end
+  lines[#lines + 1] = "END"
+  return table.concat(lines, "\n")
+end
+
 function fake(t)
-  for name, fn in pairs(t) do
-    if name ~= "exec" and name ~= "http" and name ~= "secret" and name ~= "env" then native.fail("fake: unknown " .. tostring(name) .. ", want exec, http, secret or env") end
-    native.fakes[name] = fn
+  for name, v in pairs(t) do
+    if name == "clients" then
+      native.reply("status 3", clientList(v))
+    elseif name ~= "exec" and name ~= "http" and name ~= "secret" and name ~= "env" then
+      native.fail("fake: unknown " .. tostring(name) .. ", want exec, http, secret, env or clients")
+    else
+      native.fakes[name] = v
+    end
   end
 end
 

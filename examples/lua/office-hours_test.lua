@@ -18,9 +18,7 @@ end
 test("ends sessions when the hours are over", function()
   at(17)
   load("office-hours.lua", "8-18", "1-5")
-  reply("status 3", "TITLE\tx\nHEADER\tCLIENT_LIST\tCommon Name\tReal Address\tVirtual Address\tVirtual IPv6 Address\tBytes Received\t" ..
-    "Bytes Sent\tConnected Since\tConnected Since (time_t)\tUsername\tClient ID\tPeer ID\tData Channel Cipher\n" ..
-    "CLIENT_LIST\tjoe\t192.0.2.7:1\t10.8.0.2\t\t1\t2\tx\t12\tUNDEF\t7\t0\tAES\nEND")
+  fake{ clients = { { cid = 7, common_name = "joe" } } }
   clock.advance(60)
   expect_sent{}
   clock.advance(3540)
