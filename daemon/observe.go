@@ -52,6 +52,13 @@ func (p *process) openSinks() error {
 		}
 		p.seen.sinks = append(p.seen.sinks, s)
 	}
+	if o.NATS != "" {
+		s, err := sink.NewNATS(o.NATS, o.NATSSubject, o.NATSCredentials, log)
+		if err != nil {
+			return fmt.Errorf("journal-nats: %w", err)
+		}
+		p.seen.sinks = append(p.seen.sinks, s)
+	}
 	if o.Webhook == "" {
 		return nil
 	}

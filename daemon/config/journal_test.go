@@ -34,3 +34,21 @@ func TestJournalWebhookOption(t *testing.T) {
 		})
 	}
 }
+
+func TestJournalNATSOption(t *testing.T) {
+	for line, ok := range map[string]bool{
+		"tls://nats.example.com:4222 vpn.events": true, "nats://127.0.0.1:4222 vpn.events /x.creds": true, "nats://[::1] a": true,
+		"nats://nats.example.com a": false, "http://127.0.0.1 a": false, "tls:// a": false, "tls://u:p@nats.example.com a": false,
+		"tls://nats.example.com a.*": false, "tls://nats.example.com >": false, "tls://nats.example.com a..b": false, "tls://nats.example.com $SYS.x": false,
+		"tls://nats.example.com": false,
+	} {
+		words := strings.Fields(line)
+		o, err := Parse(append([]string{"--dev", "tun", "--remote", "192.0.2.1", "--secret", "/dev/null", "--allow-deprecated-insecure-static-crypto", "--journal-nats"}, words...), Env{})
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", line, err)
+		}
+		if ok && err == nil && (o.Journal.NATS != words[0] || o.Journal.NATSSubject != words[1] || (o.Journal.NATSCredentials != "") != (len(words) > 2)) {
+			t.Errorf("%s: %+v", line, o.Journal)
+		}
+	}
+}

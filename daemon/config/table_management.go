@@ -35,6 +35,7 @@ func managementRows() []row {
 		{"journal", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.Journal.Dir })},
 		{"journal-syslog", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.Journal.Syslog })},
 		{"journal-webhook", 1, 2, inMain, 0, webhook},
+		{"journal-nats", 2, 3, inMain, 0, natsSink},
 		{"fleet", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.Fleet.Dir })},
 		{"fleet-limit", 1, 3, inMain, 0, fleetLimit},
 		{"management-external-cert", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementExternalCert })},

@@ -1,4 +1,4 @@
-// Package sink hands events of a journal on to other places: syslog, and a web service. A sink has a bounded queue and a goroutine of its
+// Package sink hands events of a journal on to other places: syslog, a web service, and a subject of NATS. A sink has a bounded queue and a goroutine of its
 // own, so none of them holds up a daemon, and a place that is away costs events and nothing else.
 package sink
 
@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,6 +94,9 @@ func (s *Sink) Close() {
 func (s *Sink) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.stop()
+	if c, ok := s.to.(io.Closer); ok {
+		defer c.Close() //nolint:errcheck // nothing waits any more
+	}
 	for {
 		var batch []journal.Event
 		select {
