@@ -367,6 +367,7 @@ func TestPeerInfoLikeStock(t *testing.T) {
 				s := l.stockServer(t)
 				c := programs[who](t, l.client, l.clientArgs(append(tt.args, "--push-peer-info")...))
 				c.WaitLine(t, up, upLimit)
+				s.WaitLine(t, "'PUSH_REPLY", upLimit) // comes after them
 				for _, m := range own.FindAllStringSubmatch(s.Log(), -1) {
 					told[who] = append(told[who], m[1])
 				}
