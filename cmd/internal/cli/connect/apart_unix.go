@@ -13,7 +13,7 @@ import (
 // hangUp are SIGHUP, which tells that the terminal is gone, and the SIGQUIT of Ctrl-\.
 var hangUp = []os.Signal{syscall.SIGHUP, syscall.SIGQUIT}
 
-// apart puts the daemon into a session of its own: Ctrl-C at the terminal is for connect, which asks the daemon to end.
+// apart puts a program into a session of its own: Ctrl-C at the terminal is for connect, which asks the daemon to end and leaves a browser open.
 func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 // asUser makes a program that root starts that of the user who called sudo, nil without sudo.

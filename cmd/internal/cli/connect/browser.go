@@ -36,6 +36,7 @@ func opener(getenv func(string) string, page string) *exec.Cmd {
 	default:
 		cmd = exec.Command("xdg-open", page)
 	}
+	cmd.SysProcAttr = apart() // Ctrl-C at the terminal is for connect, not for the browser
 	screen := runtime.GOOS == "darwin" || runtime.GOOS == "windows" || getenv("DISPLAY") != "" || getenv("WAYLAND_DISPLAY") != ""
 	if uid, gid, ok := sudoer(getenv); ok { // browsers do not run as root
 		cmd.SysProcAttr = asUser(uid, gid)
