@@ -65,6 +65,7 @@ type Member struct {
 	epoch  string
 	folder *folder
 	work   *queue
+	soon   chan struct{} // the record is renewed at once: an order was carried out
 
 	mu       sync.Mutex // guards what follows
 	mirror   *mirror
@@ -106,7 +107,7 @@ func New(cfg Config) (*Member, error) {
 	var id [8]byte
 	rand.Read(id[:])
 	m := &Member{
-		cfg: cfg, geo: newGeometry(cfg.Slots), epoch: hex.EncodeToString(id[:]), work: newQueue(), mirror: newMirror(cfg.Node),
+		cfg: cfg, geo: newGeometry(cfg.Slots), epoch: hex.EncodeToString(id[:]), work: newQueue(), soon: make(chan struct{}, 1), mirror: newMirror(cfg.Node),
 		sessions: make(map[uint64]*session), byName: make(map[string]*session), bySlot: make(map[int]*session), places: make(map[string]*session), leaving: make(map[int]uint64), trying: make(map[int]struct{}), burnt: make(map[int]uint64),
 		cleanly: make(map[string]struct{}), carried: make(map[string]struct{}), slice: -1, away: true, seenNew: make(chan struct{}), userTurn: make(map[string]*turn),
 	}
@@ -165,6 +166,7 @@ func (m *Member) Run(ctx context.Context) error {
 		m.clearOrders(ctx)
 		select {
 		case <-tick.C:
+		case <-m.soon:
 		case <-ctx.Done():
 			return nil
 		}

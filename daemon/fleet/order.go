@@ -62,6 +62,10 @@ func (m *Member) carryOut(o *Order) {
 		return
 	}
 	m.carried[o.ID] = struct{}{}
+	select {
+	case m.soon <- struct{}{}:
+	default:
+	}
 	switch o.Kind {
 	case OrderKill:
 		for _, s := range m.sessions {
