@@ -297,3 +297,52 @@ func TestStream(t *testing.T) {
 	next(func() bool { return len(have) == 4 && have["1"].BytesReceived == 77 && have["0"].ID == "" })
 	d.Server.Begin()
 }
+
+// The status is read while a browser is there, and for nobody else.
+func TestNobodyLooks(t *testing.T) {
+	t.Parallel()
+	d, dial := crowd(t, 1)
+	d.Ctl.SetVerb(3) // logs commands
+	own := serve(t, Config{Dial: dial})
+	v := newVisitor(t, own)
+	v.login("moonlight")
+	v.ready()
+	c, err := dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	looks := func() int {
+		t.Helper()
+		r, err := c.Cmd(t.Context(), "log all")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(strings.Join(r.Raw, "\n"), "CMD 'status")
+	}
+	reach := func(n int) {
+		t.Helper()
+		for end := time.Now().Add(15 * time.Second); looks() < n; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("the status was read %d times, want %d", looks(), n)
+			}
+		}
+	}
+	reach(1) // of the session
+	d.Server.ClientEstablished(server.ClientEvent{CID: 0})
+	time.Sleep(interval + interval/4) // longer than between two
+	if n := looks(); n != 1 {
+		t.Errorf("the status was read %d times without a browser", n)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, own+"api/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.AddCookie(&http.Cookie{Name: cookieName, Value: v.cookie})
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	reach(3) // at once, and again
+}

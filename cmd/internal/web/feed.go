@@ -15,7 +15,7 @@ import (
 )
 
 // Times of the feed. A notification about clients has the table read at once, but not more often than soon; without any it is read each
-// interval.
+// interval. While no browser is there it is not read, and the first that comes has it read at once.
 const (
 	interval  = 2 * time.Second
 	soon      = 100 * time.Millisecond
@@ -91,6 +91,9 @@ func (f *feed) session(ctx context.Context, c *client.Client) error {
 	defer timer.Stop()
 	var looked, due time.Time
 	hurry := func() {
+		if !f.hub.watched() {
+			return
+		}
 		if at := looked.Add(soon); at.Before(due) {
 			due = at
 			timer.Reset(max(0, time.Until(at)))
@@ -104,7 +107,11 @@ func (f *feed) session(ctx context.Context, c *client.Client) error {
 			}
 			looked = time.Now()
 			due = looked.Add(interval)
-			timer.Reset(interval)
+			if f.hub.watched() {
+				timer.Reset(interval)
+			}
+		case <-f.hub.first:
+			hurry()
 		case <-sub.Ready():
 			for n, ok := sub.TryNext(); ok; n, ok = sub.TryNext() {
 				if f.tell(n) {

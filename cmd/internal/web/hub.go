@@ -23,7 +23,10 @@ type hub struct {
 	mu      sync.Mutex // guards all below
 	rows    table
 	daemon  daemon
+	at      int64 // of the last change, milliseconds since 1970
 	streams map[*stream]struct{}
+
+	first chan struct{} // holds a token once a stream has come where none was
 }
 
 // stream is a browser that listens.
@@ -33,7 +36,10 @@ type stream struct {
 }
 
 func newHub(name string) *hub {
-	return &hub{rows: make(table), daemon: daemon{Name: name}, streams: make(map[*stream]struct{})}
+	return &hub{
+		rows: make(table), daemon: daemon{Name: name}, at: time.Now().UnixMilli(),
+		streams: make(map[*stream]struct{}), first: make(chan struct{}, 1),
+	}
 }
 
 // join adds a stream that begins with everything. It returns nil when there are too many.
@@ -46,6 +52,12 @@ func (h *hub) join() *stream {
 	s := &stream{queue: make(chan message, streamQueue)}
 	h.streams[s] = struct{}{}
 	s.queue <- h.everything()
+	if len(h.streams) == 1 {
+		select {
+		case h.first <- struct{}{}:
+		default:
+		}
+	}
 	return s
 }
 
@@ -55,10 +67,17 @@ func (h *hub) leave(s *stream) {
 	delete(h.streams, s)
 }
 
+// watched reports whether there is a stream.
+func (h *hub) watched() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.streams) > 0
+}
+
 // everything is the change that a stream begins with.
 func (h *hub) everything() message {
 	c := h.rows.all()
-	c.At, c.Daemon = time.Now().UnixMilli(), new(h.daemon)
+	c.At, c.Daemon = h.at, new(h.daemon) // when the counts were read: rates follow from the next ones
 	return encode("clients", c)
 }
 
@@ -76,7 +95,8 @@ func (h *hub) change(edit func(rows table, d *daemon) change) {
 	defer h.mu.Unlock()
 	c := edit(h.rows, &h.daemon)
 	if !c.empty() {
-		c.At = time.Now().UnixMilli()
+		h.at = time.Now().UnixMilli()
+		c.At = h.at
 		h.tell(encode("clients", c))
 	}
 }
