@@ -33,8 +33,8 @@ type upstream struct {
 
 func newUpstream(t *testing.T, path string, cfg server.Config) *upstream {
 	t.Helper()
-	d := mgmttest.NewDaemon(t, cfg)
 	cfg.Limits.Seats = 1
+	d := mgmttest.NewDaemon(t, cfg)
 	ln, err := server.ListenUnix(path)
 	if err != nil {
 		t.Fatal(err)
