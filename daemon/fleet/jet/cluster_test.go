@@ -304,7 +304,8 @@ func TestLeaderCutOff(t *testing.T) {
 	eventually(t, "truth at the node that was cut off", func() error {
 		r, err := far.Get(within(t, time.Second), "counter")
 		if err == nil && atoi(r.Value) < written {
-			t.Fatalf("it says %s, and %d is written", r.Value, written)
+			// Acknowledgements that were held back reach it now and look new, until it hears of the other leader (decision 0085).
+			err = fmt.Errorf("it says %s, and %d is written", r.Value, written)
 		}
 		return err
 	})
