@@ -18,7 +18,7 @@ ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 
 .DEFAULT_GOAL := all
-.PHONY: generated pictures files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo demo-fleet docs install deps clean
+.PHONY: test-all test-second-stock generated pictures files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo demo-fleet docs install deps clean
 
 all: build quick ## build and run the quick tests
 
@@ -42,11 +42,16 @@ quick: ## tests that need neither root nor the stock daemon
 
 # Everything: units, engines in memory, commands, prompt, examples, and the stock daemon in network
 # namespaces, with the race detector. Installs what is missing first.
-test: export GORACE = atexit_sleep_ms=50 # else every program of a test takes a second to end
 test: deps build ## run everything (Debian, root)
+	@$(MAKE) -j2 -O test-all test-second-stock
+
+# The two halves of test wait most of their time, so they run beside each other.
+test-all test-second-stock: export GORACE = atexit_sleep_ms=50 # else every program of a test takes a second to end
+test-all:
 	$(GO) test -race -parallel 6 -timeout 20m ./test ./... # ./test waits most and takes longest: it goes first
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./daemon/config ./daemon/tokens
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./test -run PKCS11
+test-second-stock:
 	@GO=$(GO) sh test/second-stock.sh
 
 race: ## the quick tests under the race detector
