@@ -72,7 +72,7 @@ lint: vet ## staticcheck, functions that nothing reaches, known vulnerabilities,
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags soak ./test ./test/generated ./mgmt/server ./daemon/fleet ./daemon/journal/index ./cmd/internal/web
+	$(GO) vet -tags soak ./test ./test/generated ./mgmt/server ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web
 
 cross: ## build and vet for other machines; the tests run on 386 as well
 	for t in linux/arm64 linux/arm linux/mips linux/riscv64 darwin/arm64 freebsd/amd64; do \
@@ -94,7 +94,7 @@ bench: ## the benchmarks, and the tunnel arena where it can run
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 soak: deps build cross ## what takes longer than a test may, with the figures of a quiet machine: load, a hostile seat, all fuzz targets, other machines
-	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./test/generated ./mgmt/server ./daemon/fleet ./daemon/journal/index ./cmd/internal/web
+	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./test/generated ./mgmt/server ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web
 	@GO=$(GO) sh test/second-stock.sh all
 	@sh test/fuzz.sh $(SOAK) HostileSeat
 	@sh test/fuzz.sh $(FUZZTIME)

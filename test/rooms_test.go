@@ -147,7 +147,7 @@ func TestNoTypeDoesEverything(t *testing.T) {
 		room, name string
 		most       int
 	}{
-		{"daemon/server", "hub", 65},
+		{"daemon/server", "hub", 66},
 		{"daemon/server", "Server", 40},
 		{"daemon", "process", 40},
 	} {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/fleet"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
@@ -175,6 +176,10 @@ func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error
 	h.address(i)
 	if !i.virtual.v4.IsValid() {
 		h.log(i, logging.Error, "MULTI: no dynamic or static remote --ifconfig address is available for %s", i.prefix())
+		if h.deps.Fleet != nil && h.pool.Pool != nil {
+			h.sendOn(i, fleet.ErrExhausted, now)
+			return
+		}
 	}
 	list := h.routesTo(h.set, i)
 	if !h.learn(h.set, i, list, func(h *hub, learned []route, now time.Time) { h.establish(i, learned, now) }) {

@@ -98,9 +98,7 @@ func (h *hub) fleetAnswered(i *instance, slot int, err error, now time.Time) {
 		h.reject(i, &refusal{log: err.Error(), line: "FLEET: " + err.Error(), level: logging.Info, client: err.Error()}, now)
 		return
 	case errors.Is(err, fleet.ErrDraining), errors.Is(err, fleet.ErrOut):
-		h.log(i, logging.Steps, "FLEET: %v: the client is sent to its next remote", err)
-		h.closeLater(i, session.SentAway, now)
-		h.text(i, nextRemote, now)
+		h.sendOn(i, err, now)
 		return
 	case errors.Is(err, fleet.ErrEnded):
 		h.end(i, "fleet")
@@ -114,6 +112,13 @@ func (h *hub) fleetAnswered(i *instance, slot int, err error, now time.Time) {
 		}
 	}
 	h.configure(i)
+}
+
+// sendOn sends a client to another node.
+func (h *hub) sendOn(i *instance, why error, now time.Time) {
+	h.log(i, logging.Steps, "FLEET: %v: the client is sent to its next remote", why)
+	h.closeLater(i, session.SentAway, now)
+	h.text(i, nextRemote, now)
 }
 
 // forgo tells the fleet that a client needs no address.

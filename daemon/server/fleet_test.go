@@ -72,7 +72,7 @@ func TestNewcomersOfAFleet(t *testing.T) {
 	}{
 		{name: "a slot", fleet: &scripted{slot: 40}, hears: "PUSH_REPLY", has: "ifconfig 10.8.0.42 255.255.255.0"},
 		{name: "the store hangs", fleet: &scripted{slot: 7, hangs: true}, hears: "PUSH_REPLY", has: "ifconfig 10.8.0.9 255.255.255.0"},
-		{name: "no address is left", fleet: &scripted{slot: -1, err: fleet.ErrExhausted}, hears: "PUSH_REPLY"},
+		{name: "no address is left", fleet: &scripted{slot: -1, err: fleet.ErrExhausted}, hears: "RESTART,[N]"},
 		{name: "banned", fleet: &scripted{err: fleet.ErrBanned}, hears: "AUTH_FAILED", has: "banned in the fleet"},
 		{name: "over the limit", fleet: &scripted{err: fleet.ErrLimit}, hears: "AUTH_FAILED", has: "too many sessions"},
 		{name: "draining", fleet: &scripted{err: fleet.ErrDraining}, hears: "RESTART,[N]"},
