@@ -44,7 +44,7 @@ var exitCases = []exitCase{
 	{"signal SIGUSR1", 4, ""}, {"kill laptop", 4, ""}, {"needok x ok", 4, ""}, {"needstr x y", 4, ""},
 	{"forget-passwords", 4, ""}, {"reload", 4, ""}, {"reload full", 4, ""}, {"scripts", 0, ""},
 	{"password Auth", 4, "secret\n"}, {"username Auth joe", 4, ""},
-	{"record FILE --duration 100ms", 0, ""},
+	{"record FILE --duration 1s", 0, ""},
 	{"run LUA", 0, ""},
 }
 
