@@ -159,9 +159,6 @@ func (f *fleetPart) endAll() {
 	}
 }
 
-// Drain implements fleet.Host.
-func (f *fleetPart) Drain(deadline time.Duration) { f.drain(deadline) }
-
 // drain begins a drain in the place of one that goes on.
 func (f *fleetPart) drain(deadline time.Duration) {
 	if deadline <= 0 {

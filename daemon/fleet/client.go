@@ -25,6 +25,14 @@ type Client struct {
 	Returning bool
 }
 
+// named reports whether a kill or a ban is about a client. The names that are not empty must all be its own; one at least is not empty.
+func (c *Client) named(user, commonName string) bool {
+	if user == "" && commonName == "" {
+		return false
+	}
+	return (user == "" || user == c.Account) && (commonName == "" || commonName == c.CommonName)
+}
+
 // Reasons to turn a client away.
 var (
 	ErrBanned    = errors.New("banned in the fleet")
@@ -48,12 +56,10 @@ const (
 	Expired Reason = "address-unsure" // the fleet could not confirm its address in time
 )
 
-// A Host is the server that a [Member] serves. Its methods return at once; they may be called while one of the member's is.
+// A Host is the server that a [Member] serves. Its method returns at once; it may be called while one of the member's is.
 type Host interface {
 	// End ends a client, which the host answers with [Member.End] when the client has no address any more.
 	End(id uint64, why Reason)
-	// Drain sends all clients away, within the deadline if that is above 0.
-	Drain(deadline time.Duration)
 }
 
 // session is a client of this node as the fleet knows it.

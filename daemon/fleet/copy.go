@@ -161,8 +161,6 @@ func (m *mirror) parse(r Record) any {
 		return typed[Order](r)
 	case kindBan:
 		return typed[Ban](r)
-	case kindConfig:
-		return &r.Value
 	}
 	return nil
 }

@@ -82,7 +82,6 @@ const (
 	kindPlace   = "place"   // by user and number
 	kindOrder   = "order"   // by id
 	kindBan     = "ban"     // by what the name is of, and the name
-	kindConfig  = "config"  // by kind and name
 )
 
 func nodeKey(name string) string        { return Key(kindNode, name) }

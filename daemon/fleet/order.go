@@ -47,13 +47,13 @@ func (m *Member) expelBanned(b *Ban) {
 		return
 	}
 	for _, s := range m.sessions {
-		if b.User != "" && b.User == s.Account || b.CommonName != "" && b.CommonName == s.CommonName {
+		if s.named(b.User, b.CommonName) {
 			m.expel(s, Banned)
 		}
 	}
 }
 
-// carryOut does once what an order asks for. A drain from before the node's start is over.
+// carryOut does once what an order asks for.
 func (m *Member) carryOut(o *Order) {
 	if o == nil {
 		return
@@ -66,17 +66,12 @@ func (m *Member) carryOut(o *Order) {
 	case m.soon <- struct{}{}:
 	default:
 	}
-	switch o.Kind {
-	case OrderKill:
-		for _, s := range m.sessions {
-			if o.matches(&s.Client) {
-				m.expel(s, Killed)
-			}
-		}
-	case OrderDrain:
-		if o.Node == m.cfg.Node && m.joined {
-			m.draining = true
-			m.cfg.Host.Drain(o.Deadline)
+	if o.Kind != OrderKill {
+		return // of a node with a newer program
+	}
+	for _, s := range m.sessions {
+		if s.named(o.User, o.CommonName) {
+			m.expel(s, Killed)
 		}
 	}
 }
@@ -124,13 +119,16 @@ func (m *Member) Unban(ctx context.Context, b Ban) error {
 func (m *Member) tell(ctx context.Context, key string, value []byte) error {
 	err := m.replace(ctx, key, value)
 	if errors.Is(err, ErrAway) || errors.Is(err, ErrUnknown) {
-		m.work.start(func(ctx context.Context) error {
+		waits := m.work.start(func(ctx context.Context) error {
 			if err := m.replace(ctx, key, value); err != nil {
 				_ = pause(ctx, time.Second)
 				return err
 			}
 			return nil
 		})
+		if !waits {
+			return fmt.Errorf("%d orders wait for the fleet's store already", jobsMost)
+		}
 		return ErrAway
 	}
 	return err

@@ -296,3 +296,25 @@ func TestIdleTraffic(t *testing.T) {
 		}
 	})
 }
+
+// All that was ordered while the store was away reaches the other nodes when it is back.
+func TestOrdersWaitForTheStore(t *testing.T) {
+	bubble(t, fleet.Config{Slots: 253}, func(t *testing.T, w *world) {
+		const users = 40
+		w.nodes[0].handle.Cut(true)
+		w.pass(5 * time.Second)
+		for i := range users {
+			if err := w.nodes[0].member.Ban(t.Context(), fleet.Ban{User: fmt.Sprintf("mallory %d", i)}); !errors.Is(err, fleet.ErrAway) {
+				t.Fatalf("ban %d: %v, want the store away", i, err)
+			}
+		}
+		w.nodes[0].handle.Cut(false)
+		w.pass(time.Minute)
+		for i := range users {
+			d := w.add(fmt.Sprintf("mallory %d", i), "00")
+			if w.connect(d, w.nodes[1]); d.at != nil {
+				t.Errorf("%s is in: the ban was lost", d.identity)
+			}
+		}
+	})
+}

@@ -10,6 +10,12 @@ import (
 // settlers is how many keys are settled at once.
 const settlers = 4
 
+// jobsMost is how many jobs wait at a time.
+const jobsMost = 1024
+
+// job is work that is no key's.
+type job func(ctx context.Context) error
+
 // queue holds the keys that are to be looked at. A key is worked on by one goroutine at a time.
 type queue struct {
 	mu      sync.Mutex
@@ -18,13 +24,12 @@ type queue struct {
 	busy    map[string]struct{}
 	again   map[string]struct{} // after a pause
 	poke    chan struct{}
-	jobs    chan func(context.Context) error
+	jobs    []job
 }
 
 func newQueue() *queue {
 	return &queue{
 		waiting: make(map[string]struct{}), busy: make(map[string]struct{}), again: make(map[string]struct{}), poke: make(chan struct{}, settlers),
-		jobs: make(chan func(context.Context) error, 4),
 	}
 }
 
@@ -42,6 +47,11 @@ func (q *queue) put(key string) {
 	}
 	q.waiting[key] = struct{}{}
 	q.order = append(q.order, key)
+	q.wake()
+}
+
+// wake has one goroutine look for work.
+func (q *queue) wake() {
 	select {
 	case q.poke <- struct{}{}:
 	default:
@@ -57,12 +67,33 @@ func (q *queue) retry() {
 	}
 }
 
-// start has a job done that is no key's. It is tried again until it succeeds or the queue has enough.
-func (q *queue) start(job func(context.Context) error) {
-	select {
-	case q.jobs <- job:
-	default:
+// start has a job done, again until it succeeds, and reports whether there is room for it. A job that fails has waited a while.
+func (q *queue) start(j job) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.jobs) >= jobsMost {
+		return false
 	}
+	q.jobs = append(q.jobs, j)
+	q.wake()
+	return true
+}
+
+// nextJob takes the job that has waited longest, nil for none.
+func (q *queue) nextJob() (j job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.jobs) > 0 {
+		j, q.jobs = q.jobs[0], q.jobs[1:]
+	}
+	return j
+}
+
+// failed puts a job back.
+func (q *queue) failed(j job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.jobs = append(q.jobs, j)
 }
 
 // next takes a key that nobody works on.
@@ -94,10 +125,7 @@ func (q *queue) done(key string, ok bool) {
 		q.again[key] = struct{}{}
 	}
 	if len(q.order) > 0 {
-		select {
-		case q.poke <- struct{}{}:
-		default:
-		}
+		q.wake()
 	}
 }
 
@@ -113,14 +141,16 @@ func (q *queue) run(ctx context.Context, settle func(ctx context.Context, key st
 			}
 			q.done(key, settle(ctx, key))
 		}
+		if j := q.nextJob(); j != nil && ctx.Err() == nil {
+			if j(ctx) != nil {
+				q.failed(j)
+			}
+			continue
+		}
 		select {
 		case <-q.poke:
 		case <-again.C:
 			q.retry()
-		case job := <-q.jobs:
-			if err := job(ctx); err != nil && ctx.Err() == nil {
-				q.start(job)
-			}
 		case <-ctx.Done():
 			return
 		}

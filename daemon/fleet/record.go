@@ -80,29 +80,17 @@ type OrderKind string
 
 // Orders.
 const (
-	OrderKill  OrderKind = "kill"  // end the clients that match
-	OrderDrain OrderKind = "drain" // of one node
+	OrderKill OrderKind = "kill" // end the clients that User and CommonName name
 )
 
-// An Order is carried out once by each node. The zero value of a field matches everything; a kill needs one at least.
+// An Order is carried out once by each node.
 type Order struct {
 	ID         string    `json:"id"`
 	Kind       OrderKind `json:"kind"`
 	User       string    `json:"user,omitempty"`
 	CommonName string    `json:"cn,omitempty"`
-	Node       string    `json:"node,omitempty"`
 	Reason     string    `json:"reason,omitempty"`
 	By         string    `json:"by,omitempty"`
-	// Deadline bounds a drain.
-	Deadline time.Duration `json:"deadline,omitempty"`
-}
-
-// matches reports whether a kill is about a client.
-func (o *Order) matches(c *Client) bool {
-	if o.User == "" && o.CommonName == "" {
-		return false
-	}
-	return (o.User == "" || o.User == c.User) && (o.CommonName == "" || o.CommonName == c.CommonName)
 }
 
 // A Ban keeps a user or a common name out of all nodes.

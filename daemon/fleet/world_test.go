@@ -156,9 +156,6 @@ func (n *node) End(id uint64, why fleet.Reason) {
 	})
 }
 
-// Drain implements fleet.Host.
-func (n *node) Drain(time.Duration) {}
-
 // gone takes a tunnel out. The caller holds the lock.
 func (n *node) gone(t *tunnel) {
 	delete(n.up, t.id)
@@ -180,7 +177,7 @@ func (w *world) connect(d *device, n *node) {
 	t := &tunnel{at: n, id: w.nextID, device: d, mark: d.mark}
 	m, up := n.member, n.up
 	c := fleet.Client{
-		ID: t.id, Identity: d.identity, Mark: d.mark, User: d.identity, CommonName: d.identity, Account: d.identity, Since: time.Now().Add(n.skew), Returning: d.token,
+		ID: t.id, Identity: d.identity, Mark: d.mark, User: "user " + d.identity, CommonName: d.identity, Account: d.identity, Since: time.Now().Add(n.skew), Returning: d.token,
 	}
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
