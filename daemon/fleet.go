@@ -161,9 +161,6 @@ func (f *fleetPart) endAll() {
 
 // drain begins a drain in the place of one that goes on.
 func (f *fleetPart) drain(deadline time.Duration) {
-	if deadline <= 0 {
-		deadline = vpnserver.DrainDeadline
-	}
 	ctx, stop := context.WithCancel(f.p.ctx)
 	f.mu.Lock()
 	if f.stop != nil {

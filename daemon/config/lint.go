@@ -122,7 +122,7 @@ func (l *linter) pass(args []string, env Env) (o *Options, again bool) {
 	p.skip = func(d Directive) bool { return l.left[place{d.File, d.Line, d.Name}] }
 	p.fail = func(e *Error) error {
 		l.names[e.Option] = true
-		l.mistake(e, Directive{File: e.File, Line: e.Line})
+		l.mistake(e)
 		return nil
 	}
 	p.c = &p.o.state.ce
@@ -155,7 +155,7 @@ func (l *linter) pass(args []string, env Env) (o *Options, again bool) {
 		return p.o, false
 	}
 	if e.File != "" {
-		l.mistake(e, Directive{File: e.File, Line: e.Line})
+		l.mistake(e)
 		return p.o, false
 	}
 	if l.whole(e, p.o.directives) {
@@ -237,7 +237,7 @@ func (l *linter) whole(e *Error, read []Directive) (again bool) {
 		if follows || l.failed && at.Name == "" {
 			continue // the consequence of what could not be read, or may be
 		}
-		l.mistake(&Error{File: at.File, Line: at.Line, Text: text}, at)
+		l.mistake(&Error{File: at.File, Line: at.Line, Text: text})
 		l.names[at.Name] = true
 	}
 	return again
@@ -304,13 +304,13 @@ func quotes(text, word string) bool {
 const failsWith = "fails with '"
 
 // mistake tells what is wrong with a line, or with the whole.
-func (l *linter) mistake(e *Error, at Directive) {
+func (l *linter) mistake(e *Error) {
 	for _, text := range append(slices.Clone(e.Before), e.Text) {
 		if text == "" || strings.HasPrefix(text, "Please correct") {
 			continue
 		}
 		text = strings.TrimPrefix(text, "Options error: ")
-		f := Finding{File: at.File, Line: at.Line, Rule: RuleSyntax, Text: text}
+		f := Finding{File: e.File, Line: e.Line, Rule: RuleSyntax, Text: text}
 		switch {
 		case strings.Contains(text, failsWith):
 			f.Rule = RuleFile

@@ -15,7 +15,7 @@ type Client struct {
 	Mark string
 	// User is whose sessions a limit counts; "" is not limited.
 	User string
-	// CommonName and Account are what kills and bans name.
+	// Kills and bans name CommonName and Account.
 	CommonName, Account string
 	Real                string
 	Since               time.Time

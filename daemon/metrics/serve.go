@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 )
 
 // Limits of the listener: a scrape takes milliseconds, and few programs ask.
@@ -34,7 +36,7 @@ func (m *Metrics) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
-	if err := srv.Serve(&limited{Listener: ln, room: make(chan struct{}, connections)}); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(ratelimit.Listener(ln, connections)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -184,8 +184,6 @@ func (h *hub) endForFleet(i *instance, why fleet.Reason, now time.Time) {
 const (
 	drainTick = 50 * time.Millisecond
 	drainPace = 100 // clients a second, more where the deadline asks for it
-	// DrainDeadline is a drain's when nobody says another.
-	DrainDeadline = time.Minute
 )
 
 // Drain sends all clients to their next remote, at a pace that leaves half of the time until the deadline for the last of them, and then

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -67,12 +68,7 @@ func (r *roster) crowd() (network netip.Prefix, oldest *instance) {
 
 // inOrder sorts instances by age.
 func inOrder(list []*instance) []*instance {
-	slices.SortFunc(list, func(a, b *instance) int {
-		if a.cid < b.cid {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(list, func(a, b *instance) int { return cmp.Compare(a.cid, b.cid) })
 	return list
 }
 
@@ -104,6 +100,5 @@ func (n names) others(i *instance) []*instance {
 			list = append(list, o)
 		}
 	}
-	slices.SortFunc(list, func(a, b *instance) int { return int(a.cid) - int(b.cid) })
-	return list
+	return inOrder(list)
 }

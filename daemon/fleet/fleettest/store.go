@@ -14,7 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/fleet"
 )
 
-// A Cluster is the one true state of a store. Its handles are what nodes have of it.
+// A Cluster holds the true state of a store. Nodes reach it through handles.
 type Cluster struct {
 	// Faults makes answers slow, lost and late even where nothing is cut off.
 	Faults atomic.Bool

@@ -4,6 +4,7 @@ package jet
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/fleet"
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
 )
@@ -27,8 +29,8 @@ type cluster struct {
 	wires   map[[2]int]*wire
 }
 
-// newCluster starts three engines and waits for their store.
-func newCluster(t *testing.T) *cluster {
+// routesTLS is the configuration of routes, one certificate for all servers.
+func routesTLS(t *testing.T) *tls.Config {
 	t.Helper()
 	folder, err := pki.Init(filepath.Join(t.TempDir(), "fleet"), pki.Plan{Name: "x", Address: "127.0.0.1"}, time.Now())
 	if err != nil {
@@ -38,6 +40,13 @@ func newCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return conf
+}
+
+// newCluster starts three engines and waits for their store.
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	conf := routesTLS(t)
 	const nodes = 3
 	c := &cluster{wires: make(map[[2]int]*wire)}
 	var listen []string
@@ -52,13 +61,13 @@ func newCluster(t *testing.T) *cluster {
 		}
 	}
 	for k := range nodes {
-		r := &Routes{Cluster: folder.Fleet, Listen: listen[k], Advertise: freePort(t), TLS: conf} // gossip leads nowhere: no way round a wire
+		r := &Routes{Cluster: "x", Listen: listen[k], Advertise: freePort(t), TLS: conf} // gossip leads nowhere: no way round a wire
 		for j := range nodes {
 			if k != j {
 				r.Peers = append(r.Peers, c.wires[[2]int{k, j}].addr())
 			}
 		}
-		e, err := Start(t.Context(), Config{Name: fmt.Sprint("n", k), Dir: t.TempDir(), Routes: r, Log: logTo(t)})
+		e, err := Start(t.Context(), Config{Name: fmt.Sprint("n", k), Dir: t.TempDir(), Routes: r, Log: daemontest.LogTo(t, 6)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -349,15 +358,8 @@ func recoveredYet(mu *sync.Mutex, n *int) int {
 // A server that has a cluster and no others never gets a majority: that is why a node alone runs none.
 func TestLoneServerOfACluster(t *testing.T) {
 	t.Parallel()
-	folder, err := pki.Init(filepath.Join(t.TempDir(), "fleet"), pki.Plan{Name: "x", Address: "127.0.0.1"}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf, err := folder.TLS(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := Start(t.Context(), Config{Name: "a", Dir: t.TempDir(), Log: logTo(t), Routes: &Routes{
+	conf := routesTLS(t)
+	e, err := Start(t.Context(), Config{Name: "a", Dir: t.TempDir(), Log: daemontest.LogTo(t, 6), Routes: &Routes{
 		Cluster: "x", Listen: freePort(t), Advertise: freePort(t), Peers: []string{freePort(t)}, TLS: conf,
 	}})
 	if err != nil {
@@ -403,15 +405,8 @@ func TestPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	folder, err := pki.Init(filepath.Join(t.TempDir(), "fleet"), pki.Plan{Name: "x", Address: "127.0.0.1"}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf, err := folder.TLS(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = Start(t.Context(), Config{Name: "a", Dir: t.TempDir(), Log: logTo(t), Routes: &Routes{
+	conf := routesTLS(t)
+	_, err = Start(t.Context(), Config{Name: "a", Dir: t.TempDir(), Log: daemontest.LogTo(t, 6), Routes: &Routes{
 		Cluster: "x", Listen: ln.Addr().String(), Advertise: freePort(t), Peers: []string{freePort(t)}, TLS: conf,
 	}})
 	if err == nil {
@@ -452,7 +447,7 @@ func TestMarksGo(t *testing.T) {
 	}
 }
 
-// The name's hash is what the server calls itself.
+// The server calls itself by the hash of its name.
 func TestPeerID(t *testing.T) {
 	t.Parallel()
 	e := alone(t, t.TempDir())
@@ -465,7 +460,7 @@ func TestPeerID(t *testing.T) {
 func TestOutside(t *testing.T) {
 	t.Parallel()
 	e := alone(t, t.TempDir())
-	out, err := Dial(Outside{URL: withUser(t, e), Bucket: "moongate-x", Name: "b", Log: logTo(t)})
+	out, err := Dial(Outside{URL: withUser(t, e), Bucket: "moongate-x", Name: "b", Log: daemontest.LogTo(t, 6)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func (e *Engine) remove(ctx context.Context, id string) error {
 func (s *Store) Leader(ctx context.Context) (string, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	i, err := s.info(ctx, "")
+	i, err := s.info(ctx)
 	switch {
 	case err != nil:
 		return "", err
@@ -85,7 +85,7 @@ func (s *Store) Leader(ctx context.Context) (string, error) {
 func (s *Store) Replicas(ctx context.Context) (int, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	i, err := s.info(ctx, "")
+	i, err := s.info(ctx)
 	if err != nil || i.Cluster == nil {
 		return 0, err
 	}

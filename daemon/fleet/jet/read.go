@@ -39,7 +39,7 @@ func (s *Store) Get(ctx context.Context, key string) (fleet.Record, error) {
 	if err != nil && !errors.Is(err, fleet.ErrNotFound) {
 		return fleet.Record{}, err
 	}
-	if _, proof := s.info(ctx, ""); proof != nil {
+	if _, proof := s.info(ctx); proof != nil {
 		return fleet.Record{}, proof
 	}
 	if err == nil && gone {
@@ -84,7 +84,7 @@ func (s *Store) List(ctx context.Context, prefix string) ([]fleet.Record, error)
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	if _, err := s.info(ctx, ""); err != nil {
+	if _, err := s.info(ctx); err != nil {
 		return nil, err
 	}
 	records = slices.DeleteFunc(records, func(r fleet.Record) bool { return r.Key == "" })
@@ -95,7 +95,7 @@ func (s *Store) List(ctx context.Context, prefix string) ([]fleet.Record, error)
 func (s *Store) keys(ctx context.Context, filter string) ([]string, error) {
 	var keys []string
 	for {
-		page, err := s.infoFrom(ctx, filter, len(keys))
+		page, err := s.infoOf(ctx, filter, len(keys))
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +113,7 @@ func (s *Store) keys(ctx context.Context, filter string) ([]string, error) {
 func (s *Store) Head(ctx context.Context) (uint64, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	i, err := s.info(ctx, "")
+	i, err := s.info(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -128,11 +128,10 @@ type streamInfo struct {
 }
 
 // info asks the stream's leader, and checks that no other leader can have been elected.
-func (s *Store) info(ctx context.Context, subjects string) (*streamInfo, error) {
-	return s.infoFrom(ctx, subjects, 0)
-}
+func (s *Store) info(ctx context.Context) (*streamInfo, error) { return s.infoOf(ctx, "", 0) }
 
-func (s *Store) infoFrom(ctx context.Context, subjects string, offset int) (*streamInfo, error) {
+// infoOf is info with the subjects that a filter lets through, from an offset on.
+func (s *Store) infoOf(ctx context.Context, subjects string, offset int) (*streamInfo, error) {
 	i, err := s.anyInfo(ctx, subjects, offset)
 	if err != nil {
 		return nil, err

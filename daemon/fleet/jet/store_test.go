@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/fleet"
 )
 
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // alone starts an engine that is no cluster.
 func alone(t *testing.T, dir string) *Engine {
 	t.Helper()
-	e, err := Start(t.Context(), Config{Name: "a", Dir: dir, Log: logTo(t)})
+	e, err := Start(t.Context(), Config{Name: "a", Dir: dir, Log: daemontest.LogTo(t, 6)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,13 +33,7 @@ func alone(t *testing.T, dir string) *Engine {
 
 func eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
-	var err error
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if err = try(); err == nil {
-			return
-		}
-	}
-	t.Fatalf("no %s within 30 s: %v", what, err)
+	daemontest.Eventually(t, 30*time.Second, what, try)
 }
 
 func TestStoreAlone(t *testing.T) {

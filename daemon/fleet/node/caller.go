@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -132,13 +130,7 @@ func (c *Caller) upgrade(conn net.Conn, m Member) (net.Conn, error) {
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		defer resp.Body.Close()
-		var e struct {
-			Error string `json:"error"`
-		}
-		if json.NewDecoder(io.LimitReader(resp.Body, pki.BodyMost)).Decode(&e) != nil || e.Error == "" {
-			e.Error = resp.Status
-		}
-		return nil, errors.New(e.Error)
+		return nil, refusal(resp)
 	}
 	return &buffered{Conn: conn, r: r}, nil
 }

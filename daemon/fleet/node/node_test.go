@@ -17,9 +17,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/fleet"
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
-	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // A server of NATS 2.15.2 that was removed from its cluster leaves goroutines of its removed stream behind.
@@ -65,7 +65,7 @@ func freeAddress(t *testing.T) string {
 
 func open(t *testing.T, dir string) *Node {
 	t.Helper()
-	n, err := Open(t.Context(), dir, Options{Log: logTo(t), Manage: echo})
+	n, err := Open(t.Context(), dir, Options{Log: daemontest.LogTo(t, 5), Manage: echo})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,32 +79,9 @@ func echo(ctx context.Context, conn net.Conn) {
 	io.Copy(conn, conn) //nolint:errcheck // until the end
 }
 
-func logTo(t *testing.T) logging.Func {
-	var mu sync.Mutex
-	over := false
-	t.Cleanup(func() {
-		mu.Lock()
-		defer mu.Unlock()
-		over = true
-	})
-	return func(lv logging.Level, format string, args ...any) {
-		mu.Lock()
-		defer mu.Unlock()
-		if !over && lv.Verb() <= 5 {
-			t.Log(time.Now().Format("05.000 ") + t.Name() + " " + fmt.Sprintf(format, args...))
-		}
-	}
-}
-
 func eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
-	var err error
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if err = try(); err == nil {
-			return
-		}
-	}
-	t.Fatalf("no %s within 60 s: %v", what, err)
+	daemontest.Eventually(t, time.Minute, what, try)
 }
 
 func first(t *testing.T, name string) (dir string) {

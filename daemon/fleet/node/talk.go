@@ -12,10 +12,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
@@ -61,7 +61,7 @@ func (n *Node) serve(ctx context.Context, ln net.Listener) {
 	}
 	over := make(chan error, 1)
 	go func() {
-		over <- srv.Serve(tls.NewListener(&limited{Listener: ln, free: make(chan struct{}, connsMost)}, conf))
+		over <- srv.Serve(tls.NewListener(ratelimit.Listener(ln, connsMost), conf))
 	}()
 	select {
 	case err := <-over:
@@ -75,38 +75,6 @@ func (n *Node) serve(ctx context.Context, ln net.Listener) {
 		srv.Close()
 	}
 	n.seated.Wait()
-}
-
-// limited is a listener that has so many connections at a time.
-type limited struct {
-	net.Listener
-	free chan struct{}
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case l.free <- struct{}{}:
-			return &limitedConn{Conn: c, free: l.free}, nil
-		default:
-			c.Close()
-		}
-	}
-}
-
-type limitedConn struct {
-	net.Conn
-	free chan struct{}
-	once sync.Once
-}
-
-func (c *limitedConn) Close() error {
-	c.once.Do(func() { <-c.free })
-	return c.Conn.Close()
 }
 
 // byNode serves requests of nodes only.
@@ -351,18 +319,23 @@ func call(ctx context.Context, c *http.Client, method, address, path string, in,
 		return err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return refusal(resp)
+	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, pki.BodyMost))
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode != http.StatusOK {
-		var e struct {
-			Error string `json:"error"`
-		}
-		if json.Unmarshal(data, &e) != nil || e.Error == "" {
-			e.Error = resp.Status
-		}
-		return errors.New(e.Error)
-	}
 	return json.Unmarshal(data, out)
+}
+
+// refusal is what fail has written at the other end.
+func refusal(resp *http.Response) error {
+	var e struct {
+		Error string `json:"error"`
+	}
+	if json.NewDecoder(io.LimitReader(resp.Body, pki.BodyMost)).Decode(&e) != nil || e.Error == "" {
+		e.Error = resp.Status
+	}
+	return errors.New(e.Error)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
-// logins is what passed between the person and those who ask for a login: the server, a proxy, the private key.
+// logins keeps what the person has answered, and how often, for each that asks for a login: the server, a proxy, the private key.
 type logins struct {
 	user      string                 // of the server, as typed last
 	challenge *mgmt.DynamicChallenge // that the next question about the server's login is

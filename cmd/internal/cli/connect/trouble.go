@@ -44,7 +44,7 @@ const (
 )
 
 // causes are texts of the log of moongate and stock OpenVPN, and of the peer's TLS alerts, and what they mean: the first row that fits counts.
-// $1 and so on are what the groups found.
+// $1 and so on stand for the groups.
 var causes = []struct {
 	line  string
 	cause cause

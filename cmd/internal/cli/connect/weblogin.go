@@ -9,7 +9,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 )
 
-// sso is what connect can do besides names and passwords, as the server learns it (IV_SSO).
+// sso lists the ways to log in that connect knows besides names and passwords (IV_SSO).
 const sso = "webauth,openurl,crtext"
 
 // message acts on a server's text: a login in the browser, or a question within a login.

@@ -95,7 +95,7 @@ func checkAll(e *env.Env, cmd *cobra.Command, args []string) error {
 	return tell(e, doc, strict)
 }
 
-// CheckLua is what there is to say about a Lua file.
+// CheckLua returns the findings about a Lua file.
 func CheckLua(path string) []report.Finding {
 	doubts, err := script.Doubts(path)
 	var own *script.Error

@@ -1,11 +1,15 @@
-package metrics
+package ratelimit
 
 import (
 	"net"
 	"sync"
 )
 
-// limited is a listener whose connections are at most as many as room holds: more than that are closed at once.
+// Listener has n connections of ln at most at a time: one more is closed at once.
+func Listener(ln net.Listener, n int) net.Listener {
+	return &limited{Listener: ln, room: make(chan struct{}, n)}
+}
+
 type limited struct {
 	net.Listener
 	room chan struct{}
