@@ -5,6 +5,7 @@ package test
 import (
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -116,6 +117,71 @@ func TestMultihome(t *testing.T) {
 			terminate(t, s)
 		})
 	}
+}
+
+// Of two links between the hosts, the client's packets take the second and its address is on the first: routes lead answers over
+// the first, and same-interface sends them back over the second.
+func TestMultihomeInterface(t *testing.T) {
+	t.Parallel()
+	const carried = 20
+	for _, tt := range []struct {
+		name    string
+		options []string
+		peers   bool // without a pull: the listening peer is no server with clients
+		stocks  bool // the server is stock's
+		back    bool // over the second link
+	}{
+		{"routed", nil, false, false, false},
+		{"same interface", []string{"same-interface"}, false, false, true},
+		{"same interface on a dual stack socket", []string{"same-interface", "--proto", "udp6"}, false, false, true},
+		{"same interface of a peer", []string{"same-interface"}, true, false, true},
+		{"routed by stock", nil, false, true, false},
+		{"same interface of stock", []string{"same-interface"}, false, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			start := ours
+			if tt.stocks {
+				program := daemontest.RequireOpenVPN27(t)
+				start = func(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.Process {
+					return n.Start(t, program, args...)
+				}
+			}
+			l := newLab(t)
+			daemontest.Veth(t, l.server, "eth1", []string{"10.98.0.1/24"}, l.client, "eth1", []string{"10.98.0.2/24"})
+			for _, n := range []*daemontest.Namespace{l.server, l.client} {
+				n.Run(t, "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.eth0.rp_filter=0", "net.ipv4.conf.eth1.rp_filter=0")
+			}
+			server, client := l.serverArgs(), l.clientArgs("--remote", "10.98.0.1", "1194")
+			if tt.peers {
+				both := []string{"--dev", "tun", "--ca", l.file("ca.crt"), "--verb", "3"}
+				server = append(both[:len(both):len(both)], "--tls-server", "--dh", "none", "--cert", l.file("server.crt"), "--key", l.file("server.key"), "--ifconfig", "10.8.0.1", "10.8.0.2")
+				client = append(both, "--tls-client", "--remote", "10.98.0.1", "--cert", l.file("client.crt"), "--key", l.file("client.key"), "--ifconfig", "10.8.0.2", "10.8.0.1")
+			}
+			s := start(t, l.server, append(append(server, "--multihome"), tt.options...))
+			s.WaitLine(t, "link remote: ", upLimit)
+			c := stock(t, l.client, append(client, "--local", "10.99.0.2", "--proto", "udp4"))
+			c.WaitLine(t, up, upLimit)
+			before := sentPackets(t, l.server, "eth1")
+			ping(t, l.client, "10.8.0.1", carried, 0, "0.02")
+			if sent := sentPackets(t, l.server, "eth1") - before; (sent >= carried) != tt.back {
+				t.Errorf("%d packets left over the second link, want all: %v", sent, tt.back)
+			}
+			terminate(t, c)
+			terminate(t, s)
+		})
+	}
+}
+
+// sentPackets is how many packets a device has sent.
+func sentPackets(t *testing.T, n *daemontest.Namespace, dev string) int {
+	t.Helper()
+	text := strings.TrimSpace(n.Run(t, "cat", "/sys/class/net/"+dev+"/statistics/tx_packets"))
+	sent, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sent
 }
 
 // passtos: the type of service of what is carried is that of the outer packets, in both directions.

@@ -17,7 +17,10 @@ func (c *Client) listen(ctx context.Context, prof *config.Connection) (transport
 	if err != nil {
 		return nil, err
 	}
-	cfg := transport.ListenConfig{Local: dial.Local, Family: family(prof.Proto), Socket: dial.Socket, Stream: dial.Stream}
+	cfg := transport.ListenConfig{
+		Local: dial.Local, Family: family(prof.Proto), Socket: dial.Socket, Stream: dial.Stream,
+		Multihome: transport.MultihomeOf(c.opts.Multihome, c.opts.MultihomeSameInterface),
+	}
 	if prof.Local == "" {
 		cfg.Local = netip.AddrPortFrom(netip.Addr{}, dial.Local.Port())
 	}

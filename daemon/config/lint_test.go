@@ -63,8 +63,7 @@ func TestOptionsDocument(t *testing.T) {
 		t.Errorf("the reason about %s is not needed: it takes what stock takes", name)
 	}
 	b.WriteString("\n## Parameters without effect\n\nAll of these are accepted.\n\n" +
-		"- the second of `route-delay`: stock waits that long for a device of Windows; a device of ours is there when routes are set\n" +
-		"- `same-interface` of `multihome`: routes decide on the interface of replies, and the log of a server says so\n")
+		"- the second of `route-delay`: stock waits that long for a device of Windows; a device of ours is there when routes are set\n")
 	b.WriteString("\n## Other numbers of parameters than stock's\n\n| option | 2.6 | 2.7 | here | why |\n|---|---|---|---|---|\n" + strings.Join(differ, ""))
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {

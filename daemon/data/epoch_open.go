@@ -40,7 +40,8 @@ type epochOpen struct {
 	// secrets are E(current), E(current+1), …, of which the first known ones were expanded.
 	secrets [futureEpochs + 1]epochSecret
 	known   int
-	ahead   *epochKey // the future key tried last
+	ahead   *epochKey       // the future key tried last
+	scratch [nonceSize]byte // the nonce of a packet; a local array would escape to the heap
 }
 
 // epochRecv is a receive key with its replay window; key is nil when there is none.
@@ -49,10 +50,9 @@ type epochRecv struct {
 	win *replay.Window
 }
 
-// open decrypts through a scratch copy, so that the plaintext can begin at byte 16 and leave head room for a device
-// write.
+// open decrypts in place: the tag is behind the ciphertext, where the AEAD wants it.
 func (k *epochOpen) open(pkt []byte, now time.Time) ([]byte, error) {
-	const front, room = 4 + 8, 16
+	const front = 4 + 8
 	if len(pkt) <= front+tagSize {
 		return nil, ErrShort
 	}
@@ -67,11 +67,8 @@ func (k *epochOpen) open(pkt []byte, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc := scratches.Get().(*scratch)
-	key.nonce(sc.nonce[:], id)
-	sc.buf = append(sc.buf[:0], pkt[front:]...)
-	plain, aeadErr := key.aead.Open(pkt[room:room:len(pkt)], sc.nonce[:], sc.buf, pkt[:front])
-	scratches.Put(sc)
+	key.nonce(k.scratch[:], id)
+	plain, aeadErr := key.aead.Open(pkt[front:front], k.scratch[:], pkt[front:], pkt[:front])
 	if aeadErr != nil {
 		return nil, ErrAuth
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // Open authenticates and decrypts one packet in place and returns what it carried. payload aliases pkt, with at least
-// 16 bytes of pkt in front of it under AEAD ciphers, or is a fresh slice when it was decompressed or reassembled.
+// 12 bytes of pkt in front of it under AEAD ciphers, or is a fresh slice when it was decompressed or reassembled.
 // Bytes of pkt are changed; nothing behind it is. One caller at a time.
 //
 // Every error is one of this package's Err variables and has been counted. Bad HMACs, tags and padding are all ErrAuth.

@@ -78,7 +78,7 @@ func (s *sockets) close() {
 // listen binds all listeners, or none.
 func (s *Server) listen(set *setup) (*sockets, error) {
 	cfg := transport.ListenConfig{
-		Multihome: set.Multihome,
+		Multihome: transport.MultihomeOf(set.Multihome, set.MultihomeSameInterface),
 		Socket: transport.Socket{
 			SndBuf: set.SndBuf, RcvBuf: set.RcvBuf, Mark: uint32(set.Mark), BindDev: set.BindDev, NoDelay: set.TCPNoDelay,
 			V6Only: set.prof.BindIPv6Only, DisableOffload: set.DisableOffload,

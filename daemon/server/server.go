@@ -245,9 +245,6 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 		dev: dev, tap: set.tap(), clientToClient: set.ClientToClient, passTOS: set.PassTOS && !set.tap() && set.prof.ServesUDP(), maxPacket: max(set.prof.TunMTU+64, 2048), vlans: newVLANs(set.Options),
 		table: h.table, routes: h.routes, stations: h.stations, total: s.total, aside: a,
 	}
-	if set.MultihomeSameInterface {
-		h.logLine("", logging.Warn, "WARNING: the flag same-interface of --multihome is ignored: routes decide on the interface of replies")
-	}
 	if set.StaleRoutesAge > 0 {
 		h.logLine("", logging.Info, "Initializing stale route check timer to run every %d seconds and to removing routes with activity timeout older than %d seconds",
 			int(set.StaleRoutesInterval.Seconds()), int(set.StaleRoutesAge.Seconds()))

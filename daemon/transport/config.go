@@ -88,10 +88,31 @@ type ListenConfig struct {
 	// Linux, FamilyIPv6 a dual stack socket unless V6Only.
 	Local     netip.AddrPort
 	Family    Family
-	Multihome bool  // record the local address of each UDP packet
+	Multihome Multihome
 	Number    uint8 // Peer.Listener of what comes in
 	Socket
 	Stream
+}
+
+// Multihome says whether a UDP socket records the local address of each packet, so that answers leave from it.
+type Multihome uint8
+
+// Ways of a multihomed socket: routes choose the interface of answers, or it is the one that the packet came in on.
+const (
+	MultihomeOff Multihome = iota
+	MultihomeRouted
+	MultihomeSameInterface
+)
+
+// MultihomeOf is the way that option multihome asks for, with or without its flag same-interface.
+func MultihomeOf(on, sameInterface bool) Multihome {
+	switch {
+	case sameInterface:
+		return MultihomeSameInterface
+	case on:
+		return MultihomeRouted
+	}
+	return MultihomeOff
 }
 
 // HTTPAuth is the authentication method for an HTTP proxy.

@@ -23,7 +23,7 @@ const (
 type Peer struct {
 	Addr    netip.AddrPort
 	Local   netip.Addr // valid on a multihomed socket only
-	IfIndex int        // 0 unless multihomed
+	IfIndex int        // 0 unless multihomed; answers leave there under MultihomeSameInterface, and to link-local addresses
 	// Listener is ListenConfig.Number of the socket the packet came in on: an address may reach several sockets of a server.
 	Listener uint8
 

@@ -158,8 +158,8 @@ func parseControl(oob []byte, p *Peer) (segment int) {
 	return segment
 }
 
-// appendControl builds the control messages of one send: the segment size unless 0, the type of service, the source address of a multihomed peer.
-// v6 tells the family of the socket. dst has room.
+// appendControl builds the control messages of one send: the segment size unless 0, the type of service, the source address of a
+// multihomed peer and the interface unless 0. v6 tells the family of the socket. dst has room.
 func appendControl(dst []byte, segment int, p Peer, v6 bool) []byte {
 	if segment > 0 {
 		var data []byte
@@ -186,14 +186,11 @@ func appendControl(dst []byte, segment int, p Peer, v6 bool) []byte {
 	case p.Local.Is6():
 		dst, data = appendCmsg(dst, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo)
 		info := (*unix.Inet6Pktinfo)(unsafe.Pointer(&data[0]))
-		info.Addr = p.Local.As16()
-		if p.Local.IsLinkLocalUnicast() && p.Local.Is6() {
-			info.Ifindex = uint32(p.IfIndex)
-		}
+		info.Addr, info.Ifindex = p.Local.As16(), uint32(p.IfIndex)
 	default:
 		dst, data = appendCmsg(dst, unix.IPPROTO_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
 		info := (*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0]))
-		info.Spec_dst = p.Local.As4() // the route decides on the interface: it may have changed since
+		info.Spec_dst, info.Ifindex = p.Local.As4(), int32(p.IfIndex)
 	}
 	return dst
 }

@@ -29,7 +29,7 @@ type udpLink struct {
 	v6        bool           // family of the socket
 	remote    netip.AddrPort // of a client
 	connected bool
-	info      bool  // multihome
+	multihome Multihome
 	number    uint8 // Peer.Listener
 	logf      logging.Func
 
@@ -68,7 +68,7 @@ func dialUDP(ctx context.Context, cfg DialConfig) (*udpLink, error) {
 		if err != nil {
 			return nil, err
 		}
-		l, err := newUDPLink(conn, &cfg.Socket, false)
+		l, err := newUDPLink(conn, &cfg.Socket, MultihomeOff)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +86,7 @@ func dialUDP(ctx context.Context, cfg DialConfig) (*udpLink, error) {
 		}
 		return nil, socketError("connect", udpProto(network == "udp6"), -1, err)
 	}
-	l, err := newUDPLink(c.(*net.UDPConn), &cfg.Socket, false)
+	l, err := newUDPLink(c.(*net.UDPConn), &cfg.Socket, MultihomeOff)
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +120,8 @@ func listenPacket(ctx context.Context, network string, local netip.AddrPort, s *
 }
 
 // newUDPLink takes a socket over; it is closed on error.
-func newUDPLink(conn *net.UDPConn, s *Socket, multihome bool) (*udpLink, error) {
-	l := &udpLink{conn: conn, fd: -1, info: multihome, logf: s.logf}
+func newUDPLink(conn *net.UDPConn, s *Socket, m Multihome) (*udpLink, error) {
+	l := &udpLink{conn: conn, fd: -1, multihome: m, logf: s.logf}
 	l.v6 = conn.LocalAddr().(*net.UDPAddr).IP.To4() == nil
 	l.proto = udpProto(l.v6)
 	l.scratch.New = func() any { return &sendScratch{oob: make([]byte, 0, 128)} }
@@ -136,7 +136,7 @@ func newUDPLink(conn *net.UDPConn, s *Socket, multihome bool) (*udpLink, error) 
 					l.segmentLimit.Store(maxDatagram)
 				}
 			}
-			if multihome {
+			if m != MultihomeOff {
 				inner = setPacketInfo(l.fd, l.v6)
 			}
 		})
@@ -164,7 +164,7 @@ func (l *udpLink) Recv(b *Batch) error {
 		segment := 0
 		if oobn > 0 {
 			segment = parseControl(b.oob[:oobn], &b.Peer)
-			if !l.info {
+			if l.multihome == MultihomeOff {
 				b.Peer.Local, b.Peer.IfIndex = netip.Addr{}, 0
 			}
 		}
@@ -196,6 +196,9 @@ func (l *udpLink) Send(p Peer, pkts [][]byte) error {
 		addr = netip.AddrPort{}
 	case !addr.IsValid():
 		addr = l.remote
+	}
+	if l.multihome != MultihomeSameInterface && !(p.Local.Is6() && p.Local.IsLinkLocalUnicast()) {
+		p.IfIndex = 0 // the route decides
 	}
 	sc := l.scratch.Get().(*sendScratch)
 	var first error

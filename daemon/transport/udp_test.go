@@ -250,7 +250,7 @@ func TestUDPMultihome(t *testing.T) {
 		{"dual stack, v6 peer", FamilyIPv6, "::1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, err := ListenUDP(ListenConfig{Family: tt.family, Multihome: true})
+			s, err := ListenUDP(ListenConfig{Family: tt.family, Multihome: MultihomeRouted})
 			if err != nil {
 				t.Fatal(err)
 			}

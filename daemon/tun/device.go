@@ -1,7 +1,8 @@
 package tun
 
-// Offset is the head room in front of every packet, in bytes. It covers the vnet header (10 bytes).
-const Offset = 16
+// Offset is the head room in front of every packet, in bytes. It covers the vnet header (10 bytes), and is no more than what stands in
+// front of a payload that an epoch key opened (12 bytes).
+const Offset = 12
 
 // MaxBatch is the largest BatchSize of any back end.
 const MaxBatch = 128

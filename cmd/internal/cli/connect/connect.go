@@ -91,7 +91,11 @@ func (o *Options) check() error {
 	if o.file, err = filepath.Abs(o.file); err != nil {
 		return err
 	}
-	if _, err := os.Stat(o.file); err != nil {
+	st, err := os.Stat(o.file)
+	if err == nil && !st.Mode().IsRegular() { // the daemon reads it again, and a pipe gives its text once
+		err = fmt.Errorf("%s is no regular file: save the profile in one", o.file)
+	}
+	if err != nil {
 		return env.Usagef("%v", err)
 	}
 	return nil
@@ -103,23 +107,33 @@ func run(ctx context.Context, e *env.Env, o Options) error {
 	}
 	sock := filepath.Join(target.New(e.Getenv).RunDir, o.name+".sock")
 	args := daemonArgs(o, sock)
-	if err := profile(e, o.file, args); err != nil {
-		return err
-	}
 	// A terminal that closes ends the tunnel as Ctrl-C does: the daemon is in a session of its own and would stay.
 	ctx, stop := signal.NotifyContext(ctx, hangUp...)
 	defer stop()
 
-	d, c, err := begin(ctx, e, o.name, sock, args)
+	s := newSession(e, o)
+	starting, cancel := context.WithDeadline(ctx, s.deadline)
+	defer cancel()
+	checked := within(starting, func() error { return profile(e, o.file, args) })
+	if overdue(checked) {
+		return o.late("the profile, or a file that it names, cannot be read")
+	}
+	if checked != nil {
+		return checked
+	}
+	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	s := newSession(e, o, c)
+	d, err := s.begin(starting, sock, program, args)
+	if err != nil {
+		return err
+	}
+	defer s.c.Close()
 	if err = s.run(ctx); err == nil && o.background {
 		return d.letGo()
 	}
-	d.end(c)
+	d.end(s.c, s.endLimit(), func() { s.say("waiting for the daemon to end") })
 	sweep(context.WithoutCancel(ctx), sock)
 	if s.connected && (err == nil || ctx.Err() != nil) {
 		s.say("disconnected")
@@ -128,32 +142,58 @@ func run(ctx context.Context, e *env.Env, o Options) error {
 	return err
 }
 
-// begin starts the daemon and dials its port, one name at a time: of two that come at once the second finds the first.
-func begin(ctx context.Context, e *env.Env, name, sock string, args []string) (*daemon, *client.Client, error) {
+// late is the error of a wait that is over.
+func (o *Options) late(why string) error {
+	return fmt.Errorf("%w after %v: %s", env.ErrTimeout, o.timeout, why)
+}
+
+// overdue reports whether an error comes from the deadline of a wait.
+func overdue(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+
+// within runs what cannot be interrupted, reading from disks that may be away, and leaves it alone when ctx ends.
+func within(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// begin starts the program as daemon and dials its port, one name at a time: of two that come at once the second finds the first.
+func (s *session) begin(ctx context.Context, sock, program string, args []string) (*daemon, error) {
 	unlock, err := claim(ctx, filepath.Dir(sock))
+	if overdue(err) {
+		return nil, s.o.late("another moongate connect is starting, or ends; run it again")
+	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer unlock()
-	o := client.Options{DialTimeout: e.Timeout, GreetingTimeout: e.Timeout, ReplyTimeout: e.Timeout}
-	if err := free(ctx, name, sock, o); err != nil {
-		return nil, nil, err
+	limits := client.Options{DialTimeout: s.e.Timeout, GreetingTimeout: s.e.Timeout, ReplyTimeout: s.e.Timeout}
+	if err := free(ctx, s.o.name, sock, limits); err != nil {
+		return nil, err
 	}
-	d, err := start(args)
+	d, err := start(program, args)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	c, err := d.dial(ctx, sock, o)
+	s.c, err = d.dial(ctx, sock, limits)
 	if err == nil {
-		if err = handOver(e.Getenv, sock); err != nil {
-			c.Close()
+		if err = handOver(s.e.Getenv, sock); err != nil {
+			s.c.Close()
 		}
 	}
 	if err != nil {
-		d.end(nil)
-		return nil, nil, err
+		d.end(nil, s.endLimit(), func() {})
+		if overdue(err) {
+			return nil, s.o.late("the daemon does not open its port " + sock)
+		}
+		return nil, err
 	}
-	return d, c, nil
+	return d, nil
 }
 
 // claim makes the folder of sockets and locks it.

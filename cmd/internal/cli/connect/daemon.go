@@ -24,18 +24,11 @@ type daemon struct {
 	over chan struct{} // closed when the process has ended
 }
 
-// startLimit bounds the time from the start of the daemon to its port.
-const startLimit = 20 * time.Second
-
 // background bounds the time from the end of a daemon that goes to the background to the port of its successor.
 const background = 5 * time.Second
 
-// start starts the daemon of this program, apart from the terminal.
-func start(args []string) (*daemon, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
+// start starts the daemon of a program, apart from the terminal.
+func start(program string, args []string) (*daemon, error) {
 	said, theirs, err := os.Pipe() // a daemon that is let go writes to nobody, and goes on
 	if err != nil {
 		return nil, err
@@ -49,12 +42,21 @@ func start(args []string) (*daemon, error) {
 	}
 	go func() {
 		defer close(d.over)
-		defer d.cmd.Wait()
 		defer said.Close()
-		d.read(said)
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			d.read(said)
+		}()
+		_ = d.cmd.Wait() // the exit code tells
+		_ = said.SetReadDeadline(time.Now().Add(lastWords))
+		<-read
 	}()
 	return d, nil
 }
+
+// lastWords bounds the wait for what a daemon wrote before its end: programs that its scripts left behind may hold the pipe open.
+const lastWords = 200 * time.Millisecond
 
 var stamp = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d `)
 
@@ -84,8 +86,6 @@ func (d *daemon) read(said io.Reader) {
 
 // dial waits for the port. A daemon that ends before is the error, with its last words.
 func (d *daemon) dial(ctx context.Context, sock string, o client.Options) (*client.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
 	over := d.over
 	var patience <-chan time.Time
 	for {
@@ -95,7 +95,7 @@ func (d *daemon) dial(ctx context.Context, sock string, o client.Options) (*clie
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the daemon's port %s: %w", sock, err)
+			return nil, fmt.Errorf("the daemon's port %s: %w", sock, ctx.Err())
 		case <-over:
 			if d.cmd.ProcessState.ExitCode() != 0 {
 				return nil, d.failed()
@@ -114,11 +114,14 @@ func (d *daemon) letGo() error {
 	return d.hold.LetGo()
 }
 
-// end ends the daemon over its port, and the process when that is not enough.
-func (d *daemon) end(c *client.Client) {
+// end ends the daemon over its port, and the process when that is not enough. limit bounds the time for its farewell: an exit notification,
+// scripts, and routes taken back. slow is called when it needs more than a moment.
+func (d *daemon) end(c *client.Client, limit time.Duration, slow func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	told := time.AfterFunc(moment, slow)
+	defer told.Stop()
 	if c != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), endLimit)
-		defer cancel()
 		if _, err := c.Do(ctx, "signal", "SIGTERM"); err == nil {
 			select {
 			case <-c.Done():
@@ -129,8 +132,36 @@ func (d *daemon) end(c *client.Client) {
 	d.hold.Close()
 	select {
 	case <-d.over:
-	case <-time.After(endLimit):
-		_ = d.cmd.Process.Kill()
-		<-d.over
+		return
+	case <-ctx.Done():
 	}
+	if c != nil && d.ended(moment) {
+		return
+	}
+	_ = d.cmd.Process.Kill()
+	d.ended(moment)
+}
+
+// ended waits for the end of the process.
+func (d *daemon) ended(limit time.Duration) bool {
+	select {
+	case <-d.over:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+// moment is a time that nobody asks about.
+const moment = 2 * time.Second
+
+// endLimit bounds the time a daemon gets to end.
+const endLimit = 15 * time.Second
+
+// endLimit is less while the daemon has changed nothing on this machine.
+func (s *session) endLimit() time.Duration {
+	if s.set {
+		return endLimit
+	}
+	return endLimit / 3
 }

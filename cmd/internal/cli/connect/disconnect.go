@@ -17,9 +17,6 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
-// endLimit bounds the time a daemon gets to end: an exit notification, scripts, and routes taken back.
-const endLimit = 15 * time.Second
-
 // NewDisconnect returns the command.
 func NewDisconnect(e *env.Env) *cobra.Command {
 	return &cobra.Command{
@@ -65,6 +62,8 @@ func disconnect(ctx context.Context, c *client.Client, name string) error {
 // sweep removes the socket of a daemon that ended and could not: one that gave its privileges away. The daemon's port may be gone a moment
 // before the daemon.
 func sweep(ctx context.Context, sock string) {
+	ctx, cancel := context.WithTimeout(ctx, moment)
+	defer cancel()
 	unlock, err := lock(ctx, filepath.Dir(sock))
 	if err != nil {
 		return
@@ -74,7 +73,7 @@ func sweep(ctx context.Context, sock string) {
 		return
 	}
 	for range 100 {
-		conn, err := net.Dial("unix", sock)
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", sock)
 		switch {
 		case errors.Is(err, syscall.ECONNREFUSED):
 			os.Remove(sock)

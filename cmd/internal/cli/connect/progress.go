@@ -73,6 +73,7 @@ var steps = map[string]string{
 // changed tells about a state, and ends the attempt when what failed will fail again.
 func (s *session) changed(st mgmt.State) error {
 	s.before, s.state = s.state, st
+	s.set = s.set || st.Name == mgmt.StateAssignIP || st.Name == mgmt.StateConnected
 	switch st.Name {
 	case mgmt.StateConnected:
 		return s.up(st)

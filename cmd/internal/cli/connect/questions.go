@@ -240,7 +240,7 @@ func (s *session) ask(ctx context.Context, prompt string, shown bool) (string, e
 
 // send sends a command. A refusal of the daemon is told, and the tunnel tried further.
 func (s *session) send(ctx context.Context, words ...string) error {
-	_, err := s.c.Do(ctx, words...)
+	_, err := s.do(ctx, words...)
 	var refused *client.ReplyError
 	if errors.As(err, &refused) {
 		s.say("%s", refused.Text)

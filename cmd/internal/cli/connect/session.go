@@ -19,6 +19,7 @@ type session struct {
 
 	progress
 	connected bool      // the tunnel was up once
+	set       bool      // the daemon has begun to set up the tunnel on this machine
 	deadline  time.Time // of the tunnel; moves with each answer
 	cause     cause     // the last trouble
 	fresh     bool      // it is of this attempt
@@ -26,8 +27,9 @@ type session struct {
 	logins    logins
 }
 
-func newSession(e *env.Env, o Options, c *client.Client) *session {
-	return &session{e: e, o: o, c: c, progress: progress{out: e.Err, told: make(map[string]bool)}, deadline: time.Now().Add(o.timeout), logins: logins{asked: make(map[string]int)}}
+// newSession returns a session without a daemon, which begin starts.
+func newSession(e *env.Env, o Options) *session {
+	return &session{e: e, o: o, progress: progress{out: e.Err, told: make(map[string]bool)}, deadline: time.Now().Add(o.timeout), logins: logins{asked: make(map[string]int)}}
 }
 
 // run lets the daemon go and follows it: to the tunnel under --background, else to its end.
@@ -35,20 +37,20 @@ func (s *session) run(ctx context.Context) error {
 	sub := s.c.Subscribe()
 	defer sub.Close()
 	if err := s.letGo(ctx); err != nil && !errors.Is(err, client.ErrLost) { // of a loss the notifications tell why
-		return err
+		return s.orLate(ctx, err)
 	}
 	for {
 		n, err := s.next(ctx, sub)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, context.DeadlineExceeded):
+		case overdue(err):
 			return s.late()
 		case err != nil:
 			return s.ended(err)
 		}
 		if err := s.handle(ctx, n); err != nil && !(errors.Is(err, client.ErrLost) && ctx.Err() == nil) { // what is queued tells why
-			return err
+			return s.orLate(ctx, err)
 		}
 		if s.connected && s.o.background {
 			return nil
@@ -62,34 +64,54 @@ func (s *session) letGo(ctx context.Context) error {
 		return err
 	}
 	for _, line := range []string{"log on", "state on", "hold off", "hold release"} {
-		if _, err := s.c.Cmd(ctx, line); err != nil {
+		if _, err := s.do(ctx, strings.Fields(line)...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// orLate is the error of a wait for the tunnel that is over, or err.
+func (s *session) orLate(ctx context.Context, err error) error {
+	if overdue(err) && ctx.Err() == nil {
+		return s.late()
+	}
+	return err
+}
+
 // hear makes the daemon log what explain reads: certificates are told at verb 2, the peer's address at 3.
 func (s *session) hear(ctx context.Context) error {
 	const enough = "3"
-	r, err := s.c.Do(ctx, "verb")
+	r, err := s.do(ctx, "verb")
 	if err != nil {
 		return err
 	}
 	if verb, ok := strings.CutPrefix(r, "verb="); ok && len(verb) == 1 && verb < enough {
-		_, err = s.c.Do(ctx, "verb", enough)
+		_, err = s.do(ctx, "verb", enough)
 	}
 	return err
 }
 
 // next waits for a notification: for ever once the tunnel is up, else until the deadline.
 func (s *session) next(ctx context.Context, sub *client.Subscription) (client.Notification, error) {
-	if s.connected {
-		return sub.Next(ctx)
-	}
-	ctx, cancel := context.WithDeadline(ctx, s.deadline)
+	ctx, cancel := s.inTime(ctx)
 	defer cancel()
 	return sub.Next(ctx)
+}
+
+// inTime bounds a wait by the deadline of the tunnel, until that is up.
+func (s *session) inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.connected {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, s.deadline)
+}
+
+// do sends a command.
+func (s *session) do(ctx context.Context, words ...string) (string, error) {
+	ctx, cancel := s.inTime(ctx)
+	defer cancel()
+	return s.c.Do(ctx, words...)
 }
 
 func (s *session) handle(ctx context.Context, n client.Notification) error {
@@ -142,8 +164,8 @@ func (s *session) trouble(c cause) {
 	if s.cause.kind != nil && c.kind == nil {
 		return
 	}
-	if s.cause, s.fresh = c, true; c.soon > 0 {
-		s.wait(s.o.timeout)
+	if s.cause, s.fresh = c, true; c.soon > 0 && time.Until(s.deadline) > c.soon {
+		s.wait(c.soon)
 	}
 	s.once(c.text)
 }

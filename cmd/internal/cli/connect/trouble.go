@@ -180,7 +180,7 @@ func (s *session) late() error {
 	default:
 		text = silent.text
 	}
-	return fmt.Errorf("%w after %v: %s", env.ErrTimeout, s.o.timeout, s.fill(text))
+	return s.o.late(s.fill(text))
 }
 
 // ended is the error of a daemon that went: nil when it was told to.

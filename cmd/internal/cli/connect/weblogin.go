@@ -20,9 +20,9 @@ func (s *session) message(ctx context.Context, text string) error {
 	switch kind {
 	case "WEB_AUTH":
 		_, page, _ := strings.Cut(rest, ":")
-		return s.page(page)
+		return s.page(ctx, page)
 	case "OPEN_URL":
-		return s.page(rest)
+		return s.page(ctx, rest)
 	case "CR_TEXT":
 		flags, question, _ := strings.Cut(rest, ":")
 		echo, wants := false, false
@@ -43,12 +43,12 @@ func (s *session) message(ctx context.Context, text string) error {
 }
 
 // page opens a page, or shows where it is.
-func (s *session) page(address string) error {
+func (s *session) page(ctx context.Context, address string) error {
 	page, err := webPage(address)
 	if err != nil {
 		return cause{text: err.Error(), kind: errRefused}
 	}
-	if s.o.browser == "open" && open(s.e.Getenv, page) {
+	if s.o.browser == "open" && open(ctx, s.e.Getenv, page) {
 		s.say("log in at the page that opens in the browser: %s", page)
 		return nil
 	}
