@@ -52,8 +52,9 @@ type attempt struct {
 		options string
 		info    message.PeerInfo
 	}
-	pull session.Pull
-	exit struct { // leaving with a notification
+	pull    session.Pull
+	mtuTest session.MTUTest
+	exit    struct { // leaving with a notification
 		until, next time.Time
 		left        int
 	}
@@ -151,6 +152,9 @@ func (a *attempt) receive() {
 		link: a.link, path: &a.c.path, control: a.control, broken: a.broken, traffic: &a.traffic, total: &a.c.totals.In,
 		notice: a.noteError, bad: a.notePacket, device: a.noteDevice,
 		received: &a.received, heard: func(p transport.Peer) { a.post(func() { a.heardFrom(p) }) }, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
+	}
+	if a.opts.MTUTest {
+		in.answer = func(msg []byte) { a.post(func() { a.answered(msg) }) }
 	}
 	a.wg.Go(in.run)
 }

@@ -43,6 +43,7 @@ type inbound struct {
 	bad      func(*data.Channel, error) // a data packet that did not open
 	device   func(error)                // a payload that the device did not take
 	exit     func()                     // the peer leaves
+	answer   func(msg []byte)           // what the peer answers in the data channel; nil: nothing is asked
 	heard    func(transport.Peer)       // data that opened came from another address than data before
 	last     transport.Peer             // where it came from
 	traffic  *session.Traffic
@@ -140,15 +141,14 @@ func (in *inbound) open(p *path, pkt []byte, now time.Time) int {
 	return max(len(payload), 1)
 }
 
-// occ answers an in-band question about options and sizes.
+// occ answers an in-band question about options and sizes, or hands the owner an answer.
 func (in *inbound) occ(p *path, msg []byte, now time.Time) {
-	c := &p.channel.Counters
-	answer := data.AnswerOCC(nil, msg, p.options, int(c.MaxOpened.Load()), int(c.MaxSealed.Load()), p.channel.Overhead())
-	if len(answer) == 0 {
+	if _, _, ok := data.MTUReply(msg); ok && in.answer != nil {
+		in.answer(slices.Clone(msg))
 		return
 	}
-	if pkt, err := p.channel.SealControl(nil, answer, now); err == nil {
-		_ = p.link.Send(p.peer, [][]byte{pkt}) // unimportant: the peer asks again
+	if pkts := p.channel.SealAnswer(msg, p.options, now); len(pkts) > 0 {
+		_ = p.link.Send(p.peer, pkts) // unimportant: the peer asks again
 	}
 }
 

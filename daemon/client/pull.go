@@ -147,8 +147,16 @@ func (a *attempt) startChannel(terms session.Terms) error {
 	}
 	a.channel, a.terms = ch, terms
 	a.usageAt = time.Now().Add(usageInterval)
-	a.timers.Open()
+	a.channelOpen()
 	return nil
+}
+
+// channelOpen starts what goes on while there is a data channel.
+func (a *attempt) channelOpen() {
+	a.timers.Open()
+	if a.opts.MTUTest {
+		a.mtuTest.Start(a.prof.TunMTU, time.Now())
+	}
 }
 
 // bringUp opens the tunnel, or keeps the one of the connection before when nothing about it changed.

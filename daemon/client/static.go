@@ -41,7 +41,7 @@ func (a *attempt) startStatic() error {
 		return err
 	}
 	a.channel.Resume(a.c.replays.state)
-	a.timers.Open()
+	a.channelOpen()
 	a.terms.Cipher = suite.Name
 	a.occ = a.options()
 	a.setTimers()

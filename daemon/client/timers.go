@@ -38,6 +38,7 @@ func (a *attempt) checkTimers(now time.Time) time.Time {
 	due(a.pullTimers(now))
 	due(a.sessionTimers(now))
 	due(a.storeReplays(now))
+	due(a.testMTU(now))
 	if !a.usageAt.IsZero() && due(a.usageAt) {
 		a.usageAt = now.Add(usageInterval)
 		a.checkUsage(now)
@@ -88,6 +89,25 @@ func (a *attempt) sendPing(now time.Time) {
 		return
 	}
 	a.send(pkt, now)
+}
+
+// testMTU goes on with mtu-test and returns when its next step is due.
+func (a *attempt) testMTU(now time.Time) time.Time {
+	pkts, line := a.mtuTest.Step(a.channel, now)
+	if line != "" {
+		a.c.log(logging.Info, "%s", line)
+	}
+	for _, pkt := range pkts {
+		a.send(pkt, now)
+	}
+	return a.mtuTest.Due()
+}
+
+// answered takes an answer of the peer in the data channel.
+func (a *attempt) answered(msg []byte) {
+	for _, line := range a.mtuTest.Answer(a.channel, msg) {
+		a.c.log(logging.Info, "%s", line)
+	}
 }
 
 // sendExit tells a peer without control channel notifications that we leave.

@@ -84,6 +84,7 @@ func connectionRows() []row {
 		{"udp-mtu", 1, 1, connRule, 0, connNumber(0, maxMTU, func(c *Connection) *int { return &c.LinkMTU })},
 		{"fragment", 1, 2, connRule, 0, (*parser).fragment},
 		{"mssfix", 0, 2, connRule | forNew, 0, (*parser).mssfix},
+		{"mtu-test", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.MTUTest })},
 		{"mtu-disc", 1, 1, connRule, 0, func(p *parser, a []string) error {
 			if a[0] != "yes" && a[0] != "maybe" && a[0] != "no" {
 				return fatalf("invalid --mtu-disc type: '%s' -- valid types are 'yes', 'maybe', or 'no'", a[0])

@@ -52,7 +52,6 @@ func optionsWithoutEffect() []withoutEffect {
 		{"iproute", 1, 1, inMain, 0, "WARNING: --%s is ignored: routes are set without external programs", nil},
 		{"max-routes", 0, 1, unruled, 0, "DEPRECATED OPTION: --max-routes option ignored. The number of routes is unlimited as of OpenVPN 2.4. This option will be removed in a future version, please remove it from your configuration.", nil},
 		{"memstats", 1, 1, inMain, 0, "", nil},
-		{"mtu-test", 0, 0, inMain, 0, "WARNING: --%s is ignored: the path is not measured; --mssfix and --fragment bound what is sent", flag(func(o *Options) *bool { return &o.MTUTest })},
 		{"persist-local-ip", 0, 0, inMain, 0, "", nil},
 		{"prng", 1, 2, unruled, 0, "NOTICE: --prng option ignored (the random numbers of the system are used)", nil},
 		{"providers", 1, many, unruled, 0, "WARNING: --%s is ignored: OpenSSL is not used", nil},

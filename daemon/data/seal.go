@@ -144,7 +144,12 @@ func (b *Batch) Seal() {
 			}
 			id++
 		default:
+			first := len(b.Packets)
 			id = b.sealParts(c, p.s.send, payload, n, id)
+			for _, pkt := range b.Packets[first:] {
+				largest = max(largest, len(pkt))
+			}
+			continue
 		}
 		largest = max(largest, len(b.slab)-start)
 	}

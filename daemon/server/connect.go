@@ -287,6 +287,9 @@ func (h *hub) establish(i *instance, list []route, now time.Time) {
 	h.established++
 	i.timers.Open()
 	i.timers.Use(&i.counts.Traffic, now)
+	if h.set.MTUTest && !i.link.RemoteAddr().IsValid() { // of datagrams alone
+		i.mtuTest.Start(h.set.prof.TunMTU, now)
+	}
 	event := i.portEvent(h.env(i), h.established)
 	first := (i.push.Requested() || i.info.Has(message.ProtoRequestPush)) && h.sendPush(i, now)
 	h.port.ClientEstablished(event)

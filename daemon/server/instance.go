@@ -75,6 +75,7 @@ type hubSide struct {
 	stage    session.Stage
 	timers   session.Timers
 	push     session.Push
+	mtuTest  session.MTUTest
 	config   *config.ClientConfig // nil before it is Configured
 	noise    *ratelimit.Bucket    // lines and notifications that the client may cause
 	ending   string               // why it ends, for the journal

@@ -3,7 +3,6 @@ package server
 import (
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/message"
 	"github.com/moongate-vpn/moongate/daemon/session"
@@ -68,21 +67,33 @@ func (l *links) closeLater(i *instance, why session.Leaving, now time.Time) {
 // closeGrace is how long an instance stays after AUTH_FAILED, EXIT or a kill.
 const closeGrace = 5 * time.Second
 
-// answerOCC answers a question a client asked in the data channel.
-func (l *links) answerOCC(i *instance, msg []byte, now time.Time) {
+// inBand answers what a client asked in the data channel, or takes its answer.
+func (l *links) inBand(i *instance, msg []byte, now time.Time) {
 	ch := i.tunnel.Load()
 	if i.stage != session.Established || ch == nil {
 		return
 	}
-	answer := data.AnswerOCC(nil, msg, l.occ.of(i.link), int(ch.Counters.MaxOpened.Load()), int(ch.Counters.MaxSealed.Load()), ch.Overhead())
-	if len(answer) == 0 {
+	for _, line := range i.mtuTest.Answer(ch, msg) {
+		l.say.log(i, logging.Info, "%s", line)
+	}
+	for _, pkt := range ch.SealAnswer(msg, l.occ.of(i.link), now) {
+		l.send(i, pkt, now)
+	}
+}
+
+// testMTU goes on with mtu-test.
+func (l *links) testMTU(i *instance, now time.Time) {
+	ch := i.tunnel.Load()
+	if ch == nil || i.mtuTest.Due().IsZero() {
 		return
 	}
-	pkt, err := ch.SealControl(nil, answer, now)
-	if err != nil {
-		return
+	pkts, line := i.mtuTest.Step(ch, now)
+	if line != "" {
+		l.say.log(i, logging.Info, "%s", line)
 	}
-	l.send(i, pkt, now)
+	for _, pkt := range pkts {
+		l.send(i, pkt, now)
+	}
 }
 
 // ping sends a ping.

@@ -75,11 +75,11 @@ func (p *plane) exit(i *dataPath) {
 	})
 }
 
-// occ answers a question in the data channel.
+// occ hands the hub a question in the data channel, or the answer to one of ours.
 func (p *plane) occ(i *dataPath, msg []byte) {
 	if !i.asks.Allow(time.Now()) {
 		return // the peer asks again
 	}
 	question := append([]byte(nil), msg...)
-	p.tell(func(h *hub) { h.answerOCC(h.of(i), question, time.Now()) })
+	p.tell(func(h *hub) { h.inBand(h.of(i), question, time.Now()) })
 }

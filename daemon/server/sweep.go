@@ -18,6 +18,7 @@ func (h *hub) sweep(now time.Time) {
 			continue
 		}
 		h.keyLimits(i, now)
+		h.testMTU(i, now)
 		if i.session.Leaving() == session.Stays && i.token.due(tokens, now) {
 			h.freshToken(i, tokens, now)
 		}
