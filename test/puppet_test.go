@@ -26,6 +26,7 @@ type puppet struct {
 	cert       tls.Certificate // for the next handshake
 	user, pass string
 	deaf       bool // takes nothing in, and so acknowledges nothing
+	mute       bool // sends nothing more
 	texts      []string
 	failed     error
 	event      func(control.Event) // hears of every event, may be nil
@@ -121,7 +122,9 @@ func (p *puppet) play(limit time.Duration, done func() bool) error {
 
 func (p *puppet) drain() {
 	for _, b := range p.session.Output() {
-		_, _ = p.conn.Write(b)
+		if !p.mute {
+			_, _ = p.conn.Write(b)
+		}
 	}
 	for {
 		e, ok := p.session.Event()

@@ -24,13 +24,16 @@ func (s *Session) Renegotiate(now time.Time) error {
 }
 
 // softReset makes a new primary key state; the old one becomes the lame duck until the tran-window ends,
-// counted from now. An older lame duck is dropped at once: there are never more than two keys.
+// counted from the first try to replace it: renewals that fail do not prolong a key. An older lame duck is
+// dropped at once: there are never more than two keys.
 func (s *Session) softReset(now time.Time, byPeer bool) {
 	if s.lame != nil {
 		s.dropLame()
 	}
 	s.lame = s.primary
-	s.lame.mustDie = now.Add(s.cfg.TranWindow)
+	if s.lame.mustDie.IsZero() {
+		s.lame.mustDie = now.Add(s.cfg.TranWindow)
+	}
 	s.primary = s.newKey(s.nextID, now)
 	s.nextID = wire.NextKeyID(s.nextID)
 	s.primary.send.Queue(wire.OpControlSoftResetV1, nil, now)

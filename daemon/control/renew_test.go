@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
@@ -212,4 +214,57 @@ func TestEarlySoftReset(t *testing.T) {
 			t.Errorf("renewal does not come after all: %v", p.server.log)
 		}
 	})
+}
+
+// A key is good for a tran-window after the first renewal that should have replaced it, however many more are tried: a peer
+// whose renewals fail, because its certificate is revoked or it withholds its acknowledgements, does not stay for ever.
+func TestFailedRenewalsEnd(t *testing.T) {
+	identities(t, pki.ECDSA)
+	const hand, tran, reneg = 10 * time.Second, 100 * time.Second, 300 * time.Second
+	deaf := func(p *pair) { p.client.in.Loss = 1 }
+	for _, tt := range []struct {
+		name    string
+		reneg   time.Duration // of the server
+		revoked bool          // the peer's certificate, for renewals
+		spoil   func(p *pair) // renewals from now on
+		again   func(p *pair) // called every second
+	}{
+		{name: "the peer does not hear", reneg: reneg, spoil: deaf},
+		{name: "its certificate is refused", reneg: reneg, revoked: true},
+		{name: "it asks for renewals and ends none", spoil: deaf, again: func(p *pair) { _ = p.client.s.Renegotiate(p.now) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPair(t, settings{
+					wrap: "tls-crypt", weather: daemontest.Weather{Delay: time.Millisecond},
+					client: func(c *control.Config) { c.HandWindow, c.TranWindow = hand, 24*time.Hour },
+					server: func(c *control.Config) {
+						c.HandWindow, c.TranWindow, c.RenegAfter = hand, tran, tt.reneg
+						if tt.revoked {
+							conf := c.TLS.Clone()
+							conf.VerifyPeerCertificate = func([][]byte, [][]*x509.Certificate) error { return errors.New("revoked") }
+							c.Renew = func() *tls.Config { return conf }
+						}
+					},
+				})
+				p.connect()
+				p.until(2*time.Second, func() bool { return false })
+				if tt.spoil != nil {
+					tt.spoil(p)
+				}
+				begin := p.now
+				for !p.until(time.Second, p.server.s.Dead) {
+					if p.now.Sub(begin) > time.Hour {
+						t.Fatalf("the session goes on after %d failed renewals: %v", len(p.server.failed), p.server.log[max(0, len(p.server.log)-10):])
+					}
+					if tt.again != nil {
+						tt.again(p)
+					}
+				}
+				if d := p.now.Sub(begin); d < tran-hand || d > tt.reneg+tran+2*hand {
+					t.Errorf("the session ended after %v", d)
+				}
+			})
+		})
+	}
 }

@@ -308,8 +308,9 @@ func (h *hub) refuse(i *instance, login uint64, err error, now time.Time) {
 	h.settle(i, now)
 }
 
-// refused logs a refused login. turnAway tells the client once texts flow.
+// refused logs a refused login. No data flows from now on, under an older key either; turnAway tells the client once texts flow.
 func (c *clientLog) refused(i *instance, e session.Refused) {
+	i.tunnel.Store(nil)
 	i.logins.stop(e.KeyID)
 	switch r := refusalOf(e.Why); {
 	case r.line != "":
@@ -341,7 +342,7 @@ func (h *hub) turnAway(i *instance, e session.TurnedAway, now time.Time) {
 	if why != "" && (!strings.HasPrefix(why, "TEMP") || i.info.Has(message.ProtoAuthTemp)) {
 		msg += "," + message.Remap(why)
 	}
-	i.tunnel.Store(nil)
+	i.tunnel.Store(nil) // Reject refuses nothing
 	h.promoted(h.set, i, session.Introduced{KeyID: e.KeyID})
 	h.closeLater(i, session.SentAway, now)
 	h.text(i, msg, now)

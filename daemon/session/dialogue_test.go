@@ -267,6 +267,8 @@ func (d *dialogue) end(name string, words []string) {
 		e.in.Loss = 1
 	case "hears":
 		e.in.Loss = 0
+	case "withholds": // acknowledgements, from its next key message on
+		e.withholds = true
 	case "doubles": // each packet that is sent to it
 		e.in.Duplicate = 1
 	case "opens":

@@ -45,7 +45,8 @@ type (
 	// that the engine calls Open.
 	Admitted struct{ KeyID uint8 }
 
-	// TurnedAway says that a key is active and its login refused: texts reach the peer, and the engine tells it.
+	// TurnedAway says that a login is refused and its key active, or failed beside one that is: texts reach the peer, and the
+	// engine tells it.
 	TurnedAway struct {
 		KeyID uint8
 		Why   error

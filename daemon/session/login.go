@@ -31,8 +31,10 @@ var ErrOverdue = errors.New("no decision in time")
 //	            asked     deferred      accepted                        refused
 //	key active  -         Introduced    Introduced, key in use,         TurnedAway
 //	                                    Admitted
+//	key failed  -         -             -                               TurnedAway
 //
-// A renewed key is in use as soon as its login is accepted: the peer may send with it when it has our key message.
+// A renewed key is in use as soon as its login is accepted: the peer may send with it when it has our key message. A peer that
+// keeps a refused key from getting active does not stay with the one before.
 type loginState uint8
 
 const (
@@ -205,6 +207,9 @@ func (s *Session) Reject(why error) {
 // settle emits what follows from the states of a login and its key.
 func (s *Session) settle(l *login, k uint8) {
 	switch {
+	case !l.active && l.over && l.state == refused && k > 0:
+		s.emit(TurnedAway{k, l.why})
+		return
 	case !l.active:
 		return
 	case !s.cfg.Logins:
@@ -260,11 +265,12 @@ func (s *Session) AnswerTaken(id uint64) {
 	}
 }
 
-// overdue refuses the logins that were not decided in time, and returns when the next one is due.
+// overdue refuses the logins that were not decided in time, and returns when the next one is due. Without a verdict the login of
+// a key that failed changes nothing.
 func (s *Session) overdue(now time.Time) (next time.Time) {
 	for _, l := range s.logins {
 		switch {
-		case l == nil || !l.undecided():
+		case l == nil || !l.undecided() || l.over && !l.active:
 		case now.After(l.limit):
 			s.Refuse(l.id, ErrOverdue)
 		default:

@@ -70,8 +70,9 @@ type end struct {
 	owner  *Owner       // since the first login
 
 	// At a client.
-	pull     Pull
-	password string
+	pull      Pull
+	password  string
+	withholds bool // acknowledges nothing behind its key message
 }
 
 const info = "IV_VER=2.6.14\nIV_PROTO=990\nIV_CIPHERS=AES-256-GCM\n"
@@ -168,6 +169,9 @@ func (e *end) event(ev Event, now time.Time) {
 	case control.InitialPacket, control.TLSUp:
 	case control.NeedCredentials:
 		_ = e.s.SetCredentials(e.user, e.password)
+		if e.withholds {
+			e.in.Loss = 1
+		}
 	case KeyMessage:
 		if ev.Login == 0 {
 			return

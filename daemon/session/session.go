@@ -146,8 +146,12 @@ func (s *Session) take(e control.Event) {
 			s.channel.DropKey(e.KeyID)
 		}
 	case control.Failed:
-		s.login(e.KeyID).over = true
+		l := s.login(e.KeyID)
+		l.over = true
 		s.emit(e)
+		if !e.Dead && !l.active {
+			s.settle(l, e.KeyID)
+		}
 	default:
 		s.emit(e)
 	}
