@@ -2,32 +2,47 @@ package daemon
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 )
 
-// pidFile is the absolute path of the file with the process id, "" without one.
-type pidFile string
-
-// writePID writes the number of this process to path.
-func writePID(path string) (pidFile, error) {
-	if path == "" {
-		return "", nil
-	}
-	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil { //nolint:gosec // everybody may know
-		return "", fmt.Errorf("open pid file %s: %w", path, err)
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		abs = path
-	}
-	return pidFile(abs), nil
+// pidFile is the file with the process id. The zero value is none.
+type pidFile struct {
+	path string // absolute
+	made fs.FileInfo
 }
 
-// remove removes the file; after a chroot it cannot be found, as with stock.
-func (f pidFile) remove() {
-	if f != "" {
-		_ = os.Remove(string(f))
+// writePID writes the number of this process to path.
+func writePID(path string) (p pidFile, err error) {
+	if path == "" {
+		return pidFile{}, nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // everybody may know
+	if err != nil {
+		return pidFile{}, fmt.Errorf("open pid file %s: %w", path, err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(strconv.Itoa(os.Getpid()) + "\n"); err != nil {
+		return pidFile{}, fmt.Errorf("write pid file %s: %w", path, err)
+	}
+	if p.made, err = f.Stat(); err != nil {
+		return pidFile{}, fmt.Errorf("pid file %s: %w", path, err)
+	}
+	if p.path, err = filepath.Abs(path); err != nil {
+		p.path = path
+	}
+	return p, nil
+}
+
+// remove removes the file, unless another one took its place. What is no regular file is not ours to remove: /dev/null in the
+// place of a file is there for all. After a chroot the file cannot be found, as with stock.
+func (p pidFile) remove() {
+	if p.made == nil || !p.made.Mode().IsRegular() {
+		return
+	}
+	if at, err := os.Stat(p.path); err == nil && os.SameFile(at, p.made) {
+		_ = os.Remove(p.path)
 	}
 }
