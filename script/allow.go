@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"github.com/moongate-vpn/moongate/script/lib"
 )
 
 // Allow is what a script may do beside speaking to its daemon. The zero value allows nothing.
@@ -85,7 +87,7 @@ func table(L *lua.LState, known ...string) *lua.LTable {
 	t := L.CheckTable(1)
 	t.ForEach(func(k, _ lua.LValue) {
 		if name, ok := k.(lua.LString); ok && !slices.Contains(known, string(name)) {
-			L.ArgError(1, "unknown field "+string(name)+nearest(string(name), known))
+			L.ArgError(1, "unknown field "+lib.Short(string(name))+nearest(string(name), known))
 		}
 	})
 	return t

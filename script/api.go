@@ -32,7 +32,7 @@ func (r *runtime) install(dirs []string) {
 	mg := L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{
 		"after":  func(L *lua.LState) int { return r.addTimer(L, false) },
 		"every":  func(L *lua.LState) int { return r.addTimer(L, true) },
-		"quote":  func(L *lua.LState) int { L.Push(lua.LString(client.Line(L.CheckString(1)))); return 1 },
+		"quote":  quote,
 		"now":    func(L *lua.LState) int { L.Push(lua.LNumber(float64(r.now().UnixMicro()) / 1e6)); return 1 },
 		"stop":   r.stop,
 		"random": random,
@@ -127,7 +127,7 @@ const maxHandlers = 1000
 func checkEventName(L *lua.LState, arg int) string {
 	event := L.CheckString(arg)
 	if event != "*" && !slices.Contains(lib.EventNames(), event) {
-		L.ArgError(arg, fmt.Sprintf("unknown event %q%s", event, lib.DidYouMean(event, lib.EventNames())))
+		L.ArgError(arg, fmt.Sprintf("unknown event %q%s", lib.Short(event), lib.DidYouMean(event, lib.EventNames())))
 	}
 	return event
 }
@@ -188,27 +188,48 @@ func (r *runtime) stream(L *lua.LState, event string, interval float64) {
 	})
 }
 
+// quote is moongate.quote(word).
+func quote(L *lua.LState) int {
+	word := L.CheckString(1)
+	if len(word) > maxWords {
+		L.ArgError(1, tooLong)
+	}
+	sandbox.Spend(L, 4*len(word))
+	L.Push(lua.LString(client.Line(word)))
+	return 1
+}
+
 // words reads a command: a line, or a table of words that are quoted one by one.
 func words(L *lua.LState, arg int) string {
 	switch v := L.CheckAny(arg).(type) {
 	case lua.LString:
+		if len(v) > maxWords {
+			L.ArgError(arg, tooLong)
+		}
 		return string(v)
 	case *lua.LTable:
-		var w []string
-		for i := 1; i <= v.Len(); i++ {
-			w = append(w, lua.LVAsString(v.RawGetInt(i)))
-		}
-		return client.Line(w...)
+		return client.Line(stringList(L, v)...)
 	default:
 		L.ArgError(arg, "a line or a table of words expected")
 		return ""
 	}
 }
 
+// maxWords bounds the words of a command, the lines of a block and the arguments of a program, in bytes: a list that has one long string many
+// times is small until it is written out.
+const maxWords = 1 << 20
+
+var tooLong = fmt.Sprintf("too long: at most %d bytes together", maxWords)
+
 func stringList(L *lua.LState, t *lua.LTable) []string {
 	var out []string
-	for i := 1; i <= t.Len(); i++ {
-		out = append(out, lua.LVAsString(t.RawGetInt(i)))
+	total := 0
+	for i, n := 1, t.Len(); i <= n; i++ {
+		word := lua.LVAsString(t.RawGetInt(i))
+		if total += len(word) + 1; total > maxWords {
+			L.RaiseError("%s", tooLong)
+		}
+		out = append(out, word)
 	}
 	return out
 }
@@ -253,7 +274,7 @@ func (r *runtime) newReplyMeta() *lua.LTable {
 	meta.RawSetString("__metatable", lua.LString("reply"))
 	meta.RawSetString("__index", r.L.NewFunction(func(L *lua.LState) int {
 		name := L.ToString(2)
-		L.RaiseError("a reply has no field %q%s", name, lib.DidYouMean(name, []string{"text", "lines"}))
+		L.RaiseError("a reply has no field %q%s", lib.Short(name), lib.DidYouMean(name, []string{"text", "lines"}))
 		return 0
 	}))
 	meta.RawSetString("__tostring", r.L.NewFunction(func(L *lua.LState) int {
@@ -379,11 +400,11 @@ func random(L *lua.LState) int {
 
 // stop is moongate.stop(code): it ends the script at once.
 func (r *runtime) stop(L *lua.LState) int {
-	r.exitCode = L.OptInt(1, 0)
-	if r.exitCode < 0 || r.exitCode > 255 {
+	code := L.OptInt(1, 0)
+	if code < 0 || code > 255 {
 		L.ArgError(1, "a code from 0 to 255")
 	}
-	r.stopped = true
+	r.exitCode, r.stopped = code, true
 	r.L.Meter.Interrupt(errStopped) // no pcall goes on
 	L.Error(lua.LString("stopped"), 0)
 	return 0
@@ -391,13 +412,24 @@ func (r *runtime) stop(L *lua.LState) int {
 
 // print joins its arguments by tabs, as Lua does.
 func (r *runtime) print(L *lua.LState) int {
-	var parts []string
-	for i := 1; i <= L.GetTop(); i++ {
-		parts = append(parts, L.ToStringMeta(L.Get(i)).String())
+	var b strings.Builder
+	for i, n := 1, L.GetTop(); i <= n && b.Len() <= maxPrint; i++ {
+		if i > 1 {
+			b.WriteByte('\t')
+		}
+		b.WriteString(L.ToStringMeta(L.Get(i)).String())
 	}
-	r.o.Print(r.secrets.clean(strings.Join(parts, "\t")))
+	text := b.String()
+	if len(text) > maxPrint {
+		text = text[:maxPrint] + "…"
+	}
+	sandbox.Spend(L, 4*len(text))
+	r.o.Print(r.secrets.clean(text))
 	return 0
 }
+
+// maxPrint is how much one print prints, in bytes; in the daemon's log it is less.
+const maxPrint = 1 << 20
 
 var moduleName = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
@@ -409,7 +441,7 @@ func (r *runtime) find(L *lua.LState, dirs []string) int {
 		L.Push(v)
 		return 1
 	}
-	if !moduleName.MatchString(name) {
+	if len(name) > 256 || !moduleName.MatchString(name) {
 		L.ArgError(1, "not a module name")
 	}
 	file := filepath.FromSlash(strings.ReplaceAll(name, ".", "/")) + ".lua"

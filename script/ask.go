@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -37,8 +38,14 @@ func (r *runtime) question(wantsText bool) lua.LGFunction {
 		ask := r.o.Ask
 		return r.await(L, false, func(ctx context.Context) func() []lua.LValue {
 			answer, err := "", errAttached
-			if ask != nil {
-				answer, err = ask(ctx, q)
+			select {
+			case r.asking <- struct{}{}:
+				defer func() { <-r.asking }()
+				if ask != nil {
+					answer, err = ask(ctx, q)
+				}
+			default:
+				err = fmt.Errorf("%d questions of this script are open", maxAtOnce)
 			}
 			return func() []lua.LValue {
 				if q.Text {

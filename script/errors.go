@@ -11,6 +11,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"github.com/moongate-vpn/moongate/script/lib"
 	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
@@ -70,7 +71,7 @@ func scriptError(file string, err, cause error, co *lua.LState) *Error {
 	}
 	var api *lua.ApiError
 	if errors.As(err, &api) {
-		e.Text = api.Object.String()
+		e.Text = shorten(api.Object.String())
 		if api.Type == lua.ApiErrorSyntax || api.Object == lua.LNil {
 			e.Text = err.Error()
 			if api.Cause != nil {
@@ -100,7 +101,18 @@ func scriptError(file string, err, cause error, co *lua.LState) *Error {
 	if cause != nil {
 		e.Text = cause.Error()
 	}
+	e.Text = shorten(e.Text)
 	return e
+}
+
+// maxErrorText is how much of an error is told, in bytes: it may be as long as a string of the script.
+const maxErrorText = 4 << 10
+
+func shorten(text string) string {
+	if len(text) > maxErrorText {
+		return text[:maxErrorText] + "…"
+	}
+	return text
 }
 
 func baseName(path string) string { return filepath.Base(path) }
@@ -113,7 +125,9 @@ func tableError(t *lua.LTable) string {
 		return string(s)
 	}
 	var parts []string
-	t.ForEach(func(k, v lua.LValue) { parts = append(parts, fmt.Sprintf("%v = %v", k, v)) })
+	for k, v := t.Next(lua.LNil); k != lua.LNil && len(parts) < 32; k, v = t.Next(k) {
+		parts = append(parts, fmt.Sprintf("%s = %s", lib.Short(k.String()), lib.Short(v.String())))
+	}
 	slices.Sort(parts)
 	return "{" + strings.Join(parts, ", ") + "}"
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -18,7 +19,8 @@ import (
 // Bounds of programs, requests and secrets.
 const (
 	maxOutput   = 1 << 20 // bytes of each stream of a program, and of a response
-	maxAtOnce   = 8       // programs and requests of a script at a time; others wait
+	maxAtOnce   = 8       // programs and requests of a script at a time, and secrets; others wait
+	maxRef      = 4 << 10 // bytes of a reference to a secret
 	defaultWait = 10 * time.Second
 )
 
@@ -69,7 +71,9 @@ func (r *runtime) exec(L *lua.LState) int {
 	stdin := lua.LVAsString(t.RawGetString("stdin"))
 	env := []string{"PATH=" + os.Getenv("PATH")}
 	if vars, ok := t.RawGetString("env").(*lua.LTable); ok {
-		vars.ForEach(func(k, v lua.LValue) { env = append(env, k.String()+"="+v.String()) })
+		for name, value := range pairs(L, vars, maxWords) {
+			env = append(env, name+"="+value)
+		}
 	}
 	d := r.timeout(L, t)
 	if r.tell("exec %q", words) {
@@ -80,7 +84,7 @@ func (r *runtime) exec(L *lua.LState) int {
 		cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 		secret.Group(cmd)
 		cmd.WaitDelay = 100 * time.Millisecond
-		cmd.Env, cmd.Dir, cmd.Stdin = env, r.dir, bytes.NewReader([]byte(stdin))
+		cmd.Env, cmd.Dir, cmd.Stdin = env, r.dir, strings.NewReader(stdin)
 		var stdout, stderr limited
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		err := cmd.Run()
@@ -100,6 +104,19 @@ func (r *runtime) exec(L *lua.LState) int {
 			return values(r.execResult(cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()), nil)
 		}
 	})
+}
+
+// pairs are the entries of a table as texts, of at most so many bytes together.
+func pairs(L *lua.LState, t *lua.LTable, limit int) map[string]string {
+	all, total := make(map[string]string), 0
+	for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
+		name, value := k.String(), v.String()
+		if total += len(name) + len(value) + 2; total > limit {
+			L.RaiseError("too long: at most %d bytes together", limit)
+		}
+		all[name] = value
+	}
+	return all
 }
 
 func (r *runtime) execResult(code int, stdout, stderr string) *lua.LTable {
@@ -138,6 +155,9 @@ func (r *runtime) env(L *lua.LState) int {
 // secretOf is secret(ref): the secret as text, or nil and why not.
 func (r *runtime) secretOf(L *lua.LState) int {
 	ref := L.CheckString(1)
+	if len(ref) > maxRef {
+		L.ArgError(1, fmt.Sprintf("a reference of at most %d bytes", maxRef))
+	}
 	if err := secret.Check(ref); err != nil {
 		L.ArgError(1, err.Error())
 	}
@@ -150,6 +170,12 @@ func (r *runtime) secretOf(L *lua.LState) int {
 	}
 	need(L, allowed, "secret "+ref, permission)
 	return r.await(L, false, func(ctx context.Context) func() []lua.LValue {
+		select {
+		case r.fetching <- struct{}{}:
+			defer func() { <-r.fetching }()
+		case <-ctx.Done():
+			return func() []lua.LValue { return values(nil, ctx.Err()) }
+		}
 		text, err := secret.Resolve(ctx, ref, secret.Options{StateDir: r.o.SecretState})
 		r.secrets.add(text)
 		return func() []lua.LValue { return values(lua.LString(text), err) }

@@ -309,5 +309,5 @@ func (w *namesWalk) fieldOf(events []string, name string, line int) {
 
 // noField is the error for a field that no event has.
 func noField(name string) string {
-	return fmt.Sprintf("an event has no field %q%s", name, lib.DidYouMean(name, slices.Concat(meta.Fields, meta.Methods)))
+	return fmt.Sprintf("an event has no field %q%s", lib.Short(name), lib.DidYouMean(name, slices.Concat(meta.Fields, meta.Methods)))
 }

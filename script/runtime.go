@@ -55,7 +55,10 @@ type runtime struct {
 
 	ops      sync.WaitGroup
 	acting   chan struct{} // a place for each program and request at work
-	db       *bbolt.DB     // the store, nil while nothing needs it
+	fetching chan struct{} // the same for secrets
+	asking   chan struct{} // the same for questions
+	servers  []*webServer
+	db       *bbolt.DB // the store, nil while nothing needs it
 	bans     bans
 	underWay int             // operations of await under way
 	bench    *bench          // in a test
@@ -100,7 +103,7 @@ func newRuntime(ctx context.Context, path string, o Options) (*runtime, error) {
 		busy: make(map[subject]*line), sources: make(map[string][]string), base: ctx, closed: true,
 	}
 	r.log = slog.New(cleanHandler{r.log.Handler(), &r.secrets})
-	r.acting = make(chan struct{}, maxAtOnce)
+	r.acting, r.fetching, r.asking = make(chan struct{}, maxAtOnce), make(chan struct{}, maxAtOnce), make(chan struct{}, maxAtOnce)
 	r.results.wake = make(chan struct{}, 1)
 	r.stats.init(path)
 	r.dir = dir
@@ -110,6 +113,7 @@ func newRuntime(ctx context.Context, path string, o Options) (*runtime, error) {
 
 // close ends what still runs for the script. The context of run is over by then, or is ended by the caller's defer.
 func (r *runtime) close() {
+	r.stopServers()
 	r.ops.Wait()
 	r.leaveStore()
 	r.L.Close()
@@ -211,6 +215,7 @@ func (r *runtime) serve(ctx context.Context) error {
 		case <-timer.C:
 		case <-r.o.control.begin:
 			r.o.control.begin = nil
+			r.startServers()
 			if r.stats.State != mgmt.ScriptStarting {
 				r.open(*r.o.control.keep)
 			}
@@ -278,6 +283,7 @@ func (r *runtime) drain() {
 	r.draining, r.closed = true, true
 	r.stats.State = mgmt.ScriptDraining
 	clear(r.handlers)
+	r.stopServers()
 	r.live = 0
 	r.dropTimers()
 }

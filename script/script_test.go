@@ -25,6 +25,9 @@ import (
 
 var update = flag.Bool("update", false, "write the pages that are made from declarations")
 
+// maxBurst is far above what any script of a test takes.
+const maxBurst = 10 * time.Second
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const greeting = ">INFO:OpenVPN Management Interface Version 5 -- type 'help' for more info\r\n"

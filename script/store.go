@@ -11,6 +11,8 @@ import (
 	lua "github.com/yuin/gopher-lua"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
 // Bounds of a store.
@@ -75,6 +77,17 @@ func (r *runtime) leaveStore() {
 	}
 }
 
+// view and update are transactions whose time at the disk counts.
+func view(L *lua.LState, db *bbolt.DB, f func(*bbolt.Tx) error) (err error) {
+	sandbox.Blocked(L, func() { err = db.View(f) })
+	return err
+}
+
+func update(L *lua.LState, db *bbolt.DB, f func(*bbolt.Tx) error) (err error) {
+	sandbox.Blocked(L, func() { err = db.Update(f) })
+	return err
+}
+
 func checkKey(L *lua.LState) []byte {
 	key := L.CheckString(1)
 	if key == "" || len(key) > maxKey {
@@ -107,7 +120,7 @@ func (r *runtime) storeGet(L *lua.LState) int {
 		return push(L, nil, err)
 	}
 	var out lua.LValue = lua.LNil
-	err = db.View(func(tx *bbolt.Tx) error {
+	err = view(L, db, func(tx *bbolt.Tx) error {
 		if text, ok := r.alive(tx.Bucket(bucket).Get(key)); ok {
 			out = lua.LString(text)
 		}
@@ -134,7 +147,7 @@ func (r *runtime) storeSet(L *lua.LState) int {
 	if err != nil {
 		return push(L, nil, err)
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
+	err = update(L, db, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucket)
 		if tx.Size() > storeLimit {
 			if r.sweep(b) == 0 {
@@ -166,7 +179,7 @@ func (r *runtime) storeDelete(L *lua.LState) int {
 	if err != nil {
 		return push(L, nil, err)
 	}
-	return push(L, lua.LTrue, db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Delete(key) }))
+	return push(L, lua.LTrue, update(L, db, func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Delete(key) }))
 }
 
 // storeKeys is store.keys(prefix): those whose time is not over, in order.
@@ -177,7 +190,7 @@ func (r *runtime) storeKeys(L *lua.LState) int {
 		return push(L, nil, err)
 	}
 	t := L.NewTable()
-	err = db.View(func(tx *bbolt.Tx) error {
+	err = view(L, db, func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucket).Cursor()
 		for k, v := c.Seek([]byte(prefix)); k != nil && strings.HasPrefix(string(k), prefix) && t.Len() < maxKeys; k, v = c.Next() {
 			if _, ok := r.alive(v); ok {

@@ -124,6 +124,11 @@ func (r *runtime) addTimer(L *lua.LState, periodic bool) int {
 		heap.Push(&r.timers, t)
 	}
 	t.fire = func() {
+		if r.tasks >= maxTasks { // they make room when they end
+			t.at = r.now().Add(10 * time.Millisecond)
+			push()
+			return
+		}
 		r.start(&task{what: "timer", fn: fn, limit: r.o.HandlerTimeout, finish: func() {
 			if periodic && !off && !r.draining && !r.stopped {
 				t.at = r.now().Add(d)

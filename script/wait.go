@@ -67,13 +67,15 @@ func (r *runtime) sleep(L *lua.LState) int {
 // waitFor is moongate.wait_for(event, filter, timeout): the next such event, or nil and "timeout".
 func (r *runtime) waitFor(L *lua.LState) int {
 	event := checkEventName(L, 1)
-	filter := L.OptTable(2, nil)
-	if filter != nil {
-		filter.ForEach(func(k, _ lua.LValue) {
+	var filter *lua.LTable
+	if t := L.OptTable(2, nil); t != nil {
+		filter = L.NewTable()
+		for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
 			if name := k.String(); !slices.Contains(meta.Fields, name) {
 				L.ArgError(2, noField(name))
 			}
-		})
+			filter.RawSet(k, v)
+		}
 	}
 	d := seconds(L, 3)
 	r.inTime(L, 3, d)
@@ -83,7 +85,7 @@ func (r *runtime) waitFor(L *lua.LState) int {
 	r.stream(L, event, 1)
 	q := &request{}
 	q.start = func(t *task) {
-		w := &waiter{event: event, filter: filter}
+		w := &waiter{event: event, filter: filter} // a copy: the script may change its own
 		var tm *timer
 		drop := func() {
 			r.unschedule(tm)

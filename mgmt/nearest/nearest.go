@@ -8,6 +8,9 @@ const longest = 64
 // "" when none does.
 func Name(word string, names []string, edits int) string {
 	best := ""
+	if len(word) > longest {
+		return best
+	}
 	for _, n := range names {
 		if d := distance(word, n); d <= edits {
 			best, edits = n, d-1

@@ -6,6 +6,17 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/nearest"
 )
 
+// maxShort is how much of a name is told in an error, in bytes.
+const maxShort = 64
+
+// Short is a name as errors tell it: it may be as long as a string of the script.
+func Short(name string) string {
+	if len(name) > maxShort {
+		return name[:maxShort] + "…"
+	}
+	return name
+}
+
 // DidYouMean is "; did you mean NAME?" for the name that is nearest to word, or "" when none is near.
 func DidYouMean(word string, names []string) string {
 	best := nearest.Name(word, slices.Sorted(slices.Values(names)), max(2, len(word)/3))

@@ -10,14 +10,18 @@ import (
 	"math"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
 // Limits of JSON values in either direction.
 const (
 	maxJSONDepth = 64
 	maxJSONBytes = 4 << 20
+	maxJSONList  = 131_070 // what a list of ours can have
 )
 
 // JSON is the module json: encode(value) and decode(text). Tables with the keys 1..n are arrays, an empty table is an
@@ -29,7 +33,7 @@ func JSON(L *lua.LState) *lua.LTable {
 	L.SetFuncs(mod, map[string]lua.LGFunction{
 		"encode": func(L *lua.LState) int {
 			var b bytes.Buffer
-			if err := encodeJSON(&b, L.CheckAny(1), null, 0); err != nil {
+			if err := (encoder{L, &b, null}).encode(L.CheckAny(1), 0); err != nil {
 				return fail(L, err)
 			}
 			L.Push(lua.LString(b.String()))
@@ -62,94 +66,128 @@ func fail(L *lua.LState, err error) int {
 	return 2
 }
 
-func encodeJSON(b *bytes.Buffer, v lua.LValue, null *lua.LUserData, depth int) error {
+// encoder writes one value. It announces its work: a table may have a million keys.
+type encoder struct {
+	l    *lua.LState
+	b    *bytes.Buffer
+	null *lua.LUserData
+}
+
+// workOfValue is what a value costs beside its text, in bytes for the meter.
+const workOfValue = 256
+
+func (e encoder) encode(v lua.LValue, depth int) error {
 	if depth > maxJSONDepth {
 		return errors.New("json: nested too deep")
 	}
-	if b.Len() > maxJSONBytes {
-		return errors.New("json: value too large")
+	if e.b.Len() > maxJSONBytes {
+		return errTooLarge
 	}
+	sandbox.Spend(e.l, workOfValue)
 	switch v := v.(type) {
 	case *lua.LNilType:
-		b.WriteString("null")
+		e.b.WriteString("null")
 	case lua.LBool:
-		fmt.Fprint(b, bool(v))
+		fmt.Fprint(e.b, bool(v))
 	case lua.LNumber:
 		f := float64(v)
 		if math.IsInf(f, 0) || math.IsNaN(f) {
 			return errors.New("json: not a finite number")
 		}
 		if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-			fmt.Fprintf(b, "%d", int64(f))
+			fmt.Fprintf(e.b, "%d", int64(f))
 			return nil
 		}
 		x, _ := json.Marshal(f)
-		b.Write(x)
+		e.b.Write(x)
 	case lua.LString:
-		encodeString(b, string(v))
+		return e.text(string(v))
 	case *lua.LUserData:
-		if v != null {
+		if v != e.null {
 			return errors.New("json: cannot encode a userdata")
 		}
-		b.WriteString("null")
+		e.b.WriteString("null")
 	case *lua.LTable:
 		if n := v.Len(); n > 0 {
-			return encodeArray(b, v, n, null, depth)
+			return e.array(v, n, depth)
 		}
-		return encodeObject(b, v, null, depth)
+		return e.object(v, depth)
 	default:
 		return fmt.Errorf("json: cannot encode a %s", v.Type())
 	}
 	return nil
 }
 
-func encodeString(b *bytes.Buffer, s string) {
-	enc := json.NewEncoder(b)
+var errTooLarge = errors.New("json: value too large")
+
+func (e encoder) text(s string) error {
+	if e.b.Len()+escaped(s) > maxJSONBytes {
+		return errTooLarge
+	}
+	sandbox.Spend(e.l, 4*len(s))
+	enc := json.NewEncoder(e.b)
 	enc.SetEscapeHTML(false)
 	enc.Encode(s)
-	b.Truncate(b.Len() - 1) // Encode ends in a line feed
-}
-
-func encodeArray(b *bytes.Buffer, t *lua.LTable, n int, null *lua.LUserData, depth int) error {
-	b.WriteByte('[')
-	for i := 1; i <= n; i++ {
-		if i > 1 {
-			b.WriteByte(',')
-		}
-		if err := encodeJSON(b, t.RawGetInt(i), null, depth+1); err != nil {
-			return err
-		}
-	}
-	b.WriteByte(']')
+	e.b.Truncate(e.b.Len() - 1) // Encode ends in a line feed
 	return nil
 }
 
-func encodeObject(b *bytes.Buffer, t *lua.LTable, null *lua.LUserData, depth int) error {
-	var keys []string
-	bad := false
-	t.ForEach(func(k, _ lua.LValue) {
-		if s, ok := k.(lua.LString); ok {
-			keys = append(keys, string(s))
-		} else {
-			bad = true
+// escaped is how many bytes s takes at most.
+func escaped(s string) int {
+	n, valid := len(s), utf8.ValidString(s)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			n++
+		case c < 0x20 || c >= 0x7f && !valid:
+			n += len(`\u0000`) - 1
 		}
-	})
-	if bad {
-		return errors.New("json: a table's keys must be all strings or 1 to n")
 	}
-	sort.Strings(keys)
-	b.WriteByte('{')
-	for i, k := range keys {
-		if i > 0 {
-			b.WriteByte(',')
+	return n
+}
+
+func (e encoder) array(t *lua.LTable, n, depth int) error {
+	e.b.WriteByte('[')
+	for i := 1; i <= n; i++ {
+		if i > 1 {
+			e.b.WriteByte(',')
 		}
-		encodeString(b, k)
-		b.WriteByte(':')
-		if err := encodeJSON(b, t.RawGetString(k), null, depth+1); err != nil {
+		if err := e.encode(t.RawGetInt(i), depth+1); err != nil {
 			return err
 		}
 	}
-	b.WriteByte('}')
+	e.b.WriteByte(']')
+	return nil
+}
+
+func (e encoder) object(t *lua.LTable, depth int) error {
+	var keys []string
+	for k, _ := t.Next(lua.LNil); k != lua.LNil; k, _ = t.Next(k) {
+		s, ok := k.(lua.LString)
+		if !ok {
+			return errors.New("json: a table's keys must be all strings or 1 to n")
+		}
+		sandbox.Spend(e.l, workOfValue)
+		if len(keys) > maxJSONBytes/len(`"":0,`) {
+			return errTooLarge
+		}
+		keys = append(keys, string(s))
+	}
+	sort.Strings(keys)
+	e.b.WriteByte('{')
+	for i, k := range keys {
+		if i > 0 {
+			e.b.WriteByte(',')
+		}
+		if err := e.text(k); err != nil {
+			return err
+		}
+		e.b.WriteByte(':')
+		if err := e.encode(t.RawGetString(k), depth+1); err != nil {
+			return err
+		}
+	}
+	e.b.WriteByte('}')
 	return nil
 }
 
@@ -157,6 +195,7 @@ func decodeJSON(L *lua.LState, dec *json.Decoder, null *lua.LUserData, depth int
 	if depth > maxJSONDepth {
 		return nil, errors.New("nested too deep")
 	}
+	sandbox.Spend(L, workOfValue)
 	tok, err := dec.Token()
 	if err != nil {
 		return nil, err
@@ -171,6 +210,9 @@ func decodeJSON(L *lua.LState, dec *json.Decoder, null *lua.LUserData, depth int
 	case json.Delim:
 		t := L.NewTable()
 		for i := 1; dec.More(); i++ {
+			if i > maxJSONList && tok == '[' {
+				return nil, fmt.Errorf("a list of more than %d values", maxJSONList)
+			}
 			var key string
 			if tok == '{' {
 				k, err := dec.Token()
@@ -199,11 +241,15 @@ func decodeJSON(L *lua.LState, dec *json.Decoder, null *lua.LUserData, depth int
 func Base64(L *lua.LState) *lua.LTable {
 	return L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{
 		"encode": func(L *lua.LState) int {
-			L.Push(lua.LString(base64.StdEncoding.EncodeToString([]byte(L.CheckString(1)))))
+			s := L.CheckString(1)
+			sandbox.Spend(L, 2*len(s))
+			L.Push(lua.LString(base64.StdEncoding.EncodeToString([]byte(s))))
 			return 1
 		},
 		"decode": func(L *lua.LState) int {
-			b, err := base64.StdEncoding.DecodeString(L.CheckString(1))
+			s := L.CheckString(1)
+			sandbox.Spend(L, 2*len(s))
+			b, err := base64.StdEncoding.DecodeString(s)
 			if err != nil {
 				return fail(L, err)
 			}

@@ -6,18 +6,36 @@ import (
 	"sort"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"github.com/moongate-vpn/moongate/script/sandbox"
 )
+
+// Bounds of what one call of log writes.
+const (
+	maxLogText   = 16 << 10 // bytes of the message, and of a field
+	maxLogFields = 32
+)
+
+func cut(text string) string {
+	if len(text) > maxLogText {
+		return text[:maxLogText] + "…"
+	}
+	return text
+}
 
 // Log is the module log: debug, info, warn and error, each with a message and an optional table of fields.
 func Log(L *lua.LState, log *slog.Logger) *lua.LTable {
 	at := func(level slog.Level) lua.LGFunction {
 		return func(L *lua.LState) int {
-			msg := L.ToStringMeta(L.CheckAny(1)).String()
+			msg := cut(L.ToStringMeta(L.CheckAny(1)).String())
 			var attrs []slog.Attr
 			if t := L.OptTable(2, nil); t != nil {
-				t.ForEach(func(k, v lua.LValue) { attrs = append(attrs, slog.String(k.String(), v.String())) })
+				for k, v := t.Next(lua.LNil); k != lua.LNil && len(attrs) < maxLogFields; k, v = t.Next(k) {
+					attrs = append(attrs, slog.String(Short(k.String()), cut(v.String())))
+				}
 				sort.Slice(attrs, func(i, j int) bool { return attrs[i].Key < attrs[j].Key })
 			}
+			sandbox.Spend(L, len(msg))
 			log.LogAttrs(context.Background(), level, msg, attrs...)
 			return 0
 		}

@@ -20,7 +20,7 @@ func Options(L *lua.LState, arg int, known ...string) OptionTable {
 	t := L.CheckTable(arg)
 	t.ForEach(func(k, _ lua.LValue) {
 		if name, ok := k.(lua.LString); !ok || !slices.Contains(known, string(name)) {
-			L.ArgError(arg, "unknown option "+k.String())
+			L.ArgError(arg, "unknown option "+Short(k.String()))
 		}
 	})
 	return OptionTable{L, t}

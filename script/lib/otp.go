@@ -42,8 +42,13 @@ func pushOTP(L *lua.LState, counter uint64, o OptionTable) int {
 	return 1
 }
 
+const maxOTPSecret = 1024
+
 // Code computes a one-time code of digits digits. secret is base32, blanks and padding do not matter.
 func Code(secret string, counter uint64, digits int, algorithm string) (string, error) {
+	if len(secret) > maxOTPSecret {
+		return "", fmt.Errorf("otp: the secret is longer than %d bytes", maxOTPSecret)
+	}
 	clean := strings.TrimRight(strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(secret)), "=")
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(clean)
 	if err != nil || len(key) == 0 {

@@ -30,6 +30,9 @@ type Coroutines struct {
 // named finds the name that the prelude has for a function, in an error about its argument.
 var named = regexp.MustCompile(`^(bad argument #\d+) to \w+ \(`)
 
+// nameless is what gopher-lua calls a function that a coroutine, or pcall, begins with.
+const nameless = " to corountine ("
+
 // maxNesting is how deep coroutines may resume each other, pcall included: each level is one of Go's stack.
 const maxNesting = 160
 
@@ -40,7 +43,7 @@ func openCoroutines(L *lua.LState) *Coroutines {
 	original := func(name string) lua.LGFunction { return lib.RawGetString(name).(*lua.LFunction).GFunction }
 	create, resume := original("create"), original("resume")
 	rawCreate := L.NewFunction(func(L *lua.LState) int {
-		spend(L, sizeOfThread)
+		Spend(L, sizeOfThread)
 		ctx := L.RemoveContext() // else the coroutine's would be a child of it, registered for ever
 		n := create(L)
 		if ctx != nil {
@@ -50,6 +53,13 @@ func openCoroutines(L *lua.LState) *Coroutines {
 		return n
 	})
 	rawResume := L.NewFunction(fromPrelude("resume", func(L *lua.LState) int {
+		for up, th := L, L.CheckThread(1); up != nil; up = up.Parent {
+			if up == th { // gopher-lua would run it a second time, in the middle of what it does
+				L.Push(lua.LFalse)
+				L.Push(lua.LString("cannot resume a coroutine that is not suspended"))
+				return 2
+			}
+		}
 		m := meterOf(L)
 		if m == nil {
 			return resume(L)
@@ -59,7 +69,12 @@ func openCoroutines(L *lua.LState) *Coroutines {
 		}
 		m.nesting++
 		defer func() { m.nesting-- }()
-		return resume(L)
+		n := resume(L)
+		if text, ok := L.Get(-1).(lua.LString); ok && n == 2 && L.Get(-2) == lua.LFalse {
+			L.Pop(1)
+			L.Push(lua.LString(strings.Replace(string(text), nameless, " (", 1)))
+		}
+		return n
 	}))
 	rawYield := L.NewFunction(fromPrelude("yield", func(L *lua.LState) int {
 		if L.Parent == nil {
@@ -69,15 +84,21 @@ func openCoroutines(L *lua.LState) *Coroutines {
 		return -1
 	}))
 	finish := L.NewFunction(func(*lua.LState) int { return -1 }) // the worker's own yield stands where it may
+	callable := L.NewFunction(func(L *lua.LState) int {
+		L.Push(lua.LBool(L.GetMetaField(L.Get(1), "__call").Type() == lua.LTFunction))
+		return 1
+	})
 	fn, err := L.Load(strings.NewReader(prelude), preludeName)
 	if err != nil {
 		panic(err)
 	}
 	L.Push(fn)
-	for _, v := range []lua.LValue{rawYield, rawResume, rawCreate, lib.RawGetString("status"), c.Wait, c.Done, finish} {
+	for _, v := range []lua.LValue{
+		rawYield, rawResume, rawCreate, lib.RawGetString("status"), c.Wait, c.Done, finish, callable, L.GetGlobal("error"), L.GetGlobal("type"),
+	} {
 		L.Push(v)
 	}
-	L.Call(7, 8)
+	L.Call(10, 8)
 	for i, set := range []func(*lua.LFunction){
 		func(f *lua.LFunction) { lib.RawSetString("yield", f) },
 		func(f *lua.LFunction) { lib.RawSetString("resume", f) },
@@ -92,6 +113,7 @@ func openCoroutines(L *lua.LState) *Coroutines {
 	}
 	L.Pop(8)
 	lib.RawSetString("create", rawCreate)
+	lib.RawSetString("running", L.NewFunction(running))
 	return c
 }
 

@@ -31,6 +31,7 @@ type matcher struct {
 	src   string
 	pat   string
 	steps int
+	ask   int // steps at which the meter is asked next
 	level int
 	caps  [maxCaptures]capture
 }
@@ -42,7 +43,7 @@ func newMatcher(meter *Meter, src, pat string) (*matcher, error) {
 	if len(pat) > maxPattern {
 		return nil, fmt.Errorf("pattern longer than %d bytes", maxPattern)
 	}
-	return &matcher{meter: meter, src: src, pat: pat}, nil
+	return &matcher{meter: meter, src: src, pat: pat, ask: stepsPerAsk}, nil
 }
 
 // match tries the pattern from offset p of the pattern at offset s of the subject and returns the end of the match, or -1.
@@ -65,13 +66,15 @@ func (m *matcher) fail(format string, args ...any) { panic(patternError{fmt.Erro
 // step counts work and ends the match when it is too much or the script's time is over.
 func (m *matcher) step() {
 	m.steps++
-	if m.steps%stepsPerAsk == 0 {
-		if m.steps > stepBudget {
-			panic(patternError{ErrBudget})
-		}
-		if m.meter != nil && !m.meter.Spent(between*perCredit) {
-			panic(patternError{m.meter.Err()})
-		}
+	if m.steps < m.ask {
+		return
+	}
+	m.ask = m.steps + stepsPerAsk
+	if m.steps > stepBudget {
+		panic(patternError{ErrBudget})
+	}
+	if m.meter != nil && !m.meter.Spent(between*perCredit) {
+		panic(patternError{m.meter.Err()})
 	}
 }
 

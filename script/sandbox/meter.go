@@ -12,6 +12,7 @@ import (
 var (
 	ErrBurst  = errors.New("too much processor time without a pause")
 	ErrMemory = errors.New("too much memory")
+	ErrFiles  = errors.New("too much time at files without a pause")
 )
 
 // Limits bound what a state may take. Zero means no bound.
@@ -41,6 +42,7 @@ type Meter struct {
 	cpu     time.Duration // of the process at began; 0: not taken yet
 	looked  time.Time     // at the heap
 	work    int           // in instructions since then
+	blocked time.Duration // in the burst, at files
 	cause   atomic.Pointer[error]
 	nesting int // coroutines in coroutines
 }
@@ -50,6 +52,7 @@ const (
 	perCredit = 2 << 10 // bytes that a function in Go touches in the time of an instruction
 	heapEvery = time.Millisecond
 	heapWork  = 1_000 // or after as many instructions, announced work included: what comes first
+	filesTime = time.Second
 )
 
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
@@ -67,7 +70,7 @@ func (m *Meter) SetSize(size func() int64) { m.heap.size = size }
 // Begin starts a burst.
 func (m *Meter) Begin() {
 	m.credit, m.err, m.running = between, nil, true
-	m.began, m.cpu = time.Now(), 0
+	m.began, m.cpu, m.blocked = time.Now(), 0, 0
 	m.heap.began = false
 }
 
@@ -84,6 +87,15 @@ func (m *Meter) Spend(bytes int) { m.credit -= bytes / perCredit }
 func (m *Meter) Spent(bytes int) bool {
 	m.Spend(bytes)
 	return m.credit > 0 || m.look() == nil
+}
+
+// Blocked announces that a function in Go waited so long for a disk: such a wait takes no processor time, and holds up the script's other
+// handlers all the same.
+func (m *Meter) Blocked(d time.Duration) {
+	m.blocked += d
+	if m.blocked > filesTime {
+		m.credit = 0
+	}
 }
 
 // Interrupt ends the running burst from another goroutine. Begin does not forget it.
@@ -131,6 +143,10 @@ func (m *Meter) look() error {
 	}
 	if m.limits.Burst > 0 && now.Sub(m.began) > m.limits.Burst && m.busy() {
 		m.err = fmt.Errorf("%w (%v)", ErrBurst, m.limits.Burst)
+		return m.err
+	}
+	if m.limits.Burst > 0 && m.blocked > filesTime {
+		m.err = fmt.Errorf("%w (%v)", ErrFiles, filesTime)
 		return m.err
 	}
 	if m.limits.Memory > 0 && (now.Sub(m.looked) >= heapEvery || m.work > heapWork) {

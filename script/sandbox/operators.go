@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"strings"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -17,10 +18,19 @@ func meterOf(L *lua.LState) *Meter {
 	return m
 }
 
-// spend announces work of a function in Go; it raises when there is no time left.
-func spend(L *lua.LState, bytes int) {
+// Spend announces that a function in Go touches so many bytes; it raises when there is no time left.
+func Spend(L *lua.LState, bytes int) {
 	if m := meterOf(L); m != nil && !m.Spent(bytes) {
 		L.RaiseError("%s", m.Err().Error())
+	}
+}
+
+// Blocked calls f, which may wait for a disk, and announces how long it took.
+func Blocked(L *lua.LState, f func()) {
+	begin := time.Now()
+	f()
+	if m := meterOf(L); m != nil {
+		m.Blocked(time.Since(begin))
 	}
 }
 
@@ -42,7 +52,7 @@ func concatOperator(L *lua.LState) int {
 		L.RaiseError("resulting string too large")
 	}
 	if total > perCredit {
-		spend(L, total)
+		Spend(L, total)
 	}
 	if n == 2 {
 		L.Push(lua.LString(lua.LVAsString(L.Get(1)) + lua.LVAsString(L.Get(2))))
@@ -66,7 +76,7 @@ func concatByPairs(L *lua.LState) int {
 			if len(a)+len(b) > MaxString {
 				L.RaiseError("resulting string too large")
 			}
-			spend(L, len(a)+len(b))
+			Spend(L, len(a)+len(b))
 			right = lua.LString(a + b)
 			continue
 		}

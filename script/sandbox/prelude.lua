@@ -1,6 +1,6 @@
 -- Functions that can wait. What runs is always a coroutine; a function that waits yields the mark and a request, and whoever
 -- resumed it passes both on, up to the runtime. So handlers may wait inside pcall and inside coroutines of their own.
-local rawyield, rawresume, create, status, mark, done, finish = ...
+local rawyield, rawresume, create, status, mark, done, finish, callable, error, type = ... -- no globals: they belong to the script
 
 -- After a yield the values arrive as they were given: this brings them to the number that the caller wants.
 local function fit(...) return ... end
@@ -36,6 +36,7 @@ end
 local function pcall(fn, ...)
   if type(fn) ~= "function" then
     local called = fn
+    if not callable(fn) then return false, "attempt to call a " .. type(fn) .. " value" end
     fn = function(...) return called(...) end
   end
   local co = create(fn)

@@ -56,17 +56,24 @@ func NewState(limits Limits) *State {
 		g.RawSetString(name, lua.LNil)
 	}
 	keep(L, lua.OsLibName, "time", "date", "clock")
+	replace(L, lua.OsLibName, "date", boundedDate)
+	replace(L, "_G", "tonumber", announce)
+	openRandom(L)
 	keep(L, lua.DebugLibName)
 	L.SetFuncs(g.RawGetString(lua.DebugLibName).(*lua.LTable), map[string]lua.LGFunction{"traceback": traceback})
 	g.RawSetString(lua.LoadLibName, lua.LNil)
 
-	g.RawSetString("unpack", L.NewFunction(boundResults(3, func(L *lua.LState) int { return L.CheckTable(1).Len() }, g.RawGetString("unpack"))))
+	replace(L, "_G", "unpack", func(fn lua.LGFunction) lua.LGFunction {
+		return boundResults(fn, func(L *lua.LState) int { return L.CheckTable(1).Len() })
+	})
 	str := g.RawGetString(lua.StringLibName).(*lua.LTable)
 	str.RawSetString("dump", lua.LNil)
 	for _, name := range announced {
-		str.RawSetString(name, L.NewFunction(announce(str.RawGetString(name).(*lua.LFunction).GFunction)))
+		replace(L, lua.StringLibName, name, announce)
 	}
-	str.RawSetString("byte", L.NewFunction(boundResults(3, func(L *lua.LState) int { return L.OptInt(2, 1) }, str.RawGetString("byte"))))
+	replace(L, lua.StringLibName, "byte", func(fn lua.LGFunction) lua.LGFunction {
+		return boundResults(fn, func(L *lua.LState) int { return L.OptInt(2, 1) })
+	})
 	L.SetFuncs(str, boundedStrings)
 	L.SetFuncs(g.RawGetString(lua.TabLibName).(*lua.LTable), boundedTables)
 	s := &State{LState: L, Coroutines: openCoroutines(L), Meter: NewMeter(limits)}
@@ -102,14 +109,13 @@ func (s *State) TakeTrace() string {
 // maxResults is how many values unpack and byte return at most, about as many as in the reference implementation.
 const maxResults = 8000
 
-// boundResults limits a function that takes a first and a last index as arguments 2 and last.
-func boundResults(last int, end func(*lua.LState) int, fn lua.LValue) lua.LGFunction {
-	original := fn.(*lua.LFunction).GFunction
+// boundResults limits a function that takes a first and a last index as arguments 2 and 3; end is the default of the last.
+func boundResults(fn lua.LGFunction, end func(*lua.LState) int) lua.LGFunction {
 	return func(L *lua.LState) int {
 		from, to := L.OptInt(2, 1), 0
-		if L.Get(last) == lua.LNil {
+		if L.Get(3) == lua.LNil {
 			to = end(L)
-		} else if to = L.CheckInt(last); to < 0 {
+		} else if to = L.CheckInt(3); to < 0 {
 			if s, ok := L.Get(1).(lua.LString); ok {
 				to = len(s)
 			}
@@ -117,8 +123,14 @@ func boundResults(last int, end func(*lua.LState) int, fn lua.LValue) lua.LGFunc
 		if to-from >= maxResults {
 			L.RaiseError("too many results: at most %d", maxResults)
 		}
-		return original(L)
+		return fn(L)
 	}
+}
+
+// replace puts what change makes of a function of a library in its place.
+func replace(L *lua.LState, library, name string, change func(lua.LGFunction) lua.LGFunction) {
+	t := L.G.Global.RawGetString(library).(*lua.LTable)
+	t.RawSetString(name, L.NewFunction(change(t.RawGetString(name).(*lua.LFunction).GFunction)))
 }
 
 // keep replaces library name by a table with only the named functions.

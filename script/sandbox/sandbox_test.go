@@ -263,6 +263,41 @@ func TestAbandonedCoroutinesAreCollected(t *testing.T) {
 	}
 }
 
+// What the script does to its globals does not reach the functions of ours that are written in Lua.
+func TestGlobalsBelongToTheScript(t *testing.T) {
+	s := NewState(Limits{})
+	defer s.Close()
+	src := `type, error, pcall = 1, 2, nil return xpcall(coroutine.wrap(function() return xpcall(nil, tostring) end), tostring)`
+	if got, err := run(s, src); got != "true|false|attempt to call a nil value" || err != nil {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
+func TestRandom(t *testing.T) {
+	a, b := NewState(Limits{}), NewState(Limits{})
+	defer a.Close()
+	defer b.Close()
+	const three = `math.randomseed(7) return math.random(1e9), math.random(1e9), math.random()`
+	first, err := run(a, three)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := run(b, `local x = math.random() `+three); again != first {
+		t.Errorf("with one seed %s and %s", first, again)
+	}
+	for src, want := range map[string]string{
+		`for i = 1, 1000 do local n = math.random(3) assert(n >= 1 and n <= 3 and n % 1 == 0) end return math.random(5, 5)`:    "5",
+		`for i = 1, 1000 do local n = math.random(-2, 2) assert(n >= -2 and n <= 2) end return math.random(1)`:                 "1",
+		`for i = 1, 1000 do local n = math.random() assert(n >= 0 and n < 1) end return type(math.random(-2^63, 2^63 - 1024))`: "number",
+		`return select(2, pcall(math.random, 0))`:    "bad argument #1 (interval is empty)",
+		`return select(2, pcall(math.random, 3, 2))`: "bad argument #2 (interval is empty)",
+	} {
+		if got, err := run(a, src); err != nil || !strings.Contains(got, want) {
+			t.Errorf("%s: %s, %v, want %s", src, got, err, want)
+		}
+	}
+}
+
 func TestRewrittenOperators(t *testing.T) {
 	s := NewState(Limits{})
 	defer s.Close()
@@ -317,12 +352,16 @@ func TestCoroutinesAndProtectedCalls(t *testing.T) {
 		`local t = {} for v in coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end) do t[#t + 1] = v end return table.concat(t)`: "123",
 		`return pcall(function(a) error("no " .. a, 0) end, "luck")`:                                                                              "false|no luck",
 		`return pcall(function(...) return ... end, 1, nil, 3)`:                                                                                   "true|1|nil|3",
-		`return (pcall(nil)), (pcall(setmetatable({}, {__call = function() end})))`:                                                               "false|true",
-		`return xpcall(function() error({code = 7}) end, function(e) return e.code end)`:                                                          "false|7",
-		`return select(2, pcall(function() local x = nil + 1 end))`:                                                                               "t.lua:1: cannot perform add operation between nil and number",
-		`local co = coroutine.wrap(function() pcall(coroutine.yield, 1) return 2 end) return co(), co()`:                                          "1|2",
-		`local co = coroutine.create(function() error("x", 0) end) return coroutine.resume(co), coroutine.status(co)`:                             "false|dead",
-		`return coroutine.resume(coroutine.running())`:                                                                                            "false|can not resume a running thread",
+		`return pcall(nil)`: "false|attempt to call a nil value",
+		`return (pcall(nil)), (pcall(setmetatable({}, {__call = function() end})))`:                                   "false|true",
+		`return xpcall(function() error({code = 7}) end, function(e) return e.code end)`:                              "false|7",
+		`return select(2, pcall(function() local x = nil + 1 end))`:                                                   "t.lua:1: cannot perform add operation between nil and number",
+		`local co = coroutine.wrap(function() pcall(coroutine.yield, 1) return 2 end) return co(), co()`:              "1|2",
+		`local co = coroutine.create(function() error("x", 0) end) return coroutine.resume(co), coroutine.status(co)`: "false|dead",
+		`return coroutine.running(), coroutine.wrap(function() return coroutine.resume(coroutine.running()) end)()`:   "nil|false|cannot resume a coroutine that is not suspended",
+		`local a, b a = coroutine.wrap(function() return coroutine.resume(b) end)
+		 b = coroutine.create(function() local c = coroutine.running() return coroutine.wrap(function() return coroutine.resume(c) end)() end)
+		 return a()`: "true|false|cannot resume a coroutine that is not suspended",
 	} {
 		got, err := run(s, src)
 		if err != nil || got != want {

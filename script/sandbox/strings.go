@@ -30,7 +30,7 @@ var announced = []string{"upper", "lower", "reverse", "byte", "sub"}
 func announce(fn lua.LGFunction) lua.LGFunction {
 	return func(L *lua.LState) int {
 		if s, ok := L.Get(1).(lua.LString); ok && len(s) > perCredit {
-			spend(L, len(s))
+			Spend(L, len(s))
 		}
 		return fn(L)
 	}
@@ -103,7 +103,7 @@ func find(L *lua.LState, positions bool) int {
 	}
 	s := start(L, 3, len(src))
 	if positions && (L.ToBool(4) || !strings.ContainsAny(pat, "^$*+?.([%-")) {
-		spend(L, len(src)-s)
+		Spend(L, len(src)-s)
 		i := strings.Index(src[s:], pat)
 		if i < 0 {
 			L.Push(lua.LNil)
@@ -203,7 +203,7 @@ func gsub(L *lua.LState) int {
 	if s < len(src) {
 		b.WriteString(src[s:])
 	}
-	spend(L, len(src)+b.Len())
+	Spend(L, len(src)+b.Len())
 	L.Push(lua.LString(b.String()))
 	L.Push(lua.LNumber(n))
 	return 2
@@ -262,6 +262,9 @@ func (m *matcher) expand(L *lua.LState, b *strings.Builder, r string, s, e int) 
 		default:
 			b.WriteByte(r[i])
 		}
+		if b.Len() > MaxString {
+			return // gsub raises
+		}
 	}
 }
 
@@ -274,7 +277,7 @@ func rep(L *lua.LState) int {
 	if n > MaxString/len(s) {
 		L.RaiseError("resulting string too large")
 	}
-	spend(L, n*len(s))
+	Spend(L, n*len(s))
 	L.Push(lua.LString(strings.Repeat(s, n)))
 	return 1
 }
@@ -287,7 +290,7 @@ func concat(L *lua.LState) int {
 	var b strings.Builder
 	for k := i; k <= j; k++ {
 		v := L.GetTable(t, lua.LNumber(k))
-		spend(L, perCredit/8)
+		Spend(L, perCredit/8)
 		if v.Type() != lua.LTString && v.Type() != lua.LTNumber {
 			L.RaiseError("invalid value (%s) at index %d in table for concat", v.Type().String(), k)
 		}
@@ -299,7 +302,7 @@ func concat(L *lua.LState) int {
 			L.RaiseError("resulting string too large")
 		}
 	}
-	spend(L, b.Len())
+	Spend(L, b.Len())
 	L.Push(lua.LString(b.String()))
 	return 1
 }
@@ -347,7 +350,11 @@ func format(L *lua.LState) int {
 		case 'e', 'E', 'f', 'g', 'G':
 			fmt.Fprintf(&b, spec+string(c), float64(L.CheckNumber(arg)))
 		case 'q':
-			quote(&b, L.CheckString(arg))
+			s := L.CheckString(arg)
+			if b.Len()+len(s) > MaxString/4 { // a byte becomes four at most
+				L.RaiseError("resulting string too large")
+			}
+			quote(&b, s)
 		case 's':
 			fmt.Fprintf(&b, spec+"s", L.ToStringMeta(L.CheckAny(arg)).String())
 		default:
@@ -357,7 +364,7 @@ func format(L *lua.LState) int {
 			L.RaiseError("resulting string too large")
 		}
 	}
-	spend(L, b.Len())
+	Spend(L, b.Len())
 	L.Push(lua.LString(b.String()))
 	return 1
 }

@@ -27,7 +27,7 @@ func insert(L *lua.LState) int {
 		if i < 1 || i > n+1 {
 			L.ArgError(2, "position out of bounds")
 		}
-		spend(L, valueSize*(n-i+1))
+		Spend(L, valueSize*(n-i+1))
 		t.Insert(i, L.Get(3))
 	default:
 		L.RaiseError("wrong number of arguments to insert")
@@ -43,7 +43,7 @@ func remove(L *lua.LState) int {
 		L.Push(lua.LNil)
 		return 1
 	}
-	spend(L, valueSize*(n-i+1))
+	Spend(L, valueSize*(n-i+1))
 	L.Push(t.Remove(i))
 	return 1
 }
@@ -63,7 +63,7 @@ func (s *sorter) Swap(i, j int) { s.values[i], s.values[j] = s.values[j], s.valu
 
 // Less implements sort.Interface.
 func (s *sorter) Less(i, j int) bool {
-	spend(s.l, perCredit)
+	Spend(s.l, perCredit)
 	if s.fn == nil {
 		return s.l.LessThan(s.values[i], s.values[j])
 	}
@@ -83,7 +83,7 @@ func sortTable(L *lua.LState) int {
 		s.fn = L.CheckFunction(2)
 	}
 	n := t.Len()
-	spend(L, 2*valueSize*n)
+	Spend(L, 2*valueSize*n)
 	s.values = make([]lua.LValue, n)
 	for i := range s.values {
 		s.values[i] = t.RawGetInt(i + 1)
