@@ -43,6 +43,7 @@ func (r *runtime) install(dirs []string) {
 	} {
 		mg.RawSetString(name, r.L.Waiting(L, name, fn))
 	}
+	L.SetGlobal("json", lib.JSON(L))
 	if err := r.verbs(mg); err != nil {
 		panic(err) // our own
 	}
@@ -57,7 +58,6 @@ func (r *runtime) install(dirs []string) {
 	}
 	mg.RawSetString("args", args)
 	L.SetGlobal("moongate", mg)
-	L.SetGlobal("json", lib.JSON(L))
 	L.SetGlobal("base64", lib.Base64(L))
 	L.SetGlobal("otp", lib.OTP(L))
 	L.SetGlobal("log", lib.Log(L, r.log))
@@ -107,7 +107,7 @@ func (r *runtime) verbs(mg *lua.LTable) error {
 		L.Push(lua.LString(lib.DidYouMean(L.CheckString(1), stringList(L, L.CheckTable(2)))))
 		return 1
 	})
-	native := L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{"ban": r.addBan, "host": hostOf})
+	native := L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{"ban": r.addBan, "unban": r.liftBan, "bans": r.listBans, "host": hostOf})
 	return L.CallByParam(lua.P{Fn: fn, Protect: true}, mg, fails, nearest, native)
 }
 

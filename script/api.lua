@@ -1,5 +1,7 @@
 -- Verbs of moongate that are made of commands. The runtime gives the functions below; none of this is seen in errors and traces.
 local mg, fail, nearest, native = ...
+-- Globals belong to the script: what it does to them does not reach the verbs.
+local ipairs, pairs, tonumber, tostring, type, encode, match = ipairs, pairs, tonumber, tostring, type, json.encode, string.match
 
 local function text(reply, err)
   if not reply then return nil, err end
@@ -9,7 +11,7 @@ end
 local function number(name, command)
   local reply, err = mg.send(command)
   if not reply then return nil, err end
-  return tonumber(reply.text:match("^" .. name .. "=(-?%d+)"))
+  return tonumber(match(reply.text, "^" .. name .. "=(-?%d+)"))
 end
 
 local function options(t, what, ...)
@@ -78,6 +80,17 @@ function mg.kill(t)
   return (t.ban and "banned, " or "") .. ended .. (ended == 1 and " client ended" or " clients ended")
 end
 
+function mg.unban(t)
+  if type(t) ~= "table" then fail("unban: want a table with name or address") end
+  options(t, "unban", "name", "address", "seconds", "reason")
+  if (t.name and 1 or 0) + (t.address and 1 or 0) ~= 1 then fail("unban: want one of name and address") end
+  local ok, err = native.unban(t.name and "name" or "address", t.name or native.host(t.address) or t.address)
+  if not ok then return nil, err end
+  return "unbanned"
+end
+
+mg.bans = native.bans
+
 function mg.signal(name) return text(mg.send{ "signal", name }) end
 
 function mg.pid() return number("pid", "pid") end
@@ -102,7 +115,7 @@ end
 function mg.load_stats()
   local reply, err = mg.send("load-stats")
   if not reply then return nil, err end
-  local n, bytes_received, bytes_sent = reply.text:match("nclients=(%d+),bytesin=(%d+),bytesout=(%d+)")
+  local n, bytes_received, bytes_sent = match(reply.text, "nclients=(%d+),bytesin=(%d+),bytesout=(%d+)")
   return { clients = tonumber(n), bytes_received = tonumber(bytes_received), bytes_sent = tonumber(bytes_sent) }
 end
 
@@ -111,8 +124,8 @@ function mg.version()
   if not reply then return nil, err end
   local v = {}
   for _, line in ipairs(reply.lines) do
-    v.daemon = v.daemon or line:match("^OpenVPN Version: (.*)")
-    v.management = v.management or tonumber(line:match("^Management%D*(%d+)"))
+    v.daemon = v.daemon or match(line, "^OpenVPN Version: (.*)")
+    v.management = v.management or tonumber(match(line, "^Management%D*(%d+)"))
   end
   return v
 end
@@ -135,7 +148,7 @@ function mg.observe(what, fn)
   local handles, last = {}, nil
   local function look()
     local now = source[2]()
-    local written = now ~= nil and json.encode(now) or nil
+    local written = now ~= nil and encode(now) or nil
     if now ~= nil and written ~= last then
       last = written
       fn(now)

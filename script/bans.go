@@ -18,6 +18,9 @@ import (
 	"github.com/moongate-vpn/moongate/script/lib"
 )
 
+// readAgain is how long a store that could not be read is left alone.
+const readAgain = 10 * time.Second
+
 // maxBans is how many bans a script may have at once.
 const maxBans = 10_000
 
@@ -27,12 +30,31 @@ var banBucket = []byte("moongate.bans")
 type ban struct {
 	until  time.Time
 	reason string // for the client
+	loose  bool   // it could not be written to the store
 }
 
-// bans are those of one script, by whom they keep out: "name joe", "address 192.0.2.7". They are in memory, and in the script's store where
-// that is allowed: a store is read when the script starts, and again when it begins to handle events, as an older version may have
-// banned meanwhile.
-type bans map[string]ban
+// bans are those of one script, by whom they keep out: "name joe", "address 192.0.2.7". With a store they are in that, and in memory as they were
+// when it was last read: it is read again when the file was changed by another, be that the version of the script before this one, another script
+// with the same store, or a person's that lifts a ban.
+type bans struct {
+	of    map[string]ban
+	store stamp     // of the file when of was read
+	again time.Time // when a file that could not be read is tried again
+}
+
+// stamp tells whether a file was written to.
+type stamp struct {
+	size int64
+	time time.Time
+}
+
+func stampOf(path string) stamp {
+	st, err := os.Stat(path)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{st.Size(), st.ModTime()}
+}
 
 // host is the address in text, which may have a port, and in front the protocol, as daemons write it.
 func host(text string) (addr netip.Addr, port, ok bool) {
@@ -61,31 +83,87 @@ func hostOf(L *lua.LState) int {
 // addBan is what kill{…, ban = seconds} does beside killing: true, or nil and why not.
 func (r *runtime) addBan(L *lua.LState) int {
 	who := L.CheckString(1) + " " + L.CheckString(2)
-	b := ban{r.now().Add(seconds(L, 3)), L.OptString(4, "")}
+	b := ban{until: r.now().Add(seconds(L, 3)), reason: L.OptString(4, "")}
 	if r.tell("ban %s for %v", who, b.until.Sub(r.now()).Round(time.Second)) {
 		return push(L, lua.LTrue, nil)
 	}
-	r.sweepBans()
-	if _, known := r.bans[who]; !known && len(r.bans) >= maxBans {
+	r.readBans()
+	over := r.sweepBans()
+	if _, known := r.bans.of[who]; !known && len(r.bans.of) >= maxBans {
 		return push(L, nil, fmt.Errorf("%d bans are in force, more are not kept", maxBans))
 	}
-	if r.bans == nil {
-		r.bans = make(bans)
-	}
-	r.bans[who] = b
-	if err := r.saveBans(L); err != nil {
+	err := r.writeBans(L, func(bucket *bbolt.Bucket) error {
+		for _, name := range over {
+			if err := bucket.Delete([]byte(name)); err != nil {
+				return err
+			}
+		}
+		value := binary.BigEndian.AppendUint64(nil, uint64(b.until.UnixNano())) //nolint:gosec // a time
+		return bucket.Put([]byte(who), append(value, b.reason...))
+	})
+	if err != nil {
+		b.loose = true
 		r.log.Warn("a ban would not outlive this script", "of", who, "err", err)
 	}
+	if r.bans.of == nil {
+		r.bans.of = make(map[string]ban)
+	}
+	r.bans.of[who] = b
 	return push(L, lua.LTrue, nil)
 }
 
-func (r *runtime) sweepBans() {
-	now := r.now()
-	maps.DeleteFunc(r.bans, func(_ string, b ban) bool { return !now.Before(b.until) })
+// liftBan is what unban does: true, or nil and why not.
+func (r *runtime) liftBan(L *lua.LState) int {
+	kind, name := L.CheckString(1), L.CheckString(2)
+	who := kind + " " + name
+	r.readBans()
+	r.sweepBans()
+	if _, known := r.bans.of[who]; !known {
+		return push(L, nil, fmt.Errorf("the %s %s is not banned", kind, name))
+	}
+	if r.tell("unban %s", who) {
+		return push(L, lua.LTrue, nil)
+	}
+	if err := r.writeBans(L, func(bucket *bbolt.Bucket) error { return bucket.Delete([]byte(who)) }); err != nil {
+		return push(L, nil, fmt.Errorf("the %s %s stays banned: %w", kind, name, err))
+	}
+	delete(r.bans.of, who)
+	return push(L, lua.LTrue, nil)
 }
 
-// saveBans writes all bans to the store, where that is allowed.
-func (r *runtime) saveBans(L *lua.LState) error {
+// listBans is bans(): whom this script keeps out.
+func (r *runtime) listBans(L *lua.LState) int {
+	r.readBans()
+	r.sweepBans()
+	list := L.NewTable()
+	for _, who := range slices.Sorted(maps.Keys(r.bans.of)) {
+		kind, name, _ := strings.Cut(who, " ")
+		b, row := r.bans.of[who], L.NewTable()
+		row.RawSetString(kind, lua.LString(name))
+		row.RawSetString("seconds", lua.LNumber(b.until.Sub(r.now()).Round(time.Millisecond).Seconds()))
+		if b.reason != "" {
+			row.RawSetString("reason", lua.LString(b.reason))
+		}
+		list.Append(row)
+	}
+	L.Push(list)
+	return 1
+}
+
+// sweepBans forgets the bans whose time is over, and returns them.
+func (r *runtime) sweepBans() (over []string) {
+	now := r.now()
+	for who, b := range r.bans.of {
+		if !now.Before(b.until) {
+			over = append(over, who)
+			delete(r.bans.of, who)
+		}
+	}
+	return over
+}
+
+// writeBans changes the bans of the store, where that is allowed.
+func (r *runtime) writeBans(L *lua.LState, change func(*bbolt.Bucket) error) error {
 	if !r.o.Allow.Store {
 		return nil
 	}
@@ -93,59 +171,56 @@ func (r *runtime) saveBans(L *lua.LState) error {
 	if err != nil {
 		return err
 	}
-	return db.Update(func(tx *bbolt.Tx) error {
-		if err := tx.DeleteBucket(banBucket); err != nil && tx.Bucket(banBucket) != nil {
-			return err
-		}
-		bucket, err := tx.CreateBucket(banBucket)
+	return update(L, db, func(tx *bbolt.Tx) error {
+		bucket, err := tx.CreateBucketIfNotExists(banBucket)
 		if err != nil {
 			return err
 		}
-		for _, who := range slices.Sorted(maps.Keys(r.bans)) {
-			value := binary.BigEndian.AppendUint64(nil, uint64(r.bans[who].until.UnixNano())) //nolint:gosec // a time
-			if err := bucket.Put([]byte(who), append(value, r.bans[who].reason...)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return change(bucket)
 	})
 }
 
-// loadBans reads the bans of the store, if there is one.
-func (r *runtime) loadBans() {
-	if !r.o.Allow.Store {
+// readBans reads the bans of the store, if there is one and another has changed it.
+func (r *runtime) readBans() {
+	if !r.o.Allow.Store || r.db != nil && r.bans.store == r.opened || r.db == nil && r.bans.store == stampOf(r.storePath()) {
 		return
+	}
+	if r.now().Before(r.bans.again) {
+		return
+	}
+	failed := func(err error) {
+		r.bans.again = r.now().Add(readAgain)
+		r.log.Error("the bans of the store are not in force", "err", err)
 	}
 	if _, err := os.Stat(r.storePath()); errors.Is(err, os.ErrNotExist) {
 		return
 	}
 	db, err := r.database(r.L.LState)
 	if err != nil {
-		r.log.Error("the bans of the store are not in force", "err", err)
+		failed(err)
 		return
 	}
-	err = db.View(func(tx *bbolt.Tx) error {
+	of := make(map[string]ban)
+	maps.Copy(of, r.bans.of)
+	maps.DeleteFunc(of, func(_ string, b ban) bool { return !b.loose })
+	err = view(r.L.LState, db, func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(banBucket)
 		if bucket == nil {
 			return nil
 		}
 		return bucket.ForEach(func(who, value []byte) error {
-			if len(value) < 8 {
-				return nil
-			}
-			if r.bans == nil {
-				r.bans = make(bans)
-			}
-			until := time.Unix(0, int64(binary.BigEndian.Uint64(value))) //nolint:gosec // as it was written
-			if until.After(r.bans[string(who)].until) {
-				r.bans[string(who)] = ban{until, string(value[8:])}
+			if len(value) >= 8 {
+				until := time.Unix(0, int64(binary.BigEndian.Uint64(value))) //nolint:gosec // as it was written
+				of[string(who)] = ban{until: until, reason: string(value[8:])}
 			}
 			return nil
 		})
 	})
 	if err != nil {
-		r.log.Error("the bans of the store are not in force", "store", db.Path(), "err", err)
+		failed(fmt.Errorf("store %s: %w", db.Path(), err))
+		return
 	}
+	r.bans.of, r.bans.store = of, r.opened
 	r.sweepBans()
 }
 
@@ -153,7 +228,7 @@ func (r *runtime) loadBans() {
 func (r *runtime) banned(ev *lib.Event) (who string, b ban, ok bool) {
 	now := r.now()
 	find := func(kind, text string) {
-		if x, is := r.bans[kind+" "+text]; is && !ok && now.Before(x.until) {
+		if x, is := r.bans.of[kind+" "+text]; is && !ok && now.Before(x.until) {
 			who, b, ok = kind+" "+text, x, true
 		}
 	}
@@ -184,6 +259,7 @@ func (r *runtime) keepOut(ev *lib.Event) bool {
 	default:
 		return false
 	}
+	r.readBans()
 	who, b, ok := r.banned(ev)
 	if !ok {
 		return false

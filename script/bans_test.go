@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,76 @@ func TestBansOutliveTheScript(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A ban is lifted, and bans are listed, by this script or by another one with the same store.
+func TestUnban(t *testing.T) {
+	play := func(t *testing.T, text string) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "s_test.lua")
+		if err := os.WriteFile(path, []byte("test('it', function()\n"+text+"\nend)"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		results, err := script.Test(t.Context(), path, nil)
+		if err != nil || len(results) != 1 || results[0].Failure != "" {
+			t.Errorf("%v %+v", err, results)
+		}
+	}
+	play(t, `
+		moongate.on("client.connect", function(ev) ev:admit() end)
+		expect(#bans(), 0)
+		kill{name = "joe", ban = 60}
+		kill{address = "[2001:db8:0::7]:9", ban = 3600.5, reason = "HALT,out"}
+		sent()
+		expect(bans(), { { address = "2001:db8::7", seconds = 3600.5, reason = "HALT,out" }, { name = "joe", seconds = 60 } })
+		expect(unban{name = "joe"}, "unbanned")
+		expect({ unban{name = "joe"} }, { nil, "the name joe is not banned" })
+		emit("client.connect", { cid = 20, env = { common_name = "joe" } })
+		emit("client.connect", { cid = 21, env = { untrusted_ip6 = "2001:db8::7" } })
+		expect_sent{ "client-auth-nt 20 1", "client-deny 21 1 banned out" }
+		expect(unban(bans()[1]), "unbanned")
+		emit("client.connect", { cid = 22, env = { untrusted_ip6 = "2001:db8::7" } })
+		expect_sent{ "client-auth-nt 22 1" }
+		expect(#bans(), 0)
+		kill{name = "ann", ban = 60}
+		clock.advance(60)
+		expect({ unban{name = "ann"} }, { nil, "the name ann is not banned" })
+		for what, why in pairs{ ["want a table"] = 1, ["want one of name and address"] = {}, ["unknown field cid"] = { cid = 7 } } do
+			expect(select(2, pcall(unban, why)):find(what, 1, true) ~= nil, true, what)
+		end`)
+	// Another script with the same store lifts the ban of a running one.
+	a := allow(t, "store")
+	a.StoreFile = filepath.Join(t.TempDir(), "bans.db")
+	const connect = ">CLIENT:CONNECT,1,1\r\n>CLIENT:ENV,common_name=joe\r\n>CLIENT:ENV,END\r\n"
+	d := &daemon{replies: map[string]string{"status 3": "TITLE\tx\r\nEND\r\n"}, after: map[string]string{"pid": connect, "verb": connect}}
+	type end struct {
+		printed []string
+		err     error
+	}
+	done := make(chan end, 1)
+	go func() {
+		printed, _, err := run(t, d, `
+			moongate.on("client.connect", function(ev) print("heard of " .. ev.common_name) moongate.stop() end)
+			assert(kill{name = "joe", ban = 3600})
+			send("pid")
+			print("banned")
+			while #bans() > 0 do sleep(0.02) end
+			send("verb")`, script.Options{Allow: a})
+		done <- end{printed, err}
+	}()
+	for deadline := time.Now().Add(15 * time.Second); !slices.Contains(d.lines(), "client-deny 1 1 banned"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the ban is not in force: %q", d.lines())
+		}
+	}
+	if _, _, err := run(t, &daemon{}, `assert(unban(bans()[1]))`, script.Options{Allow: a}); err != nil {
+		t.Error(err)
+	}
+	e := <-done
+	if e.err != nil {
+		t.Error(e.err)
+	}
+	check(t, "printed", e.printed, []string{"banned", "heard of joe"})
 }
 
 // A script that has nothing to do lets go of its store: a new version of it can use it meanwhile.

@@ -59,6 +59,7 @@ type runtime struct {
 	asking   chan struct{} // the same for questions
 	servers  []*webServer
 	db       *bbolt.DB // the store, nil while nothing needs it
+	opened   stamp     // of its file when it was opened: while it is open nobody else writes
 	bans     bans
 	underWay int             // operations of await under way
 	bench    *bench          // in a test
@@ -127,7 +128,6 @@ func (r *runtime) run(ctx context.Context, c *client.Client, chunk *sandbox.Chun
 	if err != nil {
 		return r.scriptError(err, nil)
 	}
-	r.loadBans()
 	r.startMain(fn)
 	for {
 		err := r.serve(ctx)
@@ -261,7 +261,6 @@ func (r *runtime) open(keep bool) {
 	if r.draining {
 		return
 	}
-	r.loadBans()
 	r.closed = false
 	r.stats.State = mgmt.ScriptRunning
 	for _, s := range r.early {
@@ -291,7 +290,7 @@ func (r *runtime) drain() {
 // dispatch gives a notification to those that wait for it, and begins the calls of its handlers.
 func (r *runtime) dispatch(n wire.Notification) {
 	name := lib.EventName(n)
-	if len(r.bans) > 0 && r.c != nil && r.keepOut(&lib.Event{Name: name, Note: n}) {
+	if (len(r.bans.of) > 0 || r.o.Allow.Store) && r.c != nil && r.keepOut(&lib.Event{Name: name, Note: n}) {
 		return
 	}
 	wanted := len(r.handlers[name]) > 0 || len(r.handlers["*"]) > 0 || r.closed && !r.draining // the main chunk may still ask for it

@@ -40,7 +40,9 @@ func (r *runtime) database(L *lua.LState) (*bbolt.DB, error) {
 		return r.db, nil
 	}
 	path := r.storePath()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second})
+	var db *bbolt.DB
+	var err error
+	sandbox.Blocked(L, func() { db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second}) })
 	if err != nil {
 		if errors.Is(err, bolterrors.ErrTimeout) {
 			err = errors.New("another program has it open")
@@ -51,7 +53,7 @@ func (r *runtime) database(L *lua.LState) (*bbolt.DB, error) {
 		_ = db.Close()
 		return nil, fmt.Errorf("store %s: %w", path, err)
 	}
-	r.db = db
+	r.db, r.opened = db, stampOf(path)
 	return db, nil
 }
 
@@ -72,8 +74,12 @@ func prepare(db *bbolt.DB) error {
 // leaveStore closes the file while the script has nothing to do: the version that takes its place, or another script, can open it then.
 func (r *runtime) leaveStore() {
 	if r.db != nil {
+		current := r.bans.store == r.opened
 		_ = r.db.Close()
 		r.db = nil
+		if current { // what was written since is our own
+			r.bans.store = stampOf(r.storePath())
+		}
 	}
 }
 

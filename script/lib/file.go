@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
 // maxFile is the largest file a script may read, in bytes.
@@ -19,7 +21,7 @@ const maxFile = 1 << 20
 func File(L *lua.LState, dirs []string) *lua.LTable {
 	return L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{
 		"read": func(L *lua.LState) int {
-			b, err := ReadFile(dirs, L.CheckString(1))
+			b, err := readFile(L, dirs)
 			if err != nil {
 				return fail(L, err)
 			}
@@ -27,7 +29,7 @@ func File(L *lua.LState, dirs []string) *lua.LTable {
 			return 1
 		},
 		"lines": func(L *lua.LState) int {
-			b, err := ReadFile(dirs, L.CheckString(1))
+			b, err := readFile(L, dirs)
 			if err != nil {
 				return fail(L, err)
 			}
@@ -39,6 +41,12 @@ func File(L *lua.LState, dirs []string) *lua.LTable {
 			return 1
 		},
 	})
+}
+
+func readFile(L *lua.LState, dirs []string) (b []byte, err error) {
+	name := L.CheckString(1)
+	sandbox.Blocked(L, func() { b, err = ReadFile(dirs, name) })
+	return b, err
 }
 
 // ReadFile reads name if it is below one of dirs.

@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
 // Writer is what file.write and file.append need.
@@ -55,13 +57,16 @@ func (w Writer) write(L *lua.LState) int {
 		L.Push(lua.LTrue)
 		return 1
 	}
-	temporary := rel + ".new"
-	err = writeAll(root, temporary, os.O_TRUNC, text)
-	if err == nil {
-		err = root.Rename(temporary, rel)
-	}
+	sandbox.Blocked(L, func() {
+		temporary := rel + ".new"
+		if err = writeAll(root, temporary, os.O_TRUNC, text); err == nil {
+			err = root.Rename(temporary, rel)
+		}
+		if err != nil {
+			_ = root.Remove(temporary)
+		}
+	})
 	if err != nil {
-		_ = root.Remove(temporary)
 		return fail(L, fmt.Errorf("write %s: %w", name, reason(err)))
 	}
 	L.Push(lua.LTrue)
@@ -89,10 +94,13 @@ func (w Writer) append(L *lua.LState) int {
 		L.Push(lua.LTrue)
 		return 1
 	}
-	if st, err := root.Stat(rel); err == nil && st.Size() > 0 && st.Size()+int64(len(text)) > limit {
-		rotate(root, rel, keep)
-	}
-	if err := writeAll(root, rel, os.O_APPEND, text); err != nil {
+	sandbox.Blocked(L, func() {
+		if st, err := root.Stat(rel); err == nil && st.Size() > 0 && st.Size()+int64(len(text)) > limit {
+			rotate(root, rel, keep)
+		}
+		err = writeAll(root, rel, os.O_APPEND, text)
+	})
+	if err != nil {
 		return fail(L, fmt.Errorf("append to %s: %w", name, reason(err)))
 	}
 	L.Push(lua.LTrue)

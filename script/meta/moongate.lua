@@ -83,6 +83,17 @@ function moongate.clients() end
 ---@return string? err
 function moongate.kill(which) end
 
+---Lift a ban of this script. A row of bans() will do.
+---@param who { name?: string, address?: string, seconds?: number, reason?: string }
+---@return string? text
+---@return string? err
+function moongate.unban(who) end
+
+---Whom this script keeps out: by name or by address, for how many seconds still, and the reason that the client is told. Scripts that use one store
+---have their bans in common.
+---@return { name?: string, address?: string, seconds: number, reason?: string }[]
+function moongate.bans() end
+
 ---@param name "SIGHUP"|"SIGTERM"|"SIGUSR1"|"SIGUSR2"|"SIGINT"
 ---@return string? text
 ---@return string? err
