@@ -149,6 +149,8 @@ func TestNoTypeDoesEverything(t *testing.T) {
 	}{
 		{"daemon/server", "hub", 66},
 		{"daemon/server", "Server", 40},
+		{"daemon/client", "attempt", 60},
+		{"daemon/client", "Client", 24},
 		{"daemon", "process", 40},
 	} {
 		files, err := filepath.Glob("../" + c.room + "/*.go")

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 
+	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/credentials"
+	"github.com/moongate-vpn/moongate/daemon/message"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
@@ -24,65 +27,74 @@ func errExhausted(n int) error {
 	return fmt.Errorf("All connections have been connect-retry-max (%d) times unsuccessful, exiting", n) //nolint:staticcheck // the line scripts know
 }
 
+// questions asks a person for passwords, at the management port or the terminal, and keeps the answers.
+type questions struct {
+	*report
+	opts      *config.Options
+	secrets   *Secrets
+	terminal  func(ctx context.Context, prompt string, echo bool) (string, error) // nil: there is none
+	challenge atomic.Pointer[challenge]                                           // the server's, until the next question takes it
+}
+
 // AskPassphrase gets the private key's passphrase where askpass says, unless it is known. It is called at start.
-func (c *Client) AskPassphrase(ctx context.Context) error {
-	if !c.opts.AskPass.Set() && !c.opts.AskPassAsk {
+func (q *questions) AskPassphrase(ctx context.Context) error {
+	if !q.opts.AskPass.Set() && !q.opts.AskPassAsk {
 		return nil
 	}
-	_, err := c.passphrase(ctx)
+	_, err := q.passphrase(ctx)
 	return err
 }
 
 // passphrase returns the private key's passphrase: the known one, askpass's file or secret, or an answer from the port or terminal.
-func (c *Client) passphrase(ctx context.Context) (string, error) {
-	if p, ok := c.secrets.Passphrase(); ok {
+func (q *questions) passphrase(ctx context.Context) (string, error) {
+	if p, ok := q.secrets.Passphrase(); ok {
 		return p, nil
 	}
 	var pass string
 	var err error
 	switch {
-	case c.opts.AskPass.Set() && c.opts.AskPass.Path != "stdin":
+	case q.opts.AskPass.Set() && q.opts.AskPass.Path != "stdin":
 		var b []byte
-		if b, err = c.opts.AskPass.LoadSecret(ctx); err == nil {
+		if b, err = q.opts.AskPass.LoadSecret(ctx); err == nil {
 			pass = firstLine(b)
 		}
-	case c.opts.ManagementQueryPasswords && c.port.Reachable():
-		pass, err = c.port.AskPassword(ctx, mgmt.SecretPrivateKey)
+	case q.opts.ManagementQueryPasswords && q.port.Reachable():
+		pass, err = q.port.AskPassword(ctx, mgmt.SecretPrivateKey)
 	default:
-		pass, err = c.console(ctx, "Enter Private Key Password:", false)
+		pass, err = q.console(ctx, "Enter Private Key Password:", false)
 	}
 	if err != nil {
 		return "", err
 	}
-	c.secrets.SetPassphrase(pass)
+	q.secrets.SetPassphrase(pass)
 	return pass, nil
 }
 
 // AskCredentials gets user name and password from where auth-user-pass says, unless they are known. It is called at
 // start, and before an attempt when credentials were forgotten and auth-retry is interact.
-func (c *Client) AskCredentials(ctx context.Context) error {
-	if !c.opts.AuthUserPass.Enabled {
+func (q *questions) AskCredentials(ctx context.Context) error {
+	if !q.opts.AuthUserPass.Enabled {
 		return nil
 	}
-	if _, _, ok := c.secrets.login(true); ok {
+	if _, _, ok := q.secrets.login(true); ok {
 		return nil
 	}
-	user, pass, err := c.fileCredentials(ctx)
+	user, pass, err := q.fileCredentials(ctx)
 	if err != nil {
 		return err
 	}
-	if c.challenge != nil || user == "" || pass == "" && !c.opts.AuthUserPass.UsernameOnly || c.opts.StaticChallenge != "" {
-		if user, pass, err = c.askPerson(ctx, user, pass); err != nil {
+	if q.challenge.Load() != nil || user == "" || pass == "" && !q.opts.AuthUserPass.UsernameOnly || q.opts.StaticChallenge != "" {
+		if user, pass, err = q.askPerson(ctx, user, pass); err != nil {
 			return err
 		}
 	}
-	c.secrets.on(func(s *credentials.Set) { s.Answered(user, pass) })
+	q.secrets.on(func(s *credentials.Set) { s.Answered(user, pass) })
 	return nil
 }
 
 // fileCredentials reads the file, block or secret of auth-user-pass: two lines, the second may be missing.
-func (c *Client) fileCredentials(ctx context.Context) (user, pass string, err error) {
-	src := c.opts.AuthUserPass.Source
+func (q *questions) fileCredentials(ctx context.Context) (user, pass string, err error) {
+	src := q.opts.AuthUserPass.Source
 	if !src.Set() || src.Path == "stdin" {
 		return "", "", nil
 	}
@@ -114,49 +126,48 @@ func (c *Client) fileCredentials(ctx context.Context) (user, pass string, err er
 }
 
 // askPerson asks the management port or the terminal, with the challenge of the moment.
-func (c *Client) askPerson(ctx context.Context, user, pass string) (string, string, error) {
-	ch := c.challenge
-	c.challenge = nil
-	if c.opts.ManagementQueryPasswords && c.port.Reachable() {
+func (q *questions) askPerson(ctx context.Context, user, pass string) (string, string, error) {
+	ch := q.challenge.Swap(nil)
+	if q.opts.ManagementQueryPasswords && q.port.Reachable() {
 		var static *server.Challenge
-		if c.opts.StaticChallenge != "" && ch == nil {
-			static = &server.Challenge{Text: c.opts.StaticChallenge, Echo: c.opts.StaticChallengeEcho, Concat: c.opts.StaticChallengeConcat}
+		if q.opts.StaticChallenge != "" && ch == nil {
+			static = &server.Challenge{Text: q.opts.StaticChallenge, Echo: q.opts.StaticChallengeEcho, Concat: q.opts.StaticChallengeConcat}
 		}
-		cred, err := c.port.AskUserPass(ctx, mgmt.SecretAuth, static)
+		cred, err := q.port.AskUserPass(ctx, mgmt.SecretAuth, static)
 		return cred.Username, cred.Password, err
 	}
 	if ch != nil {
 		response := ""
 		var err error
 		if ch.need {
-			response, err = c.console(ctx, "CHALLENGE: "+ch.text, ch.echo)
+			response, err = q.console(ctx, "CHALLENGE: "+ch.text, ch.echo)
 		}
 		return ch.user, ch.answer(response), err
 	}
 	var err error
 	if user == "" {
-		if user, err = c.console(ctx, "Enter Auth Username:", true); err != nil {
+		if user, err = q.console(ctx, "Enter Auth Username:", true); err != nil {
 			return "", "", err
 		}
 	}
-	if pass == "" && !c.opts.AuthUserPass.UsernameOnly {
-		pass, err = c.console(ctx, "Enter Auth Password:", false)
+	if pass == "" && !q.opts.AuthUserPass.UsernameOnly {
+		pass, err = q.console(ctx, "Enter Auth Password:", false)
 	}
-	if err != nil || c.opts.StaticChallenge == "" {
+	if err != nil || q.opts.StaticChallenge == "" {
 		return user, pass, err
 	}
-	response, err := c.console(ctx, "CHALLENGE: "+c.opts.StaticChallenge, c.opts.StaticChallengeEcho)
-	if c.opts.StaticChallengeConcat {
+	response, err := q.console(ctx, "CHALLENGE: "+q.opts.StaticChallenge, q.opts.StaticChallengeEcho)
+	if q.opts.StaticChallengeConcat {
 		return user, pass + response, err
 	}
 	return user, staticAnswer(pass, response), err
 }
 
-func (c *Client) console(ctx context.Context, prompt string, echo bool) (string, error) {
-	if c.deps.Console == nil {
+func (q *questions) console(ctx context.Context, prompt string, echo bool) (string, error) {
+	if q.terminal == nil {
 		return "", errNoTerminal(prompt)
 	}
-	return c.deps.Console(ctx, prompt, echo)
+	return q.terminal(ctx, prompt, echo)
 }
 
 // printable drops the control characters of a line, as stock does with what it reads from files.
@@ -172,4 +183,23 @@ func printable(s string) string {
 func firstLine(b []byte) string {
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	return strings.TrimRight(string(line), "\r")
+}
+
+// keepToken keeps a token that a server pushed, for the logins to come.
+func (q *questions) keepToken(token, user string) {
+	q.secrets.on(func(s *credentials.Set) { s.Pushed(token, user) })
+	if token != "" {
+		q.port.AuthToken(token)
+	}
+}
+
+// renewToken takes a fresh token, which a server sends while a connection is up. base is the profile without pushed options.
+func (q *questions) renewToken(base *config.Connection, arg string) {
+	var list message.PushList
+	list.Add(arg)
+	o, prof := q.opts.Clone(), *base
+	o.AuthToken, o.AuthTokenUser = "", ""
+	if _, err := o.ApplyPushed(&prof, list.Options); err == nil {
+		q.keepToken(o.AuthToken, o.AuthTokenUser)
+	}
 }

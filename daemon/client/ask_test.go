@@ -21,9 +21,10 @@ func TestCredentialsAreAskedForOnce(t *testing.T) {
 	p := server.New(server.Config{})
 	defer p.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	a := &attempt{
-		c: &Client{opts: o, lg: logging.Discard(), port: p, secrets: &Secrets{}}, opts: o, ctx: ctx, results: make(chan func(), 1),
-	}
+	r := &report{lg: logging.Discard(), port: p}
+	q := &questions{report: r, opts: o, secrets: &Secrets{}}
+	a := &attempt{c: &Client{report: r, questions: q, opts: o}, opts: o, line: line{report: r}, tasks: newTasks()}
+	a.ctx = ctx
 	defer a.wg.Wait()
 	defer cancel()
 	ours, theirs := net.Pipe()

@@ -28,7 +28,7 @@ type caller struct {
 // The session id is at the same place under every wrapping, so that a forged packet does not touch the replay window
 // of the session that is up.
 func (a *attempt) called(p controlPacket, now time.Time) bool {
-	if a.stage < session.Authorised || role(a.opts) != keys.Server || a.stream() || len(p.b) < 9 || wire.SessionID(p.b[1:9]) == a.session.Peer() {
+	if a.stage < session.Authorised || role(a.opts) != keys.Server || a.stream || len(p.b) < 9 || wire.SessionID(p.b[1:9]) == a.session.Peer() {
 		return false
 	}
 	op, _, err := wire.ParseHeader(p.b)
@@ -36,7 +36,8 @@ func (a *attempt) called(p controlPacket, now time.Time) bool {
 		return true
 	}
 	if a.next != nil && now.Sub(a.next.started) > a.opts.HandWindow {
-		a.dropCaller()
+		a.next.close()
+		a.next = nil
 	}
 	if a.next == nil {
 		if !op.IsHardReset() {
@@ -44,7 +45,7 @@ func (a *attempt) called(p controlPacket, now time.Time) bool {
 		}
 		s, w, err := a.newSession(now)
 		if err != nil {
-			a.c.log(logging.Error, "TLS Error: %v", err)
+			a.log(logging.Error, "TLS Error: %v", err)
 			return true
 		}
 		a.next = &caller{session: s, wrap: w, peer: p.from, started: now}
@@ -68,8 +69,9 @@ func (a *attempt) callerEvents(now time.Time) {
 		case control.Active:
 			a.replace(e, now)
 		case control.Failed:
-			a.c.log(logging.Error, "TLS Error: %v", e.Err)
-			a.dropCaller()
+			a.log(logging.Error, "TLS Error: %v", e.Err)
+			a.next.close()
+			a.next = nil
 		case session.KeyMessage:
 			a.next.held = append(a.next.held, e)
 			a.askFinal(&a.next.unsure)
@@ -95,9 +97,9 @@ func (a *attempt) replace(e control.Active, now time.Time) {
 	a.event(e, now)
 }
 
-func (a *attempt) dropCaller() {
-	if a.next != nil {
-		a.next.session.Close()
-		a.next = nil
+// close ends the session of a caller that does not take over. There may be none.
+func (c *caller) close() {
+	if c != nil {
+		c.session.Close()
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/netconf"
 	"github.com/moongate-vpn/moongate/daemon/tokens"
 	"github.com/moongate-vpn/moongate/mgmt"
-	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
 // Deps are a client's dependencies. All fields but Console are needed.
@@ -52,83 +50,69 @@ type Deps struct {
 	Up func() error
 }
 
-// Client is the engine. It implements engine.Engine and the management port's ClientController.
+// Client is the engine. It implements engine.Engine and the management port's ClientController. The goroutine in Run owns
+// it. Each of its parts does one thing, and gets at those that it embeds alone:
+//
+//	report      tells log, port and journal
+//	questions   asks for passwords, and keeps them
+//	scripts     runs scripts and plugins, and sets their variables
+//	dialer      finds the next remote and opens the link
+//	identity    loads certificates and keys
+//	holder      keeps the tunnel, which may outlive a connection
 type Client struct {
-	opts    *config.Options
-	lg      *logging.Logger
-	port    Port
-	sig     *engine.Signals
-	secrets *Secrets
-	hooks   *hooks.Runner
-	env     *hooks.Env
-	totals  *engine.Totals
-	deps    Deps
+	*report
+	*questions
+	*scripts
+	dialer
+	identity
+	holder
+	opts   *config.Options
+	sig    *engine.Signals
+	totals *engine.Totals
+	deps   Deps
 
-	path atomic.Pointer[path] // what the data plane works with
 	live atomic.Pointer[attempt]
 	// underway: what is done between two attempts depends on the network, as a pause before the next, a lookup, a call. A
 	// hold and questions do not.
 	underway atomic.Bool
 
-	// Owned by the goroutine in Run.
-	remotes   remotes
-	pauses    pauses
-	tls       *tlsMaterial
-	tunnel    *device
-	challenge *challenge
-	proxyAuth server.Credentials // for the HTTP proxy of this attempt, empty when not known yet
-	upCalled  bool
+	pauses   pauses
+	upCalled bool
 	// saidDelayed: the log says already that privileges are dropped later.
 	saidDelayed bool
-	early       bool                    // the tunnel is opened before the connection
-	routesOK    bool                    // of such a tunnel
-	names       map[string][]netip.Addr // looked up in advance (preresolve)
-	replays     replayFile              // replay-persist
-
-	caching sync.Once
+	replays     replayFile // replay-persist
 }
 
 // New prepares a client. With persist-key it reads the key files; nothing else is opened before Run.
 func New(d Deps) *Client {
-	c := &Client{
-		opts: new(material.Files).Hold(d.Options), lg: d.Log, port: d.Port, sig: d.Signals, secrets: d.Secrets, hooks: d.Hooks,
-		env: d.Env, totals: d.Totals, deps: d,
+	o := new(material.Files).Hold(d.Options)
+	if o.RemoteRandom {
+		o = o.Clone()
+		rand.Shuffle(len(o.Connections), func(i, j int) { o.Connections[i], o.Connections[j] = o.Connections[j], o.Connections[i] })
 	}
-	if d.Options.RemoteRandom {
-		c.opts = c.opts.Clone()
-		rand.Shuffle(len(c.opts.Connections), func(i, j int) {
-			c.opts.Connections[i], c.opts.Connections[j] = c.opts.Connections[j], c.opts.Connections[i]
-		})
-	}
-	c.remotes.count = len(d.Options.Connections)
+	r := &report{lg: d.Log, port: d.Port, journal: d.Journal}
+	q := &questions{report: r, opts: o, secrets: d.Secrets, terminal: d.Console}
+	s := &scripts{report: r, opts: o, hooks: d.Hooks, env: d.Env}
+	c := &Client{report: r, questions: q, scripts: s, opts: o, sig: d.Signals, totals: d.Totals, deps: d}
+	c.dialer = dialer{questions: q, remotes: remotes{count: len(o.Connections)}}
+	c.identity = identity{questions: q, cards: d.Tokens, queryToken: d.QueryToken, signing: c.signing}
+	c.holder.scripts, c.holder.sig, c.holder.net, c.holder.notes, c.holder.up, c.holder.sent = s, d.Signals, d.Net, d.Notes, d.Tunnel, &d.Totals.Out
+	c.replays.report = r
 	return c
 }
 
-func (c *Client) log(lv logging.Level, format string, args ...any) {
-	c.lg.Msg(lv, format, args...)
-}
-
-func (c *Client) state(s mgmt.State) {
-	c.recordState(s)
-	c.port.State(s)
-}
-
-// CachingWarning is logged by the engine, once, when the first password is about to be kept; not at start.
-const CachingWarning = "WARNING: this configuration may cache passwords in memory -- use the auth-nocache option to prevent this"
-
-// doubts logs the warnings of the options.
-func (c *Client) doubts() {
-	for _, n := range c.opts.Warnings {
-		c.log(n.Level, "%s", n.Text)
+// signing is the context of a signature that a handshake needs now, false between two connections.
+func (c *Client) signing() (context.Context, bool) {
+	a := c.live.Load()
+	if a == nil {
+		return nil, false
 	}
+	return a.ctx, true
 }
-
-// warnCaching says once that passwords stay in memory.
-func (c *Client) warnCaching() { c.caching.Do(func() { c.log(logging.Warn, CachingWarning) }) }
 
 // Run connects again and again until a signal other than SIGUSR1 ends it. See engine.Engine.
 func (c *Client) Run(ctx context.Context) engine.Stop {
-	defer c.closeReplays()
+	defer c.replays.close()
 	first := !c.deps.Reread
 	for {
 		stop, ok := c.beforeAttempt(ctx, first)
@@ -217,7 +201,7 @@ func (c *Client) interrupted(ctx context.Context) engine.Stop {
 func (c *Client) after(stop engine.Stop) engine.Stop {
 	keep := stop.Signal == engine.USR1 && stop.Err == nil && c.tunnel != nil && c.tunnel.persist
 	if !keep {
-		if err := c.closeTunnel(stop); err != nil && stop.Err == nil {
+		if err := c.holder.close(stop); err != nil && stop.Err == nil {
 			stop = fatal(err)
 		}
 	} else if c.opts.UpRestart {
@@ -237,22 +221,9 @@ func (c *Client) after(stop engine.Stop) engine.Stop {
 	c.remotes.restarted(stop.Source != engine.Hard, c.opts.PersistRemoteIP)
 	c.pauses.skip = stop.Reason == mgmt.ReasonServerPoll || stop.Reason == mgmt.ReasonNetworkChange
 	if !c.opts.PersistKey {
-		c.tls = nil
+		c.identity.conf = nil
 	}
 	return stop
-}
-
-func (c *Client) closeTunnel(stop engine.Stop) error {
-	t := c.tunnel
-	if t == nil {
-		return nil
-	}
-	c.tunnel = nil
-	c.path.Store(nil)
-	if c.deps.Tunnel != nil {
-		c.deps.Tunnel(netip.Addr{})
-	}
-	return t.close(stop)
 }
 
 // fatal is the stop for an error that ends the process with status 1.
@@ -262,15 +233,3 @@ func fatal(err error) engine.Stop {
 
 // Forget drops passwords and tokens.
 func (c *Client) Forget() { c.secrets.Forget() }
-
-// profile is the connection profile in use.
-func (c *Client) profile() *config.Connection { return &c.opts.Connections[c.remotes.current] }
-
-// linkNotice logs a transient error of the link that sending met.
-func (c *Client) linkNotice(err error) { c.log(logging.Error, "%v", err) }
-
-// deviceFailed ends the connection because the device is gone.
-func (c *Client) deviceFailed(err error) {
-	c.log(logging.Error, "%v", err)
-	c.sig.Raise(engine.Stop{Signal: engine.TERM, Source: engine.Soft, Reason: mgmt.ReasonTunStop})
-}

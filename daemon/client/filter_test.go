@@ -137,14 +137,14 @@ func TestLoopBesideFloat(t *testing.T) {
 	server := netip.MustParseAddrPort("192.0.2.1:1194")
 	o := &config.Options{}
 	o.DevType = config.DevTun
-	a := &attempt{c: &Client{lg: logging.Discard()}, peer: transport.Peer{Addr: server}}
-	f := newFilter(o, server.Addr(), a.loops())
+	l := &line{report: &report{lg: logging.Discard()}, peer: transport.Peer{Addr: server}}
+	f := newFilter(o, server.Addr(), l.loops())
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		if f.outbound(packet4(17, "10.8.0.2", "192.0.2.1", 0)) {
 			t.Error("the packet left")
 		}
 	})
-	a.peer = transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.2:1194")}
+	l.peer = transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.2:1194")}
 	reader.Wait()
 }

@@ -17,7 +17,7 @@ func (a *attempt) askFinal(unsure *int) {
 		return
 	}
 	*unsure++
-	call := hooks.Call{Event: plugin.TLSFinal, Tag: "tls-final", Type: "tls-final", Env: a.c.env.Clone(), Log: a.c.log}
+	call := hooks.Call{Event: plugin.TLSFinal, Tag: "tls-final", Type: "tls-final", Env: a.c.env.Clone(), Log: a.log}
 	a.help(func(ctx context.Context) func() {
 		err := a.c.hooks.TellPlugins(ctx, call)
 		return func() {

@@ -22,10 +22,7 @@ func (c *Client) NetworkChange(same bool) {
 		c.sig.Raise(c.soft(engine.Soft, mgmt.ReasonNetworkChange))
 		return
 	}
-	select {
-	case a.results <- func() { a.networkChanged(same, time.Now()) }:
-	case <-a.done:
-	}
+	a.order(func() { a.networkChanged(same, time.Now()) })
 }
 
 func (a *attempt) networkChanged(same bool, now time.Time) {
@@ -34,11 +31,11 @@ func (a *attempt) networkChanged(same bool, now time.Time) {
 	}
 	if !same {
 		if err := a.move(); err != nil {
-			a.c.log(logging.Error, "%v", err)
+			a.log(logging.Error, "%v", err)
 		}
 	}
 	if a.stop == nil && a.channel != nil && a.channel.Ready() {
-		a.sendPing(now) // the server learns at once where we are
+		a.ping(now) // the server learns at once where we are
 	}
 }
 
@@ -55,7 +52,7 @@ func (a *attempt) move() error {
 		a.link.Close() // it may have the port we want
 		link, err := transport.DialUDP(a.ctx, cfg)
 		if err == nil {
-			a.c.log(logging.Info, "Network changed, going on from a new socket")
+			a.log(logging.Info, "Network changed, going on from a new socket")
 			a.c.logLink(a.prof, link, a.peer.Addr)
 			a.link, a.broken = link, make(chan error, 1)
 			a.receive()
@@ -72,5 +69,5 @@ func (a *attempt) move() error {
 // movable reports whether the server finds the session of a packet from anywhere: by the peer id of UDP packets. An address
 // that we are bound to may need a lookup, and a proxy a login.
 func (a *attempt) movable() bool {
-	return a.stage == session.Established && a.opts.Pull && a.channel.Params().V2 && !a.stream() && a.prof.Local == "" && a.prof.SOCKSProxy == nil
+	return a.stage == session.Established && a.opts.Pull && a.channel.Params().V2 && !a.stream && a.prof.Local == "" && a.prof.SOCKSProxy == nil
 }

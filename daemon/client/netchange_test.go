@@ -30,7 +30,7 @@ func TestNetworkChangeBetweenConnections(t *testing.T) {
 			o.ManagementQueryPasswords, o.AuthUserPass.Enabled = true, true
 			p := server.New(server.Config{Hold: tt.hold})
 			defer p.Close()
-			c := New(Deps{Options: o, Log: logging.Discard(), Port: p, Signals: engine.NewSignals(), Secrets: &Secrets{}})
+			c := New(Deps{Options: o, Log: logging.Discard(), Port: p, Signals: engine.NewSignals(), Secrets: &Secrets{}, Totals: new(engine.Totals)})
 			c.pauses.attempts = 1
 			c.secrets.SetRetry(mgmt.AuthRetryInteract)
 			ctx, cancel := context.WithCancel(t.Context())

@@ -13,8 +13,8 @@ import (
 )
 
 // askProxy lets the management port choose the proxy of an attempt.
-func (c *Client) askProxy(ctx context.Context, prof *config.Connection) error {
-	answer, err := c.port.AskProxy(ctx, c.remotes.current+1, prof.Proto.IsTCP(), prof.Remote)
+func (d *dialer) askProxy(ctx context.Context, prof *config.Connection) error {
+	answer, err := d.port.AskProxy(ctx, d.remotes.current+1, prof.Proto.IsTCP(), prof.Remote)
 	if err != nil {
 		return err
 	}
@@ -43,34 +43,34 @@ func dialTarget(prof *config.Connection) (host, port string) {
 // proxyLogin gets the credentials for an HTTP proxy that are known, or known to be needed: those of a file or block,
 // those that a person gave before, and those that a person has to give when the method is configured. Others are asked
 // for once the proxy wants them.
-func (c *Client) proxyLogin(ctx context.Context, prof *config.Connection) error {
-	c.proxyAuth = server.Credentials{}
+func (d *dialer) proxyLogin(ctx context.Context, prof *config.Connection) error {
+	d.proxyAuth = server.Credentials{}
 	p := prof.HTTPProxy
 	if p == nil {
 		return nil
 	}
 	if src := httpSource(p); fromFile(src) {
 		var err error
-		c.proxyAuth, err = loadProxyLogin(src)
+		d.proxyAuth, err = loadProxyLogin(src)
 		return err
 	}
-	if user, pass, ok := c.secrets.proxy(); ok {
-		c.proxyAuth = server.Credentials{Username: user, Password: pass}
+	if user, pass, ok := d.secrets.proxy(); ok {
+		d.proxyAuth = server.Credentials{Username: user, Password: pass}
 		return nil
 	}
 	if p.AuthAuto || p.Auth != string(transport.HTTPAuthBasic) && p.Auth != string(transport.HTTPAuthDigest) {
 		return nil
 	}
 	var err error
-	c.proxyAuth, err = c.askHTTPLogin(ctx)
+	d.proxyAuth, err = d.askHTTPLogin(ctx)
 	return err
 }
 
 // askHTTPLogin asks for the credentials of an HTTP proxy. They are kept for the next connection, but for auth-nocache.
-func (c *Client) askHTTPLogin(ctx context.Context) (server.Credentials, error) {
-	cred, err := c.askProxyLogin(ctx, mgmt.SecretHTTPProxy)
+func (q *questions) askHTTPLogin(ctx context.Context) (server.Credentials, error) {
+	cred, err := q.askProxyLogin(ctx, mgmt.SecretHTTPProxy)
 	if err == nil {
-		c.secrets.on(func(s *credentials.Set) { s.ProxyAnswered(cred.Username, cred.Password, c.opts.AuthNocache) })
+		q.secrets.on(func(s *credentials.Set) { s.ProxyAnswered(cred.Username, cred.Password, q.opts.AuthNocache) })
 	}
 	return cred, err
 }
@@ -86,17 +86,17 @@ func httpSource(p *config.HTTPProxy) config.Source {
 func fromFile(src config.Source) bool { return src.Set() && src.Path != "stdin" }
 
 // proxies fills in the proxy of a profile.
-func (c *Client) proxies(prof *config.Connection, cfg *transport.DialConfig) {
+func (d *dialer) proxies(prof *config.Connection, cfg *transport.DialConfig) {
 	if p := prof.SOCKSProxy; p != nil {
 		cfg.SOCKS = &transport.SOCKSProxy{}
 		if src := (config.Source{Path: p.AuthFile}); p.AuthFile != "" {
 			cfg.SOCKS.Credentials = func(ctx context.Context) (string, string, error) {
 				if fromFile(src) {
 					cred, err := loadProxyLogin(src)
-					return cred.Username, cred.Password, asking(err)
+					return cred.Username, cred.Password, final(err)
 				}
-				cred, err := c.askProxyLogin(ctx, mgmt.SecretSOCKSProxy)
-				return cred.Username, cred.Password, asking(err)
+				cred, err := d.askProxyLogin(ctx, mgmt.SecretSOCKSProxy)
+				return cred.Username, cred.Password, final(err)
 			}
 		}
 		return
@@ -104,7 +104,7 @@ func (c *Client) proxies(prof *config.Connection, cfg *transport.DialConfig) {
 	p := prof.HTTPProxy
 	cfg.HTTP = &transport.HTTPProxy{
 		Auth: transport.HTTPAuth(p.Auth), Version: p.Version, Agent: p.Agent,
-		Username: c.proxyAuth.Username, Password: c.proxyAuth.Password,
+		Username: d.proxyAuth.Username, Password: d.proxyAuth.Password,
 	}
 	for _, h := range p.Headers {
 		cfg.HTTP.Headers = append(cfg.HTTP.Headers, strings.TrimSuffix(h[0]+": "+h[1], ": "))
@@ -120,25 +120,12 @@ func (c *Client) proxies(prof *config.Connection, cfg *transport.DialConfig) {
 	}
 	cfg.HTTP.Credentials = func(ctx context.Context, refused bool) (string, string, error) {
 		if refused {
-			c.log(logging.Warn, "Note: previous '%s' credentials failed", mgmt.SecretHTTPProxy)
-			c.port.PasswordFailed(mgmt.SecretHTTPProxy, "previous auth credentials failed")
+			d.log(logging.Warn, "Note: previous '%s' credentials failed", mgmt.SecretHTTPProxy)
+			d.port.PasswordFailed(mgmt.SecretHTTPProxy, "previous auth credentials failed")
 		}
-		cred, err := c.askHTTPLogin(ctx)
-		return cred.Username, cred.Password, asking(err)
+		cred, err := d.askHTTPLogin(ctx)
+		return cred.Username, cred.Password, final(err)
 	}
-}
-
-// askError is credentials that could not be had, while a link was being opened.
-type askError struct{ error }
-
-// Unwrap gives the reason.
-func (e *askError) Unwrap() error { return e.error }
-
-func asking(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &askError{err}
 }
 
 // loadProxyLogin reads a file or block of two lines.
@@ -152,14 +139,14 @@ func loadProxyLogin(src config.Source) (server.Credentials, error) {
 }
 
 // askProxyLogin asks the management port or the terminal.
-func (c *Client) askProxyLogin(ctx context.Context, secret string) (server.Credentials, error) {
-	if c.opts.ManagementQueryPasswords && c.port.Reachable() {
-		return c.port.AskUserPass(ctx, secret, nil)
+func (q *questions) askProxyLogin(ctx context.Context, secret string) (server.Credentials, error) {
+	if q.opts.ManagementQueryPasswords && q.port.Reachable() {
+		return q.port.AskUserPass(ctx, secret, nil)
 	}
-	user, err := c.console(ctx, "Enter "+secret+" Username:", true)
+	user, err := q.console(ctx, "Enter "+secret+" Username:", true)
 	if err != nil {
 		return server.Credentials{}, err
 	}
-	pass, err := c.console(ctx, "Enter "+secret+" Password:", false)
+	pass, err := q.console(ctx, "Enter "+secret+" Password:", false)
 	return server.Credentials{Username: user, Password: pass}, err
 }

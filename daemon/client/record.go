@@ -10,31 +10,19 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// Recorder takes what becomes of the connection. Its method returns at once.
-type Recorder interface {
-	Record(e journal.Event)
-}
-
-// recordState is a new state of the daemon.
-func (c *Client) recordState(s mgmt.State) {
-	if c.deps.Journal != nil {
-		c.deps.Journal.Record(journal.Event{Kind: journal.KindState, Text: s.Name, Reason: s.Detail})
-	}
-}
-
 // record adds to an event who we are and where the server is.
 func (a *attempt) record(e journal.Event) {
-	if a.c.deps.Journal == nil {
+	if a.journal == nil {
 		return
 	}
 	if at := a.peer.Addr; at.IsValid() {
 		e.Address, e.Port = at.Addr().Unmap().String(), at.Port()
 	}
-	e.CN = a.serverCN
+	e.CN = a.their.name
 	if a.opts.AuthUserPass.Enabled {
 		e.User, _, _ = a.c.secrets.login(true)
 	}
-	a.c.deps.Journal.Record(e)
+	a.journal.Record(e)
 }
 
 // recordUp is a tunnel that is up.

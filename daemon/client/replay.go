@@ -21,49 +21,50 @@ import (
 // key. It is read at the start, and written while an attempt runs and at its end: after a crash little can be replayed. One open
 // file for all attempts, so that it can still be written without privileges or under another root.
 type replayFile struct {
+	*report
+	name  string
 	f     *os.File
 	state replay.State // what was received before the attempt that runs
 }
 
-// openReplays opens the file, when there is to be one. Without a usable file, or with content of another kind, the client
+// open opens the file with a name, when there is to be one. Without a usable file, or with content of another kind, the client
 // logs that and goes on.
-func (c *Client) openReplays() {
-	if c.opts.ReplayPersist == "" || c.replays.f != nil {
+func (r *replayFile) open(name string) {
+	if name == "" || r.f != nil {
 		return
 	}
-	f, err := os.OpenFile(filepath.Clean(c.opts.ReplayPersist), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Clean(name), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		c.log(logging.Warn, "Cannot open --replay-persist file %s for read/write: %v", c.opts.ReplayPersist, osError(err))
+		r.log(logging.Warn, "Cannot open --replay-persist file %s for read/write: %v", name, osError(err))
 		return
 	}
-	c.replays.f = f
+	r.name, r.f = name, f
 	b := make([]byte, replay.StateSize)
 	n, err := f.ReadAt(b, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		c.log(logging.Warn, "Cannot read from --replay-persist file %s: %v", c.opts.ReplayPersist, osError(err))
+		r.log(logging.Warn, "Cannot read from --replay-persist file %s: %v", name, osError(err))
 	}
 	var ok bool
-	if c.replays.state, ok = replay.ParseState(b[:n]); n > 0 && !ok {
-		c.log(logging.Warn, "WARNING: --replay-persist file %s holds no packet ids and is begun anew", c.opts.ReplayPersist)
+	if r.state, ok = replay.ParseState(b[:n]); n > 0 && !ok {
+		r.log(logging.Warn, "WARNING: --replay-persist file %s holds no packet ids and is begun anew", name)
 	}
 }
 
-// keepReplays writes how far an attempt has come.
-func (c *Client) keepReplays(s replay.State) {
-	r := &c.replays
+// keep writes how far an attempt has come.
+func (r *replayFile) keep(s replay.State) {
 	if r.f == nil || s.Time < r.state.Time || s.Time == r.state.Time && s.ID <= r.state.ID {
 		return
 	}
 	r.state = s
 	if _, err := r.f.WriteAt(replay.AppendState(nil, s), 0); err != nil {
-		c.log(logging.Warn, "Cannot write to --replay-persist file %s: %v", c.opts.ReplayPersist, osError(err))
+		r.log(logging.Warn, "Cannot write to --replay-persist file %s: %v", r.name, osError(err))
 	}
 }
 
-func (c *Client) closeReplays() {
-	if c.replays.f != nil {
-		c.replays.f.Close()
-		c.replays = replayFile{}
+func (r *replayFile) close() {
+	if r.f != nil {
+		r.f.Close()
+		r.f, r.state = nil, replay.State{}
 	}
 }
 
@@ -74,6 +75,7 @@ const replayInterval = 5 * time.Second
 type replayProgress struct {
 	wanted atomic.Bool
 	state  atomic.Pointer[replay.State]
+	at     time.Time // when the file is written next
 }
 
 // answer runs on the receiver after each batch.
@@ -84,32 +86,32 @@ func (m *replayProgress) answer(c *data.Channel) {
 	}
 }
 
-// storeReplays writes how far the attempt has come when it is time, and returns when it is next.
-func (a *attempt) storeReplays(now time.Time) time.Time {
-	if a.c.replays.f == nil {
+// store writes how far the attempt has come when it is time, and returns when it is next. wrap is nil with a static key.
+func (m *replayProgress) store(f *replayFile, wrap ctrlwrap.Wrapper, now time.Time) time.Time {
+	if f.f == nil {
 		return time.Time{}
 	}
-	if !now.Before(a.replaysAt) {
-		if !a.replaysAt.IsZero() {
-			if a.wrap != nil {
-				a.c.keepReplays(ctrlwrap.ReplayState(a.wrap))
-			} else if s := a.received.state.Load(); s != nil {
-				a.c.keepReplays(*s)
+	if !now.Before(m.at) {
+		if !m.at.IsZero() {
+			if wrap != nil {
+				f.keep(ctrlwrap.ReplayState(wrap))
+			} else if s := m.state.Load(); s != nil {
+				f.keep(*s)
 			}
 		}
-		a.received.wanted.Store(true)
-		a.replaysAt = now.Add(replayInterval)
+		m.wanted.Store(true)
+		m.at = now.Add(replayInterval)
 	}
-	return a.replaysAt
+	return m.at
 }
 
-// replayState is how far an attempt has received. It runs when the attempt's goroutines are over.
-func (a *attempt) replayState() replay.State {
+// replayState is how far an attempt has received, when its goroutines are over.
+func replayState(wrap ctrlwrap.Wrapper, channel *data.Channel) replay.State {
 	switch {
-	case a.wrap != nil:
-		return ctrlwrap.ReplayState(a.wrap)
-	case a.channel != nil:
-		return a.channel.ReplayState()
+	case wrap != nil:
+		return ctrlwrap.ReplayState(wrap)
+	case channel != nil:
+		return channel.ReplayState()
 	default:
 		return replay.State{}
 	}

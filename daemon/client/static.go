@@ -2,12 +2,13 @@ package client
 
 import (
 	"fmt"
-	"strings"
 
+	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
+	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -22,7 +23,7 @@ func (a *attempt) startStatic() error {
 	params := data.Params{
 		Cipher: o.Cipher, Auth: o.Auth, Static: true, Framing: material.Framing(o.Framing),
 		Decompress:   o.AllowCompression == "asym" || o.AllowCompression == "yes",
-		ReplayWindow: o.ReplayWindow, ReplayTime: o.ReplayTime, NoReplay: o.NoReplay, TAP: a.tap(),
+		ReplayWindow: o.ReplayWindow, ReplayTime: o.ReplayTime, NoReplay: o.NoReplay, TAP: o.DevType == config.DevTap,
 	}
 	if params.Cipher == "" {
 		params.Cipher = "BF-CBC"
@@ -43,13 +44,11 @@ func (a *attempt) startStatic() error {
 	a.channel.Resume(a.c.replays.state)
 	a.channelOpen()
 	a.terms.Cipher = suite.Name
-	a.occ = a.options()
-	a.setTimers()
 	if suite.Mode != data.Plain {
 		for _, way := range []string{"Outgoing", "Incoming"} {
-			a.c.log(logging.Detail, "%s Static Key Encryption: Cipher '%s' initialized with %d bit key", way, suite.Name, suite.KeyBits())
+			a.log(logging.Detail, "%s Static Key Encryption: Cipher '%s' initialized with %d bit key", way, suite.Name, suite.KeyBits())
 			if d, err := keys.ParseDigest(o.Auth); err == nil {
-				a.c.log(logging.Detail, "%s Static Key Encryption: Using %d bit message hash '%s' for HMAC authentication", way, d.Size*8, d.Name)
+				a.log(logging.Detail, "%s Static Key Encryption: Using %d bit message hash '%s' for HMAC authentication", way, d.Size*8, d.Name)
 			}
 		}
 	}
@@ -62,20 +61,27 @@ func (a *attempt) startStatic() error {
 	return nil
 }
 
-// staticHeard is the first packet that opened under the static key: the peer is there.
-func (a *attempt) staticHeard() {
-	a.trustPeer()
-	a.c.log(logging.Info, "Peer Connection Initiated with %s", transport.AddrText(a.peer.Addr))
-	a.addressChanged()
-	a.bringUp("")
-}
-
-// prefix is the peer's name in front of log lines, with a blank behind it; static-key mode has none.
-func (a *attempt) prefix() string {
-	if name := a.name(); name != "" {
-		return "[" + name + "] "
+// heardFrom is the first authenticated data of the peer, or data from another address than before, which answers go to
+// from now on (float).
+func (a *attempt) heardFrom(from transport.Peer) {
+	if a.stop != nil {
+		return
 	}
-	return ""
+	first := !a.their.heard && a.session == nil
+	a.their.heard = true
+	if from.Addr.IsValid() && from.Addr != a.peer.Addr && a.floats {
+		a.peer = from
+		if a.stage == session.Established {
+			a.publish(a.c.tunnel)
+		}
+		if !first {
+			a.log(logging.Steps, "%sPeer address changed to %s", a.their.front(), transport.AddrText(from.Addr))
+			a.c.addressChanged(&a.tasks, a.peer.Addr)
+		}
+	}
+	if first { // a static key has no other sign of the peer
+		a.log(logging.Info, "Peer Connection Initiated with %s", transport.AddrText(a.peer.Addr))
+		a.c.addressChanged(&a.tasks, a.peer.Addr)
+		a.bringUp("")
+	}
 }
-
-func (a *attempt) tap() bool { return strings.EqualFold(string(a.opts.DevType), "tap") }

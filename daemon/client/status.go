@@ -45,9 +45,7 @@ func (c *Client) CRResponse(text string) bool {
 		return false
 	}
 	sent := make(chan bool, 1)
-	select {
-	case a.results <- func() { sent <- a.stage >= session.Authorised && a.session.SendText("CR_RESPONSE,"+text) == nil }:
-	case <-a.done:
+	if !a.order(func() { sent <- a.stage >= session.Authorised && a.session.SendText("CR_RESPONSE,"+text) == nil }) {
 		return false
 	}
 	select {

@@ -26,11 +26,11 @@ func TestRenewedToken(t *testing.T) {
 		if tt.filter != "" {
 			o.PullFilters = []config.PullFilter{{Action: "ignore", Prefix: tt.filter}}
 		}
-		a := &attempt{c: &Client{opts: o, lg: logging.Discard(), port: server.New(server.Config{Unreachable: true}), secrets: &Secrets{}}, base: &o.Connections[0]}
-		a.c.secrets.set.Answered("joe", "secret")
-		a.c.secrets.set.Pushed("T1", "")
-		a.renewToken(tt.arg)
-		if user, token, ok := a.c.secrets.login(true); user != tt.user || token != tt.token || !ok {
+		q := &questions{report: &report{lg: logging.Discard(), port: server.New(server.Config{Unreachable: true})}, opts: o, secrets: &Secrets{}}
+		q.secrets.set.Answered("joe", "secret")
+		q.secrets.set.Pushed("T1", "")
+		q.renewToken(&o.Connections[0], tt.arg)
+		if user, token, ok := q.secrets.login(true); user != tt.user || token != tt.token || !ok {
 			t.Errorf("filter %q, %s: next login %s/%s, want %s/%s", tt.filter, tt.arg, user, token, tt.user, tt.token)
 		}
 	}

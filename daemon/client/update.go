@@ -20,10 +20,10 @@ import (
 //
 // Rule: docs/protocol.md#47-push_update-27.
 func (a *attempt) pushUpdate(msg, arg string) {
-	a.c.log(logging.Steps, "PUSH: Received control message: '%s'", message.Redact(msg))
+	a.log(logging.Steps, "PUSH: Received control message: '%s'", message.Redact(msg))
 	switch err := a.pull.Update(arg); {
 	case errors.Is(err, session.ErrEarlyUpdate):
-		a.c.log(logging.Warn, "WARNING: a push update before the options it could change, or without --pull: ignored")
+		a.log(logging.Warn, "WARNING: a push update before the options it could change, or without --pull: ignored")
 	case err != nil:
 		a.updateFailed(err)
 	default:
@@ -43,7 +43,7 @@ func (a *attempt) nextUpdate() {
 	}
 	u, err := a.c.opts.UpdatePushed(a.base, a.pull.Options.Options, entries)
 	for _, n := range u.Notes {
-		a.c.log(n.Level, "%s", n.Text)
+		a.log(n.Level, "%s", n.Text)
 	}
 	if u.Rejected != "" {
 		a.end(engine.USR1, mgmt.ReasonPushOffending)
@@ -68,15 +68,15 @@ func (a *attempt) updated(u *config.Update, change tunnel.Change, routesOK bool,
 	}
 	a.opts, a.prof = u.Options, u.Profile
 	a.pull.Updated(u.Pushed)
-	a.setTimers()
+	a.timers.Limits = engine.Timers(a.opts.Timers)
 	a.publish(a.c.tunnel)
 	how := ""
 	if !routesOK {
 		how = " with route errors"
 	}
-	a.c.log(logging.Info, "Push update completed%s", how)
-	if own, _ := a.c.tunnel.Addresses(); change.Addresses && a.c.deps.Tunnel != nil {
-		a.c.deps.Tunnel(own)
+	a.log(logging.Info, "Push update completed%s", how)
+	if change.Addresses {
+		a.c.announce()
 	}
 	if change.Addresses || change.Routes {
 		a.tellConnected(routesOK)
@@ -86,7 +86,7 @@ func (a *attempt) updated(u *config.Update, change tunnel.Change, routesOK bool,
 
 // updateFailed starts the connection again, with whatever the server then pushes.
 func (a *attempt) updateFailed(err error) {
-	a.c.log(logging.Warn, "WARNING: push update failed, restarting: %v", err)
+	a.log(logging.Warn, "WARNING: push update failed, restarting: %v", err)
 	a.end(engine.USR1, mgmt.ReasonPushFailed)
 }
 
