@@ -89,7 +89,7 @@ func (s *search) extend(path []*x509.Certificate) []*x509.Certificate {
 			continue
 		}
 		s.signatures++
-		if err := certs.CheckSignature(cur, p); err != nil {
+		if err := s.signed.check(cur, p); err != nil {
 			bad = err
 			continue
 		}

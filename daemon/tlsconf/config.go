@@ -157,9 +157,7 @@ func (c *Config) client(pair *tls.Certificate) {
 // TLS returns the configuration of one handshake. The caller may change it.
 func (c *Config) TLS(h Hooks) *tls.Config {
 	t := c.base.Clone()
-	t.VerifyPeerCertificate = func(raw [][]byte, _ [][]*x509.Certificate) error {
-		return c.verifier.verify(raw, h)
-	}
+	t.VerifyConnection = func(s tls.ConnectionState) error { return c.verifier.verify(s.PeerCertificates, h) }
 	return t
 }
 

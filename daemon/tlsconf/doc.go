@@ -7,7 +7,7 @@
 //
 // # What is checked
 //
-// crypto/tls is told not to verify; [tls.Config.VerifyPeerCertificate] does all of it, in this order:
+// crypto/tls is told not to verify; [tls.Config.VerifyConnection] does all of it, in this order:
 //
 //	chain to a certificate authority, purpose, constraints   (or a fingerprint list instead)
 //	key sizes and signature algorithms of the profile

@@ -10,6 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/moongate-vpn/moongate/daemon/certs"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
@@ -53,9 +54,11 @@ func FuzzPeer(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		raw := [][]byte{first}
-		if len(second) > 0 {
-			raw = append(raw, second)
+		var state tls.ConnectionState
+		for _, der := range [][]byte{first, second} {
+			if cert, err := certs.Parse(der); err == nil { // what is none ends the handshake before this
+				state.PeerCertificates = append(state.PeerCertificates, cert)
+			}
 		}
 		hooks := tlsconf.Hooks{
 			Step: func(s tlsconf.Step) {
@@ -73,11 +76,11 @@ func FuzzPeer(f *testing.F) {
 					t.Fatal("a chain of one")
 				}
 				if !good[string(chain[0].RawTBSCertificate)] {
-					t.Fatalf("an unsigned certificate passes: %x", first)
+					t.Fatalf("an unsigned certificate passes: %x", chain[0].Raw)
 				}
 			},
 		}
-		err := c.TLS(hooks).VerifyPeerCertificate(raw, nil)
+		err := c.TLS(hooks).VerifyConnection(state)
 		if err != nil && err.Error() == "" {
 			t.Fatal("an error without words")
 		}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/moongate-vpn/moongate/daemon/certs"
+	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
@@ -67,7 +69,7 @@ func TestJudgedByStock(t *testing.T) {
 	}
 }
 
-// judge returns the verdict on what a peer sent: "OK " and its subject, or "NO " and the line in the log.
+// judge returns the verdict on what a peer sent: "OK " and its subject, "NO " and the line in the log, or "UNREAD".
 func judge(t *testing.T, o tlsconf.Options, sent []byte) string {
 	t.Helper()
 	c, err := tlsconf.Build(o)
@@ -75,9 +77,13 @@ func judge(t *testing.T, o tlsconf.Options, sent []byte) string {
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		return "UNREAD " + first
 	}
-	var raw [][]byte
+	var state tls.ConnectionState
 	for b, rest := pem.Decode(sent); b != nil; b, rest = pem.Decode(rest) {
-		raw = append(raw, b.Bytes)
+		cert, err := certs.Parse(b.Bytes)
+		if err != nil {
+			return "UNREAD" // crypto/tls refuses it before any check of ours
+		}
+		state.PeerCertificates = append(state.PeerCertificates, cert)
 	}
 	subject, refusal := "", ""
 	hooks := tlsconf.Hooks{Step: func(s tlsconf.Step) {
@@ -88,7 +94,7 @@ func judge(t *testing.T, o tlsconf.Options, sent []byte) string {
 			subject = s.Subject
 		}
 	}}
-	err = c.TLS(hooks).VerifyPeerCertificate(raw, nil)
+	err = c.TLS(hooks).VerifyConnection(state)
 	var refused *tlsconf.VerifyError
 	switch {
 	case err == nil && refusal == "":
@@ -118,7 +124,7 @@ func TestInlineCRLProblem(t *testing.T) {
 			t.Errorf("%s: problem %v", tt.name, err)
 		}
 		leaf := issue(t, "server", root, server)
-		if err := c.TLS(tlsconf.Hooks{}).VerifyPeerCertificate([][]byte{leaf.cert.Raw}, nil); (err != nil) != tt.problem {
+		if err := c.TLS(tlsconf.Hooks{}).VerifyConnection(leaf.shown()); (err != nil) != tt.problem {
 			t.Errorf("%s: verify %v", tt.name, err)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/certs"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
@@ -54,7 +53,7 @@ type Verify struct {
 	Where func(path string) string
 }
 
-// verifier checks the certificates of peers. Immutable but for crls, which locks itself.
+// verifier checks the certificates of peers. Immutable but for crls and signed, which lock themselves.
 type verifier struct {
 	v        Verify
 	optional bool           // a peer without certificate passes
@@ -65,17 +64,18 @@ type verifier struct {
 	eku      *usage
 	role     role      // of the peer
 	crls     *crlStore // nil: none
+	signed   *signatures
 	now      func() time.Time
 	notes    []string // what was passed over
 }
 
 func newVerifier(o *Options) (*verifier, error) {
-	v := &verifier{v: o.Verify, now: o.Time, role: serverRole}
+	v := &verifier{v: o.Verify, now: o.Time, role: serverRole, signed: new(signatures)}
 	if v.now == nil {
 		v.now = time.Now
 	}
 	if o.Server {
-		v.optional = o.ClientCert == OptionalCert
+		v.optional = o.ClientCert != RequireCert
 		v.role = clientRole
 	}
 	var err error
@@ -182,23 +182,15 @@ type check struct {
 }
 
 // verify checks the certificates of a peer, leaf first. It is safe for concurrent use.
-func (v *verifier) verify(raw [][]byte, h Hooks) error {
+func (v *verifier) verify(sent []*x509.Certificate, h Hooks) error {
 	c := &check{v, h, v.now()}
-	if len(raw) == 0 && v.optional {
+	if len(sent) == 0 && v.optional {
 		return nil
 	}
-	if len(raw) == 0 {
+	if len(sent) == 0 {
 		return c.fail(0, nil, "no peer certificate", nil)
 	}
-	sent := make([]*x509.Certificate, 0, len(raw))
-	for i, der := range raw {
-		cert, err := certs.Parse(der)
-		if err != nil {
-			return c.fail(i, nil, "malformed certificate", err)
-		}
-		sent = append(sent, cert)
-	}
-	chain := sent[:1]
+	chain := sent[:1:1]
 	if v.roots != nil {
 		var err error
 		if chain, err = c.chain(sent); err != nil {

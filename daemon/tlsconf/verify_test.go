@@ -16,12 +16,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
@@ -30,6 +32,11 @@ type issued struct {
 	cert *x509.Certificate
 	key  crypto.Signer
 	pem  []byte
+}
+
+// shown is a connection whose peer shows a certificate.
+func (i *issued) shown() tls.ConnectionState {
+	return tls.ConnectionState{PeerCertificates: []*x509.Certificate{i.cert}}
 }
 
 // issue makes a certificate; nil by means self-signed. change edits the template.
@@ -106,16 +113,16 @@ func verify(t *testing.T, o tlsconf.Options, sent ...*issued) ([]string, error) 
 		t.Fatal(err)
 	}
 	var lines []string
-	var raw [][]byte
+	var state tls.ConnectionState
 	for _, s := range sent {
-		raw = append(raw, s.cert.Raw)
+		state.PeerCertificates = append(state.PeerCertificates, s.cert)
 	}
 	cfg := c.TLS(tlsconf.Hooks{Step: func(s tlsconf.Step) {
 		if s.Line != "" {
 			lines = append(lines, s.Line)
 		}
 	}})
-	err = cfg.VerifyPeerCertificate(raw, nil)
+	err = cfg.VerifyConnection(state)
 	return lines, err
 }
 
@@ -282,7 +289,7 @@ func TestCRLReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check := func() error { return c.TLS(tlsconf.Hooks{}).VerifyPeerCertificate([][]byte{leaf.cert.Raw}, nil) }
+	check := func() error { return c.TLS(tlsconf.Hooks{}).VerifyConnection(leaf.shown()) }
 	if err := check(); err != nil {
 		t.Fatalf("before: %v", err)
 	}
@@ -317,7 +324,7 @@ func TestHook(t *testing.T) {
 		}
 		return nil
 	}})
-	if err := cfg.VerifyPeerCertificate([][]byte{leaf.cert.Raw}, nil); !errors.Is(err, no) {
+	if err := cfg.VerifyConnection(leaf.shown()); !errors.Is(err, no) {
 		t.Errorf("verify: %v, want the hook's error", err)
 	}
 	if diff := cmp.Diff([]string{"1 CN=Lab CA", "0 C=DE, O=Org, Inc, CN=server"}, seen); diff != "" {
@@ -403,5 +410,48 @@ func TestUsernameFromAltNames(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A signature that is checked once is not what a certificate is accepted for later: its dates, its revocation, its issuer and its
+// own bytes count each time.
+func TestRememberedSignature(t *testing.T) {
+	root, other := issue(t, "Lab CA", nil, ca), issue(t, "Lab CA", nil, ca)
+	leaf := issue(t, "server", root, server)
+	now := time.Now()
+	path := write(t, "list.crl", root.crl(t, now.Add(240*time.Hour)))
+	c, err := tlsconf.Build(tlsconf.Options{CA: root.pem, Verify: tlsconf.Verify{CRLFile: path}, Time: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(shown tls.ConnectionState) error { return c.TLS(tlsconf.Hooks{}).VerifyConnection(shown) }
+	for range 3 {
+		if err := check(leaf.shown()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forged := *leaf.cert
+	forged.Raw = slices.Clone(forged.Raw)
+	forged.Raw[len(forged.Raw)-1] ^= 1 // in the signature
+	foreign := issue(t, "server", other, server)
+	for name, shown := range map[string]tls.ConnectionState{
+		"another signature":               {PeerCertificates: []*x509.Certificate{&forged}},
+		"another issuer of the same name": foreign.shown(),
+	} {
+		if err := check(shown); err == nil {
+			t.Errorf("%s passes", name)
+		}
+	}
+	then := now
+	now = leaf.cert.NotAfter.Add(time.Second)
+	if err := check(leaf.shown()); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("after its time: %v", err)
+	}
+	now = then
+	if err := os.WriteFile(path, root.crl(t, now.Add(time.Hour), leaf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := check(leaf.shown()); err == nil || !strings.Contains(err.Error(), "revoked") {
+		t.Errorf("revoked: %v", err)
 	}
 }
