@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -160,26 +159,10 @@ func (a *attempt) active(e control.Active, now time.Time) {
 
 // failed is a key negotiation that came to nothing. An older key keeps the tunnel up.
 func (a *attempt) failed(e control.Failed) {
-	var tlsErr *control.TLSError
-	switch failed := &a.c.totals.Failed; {
-	case errors.Is(e.Err, control.ErrHandWindow):
-		failed.Timeout.Add(1)
-	case errors.As(e.Err, &tlsErr):
-		failed.TLS.Add(1)
-	default:
-		failed.Other.Add(1)
+	for _, line := range a.c.totals.CountFailure(e.Err, a.opts.HandWindow) {
+		a.log(logging.Error, "%s", line)
 	}
-	switch {
-	case errors.Is(e.Err, control.ErrHandWindow):
-		a.log(logging.Error, "TLS Error: TLS key negotiation failed to occur within %d seconds (check your network connectivity)", int(a.opts.HandWindow.Seconds()))
-	case errors.As(e.Err, &tlsErr):
-		a.log(logging.Error, "OpenSSL: %s", libraryText(tlsErr))
-		a.log(logging.Error, "TLS_ERROR: BIO read tls_read_plaintext error")
-		a.log(logging.Error, "TLS Error: TLS object -> incoming plaintext read error")
-	default:
-		a.log(logging.Error, "TLS Error: %v", e.Err)
-	}
-	a.log(logging.Error, "TLS Error: TLS handshake failed")
+	a.log(logging.Error, engine.HandshakeFailed)
 	if !e.Dead && a.stage >= session.Authorised {
 		return
 	}
@@ -188,9 +171,4 @@ func (a *attempt) failed(e control.Failed) {
 		return
 	}
 	a.end(engine.USR1, mgmt.ReasonTLSError)
-}
-
-// libraryText is the TLS library's error on one line.
-func libraryText(err error) string {
-	return "error: " + strings.ReplaceAll(strings.TrimPrefix(err.Error(), "tls: "), "\n", " ")
 }

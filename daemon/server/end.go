@@ -3,59 +3,29 @@ package server
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/control"
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
-	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
 // keyFailed handles a failed negotiation.
 func (h *hub) keyFailed(i *instance, e control.Failed, now time.Time) {
-	var tlsErr *control.TLSError
-	var verify *tlsconf.VerifyError
-	switch failed := &h.total.Failed; {
-	case errors.Is(e.Err, control.ErrHandWindow):
-		failed.Timeout.Add(1)
-	case errors.As(e.Err, &verify):
-		failed.Certificate.Add(1)
-	case errors.As(e.Err, &tlsErr):
-		failed.TLS.Add(1)
-	default:
-		failed.Other.Add(1)
-	}
-	switch {
-	case errors.Is(e.Err, control.ErrHandWindow):
-		h.log(i, logging.Error, "TLS Error: TLS key negotiation failed to occur within %d seconds (check your network connectivity)", int(h.set.HandWindow.Seconds()))
-	case errors.As(e.Err, &tlsErr):
-		h.log(i, logging.Error, "%s", tlsText(tlsErr))
-		h.log(i, logging.Error, "TLS_ERROR: BIO read tls_read_plaintext error")
-		h.log(i, logging.Error, "TLS Error: TLS object -> incoming plaintext read error")
-	default:
-		h.log(i, logging.Error, "TLS Error: %v", e.Err)
+	for _, line := range h.total.CountFailure(e.Err, h.set.HandWindow) {
+		h.log(i, logging.Error, "%s", line)
 	}
 	h.logPanic(i.prefix(), e.Err)
-	h.log(i, logging.Error, "TLS Error: TLS handshake failed")
+	h.log(i, logging.Error, engine.HandshakeFailed)
 	if !e.Dead {
 		return
 	}
 	h.flush(i, now)
 	h.end(i, "tls-error")
-}
-
-// tlsText is the line of a broken TLS connection. What was wrong with a certificate is in the log by then.
-func tlsText(e *control.TLSError) string {
-	var verify *tlsconf.VerifyError
-	if errors.As(e.Err, &verify) {
-		return "OpenSSL: error:0A000086:SSL routines::certificate verify failed:"
-	}
-	return fmt.Sprintf("OpenSSL: error: %v", e.Err)
 }
 
 // restarting is the line of a client that is dropped for a reason, and may come again.
@@ -117,6 +87,11 @@ func (h *hub) remove(i *instance) {
 
 // farewells reports the end of a client that was at stage was to scripts and the port.
 func (h *hub) farewells(i *instance, was session.Stage) {
+	defer h.forgetContext(i)
+	asks := was >= session.Configured && h.set.wants(h.set.ClientDisconnect, plugin.ClientDisconnect)
+	if !i.portKnows() && !asks {
+		return
+	}
 	env := h.env(i)
 	addressVars(env, "trusted", i.peer.Load().Addr)
 	env.Set("bytes_received", number(i.counts.LinkIn.Load()))
@@ -125,18 +100,14 @@ func (h *hub) farewells(i *instance, was session.Stage) {
 	if i.portKnows() {
 		h.port.ClientDisconnect(server.ClientEvent{CID: i.cid, KID: i.session.Login(), Env: env.Newest(), PeerInfo: i.info.Lines})
 	}
-	if was >= session.Configured {
+	if asks {
 		h.disconnectScript(i, env)
 	}
-	h.forgetContext(i)
 }
 
-// disconnectScript runs client-disconnect, for a client whose connect script succeeded. Its addresses are deleted after
-// that.
+// disconnectScript runs client-disconnect, which there is, for a client whose connect script succeeded. Its addresses are
+// deleted after that.
 func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
-	if !h.set.wants(h.set.ClientDisconnect, plugin.ClientDisconnect) {
-		return
-	}
 	set, client := h.set, i.context()
 	h.inTurn(append(append(h.set.nameTurn(i), addressTurns(i.learned.reported)...), h.stationTurnsOf(h.set, i)...), hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		call := hooks.Call{Tag: "--client-disconnect", Type: "client-disconnect", Event: plugin.ClientDisconnect, Client: client, Log: a.logTo(""), Command: set.ClientDisconnect, Env: env}
