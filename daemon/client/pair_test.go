@@ -180,6 +180,7 @@ func (p *clientEvents) ClientConnect(e mgmtserver.ClientEvent)              { p.
 func (p *clientEvents) ClientReauth(e mgmtserver.ClientEvent)               { p.note(e) }
 func (p *clientEvents) ClientEstablished(e mgmtserver.ClientEvent)          {}
 func (p *clientEvents) ClientDisconnect(e mgmtserver.ClientEvent)           {}
+func (p *clientEvents) Attended() bool                                      { return true }
 func (p *clientEvents) ClientCRResponse(e mgmtserver.ClientEvent, _ string) {}
 func (p *clientEvents) ClientAddress(uint64, netip.Prefix, bool)            {}
 

@@ -15,16 +15,17 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
-	"github.com/moongate-vpn/moongate/daemon/session"
-
 	"github.com/moongate-vpn/moongate/daemon/message"
+	"github.com/moongate-vpn/moongate/daemon/plugin"
+	"github.com/moongate-vpn/moongate/daemon/session"
+	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
 // The way of an accepted client to its tunnel:
 //
 //	authorise   older sessions of the name end           hub
 //	lease       addresses from the pool, or the fleet    hub, or beside it
-//	gather      ccd file, client-connect script          beside the hub
+//	gather      ccd file, client-connect script          beside the hub, if there are any
 //	address     fixed ones take the place of the lease   hub
 //	learn       learn-address script                     beside the hub
 //	establish   cipher, keys, routes, push               hub
@@ -60,9 +61,19 @@ func (h *hub) authorise(i *instance, now time.Time) {
 
 // configure collects the configuration of a client that has its address.
 func (h *hub) configure(i *instance) {
-	set, env := h.set, h.env(i)
+	set, extra := h.set, i.logins.fromPort
+	asks := set.wants(set.ClientConnect, plugin.ClientConnect|plugin.ClientConnectV2)
+	if !asks && set.ClientConfigDir == "" && len(extra) == 0 { // nothing that takes time
+		cc := set.NewClientConfig()
+		cc.Pin(set.Timers)
+		h.gathered(i, cc, true, nil, time.Now())
+		return
+	}
+	var env *hooks.Env
+	if asks {
+		env = h.env(i)
+	}
 	prefix, cn, client := i.prefix(), undef(i.commonName), i.context()
-	extra := i.logins.fromPort
 	h.inTurn(h.set.nameTurn(i), hooks.OfConnect(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
 		cc, ran, err := a.gather(ctx, set, cn, client, prefix, env, extra)
 		return func(h *hub) { h.gathered(i, cc, ran, err, time.Now()) }
@@ -78,8 +89,8 @@ func (h *hub) endOthers(i *instance) {
 	}
 }
 
-// gather collects the configuration of one client. It runs beside the hub. ran tells that client-connect
-// succeeded, or that there is none.
+// gather collects the configuration of one client. It runs beside the hub. Without env neither a script nor a plugin is asked.
+// ran tells that client-connect succeeded, or that there is none.
 func (a *aside) gather(ctx context.Context, set *setup, cn string, client uint64, prefix string, env *hooks.Env, extra []string) (cc *config.ClientConfig, ran bool, err error) {
 	cc = set.NewClientConfig()
 	if set.ClientConfigDir != "" {
@@ -87,15 +98,15 @@ func (a *aside) gather(ctx context.Context, set *setup, cn string, client uint64
 			return nil, false, err
 		}
 	}
-	set.exportFixed(env, cc)
-	if !cc.Disable {
+	if env != nil && !cc.Disable {
+		set.exportFixed(env, cc)
 		if err := a.connectPlugins(ctx, set, cc, client, prefix, env); err != nil {
 			return nil, false, err
 		}
-	}
-	if set.ClientConnect != "" && !cc.Disable {
-		if err := a.connectScript(ctx, set, cc, client, prefix, env); err != nil {
-			return nil, false, err
+		if set.ClientConnect != "" {
+			if err := a.connectScript(ctx, set, cc, client, prefix, env); err != nil {
+				return nil, false, err
+			}
 		}
 	}
 	ran = !cc.Disable // a client-disconnect script without client-connect counts as well
@@ -156,7 +167,7 @@ func (a *aside) connectScript(ctx context.Context, set *setup, cc *config.Client
 // gathered goes on with the configuration of a client.
 func (h *hub) gathered(i *instance, cc *config.ClientConfig, ran bool, err error, now time.Time) {
 	if i.stage == session.Gone {
-		if ran {
+		if ran && h.set.wants(h.set.ClientDisconnect, plugin.ClientDisconnect) {
 			h.disconnectScript(i, h.env(i)) // it went while the connect script ran
 		}
 		return
@@ -290,9 +301,15 @@ func (h *hub) establish(i *instance, list []route, now time.Time) {
 	if h.set.MTUTest && !i.link.RemoteAddr().IsValid() { // of datagrams alone
 		i.mtuTest.Start(h.set.prof.TunMTU, now)
 	}
-	event := i.portEvent(h.env(i), h.established)
+	var event *server.ClientEvent
+	if h.port.Attended() {
+		e := i.portEvent(h.env(i), h.established)
+		event = &e
+	}
 	first := (i.push.Requested() || i.info.Has(message.ProtoRequestPush)) && h.sendPush(i, now)
-	h.port.ClientEstablished(event)
+	if event != nil {
+		h.port.ClientEstablished(*event)
+	}
 	h.recordUp(i)
 	if first {
 		h.describe(h.set, i)

@@ -66,7 +66,7 @@ func (c *clientLog) subject(set *setup, i *instance) subject {
 // loginVars sets what a login tells. While it is undecided the common name is that of the certificate, whatever
 // username-as-common-name will make of it.
 func (s *setup) loginVars(e *hooks.Env, i *instance) {
-	for _, v := range i.certVars {
+	for _, v := range i.variables(s) {
 		name, value, _ := strings.Cut(v, "=")
 		e.Set(name, value)
 	}

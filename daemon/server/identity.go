@@ -17,9 +17,10 @@ type identity struct {
 	username   string
 	loginName  string // user name of the first login, which override-username may have replaced
 
-	chain    [sha256.Size]byte // digest of the certificates the client sent
-	certName string            // the common name that they give
-	certVars []string          // "name=value" of the certificates
+	chain    [sha256.Size]byte   // digest of the certificates the client sent
+	certName string              // the common name that they give
+	found    []*x509.Certificate // the chain that was found, until certVars are made of it
+	certVars []string            // "name=value" of the certificates
 
 	info message.PeerInfo
 	occ  string // options string
@@ -36,6 +37,9 @@ func (s *setup) tlsUp(i *instance, e control.TLSUp) {
 		i.logins.doubt = i.certify(s, certs, verified)
 	} else {
 		i.logins.doubt = i.changed(s, certs)
+		if i.logins.doubt == nil && i.found != nil && verified != nil {
+			i.found = *verified // the same, and those of the TLS connection that stays
+		}
 	}
 }
 
@@ -52,8 +56,16 @@ func (d *identity) certify(set *setup, sent []*x509.Certificate, chain *[]*x509.
 	}
 	d.certName = message.Remap(name)
 	d.commonName = d.certName
-	d.certVars = set.certificateVars(*chain)
+	d.found = *chain
 	return nil
+}
+
+// variables are the script variables of the certificates. They are made for the first that asks: most servers have no scripts.
+func (d *identity) variables(set *setup) []string {
+	if d.found != nil {
+		d.certVars, d.found = set.certificateVars(d.found), nil
+	}
+	return d.certVars
 }
 
 // maxCommonName is the longest common name, in bytes.

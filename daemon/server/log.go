@@ -20,6 +20,9 @@ type clientLog struct {
 // log writes a line about a client, with its name and address in front. What a command of the port causes at once has no
 // such front, as with stock.
 func (c *clientLog) log(i *instance, lv logging.Level, format string, args ...any) {
+	if !c.deps.Log.Enabled(lv) {
+		return
+	}
 	prefix := ""
 	if !c.commanded {
 		prefix = i.prefix()

@@ -174,6 +174,7 @@ func (p *portLog) ClientConnect(e server.ClientEvent)                 { p.note("
 func (p *portLog) ClientReauth(e server.ClientEvent)                  { p.note("reauth", e) }
 func (p *portLog) ClientEstablished(e server.ClientEvent)             { p.note("established", e) }
 func (p *portLog) ClientDisconnect(e server.ClientEvent)              { p.note("disconnect", e) }
+func (p *portLog) Attended() bool                                     { return true }
 func (p *portLog) ClientCRResponse(e server.ClientEvent, text string) { p.note("cr-response", e) }
 func (p *portLog) ClientAddress(uint64, netip.Prefix, bool)           {}
 

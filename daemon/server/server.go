@@ -34,6 +34,9 @@ type Port interface {
 	ClientDisconnect(server.ClientEvent)
 	ClientCRResponse(e server.ClientEvent, response string)
 	ClientAddress(cid uint64, p netip.Prefix, own bool)
+	// Attended reports whether the methods above reach anything now. What they tell is made for every client, and costs as much
+	// as the rest of a login that is no cryptography.
+	Attended() bool
 }
 
 // Deps are a server's dependencies.

@@ -1,12 +1,14 @@
 package tlsconf
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/moongate-vpn/moongate/daemon/tls"
 )
@@ -76,22 +78,22 @@ func described(cs *tls.ConnectionState) *strings.Builder {
 }
 
 // suiteVersion is the first version of TLS that had the suite, as OpenSSL says it.
-func suiteVersion(id uint16) string {
+func suiteVersion(id uint16) string { return cmp.Or(suiteVersions()[id], "SSLv3") }
+
+var suiteVersions = sync.OnceValue(func() map[uint16]string {
+	first := make(map[uint16]string)
 	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
-		if s.ID != id {
-			continue
-		}
 		switch {
 		case len(s.SupportedVersions) == 1 && s.SupportedVersions[0] == tls.VersionTLS13:
-			return "TLSv1.3"
+			first[s.ID] = "TLSv1.3"
 		case len(s.SupportedVersions) == 1:
-			return "TLSv1.2"
+			first[s.ID] = "TLSv1.2"
 		case strings.HasPrefix(s.Name, "TLS_ECDHE"):
-			return "TLSv1.0"
+			first[s.ID] = "TLSv1.0"
 		}
 	}
-	return "SSLv3"
-}
+	return first
+})
 
 func keyName(key any) string {
 	switch k := key.(type) {

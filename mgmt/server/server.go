@@ -183,6 +183,13 @@ func (s *Server) SetLogCache(lines int) {
 	s.logs.resize(max(1, lines))
 }
 
+// Attended reports whether a seat is there to hear of notifications.
+func (s *Server) Attended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.seats) > 0
+}
+
 // Reachable reports whether seats can come, and answer a question.
 func (s *Server) Reachable() bool { return !s.cfg.Unreachable }
 
