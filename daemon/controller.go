@@ -7,7 +7,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// controller is what the management port does with the process. Its methods return at once.
+// controller carries out what the management port asks of the process. Its methods return at once.
 type controller struct{ *process }
 
 var (
@@ -17,7 +17,7 @@ var (
 	_ server.Scripter         = controller{}
 )
 
-// EffectiveSignal is what remap-usr1 makes of a signal.
+// EffectiveSignal returns the signal that remap-usr1 makes of another.
 func (c controller) EffectiveSignal(name string) string {
 	s, ok := engine.ParseSignal(name)
 	if !ok {
@@ -51,7 +51,7 @@ func (c controller) Mute() int { return c.lg.Mute() }
 // SetMute sets it.
 func (c controller) SetMute(n int) { c.lg.SetMute(n) }
 
-// AuthRetry is what a refused login leads to.
+// AuthRetry says what follows a refused login.
 func (c controller) AuthRetry() string { return c.secrets.Retry() }
 
 // SetAuthRetry sets it.

@@ -44,7 +44,7 @@ func (p *process) newEngine(reread bool) (e engine.Engine, prepare func(context.
 	}, nil
 }
 
-// ask asks at the terminal for what an engine needs. Whoever is at the management port is served meanwhile.
+// ask asks at the terminal for what an engine needs. The management port goes on meanwhile.
 func (p *process) ask(ctx context.Context, prompt string, echo bool) (string, error) {
 	p.port.Begin()
 	return terminal{p.env.Stdin}.ask(ctx, prompt, echo)

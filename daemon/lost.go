@@ -14,7 +14,7 @@ type lost func() uint64
 // lostRow is the name of the row in a status report.
 const lostRow = "Journal events lost"
 
-// tell adds a row to a report, once there is something to tell: until then a report is what stock's is. The row is one of the last kind: a
+// tell adds a row to a report, once there is something to tell: until then a report is the same as stock's. The row is one of the last kind: a
 // client's counter, or a global number of a server in the form of its version.
 func (l lost) tell(report []string) []string {
 	n := l()

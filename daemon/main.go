@@ -20,7 +20,7 @@ const (
 	exitError = 1
 )
 
-// Env is what Main takes from its process. The zero Env is that of the process itself.
+// Env holds what Main takes from its process. The zero Env is that of the process itself.
 type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer

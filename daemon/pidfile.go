@@ -19,7 +19,7 @@ func writePID(path string) (p pidFile, err error) {
 	if path == "" {
 		return pidFile{}, nil
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // everybody may know
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // no secret
 	if err != nil {
 		return pidFile{}, fmt.Errorf("open pid file %s: %w", path, err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 )
 
-// privileges are what the process gives up once everything that needs them is open.
+// privileges holds user, group, chroot and context, which the process changes once everything that needs the old ones is open.
 type privileges struct {
 	user, group, chroot string
 	uid, gid            int // -1 when not asked for

@@ -20,7 +20,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// process is what outlives engines: log, management port, secrets, counters, signals. It is the Controller of the port.
+// process outlives engines and holds what they share: log, management port, secrets, counters, signals. It is the Controller of the port.
 type process struct {
 	args    []string
 	env     Env

@@ -25,7 +25,7 @@ func (w *ways) passwords(addr config.ManagementAddr, role mgmt.Role) ([]server.P
 		if err != nil {
 			return nil, err
 		}
-		if pass == "" { // it would let everybody in who presses Enter
+		if pass == "" { // it would let in any client that presses Enter
 			return nil, fmt.Errorf("Error reading password from Management authfile: %s", addr.Password) //nolint:staticcheck // the line scripts know
 		}
 		list = append(list, server.Password{Text: pass, Role: role})

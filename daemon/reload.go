@@ -185,7 +185,7 @@ func (p *process) tellReload(report []mgmt.Reloaded) {
 	}
 }
 
-// hangUp is what SIGHUP does: it reloads a running server, and restarts everything else, as stock does.
+// hangUp acts on SIGHUP: it reloads a running server, and restarts everything else, as stock does.
 func (p *process) hangUp() {
 	p.reloads.mu.Lock()
 	o := p.reloads.inForce

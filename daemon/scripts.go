@@ -25,7 +25,7 @@ type ScriptHost interface {
 	// Check compiles the file at path without running it. Its error names file and line.
 	Check(path string) error
 	// Start begins to run a script until ctx ends. serve is called with the daemon's end of its connection, and returns when that is
-	// over. uid and gid are what the script is to become, -1 to stay as it is.
+	// over. The script runs as uid and gid, -1 for those of the daemon.
 	Start(ctx context.Context, s config.LuaScript, uid, gid int, serve func(net.Conn), out ScriptOutput) (RunningScript, error)
 }
 
@@ -49,7 +49,7 @@ type ScriptOutput struct {
 	Log    *slog.Logger
 	Print  func(text string)
 	Status func(mgmt.ScriptStatus)
-	// Ask puts a NEED-STR question, or NEED-OK without text, to whoever is attached, and returns the text, "ok" or "cancel".
+	// Ask puts a NEED-STR question, or NEED-OK without text, to the seats of the management port, and returns the text, "ok" or "cancel".
 	Ask func(ctx context.Context, text bool, name, message string) (string, error)
 }
 
@@ -109,7 +109,7 @@ func (h *scriptHost) start(o *config.Options) {
 	}
 }
 
-// replacement is what a reload does about scripts: new versions that are proven, and wait for their turn.
+// replacement holds the new versions of a reload's scripts, which are proven and wait for their turn.
 type replacement struct {
 	host *scriptHost
 	next map[string]*proven // by path
@@ -242,7 +242,7 @@ func (h *scriptHost) run(ctx context.Context, spec config.LuaScript, status *scr
 	})
 }
 
-// askAttached asks whoever is attached to the management port.
+// askAttached asks the seats of the management port.
 func (h *scriptHost) askAttached(ctx context.Context, text bool, name, message string) (string, error) {
 	if text {
 		return h.port.NeedStr(ctx, name, message)

@@ -30,7 +30,7 @@ func (p *process) newServer(runner *hooks.Runner) (engine.Engine, func(context.C
 	}
 }
 
-// passphraseTimeout bounds the wait for somebody who knows the passphrase, where no signal can end it.
+// passphraseTimeout bounds the wait for the passphrase, where no signal can end it.
 const passphraseTimeout = 5 * time.Minute
 
 // keyPassphrase is the passphrase of a server's private key; it asks when nobody has said it yet.

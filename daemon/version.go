@@ -35,7 +35,7 @@ func libraries() string {
 	return "library versions: " + runtime.Version() + " crypto/tls, LZO decompressor"
 }
 
-// versionText is what --version prints.
+// versionText is the output of --version.
 func versionText() string {
 	var b strings.Builder
 	cards := "no"
@@ -54,7 +54,7 @@ func versionText() string {
 	return b.String()
 }
 
-// usageText is what --help and a bare call print.
+// usageText is the output of --help and of a bare call.
 func usageText(program string) string {
 	return Title(config.Compat26) + `
 

@@ -11,7 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/script/lib"
 )
 
-// Allow is what a script may do beside speaking to its daemon. The zero value allows nothing.
+// Allow says what a script may do beside speaking to its daemon. The zero value allows nothing.
 type Allow struct {
 	Exec, HTTP, Env, Secret bool
 	Store                   bool

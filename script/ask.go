@@ -10,14 +10,14 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// Question is what a script of a daemon asks whoever is attached to its management port.
+// Question goes from a script of a daemon to the seats of its management port.
 type Question struct {
 	Text    bool // a NEED-STR question, else NEED-OK
 	Name    string
 	Message string
 }
 
-// errAttached is what an attached script gets.
+// errAttached answers an attached script.
 var errAttached = errors.New("questions are for scripts of the daemon (script FILE in its configuration)")
 
 var questionName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)

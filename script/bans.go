@@ -80,7 +80,7 @@ func hostOf(L *lua.LState) int {
 	return 2
 }
 
-// addBan is what kill{…, ban = seconds} does beside killing: true, or nil and why not.
+// addBan carries out the ban of kill{…, ban = seconds}. It returns true, or nil and why not.
 func (r *runtime) addBan(L *lua.LState) int {
 	who := L.CheckString(1) + " " + L.CheckString(2)
 	b := ban{until: r.now().Add(seconds(L, 3)), reason: L.OptString(4, "")}
@@ -112,7 +112,7 @@ func (r *runtime) addBan(L *lua.LState) int {
 	return push(L, lua.LTrue, nil)
 }
 
-// liftBan is what unban does: true, or nil and why not.
+// liftBan carries out unban. It returns true, or nil and why not.
 func (r *runtime) liftBan(L *lua.LState) int {
 	kind, name := L.CheckString(1), L.CheckString(2)
 	who := kind + " " + name

@@ -37,7 +37,7 @@ func (e *Error) Error() string {
 // ExitError is returned by Run when the script ended itself with a code other than 0.
 type ExitError struct{ Code int }
 
-// ExitCode is what the script asked for.
+// ExitCode returns the code that the script asked for.
 func (e *ExitError) ExitCode() int { return e.Code }
 
 // Error names the code.

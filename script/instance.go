@@ -77,7 +77,7 @@ func (p *Prepared) Start(ctx context.Context, c *client.Client, o Options) *Inst
 	return i
 }
 
-// errEnded is what Ready tells of a script that had nothing to wait for.
+// errEnded is Ready's answer about a script that had nothing to wait for.
 var errEnded = errors.New("the script ended")
 
 func orEnded(err error) error {

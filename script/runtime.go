@@ -78,7 +78,7 @@ type runtime struct {
 	stats    stats
 }
 
-// session is what a script needs of a connection to a daemon.
+// session is a script's connection to a daemon.
 type session interface {
 	Start(ctx context.Context, line string) func(context.Context) (client.Reply, error)
 	StartBlock(ctx context.Context, line string, lines []string) func(context.Context) (client.Reply, error)
@@ -325,7 +325,7 @@ func (r *runtime) report(what string, e *Error) {
 	r.log.Error(e.Text, "event", what, "file", e.File, "line", e.Line, "trace", e.Trace)
 }
 
-// scriptError is what a coroutine ended with. co is nil for errors of loading.
+// scriptError returns the error that ended a coroutine. co is nil for errors of loading.
 func (r *runtime) scriptError(err error, co *lua.LState) *Error {
 	var cause error
 	if co != nil {

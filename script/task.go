@@ -43,7 +43,7 @@ type task struct {
 	timeout  *timer    // ends it at its deadline, made when it first asks
 }
 
-// subject is what events are about.
+// subject names the thing that events are about.
 type subject struct {
 	name string
 	cid  uint64

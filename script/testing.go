@@ -53,7 +53,7 @@ type RecordedLine struct {
 
 var errNoTest = errors.New("no such test")
 
-// bench is what a test plays.
+// bench plays a test.
 type bench struct {
 	r       *runtime
 	now     time.Time

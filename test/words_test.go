@@ -24,10 +24,10 @@ var words = []struct{ word, instead string }{
 }
 
 // plain are the rooms, with everything below them, whose comments and names keep to the field's words.
-var plain = []string{
-	"daemon/certs", "daemon/client", "daemon/config", "daemon/control", "daemon/engine", "daemon/hooks", "daemon/server", "daemon/session",
-	"daemon/tlsconf", "daemon/wire", "mgmt/server",
-}
+var plain = []string{"daemon", "mgmt/server", "script"}
+
+// copied are the files that are another project's: the toolchain's crypto/tls.
+const copied = "../daemon/tls"
 
 func TestPlainWords(t *testing.T) {
 	inComment, inName := make([]*regexp.Regexp, len(words)), make([]*regexp.Regexp, len(words))
@@ -38,6 +38,9 @@ func TestPlainWords(t *testing.T) {
 	files := 0
 	for _, room := range plain {
 		err := filepath.WalkDir("../"+room, func(path string, d fs.DirEntry, err error) error {
+			if d != nil && d.IsDir() && path == copied {
+				return filepath.SkipDir
+			}
 			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err
 			}
@@ -72,7 +75,7 @@ func TestPlainWords(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if files < 100 {
+	if files < 300 {
 		t.Errorf("only %d files: the test looks in the wrong place", files)
 	}
 }

@@ -6,7 +6,7 @@
 //	tls-crypt  byte0 | session id 8 | packet id u32 | time u32 | tag 32 | encrypted body
 //	v2         as tls-crypt; behind opcodes 10 and 11 the wrapped client key in clear
 //
-// body is what wire.ControlBody encodes. The packet id here is the replay id, not the message id: a message that is
+// body has the bytes of a wire.ControlBody. The packet id here is the replay id, not the message id: a message that is
 // sent again is wrapped again and gets a new one.
 //
 // A Wrapper belongs to one session and both its directions. A Prototype stands in front of the sessions of a server

@@ -21,7 +21,7 @@ const gcmLimit = 1<<36 - 1
 // failLimit is how many failed verifications a receive key survives; a new key is asked for at half of it.
 const failLimit = 1 << 36
 
-// aeadBlocks is what a packet adds to the usage of an AES-GCM key: blocks of additional data and plaintext, and the
+// aeadBlocks counts what a packet adds to the usage of an AES-GCM key: blocks of additional data and plaintext, and the
 // invocation.
 func aeadBlocks(plain int) uint64 { return uint64(plain+15)/16 + 2 }
 
@@ -127,7 +127,7 @@ func (k *aeadOpen) open(pkt []byte, now time.Time) ([]byte, error) {
 	return plain, nil
 }
 
-// usageOf reads the counts of a key and judges them.
+// usageOf reads the counts of a key and compares them with its limits.
 //
 // Rule: docs/protocol.md#311-aead-usage-limits: renegotiate at 7/8 of the limit in either direction, after 2^35 failed
 // verifications, and at packet id 0xFF000000.

@@ -13,7 +13,7 @@ type Batch struct {
 	plan plan
 }
 
-// plan is what Plan decided: which payloads, which key, which ids.
+// plan holds a batch's payloads, its key and its ids.
 type plan struct {
 	c        *Channel
 	s        *slot

@@ -44,7 +44,7 @@ func (f Framing) overhead() int {
 	}
 }
 
-// extra is what the framing adds to this payload.
+// extra counts the bytes that the framing adds to this payload.
 func (f Framing) extra(payload []byte) int {
 	switch f {
 	case FramingLZO, FramingStub:

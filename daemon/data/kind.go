@@ -68,7 +68,7 @@ const maxLoad = 9216
 
 // AnswerOCC appends the OCC payload that answers msg (type | body, as Open returns it), or returns dst unchanged when
 // none is due. options is our OCC string; maxRecv and maxSend are the largest packets seen in bytes; overhead is the
-// Channel's. All of it is what the stock program answers.
+// Channel's. Stock answers the same.
 func AnswerOCC(dst, msg []byte, options string, maxRecv, maxSend, overhead int) []byte {
 	if len(msg) == 0 {
 		return dst

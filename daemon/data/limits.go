@@ -1,6 +1,6 @@
 package data
 
-// LimitMode is what the number of mssfix or fragment bounds.
+// LimitMode says which packet the number of mssfix or fragment bounds.
 type LimitMode uint8
 
 // Modes of a limit.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// aeadLoad is what the stock program counts as overhead of an AEAD packet when it is asked for one of a size, in bytes: header, a
+// aeadLoad is the overhead that stock counts of an AEAD packet when it is asked for one of a size, in bytes: header, a
 // packet id of an epoch, and tag, whatever of it the packet has.
 const aeadLoad = 4 + 8 + tagSize
 

@@ -141,7 +141,7 @@ func (c *Channel) recvSlot(pkt []byte) (*slot, error) {
 	return nil, ErrNoKey
 }
 
-// header is what goes in front of every packet of a key, without the packet id.
+// header starts every packet of a key, before the packet id.
 type header struct {
 	b [4]byte
 	n int // bytes used: 4 for V2, 1 for V1, 0 in static-key mode
@@ -189,7 +189,7 @@ func (c *Channel) newSlot(keyID uint8, own, peer material) (*slot, error) {
 	return s, err
 }
 
-// KeyUsage is what one key has done so far.
+// KeyUsage counts the work of one key.
 type KeyUsage struct {
 	KeyID       uint8
 	Sealed      uint64 // packets, hence the last packet id

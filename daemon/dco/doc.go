@@ -19,7 +19,7 @@ const (
 	Version = 1
 )
 
-// Command is what a message asks for or tells.
+// Command names the request or the event of a message.
 type Command uint8
 
 // Commands, numbered as in the kernel's specification.

@@ -78,5 +78,5 @@ func parse(b []byte, order byteOrder) (*Message, error) {
 	return m, nil
 }
 
-// byteOrder is what the attribute encoder wants: NativeEndian is both of its halves.
+// byteOrder is the attribute encoder's interface, of which NativeEndian has both halves.
 type byteOrder = binary.ByteOrder

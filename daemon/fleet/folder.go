@@ -40,7 +40,7 @@ type line struct {
 	Record   *onDisk `json:"record,omitempty"`   // as it is now
 	Gone     string  `json:"gone,omitempty"`     // key of a record that is not any more
 	Grant    *int    `json:"grant,omitempty"`    // a slot of the slice that was given away
-	Ungrant  *int    `json:"ungrant,omitempty"`  // and came back before anybody heard of it
+	Ungrant  *int    `json:"ungrant,omitempty"`  // and came back before another node heard of it
 	Complete int64   `json:"complete,omitempty"` // the copy was complete at this time, in milliseconds of this machine's calendar
 }
 

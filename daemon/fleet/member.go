@@ -36,7 +36,7 @@ type Limit struct {
 type Config struct {
 	// Node is the node's name: no two running nodes have one name.
 	Node string
-	// Store is what the nodes share.
+	// Store holds what the nodes share.
 	Store Store
 	// Folder keeps a copy on disk, "" for none.
 	Folder string

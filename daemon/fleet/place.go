@@ -287,7 +287,7 @@ func (m *Member) reactPlace(key string, p *Place) {
 	}
 }
 
-// intendedPlace is what the node wants of a place.
+// intendedPlace says what the node wants of a place.
 func (m *Member) intendedPlace(key string, e *entry) intent {
 	s, p := m.places[key], as[Place](e)
 	switch {

@@ -75,7 +75,7 @@ type Place struct {
 	Since time.Time `json:"since"`
 }
 
-// An OrderKind is what an order asks for.
+// An OrderKind names the work that an order asks for.
 type OrderKind string
 
 // Orders.

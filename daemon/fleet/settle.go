@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// intent is what a node wants of a record: to create it, to replace it, or to delete it; the zero value wants nothing.
+// intent says what a node wants of a record: to create it, to replace it, or to delete it; the zero value wants nothing.
 type intent struct {
 	value  []byte // nil deletes
 	entry  *entry // nil creates
@@ -55,7 +55,7 @@ func (m *Member) settle(ctx context.Context, key string) bool {
 	return false
 }
 
-// intended is what the node wants of a record, of which e is its copy.
+// intended says what the node wants of a record, of which it has the copy e.
 func (m *Member) intended(key string, e *entry) intent {
 	kind, rest, _ := strings.Cut(key, ".")
 	switch kind {
@@ -73,7 +73,7 @@ func (m *Member) intended(key string, e *entry) intent {
 	return intent{}
 }
 
-// intendedLease is what the node wants of the lease of a slot.
+// intendedLease says what the node wants of the lease of a slot.
 func (m *Member) intendedLease(slot int, e *entry) intent {
 	if _, ok := m.trying[slot]; ok {
 		return intent{} // a login is about to write it

@@ -34,7 +34,7 @@ type Change struct {
 	Deleted bool
 }
 
-// A Store is what the nodes of a fleet remember together: small records that are only ever created, or replaced or deleted at a
+// A Store is the common memory of a fleet's nodes: small records that are only ever created, or replaced or deleted at a
 // known revision. It is memory that the nodes can rebuild: no tunnel waits for it.
 //
 // A Store is safe for concurrent use. Each call returns before ctx ends, and a moment after it at the latest.

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Config is what Open needs. The zero value of a field is its default.
+// Config configures Open. The zero value of a field is its default.
 type Config struct {
 	Dir     string        // made when it is missing
 	Run     int64         // of the events; default the milliseconds since 1970

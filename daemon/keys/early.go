@@ -20,7 +20,7 @@ type EarlyFlags uint16
 // EarlyResendWKc asks the client to send its wrapped key again with message 1, so that the server can forget it.
 const EarlyResendWKc EarlyFlags = 0x0001
 
-// earlyMark is what a client able of early negotiation shows in its replay ids.
+// earlyMark stands in the replay ids of a client that can negotiate early.
 const earlyMark = 0x0F000000
 
 // EarlyStart is the replay counter such a client starts from; its first packet has EarlyStart+1.

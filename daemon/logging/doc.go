@@ -1,4 +1,4 @@
-// Package logging writes the log in the stock daemon's form and hands every line to whoever keeps a history.
+// Package logging writes the log in the stock daemon's form and hands every line to its subscribers.
 //
 //	2026-11-23 04:36:49 MESSAGE                      verb up to 3
 //	2026-11-23 04:36:49 us=669294 MESSAGE            verb 4 and more

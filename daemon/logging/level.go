@@ -2,7 +2,7 @@ package logging
 
 import "log/slog"
 
-// Level is what a line is about: the lowest verb that shows it, its class and its mute category.
+// Level describes a line: the lowest verb that shows it, its class and its mute category.
 //
 //	bits 0-3    verb, 0 to 11
 //	bits 4-7    class, one bit

@@ -103,7 +103,7 @@ func New(cfg Config) *Logger {
 	return l
 }
 
-// openFile opens the file for appending: whoever cuts it for rotation leaves no hole in it.
+// openFile opens the file for appending: a rotation that cuts it leaves no hole in it.
 func openFile(path string, truncate bool) (*os.File, error) {
 	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
 	if truncate {

@@ -10,7 +10,7 @@ import (
 // OptionsVersion begins an options string, and is all of it when the rest is not to be told (disable-occ).
 const OptionsVersion = "V4"
 
-// Options is what an options string (OCC) is made of. Peers only compare it for warnings, unless one has opt-verify.
+// Options are the parts of an options string (OCC). Peers only compare it for warnings, unless one has opt-verify.
 //
 // Rule: docs/protocol.md#34-options-string-occ.
 type Options struct {

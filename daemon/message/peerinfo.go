@@ -13,7 +13,7 @@ const (
 	maxPeerInfoLine  = 256
 )
 
-// PeerInfo is what a peer tells about itself in its key message.
+// PeerInfo describes a peer, in its own key message.
 //
 // Rule: docs/protocol.md#35-peer-info.
 type PeerInfo struct {
@@ -70,7 +70,7 @@ func (p *PeerInfo) SSO(method string) bool {
 }
 
 // Ciphers are the data ciphers that the peer accepts, in upper case. authoritative says that it listed them itself; else the
-// list is what IV_NCP stands for, or empty.
+// list holds the ciphers that IV_NCP stands for, or none.
 func (p *PeerInfo) Ciphers() (list []string, authoritative bool) {
 	if !p.listed && p.ncp >= 2 {
 		return []string{"AES-256-GCM", "AES-128-GCM"}, false
@@ -105,7 +105,7 @@ func tame(s string) string {
 	return string(b)
 }
 
-// Announcement is what our key message tells a peer about us.
+// Announcement describes us to a peer, in our key message.
 type Announcement struct {
 	Version  string   // IV_VER
 	Pull     bool     // we take options from the peer

@@ -22,7 +22,7 @@ const (
 	NamesFull = "name"
 )
 
-// Source is what Metrics asks at each scrape. All fields are needed but Engine, which may return nil.
+// Metrics asks a Source at each scrape. All fields are needed but Engine, which may return nil.
 type Source struct {
 	Version string
 	Names   string // one of the modes

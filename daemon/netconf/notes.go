@@ -97,7 +97,7 @@ func line(e entry) []byte {
 	return append(b, '\n')
 }
 
-// did notes an operation that is about to be done, undid that it is not in force any more. left is what is.
+// did notes an operation that is about to be done, undid that it is not in force any more. left lists those in force.
 func (n *Notes) did(op Op) { n.write(entry{Did: &op}) }
 func (n *Notes) undid(op Op, left []Op) {
 	if n == nil {
@@ -215,7 +215,7 @@ func parseNotes(text []byte) (process entry, ops []Op, err error) {
 	return process, ops, nil
 }
 
-// onlyOurs reports an error unless a file or folder belongs to this user, is what its name says and not a link, and no
+// onlyOurs reports an error unless a file or folder belongs to this user, has the kind that its name says and is no link, and no
 // other user may write it.
 func onlyOurs(info os.FileInfo, err error) error {
 	if err != nil {

@@ -22,7 +22,7 @@ type Redirect struct {
 	NoIPv4     bool
 }
 
-// RedirectInput is what PlanRedirect needs to know.
+// RedirectInput describes the host and the options to PlanRedirect.
 type RedirectInput struct {
 	Flags  Redirect
 	Server netip.Addr // outer address of the server, invalid when unknown

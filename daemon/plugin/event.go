@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Event is what a plugin may hear of, as one bit of a mask; also a mask of several. The zero Event is none.
+// Event is one kind of event, as one bit of a mask; also a mask of several. The zero Event is none.
 type Event uint32
 
 // The events. Bit 11 is not in use.
@@ -28,7 +28,7 @@ const (
 	ClientCRResponse
 )
 
-// All is what a plugin is offered.
+// All holds the events that a plugin is offered.
 const All = (ClientCRResponse<<1 - 1) &^ (1 << 11)
 
 // mayDefer are the events whose answer a plugin may put off. At any other, putting it off is a refusal, as with stock.

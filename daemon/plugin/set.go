@@ -15,7 +15,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
-// Config is what a set of plugins is made of.
+// Config configures a set of plugins.
 type Config struct {
 	Plugins        []Spec
 	Version        string   // of the daemon, three numbers with dots
@@ -176,7 +176,7 @@ type Call struct {
 	Log    logging.Func
 }
 
-// Result is what the plugins made of an event: all that heard of it succeeded, or put off their answer.
+// Result is the answer of the plugins to an event: all that heard of it succeeded, or put off their answer.
 type Result struct {
 	Deferred bool
 	Lists    [][]string // names and values in turn, of each plugin that gave any

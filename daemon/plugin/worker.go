@@ -242,7 +242,7 @@ func (w *worker) fail(why string) error {
 	return &lost{why}
 }
 
-// lastWords is what a process that ended has said before. Its socket may live on in processes that the plugin forked.
+// lastWords returns the last answer of a process that ended. Its socket may live on in processes that the plugin forked.
 func (l *life) lastWords() (answer, bool) {
 	select {
 	case <-l.read:

@@ -6,7 +6,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
-// Outcome is what became of a message offered to a Receiver.
+// Outcome tells how a Receiver took a message.
 type Outcome uint8
 
 // The outcomes of Offer.

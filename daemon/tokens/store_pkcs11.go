@@ -266,7 +266,7 @@ func (s *Store) login(ctx context.Context, sl *slot, pin PIN) error {
 	last, in := s.logins[key]
 	s.mu.Unlock()
 	if in && s.cfg.PINCache > 0 && time.Since(last.since) >= s.cfg.PINCache {
-		_ = sl.Logout(sl.session) // a token that is logged out already is what we want
+		_ = sl.Logout(sl.session) // a token that is logged out already is fine
 		in = false
 	}
 	state, err := sl.GetSessionInfo(sl.session)

@@ -10,7 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
-// listenAddr is what package net wants to hear for a server socket: "udp4", "udp6", or "udp" for a dual stack one.
+// listenAddr returns package net's name for a server socket: "udp4", "udp6", or "udp" for a dual stack one.
 func listenAddr(transport string, cfg *ListenConfig) (string, netip.AddrPort) {
 	a := cfg.Local.Addr().Unmap()
 	if !a.IsValid() {

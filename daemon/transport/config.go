@@ -75,7 +75,7 @@ type DialConfig struct {
 	TargetHost string
 	TargetPort uint16
 
-	// Timeout bounds each TCP connection and each exchange with a proxy, not the time somebody takes to give credentials.
+	// Timeout bounds each TCP connection and each exchange with a proxy, not the time that a person takes to give credentials.
 	// 0 waits for as long as the context lasts.
 	Timeout time.Duration
 	// Connecting and Connected are called before and after each TCP connection, of which a proxy may take several. nil: not.

@@ -80,7 +80,7 @@ func optionError(name string, err error) error {
 }
 
 // udpRcvBuf is the receive buffer of a datagram socket, in bytes, unless the configuration names one. The kernel's
-// default holds three trains of 64 KB, so that a reader that is away for half a millisecond loses one.
+// default holds three batches of 64 KB, so that a reader that is away for half a millisecond loses one.
 const udpRcvBuf = 2 << 20
 
 // buffers sets the buffer sizes and says what came of it.

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// maxSegments is what every kernel with UDP_SEGMENT takes in one send.
+	// maxSegments is the number that every kernel with UDP_SEGMENT takes in one send.
 	maxSegments = 64
 	// maxDatagram is the payload of the largest IPv4 datagram, which bounds a segmented send too.
 	maxDatagram = 65507
@@ -40,7 +40,7 @@ type udpLink struct {
 	stats        Stats
 }
 
-// sendScratch is what one Send needs besides its arguments.
+// sendScratch holds the buffers of one Send.
 type sendScratch struct {
 	oob  []byte
 	slab []byte // datagrams copied together, made when first needed
@@ -149,7 +149,7 @@ func newUDPLink(conn *net.UDPConn, s *Socket, m Multihome) (*udpLink, error) {
 	return l, nil
 }
 
-// Recv fills b with the next datagram, or with all of a train that the kernel put together.
+// Recv fills b with the next datagram, or with all datagrams that the kernel put together.
 func (l *udpLink) Recv(b *Batch) error {
 	for {
 		buf := b.slab[Headroom:]
@@ -158,7 +158,7 @@ func (l *udpLink) Recv(b *Batch) error {
 			return socketError("read", l.proto, l.fd, err)
 		}
 		if n == 0 {
-			continue // an empty datagram carries nothing for anybody
+			continue // an empty datagram carries nothing
 		}
 		b.Peer = Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Listener: l.number}
 		segment := 0
@@ -175,7 +175,7 @@ func (l *udpLink) Recv(b *Batch) error {
 	}
 }
 
-// split cuts a train into its datagrams: all of the same size but the last.
+// split cuts what the kernel put together into its datagrams, all of the same size but the last.
 func (b *Batch) split(buf []byte, segment int) {
 	if segment <= 0 {
 		segment = len(buf)
@@ -203,10 +203,10 @@ func (l *udpLink) Send(p Peer, pkts [][]byte) error {
 	sc := l.scratch.Get().(*sendScratch)
 	var first error
 	for len(pkts) > 0 {
-		n, whole := l.train(pkts, sc)
+		n, whole := l.joined(pkts, sc)
 		var err error
 		if n > 1 {
-			err = l.sendTrain(pkts[:n], whole, p, addr, sc)
+			err = l.sendJoined(pkts[:n], whole, p, addr, sc)
 		} else {
 			err = l.sendOne(pkts[0], p, addr, sc)
 		}
@@ -219,8 +219,8 @@ func (l *udpLink) Send(p Peer, pkts [][]byte) error {
 	return first
 }
 
-// train finds how many packets at the front fit one segmented send, and puts them together if they are not adjacent already.
-func (l *udpLink) train(pkts [][]byte, sc *sendScratch) (int, []byte) {
+// joined finds how many packets at the front fit one segmented send, and puts them together if they are not adjacent already.
+func (l *udpLink) joined(pkts [][]byte, sc *sendScratch) (int, []byte) {
 	size := len(pkts[0])
 	if len(pkts) == 1 || size == 0 || size > int(l.segmentLimit.Load()) {
 		return 1, nil
@@ -256,8 +256,8 @@ func (l *udpLink) train(pkts [][]byte, sc *sendScratch) (int, []byte) {
 	return n, whole
 }
 
-// sendTrain sends a run in one call, or one by one when the kernel or the device refuses.
-func (l *udpLink) sendTrain(pkts [][]byte, whole []byte, p Peer, addr netip.AddrPort, sc *sendScratch) error {
+// sendJoined sends a run in one call, or one by one when the kernel or the device refuses.
+func (l *udpLink) sendJoined(pkts [][]byte, whole []byte, p Peer, addr netip.AddrPort, sc *sendScratch) error {
 	oob := appendControl(sc.oob[:0], len(pkts[0]), p, l.v6)
 	_, _, err := l.conn.WriteMsgUDPAddrPort(whole, oob, addr)
 	if err == nil {

@@ -190,7 +190,7 @@ func TestTrain(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			sc := &sendScratch{}
-			n, whole := l.train(tt.pkts, sc)
+			n, whole := l.joined(tt.pkts, sc)
 			if n != tt.want {
 				t.Fatalf("train of %d, want %d", n, tt.want)
 			}

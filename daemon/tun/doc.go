@@ -2,7 +2,7 @@
 //
 // # Back ends
 //
-//	offload  Linux, TUN: packets with a vnet header, so that one call moves a whole train of TCP or UDP packets
+//	offload  Linux, TUN: packets with a vnet header, so that one call moves a whole batch of TCP or UDP packets
 //	plain    water: TUN and TAP, one packet a call; also creates and removes persistent devices
 //	null     no device: reads block until Close, writes vanish (option "dev null")
 //	tuntest  (its own package) a device in memory for tests

@@ -14,11 +14,11 @@ import (
 // errNoOffload says that the kernel knows no vnet header on TUN devices.
 var errNoOffload = errors.New("no offload")
 
-// maxTrain is the largest packet the back end builds out of many, in bytes, head room included.
-const maxTrain = Offset + 65535
+// maxWhole is the largest packet the back end builds out of many, in bytes, head room included.
+const maxWhole = Offset + 65535
 
 // offload is WireGuard's device: every read and write carries a virtio network header, so that one call moves a
-// whole train of segments.
+// whole batch of segments.
 type offload struct {
 	dev    wgtun.Device
 	name   string
@@ -28,7 +28,7 @@ type offload struct {
 
 	mu     sync.Mutex // guards what follows
 	single [1][]byte
-	// scratch has one buffer for each packet of a write. Joining packets appends to the first of a train, and the caller's
+	// scratch has one buffer for each packet of a write. Joining packets appends to the first of a batch, and the caller's
 	// packets are neighbours in a slab: in place, that would overwrite the next one.
 	scratch [][]byte
 }
@@ -69,7 +69,7 @@ func (o *offload) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 		n, err := o.dev.Read(bufs, sizes, offset)
 		switch {
 		case n > 0:
-			return n, nil // with an error, only the rest of a train did not fit
+			return n, nil // with an error, only the rest of a batch did not fit
 		case err == nil:
 			continue
 		case o.closed.Load() || errors.Is(err, os.ErrClosed):
@@ -113,7 +113,7 @@ func (o *offload) writeBatch(bufs [][]byte, offset int) error {
 	}
 	for i, b := range bufs {
 		if o.scratch[i] == nil {
-			o.scratch[i] = make([]byte, maxTrain)
+			o.scratch[i] = make([]byte, maxWhole)
 		}
 		o.scratch[i] = append(o.scratch[i][:Offset], b[offset:]...)
 	}

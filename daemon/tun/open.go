@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// ErrGone says that somebody removed the device from the system while it was open.
+// ErrGone says that the system removed the device while it was open.
 var ErrGone = errors.New("device was removed")
 
 // defaultNode is the clone device of Linux.

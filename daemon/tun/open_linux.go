@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errBadFD is what the descriptor of a removed device answers.
+// errBadFD is the answer of a removed device's descriptor.
 const errBadFD = unix.EBADFD
 
 func waterConfig(cfg Config, persist bool) water.Config {

@@ -22,7 +22,7 @@ func (t *Tunnel) Next(ctx context.Context, o *config.Options, prof *config.Conne
 	return next, nil
 }
 
-// Change is what one plan has that another has not.
+// Change lists what one plan has and another has not.
 type Change struct {
 	Addresses bool
 	Device    bool // addresses, or what else up scripts are told: MTU, resolvers

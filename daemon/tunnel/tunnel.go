@@ -21,7 +21,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// network is what the options say about the tunnel device and its surroundings, pulled ones included.
+// network holds the options about the tunnel device and its surroundings, pulled ones included.
 type network struct {
 	device    tun.Config
 	mtu       int
@@ -49,7 +49,7 @@ type network struct {
 	dns       resolvers
 }
 
-// Config is what a tunnel is made of. All fields but Server, Notes and UpDown are needed.
+// Config configures a tunnel. All fields but Server, Notes and UpDown are needed.
 type Config struct {
 	Options *config.Options
 	Profile *config.Connection
@@ -198,7 +198,7 @@ func (t *Tunnel) addAddrs(addrs []netconf.Addr) error {
 	return nil
 }
 
-// args are what up, down and route-pre-down scripts get.
+// args are the arguments of up, down and route-pre-down scripts.
 func (t *Tunnel) args(context string) []string {
 	return []string{t.device.Name(), fmt.Sprint(t.net.mtu), "0", t.net.local, t.net.remote, context}
 }
@@ -334,7 +334,7 @@ func (t *Tunnel) Restarted(ctx context.Context, up bool) error {
 }
 
 // Close undoes everything in stock's order and runs the scripts of the way down. drained is called once the device is
-// closed, to wait for whoever reads it. An error comes from the down script, which is fatal.
+// closed, to wait for its readers. An error comes from the down script, which is fatal.
 func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 	if t.device == nil {
 		return nil

@@ -60,7 +60,7 @@ func (s *speaker) say(m message) {
 	}
 }
 
-// paper is what the parent writes for the child.
+// paper holds what the parent writes for the child.
 type paper struct {
 	Spec   Spec
 	Source []byte

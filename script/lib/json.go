@@ -73,7 +73,7 @@ type encoder struct {
 	null *lua.LUserData
 }
 
-// workOfValue is what a value costs beside its text, in bytes for the meter.
+// workOfValue is the cost of a value beside its text, in bytes for the meter.
 const workOfValue = 256
 
 func (e encoder) encode(v lua.LValue, depth int) error {

@@ -12,7 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
-// Writer is what file.write and file.append need.
+// Writer carries out file.write and file.append.
 type Writer struct {
 	Base string                                       // relative names are below it
 	Dirs []string                                     // folders that may be written to

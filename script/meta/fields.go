@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// clientEvents are what "client.*" stands for behind a field.
+// clientEvents lists the events that "client.*" stands for behind a field.
 var clientEvents = []string{
 	"client.connect", "client.reauth", "client.address", "client.established", "client.disconnect", "client.cr_response",
 }

@@ -29,7 +29,7 @@ const (
 	opLen    = " #"
 )
 
-// Compile reads a file. name is what errors and traces call it. Errors are gopher-lua's, or tell of a file that nests too deep.
+// Compile reads a file. Errors and traces call it name. Errors are gopher-lua's, or tell of a file that nests too deep.
 //
 // Two operators become calls of functions of ours, because a single instruction of gopher-lua can take any amount of memory:
 // the concatenation, which is bounded, and the length, which refuses lists that are too long to grow. Loops over iterators

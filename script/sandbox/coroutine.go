@@ -30,7 +30,7 @@ type Coroutines struct {
 // named finds the name that the prelude has for a function, in an error about its argument.
 var named = regexp.MustCompile(`^(bad argument #\d+) to \w+ \(`)
 
-// nameless is what gopher-lua calls a function that a coroutine, or pcall, begins with.
+// nameless is gopher-lua's name of a function that a coroutine, or pcall, begins with.
 const nameless = " to corountine ("
 
 // maxNesting is how deep coroutines may resume each other, pcall included: each level is one of Go's stack.

@@ -165,5 +165,5 @@ func (m *Meter) busy() bool { return m.cpu == 0 || processTime()-m.cpu > m.limit
 // Over reports, between two bursts, whether the state still holds more than its memory.
 func (m *Meter) Over() bool { return m.limits.Memory > 0 && m.heap.holds() > m.limits.Memory }
 
-// Memory is what the state holds, in bytes, as far as is known without counting.
+// Memory counts the bytes that the state holds, as far as is known without counting.
 func (m *Meter) Memory() int64 { return m.heap.known() }

@@ -36,7 +36,7 @@ type Routes struct {
 	TLS *tls.Config
 }
 
-// Outside is a NATS cluster that someone else runs.
+// Outside is a NATS cluster that runs without us.
 type Outside struct {
 	// URL is one or several addresses with commas between: nats://HOST:PORT or tls://HOST:PORT.
 	URL string

@@ -162,7 +162,7 @@ func waitFor(ctx context.Context, srv *server.Server, started <-chan struct{}) e
 	return nil
 }
 
-// Store is what the engine keeps.
+// Store returns the engine's memory.
 func (e *Engine) Store() *Store { return e.store }
 
 // Close ends the server. What is written stays in its folder.

@@ -120,7 +120,7 @@ func (s *Store) Head(ctx context.Context) (uint64, error) {
 	return i.State.LastSeq, nil
 }
 
-// streamInfo is what the stream's leader says of it.
+// streamInfo describes a stream, in its leader's words.
 type streamInfo struct {
 	jetstream.StreamInfo
 	Total int                 `json:"total"` // subjects
@@ -142,7 +142,7 @@ func (s *Store) infoOf(ctx context.Context, subjects string, offset int) (*strea
 	return i, nil
 }
 
-// anyInfo is what a server says that believes to be the leader.
+// anyInfo asks for the description of a server that believes to be the leader.
 func (s *Store) anyInfo(ctx context.Context, subjects string, offset int) (*streamInfo, error) {
 	var req any
 	if subjects != "" {

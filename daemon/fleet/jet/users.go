@@ -16,7 +16,7 @@ const (
 )
 
 // users are who may connect to a server. Their passwords are made for one run, and only this process knows them. They are no users of the
-// server's own options: a server whose only users are of the system's account lets everybody else in without a password.
+// server's own options: a server whose only users are of the system's account lets every other client in without a password.
 type users map[string]*server.User
 
 func newUsers() users {

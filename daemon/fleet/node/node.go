@@ -26,7 +26,7 @@ const (
 	upkeepMost  = 5 * time.Second
 )
 
-// Options are what a node's owner brings along.
+// Options come from a node's owner.
 type Options struct {
 	// Log takes the node's lines; nil drops them.
 	Log logging.Func
@@ -55,7 +55,7 @@ type Node struct {
 	told map[string]contact // by member
 }
 
-// contact is what came of telling a member.
+// contact is the outcome of a talk with a member.
 type contact struct {
 	at   time.Time // of the last answer
 	skew time.Duration
@@ -110,10 +110,10 @@ func (n *Node) Close() {
 // Name is the node's.
 func (n *Node) Name() string { return n.folder.Name }
 
-// Folder is what the node's folder says.
+// Folder returns the content of the node's folder.
 func (n *Node) Folder() *pki.Node { return n.folder }
 
-// Store is what the nodes remember together. It stays the same while engines come and go.
+// Store returns the memory that the nodes share. It stays the same while engines come and go.
 func (n *Node) Store() *Store { return (*Store)(n.store) }
 
 // Members are the fleet's nodes as this one knows them, by name.

@@ -69,7 +69,7 @@ func (m Member) servers() []string {
 	return names
 }
 
-// roster is what a node knows of the fleet's nodes. It does not depend on the engine: nodes tell each other, and the newer of two entries
+// roster lists the fleet's nodes, as far as this one knows them. It does not depend on the engine: nodes tell each other, and the newer of two entries
 // replaces the older.
 type roster struct {
 	path string

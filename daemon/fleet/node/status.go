@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Status is what a node says of itself and of the fleet.
+// Status describes a node and the fleet.
 type Status struct {
 	Fleet   string    `json:"fleet"`
 	Name    string    `json:"name"`

@@ -38,7 +38,7 @@ const (
 	upgrade    = "moongate-management"
 )
 
-// told is what nodes tell each other.
+// told is the message of one node to another.
 type told struct {
 	Time    time.Time `json:"time"`
 	Members []Member  `json:"members"`
@@ -57,7 +57,7 @@ func (n *Node) serve(ctx context.Context, ln net.Listener) {
 	mux.Handle("GET "+pathManage, byNode(func(w http.ResponseWriter, r *http.Request, peer string) { n.manage(ctx, w, r, peer) }))
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: headWithin, ReadTimeout: bodyWithin, WriteTimeout: bodyWithin, IdleTimeout: idleAtMost, MaxHeaderBytes: 8 << 10,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // strangers could fill the log
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // any host could fill the log
 	}
 	over := make(chan error, 1)
 	go func() {
@@ -329,7 +329,7 @@ func call(ctx context.Context, c *http.Client, method, address, path string, in,
 	return json.Unmarshal(data, out)
 }
 
-// refusal is what fail has written at the other end.
+// refusal reads what fail has written at the other end.
 func refusal(resp *http.Response) error {
 	var e struct {
 		Error string `json:"error"`

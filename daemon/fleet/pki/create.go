@@ -11,7 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/keys"
 )
 
-// Plan is what a new node shall be.
+// Plan describes a new node.
 type Plan struct {
 	// Name is unique in the fleet.
 	Name string
@@ -77,7 +77,7 @@ func (n *Node) checkListen() error {
 	return nil
 }
 
-// material is what a node gets from the one that admits it, in PEM.
+// material goes from the node that admits to the node that joins, in PEM.
 type material struct {
 	CA    []byte `json:"ca"`
 	CAKey []byte `json:"ca_key"`

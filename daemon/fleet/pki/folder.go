@@ -28,7 +28,7 @@ const (
 	portDefault = 7510
 )
 
-// Node is what a node's folder says.
+// Node is the content of a node's folder.
 type Node struct {
 	// Dir is the folder.
 	Dir string `json:"-"`

@@ -29,7 +29,7 @@ const (
 	skewMost   = 2 * time.Minute
 )
 
-// joinRequest is what a node says that joins.
+// joinRequest comes from a node that joins.
 type joinRequest struct {
 	ID      string    `json:"id"`
 	Secret  string    `json:"secret"`
@@ -38,7 +38,7 @@ type joinRequest struct {
 	Time    time.Time `json:"time"`
 }
 
-// joinReply is what it gets.
+// joinReply answers it.
 type joinReply struct {
 	Error    string          `json:"error,omitempty"`
 	Fleet    string          `json:"fleet,omitempty"`

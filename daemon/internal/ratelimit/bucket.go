@@ -1,4 +1,4 @@
-// Package ratelimit bounds what strangers can make a server do: answers to first packets, new sessions.
+// Package ratelimit bounds what any host can make a server do: answers to first packets, new sessions.
 package ratelimit
 
 import (

@@ -5,7 +5,7 @@
 // long form (control wrapping, static keys, CFB and OFB) the sender's time is the major part of the id: a larger
 // time restarts the window, a smaller one is a replay.
 //
-// Test an id only after the packet proved authentic, or anybody can move the window.
+// Test an id only after the packet proved authentic, or any host can move the window.
 //
 // Rule: docs/protocol.md#57-replay-protection.
 package replay

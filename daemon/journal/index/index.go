@@ -91,7 +91,7 @@ func open(ctx context.Context, dir string) (*Index, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	if info, err := os.Stat(filepath.Join(abs, File)); err == nil && info.Mode().Perm()&0o007 != 0 {
-		_ = os.Chmod(filepath.Join(abs, File), 0o640) //nolint:gosec // names of users are not for everybody; another's file stays as it is
+		_ = os.Chmod(filepath.Join(abs, File), 0o640) //nolint:gosec // names of users are for this user and group alone; another's file stays as it is
 	}
 	return x, nil
 }

@@ -16,7 +16,7 @@ const queueLen = 1024
 // maxBatch bounds how many packets one Read returns.
 const maxBatch = 128
 
-// Device is a device whose kernel side is a Go test (or another Device): Inject is what the system routes into
+// Device is a device whose kernel side is a Go test (or another Device): Inject plays what the system routes into
 // the tunnel, Take what comes out of it. It implements tun.Device. Safe for concurrent use.
 type Device struct {
 	name   string
