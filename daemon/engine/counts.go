@@ -8,6 +8,9 @@ type Totals struct {
 	// Handshakes are negotiations of keys, renewals included, that came to a key; Failed those that did not.
 	Handshakes atomic.Uint64
 	Failed     struct{ Timeout, Certificate, TLS, Other atomic.Uint64 }
+	// Clients is how many clients a server has numbered. No number is given twice: an answer about a client that is gone is not to
+	// be taken for one about another.
+	Clients atomic.Uint64
 }
 
 // Census counts the holdings of an engine at a moment. The engine makes it anew each time; a zero Census is an engine that is not up.

@@ -46,7 +46,7 @@ func (h *hub) welcome(n newcomer, now time.Time) {
 
 // newInstance makes an instance that the data plane does not see yet.
 func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
-	i := &instance{dataPath: dataPath{cid: h.nextCID, link: n.link, proto: h.set.protoName(n.from)}, origin: origin{since: now, base: h.proto.StaticKey(&n.first)}}
+	i := &instance{dataPath: dataPath{cid: h.total.Clients.Load(), link: n.link, proto: h.set.protoName(n.from)}, origin: origin{since: now, base: h.proto.StaticKey(&n.first)}}
 	i.owner.instance, i.heapIndex = i, -1
 	i.noise = ratelimit.New(peerNotices, peerNotices*time.Second)
 	i.asks = ratelimit.New(peerQuestions, peerQuestions*time.Second)
@@ -70,7 +70,7 @@ func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 		_ = i.link.SetReadDeadline(time.Time{}) // the session has deadlines of its own
 		h.streams.enter(i.link)
 	}
-	h.nextCID++
+	h.total.Clients.Add(1)
 	h.instances[i.cid] = i
 	return i, nil
 }

@@ -359,9 +359,12 @@ func mustRead(t *testing.T, path string) []byte {
 // newBareHub is a hub without goroutines, for its decisions.
 func newBareHub(b *base, o *config.Options) *hub {
 	set := &setup{Options: o, prof: new(config.Connection), tls: new(tlsconf.Config)}
+	if b.total == nil {
+		b.total = new(engine.Totals)
+	}
 	a := &aside{base: b, inbox: newInbox(), limiter: newLimiter(), boot: set}
 	h := assemble(a)
-	h.plane = &plane{aside: a, total: new(engine.Totals)}
+	h.plane = &plane{aside: a, total: b.total}
 	return h
 }
 

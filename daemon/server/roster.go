@@ -16,7 +16,6 @@ type roster struct {
 	table       *table               // by address and by peer-id; the data plane reads it
 	instances   map[uint64]*instance // by cid
 	names       names
-	nextCID     uint64
 	clients     int // that logged in
 	established int
 }
