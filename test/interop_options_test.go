@@ -395,7 +395,7 @@ func TestPushedNonsense(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.stockServer(t, "--push", "up /bin/true", "--push", "no-such-option 1 2 3", "--push", "route 172.16.0.0 255.240.0.0", "--push", "setenv-safe a b c",
-		"--push", "dhcp-option DNS 192.0.2.1", "--push", "verb")
+		"--push", "dhcp-option DNS 192.0.2.1", "--push", "verb", "--push", "lladdr 00:00:00:00:00:00")
 	want := make(map[string][]string)
 	for _, b := range both {
 		c := b.start(t, l.client, l.clientArgs("--route-nopull"))

@@ -184,3 +184,12 @@ func TestPushedMTUHasALimit(t *testing.T) {
 		t.Errorf("note %q", got)
 	}
 }
+
+// A mapped IPv4 address is none of IPv6: the kernel refuses it, and what a server pushes is not to end the client.
+func TestPushedIPv6AddressIsNoMappedOne(t *testing.T) {
+	o := mustParse(t, minimal+"remote a\n")
+	res, err := o.ApplyPushed(&o.Connections[0], []string{"ifconfig-ipv6 ::ffff:10.0.0.1/96 ::1"})
+	if err != nil || !strings.HasPrefix(res.Notes[0].Text, "Options error: ") || o.IfconfigIPv6.Set() {
+		t.Errorf("notes %v, %v; the address is %v", res.Notes, err, o.IfconfigIPv6)
+	}
+}

@@ -32,7 +32,7 @@ func deviceRows() []row {
 			local, ok := ipv6Bits(a[0], 64)
 			remote, ok2 := ipv6(a[1])
 			switch {
-			case !ok || !ok2:
+			case !ok || !ok2 || local.Addr().Is4In6(): // no device takes a mapped address for one of IPv6
 				return errorf("ifconfig-ipv6 parms '%s' and '%s' must be valid addresses", a[0], a[1])
 			case local.Bits() < 64 || local.Bits() > 124:
 				return errorf("ifconfig-ipv6: /netbits must be between 64 and 124, not '/%d'", local.Bits())

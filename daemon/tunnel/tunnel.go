@@ -162,12 +162,13 @@ func (t *Tunnel) exportVars(script string) {
 	})
 }
 
-// configure sets MTU and addresses.
+// configure sets MTU and addresses. A hardware address that the device cannot have changes nothing, as with stock: servers push
+// them to tun devices too.
 func (t *Tunnel) configure() error {
 	if len(t.net.lladdr) > 0 {
 		name := t.device.Name()
 		if err := t.journal.SetMAC(name, t.net.lladdr); err != nil {
-			return fmt.Errorf("set MAC address of %s: %w", name, err)
+			t.cfg.Log(logging.Warn, "WARNING: set MAC address of %s: %v", name, err)
 		}
 	}
 	return t.addAddrs(t.net.addrs)
