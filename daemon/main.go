@@ -11,7 +11,6 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/logging"
-	"github.com/moongate-vpn/moongate/daemon/plugin"
 )
 
 // Exit statuses of Main.
@@ -64,22 +63,6 @@ func Main(ctx context.Context, args []string, env Env) int {
 	p := newProcess(args, opts, env)
 	defer p.close()
 	return p.run(ctx)
-}
-
-// Check reads a command line in OpenVPN's form with the files it names, as Main does at its start, and runs nothing. It goes on after
-// mistakes: the findings are all there are, but of the Lua scripts that are named. Their files are returned.
-func Check(args []string) (found []config.Finding, luaFiles []string) {
-	opts, found := config.Lint(args, config.Env{})
-	if opts == nil {
-		return found, nil
-	}
-	for _, err := range plugin.Missing(pluginSpecs(opts)) {
-		found = append(found, config.Finding{Rule: "plugin", Text: err.Error()})
-	}
-	for _, s := range scripts(opts) {
-		luaFiles = append(luaFiles, s.Path)
-	}
-	return found, luaFiles
 }
 
 // parseFailed says what is wrong with the options and returns the exit status.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
@@ -27,9 +29,21 @@ func program() cli.Program {
 				all = append(all, report.Finding{File: f.File, Line: f.Line, Column: f.Column, Severity: severity, Rule: f.Rule, Message: f.Text})
 			}
 			for _, path := range scripts {
-				all = append(all, cliscript.CheckLua(path)...)
+				all = append(all, cliscript.CheckLua(here(path))...)
 			}
 			return all
 		},
 	}
+}
+
+// here is a path as seen from the current folder, when it is below.
+func here(path string) string {
+	folder, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(folder, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
 }

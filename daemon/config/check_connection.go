@@ -124,6 +124,9 @@ func (p *parser) checkDevice() error {
 	case DevTun, DevTap, DevNull:
 		return nil
 	default:
+		if p.o.Dev == "" {
+			return nil // told before
+		}
 		return fatalf("I don't recognize device %s as a tun or tap device", p.o.Dev)
 	}
 }

@@ -99,7 +99,9 @@ func (p *parser) checkFiles() error {
 		fileCheck{option: "Temporary directory (--tmp-dir)", source: Source{Path: o.TmpDir}, mode: accessExec | accessWrite, chroot: true, again: true})
 	var wrong []string
 	seen := make(map[string]bool)
+	defer func(d Directive) { p.line = d }(p.line)
 	for _, c := range checks {
+		p.line = Directive{Name: optionsIn(c.option)[0], Params: []string{c.source.Path}}
 		if line := p.checkFile(c); line != "" && !seen[line] {
 			seen[line] = true
 			wrong = append(wrong, "Options error: "+line)

@@ -1,11 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
@@ -57,10 +59,15 @@ func (p *parser) ciphers() error {
 	if c, ok := canonicalCipher(o.DataCiphersFallback); ok {
 		o.DataCiphersFallback = c
 	}
+	if (o.TLSServer || o.TLSClient || o.Secret.Set()) && !isDigest(o.Auth) {
+		err := fatalf("Message hash algorithm '%s' not found", o.Auth)
+		err.About = "auth"
+		return err
+	}
 	if fallback := o.DataCiphersFallback; o.Cipher != "" && !isCipher(o.Cipher) {
-		return fatalf("Cipher %s not supported", o.Cipher)
+		return notSupported("cipher", o.Cipher)
 	} else if o.Cipher == "" && fallback != "" && !isCipher(fallback) {
-		return fatalf("Cipher %s not supported", fallback)
+		return notSupported("data-ciphers-fallback", fallback)
 	}
 	old := o.CompatMode != Version{}
 	if old && o.CompatMode.before(2, 4, 0) {
@@ -104,10 +111,21 @@ func (p *parser) ciphers() error {
 	return nil
 }
 
+func notSupported(option, cipher string) *Error {
+	err := fatalf("Cipher %s not supported", cipher)
+	err.About = option
+	return err
+}
+
+func isDigest(name string) bool {
+	_, err := keys.ParseDigest(name)
+	return err == nil || name == "" || strings.EqualFold(name, "none")
+}
+
 // cipherList checks the names of data-ciphers: an unknown one with a question mark is left out, any other is fatal.
 func (p *parser) cipherList(names []string) ([]string, error) {
 	var list []string
-	bad := false
+	bad := ""
 	for _, name := range names {
 		if strings.EqualFold(name, "DEFAULT") {
 			list = append(list, defaultCiphers...)
@@ -122,11 +140,13 @@ func (p *parser) cipherList(names []string) ([]string, error) {
 			p.note(logging.Info, "Unsupported optional cipher in --data-ciphers: %s", name)
 		default:
 			p.warn("Unsupported cipher in --data-ciphers: %s", name)
-			bad = true
+			bad = cmp.Or(bad, name)
 		}
 	}
-	if bad || len(strings.Join(list, ":")) > maxCipherList || len(list) == 0 {
-		return nil, errorf("--data-ciphers list contains unsupported ciphers or is too long.")
+	if bad != "" || len(strings.Join(list, ":")) > maxCipherList || len(list) == 0 {
+		err := errorf("--data-ciphers list contains unsupported ciphers or is too long.")
+		err.Word = bad
+		return nil, err
 	}
 	return list, nil
 }

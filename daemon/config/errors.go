@@ -15,6 +15,8 @@ type Error struct {
 	Line   int    // from 1; 0 when File is empty
 	Option string // name of the option, if one is to blame
 	Text   string // message, with FILE:LINE where stock has it
+	About  string // the option that a check of the whole is about, where the text does not name it
+	Word   string // the part of the line that is to blame, where the text does not quote it
 
 	// Fatal marks the few errors that stock logs as fatal errors instead of option errors: no prefix, no usage hint,
 	// "Exiting due to fatal error" after them.

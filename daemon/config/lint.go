@@ -6,13 +6,11 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/moongate-vpn/moongate/mgmt/lexer"
 	"github.com/moongate-vpn/moongate/mgmt/nearest"
 )
 
@@ -68,27 +66,41 @@ type Finding struct {
 	Text    string
 }
 
-// Lint reads a command line as Parse does and goes on after mistakes. Findings are in the order of files and lines. The Options are nil when there
-// are mistakes.
+// Problem is a finding of a Look. Lint finds its place.
+type Problem struct {
+	Finding        // File and Line are set when it is about a file that no configuration includes
+	Option  string // whose line it is about, "" for the whole
+	Word    string // of that line, "" for the option itself
+}
+
+// Look looks behind the lines, at what files hold for example. What could not be read is missing in o. Relative paths are those of the
+// configuration, behind its cd.
+type Look func(o *Options) []Problem
+
+// Lint reads a command line as Parse does and goes on after mistakes, and then lets looks look further. Findings are in the order of files
+// and lines. The Options are nil when there are mistakes.
 //
 // A check of the whole ends at the first contradiction, so Lint leaves out the line that is to blame and reads again, until nothing
 // new is found. What is only wrong because a line was left out is not told.
-func Lint(args []string, env Env) (*Options, []Finding) {
+func Lint(args []string, env Env, looks ...Look) (*Options, []Finding) {
 	if env.Getenv == nil {
 		env.Getenv = os.Getenv
 	}
 	if env.Stdin == nil {
 		env.Stdin = os.Stdin
 	}
-	l := &linter{lines: make(map[string][][]byte), left: make(map[place]bool), names: make(map[string]bool), told: make(map[Finding]bool)}
+	l := &linter{looks: looks, lines: make(map[string][][]byte), left: make(map[place]bool), names: make(map[string]bool), told: make(map[Finding]bool)}
 	folder, _ := os.Getwd()
+	back := func() { _ = os.Chdir(folder) } // cd moves the process
+	defer back()
+	l.folder = folder
 	var read bytes.Buffer // of standard input, for the next pass
 	stdin := env.Stdin
 	for {
 		env.Stdin = io.MultiReader(bytes.NewReader(bytes.Clone(read.Bytes())), io.TeeReader(stdin, &read))
 		o, again := l.pass(args, env)
 		if again && len(l.left) < maxLeft {
-			_ = os.Chdir(folder) // cd has its effect again
+			back()
 			continue
 		}
 		l.sort()
@@ -126,63 +138,123 @@ func (l *linter) pass(args []string, env Env) (o *Options, again bool) {
 		return nil
 	}
 	p.c = &p.o.state.ce
-	err := p.argv(args)
+	p.seen = &l.read
+	l.read = nil
+	if err := p.argv(args); err != nil {
+		l.stopped(err)
+		return p.o, false
+	}
 	for i, n := range p.o.Notes {
-		at := Directive{}
-		if len(p.noted) == len(p.o.Notes) {
-			at = p.noted[i]
-		}
-		l.note(n, at)
+		l.note(n, p.noted[i])
 	}
 	read := len(p.o.Notes)
-	for _, d := range p.o.directives {
+	for _, d := range l.read {
 		if r := table()[d.Name]; r != nil && r.effect == Ignored && r.text == "" {
 			l.add(Finding{File: d.File, Line: d.Line, Warning: true, Rule: RuleIgnored, Text: "--" + d.Name + " has no effect here"})
 		}
+		l.leaving(d)
 	}
-	l.ports(p.o.directives)
-	if err == nil {
-		if err = p.finish(); err == nil {
-			for _, n := range slices.Concat(p.o.Notes[min(read, len(p.o.Notes)):], p.o.Warnings) {
-				l.note(n, Directive{})
-			}
-			return p.o, false
-		}
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		l.add(Finding{Rule: RuleSyntax, Text: err.Error()})
-		return p.o, false
-	}
-	if e.File != "" {
-		l.mistake(e)
-		return p.o, false
-	}
-	if l.whole(e, p.o.directives) {
+	l.addresses()
+	if l.finish(p) {
 		return p.o, true
 	}
-	if e, ok := p.checkFiles().(*Error); ok { //nolint:errorlint // made by us, never wrapped
-		l.whole(e, p.o.directives)
+	for i, n := range slices.Concat(p.o.Notes[read:], p.o.Warnings) {
+		at := Directive{}
+		if read+i < len(p.noted) && p.noted[read+i].File == "" { // about a file of this option
+			at = l.of(p.noted[read+i])
+		} else {
+			at = l.locate(n.Text)
+		}
+		if (at.Name != "" || len(l.names) == 0) && !l.follows(n.Text) { // else a line may be missing for its mistake
+			l.note(n, at)
+		}
+	}
+	for _, look := range slices.Concat([]Look{lookAtRoutes, lookAtPushes, lookAtClientFiles, lookAtPaths}, l.looks) {
+		for _, f := range look(p.o) {
+			l.problem(f)
+		}
 	}
 	return p.o, false
 }
 
-// portAt is which parameter of an option is a port.
-var portAt = map[string]int{"port": 0, "lport": 0, "rport": 0, "remote": 1, "local": 1}
-
-// ports tells the ports that no address can have. A daemon finds out when it resolves the address, and then tries again for ever.
-func (l *linter) ports(read []Directive) {
-	for _, d := range read {
-		i, ok := portAt[d.Name]
-		if !ok || i >= len(d.Params) {
+// finish takes all steps that make complete options. It reports whether a line was left out, so that more can be found without it.
+func (l *linter) finish(p *parser) (again bool) {
+	done, err := p.begin()
+	if err == nil && done {
+		return false
+	}
+	if err != nil {
+		l.stopped(err)
+		return false
+	}
+	for _, step := range finishing {
+		err := step(p)
+		if err == nil {
 			continue
 		}
-		if _, err := net.LookupPort("udp", d.Params[i]); err != nil {
-			if _, err := net.LookupPort("tcp", d.Params[i]); err != nil {
-				l.add(Finding{File: d.File, Line: d.Line, Rule: RuleSyntax, Text: "no port and no service has the name '" + d.Params[i] + "'"})
-			}
+		var e *Error
+		if !errors.As(err, &e) || e.File != "" {
+			l.stopped(err)
+			return false
+		}
+		if l.whole(e) {
+			return true
+		}
+		if len(p.o.Connections) == 0 {
+			return false // the other steps need them
 		}
 	}
+	return false
+}
+
+// follows reports whether a text names an option that could not be read.
+func (l *linter) follows(text string) bool {
+	return slices.ContainsFunc(optionsIn(text), func(name string) bool { return l.names[name] })
+}
+
+// leaving tells an option that is on its way out, unless the daemon says so itself.
+func (l *linter) leaving(d Directive) {
+	r, do := table()[d.Name], instead[d.Name]
+	if r == nil || r.effect == Refused || do == "" || l.hasDeprecated(d) {
+		return
+	}
+	l.add(Finding{File: d.File, Line: d.Line, Warning: true, Rule: RuleDeprecated, Text: d.Name + " is deprecated: " + do})
+}
+
+// hasDeprecated reports whether a line was called deprecated.
+func (l *linter) hasDeprecated(d Directive) bool {
+	return d.Line > 0 && slices.ContainsFunc(l.found, func(f Finding) bool { return f.Rule == RuleDeprecated && f.File == d.File && f.Line == d.Line })
+}
+
+// tells reports whether a text says what to do.
+func tells(text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc([]string{"use ", "instead", "replaced", "remove it"}, func(s string) bool { return strings.Contains(text, s) })
+}
+
+// implied are the options that others stand for.
+var implied = map[string][]string{"server": {"mode", "tls-server"}, "server-bridge": {"mode", "tls-server"}, "client": {"pull", "tls-client"}}
+
+// stopped tells an error behind which nothing can be read.
+func (l *linter) stopped(err error) {
+	var e *Error
+	if errors.As(err, &e) {
+		l.mistake(e)
+		return
+	}
+	l.add(Finding{Rule: RuleSyntax, Text: err.Error()})
+}
+
+// problem tells what a look has found.
+func (l *linter) problem(f Problem) {
+	if f.File == "" && f.Option != "" {
+		d := l.of(Directive{Name: f.Option, Params: []string{f.Word}})
+		if d.Name == "" {
+			return // the environment has set it, or another option
+		}
+		f.File, f.Line = d.File, d.Line
+	}
+	l.addAt(f.Finding, f.Word)
 }
 
 // place is a line of a file, or an option of the command line.
@@ -194,6 +266,9 @@ type place struct {
 
 // linter collects findings.
 type linter struct {
+	looks  []Look
+	folder string      // relative to which the command line names files
+	read   []Directive // in the last pass
 	found  []Finding
 	failed bool
 	told   map[Finding]bool
@@ -202,11 +277,14 @@ type linter struct {
 	names  map[string]bool     // options that could not be read or are left out
 }
 
-func (l *linter) add(f Finding) {
+func (l *linter) add(f Finding) { l.addAt(f, "") }
+
+// addAt adds a finding about a word of its line.
+func (l *linter) addAt(f Finding, word string) {
 	if strings.HasPrefix(f.File, "[") {
 		f.File, f.Line = "", 0
 	}
-	f.Column = l.column(f)
+	f.Column = l.column(f, word)
 	if l.told[f] {
 		return
 	}
@@ -215,89 +293,31 @@ func (l *linter) add(f Finding) {
 	l.failed = l.failed || !f.Warning
 }
 
-// named finds the options that a message is about.
-var named = regexp.MustCompile(`--([a-z][a-z0-9-]*[a-z0-9])`)
-
 // whole tells a mistake that a check of the whole has found, with the line that is to blame where one is, and reports whether to look
 // further without that line.
-func (l *linter) whole(e *Error, read []Directive) (again bool) {
+func (l *linter) whole(e *Error) (again bool) {
 	texts := slices.DeleteFunc(append(slices.Clone(e.Before), e.Text), func(s string) bool { return s == "" || strings.HasPrefix(s, "Please correct") })
 	for _, text := range texts {
-		var at Directive
-		follows := false
-		for _, m := range named.FindAllStringSubmatch(text, -1) {
-			follows = follows || l.names[m[1]]
-			if i := slices.IndexFunc(read, func(d Directive) bool { return d.Name == m[1] }); i >= 0 && at.Name == "" {
-				at = read[i]
-			}
+		at := l.locate(text)
+		if e.About != "" {
+			at = l.of(Directive{Name: e.About, Params: []string{""}})
 		}
+		follows := l.follows(text)
 		if at.Name != "" {
 			l.left[place{at.File, at.Line, at.Name}], again = true, true
 		}
-		if follows || l.failed && at.Name == "" {
+		if follows || len(l.names) > 0 && at.Name == "" {
 			continue // the consequence of what could not be read, or may be
 		}
-		l.mistake(&Error{File: at.File, Line: at.Line, Text: text})
-		l.names[at.Name] = true
+		l.mistake(&Error{File: at.File, Line: at.Line, Text: suggest(text, e), Word: e.Word})
+		if at.Name != "" {
+			l.names[at.Name] = true
+		}
+		for _, name := range implied[at.Name] {
+			l.names[name] = true
+		}
 	}
 	return again
-}
-
-// column is where the word begins that a finding is about: the first parameter that its text quotes, the first that is too many, or
-// the option; 0 when the line is not known.
-func (l *linter) column(f Finding) int {
-	if f.File == "" || f.Line < 1 {
-		return 0
-	}
-	lines, ok := l.lines[f.File]
-	if !ok {
-		b, _ := os.ReadFile(f.File)
-		lines = bytes.Split(b, []byte("\n"))
-		l.lines[f.File] = lines
-	}
-	if f.Line > len(lines) {
-		return 0
-	}
-	line := string(lines[f.Line-1])
-	first := len(line) - len(strings.TrimLeft(line, " \t")) + 1
-	words, err := lexer.Split(line, "")
-	if err != nil || len(words) == 0 {
-		return first
-	}
-	extra := -1
-	if r := table()[words[0]]; r != nil && len(words)-1 > r.max {
-		extra = r.max + 1
-	}
-	at := 0
-	for i, w := range words {
-		next := strings.Index(line[at:], w)
-		if next < 0 {
-			return first // written with escapes
-		}
-		at += next
-		if i > 0 && (i == extra || extra < 0 && quotes(f.Text, w)) {
-			return at + 1
-		}
-		at += len(w)
-	}
-	return first
-}
-
-// quotes reports whether a text has a word that stands alone.
-func quotes(text, word string) bool {
-	const around = " '\",.;:()"
-	for rest := text; word != ""; {
-		i := strings.Index(rest, word)
-		if i < 0 {
-			return false
-		}
-		before, after := rest[:i], rest[i+len(word):]
-		if (before == "" || strings.ContainsAny(before[len(before)-1:], around)) && (after == "" || strings.ContainsAny(after[:1], around)) {
-			return true
-		}
-		rest = rest[i+len(word):]
-	}
-	return false
 }
 
 // failsWith is in messages about files.
@@ -309,38 +329,50 @@ func (l *linter) mistake(e *Error) {
 		if text == "" || strings.HasPrefix(text, "Please correct") {
 			continue
 		}
-		text = strings.TrimPrefix(text, "Options error: ")
+		text = remedied(strings.TrimPrefix(text, "Options error: "))
 		f := Finding{File: e.File, Line: e.Line, Rule: RuleSyntax, Text: text}
 		switch {
 		case strings.Contains(text, failsWith):
-			f.Rule = RuleFile
-		case e.Option != "" && strings.HasPrefix(text, "Unrecognized option") && table()[e.Option] == nil:
-			f.Rule, f.Text = RuleUnknown, "unknown option "+e.Option
+			f.Rule, f.Text = RuleFile, text+advice(text)
+		case e.Option != "" && strings.HasPrefix(text, unrecognized) && table()[e.Option] == nil:
+			f.Rule, f.Text = RuleUnknown, unknown(e.Option)
 			if near := nearest.Name(e.Option, slices.Sorted(maps.Keys(table())), 2); near != "" {
 				l.names[near] = true
-				f.Text += "; did you mean " + near + "?"
 			}
-		case e.Option != "" && strings.HasPrefix(text, "Unrecognized option"):
-			f.Text = e.Option + ": missing or extra parameters"
+		case e.Option != "" && strings.HasPrefix(text, unrecognized):
+			f.Text = "wrong number of parameters: " + takes(table()[e.Option], l.given(e))
 		case e.Option == "":
 			f.Rule = RuleContradiction
 		}
-		l.add(f)
+		if do := instead[e.Option]; do != "" && f.Rule == RuleSyntax && table()[e.Option].effect == Refused && !tells(text) {
+			f.Text = strings.TrimSuffix(text, ".") + "; " + do
+		}
+		l.addAt(f, e.Word)
 	}
 }
 
 var (
-	isDeprecated = regexp.MustCompile(`(?i)deprecat`)
+	isDeprecated = regexp.MustCompile(`(?i)deprecat|\brenamed\b`)
 	isIgnored    = regexp.MustCompile(`(?i)\bignored\b|no effect`)
 	isInsecure   = regexp.MustCompile(`(?i)no server certificate verification|insecure|vulnerab|man-in-the-middle|not recommended|weak|cleartext|group or others accessible|disables? (authentication|encryption)|compression`)
 )
 
 // note is a warning of the daemon's log about a line, or about the whole.
 func (l *linter) note(n Note, at Directive) {
-	f := Finding{File: at.File, Line: at.Line, Warning: true, Rule: RuleNotice, Text: strings.TrimSpace(strings.TrimPrefix(n.Text, "WARNING: "))}
+	f := Finding{File: at.File, Line: at.Line, Warning: true, Rule: RuleNotice, Text: remedied(strings.TrimSpace(strings.TrimPrefix(n.Text, "WARNING: ")))}
 	switch {
+	case strings.HasPrefix(n.Text, unrecognized): // and passed over, as setenv opt or ignore-unknown-option asks
+		_, name, _ := strings.Cut(n.Text, ": ")
+		name, _, _ = strings.Cut(name, " (")
+		f.Rule, f.Text = RuleIgnored, name+" is no option here and passed over"
 	case isDeprecated.MatchString(n.Text):
 		f.Rule = RuleDeprecated
+		if l.hasDeprecated(at) {
+			return
+		}
+		if do := instead[at.Name]; do != "" && !tells(n.Text) {
+			f.Text = strings.TrimSuffix(f.Text, ".") + "; " + do
+		}
 	case isInsecure.MatchString(n.Text):
 		f.Rule = RuleInsecure
 	case isIgnored.MatchString(n.Text):

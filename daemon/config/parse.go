@@ -79,26 +79,37 @@ func (p *parser) argv(args []string) error {
 
 // finish turns what was read into complete options.
 func (p *parser) finish() error {
+	if done, err := p.begin(); done || err != nil {
+		return err
+	}
+	for _, step := range finishing {
+		if err := step(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin takes the first steps of finish. It reports whether nothing else is left to do.
+func (p *parser) begin() (done bool, err error) {
 	if !p.env.Restricted { // else the process is in it
 		p.o.Jail = newJail(p.o.Chroot)
 	}
 	if p.o.Tool.Name != "" {
 		if done, err := p.checkTool(); done || err != nil {
 			p.o.Connections = []Connection{p.o.state.ce}
-			return err
+			return done, err
 		}
 	}
 	p.o.PersistKey = p.o.PersistKey || p.o.Compat.PersistsKeys()
-	for _, step := range []func(*parser) error{
-		(*parser).macros, (*parser).ciphers, (*parser).compatibility, (*parser).profiles, (*parser).keepalives, (*parser).certificates, (*parser).applyLinkMTU,
-		(*parser).checkConnections, (*parser).checkProtection, (*parser).checkMode, (*parser).checkCredentials, (*parser).checkTLSOnly,
-		(*parser).warnings, (*parser).finishDNS, (*parser).checkFiles, (*parser).checkDevice,
-	} {
-		if err := step(p); err != nil {
-			return err
-		}
-	}
-	return nil
+	return false, nil
+}
+
+// finishing are the steps of finish, in stock's order.
+var finishing = []func(*parser) error{
+	(*parser).macros, (*parser).ciphers, (*parser).compatibility, (*parser).profiles, (*parser).keepalives, (*parser).certificates, (*parser).applyLinkMTU,
+	(*parser).checkConnections, (*parser).checkProtection, (*parser).checkMode, (*parser).checkCredentials, (*parser).checkTLSOnly,
+	(*parser).warnings, (*parser).finishDNS, (*parser).checkFiles, (*parser).checkDevice,
 }
 
 // checkTool checks what a task needs instead of a tunnel. It reports whether nothing else has to be checked.

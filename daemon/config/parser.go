@@ -35,6 +35,7 @@ type parser struct {
 	env Env
 
 	line    Directive // the one being applied
+	block   Directive // of connContext
 	changed class     // classes of what was applied
 	depth   int       // files being read
 
@@ -44,6 +45,16 @@ type parser struct {
 	fail func(*Error) error
 	// skip passes over a line, as if it were not there; may be nil.
 	skip func(Directive) bool
+	// seen gets the lines that were applied, those of connection blocks among them; may be nil.
+	seen *[]Directive
+}
+
+// placed is a line with the file that it is in. Messages count the lines of a connection block from its start.
+func (p *parser) placed(d Directive) Directive {
+	if p.ctx == connContext {
+		d.File, d.Line = p.block.File, p.block.Line+d.Line
+	}
+	return d
 }
 
 // source is the value of an option that takes a file or a block.
@@ -57,7 +68,7 @@ func (p *parser) source(a []string) Source {
 // note and warn add a line for the log; the first of args may be used by the format as usual.
 func (p *parser) note(lv logging.Level, format string, args ...any) {
 	p.o.Notes = append(p.o.Notes, Note{Level: lv, Text: sprintf(format, args)})
-	p.noted = append(p.noted, p.line)
+	p.noted = append(p.noted, p.placed(p.line))
 }
 
 func (p *parser) warn(format string, args ...any) { p.note(logging.Warn, format, args...) }
@@ -77,7 +88,7 @@ func sprintf(format string, args []any) string {
 
 // apply applies one line. Errors know where they are.
 func (p *parser) apply(d Directive) error {
-	if p.skip != nil && p.skip(d) {
+	if p.skip != nil && p.skip(p.placed(d)) {
 		return nil
 	}
 	err := p.tryApply(d)
@@ -125,6 +136,9 @@ func (p *parser) tryApply(d Directive) error {
 	}
 	if p.ctx == mainContext {
 		p.o.directives = append(p.o.directives, d)
+	}
+	if p.seen != nil {
+		*p.seen = append(*p.seen, p.placed(d))
 	}
 	p.changed |= r.class
 	return r.apply(p, d.Params)

@@ -14,12 +14,19 @@ func (p *parser) connection(a []string) error {
 	c := p.o.state.ce
 	c.set.remotes = 0
 	outer := p.line
-	sub := &parser{o: p.o, c: &c, ctx: connContext, env: p.env, fail: p.fail}
+	sub := &parser{o: p.o, c: &c, ctx: connContext, block: outer, env: p.env, fail: p.fail, skip: p.skip, seen: p.seen}
+	if p.seen != nil {
+		sub.fail = func(e *Error) error {
+			d := sub.placed(Directive{Line: e.Line})
+			e.File, e.Line = d.File, d.Line
+			return p.fail(e)
+		}
+	}
 	c.set.wrap = false // until the block names a key itself
 	if err := sub.read(strings.NewReader(a[0]), connOptions); err != nil {
 		return err
 	}
-	p.line = outer
+	p.line, p.noted = outer, append(p.noted, sub.noted...)
 	if c.set.remotes == 0 {
 		return errorf("Each 'connection' block must contain exactly one 'remote' directive")
 	}

@@ -1,9 +1,13 @@
 package plugin
 
 import (
+	"debug/elf"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -33,23 +37,48 @@ func helper() (string, error) {
 		helperName, strings.Join(dirs, ", "))
 }
 
-// Missing tells what is not there of what plugins need: the helper program, and the plugins themselves. It runs none of them.
-func Missing(plugins []Spec) (missing []error) {
+// Lack is something that plugins need.
+type Lack struct {
+	Plugin string // as the option names it
+	Err    error
+}
+
+// Missing tells what is not there, or is something else, of what plugins need: the helper program, and the plugins themselves. It runs none of them.
+func Missing(plugins []Spec) (missing []Lack) {
 	if len(plugins) == 0 {
 		return nil
 	}
 	if _, err := helper(); err != nil {
-		missing = append(missing, err)
+		missing = append(missing, Lack{plugins[0].Name, err})
 	}
 	for _, p := range plugins {
-		if strings.ContainsRune(p.Name, '/') && !filepath.IsAbs(p.Name) {
-			continue // where the option cd leads is not known here
-		}
-		if _, err := os.Stat(resolve(p.Name)); err != nil {
-			missing = append(missing, fmt.Errorf("--plugin: %w", err))
+		if err := isObject(resolve(p.Name)); err != nil {
+			missing = append(missing, Lack{p.Name, fmt.Errorf("--plugin: %w", err)})
 		}
 	}
 	return missing
+}
+
+// isObject looks whether a file can be a shared object.
+func isObject(path string) error {
+	fi, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case !fi.Mode().IsRegular():
+		return fmt.Errorf("%s is no file", path)
+	case runtime.GOOS != "linux":
+		return nil
+	}
+	f, err := elf.Open(path)
+	var format *elf.FormatError
+	if errors.As(err, &format) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s is no shared object", path)
+	}
+	if err == nil {
+		f.Close()
+	}
+	return nil // what cannot be read now, the user that loads it may read
 }
 
 // folders are where systems keep plugins that a configuration names without a path.

@@ -114,7 +114,7 @@ func run(ctx context.Context, e *env.Env, o Options) error {
 	s := newSession(e, o)
 	starting, cancel := context.WithDeadline(ctx, s.deadline)
 	defer cancel()
-	checked := within(starting, func() error { return profile(e, o.file, args) })
+	checked := within(starting, func() error { return profile(e, o.file, daemonArgs(o, filepath.Join(os.TempDir(), o.name+".sock"))) }) // begin makes the folder of sock
 	if overdue(checked) {
 		return o.late("the profile, or a file that it names, cannot be read")
 	}

@@ -31,8 +31,11 @@ func profile(e *env.Env, file string, args []string) error {
 			where = fmt.Sprintf("%s:%d: ", f.File, f.Line)
 		}
 		wrong = append(wrong, where+f.Message)
-		if name, ok := strings.CutPrefix(f.Message, "unknown option "); ok && !slices.Contains(unknown, name) {
-			unknown = append(unknown, name)
+		if rest, ok := strings.CutPrefix(f.Message, "unknown option "); ok {
+			name, _, _ := strings.Cut(rest, ";") // what follows is advice
+			if name, _, _ = strings.Cut(name, ":"); !slices.Contains(unknown, name) {
+				unknown = append(unknown, name)
+			}
 		}
 	}
 	if len(wrong) == 0 {

@@ -311,7 +311,7 @@ type Finding struct {
 	Line     int    `json:"line,omitempty" jsonschema_description:"from 1; missing when it is about the whole file"`
 	Column   int    `json:"column,omitempty" jsonschema_description:"from 1; missing when it is about the whole line"`
 	Severity string `json:"severity" jsonschema:"enum=error,enum=warning"`
-	Rule     string `json:"rule" jsonschema_description:"a stable word for its kind: syntax, unknown, file, contradiction, script, deprecated, ignored, insecure, notice"`
+	Rule     string `json:"rule" jsonschema_description:"a stable word for its kind: syntax, unknown, file, contradiction, plugin, script, script-names, deprecated, ignored, insecure, notice"`
 	Message  string `json:"message"`
 }
 

@@ -19,8 +19,10 @@ func newCheck(e *env.Env) *cobra.Command {
 		Use: "check [--strict] [--json] FILE… | [FILE] --any-openvpn-option …", Short: "Check Lua scripts and configuration files without running them",
 		Long: "Compile Lua files (.lua) and read configuration files (all others), each for itself. With options it takes the daemon's command\n" +
 			"line instead, and reads what \"moongate daemon\" would read. All mistakes and doubts are printed, FILE:LINE:COLUMN each: unknown options\n" +
-			"with the nearest name, files that are missing, what contradicts, is deprecated, has no effect or is insecure; in Lua files, and those\n" +
-			"that a configuration names, also names that no event, and no field of an event, has.\n\n" +
+			"with the nearest name, removed and deprecated ones with what to use instead, files that are missing or hold something else (a key in place\n" +
+			"of a certificate, one that does not belong to it, a passphrase that does not open it), routes and pushed options that would be left out,\n" +
+			"the files of client-config-dir, what contradicts, has no effect or is insecure; in Lua files, and those that a configuration names, also\n" +
+			"names that no event, and no field of an event, has.\n\n" +
 			"The exit code is 0 when the daemon would start, 1 when there are mistakes, and with --strict 6 when there are only warnings.",
 		Example: "  moongate check hooks.lua client.conf\n  moongate check --strict server.conf\n  moongate check --json server.conf | jq '.findings[].rule'\n" +
 			"  moongate check server.conf --port 1195 --proto tcp-server",
@@ -154,11 +156,22 @@ func tell(e *env.Env, doc report.Check, strict bool) error {
 	}
 	switch {
 	case mistakes > 0:
-		return found{fmt.Errorf("%d mistakes, %d warnings", mistakes, warnings), env.CodeDaemon}
+		return found{fmt.Errorf("%s, %s", count(mistakes, "mistake"), count(warnings, "warning")), env.CodeDaemon}
 	case warnings > 0 && strict:
-		return found{fmt.Errorf("%w: %d warnings", env.ErrCondition, warnings), env.CodeCondition}
+		return found{fmt.Errorf("%w: %s", env.ErrCondition, count(warnings, "warning")), env.CodeCondition}
 	}
 	return nil
+}
+
+func count(n int, thing string) string {
+	switch n {
+	case 0:
+		return "no " + thing + "s"
+	case 1:
+		return "1 " + thing
+	default:
+		return fmt.Sprintf("%d %ss", n, thing)
+	}
 }
 
 // found is an error with the exit code of "check".
