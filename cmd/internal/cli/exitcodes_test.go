@@ -193,7 +193,7 @@ func TestExitCodesAreComplete(t *testing.T) {
 	}
 	covered = append(covered, local...)
 	root := NewRoot(&env.Env{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Getenv: os.Getenv}, "x")
-	helpPages(root, new(error))
+	helpPages(root, 0, new(error))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

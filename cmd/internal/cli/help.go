@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
 	"github.com/moongate-vpn/moongate/mgmt/nearest"
 )
 
@@ -59,15 +60,20 @@ func nearestFlag(c *cobra.Command, name string) string {
 }
 
 // helpPages replaces cobra's help: a page that is asked for and does not exist is a usage error, not the page of the root.
-// wrong gets that error, because cobra's help functions return none.
-func helpPages(root *cobra.Command, wrong *error) {
+// wrong gets that error, because cobra's help functions return none. Pages are made for a terminal of so many columns, 0 for none.
+func helpPages(root *cobra.Command, width int, wrong *error) {
 	page := root.HelpFunc()
 	root.SetHelpFunc(func(c *cobra.Command, args []string) {
 		if rest := c.Flags().Args(); c.HasSubCommands() && len(rest) > 0 {
 			*wrong = unknownCommand(c, rest[0])
 			return
 		}
+		out := root.OutOrStdout()
+		var text strings.Builder
+		root.SetOut(&text)
 		page(c, args)
+		root.SetOut(out)
+		_, _ = io.WriteString(out, table.Flow(text.String(), width)) // an output that is gone ends the program elsewhere
 	})
 	root.SetHelpCommand(&cobra.Command{
 		Use: "help [COMMAND]", Short: "Show the page of a command", Long: "Show what a command does, its flags and an example.", Example: "  moongate help wait",

@@ -110,7 +110,7 @@ func Run(ctx context.Context, e *env.Env, version string, args []string) int {
 func execute(ctx context.Context, e *env.Env, version string, args []string) error {
 	root := NewRoot(e, version)
 	var wrong error
-	helpPages(root, &wrong)
+	helpPages(root, e.Width, &wrong)
 	root.SetArgs(args)
 	root.SetIn(e.In)
 	root.SetOut(e.Out)

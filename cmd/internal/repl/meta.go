@@ -8,9 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/term"
+
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
 	"github.com/moongate-vpn/moongate/cmd/internal/reference"
+	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
+	"github.com/moongate-vpn/moongate/mgmt/nearest"
 )
 
 // metaCommand is a command of the prompt itself.
@@ -22,7 +27,7 @@ type metaCommand struct {
 
 func metas() []metaCommand {
 	return []metaCommand{
-		{`\?`, "", "this list", 0, 0, func(s *session, _ context.Context, _ []string) { s.page(metaHelp()) }},
+		{`\?`, "", "this list", 0, 0, func(s *session, _ context.Context, _ []string) { s.page(flow(metaHelp())) }},
 		{`\json`, "", "switch JSON output on or off", 0, 0, func(s *session, _ context.Context, _ []string) {
 			s.json = !s.json
 			s.print("JSON is " + onOff(s.json) + "\n")
@@ -193,7 +198,7 @@ func (s *session) connect(ctx context.Context, args []string) {
 // help shows a command of the prompt, of the tree, or of the port.
 func (s *session) help(ctx context.Context, words []string) {
 	if len(words) == 0 {
-		s.page(overview(s) + "\n" + metaHelp())
+		s.page(flow(overview(s) + "\n" + metaHelp()))
 		return
 	}
 	var text strings.Builder
@@ -210,7 +215,13 @@ func (s *session) help(ctx context.Context, words []string) {
 	if text.Len() == 0 {
 		text.WriteString("no command, management line or notification is called " + env.Clean(words[0]) + "; help lists them\n")
 	}
-	s.page(text.String())
+	s.page(flow(text.String()))
+}
+
+// flow wraps help for the terminal.
+func flow(text string) string {
+	width, _, _ := term.GetSize(int(os.Stdout.Fd()))
+	return table.Flow(text, width)
 }
 
 // overview lists what can be typed.
@@ -224,6 +235,21 @@ func overview(s *session) string {
 	b.WriteString("Management lines and notifications (help NAME explains one):\n")
 	columns(&b, reference.Names())
 	return b.String()
+}
+
+// suggestion is what may have been meant by a word that neither the tree nor the port knows, "" for nothing.
+func (s *session) suggestion(word string) string {
+	if s.o.Shell == nil || len(word) < 3 || mgmt.Lookup(word) != nil {
+		return ""
+	}
+	names := s.o.Shell.Complete(context.Background(), s.world(&liveWriter{}, &liveWriter{}), nil, "")
+	for _, c := range mgmt.Commands() {
+		names = append(names, c.Name)
+	}
+	if near := nearest.Name(word, names, 2); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return ""
 }
 
 // columns writes words in as many columns as 78 characters take.

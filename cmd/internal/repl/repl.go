@@ -332,6 +332,10 @@ func (s *session) send(ctx context.Context, line string) {
 		b.WriteString("interrupted; the daemon may have done it\n")
 	case err != nil && !errors.As(err, &reply):
 		b.WriteString(err.Error() + "\n")
+	case errors.As(err, &reply) && len(params) > 0:
+		if near := s.suggestion(params[0]); near != "" {
+			b.WriteString(near + "\n")
+		}
 	case err == nil && len(params) > 1:
 		s.answered(params[0], params[1])
 		s.switched(params)

@@ -307,6 +307,8 @@ func TestOneGrammar(t *testing.T) {
 		{"clients --bogus", "unknown flag: --bogus"},
 		{"verb 99", "want a number from 0 to 15"},
 		{"frobnicate", "ERROR: unknown command"},
+		{"clints", "did you mean clients?"},
+		{"clinet-kill 0", "did you mean client-kill?"},
 		{"attach x", "is for the shell, not for the prompt"},
 		{"\\json", "JSON is on"},
 		{"pid", `{"schema":"moongate.pid/1"`},

@@ -100,7 +100,7 @@ func (s *session) page(text string) {
 
 // pager is MOONGATE_PAGER, PAGER or less; nil for none ("" or cat).
 func (s *session) pager() *exec.Cmd {
-	words := []string{"less", "-FRX", "-Pspace goes on, q leaves"}
+	words := []string{"less", "-FRX", "-Psspace goes on, q leaves"}
 	for _, name := range []string{"PAGER", "MOONGATE_PAGER"} {
 		if v, set := os.LookupEnv(name); set {
 			words = strings.Fields(v)

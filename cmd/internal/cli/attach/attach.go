@@ -10,6 +10,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/lines"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
 	"github.com/moongate-vpn/moongate/cmd/internal/repl"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
@@ -44,7 +45,7 @@ func NewCmd(e *env.Env, shell repl.Shell) *cobra.Command {
 				case !e.InTTY:
 					return lines.Run(ctx, e, c, e.In, true)
 				}
-				fmt.Fprintf(e.Out, "%s at %s; help helps, Tab completes, Ctrl-D leaves\n", env.Clean(c.Greeting()), t.Name)
+				fmt.Fprint(e.Out, table.Flow(fmt.Sprintf("%s at %s; help helps, Tab completes, Ctrl-D leaves\n", env.Clean(c.Greeting()), t.Name), e.Width))
 				return env.UntilInterrupted(repl.Run(ctx, e, c, repl.Options{HistoryFile: history, Shell: shell}))
 			})
 		},

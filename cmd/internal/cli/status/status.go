@@ -95,7 +95,7 @@ func run(ctx context.Context, e *env.Env, c *client.Client, rate time.Duration) 
 	if err := s.AskScripts(ctx, c); err != nil {
 		return err
 	}
-	if rate > 0 {
+	if rate > 0 && !s.Idle {
 		if err := s.Measure(ctx, c, rate); err != nil {
 			return err
 		}
@@ -110,6 +110,7 @@ func run(ctx context.Context, e *env.Env, c *client.Client, rate time.Duration) 
 type Status struct {
 	client.Status
 	State   mgmt.State // the zero State when the daemon told none
+	Idle    bool       // it holds, or is between two connections, and has no statistics
 	Cipher  string     // of a client
 	Scripts []mgmt.ScriptStatus
 	Traffic report.Traffic
@@ -120,7 +121,15 @@ type Status struct {
 func Read(ctx context.Context, c *client.Client) (Status, error) {
 	var s Status
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { s.Status, err = c.Status(gctx); return err })
+	var none error // why there are no statistics
+	g.Go(func() (err error) {
+		var refused *client.ReplyError
+		if s.Status, err = c.Status(gctx); errors.As(err, &refused) {
+			none = err
+			return nil
+		}
+		return err
+	})
 	g.Go(func() error {
 		var refused *client.ReplyError
 		state, err := c.State(gctx)
@@ -132,6 +141,12 @@ func Read(ctx context.Context, c *client.Client) (Status, error) {
 	})
 	if err := g.Wait(); err != nil {
 		return s, err
+	}
+	if none != nil {
+		if s.Idle = s.State.Name == mgmt.StateConnecting || s.State.Name == mgmt.StateReconnecting; s.Idle {
+			return s, nil
+		}
+		return s, none
 	}
 	if !s.Server {
 		log, err := c.Log(ctx, 0)
@@ -280,6 +295,10 @@ func (s Status) table(e *env.Env) error {
 	}
 	if s.State.Local.IsValid() {
 		add("local", s.State.Local.String())
+	}
+	if s.Idle {
+		add("waits", "for hold release, for an answer, or before the next try; there are no statistics yet")
+		return e.WriteLines(lines...)
 	}
 	add("cipher", s.Cipher)
 	received, sent := table.Bytes(s.Traffic.BytesReceived), table.Bytes(s.Traffic.BytesSent)
