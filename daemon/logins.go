@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"maps"
 	"sync"
+	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
@@ -16,19 +18,35 @@ type logins struct {
 	wake chan struct{} // room for one: scripts or logins have changed
 
 	mu      sync.Mutex
-	waiting map[login]bool
+	waiting map[login]waiting
 }
 
 // login is a key of a client.
 type login struct{ cid, kid uint64 }
 
+// waiting is how a login waits.
+type waiting struct {
+	since time.Time
+	left  time.Time // when a script that may have been about to decide ended; zero: none did
+	of    string    // that script
+}
+
+const (
+	// patience is how long a login waits for a script that starts, or for another script in the place of one that has ended.
+	patience = 700 * time.Millisecond
+	// probeAfter is how long a login waits before the script that decides has to give a sign of life.
+	probeAfter = 200 * time.Millisecond
+	// watchEvery is how often waiting logins are looked at.
+	watchEvery = 100 * time.Millisecond
+)
+
 func (l *logins) begin(e server.ClientEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.waiting == nil {
-		l.waiting = make(map[login]bool)
+		l.waiting = make(map[login]waiting)
 	}
-	l.waiting[login{e.CID, e.KID}] = true
+	l.waiting[login{e.CID, e.KID}] = waiting{since: time.Now()}
 }
 
 func (l *logins) end(cid, kid uint64) {
@@ -41,23 +59,43 @@ func (l *logins) end(cid, kid uint64) {
 func (l *logins) gone(cid uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for k := range l.waiting {
-		if k.cid == cid {
-			delete(l.waiting, k)
+	maps.DeleteFunc(l.waiting, func(k login, _ waiting) bool { return k.cid == cid })
+}
+
+// leave notes that a script has ended which was to decide about the logins that began before a time.
+func (l *logins) leave(script string, before time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k, w := range l.waiting {
+		if w.left.IsZero() && w.since.Before(before) {
+			w.left, w.of = time.Now(), script
+			l.waiting[k] = w
 		}
 	}
 }
 
-// take empties the list.
-func (l *logins) take() []login {
+// take removes the logins that hopeless gives a script for.
+func (l *logins) take(hopeless func(waiting) (script string)) map[login]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var all []login
-	for k := range l.waiting {
-		all = append(all, k)
+	all := make(map[login]string)
+	for k, w := range l.waiting {
+		if script := hopeless(w); script != "" {
+			all[k] = script
+			delete(l.waiting, k)
+		}
 	}
-	clear(l.waiting)
 	return all
+}
+
+// longest is how long the first of them waits, 0 when there is none.
+func (l *logins) longest() (d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.waiting {
+		d = max(d, time.Since(w.since), 1)
+	}
+	return d
 }
 
 // ClientConnect implements the engine's port.
@@ -99,20 +137,20 @@ func (s askedServer) ClientDeny(cid, kid uint64, reason, clientReason string) (e
 	return s.Server.ClientDeny(cid, kid, reason, clientReason)
 }
 
-// undecided is the script that would have to decide about logins and is not running, "" when one does.
-func (h *scriptHost) undecided() (path string) {
+// undecided is the script that would have to decide about logins and is not running, "" when one does. soon tells that it starts.
+func (h *scriptHost) undecided() (path string, soon bool) {
 	for _, s := range h.Scripts() {
-		switch s.State {
-		case mgmt.ScriptRunning, mgmt.ScriptStarting, mgmt.ScriptReady:
-			if s.Decides || s.State != mgmt.ScriptRunning && s.LastError == "" {
-				return "" // it does, or is about to for the first time
+		starts := s.State == mgmt.ScriptStarting || s.State == mgmt.ScriptReady
+		switch {
+		case s.State == mgmt.ScriptRunning && s.Decides:
+			return "", false
+		case s.Decides || h.alone.Load() && (s.State == mgmt.ScriptFailed || starts):
+			if path == "" || starts {
+				path, soon = s.Name, starts
 			}
 		}
-		if s.Decides || h.alone.Load() && s.State == mgmt.ScriptFailed {
-			path = s.Name
-		}
 	}
-	return path
+	return path, soon
 }
 
 // settleLogins has the logins looked at, by the goroutine of refuseLogins: the caller may be the engine.
@@ -125,24 +163,49 @@ func (h *scriptHost) settleLogins() {
 
 // refuseLogins refuses the logins at the running engine that wait for a script that is not there, until ctx ends.
 func (h *scriptHost) refuseLogins(ctx context.Context, running func() engine.Engine) {
+	watch := time.NewTimer(time.Hour)
+	defer watch.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-h.logins.wake:
+		case <-watch.C:
 		}
+		longest := h.logins.longest()
+		if longest == 0 {
+			continue
+		}
+		watch.Reset(watchEvery)
 		srv, ok := running().(*vpnserver.Server)
 		if !ok {
 			continue
 		}
-		path := h.undecided()
-		if path == "" {
-			continue
+		if longest > probeAfter {
+			h.probe()
 		}
-		for _, l := range h.logins.take() {
-			if deny := srv.ClientDeny(l.cid, l.kid, "script "+path+" is not running", "temporarily unavailable, try again"); deny != nil {
+		path, soon := h.undecided()
+		for l, script := range h.logins.take(func(w waiting) string {
+			switch {
+			case !w.left.IsZero() && time.Since(w.left) >= patience:
+				return w.of
+			case path != "" && (!soon || time.Since(w.since) >= patience):
+				return path
+			}
+			return ""
+		}) {
+			if deny := srv.ClientDeny(l.cid, l.kid, "script "+script+" is not running", "temporarily unavailable, try again"); deny != nil {
 				deny()
 			}
 		}
+	}
+}
+
+// probe has the scripts that decide about logins give a sign of life.
+func (h *scriptHost) probe() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.scripts {
+		s.probe()
 	}
 }

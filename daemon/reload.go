@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -26,7 +27,9 @@ import (
 
 // reloading is the state of reloads.
 type reloading struct {
-	mu      sync.Mutex      // one reload at a time; guards inForce
+	underWay atomic.Bool
+
+	mu      sync.Mutex      // held during a reload; guards inForce
 	inForce *config.Options // of the running server
 }
 
@@ -39,6 +42,10 @@ func (p *process) Reload() (_ []mgmt.Reloaded, failed error) {
 	defer func() { p.reloaded(since, failed) }()
 	p.privileges.reopen(p.lg)
 	r := &p.reloads
+	if !r.underWay.CompareAndSwap(false, true) { // a script's main chunk may ask for one while it is proven
+		return nil, errors.New("another reload is under way")
+	}
+	defer r.underWay.Store(false)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	srv, ok := p.engine().(*vpnserver.Server)

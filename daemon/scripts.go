@@ -38,6 +38,8 @@ type RunningScript interface {
 	// Drain ends the script when the handlers that run have ended; Stop ends it at once, and waits.
 	Drain()
 	Stop()
+	// Probe ends a script whose process gives no sign of life. It returns at once.
+	Probe()
 	// Done is closed when the script has ended. Err is then nil, an error with the method ExitCode when the script ended
 	// itself, or why it failed: file and line first, maybe with a trace in further lines.
 	Done() <-chan struct{}
@@ -129,16 +131,15 @@ type proven struct {
 // proveTime bounds the main chunk of a new version, as a reload waits for it.
 const proveTime = 10 * time.Second
 
-// prove starts the scripts that are new or changed, and has each run its main chunk. On an error nothing is left of them.
+// prove starts the scripts that are new or changed, and has each run its main chunk. On an error nothing is left of them. Calls of prove and apply come
+// one after the other; the scripts that run go on meanwhile.
 func (h *scriptHost) prove(o *config.Options) (*replacement, error) {
 	r := &replacement{host: h, next: make(map[string]*proven), want: scripts(o)}
 	if h.host == nil || !h.port.Reachable() {
 		return r, nil
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	for _, spec := range r.want {
-		if s := h.find(spec.Path); s != nil && s.same(spec) {
+		if s := h.script(spec.Path); s != nil && s.same(spec) {
 			continue
 		}
 		n := &proven{spec: spec, status: newScriptStatus(spec.Path)}
@@ -206,6 +207,13 @@ func (r *replacement) apply() (changed bool) {
 	}
 	h.scripts = list
 	return changed
+}
+
+// script is the script of a file that runs, or nil.
+func (h *scriptHost) script(path string) *supervised {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.find(path)
 }
 
 // find is called under mu.

@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +31,7 @@ type supervised struct {
 	spec    config.LuaScript
 	content [sha256.Size]byte
 	status  *scriptStatus
+	running RunningScript // the version that counts, nil between two
 }
 
 // Pauses before a script that failed is started again. One that ran for calm begins with the first pause again.
@@ -75,8 +78,18 @@ func (s *supervised) adopt(n *proven) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	events := s.status.get()
-	s.spec, s.status, s.content = n.spec, n.status, n.content
+	s.spec, s.status, s.content, s.running = n.spec, n.status, n.content, n.run
 	n.status.inherit(events)
+}
+
+// probe has a script that decides about logins give a sign of life.
+func (s *supervised) probe() {
+	s.mu.Lock()
+	run, decides := s.running, s.status.get().Decides
+	s.mu.Unlock()
+	if run != nil && decides {
+		run.Probe()
+	}
 }
 
 func (s *supervised) run(ctx context.Context, next *proven) {
@@ -88,7 +101,11 @@ func (s *supervised) run(ctx context.Context, next *proven) {
 			n = &proven{spec: s.wanted(), status: newScriptStatus(s.path)}
 			n.content = sum(n.spec, nil)
 			s.adopt(n)
-			n.run, err = s.host.run(ctx, n.spec, n.status)
+			if n.run, err = s.host.run(ctx, n.spec, n.status); err == nil {
+				s.mu.Lock()
+				s.running = n.run
+				s.mu.Unlock()
+			}
 		} else {
 			s.adopt(n)
 		}
@@ -139,7 +156,13 @@ func (s *supervised) watch(ctx context.Context, n *proven) error {
 			n, ready = next, nil
 			s.adopt(n)
 			n.run.Begin(false)
-			s.host.wg.Go(func() { drain(ctx, old) })
+			begun := time.Now()
+			s.host.wg.Go(func() {
+				if !drain(ctx, old) && old.status.get().Decides {
+					s.host.logins.leave(s.path, begun)
+					s.host.settleLogins()
+				}
+			})
 		case <-ctx.Done():
 			n.run.Stop()
 			return ctx.Err()
@@ -147,8 +170,8 @@ func (s *supervised) watch(ctx context.Context, n *proven) error {
 	}
 }
 
-// drain lets the handlers of an old version end, within their time.
-func drain(ctx context.Context, old *proven) {
+// drain lets the handlers of an old version end, within their time, and reports whether they did.
+func drain(ctx context.Context, old *proven) bool {
 	old.run.Drain()
 	limit := old.spec.Timeout
 	if limit <= 0 {
@@ -156,18 +179,24 @@ func drain(ctx context.Context, old *proven) {
 	}
 	select {
 	case <-old.run.Done():
+		return old.run.Err() == nil
 	case <-time.After(limit + 5*time.Second):
 	case <-ctx.Done():
 	}
 	old.run.Stop()
+	return false
 }
 
 // settle notes how a run ended, and logs a failure.
 func (s *supervised) settle(state mgmt.ScriptState, err error) {
 	s.mu.Lock()
 	status := s.status
+	s.running = nil
 	s.mu.Unlock()
 	status.end(state, err)
+	if status.get().Decides {
+		s.host.logins.leave(s.path, time.Now())
+	}
 	if err != nil {
 		for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
 			s.host.lg.Msg(logging.Error, "script %s ended: %s", s.path, strings.TrimSpace(line))
@@ -201,7 +230,14 @@ type scriptStatus struct {
 }
 
 func newScriptStatus(path string) *scriptStatus {
-	return &scriptStatus{s: mgmt.ScriptStatus{Name: path, State: mgmt.ScriptStarting, Since: time.Now()}}
+	return &scriptStatus{s: mgmt.ScriptStatus{Name: path, State: mgmt.ScriptStarting, Since: time.Now(), Decides: mayDecide(path)}}
+}
+
+// mayDecide reports whether a script seems to decide about logins. It is asked while the script has not told: one that fails at its start
+// must not leave clients waiting.
+func mayDecide(path string) bool {
+	text, err := os.ReadFile(path)
+	return err == nil && (bytes.Contains(text, []byte("client.connect")) || bytes.Contains(text, []byte("client.reauth")))
 }
 
 // inherit takes over what the run before counted.

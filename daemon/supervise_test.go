@@ -95,6 +95,7 @@ func (r *scriptedRun) Begin(bool) {
 	r.out.Status(mgmt.ScriptStatus{State: mgmt.ScriptRunning, Decides: r.word == "decides", Events: 3})
 	r.out.Print("begins")
 }
+func (r *scriptedRun) Probe()                {}
 func (r *scriptedRun) Drain()                { r.end(nil) }
 func (r *scriptedRun) Stop()                 { r.end(nil) }
 func (r *scriptedRun) Done() <-chan struct{} { return r.done }

@@ -297,6 +297,9 @@ func (r *runtime) ask(L *lua.LState, line string, block []string, answer func(cl
 // askAll sends commands one after the other, up to the first that the daemon refuses; the last comes with the block. Commands
 // arrive at the daemon in the order in which the script sends them.
 func (r *runtime) askAll(L *lua.LState, lines, block []string, answer func(client.Reply, error) []lua.LValue) int {
+	for _, line := range lines {
+		r.decides(line)
+	}
 	c, before, mine := r.c, r.sent, make(chan struct{})
 	n := r.await(L, true, func(ctx context.Context) func() []lua.LValue {
 		if before != nil {

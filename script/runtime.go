@@ -53,18 +53,19 @@ type runtime struct {
 	recent  []*lua.LUserData // the newest of them, for wait_for; empty while no task is alive
 	closed  bool             // no event is begun: the main chunk has not ended, or the script is draining
 
-	ops      sync.WaitGroup
-	acting   chan struct{} // a place for each program and request at work
-	fetching chan struct{} // the same for secrets
-	asking   chan struct{} // the same for questions
-	servers  []*webServer
-	db       *bbolt.DB // the store, nil while nothing needs it
-	opened   stamp     // of its file when it was opened: while it is open nobody else writes
-	bans     bans
-	underWay int             // operations of await under way
-	bench    *bench          // in a test
-	sent     <-chan struct{} // closed when the last command is on its way
-	results  struct {
+	ops       sync.WaitGroup
+	acting    chan struct{} // a place for each program and request at work
+	fetching  chan struct{} // the same for secrets
+	asking    chan struct{} // the same for questions
+	servers   []*webServer
+	undecided map[login]bool // logins that handlers at work have said nothing about
+	db        *bbolt.DB      // the store, nil while nothing needs it
+	opened    stamp          // of its file when it was opened: while it is open nobody else writes
+	bans      bans
+	underWay  int             // operations of await under way
+	bench     *bench          // in a test
+	sent      <-chan struct{} // closed when the last command is on its way
+	results   struct {
 		sync.Mutex
 		list []func()
 		wake chan struct{} // room for one

@@ -41,6 +41,9 @@ type task struct {
 	asked    *request  // what it waits for, nil while it runs
 	seen     uint64    // events before this number came before its last command, or its last wait
 	timeout  *timer    // ends it at its deadline, made when it first asks
+
+	login      login // that the event asks about, if any
+	failedCall bool  // a handler of the row ended with an error
 }
 
 // subject names the thing that events are about.
@@ -172,6 +175,7 @@ func (r *runtime) start(t *task) {
 		r.call(t, t.fn)
 		return
 	}
+	r.asksFor(t)
 	r.nextHandler(t)
 }
 
@@ -208,6 +212,7 @@ func (r *runtime) over(t *task) {
 	if t.finish != nil {
 		t.finish()
 	}
+	r.refuseUnanswered(t)
 	if l := t.line; l != nil {
 		l.running = nil
 		r.advance(t.subject, l)
@@ -268,6 +273,7 @@ func (r *runtime) run1(t *task, args ...lua.LValue) bool {
 		r.ended(t, e)
 		return true
 	}
+	t.failedCall = true
 	r.report(t.what, e)
 	return false
 }
@@ -345,6 +351,7 @@ func (r *runtime) expire(t *task) {
 		r.ended(t, e)
 		return
 	}
+	t.failedCall = true
 	r.report(t.what, e)
 	r.nextHandler(t)
 }

@@ -4,6 +4,7 @@ package test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
@@ -169,7 +170,7 @@ func TestScriptIsProvenBeforeItTakesOver(t *testing.T) {
 		l.stockClient(t).Stop(t)
 		l.write(t, "mine.lua", []byte("return 'from the module'\n"))
 		l.write(t, "admit.lua", []byte("print(require 'mine')\n"+admitAll))
-		if diff := cmp.Diff([]string{"script,applied"}, l.reload(t)); diff != "" {
+		if diff := gocmp.Diff([]string{"script,applied"}, l.reload(t)); diff != "" {
 			t.Errorf("report (-want +got):\n%s", diff)
 		}
 		l.server.WaitLine(t, "from the module", upLimit)
@@ -216,17 +217,87 @@ func TestScriptThatDiesAgainAndAgain(t *testing.T) {
 	if log := l.server.Log(); !strings.Contains(log, "admit.lua:2: too much memory (8 MiB), and the script keeps it") {
 		t.Errorf("the log does not tell why:\n%s", log)
 	}
-	c := stock(t, l.client, l.clientArgs())
-	begin := time.Now()
-	c.WaitLine(t, "AUTH_FAILED,temporarily unavailable", upLimit)
-	if d := time.Since(begin); d > 3*time.Second {
-		t.Errorf("refused after %v", d)
-	}
-	c.Stop(t)
+	l.refused(t)
 	l.write(t, "admit.lua", []byte(admitAll))
 	l.reload(t)
 	l.stockClient(t).Stop(t)
 	terminate(t, l.server)
+}
+
+// refused logs a stock client in, which is told within seconds, not by its own time-out, that it has to come again.
+func (l *reloadLab) refused(t *testing.T) {
+	t.Helper()
+	from := l.server.Lines()
+	c := stock(t, l.client, l.clientArgs())
+	l.server.WaitLineAfter(t, from, "VERIFY OK: depth=0", upLimit)
+	begin := time.Now()
+	c.WaitLine(t, "AUTH_FAILED,temporarily unavailable, try again", upLimit)
+	if d := time.Since(begin); d > refusedWithin {
+		t.Errorf("refused after %v", d)
+	}
+	c.Stop(t)
+}
+
+// refusedWithin is ten times what an idle machine needs at most; the soak holds the figure of a quiet one.
+const refusedWithin = 10 * time.Second
+
+// However a script fails, the login that waits for it is refused with a reason, and so are those that come while it is away; the next version admits.
+func TestLoginsWhileAScriptFails(t *testing.T) {
+	t.Parallel()
+	signal := func(sig syscall.Signal) func(*testing.T, *reloadLab) {
+		return func(t *testing.T, l *reloadLab) {
+			if err := syscall.Kill(child(t, l.server, 0), sig); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		script string // after the first line; waits is called by the login that is under way
+		then   func(*testing.T, *reloadLab)
+		says   string // the log
+
+		timeout string // of the handler, default 60
+	}{
+		"killed":   {`function waits() sleep(60) end`, signal(syscall.SIGKILL), "its process died: signal: killed", ""},
+		"stopped":  {`function waits() sleep(60) end`, signal(syscall.SIGSTOP), "its process was stopped by a signal, and was ended", ""},
+		"an error": {`function waits() local x = nothing.at.all end`, nil, "attempt to index nothing, which is nil", ""},
+		"too slow": {`function waits() while true do send("pid") end end`, nil, "handler took too long (1s)", "1"},
+		"busy":     {`function waits() while true do end end`, nil, "too much processor time", ""},
+		"memory":   {`function waits() hoard = {} while true do hoard[#hoard + 1] = ("x"):rep(1e6) .. #hoard end end`, nil, "too much memory", ""},
+		"it stops": {`function waits() moongate.stop(3) end`, nil, "stopped with code 3", ""},
+		"killed while its next version starts": {`function waits() sleep(60) end`, func(t *testing.T, l *reloadLab) {
+			l.write(t, "admit.lua", []byte("sleep(3) print('proven')\n"+admitAll))
+			pid := child(t, l.server, 0)
+			go func() { _, _ = l.port.Cmd(t.Context(), "reload") }()
+			waitFor(t, "the next version", func() bool { return len(children(t, l.server)) == 2 })
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}, "its process died: signal: killed", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newScriptLab(t, `moongate.on("client.connect", function(ev) print("asked") if ev.common_name == "slow" then waits() end ev:admit() end, {timeout = `+cmp.Or(tt.timeout, "60")+`})
+			`+tt.script, "timeout 60 burst 1000 memory 32")
+			l.status(t, mgmt.ScriptRunning)
+			l.issue(t, "slow", pki.Spec{Name: "slow"})
+			c := stock(t, l.client, l.clientArgs("--cert", l.file("slow.crt"), "--key", l.file("slow.key")))
+			l.server.WaitLine(t, "asked", upLimit)
+			begin := time.Now()
+			if tt.then != nil {
+				tt.then(t, l)
+			}
+			c.WaitLine(t, "AUTH_FAILED,temporarily unavailable, try again", upLimit)
+			if d := time.Since(begin); d > refusedWithin {
+				t.Errorf("refused after %v", d)
+			} else {
+				t.Logf("refused after %v", d)
+			}
+			c.Stop(t)
+			l.server.WaitLine(t, tt.says, upLimit)
+			terminate(t, l.server)
+		})
+	}
 }
 
 // The daemon gives up its user: its script did so before it ran.

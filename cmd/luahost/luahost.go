@@ -50,6 +50,9 @@ type inside struct {
 	*script.Instance
 }
 
+// Probe does nothing: a script within the daemon lives as long as that.
+func (inside) Probe() {}
+
 func startInside(ctx context.Context, s config.LuaScript, allow script.Allow, serve func(net.Conn), out daemon.ScriptOutput) (daemon.RunningScript, error) {
 	p, err := script.Prepare(s.Path)
 	if err != nil {

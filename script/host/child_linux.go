@@ -149,6 +149,8 @@ func runChild(p paper, in *reader, to *speaker) error {
 				asked.answer(*m.Answer)
 			case m.Drain:
 				i.Drain()
+			case m.Probe:
+				to.say(message{Alive: true})
 			}
 		}
 	}()

@@ -31,6 +31,7 @@ func confine(spec Spec) error {
 	if raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && 20-raw < courtesy {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, courtesy) // an error costs nothing
 	}
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0) // where memory runs out, the script goes before the daemon
 	for capability := uintptr(0); capability <= unix.CAP_LAST_CAP; capability++ {
 		if unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0) != nil {
 			break // without CAP_SETPCAP there is nothing to take

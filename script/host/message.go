@@ -43,6 +43,8 @@ type message struct {
 	Ask    *question          `json:",omitempty"`
 	Answer *answer            `json:",omitempty"`
 	Unask  int                `json:",omitempty"` // the number of a question that nobody waits for any more
+	Probe  bool               `json:",omitempty"` // wants a sign of life
+	Alive  bool               `json:",omitempty"` // is one
 }
 
 // question is one of the script; the answer has its number.

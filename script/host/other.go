@@ -46,6 +46,9 @@ func (*Child) Begin(bool) {}
 // Drain does nothing.
 func (*Child) Drain() {}
 
+// Probe does nothing.
+func (*Child) Probe() {}
+
 // Stop does nothing.
 func (*Child) Stop() {}
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,6 +42,10 @@ type Child struct {
 
 	asking    sync.Mutex                 // guards questions
 	questions map[int]context.CancelFunc // that are open, by number
+
+	probing atomic.Bool
+	alive   chan struct{} // room for one: a sign of life came
+	silent  atomic.Pointer[error]
 
 	done chan struct{}
 	err  error
@@ -79,7 +84,9 @@ func Start(ctx context.Context, spec Spec, serve func(net.Conn), out Output) (*C
 		control[0].Close()
 		return nil, err
 	}
-	c := &Child{control: control[0], out: out, ready: make(chan error, 1), done: make(chan struct{}), questions: make(map[int]context.CancelFunc)}
+	c := &Child{
+		control: control[0], out: out, ready: make(chan error, 1), done: make(chan struct{}), questions: make(map[int]context.CancelFunc), alive: make(chan struct{}, 1),
+	}
 	c.cmd = &exec.Cmd{
 		Path: exe, Args: []string{"moongate", word}, Env: os.Environ(),
 		ExtraFiles: []*os.File{session[1], control[1], written}, SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
@@ -158,6 +165,11 @@ func (c *Child) run(ctx context.Context, conn net.Conn) {
 			c.questions[m.Ask.ID] = cancel
 			c.asking.Unlock()
 			go c.ask(ask, *m.Ask)
+		case m.Alive:
+			select {
+			case c.alive <- struct{}{}:
+			default:
+			}
 		case m.Unask != 0:
 			c.unask(m.Unask)
 		case m.End != nil:
@@ -174,6 +186,8 @@ func (c *Child) run(ctx context.Context, conn net.Conn) {
 		c.err = last.err()
 	case ctx.Err() != nil:
 		c.err = ctx.Err()
+	case c.silent.Load() != nil:
+		c.err = *c.silent.Load()
 	case err != nil:
 		c.err = fmt.Errorf("its process died: %v", err) // not wrapped: it has an exit code, and did not choose it
 	default:
@@ -228,6 +242,57 @@ func (c *Child) send(m message) {
 	if _, err := c.control.Write(append(b, '\n')); err != nil && !errors.Is(err, os.ErrClosed) && !errors.Is(err, syscall.EPIPE) {
 		c.kill()
 	}
+}
+
+// Patience with a process that gives no sign of life. A machine with much to do keeps one waiting; one that was stopped does not go on by itself.
+const (
+	patience   = 5 * time.Second
+	probeEvery = 50 * time.Millisecond
+)
+
+// Probe asks for a sign of life, and ends the process if none comes, or if it was stopped. It returns at once.
+func (c *Child) Probe() {
+	if !c.probing.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer c.probing.Store(false)
+		select {
+		case <-c.alive: // of an earlier one
+		default:
+		}
+		go c.send(message{Probe: true}) // it may have to wait, too
+		late := time.NewTimer(patience)
+		defer late.Stop()
+		tick := time.NewTicker(probeEvery)
+		defer tick.Stop()
+		for {
+			var why error
+			select {
+			case <-c.alive:
+				return
+			case <-c.done:
+				return
+			case <-late.C:
+				why = fmt.Errorf("its process gave no sign of life for %v, and was ended", patience)
+			case <-tick.C:
+				if !c.stopped() {
+					continue
+				}
+				why = errors.New("its process was stopped by a signal, and was ended")
+			}
+			c.silent.Store(&why)
+			c.kill()
+			return
+		}
+	}()
+}
+
+// stopped reports whether a signal stopped the process.
+func (c *Child) stopped() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, c.cmd.Process.Pid, &info, unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo == int32(unix.SIGCHLD)
 }
 
 // PID is the child's process.

@@ -1,0 +1,73 @@
+package script
+
+import (
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"github.com/moongate-vpn/moongate/mgmt/client"
+	"github.com/moongate-vpn/moongate/script/lib"
+)
+
+// login is a key of a client that waits for a verdict.
+type login struct{ cid, kid string }
+
+// asksFor notes that the handlers of an event have to decide about a login.
+func (r *runtime) asksFor(t *task) {
+	ud, ok := t.event.(*lua.LUserData)
+	if !ok {
+		return
+	}
+	ev, ok := ud.Value.(*lib.Event)
+	if !ok || ev.Name != "client.connect" && ev.Name != "client.reauth" {
+		return
+	}
+	t.login = login{field(r.L.LState, ev, "cid"), field(r.L.LState, ev, "kid")}
+	if r.undecided == nil {
+		r.undecided = make(map[login]bool)
+	}
+	r.undecided[t.login] = true
+}
+
+// decides notes the verdict that a command gives, or that it leaves it to another step.
+func (r *runtime) decides(line string) {
+	if len(r.undecided) == 0 || !strings.HasPrefix(line, "client-") {
+		return
+	}
+	words := strings.Fields(line)
+	switch {
+	case len(words) < 2:
+	case words[0] == "client-kill":
+		for l := range r.undecided {
+			if l.cid == words[1] {
+				delete(r.undecided, l)
+			}
+		}
+	case len(words) > 2:
+		delete(r.undecided, login{words[1], words[2]})
+	}
+}
+
+// refuseUnanswered ends what asksFor began. A login whose handlers failed, and said nothing about it, is refused: its client would wait in vain.
+func (r *runtime) refuseUnanswered(t *task) {
+	if t.login.cid == "" {
+		return
+	}
+	open := r.undecided[t.login]
+	delete(r.undecided, t.login)
+	if !open || !t.failedCall || r.c == nil || r.stopped {
+		return
+	}
+	r.log.Warn("refused, as the script failed", "cid", t.login.cid)
+	c, line := r.c, client.Line("client-deny", t.login.cid, t.login.kid, "the script failed", "temporarily unavailable, try again")
+	r.underWay++
+	r.ops.Go(func() {
+		_, err := c.Start(r.base, line)(r.base)
+		r.post(func() {
+			r.underWay--
+			if err != nil {
+				r.log.Warn("not refused", "cid", t.login.cid, "err", err)
+			}
+		})
+	})
+}
