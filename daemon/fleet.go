@@ -11,11 +11,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/fleet"
 	"github.com/moongate-vpn/moongate/daemon/fleet/node"
+	"github.com/moongate-vpn/moongate/daemon/fleet/reach"
+	"github.com/moongate-vpn/moongate/daemon/fleet/relay"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -29,6 +32,9 @@ type fleetPart struct {
 	node   *node.Node
 	member *fleet.Member
 
+	neighbours *reach.Neighbours // nil without fleet-route proxy-arp
+	relay      atomic.Pointer[relay.Relay]
+
 	poke chan struct{}
 	mu   sync.Mutex // guards what follows
 	ends []vpnserver.Ending
@@ -41,10 +47,11 @@ const copyDir = "copy"
 // openFleet makes the daemon a node, where the options say so.
 func (p *process) openFleet() error {
 	o := p.opts.Fleet
-	if o.Dir == "" {
-		return nil
-	}
 	switch {
+	case o.Dir == "" && o.Route.Set():
+		return errors.New("fleet-route: there is no fleet; add fleet DIR")
+	case o.Dir == "":
+		return nil
 	case !p.opts.ModeServer:
 		return errors.New("fleet: only a server is a node of a fleet; add mode server, or server NETWORK NETMASK")
 	case p.opts.Chroot != "":
@@ -58,7 +65,14 @@ func (p *process) openFleet() error {
 		return fmt.Errorf("fleet: %w", err)
 	}
 	f := &fleetPart{p: p, poke: make(chan struct{}, 1)}
-	if f.node, err = node.Open(p.ctx, o.Dir, node.Options{Log: p.lg.Msg, Manage: p.manageForFleet}); err != nil {
+	if err := f.openRoute(p.opts); err != nil {
+		return err
+	}
+	no := node.Options{Log: p.lg.Msg, Manage: p.manageForFleet}
+	if o.Route.Relay {
+		no.Relay = f.acceptRelay
+	}
+	if f.node, err = node.Open(p.ctx, o.Dir, no); err != nil {
 		return fmt.Errorf("fleet: %w", err)
 	}
 	f.member, err = fleet.New(fleet.Config{
@@ -73,6 +87,9 @@ func (p *process) openFleet() error {
 	p.fleet = f
 	p.wg.Go(func() {
 		defer f.node.Close()
+		if f.neighbours != nil {
+			defer f.neighbours.Close()
+		}
 		if err := f.member.Run(p.ctx); err != nil {
 			p.lg.Msg(logging.Error, "fleet: %v; newcomers are sent to other nodes", err)
 		}

@@ -21,6 +21,7 @@ func (p *process) newServer(runner *hooks.Runner) (engine.Engine, func(context.C
 	d := vpnserver.Deps{
 		Options: p.opts, Log: p.lg, Port: serverPort{p.port, &p.ways, &p.lua}, Signals: p.sig, Hooks: runner, Env: p.environment(p.opts), Totals: &p.totals,
 		Net: p.net, Notes: p.notes, Title: Title(p.opts.Compat), Up: p.up, Passphrase: p.keyPassphrase, HooksAtOnce: p.scriptsAtOnce, Journal: &p.seen, Fleet: p.fleet.deps(),
+		Reach: p.fleet.reach(), Relay: p.fleet.openRelay(),
 	}
 	return vpnserver.New(d), func(ctx context.Context) error {
 		if !p.opts.AskPass.Set() && !p.opts.AskPassAsk {

@@ -156,7 +156,7 @@ func (in *inbound) route(i *dataPath, pkt, payload []byte, now time.Time) {
 		return
 	}
 	if !in.clientToClient {
-		in.toDevice(pkt, payload)
+		in.outward(pkt, payload, now)
 		return
 	}
 	if forward.IsMulticast(dst) {
@@ -172,6 +172,17 @@ func (in *inbound) route(i *dataPath, pkt, payload []byte, now time.Time) {
 			in.relay.add(to, payload, now)
 		}
 		return
+	}
+	in.outward(pkt, payload, now)
+}
+
+// outward sends what is for no client back by the node that the client answers, or to the device.
+func (in *inbound) outward(pkt, payload []byte, now time.Time) {
+	if in.relaying != nil {
+		if to := in.relaying.flows.back(payload, second(now)); to != nil {
+			in.relay.add(to, payload, now)
+			return
+		}
 	}
 	in.toDevice(pkt, payload)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/fleet/relay"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/session"
@@ -46,6 +47,8 @@ type dataPath struct {
 	maxStations int
 	learns      *ratelimit.Bucket // stations that may come or move; one a second comes back
 	restless    atomic.Bool       // the log has said that they come and move faster
+
+	node *relay.Node // that the path leads to, nil for a client
 
 	asks *ratelimit.Bucket // what the client's packets may ask of the hub besides
 

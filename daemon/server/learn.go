@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/fleet/relay"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
@@ -20,13 +21,19 @@ type routing struct {
 	routes   *forward.Table[*dataPath]
 	stations *forward.Stations[*dataPath]
 
+	reach []Reach
+	far   far
+
 	roster  *roster
 	errands *errands
 	say     *clientLog
 }
 
 func newRouting(all *roster, e *errands, say *clientLog) routing {
-	return routing{routes: new(forward.Table[*dataPath]), stations: new(forward.Stations[*dataPath]), roster: all, errands: e, say: say}
+	return routing{
+		routes: new(forward.Table[*dataPath]), stations: new(forward.Stations[*dataPath]), roster: all, errands: e, say: say,
+		far: far{nodes: make(map[*relay.Node]*dataPath), ways: make(map[netip.Prefix]*dataPath)},
+	}
 }
 
 // route is a prefix that the server routes to a client: the client's own address, or a subnet behind it.
@@ -87,7 +94,7 @@ func (r *routing) learn(set *setup, i *instance, list []route, then func(h *hub,
 	known := make([]bool, len(list))
 	for n, l := range list {
 		at := slices.Index(i.learned.inherited, l)
-		known[n] = at >= 0 || r.routes.Owner(l.Prefix) != nil
+		known[n] = at >= 0 || r.client(l.Prefix) != nil
 		if at >= 0 {
 			i.learned.inherited = slices.Delete(i.learned.inherited, at, at+1)
 		}
@@ -165,7 +172,7 @@ func (a *aside) deleteAddress(ctx context.Context, who subject, address string) 
 func (r *routing) route(set *setup, i *instance, list []route, now time.Time) {
 	for _, l := range list {
 		i.learned.prefixes = append(i.learned.prefixes, l.Prefix)
-		r.routes.Add(l.Prefix, &i.dataPath, second(now))
+		r.lead(l.Prefix, &i.dataPath, now)
 		if !l.own {
 			r.say.log(i, logging.Steps, "MULTI: internal route %s -> %s", l, i.prefix())
 		}
@@ -187,10 +194,10 @@ func (r *routing) route(set *setup, i *instance, list []route, now time.Time) {
 func (r *routing) unroute(set *setup, i *instance) {
 	lost := i.learned.inherited
 	for _, p := range i.learned.prefixes {
-		r.routes.Remove(p, &i.dataPath)
+		r.unlead(p, &i.dataPath, time.Now())
 	}
 	for _, l := range i.learned.reported {
-		if owner := r.routes.Owner(l.Prefix); owner == nil { // else another client has it now, and reported it
+		if r.client(l.Prefix) == nil { // else another client has it now, and reported it
 			lost = append(lost, l)
 		}
 	}

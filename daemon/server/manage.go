@@ -66,6 +66,9 @@ func (s *Server) snapshot() snapshot {
 		snap.routes = make([]routeRow, 0, len(routes)+len(stations))
 		for _, r := range routes {
 			c := h.of(r.Client)
+			if c == nil {
+				continue // it leads to another node
+			}
 			snap.routes = append(snap.routes, routeRow{virtual: r.Prefix, own: c.owns(r.Prefix), commonName: c.commonName, real: c.outer(), lastRef: wallTime(r.LastRef(), snap.now)})
 		}
 		for _, st := range stations {

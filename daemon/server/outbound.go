@@ -155,7 +155,7 @@ func (o *outbound) deal(t *batch) {
 
 // receiver is the client of a packet, or all of them.
 func (o *outbound) receiver(routes forward.Reader[*dataPath], pkt []byte, now int64) (to *dataPath, all bool) {
-	_, dst, ok := forward.Addresses(pkt)
+	src, dst, ok := forward.Addresses(pkt)
 	if !ok {
 		return nil, false
 	}
@@ -163,6 +163,9 @@ func (o *outbound) receiver(routes forward.Reader[*dataPath], pkt []byte, now in
 		return nil, true
 	}
 	to, _ = routes.Lookup(dst, now)
+	if to != nil && to.node != nil && !o.relaying.mayGo(routes, src, now) {
+		return nil, false
+	}
 	return to, false
 }
 

@@ -28,6 +28,7 @@ type plane struct {
 	routes         *forward.Table[*dataPath]
 	stations       *forward.Stations[*dataPath]
 	total          *engine.Totals
+	relaying       *relaying // nil without a relay
 	*aside
 }
 

@@ -196,7 +196,7 @@ func (r *routing) relearn(set *setup, i *instance, from, to netip.Prefix, now ti
 	}
 	if from.IsValid() {
 		lost = []route{{from, true}}
-		r.routes.Remove(from, &i.dataPath)
+		r.unlead(from, &i.dataPath, now)
 		i.learned.prefixes = slices.DeleteFunc(i.learned.prefixes, func(p netip.Prefix) bool { return p == from })
 		r.say.log(i, logging.Steps, "MULTI: Unlearn: %s -> %s", lost[0], i.prefix())
 	}

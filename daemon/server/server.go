@@ -12,6 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/fleet/relay"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
@@ -55,6 +56,10 @@ type Deps struct {
 	Journal Recorder
 	// Fleet shares addresses, limits and orders with other servers; nil without one.
 	Fleet Fleet
+	// Reach begins to tell others what leads to clients, with the name of the device; nil does not.
+	Reach func(dev string) ([]Reach, error)
+	// Relay begins to exchange packets with other nodes; nil does not.
+	Relay func(relay.Host) (Relay, error)
 	// Title heads status reports.
 	Title string
 	// HooksAtOnce is how many scripts may run at once, 0 for the usual number.
@@ -197,6 +202,10 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 	defer socks.close()
 	h, err := s.newHub(set, tn.Device())
 	if err != nil {
+		return fatal(err)
+	}
+	defer h.unreach()
+	if err := h.openReach(h.plane, s.deps, tn.Device().Name()); err != nil {
 		return fatal(err)
 	}
 	if s.deps.Up != nil {

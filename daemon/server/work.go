@@ -43,6 +43,9 @@ func (s *Server) work(ctx context.Context, h *hub, socks *sockets, planes *sync.
 	for _, ln := range socks.tcp {
 		wg.Go(func() { report(door.acceptStreams(ctx, ln, &wg)) })
 	}
+	if h.plane.relaying != nil {
+		wg.Go(func() { report((&fromNodes{plane: h.plane}).run()) })
+	}
 	hubDone := make(chan struct{})
 	wg.Go(func() {
 		defer close(hubDone)
@@ -54,6 +57,7 @@ func (s *Server) work(ctx context.Context, h *hub, socks *sockets, planes *sync.
 	<-hubDone
 	close(h.gone)
 	h.shutdown()
+	h.unreach()
 	socks.close()
 	wg.Wait()
 	h.endHooks()

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -93,33 +94,42 @@ func (c *Caller) Leave(ctx context.Context, at Member, name string) error {
 
 // Manage opens a seat of a node's management port.
 func (c *Caller) Manage(ctx context.Context, m Member) (net.Conn, error) {
-	if m.Address == "" {
-		return nil, errNotYet
-	}
-	d := &tls.Dialer{Config: c.tls}
-	conn, err := d.DialContext(ctx, "tcp", pki.TalkAddress(m.Address))
-	if err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // the connection is ours
-	seat, err := c.upgrade(conn, m)
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("node %s: %w", m.Name, err)
-	}
-	return seat, nil
+	seat, _, err := dial(ctx, c.tls, m, pathManage)
+	return seat, err
 }
 
-func (c *Caller) upgrade(conn net.Conn, m Member) (net.Conn, error) {
-	req, err := http.NewRequest(http.MethodGet, "https://"+pki.TalkAddress(m.Address)+pathManage, nil)
+// dial opens a connection to a node that is no HTTP any more. The node's certificate has the member's name.
+func dial(ctx context.Context, conf *tls.Config, m Member, path string) (net.Conn, *tls.ConnectionState, error) {
+	if m.Address == "" {
+		return nil, nil, errNotYet
+	}
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", pki.TalkAddress(m.Address))
+	if err != nil {
+		return nil, nil, err
+	}
+	conn := tls.Client(nc, conf)
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // the connection is ours
+	if err = conn.HandshakeContext(ctx); err == nil {
+		state := conn.ConnectionState()
+		if name := state.PeerCertificates[0].Subject.CommonName; name != m.Name {
+			err = fmt.Errorf("node %s answers at %s", name, m.Address)
+		} else if upgraded, e := upgraded(conn, m, path); e == nil && stop() {
+			return upgraded, &state, nil
+		} else {
+			err = cmp.Or(e, ctx.Err())
+		}
+	}
+	conn.Close()
+	return nil, nil, fmt.Errorf("node %s: %w", m.Name, err)
+}
+
+func upgraded(conn net.Conn, m Member, path string) (net.Conn, error) {
+	req, err := http.NewRequest(http.MethodGet, "https://"+pki.TalkAddress(m.Address)+path, nil)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Connection", "Upgrade")
-	req.Header.Set("Upgrade", upgrade)
+	req.Header.Set("Upgrade", protocols[path])
 	if err := req.Write(conn); err != nil {
 		return nil, err
 	}

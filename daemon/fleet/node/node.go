@@ -33,6 +33,8 @@ type Options struct {
 	// Manage serves a connection of another node's commands as the management port serves a seat that may do everything, until the
 	// connection or ctx ends. Nil refuses them.
 	Manage func(ctx context.Context, conn net.Conn)
+	// Relay serves a connection that a node has opened to exchange packets, until it ends. Nil refuses them.
+	Relay func(conn net.Conn, state *tls.ConnectionState, peer string)
 }
 
 // Node is a running node.
@@ -118,6 +120,26 @@ func (n *Node) Store() *Store { return (*Store)(n.store) }
 
 // Members are the fleet's nodes as this one knows them, by name.
 func (n *Node) Members() []Member { return n.roster.all() }
+
+// Others are the names of the other nodes that are active.
+func (n *Node) Others() []string {
+	var names []string
+	for _, m := range n.roster.all() {
+		if m.Name != n.folder.Name && m.State == Active {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// DialRelay opens a connection to exchange packets with a node.
+func (n *Node) DialRelay(ctx context.Context, name string) (net.Conn, *tls.ConnectionState, error) {
+	m, known := n.roster.get(name)
+	if !known || m.State != Active {
+		return nil, nil, fmt.Errorf("the fleet has no node %s", name)
+	}
+	return dial(ctx, n.tls, m, pathRelay)
+}
 
 // changed tells the goroutines that the roster is another one.
 func (n *Node) changed() {

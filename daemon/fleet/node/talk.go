@@ -22,7 +22,7 @@ import (
 // Limits of the listener for talk.
 const (
 	connsMost   = 256
-	seatsMost   = 32
+	seatsMost   = 96 // commands, and a relay of each node
 	headWithin  = 5 * time.Second
 	bodyWithin  = 20 * time.Second
 	idleAtMost  = time.Minute
@@ -35,8 +35,11 @@ const (
 	pathStatus = "/status"
 	pathLeave  = "/leave"
 	pathManage = "/manage"
-	upgrade    = "moongate-management"
+	pathRelay  = "/relay"
 )
+
+// protocols has the names of the protocols that connections switch to, by path.
+var protocols = map[string]string{pathManage: "moongate-management", pathRelay: "moongate-relay"}
 
 // told is the message of one node to another.
 type told struct {
@@ -54,7 +57,12 @@ func (n *Node) serve(ctx context.Context, ln net.Listener) {
 	mux.Handle("POST "+pathTell, byNode(n.takeTold))
 	mux.Handle("GET "+pathStatus, byNode(n.sayStatus))
 	mux.Handle("POST "+pathLeave, byNode(n.takeLeave))
-	mux.Handle("GET "+pathManage, byNode(func(w http.ResponseWriter, r *http.Request, peer string) { n.manage(ctx, w, r, peer) }))
+	mux.Handle("GET "+pathManage, byNode(func(w http.ResponseWriter, r *http.Request, peer string) {
+		n.become(w, r, peer, n.opts.Manage != nil, func(conn net.Conn) { n.opts.Manage(ctx, conn) })
+	}))
+	mux.Handle("GET "+pathRelay, byNode(func(w http.ResponseWriter, r *http.Request, peer string) {
+		n.become(w, r, peer, n.opts.Relay != nil, func(conn net.Conn) { n.opts.Relay(conn, r.TLS, peer) })
+	}))
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: headWithin, ReadTimeout: bodyWithin, WriteTimeout: bodyWithin, IdleTimeout: idleAtMost, MaxHeaderBytes: 8 << 10,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // any host could fill the log
@@ -191,18 +199,19 @@ func (n *Node) leave(name, by string) error {
 	return nil
 }
 
-// manage turns a request into a seat of the management port.
-func (n *Node) manage(ctx context.Context, w http.ResponseWriter, r *http.Request, peer string) {
+// become turns a request into a connection of another protocol, if this daemon serves it.
+func (n *Node) become(w http.ResponseWriter, r *http.Request, peer string, serves bool, serve func(net.Conn)) {
+	upgrade := protocols[r.URL.Path]
 	switch {
 	case n.hasLeft(peer):
 		fail(w, http.StatusForbidden, fmt.Errorf("node %s has left the fleet", peer))
-	case n.opts.Manage == nil:
-		fail(w, http.StatusNotFound, errors.New("this daemon has no management for the fleet's nodes"))
+	case !serves:
+		fail(w, http.StatusNotFound, fmt.Errorf("this daemon does not serve %s", upgrade))
 	case r.Header.Get("Upgrade") != upgrade:
 		fail(w, http.StatusUpgradeRequired, errors.New("this becomes another protocol"))
 	case n.seats.Add(1) > seatsMost:
 		n.seats.Add(-1)
-		fail(w, http.StatusServiceUnavailable, errors.New("too many commands at a time"))
+		fail(w, http.StatusServiceUnavailable, errors.New("too many connections at a time"))
 	default:
 		defer n.seats.Add(-1)
 		n.seated.Add(1) // before the server knows nothing of the connection any more
@@ -218,7 +227,7 @@ func (n *Node) manage(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		if _, err := fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", upgrade); err != nil {
 			return
 		}
-		n.opts.Manage(ctx, &buffered{Conn: conn, r: buf.Reader})
+		serve(&buffered{Conn: conn, r: buf.Reader})
 	}
 }
 

@@ -1,0 +1,157 @@
+//go:build linux
+
+package test
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+)
+
+// fleetLAN is a fleet lab with hosts that do not know of it. Addresses of the pool, 10.99.0.64/26, are in the network of the nodes. No node knows a way
+// to a host that it does not share a link with, nor does it to the router's.
+//
+//	mobile 10.97.0.2 ── bridge ─┬─ a 10.99.0.1
+//	                            ├─ b 10.99.0.2
+//	                            ├─ c 10.99.0.3 ── behind 10.96.0.2   goes to the pool by c, whatever happens
+//	                            ├─ beside 10.99.0.200                asks for addresses (ARP)
+//	                            └─ router 10.99.0.201                knows what its routing daemon tells it
+type fleetLAN struct {
+	*fleetLab
+	mobile, behind, beside, router *daemontest.Namespace
+}
+
+func newFleetLAN(t *testing.T) *fleetLAN {
+	t.Helper()
+	l := &fleetLAN{}
+	l.fleetLab = newFleetLab(t, "--server", "10.99.0.64", "255.255.255.192", "--keepalive", "1", "4",
+		"--fleet-route", "relay", "--fleet-route", "kernel", "--fleet-route", "proxy-arp", "eth0")
+	join := func(address string, to *daemontest.Namespace, dev string, addresses ...string) *daemontest.Namespace {
+		n := daemontest.NewNamespace(t)
+		daemontest.Veth(t, n, "eth0", []string{address}, to, dev, addresses)
+		return n
+	}
+	l.mobile = join("10.97.0.2/24", l.client, "mobile", "10.97.0.1/24")
+	l.mobile.Run(t, "ip", "route", "add", "default", "via", "10.97.0.1")
+	l.behind = join("10.96.0.2/24", l.nodes[2].ns, "eth1", "10.96.0.1/24")
+	l.behind.Run(t, "ip", "route", "add", "default", "via", "10.96.0.1")
+	l.beside = join("10.99.0.200/24", l.client, "beside")
+	l.router = join("10.99.0.201/32", l.client, "router")
+	for _, dev := range []string{"beside", "router"} {
+		l.client.Run(t, "ip", "link", "set", dev, "master", "br0")
+	}
+	for _, n := range l.nodes {
+		n.ns.Run(t, "ip", "route", "add", "10.97.0.0/24", "via", "10.99.0.254")
+		l.router.Run(t, "ip", "route", "add", n.address+"/32", "dev", "eth0")
+	}
+	for _, n := range []*daemontest.Namespace{l.client, l.nodes[0].ns, l.nodes[1].ns, l.nodes[2].ns} {
+		n.Run(t, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+	}
+	return l
+}
+
+// learned is what a routing daemon at each node would tell the router: where the routes of our protocol are.
+func (l *fleetLAN) learned(t *testing.T) (at map[string]string) {
+	t.Helper()
+	at = make(map[string]string)
+	for _, n := range l.nodes {
+		var list []struct{ Dst, Dev string }
+		if err := json.Unmarshal([]byte(n.ns.Run(t, "ip", "-j", "route", "show", "proto", "109")), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list {
+			if r.Dev != "tun0" {
+				t.Errorf("node %s: a route of ours to %s by %s", n.name, r.Dst, r.Dev)
+			}
+			at[r.Dst] = n.name
+		}
+	}
+	return at
+}
+
+// follow has the router's routing daemon learn that an address is at a node.
+func (l *fleetLAN) follow(t *testing.T, address string, n *fleetNode) {
+	t.Helper()
+	daemontest.Await(t, "the route to "+address+" is at node "+n.name+" alone", func() bool {
+		at := l.learned(t)
+		return len(at) == 1 && at[address] == n.name
+	})
+	l.router.Run(t, "ip", "route", "replace", address+"/32", "via", n.address)
+}
+
+// reached waits until a host has an answer from an address, and returns how long that took.
+func reached(t *testing.T, from *daemontest.Namespace, address string, begin time.Time) time.Duration {
+	t.Helper()
+	daemontest.Await(t, "an answer of "+address, func() bool {
+		_, err := from.TryRun("ping", "-n", "-c", "1", "-W", "1", address)
+		return err == nil
+	})
+	return time.Since(begin)
+}
+
+var lanAddress = regexp.MustCompile(`PUSH_REPLY.*ifconfig (10\.99\.0\.\d+) `)
+
+// Hosts that know nothing of the fleet reach a client before and after its node is killed: by routes that are told, by asking for its address,
+// and by a node that does not have it. Clients of two nodes reach each other.
+func TestFleetRoute(t *testing.T) {
+	t.Parallel()
+	l := newFleetLAN(t)
+	login := l.write(t, "login", []byte("joe\nsecret\n"))
+	remotes := []string{"--auth-user-pass", login, "--connect-retry", "1", "--connect-timeout", "2", "--route", "10.96.0.0", "255.255.255.0",
+		"--route", "10.99.0.200", "255.255.255.255", "--route", "10.99.0.201", "255.255.255.255"}
+	c := stock(t, l.mobile, l.clientArgs(append(remotes, "--remote", "10.99.0.1", "1194", "--remote", "10.99.0.2", "1194")...))
+	c.WaitLine(t, up, upLimit)
+	m := lanAddress.FindStringSubmatch(c.Log())
+	if m == nil {
+		t.Fatal("no address in the client's log")
+	}
+	address := m[1]
+	hosts := map[string]*daemontest.Namespace{"behind": l.behind, "beside": l.beside, "router": l.router}
+	l.follow(t, address, l.nodes[0])
+	for name, h := range hosts {
+		t.Logf("%s has an answer after %v", name, reached(t, h, address, time.Now()))
+	}
+	for name, h := range hosts {
+		t.Run("before/"+name, func(t *testing.T) { ping(t, h, address, 5, 0, "0.2") })
+	}
+
+	from := c.Lines()
+	begin := time.Now()
+	l.nodes[0].daemon.Signal(t, syscall.SIGKILL)
+	c.WaitLineAfter(t, from, up, upLimit)
+	back := time.Now()
+	t.Logf("the client is back after %v", back.Sub(begin))
+	for _, name := range []string{"behind", "beside"} {
+		t.Logf("%s has an answer %v after that", name, reached(t, hosts[name], address, back))
+	}
+	l.follow(t, address, l.nodes[1])
+	t.Logf("router has an answer %v after that", reached(t, l.router, address, back))
+	for name, h := range hosts {
+		t.Run("after/"+name, func(t *testing.T) { ping(t, h, address, 5, 0, "0.2") })
+	}
+	mac := strings.TrimSpace(l.nodes[1].ns.Run(t, "cat", "/sys/class/net/eth0/address"))
+	if out := l.beside.Run(t, "ip", "neigh", "show", address); !strings.Contains(out, mac) {
+		t.Errorf("the host beside has %q, and the second node is at %s", out, mac)
+	}
+
+	second := daemontest.NewNamespace(t)
+	daemontest.Veth(t, second, "eth0", []string{"10.94.0.2/24"}, l.client, "second", []string{"10.94.0.1/24"})
+	second.Run(t, "ip", "route", "add", "default", "via", "10.94.0.1")
+	l.nodes[2].ns.Run(t, "ip", "route", "add", "10.94.0.0/24", "via", "10.99.0.254")
+	l.issue(t, "other", pki.Spec{Name: "other"})
+	args := l.clientArgs(append(remotes, "--remote", "10.99.0.3", "1194", "--cert", l.file("other.crt"), "--key", l.file("other.key"))...)
+	o := stock(t, second, args)
+	o.WaitLine(t, up, upLimit)
+	ping(t, second, address, 5, 0, "0.2")
+
+	terminate(t, l.nodes[1].daemon)
+	if out := l.nodes[1].ns.Run(t, "ip", "neigh", "show", "proxy"); out != "" {
+		t.Errorf("a node that has ended still answers for %q", out)
+	}
+}
