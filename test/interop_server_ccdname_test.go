@@ -65,7 +65,7 @@ func TestServerFindsFilesByName(t *testing.T) {
 		names []string
 		extra []string
 	}{
-		"with DEFAULT": {names: names}, "exclusive": {names: names[:8], extra: []string{"--ccd-exclusive"}},
+		"with DEFAULT": {names: names}, "exclusive": {names: append(names[:8:8], "UNDEF", "DEFAULT"), extra: []string{"--ccd-exclusive"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

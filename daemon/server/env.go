@@ -85,8 +85,12 @@ func (s *setup) loginVars(e *hooks.Env, i *instance) {
 		e.Set("session_state", i.token.state)
 		e.Set("session_id", i.token.SessionName())
 	}
-	if i.commonName != "" && !i.session.Undecided() {
+	switch {
+	case i.session.Undecided():
+	case i.commonName != "":
 		e.Set("common_name", i.commonName)
+	default:
+		e.Unset("common_name") // a login without a name takes the certificate's away
 	}
 }
 

@@ -93,7 +93,8 @@ func chainDigest(certs []*x509.Certificate) [sha256.Size]byte {
 	return [sha256.Size]byte(d.Sum(nil))
 }
 
-// takesName reports whether the login of a key gives the client its common name.
-func (s *setup) takesName(i *instance, keyID uint8) bool {
-	return s.UsernameAsCommonName && keyID == 0 && i.username != ""
+// takesName reports whether the login of a key gives the client its common name. A client that logs in without a name has none
+// then, whatever its certificate says.
+func (s *setup) takesName(keyID uint8) bool {
+	return s.UsernameAsCommonName && keyID == 0 && s.needsCredentials()
 }

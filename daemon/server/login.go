@@ -244,7 +244,7 @@ func (h *hub) verdict(i *instance, login uint64, by session.Verifiers, err error
 	if i.stage == session.Gone {
 		return
 	}
-	if k, _ := i.session.Key(login); err == nil && len(i.username) > maxCommonName && h.set.takesName(i, k) && i.session.Decides(login, by) {
+	if k, _ := i.session.Key(login); err == nil && len(i.username) > maxCommonName && h.set.takesName(k) && i.session.Decides(login, by) {
 		h.log(i, logging.Error, "TLS Auth Error: --username-as-common name specified and username is longer than the maximum permitted Common Name length of %d characters", maxCommonName)
 		err = &refusal{log: "user name is too long for a common name"}
 	}
@@ -261,8 +261,8 @@ func (h *hub) verdict(i *instance, login uint64, by session.Verifiers, err error
 func (h *hub) exclusive(i *instance, login uint64, by session.Verifiers) {
 	k, _ := i.session.Key(login)
 	cn := undef(i.commonName)
-	if h.set.takesName(i, k) {
-		cn = i.username
+	if h.set.takesName(k) {
+		cn = undef(i.username)
 	}
 	set := h.set
 	h.beside(hooks.OfEvent, func(context.Context, *aside) func(*hub) {
@@ -296,7 +296,7 @@ func (c *clientLog) accepted(set *setup, i *instance, e session.Accepted) {
 	if !e.Deferred {
 		c.logAccepted(set, i)
 	}
-	if set.takesName(i, e.KeyID) {
+	if set.takesName(e.KeyID) {
 		i.commonName = i.username
 	}
 	c.recordLogin(i, e.KeyID, nil)
