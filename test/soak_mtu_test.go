@@ -17,11 +17,9 @@ func TestSoakMTU(t *testing.T) {
 		server, client starter
 		narrow         bool
 	}{
-		{"both stock", stock, stock, false},
 		{"our client", stock, ours, false},
 		{"our server", ours, stock, false},
-		{"our client, narrow", stock, ours, true},
-		{"our server, narrow", ours, stock, true},
+		{"narrow", stock, ours, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
