@@ -9,7 +9,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/message"
-	"github.com/moongate-vpn/moongate/daemon/netconf"
 )
 
 // ownOptions composes our options compatibility string, for a link that calls itself proto.
@@ -41,17 +40,18 @@ func ownOptions(o *config.Options, p *config.Connection, proto string) string {
 }
 
 // announcement composes the peer info of our key message.
-func announcement(o *config.Options, p *config.Connection, version string, net netconf.Net) string {
+func announcement(o *config.Options, p *config.Connection, deps *Deps) string {
 	n := message.Announcement{
-		Version: version, Platform: "linux", Pull: o.Pull, MaxMTU: max(p.TunMTUMax, 1600), Ciphers: o.DataCiphers,
+		Version: deps.Version, Platform: "linux", Pull: o.Pull, MaxMTU: max(p.TunMTUMax, 1600), Ciphers: o.DataCiphers,
 		Framings: o.Framing != config.FramingNone || o.AllowCompression != "", Push: o.PushPeerInfo, Library: "Go crypto/tls",
+		NoEpoch: deps.Offload != nil,
 	}
 	if !o.Pull && len(o.DataCiphers) == 0 {
 		return ""
 	}
 	if o.Pull && o.PushPeerInfo {
 		n.Release = release()
-		if gw, err := net.DefaultGateway(netip.IPv4Unspecified()); err == nil && len(gw.MAC) > 0 {
+		if gw, err := deps.Net.DefaultGateway(netip.IPv4Unspecified()); err == nil && len(gw.MAC) > 0 {
 			n.HWAddr = gw.MAC.String()
 		}
 	}

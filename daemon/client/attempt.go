@@ -52,10 +52,11 @@ type attempt struct {
 	next   *caller
 	timers session.Timers
 
-	terms    session.Terms // of the channel
-	filter   *filter
-	usageAt  time.Time // of the next look at the newest key's use
-	received replayProgress
+	terms     session.Terms // of the channel
+	offloaded *offloaded    // nil while data packets are carried here
+	filter    *filter
+	usageAt   time.Time // of the next look at the newest key's use
+	received  replayProgress
 }
 
 // peerSide holds what the peer tells of itself. The first handshake and the first key message fix it.
@@ -97,6 +98,7 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 		a.c.path.Store(nil)
 		cancel()
 		a.link.Close()
+		a.offloaded.close(a.report)
 		if a.session != nil {
 			a.session.Close()
 			a.next.close()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/session"
 )
@@ -20,11 +21,26 @@ func (a *attempt) startChannel(terms session.Terms) error {
 	if err := material.SetLimits(&params, p, outer); err != nil {
 		return err
 	}
-	ch, err := a.session.Open(terms, params)
+	if out := a.c.deps.Offload; out != nil {
+		var err error
+		gone := func(why engine.Gone) {
+			a.post(func() { limits := engine.Timers(a.opts.Timers); timeOver(a, why.End(&limits)) })
+		}
+		if a.offloaded, err = offload(&a.line, out, params, terms.CCExit, gone); err != nil {
+			return err
+		}
+	}
+	var err error
+	if a.offloaded != nil {
+		a.timers.Limits = a.offloaded.limits(o.Timers, a.report)
+		err = a.session.Attach(terms, a.offloaded)
+	} else {
+		a.channel, err = a.session.Open(terms, params)
+	}
 	if err != nil {
 		return err
 	}
-	a.channel, a.terms = ch, terms
+	a.terms = terms
 	a.usageAt = time.Now().Add(usageInterval)
 	a.channelOpen()
 	return nil
@@ -33,7 +49,7 @@ func (a *attempt) startChannel(terms session.Terms) error {
 // channelOpen starts what goes on while there is a data channel.
 func (a *attempt) channelOpen() {
 	a.timers.Open()
-	if a.opts.MTUTest {
+	if a.opts.MTUTest && a.channel != nil {
 		a.mtuTest.Start(a.prof.TunMTU, time.Now())
 	}
 }

@@ -45,6 +45,8 @@ type Deps struct {
 	// Tunnel receives the IPv4 address of each tunnel that is up, and the zero address before it goes: the management
 	// port may listen on it. May be nil.
 	Tunnel func(netip.Addr)
+	// Offload takes data packets out of this process; nil keeps them.
+	Offload engine.Offload
 	// Up is called after the first complete initialisation of the process, before CONNECTED: the moment to give
 	// up privileges. An error is fatal.
 	Up func() error

@@ -22,7 +22,7 @@ type line struct {
 	*report
 	link    transport.Link
 	peer    transport.Peer
-	channel *data.Channel // nil until keys are agreed
+	channel *data.Channel // nil until keys are agreed, and while packets are carried elsewhere
 	traffic session.Traffic
 	mtuTest session.MTUTest
 	sent    *atomic.Uint64 // bytes of the process
@@ -105,7 +105,7 @@ func (l *line) answered(msg []byte) {
 
 // sayExit tells a peer without control channel notifications that we leave.
 func (l *line) sayExit(now time.Time) {
-	if l.channel == nil {
+	if l.channel == nil { // then the control channel says it
 		return
 	}
 	if pkt, err := l.channel.SealExit(nil, now); err == nil {

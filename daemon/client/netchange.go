@@ -69,5 +69,5 @@ func (a *attempt) move() error {
 // movable reports whether the server finds the session of a packet from anywhere: by the peer id of UDP packets. An address
 // that we are bound to may need a lookup, and a proxy a login.
 func (a *attempt) movable() bool {
-	return a.stage == session.Established && a.opts.Pull && a.channel.Params().V2 && !a.stream && a.prof.Local == "" && a.prof.SOCKSProxy == nil
+	return a.stage == session.Established && a.opts.Pull && a.channel != nil && a.channel.Params().V2 && !a.stream && a.prof.Local == "" && a.prof.SOCKSProxy == nil
 }

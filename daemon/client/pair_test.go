@@ -37,6 +37,8 @@ type both struct {
 	in     *recorded // by the server
 	leaf   *pki.Leaf // the client's
 	rec    *recorded // by the client
+
+	serverPackets, clientPackets engine.Offload // nil: carried by the engines
 }
 
 // running is an engine with its log.
@@ -98,7 +100,7 @@ func (b *both) serve(extra ...string) {
 	}, extra...))
 	b.vpn = server.New(server.Deps{
 		Options: o, Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Port: b.events, Signals: r.sig, Journal: b.in,
-		Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake),
+		Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake), Offload: b.serverPackets,
 	})
 	b.server = r
 	b.start(b.vpn.Run, r)
@@ -121,7 +123,7 @@ func (b *both) connect(extra ...string) {
 	secrets.Configure(o.AuthRetry)
 	b.out = New(Deps{
 		Options: o, Port: mgmtserver.New(mgmtserver.Config{Unreachable: true}), Log: logging.New(logging.Config{Stdout: r.log, Stderr: r.log, Verb: o.Verb}), Signals: r.sig, Secrets: secrets, Journal: b.rec,
-		Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake), Version: "2.6.14",
+		Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log}, Env: hooks.NewEnv(), Totals: new(engine.Totals), Net: new(netconftest.Fake), Version: "2.6.14", Offload: b.clientPackets,
 		Console: func(context.Context, string, bool) (string, error) { return "typed", nil },
 	})
 	b.client = r

@@ -74,7 +74,7 @@ func (a *attempt) imported(res *config.PushResult) {
 	if o.Mute != a.c.opts.Mute {
 		a.lg.SetMute(o.Mute)
 	}
-	a.timers.Limits = engine.Timers(o.Timers)
+	a.timers.Limits = a.offloaded.limits(a.opts.Timers, a.report)
 	pushed := session.Terms{Cipher: res.Cipher, EKM: o.KeyDerivationEKM, DynamicTLSCrypt: o.DynamicTLSCrypt, CCExit: o.CCExit, Epoch: o.AEADEpoch, V2: o.PeerID >= 0, PeerID: data.NoPeerID}
 	if pushed.V2 {
 		pushed.PeerID = uint32(o.PeerID)

@@ -9,7 +9,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
-	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -30,7 +29,7 @@ func (c *Client) newAttempt(prof *config.Connection, link transport.Link, remote
 		a.peer.Addr = link.RemoteAddr()
 	}
 	a.traffic.Begin(now)
-	a.timers.Limits = engine.Timers(a.opts.Timers)
+	a.timers.Limits = a.offloaded.limits(a.opts.Timers, a.report)
 	a.occ = ownOptions(a.opts, prof, link.Proto())
 	if a.opts.Secret.Set() {
 		return a, a.startStatic()
@@ -64,7 +63,7 @@ func (a *attempt) newSession(now time.Time) (*session.Session, ctrlwrap.Wrapper,
 	}}
 	s, err := session.New(session.Config{Renewal: a.opts.RenegSec, Config: control.Config{
 		Role: role(a.opts), TLS: a.c.conf.TLS(hk), Wrap: w.wrap, StaticKey: w.static, ResetOp: w.reset,
-		LocalOptions: occ, PeerInfo: announcement(a.opts, a.prof, a.c.deps.Version, a.c.deps.Net), PacketSize: packetSize(a.prof, a.peer.Addr),
+		LocalOptions: occ, PeerInfo: announcement(a.opts, a.prof, &a.c.deps), PacketSize: packetSize(a.prof, a.peer.Addr),
 		TLSTimeout: a.opts.TLSTimeout, HandWindow: a.opts.HandWindow, TranWindow: a.opts.TranWindow, RenegAfter: a.opts.RenegSec,
 		Wake: func() {
 			select {

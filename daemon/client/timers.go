@@ -36,6 +36,11 @@ func (a *attempt) checkTimers(now time.Time) time.Time {
 	due(a.sessionTimers(now))
 	due(a.received.store(&a.c.replays, a.wrap, now))
 	due(a.testMTU(now))
+	at, err := a.offloaded.tick(&a.traffic, a.c.totals, now)
+	if due(at); err != nil {
+		a.log(logging.Error, "%v", err)
+		timeOver(a, engine.GoneBroken.End(&a.timers.Limits))
+	}
 	if !a.usageAt.IsZero() && due(a.usageAt) {
 		a.usageAt = now.Add(usageInterval)
 		a.checkUsage(now)
@@ -68,12 +73,17 @@ func (a *attempt) sessionTimers(now time.Time) (next time.Time) {
 		due, next = a.timers.Check(&a.traffic, now)
 	}
 	if end, over := engine.EndOf(due); over {
-		name := ""
-		if end.Named {
-			name = a.their.front()
-		}
-		a.log(logging.Info, "%s%s", name, end.Line)
-		a.end(end.Signal, end.Reason)
+		timeOver(a, end)
 	}
 	return next
+}
+
+// timeOver ends the attempt, and says why.
+func timeOver(a *attempt, end engine.TimerEnd) {
+	name := ""
+	if end.Named {
+		name = a.their.front()
+	}
+	a.log(logging.Info, "%s%s", name, end.Line)
+	a.end(end.Signal, end.Reason)
 }

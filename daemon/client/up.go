@@ -92,7 +92,7 @@ func (a *attempt) complete(routesOK bool) {
 	}
 	a.log(logging.Info, "Initialization Sequence Completed")
 	a.tellConnected(routesOK)
-	describe(c.report, a.opts, a.prof, &a.terms, &a.timers.Limits)
+	describe(c.report, a.opts, a.prof, &a.terms)
 	a.nextUpdate()
 }
 
@@ -111,7 +111,7 @@ func (a *attempt) tellConnected(routesOK bool) {
 }
 
 // describe logs what was negotiated.
-func describe(r *report, o *config.Options, prof *config.Connection, terms *session.Terms, limits *session.Limits) {
+func describe(r *report, o *config.Options, prof *config.Connection, terms *session.Terms) {
 	cipher := fmt.Sprintf("cipher '%s'", terms.Cipher)
 	if !terms.Authenticated() {
 		cipher += fmt.Sprintf(", auth '%s'", o.Auth)
@@ -124,7 +124,8 @@ func describe(r *report, o *config.Options, prof *config.Connection, terms *sess
 		line += fmt.Sprintf(", compression: '%s'", name)
 	}
 	r.log(logging.Summary, "%s", line)
-	if timers := engine.TimerNames(limits); len(timers) > 0 {
+	limits := engine.Timers(o.Timers)
+	if timers := engine.TimerNames(&limits); len(timers) > 0 {
 		r.log(logging.Summary, "Timers: %s", strings.Join(timers, ", "))
 	}
 	var protocol []string

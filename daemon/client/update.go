@@ -68,7 +68,7 @@ func (a *attempt) updated(u *config.Update, change tunnel.Change, routesOK bool,
 	}
 	a.opts, a.prof = u.Options, u.Profile
 	a.pull.Updated(u.Pushed)
-	a.timers.Limits = engine.Timers(a.opts.Timers)
+	a.timers.Limits = a.offloaded.limits(a.opts.Timers, a.report)
 	a.publish(a.c.tunnel)
 	how := ""
 	if !routesOK {

@@ -118,6 +118,7 @@ type Announcement struct {
 	Library  string   // TLS library
 	Release  string   // of the system, IV_PLAT_VER
 	Platform string   // IV_PLAT
+	NoEpoch  bool     // the epoch data format is not ours
 }
 
 // String is the peer info: lines NAME=value, each ended by a newline.
@@ -138,6 +139,9 @@ func (a Announcement) String() string {
 		}
 	} else {
 		proto = PeerProto
+	}
+	if a.NoEpoch {
+		proto &^= ProtoDataEpoch
 	}
 	line("IV_CIPHERS=%s", strings.Join(a.Ciphers, ":"))
 	line("IV_PROTO=%d", proto)

@@ -283,6 +283,9 @@ func (h *hub) establish(i *instance, list []route, now time.Time) {
 		h.reject(i, &refusal{client: err.Error()}, now)
 		return
 	}
+	if h.deps.Offload != nil {
+		terms.Epoch = false // the kernel has none
+	}
 	if h.set.ForceTLSKeyMaterialExport && !terms.EKM {
 		why := refusedFor("client cannot derive keys by TLS exporter")
 		why.client = "Keying Material Exporters required"
@@ -298,7 +301,7 @@ func (h *hub) establish(i *instance, list []route, now time.Time) {
 	h.established++
 	i.timers.Open()
 	i.timers.Use(&i.counts.Traffic, now)
-	if h.set.MTUTest && !i.link.RemoteAddr().IsValid() { // of datagrams alone
+	if h.set.MTUTest && i.tunnel.Load() != nil && !i.link.RemoteAddr().IsValid() { // of datagrams alone
 		i.mtuTest.Start(h.set.prof.TunMTU, now)
 	}
 	var event *server.ClientEvent
@@ -327,11 +330,19 @@ func (h *hub) openTunnel(i *instance, terms session.Terms) error {
 	if err := material.SetLimits(&p, h.set.prof, outer); err != nil {
 		return err
 	}
+	h.set.setPort(i)
+	if out := h.deps.Offload; out != nil {
+		if err := h.links.offload(out, i, p, terms.CCExit); err != nil {
+			return err
+		}
+		if i.offloaded != nil {
+			return i.session.Attach(terms, i.offloaded)
+		}
+	}
 	ch, err := i.session.Open(terms, p)
 	if err != nil {
 		return err
 	}
-	h.set.setPort(i)
 	i.tunnel.Store(ch)
 	return nil
 }

@@ -54,6 +54,7 @@ func (h *hub) remove(i *instance) {
 	i.stage = session.Gone
 	i.addDrops(h.dropped)
 	i.tunnel.Store(nil)
+	i.offloaded.close(h.clientLog, i)
 	h.due.set(i, time.Time{})
 	h.table.remove(i)
 	delete(h.instances, i.cid)

@@ -73,16 +73,17 @@ type hubSide struct {
 	virtual virtual
 	learned learned
 
-	session  *session.Session
-	stepping bool // its events are being handled
-	stage    session.Stage
-	timers   session.Timers
-	push     session.Push
-	mtuTest  session.MTUTest
-	config   *config.ClientConfig // nil before it is Configured
-	noise    *ratelimit.Bucket    // lines and notifications that the client may cause
-	ending   string               // why it ends, for the journal
-	member   uint64               // its number in the fleet, 0 without one
+	session   *session.Session
+	stepping  bool // its events are being handled
+	stage     session.Stage
+	timers    session.Timers
+	push      session.Push
+	mtuTest   session.MTUTest
+	offloaded *offloaded
+	config    *config.ClientConfig // nil before it is Configured
+	noise     *ratelimit.Bucket    // lines and notifications that the client may cause
+	ending    string               // why it ends, for the journal
+	member    uint64               // its number in the fleet, 0 without one
 }
 
 // hubOwned hides an instance from the data plane: hub.of reads it.

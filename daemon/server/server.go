@@ -60,6 +60,8 @@ type Deps struct {
 	Reach func(dev string) ([]Reach, error)
 	// Relay begins to exchange packets with other nodes; nil does not.
 	Relay func(relay.Host) (Relay, error)
+	// Offload takes the data packets of clients out of this process; nil keeps them.
+	Offload engine.Offload
 	// Title heads status reports.
 	Title string
 	// HooksAtOnce is how many scripts may run at once, 0 for the usual number.

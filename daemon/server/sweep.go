@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"runtime/debug"
 	"time"
 
@@ -65,12 +66,23 @@ func (s *setup) limits(i *instance) session.Limits {
 // checkTimers ends a client that is silent or idle, or whose session is old enough, and keeps up a link that is silent.
 func (h *hub) checkTimers(i *instance, now time.Time) {
 	i.timers.Limits = h.set.limits(i)
+	if err := errors.Join(i.offloaded.keep(&i.timers.Limits), i.offloaded.tick(&i.counts.Traffic, h.total, now)); err != nil {
+		h.log(i, logging.Error, "%v", err)
+		timeOver(h, i, engine.GoneBroken.End(&i.timers.Limits))
+		return
+	}
 	due, _ := i.timers.Check(&i.counts.Traffic, now)
 	if due == session.PingDue {
 		h.ping(i, now)
 	}
-	end, over := engine.EndOf(due)
-	if !over {
+	if end, over := engine.EndOf(due); over {
+		timeOver(h, i, end)
+	}
+}
+
+// timeOver ends a client, and says why.
+func timeOver(h *hub, i *instance, end engine.TimerEnd) {
+	if i.stage == session.Gone {
 		return
 	}
 	name := ""

@@ -68,7 +68,7 @@ func (h *hub) sendPush(i *instance, now time.Time) (first bool) {
 
 // describe logs what was negotiated with a client.
 func (c *clientLog) describe(set *setup, i *instance) {
-	if i.tunnel.Load() == nil {
+	if i.tunnel.Load() == nil && i.offloaded == nil {
 		return
 	}
 	terms := i.session.Terms()

@@ -3,30 +3,9 @@ package session
 import (
 	"fmt"
 	"time"
-
-	"github.com/moongate-vpn/moongate/daemon/data"
 )
 
-// Open makes the data channel, with the first key. p is t.Params and what terms do not decide. It is called once, when that key
-// is active; neither end can renew it before. The keys of renewals follow on their own.
-func (s *Session) Open(t Terms, p data.Params) (*data.Channel, error) {
-	ch, err := data.New(p)
-	if err != nil {
-		return nil, err
-	}
-	s.channel, s.terms = ch, t
-	if t.DynamicTLSCrypt {
-		if err := s.EnableDynamicTLSCrypt(); err != nil {
-			return nil, fmt.Errorf("dynamic tls-crypt: %w", err)
-		}
-	}
-	return ch, s.install(0)
-}
-
-// Channel is the data channel, nil before Open.
-func (s *Session) Channel() *data.Channel { return s.channel }
-
-// Terms returns the terms that Open got.
+// Terms returns the terms that Attach got.
 func (s *Session) Terms() *Terms { return &s.terms }
 
 // Patience is how long after the start of a negotiation the peer may still lack the new key, and how long a login may wait
@@ -53,7 +32,7 @@ func (s *Session) use(keyID uint8) bool {
 // install gives the data channel the keys of a key id, once.
 func (s *Session) install(keyID uint8) error {
 	l := s.login(keyID)
-	if s.channel == nil || l.installed {
+	if s.plane == nil || l.installed {
 		return nil
 	}
 	block, err := s.KeyBlock(keyID, s.terms.EKM)
@@ -62,7 +41,7 @@ func (s *Session) install(keyID uint8) error {
 	}
 	defer block.Wipe()
 	l.installed = true
-	return s.channel.SetKey(keyID, block, l.started.Add(s.Patience()))
+	return s.plane.SetKey(keyID, block, l.started.Add(s.Patience()))
 }
 
 // Usage is how much a key may do. Zero: as much as its cipher allows.
@@ -70,10 +49,10 @@ type Usage struct{ Bytes, Packets uint64 }
 
 // RenewUsed starts a renewal when the newest key has done enough. It reports whether it did.
 func (s *Session) RenewUsed(most Usage, now time.Time) bool {
-	if s.channel == nil || s.Busy() {
+	if s.plane == nil || s.Busy() {
 		return false
 	}
-	use, ok := s.channel.PrimaryUsage()
+	use, ok := s.plane.PrimaryUsage()
 	over := use.Renegotiate || most.Bytes > 0 && use.Bytes() >= most.Bytes || most.Packets > 0 && use.Packets() >= most.Packets
 	return ok && over && s.Renegotiate(now) == nil
 }

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/control"
-	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
@@ -31,8 +30,8 @@ type Session struct {
 	answered  bool      // the first packet was answered without a session
 	everAsked Verifiers // about any login
 
-	channel *data.Channel
-	terms   Terms
+	plane Plane // nil before Attach
+	terms Terms
 
 	leaving struct {
 		why   Leaving
@@ -142,8 +141,8 @@ func (s *Session) take(e control.Event) {
 		s.keySince = e.Started
 	case control.Expired:
 		s.login(e.KeyID).over = true
-		if s.channel != nil {
-			s.channel.DropKey(e.KeyID)
+		if s.plane != nil {
+			s.plane.DropKey(e.KeyID)
 		}
 	case control.Failed:
 		l := s.login(e.KeyID)

@@ -305,6 +305,14 @@ func (l *udpLink) sendOne(pkt []byte, p Peer, addr netip.AddrPort, sc *sendScrat
 	return nil
 }
 
+// Descriptor is the socket of a UDP link, 0 for other links. It is the link's, and lives as long.
+func Descriptor(l Link) int {
+	if u, ok := l.(*udpLink); ok {
+		return u.fd
+	}
+	return 0
+}
+
 func (l *udpLink) LocalAddr() netip.AddrPort  { return addrPort(l.conn.LocalAddr()) }
 func (l *udpLink) RemoteAddr() netip.AddrPort { return l.remote }
 func (l *udpLink) Proto() string              { return l.proto }
