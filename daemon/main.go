@@ -109,6 +109,9 @@ func parseFailed(err error, opts *config.Options, env Env) int {
 	for line := range errorLines(oe) {
 		fmt.Fprintln(out, line)
 	}
+	if near := config.Nearest(oe.Option); near != "" && len(env.Args0) > 0 { // not under stock's name
+		fmt.Fprintf(out, "Did you mean --%s? moongate check tells all mistakes at once.\n", near)
+	}
 	return exitError
 }
 

@@ -5,13 +5,10 @@ import (
 	"cmp"
 	"errors"
 	"io"
-	"maps"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/moongate-vpn/moongate/mgmt/nearest"
 )
 
 // Effect says what an option does here.
@@ -336,7 +333,7 @@ func (l *linter) mistake(e *Error) {
 			f.Rule, f.Text = RuleFile, text+advice(text)
 		case e.Option != "" && strings.HasPrefix(text, unrecognized) && table()[e.Option] == nil:
 			f.Rule, f.Text = RuleUnknown, unknown(e.Option)
-			if near := nearest.Name(e.Option, slices.Sorted(maps.Keys(table())), 2); near != "" {
+			if near := Nearest(e.Option); near != "" {
 				l.names[near] = true
 			}
 		case e.Option != "" && strings.HasPrefix(text, unrecognized):

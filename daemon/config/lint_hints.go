@@ -61,7 +61,7 @@ func unknown(name string) string {
 		return "unknown option " + name + ": " + do
 	}
 	text := "unknown option " + name
-	if near := nearest.Name(name, slices.Sorted(maps.Keys(table())), 2); near != "" {
+	if near := Nearest(name); near != "" {
 		text += "; did you mean " + near + "?"
 	}
 	return text
@@ -85,6 +85,14 @@ func remedied(text string) string {
 		}
 	}
 	return text
+}
+
+// Nearest is the option that a name that is none may mean, "" for nothing.
+func Nearest(name string) string {
+	if table()[name] != nil || name == "" {
+		return ""
+	}
+	return nearest.Name(name, slices.Sorted(maps.Keys(table())), 2)
 }
 
 // takes says how many parameters an option takes, and how many it has got.

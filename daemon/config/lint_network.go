@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
-	"github.com/moongate-vpn/moongate/mgmt/nearest"
 )
 
 // addressAt is which parameters of an option are a host and a port, -1 for none.
@@ -108,7 +106,7 @@ func lookAtPushes(o *Options) (found []Problem) {
 		told := ""
 		switch r := table()[name]; {
 		case r == nil:
-			if near := nearest.Name(name, slices.Sorted(maps.Keys(table())), 2); near != "" {
+			if near := Nearest(name); near != "" {
 				told = "clients know no option " + name + "; did you mean " + near + "?"
 			}
 		case r.facts&(inPush|inRoutes) == 0:

@@ -46,21 +46,9 @@ func NewCmd(e *env.Env) *cobra.Command {
 // run shows the screen. The first dial happens before it, so that a daemon that cannot be reached is an error as everywhere; later losses
 // are shown.
 func run(ctx context.Context, e *env.Env, targets []target.Target, interval time.Duration) error {
-	var feeds []*feed
-	for i, t := range targets {
-		one := &env.Env{
-			Getenv: e.Getenv, AskHidden: e.AskHidden, NoAsk: e.NoAsk, Password: e.Password, PasswordFile: e.PasswordFile, CA: e.CA, Cert: e.Cert, Key: e.Key, Timeout: e.Timeout,
-		}
-		one.SetTarget(t)
-		f := &feed{index: i, e: one, interval: interval}
-		c, err := one.Dial(ctx)
-		if err != nil && (len(targets) == 1 || !env.Gone(err)) {
-			closeAll(feeds)
-			return err
-		}
-		one.NoAsk = true // the terminal is the screen's
-		f.first = c
-		feeds = append(feeds, f)
+	feeds, err := begin(ctx, e, targets, interval)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
@@ -76,8 +64,52 @@ func run(ctx context.Context, e *env.Env, targets []target.Target, interval time
 		all.Go(func() { f.run(ctx, p.Send) })
 	}
 	defer context.AfterFunc(ctx, p.Quit)()
-	_, err := p.Run()
+	_, err = p.Run()
 	return err
+}
+
+// patience is how long several targets may take before the screen comes up without those that are silent.
+const patience = time.Second
+
+// begin dials all targets at the same time. Several that cannot be reached are left to their feeds; then one after the other is asked for what it needs
+// at the terminal.
+func begin(ctx context.Context, e *env.Env, targets []target.Target, interval time.Duration) ([]*feed, error) {
+	feeds, errs := make([]*feed, len(targets)), make([]error, len(targets))
+	several := len(targets) > 1
+	var all sync.WaitGroup
+	for i, t := range targets {
+		one := &env.Env{
+			Getenv: e.Getenv, AskHidden: e.AskHidden, NoAsk: e.NoAsk || several && !target.IsSSH(t.Address), Password: e.Password, PasswordFile: e.PasswordFile, CA: e.CA, Cert: e.Cert, Key: e.Key, Timeout: e.Timeout,
+		}
+		one.SetTarget(t)
+		f := &feed{index: i, e: one, interval: interval}
+		feeds[i] = f
+		all.Go(func() {
+			dialing := ctx
+			if several && !target.IsSSH(t.Address) { // ssh may ask at the terminal
+				var cancel context.CancelFunc
+				dialing, cancel = context.WithTimeout(ctx, patience)
+				defer cancel()
+			}
+			f.first, errs[i] = one.Dial(dialing)
+			if several && dialing.Err() != nil {
+				errs[i] = nil // the feed goes on
+			}
+		})
+	}
+	all.Wait()
+	for i, f := range feeds {
+		if several && errs[i] != nil && !env.Gone(errs[i]) {
+			f.e.NoAsk = e.NoAsk
+			f.first, errs[i] = f.e.Dial(ctx)
+		}
+		if errs[i] != nil && (!several || !env.Gone(errs[i])) {
+			closeAll(feeds)
+			return nil, errs[i]
+		}
+		f.e.NoAsk = true // the terminal is the screen's
+	}
+	return feeds, ctx.Err()
 }
 
 func closeAll(feeds []*feed) {
