@@ -11,6 +11,8 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 	"golang.org/x/net/netutil"
+
+	"github.com/moongate-vpn/moongate/mgmt/httplimit"
 )
 
 // Bounds of what is served.
@@ -51,9 +53,7 @@ func (r *runtime) serveHTTP(L *lua.LState) int {
 	if err != nil {
 		return push(L, nil, fmt.Errorf("serve %s: %w", text, err))
 	}
-	s := &webServer{r: r, at: at, srv: &http.Server{
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 30 * time.Second, MaxHeaderBytes: maxHeaders, Handler: r.webHandler(fn),
-	}}
+	s := &webServer{r: r, at: at, srv: httplimit.Limits{Head: 10 * time.Second, Request: 30 * time.Second, HeaderBytes: maxHeaders}.Server(r.base, r.webHandler(fn))}
 	r.servers = append(r.servers, s)
 	r.live++
 	if r.o.control.begin == nil {

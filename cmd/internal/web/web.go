@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
+	"github.com/moongate-vpn/moongate/mgmt/httplimit"
 )
 
 //go:embed files
@@ -97,8 +97,7 @@ func guarded(next http.Handler) http.Handler {
 // Times and sizes of the listener.
 const (
 	requestLimit = 10 * time.Second
-	idleLimit    = 2 * time.Minute
-	headerMost   = 16 << 10
+	connections  = 4 * streamsMax
 	beat         = 20 * time.Second // of streams that have nothing to say
 	writeLimit   = 30 * time.Second
 )
@@ -146,19 +145,6 @@ func (p *Page) Serve(ctx context.Context, ln net.Listener) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { p.feed.run(ctx) })
-	if p.cfg.TLS != nil {
-		ln = tls.NewListener(ln, p.cfg.TLS)
-	}
-	srv := &http.Server{
-		Handler: p.Handler(), ReadHeaderTimeout: requestLimit, ReadTimeout: requestLimit, IdleTimeout: idleLimit, MaxHeaderBytes: headerMost,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
-	defer stop()
-	err := srv.Serve(ln)
-	cancel()
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
+	defer cancel() // before the feed is waited for
+	return httplimit.Serve(ctx, ln, p.Handler(), httplimit.Limits{Connections: connections, Request: requestLimit, TLS: p.cfg.TLS})
 }

@@ -9,14 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
-	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/mgmt/httplimit"
 )
 
 // Limits of the listener for talk.
@@ -63,24 +62,12 @@ func (n *Node) serve(ctx context.Context, ln net.Listener) {
 	mux.Handle("GET "+pathRelay, byNode(func(w http.ResponseWriter, r *http.Request, peer string) {
 		n.become(w, r, peer, n.opts.Relay != nil, func(conn net.Conn) { n.opts.Relay(conn, r.TLS, peer) })
 	}))
-	srv := &http.Server{
-		Handler: mux, ReadHeaderTimeout: headWithin, ReadTimeout: bodyWithin, WriteTimeout: bodyWithin, IdleTimeout: idleAtMost, MaxHeaderBytes: 8 << 10,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // any host could fill the log
-	}
-	over := make(chan error, 1)
-	go func() {
-		over <- srv.Serve(tls.NewListener(ratelimit.Listener(ln, connsMost), conf))
-	}()
-	select {
-	case err := <-over:
+	err := httplimit.Serve(ctx, ln, mux, httplimit.Limits{
+		Connections: connsMost, Head: headWithin, Request: bodyWithin, Answer: bodyWithin, HeaderBytes: 8 << 10, Leave: closeWithin, TLS: conf,
+	})
+	if ctx.Err() == nil {
 		n.log(logging.At(1), "fleet: no longer listening for other nodes: %v", err)
 		<-ctx.Done()
-	case <-ctx.Done():
-	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
-	defer cancel()
-	if srv.Shutdown(closing) != nil {
-		srv.Close()
 	}
 	n.seated.Wait()
 }

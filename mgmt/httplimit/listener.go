@@ -1,12 +1,12 @@
-package ratelimit
+package httplimit
 
 import (
 	"net"
 	"sync"
 )
 
-// Listener has n connections of ln at most at a time: one more is closed at once.
-func Listener(ln net.Listener, n int) net.Listener {
+// listener has n connections of ln at most at a time: one more is closed at once.
+func listener(ln net.Listener, n int) net.Listener {
 	return &limited{Listener: ln, room: make(chan struct{}, n)}
 }
 
