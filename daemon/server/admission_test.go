@@ -121,58 +121,59 @@ func TestOneAdmissionForAllWaysIn(t *testing.T) {
 	} {
 		for _, way := range []string{"same address", "fresh address"} {
 			t.Run(tt.name+", "+way, func(t *testing.T) {
-				t.Parallel()
-				options := append([]string(nil), tt.options...)
-				dir := t.TempDir()
-				var op wire.Opcode
-				if tt.v2 {
-					if err := os.WriteFile(dir+"/v2.key", wrap.Format(), 0o600); err != nil {
-						t.Fatal(err)
-					}
-					options, op = append(options, "--tls-crypt-v2", dir+"/v2.key"), wire.OpControlHardResetClientV3
-				}
-				for i, o := range options {
-					if o == "SCRIPT" {
-						options[i] = dir + "/verify.sh"
-						if err := os.WriteFile(options[i], []byte("#!/bin/sh\nexit $(cat "+dir+"/code)\n"), 0o700); err != nil {
+				inFakeTime(t, func(t *testing.T) {
+					options := append([]string(nil), tt.options...)
+					dir := t.TempDir()
+					var op wire.Opcode
+					if tt.v2 {
+						if err := os.WriteFile(dir+"/v2.key", wrap.Format(), 0o600); err != nil {
 							t.Fatal(err)
 						}
-						if err := os.WriteFile(dir+"/code", []byte("0"), 0o600); err != nil {
-							t.Fatal(err)
+						options, op = append(options, "--tls-crypt-v2", dir+"/v2.key"), wire.OpControlHardResetClientV3
+					}
+					for i, o := range options {
+						if o == "SCRIPT" {
+							options[i] = dir + "/verify.sh"
+							if err := os.WriteFile(options[i], []byte("#!/bin/sh\nexit $(cat "+dir+"/code)\n"), 0o700); err != nil {
+								t.Fatal(err)
+							}
+							if err := os.WriteFile(dir+"/code", []byte("0"), 0o600); err != nil {
+								t.Fatal(err)
+							}
 						}
 					}
-				}
-				r := newRig(t, "udp4", options...)
-				c, err := r.dial("", tt.first())
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer c.close()
-				if err := c.begin(r.cert, tt.first(), op); err != nil {
-					t.Fatal(err)
-				}
-				if !c.up(5 * time.Second) {
-					t.Fatalf("the first session: %v, %q", c.failed, c.texts)
-				}
-				tt.shut(r)
-				_ = os.WriteFile(dir+"/code", []byte("1"), 0o600)
-				if way == "fresh address" {
-					c.session.Close()
-					if c, err = r.dial("", tt.again()); err != nil {
+					r := newRig(t, inMemory, options...)
+					c, err := r.dial("", tt.first())
+					if err != nil {
 						t.Fatal(err)
 					}
 					defer c.close()
-				}
-				c.session.Close()
-				if err := c.begin(r.cert, tt.again(), op); err != nil {
-					t.Fatal(err)
-				}
-				if c.up(time.Second) || len(c.active) > 0 {
-					t.Errorf("the client came in again: %q", c.texts)
-				}
-				if !strings.Contains(r.log.String(), tt.log) {
-					t.Errorf("the log does not say %q", tt.log)
-				}
+					if err := c.begin(r.cert, tt.first(), op); err != nil {
+						t.Fatal(err)
+					}
+					if !c.up(5 * time.Second) {
+						t.Fatalf("the first session: %v, %q", c.failed, c.texts)
+					}
+					tt.shut(r)
+					_ = os.WriteFile(dir+"/code", []byte("1"), 0o600)
+					if way == "fresh address" {
+						c.session.Close()
+						if c, err = r.dial("", tt.again()); err != nil {
+							t.Fatal(err)
+						}
+						defer c.close()
+					}
+					c.session.Close()
+					if err := c.begin(r.cert, tt.again(), op); err != nil {
+						t.Fatal(err)
+					}
+					if c.up(time.Second) || len(c.active) > 0 {
+						t.Errorf("the client came in again: %q", c.texts)
+					}
+					if !strings.Contains(r.log.String(), tt.log) {
+						t.Errorf("the log does not say %q", tt.log)
+					}
+				})
 			})
 		}
 	}
@@ -181,46 +182,47 @@ func TestOneAdmissionForAllWaysIn(t *testing.T) {
 // A full server still takes back a client that starts again, and others as soon as there is room: they got no answer
 // before, so that they ask again soon.
 func TestMaxClients(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "udp4", "--max-clients", "1")
-	c, err := r.dial("", ctrlwrap.NewPlain())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	if !c.up(5 * time.Second) {
-		t.Fatal("the first client is not let in")
-	}
-	other, err := r.dial("", ctrlwrap.NewPlain())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.close()
-	if other.up(500 * time.Millisecond) {
-		t.Fatal("a second client was let in")
-	}
-	if other.session.Peer() != (wire.SessionID{}) {
-		t.Error("a client that cannot come in got an answer")
-	}
-	c.session.Close()
-	if err := c.begin(r.cert, ctrlwrap.NewPlain(), 0); err != nil {
-		t.Fatal(err)
-	}
-	if !c.up(5 * time.Second) {
-		t.Errorf("the first client is not let in again: %q", c.texts)
-	}
-	if err := c.session.SendText("EXIT"); err != nil {
-		t.Fatal(err)
-	}
-	c.play(50*time.Millisecond, func() bool { return false })
-	r.onHub(func(h *hub) {
-		for _, i := range h.instances {
-			h.remove(i)
+	inFakeTime(t, func(t *testing.T) {
+		r := newRig(t, inMemory, "--max-clients", "1")
+		c, err := r.dial("", ctrlwrap.NewPlain())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.close()
+		if !c.up(5 * time.Second) {
+			t.Fatal("the first client is not let in")
+		}
+		other, err := r.dial("", ctrlwrap.NewPlain())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.close()
+		if other.up(500 * time.Millisecond) {
+			t.Fatal("a second client was let in")
+		}
+		if other.session.Peer() != (wire.SessionID{}) {
+			t.Error("a client that cannot come in got an answer")
+		}
+		c.session.Close()
+		if err := c.begin(r.cert, ctrlwrap.NewPlain(), 0); err != nil {
+			t.Fatal(err)
+		}
+		if !c.up(5 * time.Second) {
+			t.Errorf("the first client is not let in again: %q", c.texts)
+		}
+		if err := c.session.SendText("EXIT"); err != nil {
+			t.Fatal(err)
+		}
+		c.play(50*time.Millisecond, func() bool { return false })
+		r.onHub(func(h *hub) {
+			for _, i := range h.instances {
+				h.remove(i)
+			}
+		})
+		if !other.up(5 * time.Second) {
+			t.Error("the second client is not let in when there is room")
 		}
 	})
-	if !other.up(5 * time.Second) {
-		t.Error("the second client is not let in when there is room")
-	}
 }
 
 // Handshakes that one network leaves open hold up no one from another, however few places there are.

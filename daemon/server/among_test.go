@@ -85,101 +85,106 @@ func TestUpdateOfAddress(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			l := life{options: tt.options, files: map[string]string{"learn": "#!/bin/sh\n" + tt.script + "\n"}}
-			r := newRig(t, "udp4", l.prepare(t)...)
-			c, cid := r.enter(updatable)
-			r.enter(updatable)
-			n, err := r.server.PushUpdate(cid, tt.all, tt.update)
-			if tt.wrong != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.wrong) {
-					t.Fatalf("%d clients, %v; want %q", n, err, tt.wrong)
+			inFakeTime(t, func(t *testing.T) {
+				l := life{options: tt.options, files: map[string]string{"learn": "#!/bin/sh\n" + tt.script + "\n"}}
+				r := newRig(t, inMemory, l.prepare(t)...)
+				c, cid := r.enter(updatable)
+				r.enter(updatable)
+				n, err := r.server.PushUpdate(cid, tt.all, tt.update)
+				if tt.wrong != "" {
+					if err == nil || !strings.Contains(err.Error(), tt.wrong) {
+						t.Fatalf("%d clients, %v; want %q", n, err, tt.wrong)
+					}
+				} else {
+					if n != 1 || err != nil {
+						t.Fatalf("%d clients, %v", n, err)
+					}
+					if !c.play(patience, func() bool { return c.told("PUSH_UPDATE,") }) {
+						t.Errorf("the client hears %q", c.texts)
+					}
 				}
-			} else {
-				if n != 1 || err != nil {
-					t.Fatalf("%d clients, %v", n, err)
+				if tt.leads != "" {
+					r.await(tt.leads+" leads to the client", func() bool { owner, ok := r.owner(tt.leads); return ok && owner == cid })
 				}
-				if !c.play(patience, func() bool { return c.told("PUSH_UPDATE,") }) {
-					t.Errorf("the client hears %q", c.texts)
+				if tt.not != "" {
+					r.await(tt.not+" leads nowhere", func() bool { _, ok := r.owner(tt.not); return !ok })
 				}
-			}
-			if tt.leads != "" {
-				r.await(tt.leads+" leads to the client", func() bool { owner, ok := r.owner(tt.leads); return ok && owner == cid })
-			}
-			if tt.not != "" {
-				r.await(tt.not+" leads nowhere", func() bool { _, ok := r.owner(tt.not); return !ok })
-			}
+			})
 		})
 	}
 }
 
 // Clients that do not understand updates are left out, and said so when asked for by number.
 func TestUpdateOfOldClients(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "udp4")
-	_, cid := r.enter("")
-	for _, all := range []bool{false, true} {
-		if n, err := r.server.PushUpdate(cid, all, "echo x"); n != 0 || err == nil {
-			t.Errorf("all %v: %d clients, %v", all, n, err)
+	inFakeTime(t, func(t *testing.T) {
+		r := newRig(t, inMemory)
+		_, cid := r.enter("")
+		for _, all := range []bool{false, true} {
+			if n, err := r.server.PushUpdate(cid, all, "echo x"); n != 0 || err == nil {
+				t.Errorf("all %v: %d clients, %v", all, n, err)
+			}
 		}
-	}
-	if !strings.Contains(r.log.String(), "PUSH_UPDATE: not sending message to unsupported peer with ID: ") {
-		t.Error("the log does not tell")
-	}
+		if !strings.Contains(r.log.String(), "PUSH_UPDATE: not sending message to unsupported peer with ID: ") {
+			t.Error("the log does not tell")
+		}
+	})
 }
 
 // A client that logs in again from another address takes the place of its older session, and its address.
 func TestOneClientOfAName(t *testing.T) {
-	t.Parallel()
-	r := newNamedRig(t, "udp4")
-	_, first := r.enter("")
-	_, second := r.enter("")
-	r.await("the older session is gone", func() bool { return r.server.Clients() == 1 })
-	r.await("the address is that of the newer one", func() bool { owner, ok := r.owner("10.8.0.2"); return ok && owner == second })
-	if first == second || !strings.Contains(r.log.String(), "will cause previous active sessions by this client to be dropped") {
-		t.Errorf("clients %d and %d", first, second)
-	}
+	inFakeTime(t, func(t *testing.T) {
+		r := newNamedRig(t, inMemory)
+		_, first := r.enter("")
+		_, second := r.enter("")
+		r.await("the older session is gone", func() bool { return r.server.Clients() == 1 })
+		r.await("the address is that of the newer one", func() bool { owner, ok := r.owner("10.8.0.2"); return ok && owner == second })
+		if first == second || !strings.Contains(r.log.String(), "will cause previous active sessions by this client to be dropped") {
+			t.Errorf("clients %d and %d", first, second)
+		}
+	})
 }
 
 // What a reload does at once reaches clients that are connected.
 func TestReloadEndsOldSessions(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "udp4", "--session-timeout", "3600")
-	r.enter("")
-	if _, err := r.server.Apply(r.options("--session-timeout", "1"), hooks.NewEnv()); err != nil {
-		t.Fatal(err)
-	}
-	r.await("the client's time is over", func() bool { return r.server.Clients() == 0 })
-	if !strings.Contains(r.log.String(), "Session timeout, exiting") {
-		t.Error("it ended for another reason")
-	}
+	inFakeTime(t, func(t *testing.T) {
+		r := newRig(t, inMemory, "--session-timeout", "3600")
+		r.enter("")
+		if _, err := r.server.Apply(r.options("--session-timeout", "1"), hooks.NewEnv()); err != nil {
+			t.Fatal(err)
+		}
+		r.await("the client's time is over", func() bool { return r.server.Clients() == 0 })
+		if !strings.Contains(r.log.String(), "Session timeout, exiting") {
+			t.Error("it ended for another reason")
+		}
+	})
 }
 
 // Each renewal of a client with a token brings the next one.
 func TestTokenOfRenewal(t *testing.T) {
-	t.Parallel()
-	l := life{
-		options: []string{"--script-security", "3", "--auth-user-pass-verify", "@verify", "via-env", "--tmp-dir", "@", "--auth-gen-token"},
-		files:   map[string]string{"verify": "#!/bin/sh\nexit 0\n"},
-	}
-	r := newRig(t, "udp4", l.prepare(t)...)
-	c, err := r.dial("", ctrlwrap.NewPlain())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	c.user, c.pass = "u", "p"
-	if !c.up(patience) {
-		t.Fatalf("not up: %q", c.texts)
-	}
-	_, token, _ := strings.Cut(strings.Join(c.texts, ","), "auth-token ")
-	c.pass, _, _ = strings.Cut(token, ",")
-	if !c.play(patience, func() bool { return c.session.Renegotiate(time.Now()) == nil }) {
-		t.Fatal("no renewal")
-	}
-	if !c.play(patience, func() bool { return c.told("PUSH_REPLY,auth-token ") }) {
-		t.Errorf("no new token: %q, %v", c.texts, c.failed)
-	}
+	inFakeTime(t, func(t *testing.T) {
+		l := life{
+			options: []string{"--script-security", "3", "--auth-user-pass-verify", "@verify", "via-env", "--tmp-dir", "@", "--auth-gen-token"},
+			files:   map[string]string{"verify": "#!/bin/sh\nexit 0\n"},
+		}
+		r := newRig(t, inMemory, l.prepare(t)...)
+		c, err := r.dial("", ctrlwrap.NewPlain())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.close()
+		c.user, c.pass = "u", "p"
+		if !c.up(patience) {
+			t.Fatalf("not up: %q", c.texts)
+		}
+		_, token, _ := strings.Cut(strings.Join(c.texts, ","), "auth-token ")
+		c.pass, _, _ = strings.Cut(token, ",")
+		if !c.play(patience, func() bool { return c.session.Renegotiate(time.Now()) == nil }) {
+			t.Fatal("no renewal")
+		}
+		if !c.play(patience, func() bool { return c.told("PUSH_REPLY,auth-token ") }) {
+			t.Errorf("no new token: %q, %v", c.texts, c.failed)
+		}
+	})
 }
 
 // The pool's file gives a name its address again, at the next start.
@@ -188,12 +193,14 @@ func TestPoolFile(t *testing.T) {
 	file := t.TempDir() + "/pool"
 	for range 2 {
 		t.Run("start", func(t *testing.T) {
-			r := newNamedRig(t, "udp4", "--ifconfig-pool-persist", file, "1")
-			c, cid := r.enter("")
-			if owner, ok := r.owner("10.8.0.2"); !ok || owner != cid {
-				t.Errorf("10.8.0.2 leads to %d, %v; the client heard %q", owner, ok, c.texts)
-			}
-			r.await("the file holds the client", func() bool { return strings.Contains(string(readOr(file)), "client1,10.8.0.2") })
+			inFakeTime(t, func(t *testing.T) {
+				r := newNamedRig(t, inMemory, "--ifconfig-pool-persist", file, "1")
+				c, cid := r.enter("")
+				if owner, ok := r.owner("10.8.0.2"); !ok || owner != cid {
+					t.Errorf("10.8.0.2 leads to %d, %v; the client heard %q", owner, ok, c.texts)
+				}
+				r.await("the file holds the client", func() bool { return strings.Contains(string(readOr(file)), "client1,10.8.0.2") })
+			})
 		})
 	}
 }

@@ -9,8 +9,11 @@ import (
 
 // A census counts who is there, by what they are, and handshakes that failed.
 func TestCensus(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "udp4")
+	inFakeTime(t, testCensus)
+}
+
+func testCensus(t *testing.T) {
+	r := newRig(t, inMemory)
 	c, err := r.dial("", ctrlwrap.NewPlain())
 	if err != nil {
 		t.Fatal(err)

@@ -48,43 +48,44 @@ func TestFarewell(t *testing.T) {
 		{"tls-crypt-v2", engine.USR1, "--tls-crypt-v2", wrap.Format(), func() ctrlwrap.Wrapper { return ctrlwrap.NewTLSCryptV2Client(static, wkc) }, wire.OpControlHardResetClientV3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			options := []string{"--explicit-exit-notify", "1"}
-			if tt.option != "" {
-				path := t.TempDir() + "/key"
-				if err := os.WriteFile(path, tt.key, 0o600); err != nil {
-					t.Fatal(err)
+			inFakeTime(t, func(t *testing.T) {
+				options := []string{"--explicit-exit-notify", "1"}
+				if tt.option != "" {
+					path := t.TempDir() + "/key"
+					if err := os.WriteFile(path, tt.key, 0o600); err != nil {
+						t.Fatal(err)
+					}
+					options = append(options, tt.option, path)
 				}
-				options = append(options, tt.option, path)
-			}
-			r := newRig(t, "udp4", options...)
-			dial := func() *caller {
-				c, err := r.dial("", tt.client())
-				if err != nil {
-					t.Fatal(err)
+				r := newRig(t, inMemory, options...)
+				dial := func() *caller {
+					c, err := r.dial("", tt.client())
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(c.close)
+					if err := c.begin(r.cert, tt.client(), tt.reset); err != nil {
+						t.Fatal(err)
+					}
+					return c
 				}
-				t.Cleanup(c.close)
-				if err := c.begin(r.cert, tt.client(), tt.reset); err != nil {
-					t.Fatal(err)
+				c := dial()
+				if !c.up(5 * time.Second) {
+					t.Fatalf("not connected: %v, %q", c.failed, c.texts)
 				}
-				return c
-			}
-			c := dial()
-			if !c.up(5 * time.Second) {
-				t.Fatalf("not connected: %v, %q", c.failed, c.texts)
-			}
-			r.sig.Raise(engine.Stop{Signal: tt.signal})
-			if !c.play(time.Second, func() bool { return c.told("RESTART") }) {
-				t.Fatalf("the client was not told: %q", c.texts)
-			}
-			late := dial()
-			late.play(time.Second, func() bool { return false })
-			if late.session.Peer() != (wire.SessionID{}) {
-				t.Error("a newcomer got an answer from a server that leaves")
-			}
-			if tt.signal == engine.USR1 && !late.up(8*time.Second) {
-				t.Errorf("the newcomer is not let in after the restart: %v, %q", late.failed, late.texts)
-			}
+				r.sig.Raise(engine.Stop{Signal: tt.signal})
+				if !c.play(time.Second, func() bool { return c.told("RESTART") }) {
+					t.Fatalf("the client was not told: %q", c.texts)
+				}
+				late := dial()
+				late.play(time.Second, func() bool { return false })
+				if late.session.Peer() != (wire.SessionID{}) {
+					t.Error("a newcomer got an answer from a server that leaves")
+				}
+				if tt.signal == engine.USR1 && !late.up(8*time.Second) {
+					t.Errorf("the newcomer is not let in after the restart: %v, %q", late.failed, late.texts)
+				}
+			})
 		})
 	}
 }

@@ -79,27 +79,28 @@ func TestNewcomersOfAFleet(t *testing.T) {
 		{name: "out of the fleet", fleet: &scripted{err: fleet.ErrOut}, hears: "RESTART,[N]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			r := newRigIn(t, tt.fleet, "udp")
-			c, err := r.dial("", ctrlwrap.NewPlain())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.close()
-			if !c.play(15*time.Second, func() bool { return c.told(tt.hears) }) {
-				t.Fatalf("it does not hear %s: %q, %v", tt.hears, c.texts, c.failed)
-			}
-			if tt.has != "" && !strings.Contains(strings.Join(c.texts, "\n"), tt.has) {
-				t.Errorf("it hears %q, want %q", c.texts, tt.has)
-			}
-			r.stop()
-			f := tt.fleet
-			if len(f.begun) != 1 || !f.over(f.begun[0].ID) {
-				t.Fatalf("the fleet hears of %+v, and of the end of %v", f.begun, f.ended)
-			}
-			if who := f.begun[0]; who.CommonName != "client1" || who.Identity != "client1" || who.Mark == "" || who.Returning {
-				t.Errorf("the fleet sees %+v", who)
-			}
+			inFakeTime(t, func(t *testing.T) {
+				r := newRigIn(t, tt.fleet, inMemory)
+				c, err := r.dial("", ctrlwrap.NewPlain())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.close()
+				if !c.play(15*time.Second, func() bool { return c.told(tt.hears) }) {
+					t.Fatalf("it does not hear %s: %q, %v", tt.hears, c.texts, c.failed)
+				}
+				if tt.has != "" && !strings.Contains(strings.Join(c.texts, "\n"), tt.has) {
+					t.Errorf("it hears %q, want %q", c.texts, tt.has)
+				}
+				r.stop()
+				f := tt.fleet
+				if len(f.begun) != 1 || !f.over(f.begun[0].ID) {
+					t.Fatalf("the fleet hears of %+v, and of the end of %v", f.begun, f.ended)
+				}
+				if who := f.begun[0]; who.CommonName != "client1" || who.Identity != "client1" || who.Mark == "" || who.Returning {
+					t.Errorf("the fleet sees %+v", who)
+				}
+			})
 		})
 	}
 }
@@ -109,29 +110,30 @@ func TestFleetEndsClients(t *testing.T) {
 	t.Parallel()
 	for why, hears := range map[fleet.Reason]string{fleet.Killed: "", fleet.Moved: "", fleet.Limited: "", fleet.Expired: "RESTART", "drain": "RESTART,[N]"} {
 		t.Run(string(why), func(t *testing.T) {
-			t.Parallel()
-			f := &scripted{slot: 3}
-			r := newRigIn(t, f, "udp")
-			c, err := r.dial("", ctrlwrap.NewPlain())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.close()
-			if !c.up(15 * time.Second) {
-				t.Fatal(c.failed)
-			}
-			if why == "drain" {
-				go r.server.Drain(t.Context(), time.Minute)
-			} else {
-				r.server.EndForFleet([]Ending{{ID: f.first(), Why: why}, {ID: 77, Why: why}})
-				if !f.over(77) {
-					t.Error("the end of a client that is gone is not told")
+			inFakeTime(t, func(t *testing.T) {
+				f := &scripted{slot: 3}
+				r := newRigIn(t, f, inMemory)
+				c, err := r.dial("", ctrlwrap.NewPlain())
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			if hears != "" && !c.play(15*time.Second, func() bool { return c.told(hears) }) {
-				t.Errorf("it does not hear %s: %q", hears, c.texts)
-			}
-			r.await("the fleet hears of the end", func() bool { return f.over(f.first()) })
+				defer c.close()
+				if !c.up(15 * time.Second) {
+					t.Fatal(c.failed)
+				}
+				if why == "drain" {
+					go r.server.Drain(t.Context(), time.Minute)
+				} else {
+					r.server.EndForFleet([]Ending{{ID: f.first(), Why: why}, {ID: 77, Why: why}})
+					if !f.over(77) {
+						t.Error("the end of a client that is gone is not told")
+					}
+				}
+				if hears != "" && !c.play(15*time.Second, func() bool { return c.told(hears) }) {
+					t.Errorf("it does not hear %s: %q", hears, c.texts)
+				}
+				r.await("the fleet hears of the end", func() bool { return f.over(f.first()) })
+			})
 		})
 	}
 }

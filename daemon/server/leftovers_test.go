@@ -52,7 +52,7 @@ func TestNothingIsLeftInTheTemporaryFolder(t *testing.T) {
 			c.play(10*time.Second, func() bool { return c.active[0] })
 			r.stop()
 		}},
-		{name: "answers to a challenge", options: []string{"via-env"}, verify: "printf '20\\ncrtext\\nCR_TEXT:R,E:Code\\n' > $auth_pending_file; (sleep 2; printf 1 > $auth_control_file) & exit 2", response: "exit 0", play: func(t *testing.T, _ *rig, c *caller) {
+		{name: "answers to a challenge", options: []string{"via-env"}, verify: "printf '20\\ncrtext\\nCR_TEXT:R,E:Code\\n' > $auth_pending_file; (sleep 0.5; printf 1 > $auth_control_file) & exit 2", response: "exit 0", play: func(t *testing.T, _ *rig, c *caller) {
 			if !c.play(10*time.Second, func() bool { return c.told("INFO_PRE") }) {
 				t.Errorf("no challenge: %q", c.texts)
 			}

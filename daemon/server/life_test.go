@@ -22,6 +22,7 @@ type life struct {
 	never   string   // no text begins so
 	push    []string // options of the first PUSH_REPLY
 	log     []string
+	waits   bool // for a process in the background, and so in real time
 }
 
 // A server's configuration decides what becomes of a client, and what it hears.
@@ -67,7 +68,7 @@ func TestLives(t *testing.T) {
 			},
 		},
 		{
-			name: "client-connect decides later", options: []string{"--script-security", "2", "--client-connect", "@cc", "--tmp-dir", "@"},
+			waits: true, name: "client-connect decides later", options: []string{"--script-security", "2", "--client-connect", "@cc", "--tmp-dir", "@"},
 			files: map[string]string{"cc": "#!/bin/sh\necho 2 >\"$client_connect_deferred_file\"\n(/bin/sleep 0.2; echo 'push \"echo late\"' >\"$1\"; echo 1 >\"$client_connect_deferred_file\") >/dev/null 2>&1 &\n"},
 			push:  []string{"echo late"}, hears: []string{"PUSH_REPLY"},
 		},
@@ -75,10 +76,10 @@ func TestLives(t *testing.T) {
 		{name: "a wrong password", options: verify, files: map[string]string{"verify": "#!/bin/sh\n[ \"$password\" = right ]\n"}, user: "u", pass: "wrong", hears: []string{"AUTH_FAILED"}, never: "PUSH_REPLY", log: []string{"TLS Auth Error: Auth Username/Password verification failed for peer"}},
 		{name: "no password", options: verify, files: map[string]string{"verify": "#!/bin/sh\n"}, log: []string{"TLS Error: Auth Username/Password was not provided by peer"}},
 		{name: "a reason", options: verify, files: map[string]string{"verify": "#!/bin/sh\necho because >\"$auth_failed_reason_file\"\nexit 1\n"}, user: "u", pass: "p", hears: []string{"AUTH_FAILED,because"}},
-		{name: "decided later", options: verify, files: map[string]string{"verify": "#!/bin/sh\n(/bin/sleep 0.2; echo 1 >\"$auth_control_file\") >/dev/null 2>&1 &\nexit 2\n"}, user: "u", pass: "p", hears: []string{"PUSH_REPLY"}, log: []string{"authentication deferred for username 'u'"}},
-		{name: "refused later", options: verify, files: map[string]string{"verify": "#!/bin/sh\n(/bin/sleep 0.2; echo 0 >\"$auth_control_file\") >/dev/null 2>&1 &\nexit 2\n"}, user: "u", pass: "p", hears: []string{"AUTH_FAILED"}},
+		{name: "decided later", waits: true, options: verify, files: map[string]string{"verify": "#!/bin/sh\n(/bin/sleep 0.2; echo 1 >\"$auth_control_file\") >/dev/null 2>&1 &\nexit 2\n"}, user: "u", pass: "p", hears: []string{"PUSH_REPLY"}, log: []string{"authentication deferred for username 'u'"}},
+		{name: "refused later", waits: true, options: verify, files: map[string]string{"verify": "#!/bin/sh\n(/bin/sleep 0.2; echo 0 >\"$auth_control_file\") >/dev/null 2>&1 &\nexit 2\n"}, user: "u", pass: "p", hears: []string{"AUTH_FAILED"}},
 		{
-			name: "a further step of a script", options: verify, user: "u", pass: "p", hears: []string{"AUTH_PENDING,timeout", "INFO_PRE,WEB_AUTH::http://x", "PUSH_REPLY"},
+			name: "a further step of a script", waits: true, options: verify, user: "u", pass: "p", hears: []string{"AUTH_PENDING,timeout", "INFO_PRE,WEB_AUTH::http://x", "PUSH_REPLY"},
 			files: map[string]string{"verify": "#!/bin/sh\nprintf '20\\nwebauth\\nWEB_AUTH::http://x\\n' >\"$auth_pending_file\"\n(/bin/sleep 0.3; echo 1 >\"$auth_control_file\") >/dev/null 2>&1 &\nexit 2\n"},
 			do:    func(t *testing.T, r *rig, c *caller) { c.info += "IV_SSO=webauth\n"; c.restart(t, r) },
 		},
@@ -156,7 +157,14 @@ func TestLives(t *testing.T) {
 		}},
 		{name: "another server expected", options: []string{"--remote-cert-tls", "server"}, log: []string{"certificate verify failed", "TLS Error: TLS handshake failed"}},
 	} {
-		t.Run(l.name, func(t *testing.T) { t.Parallel(); l.play(t) })
+		t.Run(l.name, func(t *testing.T) {
+			if l.waits {
+				t.Parallel()
+				l.play(t)
+				return
+			}
+			inFakeTime(t, l.play)
+		})
 	}
 }
 
@@ -179,7 +187,11 @@ func (l *life) prepare(t *testing.T) (options []string) {
 }
 
 func (l *life) play(t *testing.T) {
-	r := newRig(t, "udp4", l.prepare(t)...)
+	proto := inMemory
+	if l.waits {
+		proto = "udp4"
+	}
+	r := newRig(t, proto, l.prepare(t)...)
 	c, err := r.dial("", ctrlwrap.NewPlain())
 	if err != nil {
 		t.Fatal(err)

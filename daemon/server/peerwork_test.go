@@ -89,33 +89,34 @@ func TestWorkOfOnePeersPackets(t *testing.T) {
 
 // Resets that are forged at the address of a client use up its own share of connect-freq, and not that of newcomers.
 func TestForgedResetsTakeFromNobodyElse(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "udp4", "--connect-freq", "2", "3600")
-	c, err := r.dial("", ctrlwrap.NewPlain())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	if !c.up(10 * time.Second) {
-		t.Fatal("the client is not let in")
-	}
-	forged := func() {
-		if err := c.begin(r.cert, ctrlwrap.NewPlain(), 0); err != nil {
+	inFakeTime(t, func(t *testing.T) {
+		r := newRig(t, inMemory, "--connect-freq", "2", "3600")
+		c, err := r.dial("", ctrlwrap.NewPlain())
+		if err != nil {
 			t.Fatal(err)
 		}
-		c.play(20*time.Millisecond, func() bool { return false })
-		c.session.Close()
-	}
-	r.await("the share of the address is used up", func() bool {
-		forged()
-		return strings.Contains(r.log.String(), "--connect-freq")
+		defer c.close()
+		if !c.up(10 * time.Second) {
+			t.Fatal("the client is not let in")
+		}
+		forged := func() {
+			if err := c.begin(r.cert, ctrlwrap.NewPlain(), 0); err != nil {
+				t.Fatal(err)
+			}
+			c.play(20*time.Millisecond, func() bool { return false })
+			c.session.Close()
+		}
+		r.await("the share of the address is used up", func() bool {
+			forged()
+			return strings.Contains(r.log.String(), "--connect-freq")
+		})
+		other, err := r.dial("", ctrlwrap.NewPlain())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.close()
+		if !other.up(10 * time.Second) {
+			t.Errorf("another client is not let in: %v\n%s", other.failed, r.log.String())
+		}
 	})
-	other, err := r.dial("", ctrlwrap.NewPlain())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.close()
-	if !other.up(10 * time.Second) {
-		t.Errorf("another client is not let in: %v\n%s", other.failed, r.log.String())
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -27,6 +28,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
+	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -44,6 +46,7 @@ type rig struct {
 	log    *daemontest.Log
 	addr   string // host:port
 	tcp    bool
+	air    *air // in the place of sockets; nil with those
 	cert   tls.Certificate
 	done   chan struct{}
 }
@@ -60,6 +63,16 @@ func newNamedRig(t *testing.T, proto string, extra ...string) *rig {
 	return newRigIn(t, nil, proto, extra...)
 }
 
+// inMemory is the proto of a rig without sockets, for tests in fake time.
+const inMemory = "memory"
+
+// inFakeTime runs a test whose waits take no time: its rig is inMemory. Scripts run in real time, and the clock stands still meanwhile.
+func inFakeTime(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, f)
+}
+
 // newRigIn is newNamedRig for a server of a fleet, nil for none.
 func newRigIn(t *testing.T, f Fleet, proto string, extra ...string) *rig {
 	t.Helper()
@@ -70,6 +83,9 @@ func newRigIn(t *testing.T, f Fleet, proto string, extra ...string) *rig {
 		t.Fatal(err)
 	}
 	local := daemontest.Loopback()
+	if proto == inMemory {
+		proto, r.air = "udp4", newAir()
+	}
 	r.addr = local + ":31194" // not 1194: a server of this machine may have that on all addresses
 	r.args = append([]string{
 		"--mode", "server", "--tls-server", "--dev", "tun", "--topology", "subnet", "--server", "10.8.0.0", "255.255.255.0",
@@ -82,6 +98,9 @@ func newRigIn(t *testing.T, f Fleet, proto string, extra ...string) *rig {
 		Options: o, Log: lg, Port: r.port, Fleet: f, Journal: r.rec, Signals: r.sig, Hooks: &hooks.Runner{Security: o.ScriptSecurity, Stdout: r.log, Stderr: r.log, Done: r.rec.hooked},
 		Env: hooks.NewEnv(), Totals: new(engine.Totals),
 	})
+	if r.air != nil {
+		r.server.open = func(*setup) (*sockets, error) { return &sockets{udp: []transport.Link{r.air.listen()}}, nil }
+	}
 	go func() {
 		defer close(r.done)
 		if stop := r.server.Run(context.Background()); stop.Err != nil {
@@ -194,6 +213,23 @@ type caller struct {
 
 // dial makes a client of the rig, from a local address or any.
 func (r *rig) dial(local string, wrap ctrlwrap.Wrapper) (*caller, error) {
+	conn, err := r.connect(local)
+	if err != nil {
+		return nil, err
+	}
+	c := &caller{conn: conn, tcp: r.tcp}
+	if err := c.begin(r.cert, wrap, 0); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// connect makes a connection from a local address, "" for any.
+func (r *rig) connect(local string) (net.Conn, error) {
+	if r.air != nil {
+		return r.air.dial(local), nil
+	}
 	network := "udp4"
 	if r.tcp {
 		network = "tcp4"
@@ -206,16 +242,7 @@ func (r *rig) dial(local string, wrap ctrlwrap.Wrapper) (*caller, error) {
 			d.LocalAddr = &net.TCPAddr{IP: a}
 		}
 	}
-	conn, err := d.Dial(network, r.addr)
-	if err != nil {
-		return nil, err
-	}
-	c := &caller{conn: conn, tcp: r.tcp}
-	if err := c.begin(r.cert, wrap, 0); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return c, nil
+	return d.Dial(network, r.addr)
 }
 
 // begin starts a session on the connection.
@@ -232,7 +259,7 @@ func (c *caller) begin(cert tls.Certificate, wrap ctrlwrap.Wrapper, reset wire.O
 func (c *caller) restart(t *testing.T, r *rig) {
 	t.Helper()
 	c.close()
-	conn, err := net.Dial(c.conn.RemoteAddr().Network(), r.addr)
+	conn, err := r.connect("")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,10 +76,11 @@ type Deps struct {
 // Server is the engine. It implements engine.Engine and the management port's ServerController.
 type Server struct {
 	base
-	live    atomic.Pointer[inbox]   // nil while no clients are served
-	carried carried                 // over SIGUSR1
-	kept    material.Files          // persist-key, for reloads
-	applied atomic.Pointer[applied] // the newest reload
+	live    atomic.Pointer[inbox]          // nil while no clients are served
+	carried carried                        // over SIGUSR1
+	kept    material.Files                 // persist-key, for reloads
+	applied atomic.Pointer[applied]        // the newest reload
+	open    func(*setup) (*sockets, error) // listen, in whose place a test puts links in memory
 }
 
 // New prepares a server. Nothing is opened before Run.
@@ -89,6 +90,7 @@ func New(d Deps) *Server {
 		atOnce = d.HooksAtOnce
 	}
 	s := &Server{base: base{deps: d, port: d.Port, scripts: d.Hooks, total: d.Totals, slots: newSlots(atOnce)}}
+	s.open = s.listen
 	s.opts.Store(d.Options)
 	s.env.Store(d.Env)
 	return s
@@ -197,7 +199,7 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 		return fatal(err)
 	}
 	set = set.at(listeners)
-	socks, err := s.listen(set)
+	socks, err := s.open(set)
 	if err != nil {
 		return fatal(err)
 	}

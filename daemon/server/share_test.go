@@ -186,22 +186,26 @@ func ended(c net.Conn) bool {
 // A connection on which nothing moves ends, one that is used in one direction only goes on.
 func TestShareIdle(t *testing.T) {
 	t.Parallel()
-	const idle = 400 * time.Millisecond
+	const idle = 3 * time.Second // of which a loaded machine may take a good part between two writes
 	_, open, accepted := proxied(t, 4, idle)
 	quiet := open()
 	<-accepted
 	used := open()
 	server := <-accepted
 	defer server.Close()
-	start := time.Now()
-	for time.Since(start) < 4*idle {
+	gone := make(chan bool, 1)
+	go func() { gone <- ended(quiet) }()
+	for over := false; !over; {
 		if _, err := server.Write([]byte("x")); err != nil {
-			t.Fatalf("after %v: %v", time.Since(start), err)
+			t.Fatal("the one that is used has ended:", err)
 		}
-		time.Sleep(idle / 8)
-	}
-	if !ended(quiet) {
-		t.Error("the idle connection is still open")
+		select {
+		case was := <-gone:
+			if over = true; !was {
+				t.Error("the idle connection is still open")
+			}
+		case <-time.After(idle / 40):
+		}
 	}
 	if _, err := io.ReadFull(used, make([]byte, 8)); err != nil {
 		t.Error("the one that is used has ended:", err)

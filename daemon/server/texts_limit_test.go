@@ -29,50 +29,51 @@ func TestTextsOfOneClientAreBounded(t *testing.T) {
 		{name: "push requests", text: "PUSH_REQUEST", maxLines: 60},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			r := newRig(t, "udp4", "--management-client-auth", "--auth-user-pass-optional", "--management", dir+"/m.sock", "unix", "--script-security", "2")
-			runs := dir + "/runs"
-			cmd := r.script("cr.sh", "echo x >>"+runs)
-			r.onHub(func(h *hub) {
-				o := h.set.Options.Clone()
-				o.ClientCRResponse = cmd
-				set := *h.set
-				set.Options = o
-				h.set = &set
-			})
-			c, err := r.dial("", ctrlwrap.NewPlain())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.close()
-			if !c.play(5*time.Second, func() bool { return c.active[0] && r.port.count("connect") == 1 }) {
-				t.Fatalf("no login: %v", c.failed)
-			}
-			if tt.step {
-				if !r.server.ClientPending(0, 1, "CR_TEXT:R,E:Code", 30*time.Second) {
-					t.Fatal("the step was not announced")
+			inFakeTime(t, func(t *testing.T) {
+				dir := t.TempDir()
+				r := newRig(t, inMemory, "--management-client-auth", "--auth-user-pass-optional", "--management", dir+"/m.sock", "unix", "--script-security", "2")
+				runs := dir + "/runs"
+				cmd := r.script("cr.sh", "echo x >>"+runs)
+				r.onHub(func(h *hub) {
+					o := h.set.Options.Clone()
+					o.ClientCRResponse = cmd
+					set := *h.set
+					set.Options = o
+					h.set = &set
+				})
+				c, err := r.dial("", ctrlwrap.NewPlain())
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			if tt.deny {
-				r.server.ClientDeny(0, 1, "no", "")()
-			}
-			from := len(r.log.String())
-			for range flood {
-				_ = c.session.SendText(tt.text)
-				c.play(time.Millisecond, func() bool { return false })
-			}
-			c.play(300*time.Millisecond, func() bool { return false })
-			got := strings.Count(string(readOr(runs)), "x")
-			if got < tt.runs[0] || got > tt.runs[1] {
-				t.Errorf("the script ran %d times, want %v", got, tt.runs)
-			}
-			if n := r.port.count("cr-response"); n < tt.notices[0] || n > tt.notices[1] {
-				t.Errorf("the port heard of %d answers, want %v", n, tt.notices)
-			}
-			if lines := strings.Count(r.log.String()[from:], "\n"); lines > tt.maxLines {
-				t.Errorf("%d lines in the log, want %d at most", lines, tt.maxLines)
-			}
+				defer c.close()
+				if !c.play(5*time.Second, func() bool { return c.active[0] && r.port.count("connect") == 1 }) {
+					t.Fatalf("no login: %v", c.failed)
+				}
+				if tt.step {
+					if !r.server.ClientPending(0, 1, "CR_TEXT:R,E:Code", 30*time.Second) {
+						t.Fatal("the step was not announced")
+					}
+				}
+				if tt.deny {
+					r.server.ClientDeny(0, 1, "no", "")()
+				}
+				from := len(r.log.String())
+				for range flood {
+					_ = c.session.SendText(tt.text)
+					c.play(time.Millisecond, func() bool { return false })
+				}
+				c.play(300*time.Millisecond, func() bool { return false })
+				got := strings.Count(string(readOr(runs)), "x")
+				if got < tt.runs[0] || got > tt.runs[1] {
+					t.Errorf("the script ran %d times, want %v", got, tt.runs)
+				}
+				if n := r.port.count("cr-response"); n < tt.notices[0] || n > tt.notices[1] {
+					t.Errorf("the port heard of %d answers, want %v", n, tt.notices)
+				}
+				if lines := strings.Count(r.log.String()[from:], "\n"); lines > tt.maxLines {
+					t.Errorf("%d lines in the log, want %d at most", lines, tt.maxLines)
+				}
+			})
 		})
 	}
 }
