@@ -186,10 +186,11 @@ func ended(c net.Conn) bool {
 // A connection on which nothing moves ends, one that is used in one direction only goes on.
 func TestShareIdle(t *testing.T) {
 	t.Parallel()
-	const idle = 3 * time.Second // of which a loaded machine may take a good part between two writes
+	const idle = 2 * time.Second // of which a loaded machine may take a good part between two writes
 	_, open, accepted := proxied(t, 4, idle)
 	quiet := open()
-	<-accepted
+	idling := <-accepted
+	defer idling.Close() // the collector would close it earlier
 	used := open()
 	server := <-accepted
 	defer server.Close()
