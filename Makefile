@@ -90,7 +90,8 @@ fmt-check:
 fuzz: ## every fuzz target for FUZZTIME each
 	@sh test/fuzz.sh $(FUZZTIME)
 
-bench: ## the benchmarks, and the tunnel arena where it can run
+bench: ## the benchmarks, those of scripts first, and the tunnel arena where it can run
+	$(GO) test -run '^$$' -bench '^BenchmarkScript' -benchtime 2s ./cmd/moongate
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 soak: deps build cross ## what takes longer than a test may, with the figures of a quiet machine: load, a hostile seat, all fuzz targets, other machines

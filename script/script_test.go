@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -407,43 +406,4 @@ func TestExampleNeedOK(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	check(t, "sent", d.lines(), []string{"needok token-insertion-request ok", "needok pkcs11-id-request cancel"})
-}
-
-// BenchmarkTrivialHandler measures one event from the wire to the end of a handler: the bound is 200,000 a second.
-func BenchmarkTrivialHandler(b *testing.B) {
-	here, there := net.Pipe()
-	go func() {
-		there.Write([]byte(greeting))
-		go func() {
-			for in := bufio.NewReader(there); ; {
-				if line, err := in.ReadString('\n'); err != nil {
-					return
-				} else if strings.HasPrefix(line, "needstr") {
-					continue
-				}
-				there.Write([]byte("SUCCESS: ok\r\n"))
-			}
-		}()
-		var buf bytes.Buffer
-		for i := range b.N {
-			fmt.Fprintf(&buf, ">NOTIFY:info,remote-exit,%d\r\n", i)
-			if buf.Len() > 32<<10 {
-				there.Write(buf.Bytes())
-				buf.Reset()
-			}
-		}
-		buf.WriteString(">FATAL:end\r\n")
-		there.Write(buf.Bytes())
-	}()
-	path := filepath.Join(b.TempDir(), "b.lua")
-	os.WriteFile(path, []byte(`local n = 0
-		moongate.on("notify", function(ev) if ev.type == "remote-exit" then n = n + 1 end end)
-		moongate.on("fatal", function() print(n) moongate.stop() end)`), 0o600)
-	b.ReportAllocs()
-	b.ResetTimer()
-	if err := script.Run(b.Context(), here, path, script.Options{Queue: 1 << 30}); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
-	there.Close()
 }

@@ -22,14 +22,12 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
-	"github.com/moongate-vpn/moongate/script/host"
 )
 
 // asDaemon in the environment makes this test program the daemon, so that the tests run what they were built with.
 const asDaemon = "MOONGATE_TEST_DAEMON"
 
 func TestMain(m *testing.M) {
-	host.Enter()
 	if os.Getenv(asDaemon) != "" {
 		os.Exit(daemon.Main(context.Background(), os.Args[1:], daemon.Env{Scripts: luahost.Host{}}))
 	}

@@ -5,10 +5,8 @@ import (
 	"os"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli"
-	"github.com/moongate-vpn/moongate/script/host"
 )
 
 func main() {
-	host.Enter()
 	os.Exit(cli.Main(program(), os.Args))
 }

@@ -20,14 +20,12 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
 	"github.com/moongate-vpn/moongate/mgmt/server"
-	"github.com/moongate-vpn/moongate/script/host"
 )
 
 // stockBinary is looked up before testscript puts our own openvpn in front of it.
 var stockBinary, _ = exec.LookPath("openvpn")
 
 func TestMain(m *testing.M) {
-	host.Enter()
 	if os.Getenv("MOONGATE_TEST_MAIN") != "" { // a test runs this binary as the program itself
 		os.Exit(cli.Main(program(), append([]string{"moongate"}, os.Args[1:]...)))
 	}

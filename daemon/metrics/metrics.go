@@ -55,7 +55,7 @@ type Metrics struct {
 // Buckets of histograms, in seconds: a login may wait for a person, a hook should not.
 var (
 	loginBuckets = []float64{0.01, 0.05, 0.25, 1, 5, 30, 120}
-	hookBuckets  = []float64{0.01, 0.1, 1, 5, 30}
+	hookBuckets  = []float64{0.1, 1, 10}
 )
 
 // New returns metrics of a daemon.

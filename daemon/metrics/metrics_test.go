@@ -55,7 +55,11 @@ func source(names string, clients int) Source {
 		SeatsLost: func() uint64 { return 2 }, JournalLost: func() uint64 { return 3 }, JournalQueue: func() int { return 4 },
 		SinksLost: func() map[string]uint64 { return map[string]uint64{"syslog": 1, "webhook log.example.com": 2} },
 		Scripts: func() []mgmt.ScriptStatus {
-			return []mgmt.ScriptStatus{{Name: "/etc/a.lua", Events: 1, Took: took}, {Name: "/etc/b.lua"}, {Name: "/opt/a.lua", Events: 2, Took: took}, {Name: "\xff.lua"}}
+			list := []mgmt.ScriptStatus{{Name: "/etc/a.lua", Events: 1, Took: took}, {Name: "/etc/b.lua"}, {Name: "/opt/a.lua", Events: 2, Took: took}, {Name: "\xff.lua"}}
+			for i := range 20 {
+				list = append(list, mgmt.ScriptStatus{Name: fmt.Sprintf("/etc/more%d.lua", i), Events: 1})
+			}
+			return list
 		},
 	}
 }
@@ -121,8 +125,13 @@ func TestSeriesAreBounded(t *testing.T) {
 	everything(m)
 	series, _ := get(t, url)
 	t.Logf("%d series", len(series))
-	if want := `moongate_script_handler_seconds_bucket{script="a.lua",le="0.1"} 2`; !slices.Contains(series, want) { // two files of this name
-		t.Errorf("no %s in %q", want, series)
+	for _, want := range []string{
+		`moongate_script_handler_seconds_bucket{script="a.lua",le="0.1"} 2`, // two files of this name
+		`moongate_script_events_total{script="more0.lua"} 1`, `moongate_script_events_total{script="other"} 19`,
+	} {
+		if !slices.Contains(series, want) {
+			t.Errorf("no %s in %q", want, series)
+		}
 	}
 	if len(series) > 300 {
 		t.Errorf("%d series, want at most 300", len(series))

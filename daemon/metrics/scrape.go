@@ -85,10 +85,14 @@ func (s *scrape) Collect(ch chan<- prometheus.Metric) {
 	gauge(queue, s.src.JournalQueue(), "journal")
 	scripts := make(map[string]mgmt.ScriptStatus) // a file may run twice
 	for _, sc := range s.src.Scripts() {
-		sum := scripts[label(filepath.Base(sc.Name))]
+		name := label(filepath.Base(sc.Name))
+		if _, known := scripts[name]; !known && len(scripts) >= maxScripts {
+			name = "other"
+		}
+		sum := scripts[name]
 		sum.Events, sum.Errors, sum.Dropped, sum.Memory = sum.Events+sc.Events, sum.Errors+sc.Errors, sum.Dropped+sc.Dropped, sum.Memory+sc.Memory
 		sum.Took.Add(sc.Took)
-		scripts[label(filepath.Base(sc.Name))] = sum
+		scripts[name] = sum
 	}
 	for name, sc := range scripts {
 		counter(scriptEvents, sc.Events, name)
@@ -138,6 +142,9 @@ func (s *scrape) Collect(ch chan<- prometheus.Metric) {
 		gauge(clientBytes, int(moved.Out), name, "out")
 	}
 }
+
+// maxScripts is how many scripts have series of their own, in the order of the configuration; the others share some.
+const maxScripts = 4
 
 // label makes a label of what others choose: one that is no UTF-8 would be refused.
 func label(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

@@ -31,8 +31,9 @@ const (
 	confined = "lua-host-confined"
 )
 
-// Enter makes this process a child, and never returns, if its command line says so. It comes first in main.
-func Enter() {
+// init makes this process a child, and never returns, if its command line says so. It runs before main, and before the packages that this one does
+// not need are initialised: what they would touch, a child never has in memory.
+func init() {
 	if len(os.Args) != 2 || os.Args[0] != "moongate" {
 		return
 	}
@@ -135,6 +136,7 @@ func runChild(p paper, in *reader, to *speaker) error {
 	go func() {
 		if err := <-i.Ready(); err == nil {
 			to.say(message{Ready: true})
+			forgetStart()
 		}
 	}()
 	go func() {

@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,11 +22,6 @@ import (
 	"github.com/moongate-vpn/moongate/script"
 	"github.com/moongate-vpn/moongate/script/host"
 )
-
-func TestMain(m *testing.M) {
-	host.Enter()
-	os.Exit(m.Run())
-}
 
 const greeting = ">INFO:OpenVPN Management Interface Version 5 -- type 'help' for more info\r\n"
 
@@ -159,99 +153,4 @@ func TestChildEnds(t *testing.T) {
 	if err := wait(t, c); err == nil || !strings.Contains(err.Error(), "lost") {
 		t.Errorf("error %v", err)
 	}
-}
-
-// BenchmarkStart measures from the call to a proven main chunk: the bound is 30 ms.
-func BenchmarkStart(b *testing.B) {
-	for b.Loop() {
-		c, _ := start(b, "moongate.every(60, function() end)", serve(""), host.Spec{})
-		if err := <-c.Ready(); err != nil {
-			b.Fatal(err)
-		}
-		rss, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.PID()))
-		_, rest, _ := strings.Cut(string(rss), "VmRSS:")
-		kb, _ := strconv.Atoi(strings.Fields(rest)[0])
-		b.ReportMetric(float64(kb)/1024, "idle-MiB")
-		c.Stop()
-	}
-}
-
-// BenchmarkEvents measures events from the daemon's end of the line to the end of a trivial handler: the bound is 100,000 a second.
-// The daemon sends a thousand at a time, and goes on when the script says that it has them.
-func BenchmarkEvents(b *testing.B) {
-	const batch = 1000
-	begin := make(chan struct{})
-	c, o := start(b, `local n = 0
-		moongate.on("notify", function(ev) if ev.type == "remote-exit" then n = n + 1 end end)
-		moongate.on("infomsg", function() while n % 1000 ~= 0 do sleep(0.001) end moongate.send("pid") end)
-		moongate.on("fatal", function() print(n) moongate.stop() end)`, func(conn net.Conn) {
-		fmt.Fprint(conn, greeting)
-		<-begin
-		in, w := bufio.NewReader(conn), bufio.NewWriterSize(conn, 32<<10)
-		for i := 0; i < b.N; i += batch {
-			for j := range batch {
-				fmt.Fprintf(w, ">NOTIFY:info,remote-exit,%d\r\n", i+j)
-			}
-			fmt.Fprint(w, ">INFOMSG:there?\r\n")
-			_ = w.Flush()
-			if _, err := in.ReadString('\n'); err != nil {
-				return
-			}
-			fmt.Fprint(w, "SUCCESS: pid=1\r\n")
-		}
-		fmt.Fprint(w, ">FATAL:end\r\n")
-		_ = w.Flush()
-		_, _ = in.ReadByte()
-	}, host.Spec{})
-	if err := <-c.Ready(); err != nil {
-		b.Fatal(err)
-	}
-	c.Begin(true)
-	b.ResetTimer()
-	close(begin)
-	<-c.Done()
-	if c.Err() != nil {
-		b.Fatal(c.Err())
-	}
-	n := (b.N + batch - 1) / batch * batch
-	if got := strings.Join(o.printed, ""); got != strconv.Itoa(n) {
-		b.Errorf("%s events of %d arrived", got, n)
-	}
-	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
-}
-
-// BenchmarkAdmissions measures clients that a script in a process of its own admits: the bound is 1,000 a second.
-func BenchmarkAdmissions(b *testing.B) {
-	begin := make(chan struct{})
-	c, _ := start(b, `moongate.on("client.connect", function(ev)
-			if ev.common_name == "laptop" then ev:admit{ 'push "route 10.0.0.0 255.0.0.0"' } else ev:deny("no") end
-		end)
-		moongate.on("fatal", function() moongate.stop() end)`, func(conn net.Conn) {
-		fmt.Fprint(conn, greeting)
-		<-begin
-		in := bufio.NewReader(conn)
-		for i := range b.N {
-			fmt.Fprintf(conn, ">CLIENT:CONNECT,%d,1\r\n>CLIENT:ENV,common_name=laptop\r\n>CLIENT:ENV,END\r\n", i)
-			for line := ""; line != "END\n"; {
-				var err error
-				if line, err = in.ReadString('\n'); err != nil {
-					return
-				}
-			}
-			fmt.Fprint(conn, "SUCCESS: client-auth command succeeded\r\n")
-		}
-		fmt.Fprint(conn, ">FATAL:end\r\n")
-		_, _ = in.ReadByte()
-	}, host.Spec{})
-	if err := <-c.Ready(); err != nil {
-		b.Fatal(err)
-	}
-	c.Begin(true)
-	b.ResetTimer()
-	close(begin)
-	<-c.Done()
-	if c.Err() != nil {
-		b.Fatal(c.Err())
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "clients/s")
 }

@@ -17,14 +17,12 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/luahost"
 	"github.com/moongate-vpn/moongate/daemon"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
-	"github.com/moongate-vpn/moongate/script/host"
 )
 
 // asProgram in the environment makes this test program moongate.
 const asProgram = "MOONGATE_DEMO_PROGRAM"
 
 func TestMain(m *testing.M) {
-	host.Enter()
 	if os.Getenv(asProgram) == "" {
 		os.Exit(m.Run())
 	}
