@@ -21,11 +21,11 @@ func writePID(path string) (p pidFile, err error) {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // no secret
 	if err != nil {
-		return pidFile{}, fmt.Errorf("open pid file %s: %w", path, err)
+		return pidFile{}, fmt.Errorf("Open error on pid file %s: %w", path, systemError(err)) //nolint:staticcheck // stock's line
 	}
 	defer f.Close()
 	if _, err := f.WriteString(strconv.Itoa(os.Getpid()) + "\n"); err != nil {
-		return pidFile{}, fmt.Errorf("write pid file %s: %w", path, err)
+		return pidFile{}, fmt.Errorf("Close error on pid file %s: %w", path, systemError(err)) //nolint:staticcheck // stock's line
 	}
 	if p.made, err = f.Stat(); err != nil {
 		return pidFile{}, fmt.Errorf("pid file %s: %w", path, err)

@@ -242,11 +242,7 @@ func (p *process) runEngine(ctx context.Context, e engine.Engine) engine.Stop {
 	p.setCurrent(e)
 	defer p.setCurrent(nil)
 	p.port.Begin()
-	stopStatus, err := keepStatusFile(p.opts.Status, p.opts.StatusInterval, e, p.lg.Msg)
-	if err != nil {
-		return engine.Stop{Signal: engine.TERM, Err: err}
-	}
-	defer stopStatus()
+	defer keepStatusFile(p.opts.Status, p.opts.StatusInterval, e, p.lg.Msg)()
 	return e.Run(ctx)
 }
 

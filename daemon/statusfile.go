@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -11,19 +10,23 @@ import (
 )
 
 // keepStatusFile opens the status file and keeps it up to date while an engine runs. The function it returns writes the
-// file a last time and closes it.
-func keepStatusFile(path string, every time.Duration, e engine.Engine, log logging.Func) (stop func(), err error) {
+// file a last time and closes it. A file that cannot be opened or written is told once, and done without.
+func keepStatusFile(path string, every time.Duration, e engine.Engine, log logging.Func) (stop func()) {
 	if path == "" {
-		return func() {}, nil
+		return func() {}
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open status file %s: %w", path, err)
+		log(logging.Warn, "Note: cannot open %s for WRITE", path)
+		return func() {}
 	}
+	told := false
 	write := func() {
-		if err := writeStatus(f, e); err != nil {
-			log(logging.Warn, "WARNING: status file %s: %v", path, err)
+		err := writeStatus(f, e)
+		if err != nil && !told {
+			log(logging.Warn, "WARNING: status file: %v", err)
 		}
+		told = err != nil
 	}
 	done := make(chan struct{})
 	finished := make(chan struct{})
@@ -50,7 +53,7 @@ func keepStatusFile(path string, every time.Duration, e engine.Engine, log loggi
 		<-finished
 		write()
 		f.Close()
-	}, nil
+	}
 }
 
 // writeStatus rewrites the file in place and cuts it to its new length: readers that hold it open go on.

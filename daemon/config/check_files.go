@@ -45,7 +45,7 @@ type fileCheck struct {
 	chroot  bool // looked up inside of chroot
 	stdin   bool // the name stdin means standard input
 	secret  bool // a reference to a secret means where it is kept
-	parent  bool // the folder has to be there, the file may come later
+	parent  bool // the file may come later, in a folder that lets it be made
 	again   bool // looked at while the daemon runs, with the rights it has then
 }
 
@@ -131,7 +131,7 @@ func (p *parser) checkFile(c fileCheck) string {
 	if c.parent {
 		if err = access(filepath.Dir(real), accessExec); err == nil {
 			if err = access(real, c.mode); errors.Is(err, syscall.ENOENT) {
-				err = nil
+				err = access(filepath.Dir(real), accessExec|accessWrite)
 			}
 		}
 	} else {
