@@ -106,6 +106,20 @@ func (in *inbox) toHub(c controlPacket) {
 	}
 }
 
+// waiting yields the newcomers that wait for the hub, which calls it.
+func (in *inbox) waiting(yield func(newcomer) bool) {
+	for {
+		select {
+		case n := <-in.arrive:
+			if !yield(n) {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
 // admit passes a newcomer on, or drops it.
 func (in *inbox) admit(n newcomer) {
 	select {

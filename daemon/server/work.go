@@ -200,21 +200,32 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 				return
 			}
 			err := e.inbound(l, true).run()
-			e.streamEnded(l, err)
+			e.streamEnded(ctx, l, err)
 		})
 	}
 }
 
-// streamEnded removes the client of a connection that is gone.
-func (e *entrance) streamEnded(l *transport.TCPLink, err error) {
+// streamEnded removes the client of a connection that is gone. It returns when the hub has answered what came before the end.
+func (e *entrance) streamEnded(ctx context.Context, l *transport.TCPLink, err error) {
 	peer := l.Peer()
-	if errors.Is(err, transport.ErrFrame) && e.table.byPeer(peer) == nil {
-		text := e.boot.outer(peer).String()
-		transport.LogLost(err, func(lv logging.Level, format string, args ...any) { e.limitedLog(text, lv, format, args...) })
-		e.limitedLog(text, logging.Steps, restarting, mgmt.ReasonConnectionReset)
+	lost := func(name string) {
+		transport.LogLost(err, func(lv logging.Level, format string, args ...any) { e.limitedLog(name, lv, format, args...) })
+		e.limitedLog(name, logging.Steps, restarting, mgmt.ReasonConnectionReset)
+	}
+	nonsense := errors.Is(err, transport.ErrFrame)
+	if nonsense && l.Stats().RecvPackets.Load() == 0 {
+		lost(e.boot.outer(peer).String())
 		return
 	}
-	e.post(func(h *hub) {
+	e.call(ctx, func(h *hub) {
+		if nonsense { // behind a good packet, which may still be on its way to the hub
+			for n := range h.waiting {
+				h.newcomer(n, time.Now())
+			}
+			if h.at(peer) == nil {
+				lost(e.boot.outer(peer).String())
+			}
+		}
 		i := h.at(peer)
 		if i == nil || i.link != l || i.stage == session.Gone {
 			return
