@@ -16,11 +16,16 @@ func (m *Member) join(ctx context.Context) error {
 		return err
 	}
 	m.adopt(id.ID)
-	if err := m.readAll(ctx); err != nil {
+	if err := m.readAll(ctx, false); err != nil {
 		return err
 	}
 	if err := m.takeName(ctx); err != nil {
 		return err
+	}
+	if !m.isSynced(ctx) { // what was read before the first write may be old
+		if err := m.readAll(ctx, true); err != nil {
+			return err
+		}
 	}
 	if err := m.fill(ctx); err != nil {
 		return err
@@ -283,7 +288,7 @@ func (m *Member) whoseRecord(ctx context.Context) error {
 	case n.Epoch != m.epoch:
 		return &outError{fmt.Sprintf("another process runs as node %s", m.cfg.Node)}
 	}
-	return nil // a renewal whose outcome was not known
+	return fmt.Errorf("%w: a renewal before", ErrUnknown) // or an old leader has said so: the next round tells
 }
 
 // pause waits, or says that ctx ends.

@@ -169,7 +169,7 @@ func (m *Member) former(s *session, online bool, now time.Time) choice {
 	var held bool
 	for slot := range m.mirror.byIdentity[s.Client.Identity] {
 		e := m.mirror.leases[slot]
-		if !m.free(slot) || best.found && e.Revision < best.entry.Revision {
+		if !m.free(slot) || best.found && newer(best.entry, e) {
 			continue
 		}
 		l, slice := as[Lease](e), m.geo.sliceOf(slot)
@@ -198,6 +198,16 @@ func (m *Member) former(s *session, online bool, now time.Time) choice {
 		return choice{}
 	}
 	return best
+}
+
+// newer reports whether a is the later of two leases of an identity. A session has two when one of them was written too late for it: that
+// one is free, and may be at a higher revision.
+func newer(a, b *entry) bool {
+	x, y := as[Lease](a), as[Lease](b)
+	if x.sameSession(&y.Holder) && x.Free != y.Free {
+		return y.Free
+	}
+	return a.Revision > b.Revision
 }
 
 // saidGoodbye reports whether a lease is of a session that this node has just seen end for good.

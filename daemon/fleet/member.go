@@ -157,7 +157,7 @@ func (m *Member) Run(ctx context.Context) error {
 		} else if time.Since(whole) >= reconcileEvery && err == nil {
 			unwatch() // it may stand still
 			unwatch = watch()
-			if m.readAll(ctx) == nil {
+			if m.readAll(ctx, true) == nil {
 				whole = time.Now()
 			}
 		}
@@ -173,7 +173,7 @@ func (m *Member) Run(ctx context.Context) error {
 	}
 }
 
-// round renews the node's record, or makes it first.
+// round renews the node's record, or makes it first. Without an error the node has just written.
 func (m *Member) round(ctx context.Context) error {
 	m.mu.Lock()
 	joined := m.joined
@@ -235,7 +235,8 @@ func (m *Member) renew(ctx context.Context) error {
 	return m.update(ctx, key, value, e.Revision)
 }
 
-// isSynced asks for the newest revision and waits a moment for the watch to bring it.
+// isSynced asks for the newest revision and waits a moment for the watch to bring it. The node has just written: without that an old
+// leader could answer, that has not heard yet of the one after it.
 func (m *Member) isSynced(ctx context.Context) bool {
 	began := time.Now()
 	var head uint64
@@ -268,8 +269,8 @@ func (m *Member) isSynced(ctx context.Context) bool {
 	}
 }
 
-// readAll reads the whole store.
-func (m *Member) readAll(ctx context.Context) error {
+// readAll reads the whole store. written says that the node has just written, as isSynced wants it.
+func (m *Member) readAll(ctx context.Context, written bool) error {
 	began := time.Now()
 	var head uint64
 	var list []Record
@@ -301,7 +302,9 @@ func (m *Member) readAll(ctx context.Context) error {
 	}
 	clear(m.mirror.graves)
 	m.mirror.skipTo(head)
-	m.synced = began
+	if written {
+		m.synced = began
+	}
 	m.requeue()
 	return nil
 }

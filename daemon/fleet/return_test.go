@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/fleet"
@@ -84,6 +85,75 @@ func TestALostNodeLeaves(t *testing.T) {
 			d := w.add(fmt.Sprintf("late %d", i), "00")
 			if w.connect(d, w.nodes[1]); d.at == nil {
 				t.Errorf("newcomer %d has no address after the lost node left", i)
+			}
+		}
+	})
+}
+
+// An old leader that answers for a moment after a long partition tells a node nothing that it could give an address away by.
+func TestAnOldLeaderIsNotBelieved(t *testing.T) {
+	for seed := range uint64(24) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, seed, 3, fleet.Config{Slots: 16, LeaseTime: 2 * time.Minute, Alone: true})
+				w.pass(5 * time.Second)
+				var old []*device
+				for i := range 12 { // the slots for all nodes
+					d := w.add(fmt.Sprintf("user %d", i), "00")
+					w.connect(d, w.nodes[0])
+					old = append(old, d)
+				}
+				w.pass(10 * time.Second)
+				c := w.nodes[2].handle
+				c.Cut(true) // what it has seen last: they are at another node
+				w.pass(10 * time.Second)
+				for _, d := range old {
+					w.leave(d) // and their node gives their addresses to others, after their time
+					d.mark, d.token = d.mark[:2], true
+				}
+				w.pass(5*time.Minute + time.Duration(seed)*77*time.Millisecond) // the renewals are every three seconds
+				for i := range 12 {
+					w.connect(w.add(fmt.Sprintf("newcomer %d", i), "00"), w.nodes[i%2])
+				}
+				w.cluster.Faults.Store(true)
+				c.Still(seed%2 == 0) // then it does not hear that others write
+				c.Cut(false)
+				for range 20 {
+					w.pass(100 * time.Millisecond)
+					for _, d := range old { // that it remembers
+						if d.at == nil {
+							w.connect(d, w.nodes[2])
+						}
+					}
+				}
+
+				w.heal()
+				w.end()
+			})
+		})
+	}
+}
+
+// A login that the store answers too late gets an address of the node's slice, and what was asked for lands after all. The client's address
+// is the one that it got.
+func TestTheAddressFollowsAfterALateWrite(t *testing.T) {
+	bubble(t, fleet.Config{Slots: 253}, func(t *testing.T, w *world) {
+		w.cluster.Faults.Store(true)
+		w.nodes[0].handle.Cut(true) // it does not know yet
+		for i := range 6 {
+			d := w.add(fmt.Sprintf("user %d", i), "00")
+			w.wg.Go(func() { w.connect(d, w.nodes[0]) })
+		}
+		w.pass(10 * time.Second)
+		w.heal()
+		for _, d := range w.devices {
+			if d.at == nil {
+				t.Fatalf("%s is not in", d.identity)
+			}
+			slot := d.at.slot
+			w.connect(d, w.nodes[1])
+			if d.at == nil || d.at.slot != slot {
+				t.Errorf("%s has %+v, want slot %d", d.identity, d.at, slot)
 			}
 		}
 	})

@@ -37,6 +37,9 @@ type Change struct {
 // A Store is the common memory of a fleet's nodes: small records that are only ever created, or replaced or deleted at a
 // known revision. It is memory that the nodes can rebuild: no tunnel waits for it.
 //
+// What is read is never older than what this Store has told before: the revisions of its writes, its reads and its watches. It may be
+// older than what others have written since, by a moment after a partition: a reader that must not miss that writes first.
+//
 // A Store is safe for concurrent use. Each call returns before ctx ends, and a moment after it at the latest.
 type Store interface {
 	// Get returns the record as a majority of the nodes has it, or ErrNotFound, or ErrAway.

@@ -1,9 +1,10 @@
-// Package fleettest is a fleet's store in memory, for tests: with partitions, delays, lost answers, writes that land late, and
-// watches that stand still.
+// Package fleettest is a fleet's store in memory, for tests: with partitions, delays, lost answers, writes that land late, watches that
+// stand still, and old leaders that answer for a moment after a partition.
 package fleettest
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -47,18 +48,21 @@ func (c *Cluster) Clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rev, c.records = 0, make(map[string]fleet.Record)
+	for _, h := range c.handles {
+		h.known, h.old = 0, nil
+	}
 }
 
 // Records is the content, sorted by key.
 func (c *Cluster) Records() []fleet.Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.list("")
+	return listed(c.records, "")
 }
 
-func (c *Cluster) list(prefix string) []fleet.Record {
+func listed(records map[string]fleet.Record, prefix string) []fleet.Record {
 	var list []fleet.Record
-	for key, r := range c.records {
+	for key, r := range records {
 		if prefix == "" || key == prefix || strings.HasPrefix(key, prefix+".") {
 			list = append(list, r)
 		}
@@ -95,6 +99,26 @@ type Handle struct {
 	cut      bool // guarded by c.mu
 	still    bool
 	watchers []*watcher
+	known    uint64 // the newest revision that the node has been told
+	old      *past  // what the node is told, nil for the truth
+}
+
+// past holds the records of a leader that was cut off and has not yet heard of another one.
+type past struct {
+	rev     uint64
+	records map[string]fleet.Record
+	until   time.Time // zero while it is cut off
+}
+
+// oldMost is how long an old leader may still believe to be one when it is back.
+const oldMost = 2 * time.Second
+
+// stale is the old leader that answers in the place of the truth, nil for none.
+func (h *Handle) stale() *past {
+	if h.old == nil || h.old.until.IsZero() || time.Now().After(h.old.until) || h.c.rnd.IntN(3) == 0 {
+		return nil
+	}
+	return h.old
 }
 
 type watcher struct {
@@ -106,6 +130,12 @@ type watcher struct {
 func (h *Handle) Cut(cut bool) {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
+	switch {
+	case cut && !h.cut:
+		h.old = &past{rev: h.c.rev, records: maps.Clone(h.c.records)}
+	case !cut && h.cut && h.old != nil && h.c.Faults.Load():
+		h.old.until = time.Now().Add(time.Duration(h.c.rnd.Int64N(int64(oldMost))))
+	}
 	h.cut = cut
 }
 
@@ -146,8 +176,9 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// read asks a question that changes nothing. Sometimes the node is told at once that nobody answers, sometimes it waits.
-func (h *Handle) read(ctx context.Context, f func() error) error {
+// read asks a question that changes nothing. Sometimes the node is told at once that nobody answers, sometimes it waits. An old leader
+// answers until the node knows something newer.
+func (h *Handle) read(ctx context.Context, f func(now *past) error) error {
 	if !h.ask(ctx) || h.c.Faults.Load() && h.c.chance(1) {
 		if h.c.chance(50) {
 			<-ctx.Done()
@@ -156,7 +187,15 @@ func (h *Handle) read(ctx context.Context, f func() error) error {
 	}
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
-	return f()
+	now := &past{rev: h.c.rev, records: h.c.records}
+	if old := h.stale(); old != nil {
+		if old.rev < h.known {
+			return fleet.ErrAway
+		}
+		now = old
+	}
+	h.known = max(h.known, now.rev)
+	return f(now)
 }
 
 // write asks for a change. Where the node is cut off it may land later; elsewhere its answer may be lost.
@@ -165,6 +204,16 @@ func (h *Handle) write(ctx context.Context, f func() (uint64, error)) (uint64, e
 		h.c.mu.Lock()
 		defer h.c.mu.Unlock()
 		return f()
+	}
+	answered := func() (uint64, error) {
+		h.c.mu.Lock()
+		defer h.c.mu.Unlock()
+		if old := h.stale(); old != nil && old.rev < h.c.rev {
+			return 0, fleet.ErrConflict // says an old leader, and writes nothing
+		}
+		rev, err := f()
+		h.known = max(h.known, rev)
+		return rev, err
 	}
 	switch {
 	case !h.ask(ctx):
@@ -183,14 +232,14 @@ func (h *Handle) write(ctx context.Context, f func() (uint64, error)) (uint64, e
 		<-ctx.Done()
 		return 0, fleet.ErrUnknown
 	}
-	return locked()
+	return answered()
 }
 
 // Get implements fleet.Store.
 func (h *Handle) Get(ctx context.Context, key string) (r fleet.Record, err error) {
-	err = h.read(ctx, func() (err error) {
+	err = h.read(ctx, func(now *past) error {
 		var ok bool
-		if r, ok = h.c.records[key]; !ok {
+		if r, ok = now.records[key]; !ok {
 			return fleet.ErrNotFound
 		}
 		return nil
@@ -200,8 +249,8 @@ func (h *Handle) Get(ctx context.Context, key string) (r fleet.Record, err error
 
 // List implements fleet.Store.
 func (h *Handle) List(ctx context.Context, prefix string) (list []fleet.Record, err error) {
-	err = h.read(ctx, func() error {
-		list = h.c.list(prefix)
+	err = h.read(ctx, func(now *past) error {
+		list = listed(now.records, prefix)
 		h.c.calls += len(list)
 		return nil
 	})
@@ -210,8 +259,8 @@ func (h *Handle) List(ctx context.Context, prefix string) (list []fleet.Record, 
 
 // Head implements fleet.Store.
 func (h *Handle) Head(ctx context.Context) (rev uint64, err error) {
-	err = h.read(ctx, func() error {
-		rev = h.c.rev
+	err = h.read(ctx, func(now *past) error {
+		rev = now.rev
 		return nil
 	})
 	return rev, err
@@ -301,6 +350,7 @@ func (h *Handle) Watch(ctx context.Context, prefix string) <-chan fleet.Change {
 				if h.c.Faults.Load() {
 					wait(ctx, h.c.draw(5*time.Millisecond))
 				}
+				h.told(c.Revision)
 				select {
 				case out <- c:
 				case <-ctx.Done():
@@ -312,6 +362,13 @@ func (h *Handle) Watch(ctx context.Context, prefix string) <-chan fleet.Change {
 		}
 	}()
 	return out
+}
+
+// told notes a revision that the node hears of.
+func (h *Handle) told(rev uint64) {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	h.known = max(h.known, rev)
 }
 
 var _ fleet.Store = (*Handle)(nil)

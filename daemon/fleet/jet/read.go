@@ -35,12 +35,16 @@ func (s *Store) Get(ctx context.Context, key string) (fleet.Record, error) {
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	before, err := s.info(ctx)
+	if err != nil {
+		return fleet.Record{}, err
+	}
 	r, err, gone := s.last(ctx, key)
 	if err != nil && !errors.Is(err, fleet.ErrNotFound) {
 		return fleet.Record{}, err
 	}
-	if _, proof := s.info(ctx); proof != nil {
-		return fleet.Record{}, proof
+	if err := s.stillLeads(ctx, before); err != nil {
+		return fleet.Record{}, err
 	}
 	if err == nil && gone {
 		err = fmt.Errorf("%s: %w", key, fleet.ErrNotFound)
@@ -62,6 +66,10 @@ func (s *Store) List(ctx context.Context, prefix string) ([]fleet.Record, error)
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	before, err := s.info(ctx)
+	if err != nil {
+		return nil, err
+	}
 	keys, err := s.keys(ctx, s.subject(filter))
 	if err != nil {
 		return nil, err
@@ -84,7 +92,7 @@ func (s *Store) List(ctx context.Context, prefix string) ([]fleet.Record, error)
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	if _, err := s.info(ctx); err != nil {
+	if err := s.stillLeads(ctx, before); err != nil {
 		return nil, err
 	}
 	records = slices.DeleteFunc(records, func(r fleet.Record) bool { return r.Key == "" })
@@ -132,6 +140,7 @@ func (s *Store) info(ctx context.Context) (*streamInfo, error) { return s.infoOf
 
 // infoOf is info with the subjects that a filter lets through, from an offset on.
 func (s *Store) infoOf(ctx context.Context, subjects string, offset int) (*streamInfo, error) {
+	asked := s.known.now()
 	i, err := s.anyInfo(ctx, subjects, offset)
 	if err != nil {
 		return nil, err
@@ -139,7 +148,26 @@ func (s *Store) infoOf(ctx context.Context, subjects string, offset int) (*strea
 	if c := i.Cluster; c != nil && !hasMajority(c) {
 		return nil, fmt.Errorf("the leader has not heard of a majority: %w", fleet.ErrAway)
 	}
+	if !s.known.covers(asked, i) {
+		return nil, fmt.Errorf("an old leader answers: %w", fleet.ErrAway)
+	}
 	return i, nil
+}
+
+// stillLeads checks, after answers that do not say whose they are, that the leader is the one before them: then they are its own.
+func (s *Store) stillLeads(ctx context.Context, before *streamInfo) error {
+	now, err := s.info(ctx)
+	if err == nil && (!now.Created.Equal(before.Created) || leaderOf(now) != leaderOf(before)) {
+		err = fmt.Errorf("the leader has changed meanwhile: %w", fleet.ErrAway)
+	}
+	return err
+}
+
+func leaderOf(i *streamInfo) string {
+	if i.Cluster == nil {
+		return ""
+	}
+	return i.Cluster.Leader
 }
 
 // anyInfo asks for the description of a server that believes to be the leader.

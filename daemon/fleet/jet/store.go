@@ -37,6 +37,7 @@ type Store struct {
 	log      logging.Func
 	replicas atomic.Int32
 	marks    time.Duration // how long marks of deletions stay
+	known    known
 	check    chan struct{}
 	stop     context.CancelFunc
 	done     sync.WaitGroup
@@ -142,6 +143,7 @@ func (s *Store) write(ctx context.Context, key string, value []byte, last uint64
 		return 0, fmt.Errorf("write %s: %w: the answer is %.100q", key, fleet.ErrUnknown, reply.Data)
 	}
 	if ack.Error == nil {
+		s.known.told(ack.Sequence)
 		return ack.Sequence, nil
 	}
 	switch ack.Error.ErrorCode {

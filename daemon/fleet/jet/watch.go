@@ -37,8 +37,10 @@ func (s *Store) Watch(ctx context.Context, prefix string) <-chan fleet.Change {
 		for {
 			select {
 			case m := <-in:
+				c := s.change(m)
+				s.known.told(c.Revision)
 				select {
-				case out <- s.change(m):
+				case out <- c:
 				default:
 				}
 			case <-ctx.Done():
