@@ -29,9 +29,10 @@ type fleetLab struct {
 }
 
 type fleetNode struct {
-	name, address, dir, sock string
-	ns                       *daemontest.Namespace
-	daemon                   *daemontest.Process
+	name, address, dir, sock, journal string
+	ns                                *daemontest.Namespace
+	args                              []string
+	daemon                            *daemontest.Process
 }
 
 func newFleetLab(t *testing.T, extra ...string) *fleetLab {
@@ -39,13 +40,13 @@ func newFleetLab(t *testing.T, extra ...string) *fleetLab {
 	l := &fleetLab{lab: newLab(t)}
 	l.lab.client = daemontest.NewNamespace(t)
 	l.client.Run(t, "ip", "link", "add", "br0", "type", "bridge")
-	l.client.Run(t, "ip", "addr", "add", "10.99.0.254/24", "dev", "br0")
+	l.client.Run(t, "ip", "addr", "add", "10.99.0.254/16", "dev", "br0")
 	l.client.Run(t, "ip", "link", "set", "br0", "up")
 	l.calls = l.file("calls")
 	verify := l.script(t, "verify.sh", `cat "$1" >>`+l.calls)
 	for i, name := range []string{"a", "b", "c"} {
-		n := &fleetNode{name: name, address: fmt.Sprintf("10.99.0.%d", i+1), dir: l.file("node-" + name), sock: l.file(name + ".sock"), ns: daemontest.NewNamespace(t)}
-		daemontest.Veth(t, n.ns, "eth0", []string{n.address + "/24"}, l.client, "port-"+name, nil)
+		n := &fleetNode{name: name, address: fmt.Sprintf("10.99.0.%d", i+1), dir: l.file("node-" + name), sock: l.file(name + ".sock"), journal: l.file("journal-" + name), ns: daemontest.NewNamespace(t)}
+		daemontest.Veth(t, n.ns, "eth0", []string{n.address + "/16"}, l.client, "port-"+name, nil)
 		l.client.Run(t, "ip", "link", "set", "port-"+name, "master", "br0")
 		l.nodes = append(l.nodes, n)
 		plan := pki.Plan{Name: name, Address: n.address}
@@ -67,22 +68,31 @@ func newFleetLab(t *testing.T, extra ...string) *fleetLab {
 				return err
 			})
 		}
-		n.start(t, l, append([]string{
+		n.args = l.serverArgs(append([]string{
+			"--fleet", n.dir, "--management", n.sock, "unix", "--journal", n.journal,
 			"--auth-user-pass-verify", verify, "via-file", "--script-security", "2", "--auth-gen-token", "--keepalive", "2", "8",
-		}, extra...))
+		}, extra...)...)
+		n.start(t)
 	}
+	l.whole(t)
+	return l
+}
+
+// whole waits until each node sees all three, and its store answers.
+func (l *fleetLab) whole(t *testing.T) {
+	t.Helper()
 	for _, n := range l.nodes {
 		daemontest.Await(t, "node "+n.name+" sees three nodes", func() bool {
 			s, err := n.status(t)
 			return err == nil && s.Store == "up" && len(s.Nodes) == 3
 		})
 	}
-	return l
 }
 
-func (n *fleetNode) start(t *testing.T, l *fleetLab, extra []string) {
+// start starts the node's daemon, again where it has been killed.
+func (n *fleetNode) start(t *testing.T) {
 	t.Helper()
-	n.daemon = ours(t, n.ns, l.serverArgs(append([]string{"--fleet", n.dir, "--management", n.sock, "unix"}, extra...)...))
+	n.daemon = ours(t, n.ns, n.args)
 	n.daemon.WaitLine(t, up, upLimit)
 }
 
@@ -98,7 +108,7 @@ func (n *fleetNode) status(t *testing.T) (s fleet.Status, err error) {
 	return s, json.Unmarshal([]byte(strings.TrimSuffix(strings.Join(r.Raw, ""), "END")), &s)
 }
 
-var pushedAddress = regexp.MustCompile(`PUSH_REPLY.*ifconfig (10\.8\.0\.\d+) `)
+var pushedAddress = regexp.MustCompile(`PUSH_REPLY.*ifconfig (10\.8\.\d+\.\d+) `)
 
 // address is the one that a client was pushed in its log from a line on.
 func pushedFrom(p *daemontest.Process, from int) string {
