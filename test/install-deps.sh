@@ -23,6 +23,7 @@ want pkcs11-tool opensc
 want cc gcc
 want slapd slapd
 want freeradius freeradius
+want faketime faketime
 [ -e /usr/lib/openvpn/openvpn-auth-ldap.so ] || need="$need openvpn-auth-ldap"
 [ -e /usr/lib/openvpn/radiusplugin.so ] || need="$need openvpn-auth-radius"
 [ -e /usr/include/stdio.h ] || need="$need libc6-dev"

@@ -19,6 +19,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/luahost"
 	"github.com/moongate-vpn/moongate/daemon"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/clock"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
@@ -28,6 +29,7 @@ import (
 const asDaemon = "MOONGATE_TEST_DAEMON"
 
 func TestMain(m *testing.M) {
+	clock.Follow()
 	if os.Getenv(asDaemon) != "" {
 		os.Exit(daemon.Main(context.Background(), os.Args[1:], daemon.Env{Scripts: luahost.Host{}}))
 	}
