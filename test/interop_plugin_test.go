@@ -478,6 +478,40 @@ func TestPluginThatVerifiesAtClient(t *testing.T) {
 	}
 }
 
+// A peer whose plugin refuses the key of a second caller does what stock does: the session that it has goes on, or it ends.
+func TestPluginRefusesASecondCallerLikeStock(t *testing.T) {
+	t.Parallel()
+	sameStory(t, func(who string, l *lab) *daemontest.Process {
+		tls := func(file string) []string {
+			return []string{"--dev", "tun", "--ca", l.file("ca.crt"), "--cert", l.file(file + ".crt"), "--key", l.file(file + ".key"), "--verb", "3"}
+		}
+		p := programs[who](t, l.server, append(append(tls("server"), "--tls-server", "--dh", "none", "--ifconfig", "10.8.0.1", "10.8.0.2"),
+			"--plugin", probe(t), "note="+l.file("note"), "on=0,10", "10=fail-again"))
+		p.WaitLine(t, "link remote: ", upLimit)
+		caller := append(tls("client"), "--tls-client", "--remote", "10.99.0.1", "--ifconfig", "10.8.0.2", "10.8.0.1")
+		first := stock(t, l.client, caller)
+		p.WaitLine(t, up, upLimit)
+		first.WaitLine(t, up, upLimit)
+		first.Signal(t, syscall.SIGKILL)
+		_ = first.Wait(t, upLimit)
+		stock(t, l.client, caller)
+		p.WaitLine(t, "SIGTERM[soft,auth-control-exit] received, process exiting", upLimit)
+		return p
+	})
+}
+
+// With a static key nobody logs in: a plugin that would verify logins is opened, and never asked.
+func TestPluginThatVerifiesWithAStaticKey(t *testing.T) {
+	t.Parallel()
+	sameStory(t, func(who string, l *lab) *daemontest.Process {
+		static := []string{"--secret", l.file("ta.key"), "--cipher", "AES-256-CBC", "--verb", "3"}
+		p := programs[who](t, l.server, l.peerArgs(false, append(static, "--plugin", probe(t), "note="+l.file("note"), "on=0,5", "5=fail")...))
+		stock(t, l.client, l.peerArgs(true, append(static, "--ping", "1")...)).WaitLine(t, up, upLimit)
+		p.WaitLine(t, up, upLimit)
+		return p
+	})
+}
+
 // While a plugin hangs, crashes, ends or eats its memory over one login, another client's packets pass, that login fails, and
 // the next one is decided by the plugin as if nothing had been.
 func TestPluginHarmsItsOwnEvent(t *testing.T) {
