@@ -107,7 +107,7 @@ func (r *runtime) verbs(mg *lua.LTable) error {
 		L.Push(lua.LString(lib.DidYouMean(L.CheckString(1), stringList(L, L.CheckTable(2)))))
 		return 1
 	})
-	native := L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{"ban": r.addBan, "unban": r.liftBan, "bans": r.listBans, "host": hostOf})
+	native := L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{"ban": r.addBan, "unban": r.liftBan, "bans": r.listBans, "denied": r.wasDenied, "host": hostOf})
 	return L.CallByParam(lua.P{Fn: fn, Protect: true}, mg, fails, nearest, native)
 }
 

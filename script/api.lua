@@ -37,7 +37,8 @@ local function meant(t)
   local hit = {}
   local at, port = native.host(t.address or "")
   for _, c in ipairs(list) do
-    if t.cid and c.cid == t.cid or t.name and c.common_name == t.name or
+    if not t.cid and native.denied(c.cid) then -- it is going, and is told why
+    elseif t.cid and c.cid == t.cid or t.name and c.common_name == t.name or
       t.address and (c.real_address == t.address or at and (not port or t.ban) and native.host(c.real_address) == at) then
       hit[#hit + 1] = c
     end

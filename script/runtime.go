@@ -58,9 +58,10 @@ type runtime struct {
 	fetching  chan struct{} // the same for secrets
 	asking    chan struct{} // the same for questions
 	servers   []*webServer
-	undecided map[login]bool // logins that handlers at work have said nothing about
-	db        *bbolt.DB      // the store, nil while nothing needs it
-	opened    stamp          // of its file when it was opened: while it is open nobody else writes
+	undecided map[login]bool       // logins that handlers at work have said nothing about
+	denied    map[string]time.Time // clients that were refused of late, by cid
+	db        *bbolt.DB            // the store, nil while nothing needs it
+	opened    stamp                // of its file when it was opened: while it is open nobody else writes
 	bans      bans
 	underWay  int             // operations of await under way
 	bench     *bench          // in a test

@@ -1,7 +1,9 @@
 package script
 
 import (
+	"maps"
 	"strings"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -31,10 +33,13 @@ func (r *runtime) asksFor(t *task) {
 
 // decides notes the verdict that a command gives, or that it leaves it to another step.
 func (r *runtime) decides(line string) {
-	if len(r.undecided) == 0 || !strings.HasPrefix(line, "client-") {
+	if !strings.HasPrefix(line, "client-") {
 		return
 	}
 	words := strings.Fields(line)
+	if len(words) > 1 && words[0] == "client-deny" {
+		r.noteDenied(words[1])
+	}
 	switch {
 	case len(words) < 2:
 	case words[0] == "client-kill":
@@ -46,6 +51,27 @@ func (r *runtime) decides(line string) {
 	case len(words) > 2:
 		delete(r.undecided, login{words[1], words[2]})
 	}
+}
+
+// deniedTime is how long a refused client may still be listed: until it has asked for the answer, and some seconds more.
+const deniedTime = time.Minute
+
+// noteDenied notes that a client was refused. Stock tells it when it asks: a client that is killed before waits for its own time-out.
+func (r *runtime) noteDenied(cid string) {
+	if r.denied == nil {
+		r.denied = make(map[string]time.Time)
+	}
+	if len(r.denied) >= maxRecent {
+		maps.DeleteFunc(r.denied, func(_ string, at time.Time) bool { return r.now().Sub(at) > deniedTime })
+	}
+	r.denied[cid] = r.now()
+}
+
+// wasDenied tells the verbs whether a client of the list was refused: kill leaves it alone.
+func (r *runtime) wasDenied(L *lua.LState) int {
+	at, ok := r.denied[lua.LVAsString(L.Get(1))]
+	L.Push(lua.LBool(ok && r.now().Sub(at) <= deniedTime))
+	return 1
 }
 
 // refuseUnanswered ends what asksFor began. A login whose handlers failed, and said nothing about it, is refused: its client would wait in vain.

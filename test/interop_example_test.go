@@ -7,6 +7,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,7 +15,9 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -23,55 +26,74 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/script"
+	"github.com/moongate-vpn/moongate/script/lib"
 )
 
 // The example that takes passwords from a secret store logs stock and us in twice, unattended, with two different codes: the server's script
-// checks that no code comes twice.
+// checks that no code comes twice. The codes are of a period of five seconds; the soak takes those of thirty.
 func TestPasswordsFromStore(t *testing.T) {
 	t.Parallel()
+	passwordsFromStore(t, 5*time.Second)
+}
+
+// passwordsFromStore logs in twice within a period. A server's script takes the code of this step or of the one before, once.
+func passwordsFromStore(t *testing.T, period time.Duration) {
+	t.Helper()
+	const key = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 	for name, start := range programs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
-			// The codes of a period of five seconds: the second login waits for its own.
-			l.write(t, "otp", []byte("otpauth://totp/vpn?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&period=5\n"))
+			l.write(t, "otp", []byte(fmt.Sprintf("otpauth://totp/vpn?secret=%s&period=%d\n", key, period/time.Second)))
 			l.write(t, "pass", []byte("good one\n"))
 			verify := l.script(t, "once.sh", `{ read u; read p; } <"$1"
 code=${p#good one}
 [ "$u" = joe ] && [ "$p" = "good one$code" ] && [ ${#code} = 6 ] || exit 1
-grep -q "^$code\$" `+l.file("codes")+` 2>/dev/null && exit 1
-echo "$code" >> `+l.file("codes"))
+grep -q " $code\$" `+l.file("codes")+` 2>/dev/null && exit 1
+echo "$(date +%s) $code" >> `+l.file("codes"))
 			s := stock(t, l.server, l.serverArgs("--script-security", "2", "--auth-user-pass-verify", verify, "via-file"))
 			s.WaitLine(t, up, upLimit)
 			sock := l.file("client.sock")
 			c := start(t, l.client, l.clientArgs("--auth-user-pass", "--auth-nocache", "--management", sock, "unix", "--management-query-passwords",
 				"--management-hold"))
-			m := manage(t, sock)
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			allow, err := script.ParseAllow("secret")
-			if err != nil {
-				t.Fatal(err)
-			}
-			go func() {
-				done <- script.RunClient(ctx, m, "../examples/lua/passwords-from-store.lua", script.Options{
-					Args: []string{"joe", "file:" + l.file("pass"), "totp:file:" + l.file("otp")}, Allow: allow, SecretState: l.dir,
-				})
-			}()
-			c.WaitLine(t, up, upLimit)
+			l.attached(t, manage(t, sock), "passwords-from-store.lua", script.Options{
+				Args: []string{"joe", "file:" + l.file("pass"), "totp:file:" + l.file("otp")}, SecretState: l.dir,
+			}, "secret")
+			c.WaitLine(t, up, upLimit+period)
 			from := c.Lines()
+			first := time.Now()
 			c.Signal(t, syscall.SIGUSR1)
-			c.WaitLineAfter(t, from, up, upLimit)
-			codes := strings.Fields(read(l.file("codes")))
-			if slices.Sort(codes); len(slices.Compact(codes)) != 2 {
+			c.WaitLineAfter(t, from, up, upLimit+period)
+			t.Logf("the second login %v after the first", time.Since(first).Round(time.Second))
+			var codes []string
+			for line := range strings.Lines(read(l.file("codes"))) {
+				at, code, _ := strings.Cut(strings.TrimSpace(line), " ")
+				codes = append(codes, code)
+				seconds, err := strconv.ParseInt(at, 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if step := uint64(seconds) / uint64(period/time.Second); code != oneTimeCode(t, key, step) && code != oneTimeCode(t, key, step-1) {
+					t.Errorf("the code %s is not that of %d", code, seconds)
+				}
+			}
+			if slices.Sort(codes); len(codes) != 2 || codes[0] == codes[1] {
 				t.Errorf("codes %q", codes)
 			}
-			cancel()
-			<-done
 			c.Stop(t)
 			s.Stop(t)
 		})
 	}
+}
+
+// oneTimeCode is the code of a step.
+func oneTimeCode(t *testing.T, key string, step uint64) string {
+	t.Helper()
+	code, err := lib.Code(key, step, 6, "sha1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
 }
 
 // attached runs an example on a management port until the test ends.
@@ -313,6 +335,111 @@ func TestWebSSOExample(t *testing.T) {
 				s.Stop(t)
 			})
 		}
+	}
+}
+
+// The example that bans addresses, whole: five wrong passwords, the ban, which a new run of the script knows, and which a person lifts.
+func TestBlockBruteForce(t *testing.T) {
+	t.Parallel()
+	const refused = "AUTH: Received control message: AUTH_FAILED,"
+	for daemon, start := range programs {
+		t.Run(daemon, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			sock := l.file("server.sock")
+			check := l.script(t, "check.sh", `read u; read p; [ "$p" = right ]`)
+			s := start(t, l.server, l.serverArgs("--management", sock, "unix", "--management-client-auth", "--auth-user-pass-optional"))
+			s.WaitLine(t, up, upLimit)
+			login := func(password, want string) {
+				t.Helper()
+				l.write(t, "login", []byte("joe\n"+password+"\n"))
+				c := stock(t, l.client, l.clientArgs("--auth-user-pass", l.file("login"), "--connect-retry-max", "1"))
+				c.WaitLine(t, want, upLimit)
+				c.Stop(t)
+			}
+			o := script.Options{Args: []string{check}}
+			allow := []string{"exec", "store=" + l.file("bans.db")}
+			t.Run("guesses", func(t *testing.T) { // the script ends with it
+				l.attached(t, manage(t, sock), "block-brute-force.lua", o, allow...)
+				login("right", up)
+				for range 5 {
+					login("wrong", refused+"wrong username or password")
+				}
+				login("right", refused+"too many wrong passwords")
+			})
+			t.Run("again", func(t *testing.T) {
+				l.attached(t, manage(t, sock), "block-brute-force.lua", o, allow...)
+				login("right", refused+"too many wrong passwords")
+				lift := l.write(t, "lift.lua", []byte(`assert(#bans() == 1 and bans()[1].seconds > 500) assert(unban(bans()[1]))`))
+				a, err := script.ParseAllow(allow[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				here, there := net.Pipe()
+				go func() {
+					_, _ = io.WriteString(there, ">INFO:OpenVPN Management Interface Version 5 -- type 'help' for more info\r\n")
+				}()
+				if err := script.Run(t.Context(), here, lift, script.Options{Allow: a}); err != nil {
+					t.Fatal(err)
+				}
+				login("right", up)
+			})
+			s.Stop(t)
+		})
+	}
+}
+
+// The example that holds a daemon by the hour, through two days: it waits for the morning, comes up, goes down in the evening, and comes up again.
+func TestHoldBySchedule(t *testing.T) {
+	t.Parallel()
+	for daemon, start := range programs {
+		t.Run(daemon, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			l.stockServer(t)
+			sock := l.file("client.sock")
+			c := start(t, l.client, l.clientArgs("--management", sock, "unix", "--management-hold"))
+			var ahead atomic.Int64 // of the machine's clock
+			at := func(day, hour, minute int) {
+				ahead.Store(int64(time.Until(time.Date(2027, time.January, day, hour, minute, 0, 0, time.Local))))
+			}
+			at(14, 7, 59) // a Thursday
+			src := strings.Replace(read("../examples/lua/hold-by-schedule.lua"), "moongate.every(30,", "moongate.every(0.1,", 1)
+			m := manage(t, sock)
+			l.attachedText(t, m, "hold-by-schedule.lua", src, script.Options{
+				Args: []string{"8-18", "1-5"}, Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+			})
+			held := func(from int) {
+				t.Helper()
+				c.WaitLineAfter(t, from, "library versions", upLimit) // it starts, and holds
+				from = c.Lines()
+				time.Sleep(time.Second) // ten looks at the clock
+				if log := strings.Join(strings.Split(c.Log(), "\n")[from:], "\n"); strings.Contains(log, up) {
+					t.Errorf("it came up out of hours:\n%s", log)
+				}
+			}
+			down := 0
+			for day := 14; day <= 15; day++ {
+				held(down)
+				from := c.Lines()
+				at(day, 8, 0)
+				c.WaitLineAfter(t, from, up, upLimit)
+				at(day, 17, 59)
+				time.Sleep(500 * time.Millisecond)
+				if s, err := m.Cmd(t.Context(), "state"); err != nil || !strings.Contains(strings.Join(s.Body(), "\n"), "CONNECTED") {
+					t.Errorf("before its hours are over: %v, %v", s, err)
+				}
+				down = c.Lines()
+				at(day, 18, 0)
+			}
+			held(down)
+			at(16, 12, 0) // a Saturday
+			time.Sleep(500 * time.Millisecond)
+			if s, err := m.Cmd(t.Context(), "state"); err != nil || strings.Contains(strings.Join(s.Body(), "\n"), "CONNECTED") {
+				t.Errorf("on a Saturday: %v, %v", s, err)
+			}
+			c.Stop(t)
+		})
 	}
 }
 

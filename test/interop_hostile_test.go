@@ -38,7 +38,7 @@ func hostileScripts(t *testing.T, names []string, gap, stop time.Duration) {
 		every(0.01, function() local t = now() worst = math.max(worst, t - last - 0.01) last = t end)
 		every(0.1, function() print(("worst %d ms"):format(worst * 1000)) end)`))
 	path := l.write(t, "hostile.lua", []byte("every(60, function() end)"))
-	p := oursReleased(t, l.server, []string{"--config", l.configure(t, "script "+ticker, "script "+path+" timeout 1 allow exec,http")})
+	p := oursReleased(t, l.server, []string{"--config", l.configure(t, "script "+ticker, "script "+path+" timeout 1 allow exec,http,env,secret,store,write="+l.dir)})
 	p.WaitLine(t, up, upLimit)
 	lab := &reloadLab{l, p, manage(t, l.file("server.sock"))}
 	c := l.stockClient(t)

@@ -76,3 +76,6 @@ func TestSoakServerRestart(t *testing.T) {
 		})
 	}
 }
+
+// Two logins within half a minute, with the codes of an authenticator app: two codes.
+func TestSoakPasswordsFromStore(t *testing.T) { passwordsFromStore(t, 30*time.Second) }

@@ -19,7 +19,7 @@ local function wrong(addr)
   store.set("times " .. addr, tostring(times), { ttl = 7 * 86400 })
   store.delete("tries " .. addr)
   log.warn("banned", { address = addr, seconds = bans[times] })
-  assert(kill{ address = addr, ban = bans[times], reason = "too many wrong passwords" })
+  assert(kill{ address = addr, ban = bans[times], reason = "HALT,too many wrong passwords" })
 end
 
 local function decide(ev)

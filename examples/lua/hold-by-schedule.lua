@@ -16,7 +16,7 @@ local function open()
   return day >= first and day <= last and t.hour >= from and t.hour < to
 end
 
-local held -- the hold that waits for its hour
+local held -- the hold that waits for its hour; false while the daemon is on its way down
 
 moongate.on("hold", function(ev)
   held = ev
@@ -31,9 +31,9 @@ moongate.every(30, function()
     local ev = held
     held = nil
     ev:release()
-  elseif not held and not open() then
+  elseif held == nil and not open() then
     log.info("out of hours: down to the hold")
     signal("SIGHUP")
-    held = false -- until the next hold says so
+    held = false
   end
 end)
