@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,6 +24,15 @@ func TestConnectEnds(t *testing.T) {
 				}
 			}
 		}
+		kill := func(name string) func() {
+			return func() {
+				out, err := v.command("-a", name, "pid").Output()
+				pid, bad := strconv.Atoi(strings.TrimSpace(string(out)))
+				if err != nil || bad != nil || unix.Kill(pid, unix.SIGKILL) != nil {
+					t.Errorf("pid %q: %v", out, err)
+				}
+			}
+		}
 		for _, tt := range []struct {
 			name   string
 			steps  []step
@@ -35,8 +45,11 @@ func TestConnectEnds(t *testing.T) {
 			{name: "quit", steps: steps(login("joe", "moonlight"), connected), signal: unix.SIGQUIT, want: "disconnected"},
 			{name: "hung-up", steps: steps(login("joe", "moonlight"), connected), signal: unix.SIGHUP, want: "disconnected"},
 			{name: "terminated", steps: steps(login("joe", "moonlight"), connected), signal: unix.SIGTERM, want: "disconnected"},
+			{name: "hung-up-asking", steps: []step{{shows: "user name"}}, signal: unix.SIGHUP, code: 5, want: "interrupted"},
 			{name: "told", steps: steps(login("joe", "moonlight"), []step{{shows: up, do: disconnect("told")}}), want: "disconnected"},
-			{name: "told-asking", steps: []step{{shows: "user name", do: disconnect("told-asking")}}, code: 3, want: "lost"},
+			{name: "told-asking", steps: []step{{shows: "user name", do: disconnect("told-asking")}}, code: 3, want: "another program ended the connection"},
+			{name: "daemon-killed", steps: []step{{shows: "user name", types: "joe\r"}, {shows: "password: ", types: "moonlight\r"}, {shows: up, do: kill("daemon-killed")}}, code: 3, want: "the daemon of this connection was killed (signal: killed): run it again"},
+			{name: "daemon-killed-asking", steps: []step{{shows: "user name", do: kill("daemon-killed-asking")}}, code: 3, want: "the daemon of this connection was killed (signal: killed): run it again"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				cmd := v.command("connect", v.profile(tt.name))

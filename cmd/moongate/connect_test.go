@@ -116,6 +116,9 @@ func TestConnect(t *testing.T) {
 
 		{name: "dead", more: []string{remote(9)}, flags: []string{"--timeout", "2s"}, steps: login("joe", "moonlight"), code: 5, want: "nothing listens at 127.0.0.1:9"},
 		{name: "dead-tcp", more: []string{"proto tcp4-client", remote(9)}, flags: []string{"--timeout", "2s"}, steps: login("joe", "moonlight"), code: 5, want: "nothing listens at 127.0.0.1:9"},
+		{name: "silent", more: []string{remote(portSilent)}, flags: []string{"--timeout", "2s"}, steps: login("joe", "moonlight"), code: 5, want: "no answer from 127.0.0.1:1198"},
+		{name: "blocked", more: []string{"connect-timeout 1", "connect-retry 1 1", remote(portSilent) + " udp4", remote(portTCP) + " tcp4-client"},
+			steps: steps(login("joe", "moonlight"), []step{{shows: "no answer from 127.0.0.1:1198"}}, connected)},
 		{name: "nowhere", more: []string{"remote nosuch.invalid 1194"}, flags: []string{"--timeout", "2s"}, steps: login("joe", "moonlight"), code: 5, want: "the name nosuch.invalid is not found"},
 		{name: "unroutable", more: []string{"remote 192.0.2.1 1194"}, flags: []string{"--timeout", "2s"}, steps: login("joe", "moonlight"), code: 5, want: "there is no way to 192.0.2.1:1194"},
 		// A server without that key is silent, or answers what looks to it like a packet: either way the key is named.
@@ -127,12 +130,18 @@ func TestConnect(t *testing.T) {
 		{name: "other-name", more: []string{"verify-x509-name nobody name"}, steps: login("joe", "moonlight"), code: 4, want: "the server is CN=server and not nobody"},
 		{name: "stranger", more: []string{"proto tcp4-client", remote(portTCP), "cert stranger.crt", "key stranger.key"}, flags: []string{"--timeout", "2s"}, steps: login("joe", "moonlight"), want: "certificate", code: -1},
 		{name: "no-root", more: []string{"dev tun"}, user: 65534, steps: login("joe", "moonlight"), code: 1, want: "run it as root"},
-		{name: "other-key", more: []string{"key stranger.key"}, steps: login("joe", "moonlight"), code: 1, want: "private key does not match the certificate"},
+		{name: "other-key", more: []string{"key stranger.key"}, code: 2, want: "does not belong to the certificate"},
 		{name: "other-port", more: []string{"remote 127.0.0.1 99999"}, code: 2, want: "99999"},
 		{name: "foreign", more: []string{"block-outside-dns"}, code: 2, want: "ignore-unknown-option block-outside-dns"},
 		{name: "no-key", more: []string{"tls-crypt none.key"}, code: 2, want: "none.key"},
 		{name: "mistake", more: []string{"remmote x"}, code: 2, want: "remote"},
 		{name: "interrupted", steps: []step{{shows: "user name", types: "\x03"}}, code: 5, want: "interrupted"},
+		{name: "interrupted-password", steps: []step{{shows: "user name", types: "joe\r"}, {shows: "password: ", types: "\x03"}}, code: 5, want: "interrupted"},
+		{name: "interrupted-pin", more: []string{`static-challenge "Your PIN" 1`}, steps: steps(login("static", "moonlight"), []step{{shows: "Your PIN", types: "\x03"}}), code: 5, want: "interrupted"},
+		{name: "interrupted-token", steps: steps(login("dynamic", "moonlight"), []step{{shows: "Code from your token", types: "\x03"}}), code: 5, want: "interrupted"},
+		{name: "interrupted-code", steps: steps(login("code", "x"), []step{{shows: "Code from your phone", types: "\x03"}}), code: 5, want: "interrupted"},
+		{name: "interrupted-key", more: []string{"key locked.key"}, steps: steps(login("joe", "moonlight"), []step{{shows: "passphrase of", types: "\x03"}}), code: 5, want: "interrupted"},
+		{name: "interrupted-proxy", more: []string{"proto tcp4-client", remote(portTCP), proxyLine + " stdin basic"}, steps: steps(login("joe", "moonlight"), []step{{shows: "user name for the HTTP proxy", types: "\x03"}}), code: 5, want: "interrupted"},
 		{name: "interrupted-later", more: []string{remote(9)}, steps: steps(login("joe", "moonlight"), []step{{shows: "nothing listens", types: "\x03"}}), code: 5, want: "interrupted"},
 	}
 	vpns(t, func(t *testing.T, program []string) {

@@ -43,6 +43,7 @@ const (
 	portExpired = 1195 // of a server whose certificate has expired
 	portTCP     = 1196
 	portLost    = 1197 // of a server that a test starts and ends
+	portSilent  = 1198 // UDP, of nobody who answers
 	portProxy   = 8888 // HTTP, with a password
 )
 
@@ -51,6 +52,13 @@ func newVPN(t *testing.T, program ...string) *vpn {
 	v := &vpn{t: t, ours: program[0] == os.Args[0], ns: daemontest.NewNamespace(t), dir: shortDir(t), done: make(map[string]func())}
 	v.page = v.serve(0, v.admit)
 	v.serve(portProxy, v.proxy)
+	v.ns.Do(t, func() error {
+		silent, err := net.ListenPacket("udp4", fmt.Sprint("127.0.0.1:", portSilent))
+		if err == nil {
+			t.Cleanup(func() { silent.Close() })
+		}
+		return err
+	})
 	v.certificates()
 	for i, s := range []struct {
 		cert, proto string

@@ -135,6 +135,9 @@ func run(ctx context.Context, e *env.Env, o Options) error {
 	}
 	d.end(s.c, s.endLimit(), func() { s.say("waiting for the daemon to end") })
 	sweep(context.WithoutCancel(ctx), sock)
+	if lost := (*lostError)(nil); errors.As(err, &lost) {
+		err = d.lost(lost.err)
+	}
 	if s.connected && (err == nil || ctx.Err() != nil) {
 		s.say("disconnected")
 		return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/daemon/owner"
+	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
@@ -22,6 +23,7 @@ type daemon struct {
 	hold *owner.Hold   // its end, in whatever way this program ends, is the daemon's
 	last string        // line that it wrote, for a reader behind over
 	over chan struct{} // closed when the process has ended
+	gone bool          // it has, and another one took its place in the background
 }
 
 // background bounds the time from the end of a daemon that goes to the background to the port of its successor.
@@ -69,6 +71,21 @@ func (d *daemon) failed() error {
 	return cause{text: "the tunnel cannot be made on this machine: " + last, kind: errMachine}
 }
 
+// lost is the error of a daemon that is gone without telling why, when the session was lost by err.
+func (d *daemon) lost(err error) error {
+	text := "the daemon of this connection is gone: run it again"
+	switch {
+	case d.gone || !d.ended(moment):
+	case d.cmd.ProcessState.Success():
+		text = reasons[mgmt.SIGTERM]
+	case d.cmd.ProcessState.ExitCode() < 0:
+		text = fmt.Sprintf("the daemon of this connection was killed (%v): run it again", d.cmd.ProcessState)
+	case d.last != "":
+		text = "the daemon of this connection failed: " + d.last
+	}
+	return fmt.Errorf("%s: %w", text, err)
+}
+
 // read reads what the daemon writes to its end and keeps the last line that is not its farewell.
 func (d *daemon) read(said io.Reader) {
 	for lines := bufio.NewReader(said); ; {
@@ -100,7 +117,7 @@ func (d *daemon) dial(ctx context.Context, sock string, o client.Options) (*clie
 			if d.cmd.ProcessState.ExitCode() != 0 {
 				return nil, d.failed()
 			}
-			over, patience = nil, time.After(background) // the profile may have sent it to the background
+			d.gone, over, patience = true, nil, time.After(background) // the profile may have sent it to the background
 		case <-patience:
 			return nil, d.failed()
 		case <-time.After(10 * time.Millisecond):

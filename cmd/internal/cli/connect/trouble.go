@@ -197,7 +197,7 @@ func (s *session) ended(err error) error {
 	case s.fresh:
 		return fmt.Errorf("%s: %w", s.cause.text, err)
 	case reason == "":
-		return err
+		return &lostError{err}
 	}
 	c := broken(s.before.Name, reason)
 	if c.text = s.fill(c.text); c.kind != nil {
@@ -205,3 +205,9 @@ func (s *session) ended(err error) error {
 	}
 	return fmt.Errorf("%s: %w", c.text, err)
 }
+
+// lostError is the loss of a daemon that told nothing.
+type lostError struct{ err error }
+
+func (e *lostError) Error() string { return e.err.Error() }
+func (e *lostError) Unwrap() error { return e.err }
