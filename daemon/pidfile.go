@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 )
 
 // pidFile is the file with the process id. The zero value is none.
@@ -19,7 +20,7 @@ func writePID(path string) (p pidFile, err error) {
 	if path == "" {
 		return pidFile{}, nil
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // no secret
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NONBLOCK, 0o644) //nolint:gosec // no secret
 	if err != nil {
 		return pidFile{}, fmt.Errorf("Open error on pid file %s: %w", path, systemError(err)) //nolint:staticcheck // stock's line
 	}

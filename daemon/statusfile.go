@@ -3,6 +3,7 @@ package daemon
 import (
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/engine"
@@ -15,7 +16,7 @@ func keepStatusFile(path string, every time.Duration, e engine.Engine, log loggi
 	if path == "" {
 		return func() {}
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|syscall.O_NONBLOCK, 0o600) // a pipe that nobody reads is an error
 	if err != nil {
 		log(logging.Warn, "Note: cannot open %s for WRITE", path)
 		return func() {}
@@ -60,6 +61,11 @@ func keepStatusFile(path string, every time.Duration, e engine.Engine, log loggi
 func writeStatus(f *os.File, e engine.Engine) error {
 	lines, _ := e.Status(0)
 	text := strings.Join(lines, "\n") + "\n"
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() { // a device, or a pipe
+		_ = f.SetWriteDeadline(time.Now().Add(time.Second))
+		_, err := f.WriteString(text)
+		return err
+	}
 	if _, err := f.WriteAt([]byte(text), 0); err != nil {
 		return err
 	}

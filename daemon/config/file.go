@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/internal/bounded"
 )
 
 const (
@@ -167,7 +169,7 @@ func (p *parser) include(d Directive) error {
 		}
 		return p.read(r, path)
 	}
-	b, err := os.ReadFile(path)
+	b, err := bounded.ReadFile(path, maxSource)
 	if err != nil {
 		e := errorf("In %s:%d: Error opening configuration file: %s", d.File, d.Line, path)
 		e.File, e.Line, e.Option = d.File, d.Line, d.Name

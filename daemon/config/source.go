@@ -3,11 +3,12 @@ package config
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 
+	"github.com/moongate-vpn/moongate/daemon/internal/bounded"
 	"github.com/moongate-vpn/moongate/mgmt/secret"
 )
 
@@ -35,17 +36,12 @@ func (s Source) Load() ([]byte, error) {
 	if s.Held != nil {
 		return s.Held, nil
 	}
-	f, err := os.Open(s.Path)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.Path, err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxSource+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.Path, err)
-	}
-	if len(b) > maxSource {
+	b, err := bounded.ReadFile(s.Path, maxSource)
+	switch {
+	case errors.Is(err, bounded.ErrLong):
 		return nil, fmt.Errorf("read %s: larger than %d MB, which no file of keys, certificates or passwords is", s.Path, maxSource>>20)
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", s.Path, err)
 	}
 	return bytes.TrimPrefix(b, bom), nil
 }

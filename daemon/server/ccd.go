@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/moongate-vpn/moongate/daemon/internal/bounded"
 )
 
 // defaultFile is for clients that have no file of their own.
@@ -24,6 +26,9 @@ func fileName(commonName string) string {
 // ccdPath is the path of a file in the folder, as stock writes it in the log.
 func ccdPath(dir, name string) string { return dir + string(filepath.Separator) + name }
 
+// maxCCD bounds the file of a client, in bytes.
+const maxCCD = 16 << 20
+
 // findCCD reads the file of a client in the folder of client-config-dir, else the default one unless exclusive. path
 // is "" when there is none. A file that may be there and cannot be read is an error, as is a folder that is missing: it
 // could hold a "disable".
@@ -37,7 +42,7 @@ func findCCD(dir, commonName string, exclusive bool) (path string, text []byte, 
 			continue
 		}
 		path := ccdPath(dir, name)
-		text, err := os.ReadFile(path)
+		text, err := bounded.ReadNow(path, maxCCD)
 		if err == nil {
 			return path, text, nil
 		}

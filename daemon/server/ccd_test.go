@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -19,6 +20,8 @@ func TestFindCCD(t *testing.T) {
 	for name, make := range map[string]func(path string) error{
 		"folder": func(p string) error { return os.Mkdir(p, 0o700) },
 		"loop":   func(p string) error { return os.Symlink(p, p) },
+		"pipe":   func(p string) error { return syscall.Mkfifo(p, 0o600) },
+		"zeros":  func(p string) error { return os.Symlink("/dev/zero", p) },
 	} {
 		if err := make(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
@@ -49,8 +52,12 @@ func TestFindCCD(t *testing.T) {
 		{dir: withDefault, name: "a/b", want: "DEFAULT"},
 		{dir: withDefault, name: "a/b", exclusive: true},
 		{dir: withDefault, name: "..", exclusive: true},
+		{dir: withDefault, name: "DEFAULT", want: "DEFAULT"},
+		{dir: withDefault, name: "DEFAULT", exclusive: true},
 		{dir: dir, name: "folder", fails: true},
 		{dir: dir, name: "loop", fails: true},
+		{dir: dir, name: "pipe", fails: true},
+		{dir: dir, name: "zeros", fails: true},
 		{dir: dir, name: strings.Repeat("x", 300), fails: true},
 		{dir: dir, name: "zero\x00byte", fails: true},
 		{dir: file, name: "plain", fails: true},

@@ -151,7 +151,7 @@ func changedFiles(before, after map[string][sha256.Size]byte) []mgmt.Reloaded {
 	return list
 }
 
-// fingerprints are digests of the files that options name. A file that cannot be read has none.
+// fingerprints are digests of the files that options name. What is no file has none, as a pipe gives its text once only.
 func fingerprints(o *config.Options) map[string][sha256.Size]byte {
 	prof := &o.Connections[0]
 	m := make(map[string][sha256.Size]byte)
@@ -161,6 +161,9 @@ func fingerprints(o *config.Options) map[string][sha256.Size]byte {
 		"crl-verify": crlFile(o),
 	} {
 		if !src.Set() || src.IsInline() {
+			continue
+		}
+		if info, err := os.Stat(src.Path); err != nil || !info.Mode().IsRegular() {
 			continue
 		}
 		if b, err := src.Load(); err == nil {

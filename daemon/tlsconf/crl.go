@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/certs"
+	"github.com/moongate-vpn/moongate/daemon/internal/bounded"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
@@ -27,9 +28,13 @@ type crlStore struct {
 	read    crlSet     // from file
 	modTime time.Time
 	size    int64
+	looked  bool  // for file at least once
 	loaded  bool  // file was read at least once
 	problem error // of the last look at file, or of the list in the options
 }
+
+// maxLists bounds a file of revocation lists, in bytes.
+const maxLists = 64 << 20
 
 // crlSet holds the lists of one text.
 type crlSet struct {
@@ -127,7 +132,12 @@ func (s *crlStore) current(say logging.Func) crlSet {
 		say(logging.Info, "WARNING: Failed to stat CRL file, not reloading CRL.")
 	case s.loaded && info.ModTime().Equal(s.modTime) && info.Size() == s.size:
 	default:
-		text, err := os.ReadFile(path)
+		read := bounded.ReadFile
+		if s.looked {
+			read = bounded.ReadNow // clients wait
+		}
+		s.looked = true
+		text, err := read(path, maxLists)
 		set := parseCRLs(text)
 		s.problem = cmp.Or(err, set.problem())
 		if err != nil || len(set.lists) == 0 || set.holes > 0 && s.loaded {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/internal/bounded"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
@@ -157,7 +158,7 @@ func (v *verifier) trustDir(dir string) ([]byte, error) {
 		if e.IsDir() {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		text, err := bounded.ReadNow(filepath.Join(dir, e.Name()), maxLists)
 		if err != nil || !bytes.Contains(text, []byte("-----BEGIN ")) {
 			continue // a stray file in there is no reason to stop, as for the library stock uses
 		}

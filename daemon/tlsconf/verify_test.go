@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -453,5 +454,36 @@ func TestRememberedSignature(t *testing.T) {
 	}
 	if err := check(leaf.shown()); err == nil || !strings.Contains(err.Error(), "revoked") {
 		t.Errorf("revoked: %v", err)
+	}
+}
+
+// What takes the place of a revocation list that is in force, and is none, holds no handshake up and clears nobody.
+func TestRevocationListReplaced(t *testing.T) {
+	root := issue(t, "Lab CA", nil, ca)
+	revoked, good := issue(t, "revoked", root, server), issue(t, "good", root, server)
+	for name, replace := range map[string]func(path string) error{
+		"pipe":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"zeros":  func(path string) error { return os.Symlink("/dev/zero", path) },
+		"null":   func(path string) error { return os.Symlink(os.DevNull, path) },
+		"folder": func(path string) error { return os.Mkdir(path, 0o700) },
+		"none":   func(string) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := write(t, "list.crl", root.crl(t, time.Now().Add(time.Hour), revoked))
+			c, err := tlsconf.Build(tlsconf.Options{CA: root.pem, Verify: tlsconf.Verify{CRLFile: path}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Remove(path), replace(path)); err != nil {
+				t.Fatal(err)
+			}
+			check := func(shown tls.ConnectionState) error { return c.TLS(tlsconf.Hooks{}).VerifyConnection(shown) }
+			if err := check(revoked.shown()); err == nil || !strings.Contains(err.Error(), "revoked") {
+				t.Errorf("revoked: %v", err)
+			}
+			if err := check(good.shown()); err != nil {
+				t.Errorf("good: %v", err)
+			}
+		})
 	}
 }
