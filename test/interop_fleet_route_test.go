@@ -144,14 +144,39 @@ func TestFleetRoute(t *testing.T) {
 	daemontest.Veth(t, second, "eth0", []string{"10.94.0.2/24"}, l.client, "second", []string{"10.94.0.1/24"})
 	second.Run(t, "ip", "route", "add", "default", "via", "10.94.0.1")
 	l.nodes[2].ns.Run(t, "ip", "route", "add", "10.94.0.0/24", "via", "10.99.0.254")
-	l.issue(t, "other", pki.Spec{Name: "other"})
+	leaf := l.issue(t, "other", pki.Spec{Name: "other"})
 	args := l.clientArgs(append(remotes, "--remote", "10.99.0.3", "1194", "--cert", l.file("other.crt"), "--key", l.file("other.key"))...)
 	o := stock(t, second, args)
 	o.WaitLine(t, up, upLimit)
 	ping(t, second, address, 5, 0, "0.2")
 
+	l.share(t, o, leaf.Cert.SerialNumber.String())
+
 	terminate(t, l.nodes[1].daemon)
 	if out := l.nodes[1].ns.Run(t, "ip", "neigh", "show", "proxy"); out != "" {
 		t.Errorf("a node that has ended still answers for %q", out)
 	}
+}
+
+// share gives the client "other" of the third node a file, and then keeps its certificate out: both at the second node.
+func (l *fleetLAN) share(t *testing.T, other *daemontest.Process, serial string) {
+	t.Helper()
+	port := manage(t, l.nodes[1].sock)
+	if _, err := port.Block(t.Context(), "fleet-ccd other", []string{`push "route 10.93.0.0 255.255.255.0"`, "port 1"}); err == nil || !strings.Contains(err.Error(), "line 2: Options error: option 'port'") {
+		t.Errorf("a line that no client's file may have: %v; want an error that names it", err)
+	}
+	if _, err := port.Block(t.Context(), "fleet-ccd other", []string{`push "route 10.93.0.0 255.255.255.0"`}); err != nil {
+		t.Fatalf("fleet-ccd: %v", err)
+	}
+	from := other.Lines()
+	do(t, port, "fleet-kill", "cn", "other")
+	other.WaitLineAfter(t, from, "route 10.93.0.0 255.255.255.0", upLimit)
+	other.WaitLineAfter(t, from, up, upLimit)
+
+	from = other.Lines()
+	begin := time.Now()
+	do(t, port, "fleet-revoke", serial, "lost laptop")
+	l.nodes[2].daemon.WaitLine(t, "FLEET: the client is ended: revoked", upLimit)
+	t.Logf("ended at the third node %v after the revocation at the second", time.Since(begin))
+	other.WaitLineAfter(t, from, "AUTH_FAILED,certificate revoked in the fleet: lost laptop", upLimit)
 }

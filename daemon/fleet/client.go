@@ -17,8 +17,10 @@ type Client struct {
 	User string
 	// Kills and bans name CommonName and Account.
 	CommonName, Account string
-	Real                string
-	Since               time.Time
+	// Serial is the number of its certificate in decimal digits, "" without one.
+	Serial string
+	Real   string
+	Since  time.Time
 	// Fixed says that it has an address of its own and needs none of the pool.
 	Fixed bool
 	// Returning says that it came with a token, and does not wait for the store if that can be.
@@ -36,6 +38,7 @@ func (c *Client) named(user, commonName string) bool {
 // Reasons to turn a client away.
 var (
 	ErrBanned    = errors.New("banned in the fleet")
+	ErrRevoked   = errors.New("certificate revoked in the fleet")
 	ErrDraining  = errors.New("the node is being drained")
 	ErrLimit     = errors.New("too many sessions of the user")
 	ErrExhausted = errors.New("no address is free in the fleet's pool, nor in this node's slice of it")
@@ -52,6 +55,7 @@ const (
 	Limited Reason = "limit"          // the user has newer sessions
 	Killed  Reason = "killed"         // by an order
 	Banned  Reason = "banned"         // by a ban
+	Revoked Reason = "revoked"        // by a revocation
 	Lost    Reason = "address-lost"   // another client has its address
 	Expired Reason = "address-unsure" // the fleet could not confirm its address in time
 )

@@ -161,6 +161,10 @@ func (m *mirror) parse(r Record) any {
 		return typed[Order](r)
 	case kindBan:
 		return typed[Ban](r)
+	case kindFile:
+		return typed[File](r)
+	case kindRevoked:
+		return typed[Revocation](r)
 	}
 	return nil
 }

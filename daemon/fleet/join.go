@@ -83,7 +83,7 @@ func (m *Member) adopt(id string) {
 		return
 	}
 	if m.store != "" {
-		for _, kind := range []string{kindLease, kindSlice, kindPlace, kindBan} {
+		for _, kind := range []string{kindLease, kindSlice, kindPlace, kindBan, kindFile, kindRevoked} {
 			for _, e := range m.mirror.below(kind) {
 				m.refill = append(m.refill, e.Record)
 			}

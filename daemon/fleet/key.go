@@ -82,6 +82,8 @@ const (
 	kindPlace   = "place"   // by user and number
 	kindOrder   = "order"   // by id
 	kindBan     = "ban"     // by what the name is of, and the name
+	kindFile    = "ccd"     // by common name
+	kindRevoked = "revoked" // by serial number
 )
 
 func nodeKey(name string) string        { return Key(kindNode, name) }

@@ -16,6 +16,9 @@ func (m *Member) refuses(c *Client) error {
 	if m.out != nil {
 		return fmt.Errorf("%w: %w", ErrOut, m.out)
 	}
+	if r := as[Revocation](m.current(revokedKey(c.Serial))); r != nil && c.Serial != "" {
+		return fmt.Errorf("%w%s", ErrRevoked, reasonOf(r.Reason))
+	}
 	if m.draining {
 		return ErrDraining
 	}
@@ -23,7 +26,7 @@ func (m *Member) refuses(c *Client) error {
 		if b.User == "" && b.CommonName == "" {
 			continue
 		}
-		if ban := as[Ban](m.mirror.records[b.key()]); ban.inForce(time.Now()) {
+		if ban := as[Ban](m.current(b.key())); ban.inForce(time.Now()) {
 			return fmt.Errorf("%w%s", ErrBanned, reasonOf(ban.Reason))
 		}
 	}
@@ -96,18 +99,25 @@ func (m *Member) Ban(ctx context.Context, b Ban) error {
 	if (b.User == "") == (b.CommonName == "") {
 		return errors.New("a ban is of a user or of a common name")
 	}
-	m.mu.Lock()
-	m.expelBanned(&b)
-	m.mu.Unlock()
 	return m.tell(ctx, b.key(), encode(b))
 }
 
 // Unban lets a user or a common name in again.
 func (m *Member) Unban(ctx context.Context, b Ban) error {
-	key := b.key()
+	return m.untell(ctx, b.key())
+}
+
+// untell deletes a record of [Member.tell].
+func (m *Member) untell(ctx context.Context, key string) error {
 	err := m.refresh(ctx, key)
 	m.mu.Lock()
 	e := m.mirror.records[key]
+	if err == nil || errors.Is(err, ErrNotFound) {
+		if m.untold[key] != nil {
+			err = nil // it is taken back before the store has heard of it
+		}
+		delete(m.untold, key)
+	}
 	m.mu.Unlock()
 	if err == nil && e != nil {
 		err = m.remove(ctx, key, e.Revision)
@@ -115,23 +125,58 @@ func (m *Member) Unban(ctx context.Context, b Ban) error {
 	return err
 }
 
-// tell writes a record that replaces what was there, now or when the store is back.
+// tell makes a record hold at this node at once, and writes it in the place of the one before, now or when the store is back.
 func (m *Member) tell(ctx context.Context, key string, value []byte) error {
-	err := m.replace(ctx, key, value)
+	r := Record{Key: key, Value: value}
+	e := &entry{Record: r, value: m.mirror.parse(r)}
+	m.mu.Lock()
+	m.untold[key] = e
+	m.expelBanned(as[Ban](e))
+	m.expelRevoked(as[Revocation](e))
+	m.mu.Unlock()
+	err := m.writeUntold(ctx, e)
 	if errors.Is(err, ErrAway) || errors.Is(err, ErrUnknown) {
 		waits := m.work.start(func(ctx context.Context) error {
-			if err := m.replace(ctx, key, value); err != nil {
+			if err := m.writeUntold(ctx, e); err != nil {
 				_ = pause(ctx, time.Second)
 				return err
 			}
 			return nil
 		})
 		if !waits {
+			m.told(e)
 			return fmt.Errorf("%d orders wait for the fleet's store already", jobsMost)
 		}
 		return ErrAway
 	}
+	if err != nil {
+		m.told(e)
+	}
 	return err
+}
+
+// writeUntold writes an untold record, unless another word of this node about it came after it.
+func (m *Member) writeUntold(ctx context.Context, e *entry) error {
+	m.mu.Lock()
+	stale := m.untold[e.Key] != e
+	m.mu.Unlock()
+	if stale {
+		return nil
+	}
+	err := m.replace(ctx, e.Key, e.Value)
+	if err == nil {
+		m.told(e)
+	}
+	return err
+}
+
+// told forgets an untold record.
+func (m *Member) told(e *entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.untold[e.Key] == e {
+		delete(m.untold, e.Key)
+	}
 }
 
 func (m *Member) replace(ctx context.Context, key string, value []byte) error {

@@ -189,6 +189,8 @@ func (m *Member) react(key string) {
 		m.carryOut(as[Order](e))
 	case kindBan:
 		m.expelBanned(as[Ban](e))
+	case kindRevoked:
+		m.expelRevoked(as[Revocation](e))
 	}
 }
 

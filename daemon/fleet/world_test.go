@@ -62,6 +62,7 @@ type tunnel struct {
 // device is a client.
 type device struct {
 	identity, mark string
+	serial         string
 	token          bool
 	at             *tunnel
 	busy           bool
@@ -177,7 +178,7 @@ func (w *world) connect(d *device, n *node) {
 	t := &tunnel{at: n, id: w.nextID, device: d, mark: d.mark}
 	m, up := n.member, n.up
 	c := fleet.Client{
-		ID: t.id, Identity: d.identity, Mark: d.mark, User: "user " + d.identity, CommonName: d.identity, Account: d.identity, Since: time.Now().Add(n.skew), Returning: d.token,
+		ID: t.id, Identity: d.identity, Mark: d.mark, Serial: d.serial, User: "user " + d.identity, CommonName: d.identity, Account: d.identity, Since: time.Now().Add(n.skew), Returning: d.token,
 	}
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

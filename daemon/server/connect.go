@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -63,7 +64,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 func (h *hub) configure(i *instance) {
 	set, extra := h.set, i.logins.fromPort
 	asks := set.wants(set.ClientConnect, plugin.ClientConnect|plugin.ClientConnectV2)
-	if !asks && set.ClientConfigDir == "" && len(extra) == 0 { // nothing that takes time
+	if !asks && set.ClientConfigDir == "" && h.deps.Fleet == nil && len(extra) == 0 { // nothing that takes time
 		cc := set.NewClientConfig()
 		cc.Pin(set.Timers)
 		h.gathered(i, cc, true, nil, time.Now())
@@ -93,7 +94,8 @@ func (h *hub) endOthers(i *instance) {
 // ran tells that client-connect succeeded, or that there is none.
 func (a *aside) gather(ctx context.Context, set *setup, cn string, client uint64, prefix string, env *hooks.Env, extra []string) (cc *config.ClientConfig, ran bool, err error) {
 	cc = set.NewClientConfig()
-	if set.ClientConfigDir != "" {
+	a.shared(set, cc, "", prefix)
+	if set.ClientConfigDir != "" || a.deps.Fleet != nil {
 		if err := a.readCCD(set, cc, cn, prefix); err != nil {
 			return nil, false, err
 		}
@@ -117,19 +119,39 @@ func (a *aside) gather(ctx context.Context, set *setup, cn string, client uint64
 	return cc, ran, nil
 }
 
-// readCCD reads the file of the common name, else DEFAULT.
+// readCCD reads the file of the common name, else that of all nodes, else DEFAULT here, else DEFAULT of all nodes.
 func (a *aside) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) error {
-	path, text, err := findCCD(set.ClientConfigDir, cn, set.CCDExclusive)
+	path, text, err := "", []byte(nil), error(nil)
+	if set.ClientConfigDir != "" {
+		path, text, err = findCCD(set.ClientConfigDir, cn, set.CCDExclusive)
+	}
+	own := path != "" && path == ccdPath(set.ClientConfigDir, fileName(cn))
 	switch {
 	case err != nil:
 		return refusedFor(fmt.Sprintf("MULTI: client has been rejected: its file in --client-config-dir cannot be read: %v", err))
+	case !own && a.shared(set, cc, cn, prefix):
 	case path != "":
 		a.logLine(prefix, logging.Steps, "OPTIONS IMPORT: reading client specific options from: %s", path)
 		a.parse(set, cc, path, prefix, text)
 	case set.CCDExclusive:
 		return set.exclusiveRefusal(cn)
+	default:
+		a.shared(set, cc, "DEFAULT", prefix)
 	}
 	return nil
+}
+
+// shared applies what all nodes have for a name, and reports whether there is anything.
+func (a *aside) shared(set *setup, cc *config.ClientConfig, name, prefix string) bool {
+	if a.deps.Fleet == nil {
+		return false
+	}
+	text, ok := a.deps.Fleet.File(name)
+	if ok {
+		a.logLine(prefix, logging.Steps, "FLEET: options for %q that all nodes have", cmp.Or(name, "every client"))
+		a.parse(set, cc, "fleet:"+name, prefix, []byte(text))
+	}
+	return ok
 }
 
 // parse applies client-specific lines; wrong ones are logged and skipped.

@@ -21,6 +21,8 @@ type Fleet interface {
 	// Forgo tells that a client needs no slot, and End that it is gone. They return at once.
 	Forgo(id uint64)
 	End(id uint64, cleanly bool)
+	// File is the configuration that all nodes have for a common name, "" for the lines that every client gets. It does not wait.
+	File(name string) (text string, ok bool)
 }
 
 // fleetPatience bounds a newcomer's wait for the fleet. Then it gets an address of this node's slice of the pool.
@@ -43,7 +45,7 @@ func FleetPool(o *config.Options) (slots int, describe string, err error) {
 // inFleet is a client as the fleet sees it.
 func (s *setup) inFleet(i *instance) fleet.Client {
 	c := fleet.Client{
-		ID: i.member, Identity: i.commonName, User: "cn " + i.commonName, CommonName: i.commonName, Account: i.username,
+		ID: i.member, Identity: i.commonName, User: "cn " + i.commonName, CommonName: i.commonName, Account: i.username, Serial: i.serial,
 		Real: i.peer.Load().Addr.String(), Since: time.Now(), Returning: i.logins.byToken,
 	}
 	var token string
@@ -94,7 +96,7 @@ func (h *hub) fleetAnswered(i *instance, slot int, err error, now time.Time) {
 	switch {
 	case i.stage != session.Authorised || i.session.Leaving() != session.Stays:
 		return // it is on its way out
-	case errors.Is(err, fleet.ErrBanned), errors.Is(err, fleet.ErrLimit):
+	case errors.Is(err, fleet.ErrBanned), errors.Is(err, fleet.ErrRevoked), errors.Is(err, fleet.ErrLimit):
 		h.reject(i, &refusal{log: err.Error(), line: "FLEET: " + err.Error(), level: logging.Info, client: err.Error()}, now)
 		return
 	case errors.Is(err, fleet.ErrDraining), errors.Is(err, fleet.ErrOut):
@@ -167,7 +169,7 @@ func (s *Server) EndForFleet(list []Ending) {
 func (h *hub) endForFleet(i *instance, why fleet.Reason, now time.Time) {
 	h.log(i, logging.Steps, "FLEET: the client is ended: %s", why)
 	switch why {
-	case fleet.Killed, fleet.Banned:
+	case fleet.Killed, fleet.Banned, fleet.Revoked:
 		h.recordKill(i)
 		h.finish(i, "")
 	case fleet.Lost, fleet.Expired:

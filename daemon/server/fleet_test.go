@@ -15,12 +15,18 @@ import (
 type scripted struct {
 	slot  int
 	err   error
+	files map[string]string
 	hangs bool // until the server's patience ends
 
 	mu    sync.Mutex // guards what follows
 	begun []fleet.Client
 	ended map[uint64]int
 	forgo int
+}
+
+func (s *scripted) File(name string) (string, bool) {
+	text, ok := s.files[name]
+	return text, ok
 }
 
 func (s *scripted) Begin(ctx context.Context, c fleet.Client) (int, error) {
@@ -74,6 +80,10 @@ func TestNewcomersOfAFleet(t *testing.T) {
 		{name: "the store hangs", fleet: &scripted{slot: 7, hangs: true}, hears: "PUSH_REPLY", has: "ifconfig 10.8.0.9 255.255.255.0"},
 		{name: "no address is left", fleet: &scripted{slot: -1, err: fleet.ErrExhausted}, hears: "RESTART,[N]"},
 		{name: "banned", fleet: &scripted{err: fleet.ErrBanned}, hears: "AUTH_FAILED", has: "banned in the fleet"},
+		{name: "revoked", fleet: &scripted{err: fleet.ErrRevoked}, hears: "AUTH_FAILED", has: "certificate revoked in the fleet"},
+		{name: "a file of the fleet", fleet: &scripted{slot: 1, files: map[string]string{"client1": "push \"route 10.20.0.0 255.255.0.0\"", "DEFAULT": "disable"}}, hears: "PUSH_REPLY", has: "route 10.20.0.0 255.255.0.0"},
+		{name: "lines for every client", fleet: &scripted{slot: 1, files: map[string]string{"": "push \"route 10.21.0.0 255.255.0.0\""}}, hears: "PUSH_REPLY", has: "route 10.21.0.0 255.255.0.0"},
+		{name: "a client that the fleet's DEFAULT shuts out", fleet: &scripted{slot: 1, files: map[string]string{"DEFAULT": "disable", "other": "push-reset"}}, hears: "AUTH_FAILED"},
 		{name: "over the limit", fleet: &scripted{err: fleet.ErrLimit}, hears: "AUTH_FAILED", has: "too many sessions"},
 		{name: "draining", fleet: &scripted{err: fleet.ErrDraining}, hears: "RESTART,[N]"},
 		{name: "out of the fleet", fleet: &scripted{err: fleet.ErrOut}, hears: "RESTART,[N]"},
@@ -97,7 +107,7 @@ func TestNewcomersOfAFleet(t *testing.T) {
 				if len(f.begun) != 1 || !f.over(f.begun[0].ID) {
 					t.Fatalf("the fleet hears of %+v, and of the end of %v", f.begun, f.ended)
 				}
-				if who := f.begun[0]; who.CommonName != "client1" || who.Identity != "client1" || who.Mark == "" || who.Returning {
+				if who := f.begun[0]; who.CommonName != "client1" || who.Identity != "client1" || who.Mark == "" || who.Serial == "" || who.Returning {
 					t.Errorf("the fleet sees %+v", who)
 				}
 			})
@@ -108,7 +118,7 @@ func TestNewcomersOfAFleet(t *testing.T) {
 // A client that the fleet ends hears and leaves what fits the reason, and a drain sends all to their next remote.
 func TestFleetEndsClients(t *testing.T) {
 	t.Parallel()
-	for why, hears := range map[fleet.Reason]string{fleet.Killed: "", fleet.Moved: "", fleet.Limited: "", fleet.Expired: "RESTART", "drain": "RESTART,[N]"} {
+	for why, hears := range map[fleet.Reason]string{fleet.Killed: "", fleet.Revoked: "", fleet.Moved: "", fleet.Limited: "", fleet.Expired: "RESTART", "drain": "RESTART,[N]"} {
 		t.Run(string(why), func(t *testing.T) {
 			inFakeTime(t, func(t *testing.T) {
 				f := &scripted{slot: 3}

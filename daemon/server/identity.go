@@ -18,6 +18,7 @@ type identity struct {
 	loginName  string // user name of the first login, which override-username may have replaced
 
 	chain    [sha256.Size]byte   // digest of the certificates the client sent
+	serial   string              // of the client's certificate in decimal digits
 	certName string              // the common name that they give
 	found    []*x509.Certificate // the chain that was found, until certVars are made of it
 	certVars []string            // "name=value" of the certificates
@@ -57,6 +58,7 @@ func (d *identity) certify(set *setup, sent []*x509.Certificate, chain *[]*x509.
 	d.certName = message.Remap(name)
 	d.commonName = d.certName
 	d.found = *chain
+	d.serial = sent[0].SerialNumber.String()
 	return nil
 }
 

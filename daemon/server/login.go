@@ -265,10 +265,14 @@ func (h *hub) exclusive(i *instance, login uint64, by session.Verifiers) {
 		cn = undef(i.username)
 	}
 	set := h.set
-	h.beside(hooks.OfEvent, func(context.Context, *aside) func(*hub) {
+	h.beside(hooks.OfEvent, func(_ context.Context, a *aside) func(*hub) {
 		path, _, err := findCCD(set.ClientConfigDir, cn, true)
+		has := path != ""
+		if !has && err == nil && a.deps.Fleet != nil {
+			_, has = a.deps.Fleet.File(cn)
+		}
 		return func(h *hub) {
-			if path == "" || err != nil {
+			if !has || err != nil {
 				h.logAccepted(h.set, i)
 				err = set.exclusiveRefusal(cn)
 			}

@@ -21,6 +21,14 @@ type FleetController interface {
 	Order(verb string, o FleetOrder) (string, error)
 	// Drain sends all clients to other nodes within the deadline; 0 takes clients again.
 	Drain(deadline time.Duration) (string, error)
+	// Shared is the configuration that all nodes have, a line of JSON.
+	Shared() string
+	// SetFile gives all nodes the lines for a common name, "" for those that every client gets, or takes them away. Revoke keeps out the
+	// certificate with a serial number, or lets it in again. They return what became of it.
+	SetFile(name string, lines []string) (string, error)
+	RemoveFile(name string) (string, error)
+	Revoke(serial, reason string) (string, error)
+	Unrevoke(serial string) (string, error)
 }
 
 // A FleetOrder says whom an order is about: a user or a common name.
@@ -65,6 +73,51 @@ func (c *call) fleetOrder() {
 		return
 	}
 	c.outcome(f.Order(strings.TrimPrefix(c.cmd.Name, "fleet-"), o))
+}
+
+func (c *call) fleetConfig() {
+	var lines []string
+	if f, ok := c.s.cfg.Controller.(Fleeter); ok {
+		if f := f.Fleet(); f != nil {
+			lines = []string{f.Shared()}
+		}
+	}
+	c.list(lines)
+}
+
+// fileName is the name of the lines that a command is about: of a client, or of all.
+func (c *call) fileName() string {
+	if len(c.args) == 0 {
+		return ""
+	}
+	return c.args[0]
+}
+
+func (c *call) fleetCCD() {
+	name := c.fileName()
+	c.begin(&block{word: c.cmd.Name, end: func(lines []string) {
+		if f := c.fleet(); f != nil {
+			c.outcome(f.SetFile(name, lines))
+		}
+	}})
+}
+
+func (c *call) fleetCCDRemove() {
+	if f := c.fleet(); f != nil {
+		c.outcome(f.RemoveFile(c.fileName()))
+	}
+}
+
+func (c *call) fleetRevoke() {
+	if f := c.fleet(); f != nil {
+		c.outcome(f.Revoke(c.args[0], strings.Join(c.args[1:], " ")))
+	}
+}
+
+func (c *call) fleetUnrevoke() {
+	if f := c.fleet(); f != nil {
+		c.outcome(f.Unrevoke(c.args[0]))
+	}
 }
 
 // Limits of a drain.

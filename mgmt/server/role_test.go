@@ -24,7 +24,7 @@ var needs = map[mgmt.Role][]string{
 		"certificate", "client-auth 0 1", "client-auth-nt 0 1", "client-deny 0 1 r", "client-pending-auth 0 1 x 1", "cr-response eA==", "needok t ok", "needstr t x",
 		"password Auth x", "pk-sig", "rsa-sig", "username Auth x",
 	},
-	mgmt.RoleAdmin: {"fleet-ban user x", "fleet-drain", "fleet-unban cn x", "push-update-broad x", "push-update-cid 0 x", "reload", "reload full"},
+	mgmt.RoleAdmin: {"fleet-ban user x", "fleet-ccd x", "fleet-ccd-rm x", "fleet-config", "fleet-revoke 1", "fleet-unrevoke 1", "fleet-drain", "fleet-unban cn x", "push-update-broad x", "push-update-cid 0 x", "reload", "reload full"},
 }
 
 // Every command of the table, by every role: refused without the right, and executed with it.
