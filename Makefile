@@ -48,7 +48,7 @@ test: deps build ## run everything (Debian, root)
 # The two halves of test wait most of their time, so they run beside each other.
 test-all test-second-stock: export GORACE = atexit_sleep_ms=50 # else every program of a test takes a second to end
 test-all:
-	$(GO) test -race -parallel 6 -timeout 20m ./test ./... # ./test waits most and takes longest: it goes first
+	$(GO) test -race -p 3 -parallel 6 -timeout 20m ./test ./... # ./test waits most and takes longest: it goes first
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./daemon/config ./daemon/tokens
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./test -run PKCS11
 test-second-stock:

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,7 +39,7 @@ func TestFullDisk(t *testing.T) {
 			}
 		}
 	}
-	o := script.Options{Allow: allow(t, "store="+dir+"/s.db,write="+dir+",read="+dir)}
+	o := script.Options{Allow: allow(t, "store="+dir+"/s.db,write="+dir+",read="+dir), Burst: 10 * time.Second}
 	step := func(src string, want ...string) {
 		t.Helper()
 		printed, _, err := run(t, &daemon{}, src, o)

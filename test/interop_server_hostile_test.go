@@ -11,6 +11,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -132,6 +133,29 @@ func stranger(r *rand.Rand) []byte {
 	}
 }
 
+// deafen opens a session and sends what the first flight makes due: the answer to the reset goes in, nothing after it.
+func (l *lab) deafen(conn *net.UDPConn) error {
+	p, err := l.newPuppet(conn, "V4", usual)
+	if err != nil {
+		return err
+	}
+	defer p.session.Close()
+	p.session.Step(time.Now())
+	p.drain()
+	buf := make([]byte, 2048)
+	_ = conn.SetReadDeadline(time.Now().Add(upLimit))
+	size, err := conn.Read(buf)
+	if err != nil {
+		return err
+	}
+	if err := p.session.Input(buf[:size], time.Now()); err != nil {
+		return err
+	}
+	p.deaf = true
+	_ = p.play(100*time.Millisecond, func() bool { return false })
+	return nil
+}
+
 // Clients that return the cookie and then acknowledge nothing are gone when their time is over.
 func TestServerWithDeafClients(t *testing.T) {
 	t.Parallel()
@@ -141,29 +165,15 @@ func TestServerWithDeafClients(t *testing.T) {
 	for range n {
 		conns = append(conns, openUDP(t, l.client, "", "10.99.0.1:1194"))
 	}
+	var deaf sync.WaitGroup // all at once: the first must not be gone before the last has come
 	for _, conn := range conns {
-		p, err := l.newPuppet(conn, "V4", usual)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.session.Close()
-		for !p.deaf {
-			// Up to the first flight: the answer to the reset goes in, nothing after it.
-			p.session.Step(time.Now())
-			p.drain()
-			buf := make([]byte, 2048)
-			_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-			size, err := conn.Read(buf)
-			if err != nil {
-				t.Fatal(err)
+		deaf.Go(func() {
+			if err := l.deafen(conn); err != nil {
+				t.Error(err)
 			}
-			if err := p.session.Input(buf[:size], time.Now()); err != nil {
-				t.Fatal(err)
-			}
-			p.deaf = true
-		}
-		_ = p.play(100*time.Millisecond, func() bool { return false })
+		})
 	}
+	deaf.Wait()
 	if got := clients(t, m); got < n/2 {
 		t.Fatalf("%d clients in the report, the deaf ones are missing", got)
 	}

@@ -272,12 +272,17 @@ func TestASecondProcessOfTheName(t *testing.T) {
 	})
 }
 
-// At 10,000 sessions that do nothing the store has little to do.
+// At thousands of sessions that do nothing the store has little to do; the soak has 10,000.
 func TestIdleTraffic(t *testing.T) {
-	sessions := 10000
 	if testing.Short() {
-		sessions = 1000
+		idleTraffic(t, 1000)
+		return
 	}
+	idleTraffic(t, 3000)
+}
+
+func idleTraffic(t *testing.T, sessions int) {
+	t.Helper()
 	bubble(t, fleet.Config{Slots: 20000, Limit: fleet.Limit{Max: 1}}, func(t *testing.T, w *world) {
 		w.trusted = true
 		for i := range sessions {

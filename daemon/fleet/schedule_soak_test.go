@@ -18,3 +18,5 @@ func TestSoakNoAddressIsHeldTwice(t *testing.T) {
 	}
 	t.Logf("%d schedules", played)
 }
+
+func TestSoakIdleTraffic(t *testing.T) { idleTraffic(t, 10000) }

@@ -40,7 +40,7 @@ func TestDialoguesUnderASteppingClock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, step := range []time.Duration{-time.Hour, time.Hour, 24 * time.Hour} {
+		for _, step := range []time.Duration{-time.Hour, 24 * time.Hour} {
 			t.Run(filepath.Base(path)+"/"+step.String(), func(t *testing.T) {
 				var got bytes.Buffer
 				synctest.Test(t, func(t *testing.T) {

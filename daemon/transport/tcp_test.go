@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func tcpPair(t testing.TB, client, server Stream) (Link, *TCPLink) {
@@ -47,7 +45,7 @@ func TestTCPRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		peer, got := receive(t, s, len(want))
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := differ(want, got); diff != "" {
 			t.Errorf("to server (-want +got):\n%s", diff)
 		}
 		if peer.Addr != c.LocalAddr() {
@@ -56,8 +54,9 @@ func TestTCPRoundTrip(t *testing.T) {
 		if err := s.Send(peer, want); err != nil {
 			t.Fatal(err)
 		}
-		if _, got = receive(t, c, len(want)); cmp.Diff(want, got) != "" {
-			t.Errorf("to client (-want +got):\n%s", cmp.Diff(want, got))
+		_, got = receive(t, c, len(want))
+		if diff := differ(want, got); diff != "" {
+			t.Errorf("to client (-want +got):\n%s", diff)
 		}
 		received := s.Stats().RecvBytes.Load()
 		sent := c.Stats().SentBytes.Load()
@@ -95,7 +94,7 @@ func TestFramesSplit(t *testing.T) {
 			}
 			carry = bytes.Clone(buf[used:])
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := differ(want, got); diff != "" {
 			t.Fatalf("cut at %d (-want +got):\n%s", cut, diff)
 		}
 	}

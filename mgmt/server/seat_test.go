@@ -82,7 +82,7 @@ func TestSlowSeatLosesLogLines(t *testing.T) {
 	for i := range lines {
 		d.Log(mgmt.LogEntry{Text: fmt.Sprintf("line %d of a flood", i)})
 	}
-	if took := time.Since(start); took > 5*time.Second {
+	if took := time.Since(start); took > time.Minute { // a seat that held it up would do so for ever
 		t.Errorf("%d lines took the daemon %v", lines, took)
 	}
 	if err := d.Do("secret Auth"); err != nil {
