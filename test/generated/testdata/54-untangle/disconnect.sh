@@ -1,0 +1,2 @@
+#!/bin/sh
+exec @D@/ev.sh disconnect
