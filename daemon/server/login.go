@@ -40,6 +40,7 @@ type logins struct {
 	fromPort      []string  // configuration lines that came with a client-auth command
 	deferredFiles []string  // "name=path" of the files by which a plugin answers a login that it put off
 	byToken       bool      // the first login was decided by its token
+	unchecked     bool      // there was nobody to ask about the first login
 }
 
 // asking tracks the verifiers of one key's login.
@@ -76,7 +77,14 @@ func (h *hub) keyMessage(i *instance, e session.KeyMessage, now time.Time) {
 		user, pass = "", ""
 	}
 	var known *session.Owner
+	if e.KeyID != 0 && i.logins.unchecked && h.set.needsCredentials() {
+		h.log(i, logging.Info, "A reload asks for logins: the client is sent to log in anew")
+		h.closeLater(i, session.SentAway, now)
+		h.text(i, "RESTART", now)
+		return
+	}
 	if e.KeyID == 0 {
+		i.logins.unchecked = !h.set.needsCredentials()
 		i.occ = e.Message.Options
 		i.info = message.ParsePeerInfo(e.Message.PeerInfo)
 	} else {
