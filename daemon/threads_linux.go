@@ -51,12 +51,12 @@ func threadLimit() int {
 }
 
 // fitThreads keeps the process within its limit of threads and returns how many scripts may run at once, 0 for any
-// number: each takes a thread of ours, and a task of its own.
+// number: each takes a thread of ours, its shell, and what that starts.
 func fitThreads(limit int) (scripts int) {
 	if limit >= fewThreads {
 		return 0
 	}
 	cores := min(runtime.GOMAXPROCS(0), max((limit-spareThreads)/3, 1))
 	runtime.GOMAXPROCS(cores)
-	return max((limit-spareThreads-cores)/2, 1)
+	return max((limit-spareThreads-cores)/3, 1)
 }

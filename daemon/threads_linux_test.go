@@ -9,7 +9,7 @@ func TestFitThreads(t *testing.T) {
 	before := runtime.GOMAXPROCS(8)
 	defer runtime.GOMAXPROCS(before)
 	for _, tt := range []struct{ limit, cores, scripts int }{
-		{100, 8, 0}, {20, 5, 5}, {10, 1, 2}, {4, 1, 1},
+		{100, 8, 0}, {20, 5, 3}, {10, 1, 1}, {4, 1, 1},
 	} {
 		runtime.GOMAXPROCS(8)
 		if scripts := fitThreads(tt.limit); scripts != tt.scripts || runtime.GOMAXPROCS(0) != tt.cores {
