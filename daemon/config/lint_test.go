@@ -51,6 +51,12 @@ func TestOptionsDocument(t *testing.T) {
 			delete(reasons, d.Name)
 		}
 		here := string(d.Effect)
+		if why := nothingToDo[d.Name]; why != "" {
+			here += ": " + why
+		}
+		if d.Effect == Ignored && (d.Text == "") == (nothingToDo[d.Name] == "") {
+			t.Errorf("%s has no effect: say why, in its row or in nothingToDo", d.Name)
+		}
 		if d.Text != "" {
 			here += ": " + strings.ReplaceAll(d.Text, "|", "\\|")
 		}
@@ -73,6 +79,23 @@ func TestOptionsDocument(t *testing.T) {
 	if have, err := os.ReadFile(file); err != nil || string(have) != b.String() {
 		t.Errorf("%s is not what the tables say (%v)", file, err)
 	}
+}
+
+// nothingToDo says why options have no effect that the log says nothing about: most ask for what is so anyway.
+var nothingToDo = map[string]string{
+	"allow-deprecated-insecure-static-crypto": "static keys (`secret`) work without it",
+	"bcast-buffers":     "queues grow as they need",
+	"comp-noadapt":      "packets are not compressed, so nothing adapts",
+	"disable-dco":       "this process carries the packets anyway",
+	"fast-io":           "packets are read and written in batches, without a wait for each",
+	"hash-size":         "tables grow as they need",
+	"ifconfig-nowarn":   "the addresses of both ends are not compared",
+	"memstats":          "see `--metrics` and the management port for figures",
+	"persist-local-ip":  "a name in `local` is looked up at each start",
+	"push-continuation": "parts of a long reply are put together anyway",
+	"route-method":      "it chooses between ways of Windows",
+	"single-session":    "the next session of a peer is accepted as without it",
+	"tun-ipv6":          "devices carry IPv6 anyway",
 }
 
 // otherParameters says why an option takes other numbers of parameters than stock.
