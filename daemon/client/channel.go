@@ -3,8 +3,6 @@ package client
 import (
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/config"
-	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/material"
 	"github.com/moongate-vpn/moongate/daemon/session"
@@ -14,11 +12,7 @@ import (
 func (a *attempt) startChannel(terms session.Terms) error {
 	o, p := a.opts, a.prof
 	params := terms.Params(role(o))
-	params.Auth, params.TAP, params.Framing = o.Auth, o.DevType == config.DevTap, material.Framing(o.Framing)
-	params.Decompress = o.AllowCompression == "asym" || o.AllowCompression == "yes"
-	params.ReplayWindow, params.ReplayTime, params.NoReplay = o.ReplayWindow, o.ReplayTime, o.NoReplay
-	outer := data.Outer{IPv6: a.peer.Addr.Addr().Is6(), TCP: p.Proto.IsTCP(), SOCKS: p.SOCKSProxy != nil}
-	if err := material.SetLimits(&params, p, outer); err != nil {
+	if err := material.Packets(&params, o, p, material.Framing(o.Framing), o.AllowCompression, a.outer(p)); err != nil {
 		return err
 	}
 	if out := a.c.deps.Offload; out != nil {

@@ -45,6 +45,11 @@ func newLine(r *report, o *config.Options, prof *config.Connection, link transpo
 	}
 }
 
+// outer describes the packets that carry data packets.
+func (l *line) outer(prof *config.Connection) data.Outer {
+	return data.Outer{IPv6: l.peer.Addr.Addr().Is6(), TCP: l.stream, SOCKS: prof.SOCKSProxy != nil}
+}
+
 // foreign reports whether a packet comes from another address than the peer's, and the peer keeps its address.
 func (l *line) foreign(from transport.Peer) bool {
 	return !l.floats && from.Addr.IsValid() && from.Addr != l.peer.Addr && l.peer.Addr.IsValid()

@@ -3,14 +3,12 @@
 package client
 
 import (
-	"bytes"
 	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/data"
-	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/tun"
@@ -51,32 +49,19 @@ func (s *sink) Write(bufs [][]byte, offset int) (int, error) {
 // empties pools at random, so it is not for this test.
 func TestPlaneAllocs(t *testing.T) {
 	now := time.Now()
-	block, err := keys.NewBlock(bytes.Repeat([]byte("moongate"), 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	channel := func(role keys.Role) *data.Channel {
-		c, err := data.New(data.Params{Role: role, Cipher: "AES-256-GCM", V2: true, ReplayWindow: 64, MSSLimit: 1400})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.SetKey(0, block, now); err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
+	client, server := channels(t, now)
 	link, device := &loopback{}, &sink{}
 	var total atomic.Uint64
 	var out, in atomic.Pointer[path]
 	peer := transport.Peer{Addr: netip.MustParseAddrPort("10.99.0.1:1194")}
-	out.Store(&path{link: link, peer: peer, channel: channel(keys.Client), device: device, traffic: new(session.Traffic)})
-	in.Store(&path{link: link, peer: peer, channel: channel(keys.Server), device: device, traffic: new(session.Traffic)})
+	out.Store(&path{link: link, peer: peer, channel: client, device: device, traffic: new(session.Traffic)})
+	in.Store(&path{link: link, peer: peer, channel: server, device: device, traffic: new(session.Traffic)})
 	fail := func(err error) { t.Error(err) }
 	o := &outbound{device: device, path: &out, total: &total, failed: fail, notice: fail}
 	i := &inbound{link: link, path: &in, notice: fail, bad: func(_ *data.Channel, err error) { fail(err) }, device: fail, traffic: new(session.Traffic), total: &total}
 
-	const train, size, runs = 40, 1400, 50
-	bufs, sizes := make([][]byte, train), make([]int, train)
+	const together, size, runs = 40, 1400, 50
+	bufs, sizes := make([][]byte, together), make([]int, together)
 	for n := range bufs {
 		bufs[n], sizes[n] = make([]byte, tun.Offset+size), size
 		bufs[n][tun.Offset] = 0x45
@@ -88,9 +73,9 @@ func TestPlaneAllocs(t *testing.T) {
 		i.batch(&link.batch)
 	})
 	if allocs != 0 {
-		t.Errorf("%v allocations for a train of %d packets", allocs, train)
+		t.Errorf("%v allocations for a batch of %d packets", allocs, together)
 	}
-	if want := (runs + 1) * train; device.packets != want || device.bytes != want*size {
+	if want := (runs + 1) * together; device.packets != want || device.bytes != want*size {
 		t.Errorf("%d packets of together %d bytes arrived, want %d of %d bytes", device.packets, device.bytes, want, size)
 	}
 }

@@ -25,7 +25,7 @@ func channels(t *testing.T, now time.Time) (client, server *data.Channel) {
 	}
 	var ends [2]*data.Channel
 	for n, role := range []keys.Role{keys.Client, keys.Server} {
-		if ends[n], err = data.New(data.Params{Role: role, Cipher: "AES-256-GCM", V2: true, ReplayWindow: 64}); err != nil {
+		if ends[n], err = data.New(data.Params{Role: role, Cipher: "AES-256-GCM", V2: true, ReplayWindow: 64, MSSLimit: 1400}); err != nil {
 			t.Fatal(err)
 		}
 		if err := ends[n].SetKey(0, block, now); err != nil {

@@ -1,9 +1,9 @@
 package client
 
 import (
+	"cmp"
 	"fmt"
 
-	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -20,14 +20,7 @@ func (a *attempt) startStatic() error {
 	if err != nil {
 		return err
 	}
-	params := data.Params{
-		Cipher: o.Cipher, Auth: o.Auth, Static: true, Framing: material.Framing(o.Framing),
-		Decompress:   o.AllowCompression == "asym" || o.AllowCompression == "yes",
-		ReplayWindow: o.ReplayWindow, ReplayTime: o.ReplayTime, NoReplay: o.NoReplay, TAP: o.DevType == config.DevTap,
-	}
-	if params.Cipher == "" {
-		params.Cipher = "BF-CBC"
-	}
+	params := data.Params{Cipher: cmp.Or(o.Cipher, "BF-CBC"), Static: true}
 	suite, ok := data.Lookup(params.Cipher)
 	switch {
 	case !ok:
@@ -35,7 +28,7 @@ func (a *attempt) startStatic() error {
 	case suite.Mode != data.CBC && suite.Mode != data.Plain:
 		return fmt.Errorf("static key mode (non-SSL) does not work with cipher %s; use one of the CBC mode ciphers", suite.Name)
 	}
-	if err := material.SetLimits(&params, p, data.Outer{IPv6: a.peer.Addr.Addr().Is6(), TCP: p.Proto.IsTCP(), SOCKS: p.SOCKSProxy != nil}); err != nil {
+	if err := material.Packets(&params, o, p, material.Framing(o.Framing), o.AllowCompression, a.outer(p)); err != nil {
 		return err
 	}
 	if a.channel, err = data.NewStatic(params, key, material.Direction(p.KeyDirection)); err != nil {

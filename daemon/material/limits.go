@@ -5,8 +5,12 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/data"
 )
 
-// SetLimits works out fragment and mssfix of a profile for packets as p describes them.
-func SetLimits(p *data.Params, prof *config.Connection, outer data.Outer) (err error) {
+// Packets completes the parameters of a data channel: what options say about the packets of all peers alike. f and compression
+// (allow-compression) are those of the peer.
+func Packets(p *data.Params, o *config.Options, prof *config.Connection, f data.Framing, compression string, outer data.Outer) (err error) {
+	p.Auth, p.TAP, p.Framing = o.Auth, o.DevType == config.DevTap, f
+	p.Decompress = compression == "asym" || compression == "yes"
+	p.ReplayWindow, p.ReplayTime, p.NoReplay = o.ReplayWindow, o.ReplayTime, o.NoReplay
 	if p.Fragment, err = data.FragmentSizeOf(*p, limit(prof.Fragment, prof.FragmentEncap, false), outer); err != nil {
 		return err
 	}

@@ -345,11 +345,8 @@ func (h *hub) establish(i *instance, list []route, now time.Time) {
 // openTunnel makes the data channel of a client.
 func (h *hub) openTunnel(i *instance, terms session.Terms) error {
 	p := terms.Params(keys.Server)
-	p.Auth, p.TAP, p.Framing = h.set.Auth, h.set.tap(), h.set.framing(i)
-	p.Decompress = i.config.AllowCompression == "asym" || i.config.AllowCompression == "yes"
-	p.ReplayWindow, p.ReplayTime, p.NoReplay = h.set.ReplayWindow, h.set.ReplayTime, h.set.NoReplay
 	outer := data.Outer{IPv6: i.peer.Load().Addr.Addr().Is6(), TCP: i.link.RemoteAddr().IsValid()}
-	if err := material.SetLimits(&p, h.set.prof, outer); err != nil {
+	if err := material.Packets(&p, h.set.Options, h.set.prof, h.set.framing(i), i.config.AllowCompression, outer); err != nil {
 		return err
 	}
 	h.set.setPort(i)

@@ -3,7 +3,6 @@
 package server
 
 import (
-	"bytes"
 	"net/netip"
 	"testing"
 	"time"
@@ -31,19 +30,8 @@ func (l *taken) Send(_ transport.Peer, pkts [][]byte) error {
 // the link to the device. The race detector empties pools at random, so it is not for this test.
 func TestPlaneAllocs(t *testing.T) {
 	now := time.Now()
-	block, err := keys.NewBlock(bytes.Repeat([]byte("moongate"), 32))
-	if err != nil {
-		t.Fatal(err)
-	}
 	channel := func(role keys.Role) *data.Channel {
-		c, err := data.New(data.Params{Role: role, Cipher: "AES-256-GCM", V2: true, ReplayWindow: 64, MSSLimit: 1400})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.SetKey(0, block, now); err != nil {
-			t.Fatal(err)
-		}
-		return c
+		return newChannel(t, data.Params{Role: role, MSSLimit: 1400}, now)
 	}
 	addr, from := netip.MustParseAddr("10.8.0.2"), transport.Peer{Addr: netip.MustParseAddrPort("10.99.0.2:1194")}
 	link, device := &taken{packets: make(chan int, 1)}, &sink{}

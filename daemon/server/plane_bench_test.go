@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -26,19 +25,8 @@ func BenchmarkInbound(b *testing.B) {
 
 func benchInbound(b *testing.B, size, sources int) {
 	now := time.Now()
-	block, err := keys.NewBlock(bytes.Repeat([]byte("moongate"), 32))
-	if err != nil {
-		b.Fatal(err)
-	}
 	channel := func(role keys.Role) *data.Channel {
-		c, err := data.New(data.Params{Role: role, Cipher: "AES-256-GCM", V2: true, ReplayWindow: 64, MSSLimit: 1400})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := c.SetKey(0, block, now); err != nil {
-			b.Fatal(err)
-		}
-		return c
+		return newChannel(b, data.Params{Role: role, MSSLimit: 1400}, now)
 	}
 	from := transport.Peer{Addr: netip.MustParseAddrPort("10.99.0.2:1194")}
 	device := &sink{}

@@ -49,6 +49,24 @@ func (d *taps) Write(bufs [][]byte, offset int) (int, error) {
 	return len(bufs), nil
 }
 
+// newChannel is one end of a data channel with AES-256-GCM and a key that all ends share.
+func newChannel(t testing.TB, p data.Params, now time.Time) *data.Channel {
+	t.Helper()
+	p.Cipher, p.V2, p.ReplayWindow = "AES-256-GCM", true, 64
+	block, err := keys.NewBlock(bytes.Repeat([]byte("moongate"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := data.New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetKey(0, block, now); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // crowd is a data plane with three clients, 10.8.0.2 to 10.8.0.4, and their ends of the channels.
 type crowd struct {
 	*plane
@@ -67,10 +85,6 @@ func newCrowd(t *testing.T, change func(p *plane, clients []*instance)) *crowd {
 		dev: c.dev, maxPacket: 1500, table: newTable(4), routes: new(forward.Table[*dataPath]), stations: new(forward.Stations[*dataPath]), total: &engine.Totals{},
 		aside: &aside{base: b, inbox: newInbox(), boot: new(setup), limiter: newLimiter()},
 	}
-	block, err := keys.NewBlock(bytes.Repeat([]byte("moongate"), 32))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for n := range 3 {
 		i := &instance{dataPath: dataPath{link: c.link}}
 		i.peer.Store(&transport.Peer{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 1194)})
@@ -78,13 +92,7 @@ func newCrowd(t *testing.T, change func(p *plane, clients []*instance)) *crowd {
 			t.Fatal("no slot")
 		}
 		for _, role := range []keys.Role{keys.Server, keys.Client} {
-			ch, err := data.New(data.Params{Role: role, Cipher: "AES-256-GCM", V2: true, PeerID: i.slot, ReplayWindow: 64})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := ch.SetKey(0, block, c.now); err != nil {
-				t.Fatal(err)
-			}
+			ch := newChannel(t, data.Params{Role: role, PeerID: i.slot}, c.now)
 			if role == keys.Server {
 				i.tunnel.Store(ch)
 			} else {

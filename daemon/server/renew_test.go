@@ -9,7 +9,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
-	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -35,18 +34,7 @@ func (n *near) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
 
 // A client may send under a new key as soon as it has our key message: the data channel has the key by then.
 func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
-	ca, err := pki.NewCA("CA")
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue(pki.Spec{Name: "server", Server: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := tls.X509KeyPair(leaf.CertPEM, leaf.KeyPEM)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := serverCert(t)
 	o := new(config.Options)
 	o.HandWindow = time.Minute
 	b := &base{deps: Deps{Log: logging.Discard()}, total: new(engine.Totals)}
@@ -64,6 +52,7 @@ func TestRenewedKeyIsThereBeforeItsKeyMessage(t *testing.T) {
 	config := func(role keys.Role, cfg *tls.Config, wake func()) control.Config {
 		return control.Config{Role: role, TLS: cfg, Wrap: ctrlwrap.NewPlain(), LocalOptions: "V4", PeerInfo: usualInfo, Wake: wake}
 	}
+	var err error
 	if i.session, err = session.New(session.Config{Logins: true, Config: config(keys.Server, &tls.Config{Certificates: []tls.Certificate{cert}}, h.waker(&i.dataPath, &i.handshake))}, now); err != nil {
 		t.Fatal(err)
 	}

@@ -400,8 +400,8 @@ func readOr(path string) []byte {
 	return b
 }
 
-// claimed is a session whose client has sent its key message.
-func claimed(t *testing.T, now time.Time) *session.Session {
+// serverCert is a certificate of an authority that nobody knows.
+func serverCert(t *testing.T) tls.Certificate {
 	t.Helper()
 	ca, err := pki.NewCA("CA")
 	if err != nil {
@@ -415,6 +415,13 @@ func claimed(t *testing.T, now time.Time) *session.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return cert
+}
+
+// claimed is a session whose client has sent its key message.
+func claimed(t *testing.T, now time.Time) *session.Session {
+	t.Helper()
+	cert := serverCert(t)
 	s, err := session.New(session.Config{Logins: true, Config: control.Config{Role: keys.Server, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, Wrap: ctrlwrap.NewPlain()}}, now)
 	if err != nil {
 		t.Fatal(err)

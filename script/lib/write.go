@@ -43,44 +43,38 @@ func (w Writer) open(L *lua.LState, name string) (*os.Root, string, error) {
 
 // write is file.write(name, text): the file has the old content or the new, nothing between.
 func (w Writer) write(L *lua.LState) int {
-	name, text := L.CheckString(1), L.CheckString(2)
-	if w.Fake(name, text) {
-		L.Push(lua.LTrue)
-		return 1
-	}
-	root, rel, err := w.open(L, name)
-	if err != nil {
-		return fail(L, err)
-	}
-	defer root.Close()
-	if w.Tell("file.write %s, %d bytes", name, len(text)) {
-		L.Push(lua.LTrue)
-		return 1
-	}
-	sandbox.Blocked(L, func() {
+	return w.change(L, "write", "file.write %s, %d bytes", func(root *os.Root, rel, text string) error {
 		temporary := rel + ".new"
-		if err = writeAll(root, temporary, os.O_TRUNC, text); err == nil {
+		err := writeAll(root, temporary, os.O_TRUNC, text)
+		if err == nil {
 			err = root.Rename(temporary, rel)
 		}
 		if err != nil {
 			_ = root.Remove(temporary)
 		}
+		return err
 	})
-	if err != nil {
-		return fail(L, fmt.Errorf("write %s: %w", name, reason(err)))
-	}
-	L.Push(lua.LTrue)
-	return 1
 }
 
 // append is file.append(name, text, {max_bytes =, keep =}): a file that would grow above max_bytes is first moved to NAME.1, that to NAME.2, up to keep.
 func (w Writer) append(L *lua.LState) int {
-	name, text := L.CheckString(1), L.CheckString(2)
 	o := Options(L, 3, "max_bytes", "keep")
 	limit, keep := int64(o.Number("max_bytes", 10<<20)), int(o.Number("keep", 3))
 	if limit < 1 || keep < 0 || keep > 100 {
 		L.ArgError(3, "max_bytes must be above 0, keep from 0 to 100")
 	}
+	return w.change(L, "append to", "file.append %s, %d bytes", func(root *os.Root, rel, text string) error {
+		if st, err := root.Stat(rel); err == nil && st.Size() > 0 && st.Size()+int64(len(text)) > limit {
+			rotate(root, rel, keep)
+		}
+		return writeAll(root, rel, os.O_APPEND, text)
+	})
+}
+
+// change does something to the file that the first argument names with the text of the second, where the script may write. verb is for
+// its error; tell is said in its place where nothing is done.
+func (w Writer) change(L *lua.LState, verb, tell string, do func(root *os.Root, rel, text string) error) int {
+	name, text := L.CheckString(1), L.CheckString(2)
 	if w.Fake(name, text) {
 		L.Push(lua.LTrue)
 		return 1
@@ -90,18 +84,13 @@ func (w Writer) append(L *lua.LState) int {
 		return fail(L, err)
 	}
 	defer root.Close()
-	if w.Tell("file.append %s, %d bytes", name, len(text)) {
+	if w.Tell(tell, name, len(text)) {
 		L.Push(lua.LTrue)
 		return 1
 	}
-	sandbox.Blocked(L, func() {
-		if st, err := root.Stat(rel); err == nil && st.Size() > 0 && st.Size()+int64(len(text)) > limit {
-			rotate(root, rel, keep)
-		}
-		err = writeAll(root, rel, os.O_APPEND, text)
-	})
+	sandbox.Blocked(L, func() { err = do(root, rel, text) })
 	if err != nil {
-		return fail(L, fmt.Errorf("append to %s: %w", name, reason(err)))
+		return fail(L, fmt.Errorf("%s %s: %w", verb, name, reason(err)))
 	}
 	L.Push(lua.LTrue)
 	return 1
