@@ -24,7 +24,7 @@ type logins struct {
 // login is a key of a client.
 type login struct{ cid, kid uint64 }
 
-// waiting is how a login waits.
+// waiting describes the wait of a login.
 type waiting struct {
 	since time.Time
 	left  time.Time // when a script that may have been about to decide ended; zero: none did

@@ -33,7 +33,7 @@ type reloading struct {
 	inForce *config.Options // of the running server
 }
 
-// errNotReloaded is the cause of a reload that has to be a restart.
+// errNotReloaded says that a reload has to be a restart.
 var errNotReloaded = errors.New("no server is running")
 
 // Reload implements server.Reloader.
@@ -104,7 +104,7 @@ func (p *process) prove(srv *vpnserver.Server, next *config.Options, report []mg
 	if err := p.lua.check(next); err != nil {
 		return err
 	}
-	if !p.privileges.dropped.Load() { // else they were read with rights that are gone
+	if !p.privileges.dropped.Load() { // else they were read with privileges that are gone
 		for _, addr := range next.ManagementListen {
 			if err := proveListener(addr); err != nil {
 				return err
@@ -214,7 +214,7 @@ func (p *process) hangUp() {
 	sdNotify(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()))
 }
 
-// describe is the text of an option error, with all that belongs to it.
+// describe is the text of an option error, with the lines that come before it.
 func describe(err error) error {
 	var oe *config.Error
 	if !errors.As(err, &oe) {

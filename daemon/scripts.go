@@ -33,7 +33,7 @@ type ScriptHost interface {
 type RunningScript interface {
 	// Ready receives nil when the main chunk has run without an error, or the error.
 	Ready() <-chan error
-	// Begin lets the script handle events: those since its main chunk ended, and with all those before too.
+	// Begin lets the script handle the events since its main chunk ended; all adds those before.
 	Begin(all bool)
 	// Drain ends the script when the handlers that run have ended; Stop ends it at once, and waits.
 	Drain()

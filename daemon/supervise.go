@@ -34,7 +34,7 @@ type supervised struct {
 	running RunningScript // the version that counts, nil between two
 }
 
-// Pauses before a script that failed is started again. One that ran for calm begins with the first pause again.
+// Pauses before a script that failed is started again. After a run of calm or longer, the first pause comes again.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 30 * time.Second
@@ -59,7 +59,7 @@ func (s *supervised) same(spec config.LuaScript) bool {
 	return s.content == sum(spec, s.status.get().Modules)
 }
 
-// wanted is how the script is to run.
+// wanted says how the script is to run.
 func (s *supervised) wanted() config.LuaScript {
 	s.mu.Lock()
 	defer s.mu.Unlock()

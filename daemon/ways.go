@@ -25,7 +25,7 @@ import (
 // connectTimeout bounds the call of management-client.
 const connectTimeout = 5 * time.Second
 
-// ways are how clients come to the management port: listeners, a call of ours, listeners that follow the tunnel.
+// ways opens the management port to its clients: by listeners, by a call of ours, by listeners that follow the tunnel.
 type ways struct {
 	port     *server.Server
 	lg       *logging.Logger
@@ -42,7 +42,7 @@ type ways struct {
 	}
 }
 
-// open opens those of the options. It returns false when a program that was to be called does not answer, which ends the
+// open opens the ways that the options name. It returns false when a program that was to be called does not answer, which ends the
 // daemon without an error.
 func (w *ways) open(o *config.Options) (bool, error) {
 	if !w.port.Reachable() {

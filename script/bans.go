@@ -33,9 +33,9 @@ type ban struct {
 	loose  bool   // it could not be written to the store
 }
 
-// bans are those of one script, by whom they keep out: "name joe", "address 192.0.2.7". With a store they are in that, and in memory as they were
-// when it was last read: it is read again when the file was changed by another, be that the version of the script before this one, another script
-// with the same store, or a person's that lifts a ban.
+// bans lists the bans of one script, by the client that each keeps out: "name joe", "address 192.0.2.7". With a store they are in that, and in memory as they were
+// when it was last read. It is read again when another program has changed the file: the version of the script before this one, another script
+// with the same store, or a person who lifts a ban.
 type bans struct {
 	of    map[string]ban
 	store stamp     // of the file when of was read

@@ -117,5 +117,5 @@ func (i *Instance) Stop() {
 // Done is closed when the script has ended; Err then tells how, as Run does.
 func (i *Instance) Done() <-chan struct{} { return i.done }
 
-// Err is how the script ended.
+// Err tells how the script ended.
 func (i *Instance) Err() error { return i.err }

@@ -19,7 +19,7 @@ import (
 	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
-// runtime is one script. Everything belongs to the goroutine of run, but results.
+// runtime is one script. The goroutine of run owns all of it but results.
 type runtime struct {
 	path string
 	dir  string // of path
@@ -366,7 +366,7 @@ func (r *runtime) takeResults() {
 	}
 }
 
-// control is how another goroutine of the package steers a script that takes the place of another.
+// control steers a script that takes the place of another, from another goroutine of the package.
 type control struct {
 	begin     chan struct{} // closed: events may be handled; nil: at once when the main chunk has ended
 	keep      *bool         // what came before the main chunk ended is handled too; written before begin is closed

@@ -22,7 +22,7 @@ import (
 //	                                  │ asks (sleep, send, …): parked
 //	                                  └◄ answer, or the end of its time
 //
-// Events about one subject stay in order, as a task of theirs runs at a time. Tasks of different subjects take turns whenever
+// Events about one subject stay in order: one task of a subject runs at a time. Tasks of different subjects take turns whenever
 // they ask for something.
 type task struct {
 	what     string
@@ -157,7 +157,7 @@ func (r *runtime) mainEnded(e *Error) {
 		return
 	}
 	r.stats.State = mgmt.ScriptReady
-	r.stats.publish(r) // before ready: who waits for that may look at it
+	r.stats.publish(r) // before ready: the caller that waits for that may read it
 	if r.o.control.ready != nil {
 		r.o.control.ready()
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
-// TestResult is how one test of a file went.
+// TestResult is the outcome of one test of a file.
 type TestResult struct {
 	File, Name string
 	Took       time.Duration

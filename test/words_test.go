@@ -15,8 +15,11 @@ import (
 var words = []struct{ word, instead string }{
 	{`somebody|someone|anybody|everybody|whoever`, "the name of what acts: the peer, the client, a seat"},
 	{`(is|are) what`, `a verb: "Config makes …", "learned lists …"`},
+	{`(is|are) how (an?|the|one|our|clients)`, `a verb: "tells how …", "says how …"`},
+	{`could not be had`, "what failed: could not be opened, is not there"},
 	{`the begin of`, "the start of"},
-	{`has a say`, "decides"},
+	{`(has|have) a say`, "decides"},
+	{`be (that|it) (the|that|an?)`, "the cases, one after the other"},
 	{`strangers?|doorkeepers?`, "before the handshake, or before the password"},
 	{`judges?`, "verifier"},
 	{`rivals?`, "challenger"},

@@ -10,7 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/tokens"
 )
 
-// tokenKey puts a smart card in the place of certificate and key. errNoToken means that the certificate could not be had.
+// tokenKey puts a smart card in the place of certificate and key. errNoToken means that there is no certificate.
 func (d *identity) tokenKey(ctx context.Context, o *tlsconf.Options) error {
 	if !d.opts.PKCS11.Set() {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
-// wrapping is how an attempt protects its control packets.
+// wrapping protects the control packets of an attempt.
 type wrapping struct {
 	wrap   ctrlwrap.Wrapper
 	static *keys.StaticKey // base of dynamic tls-crypt, nil without a key

@@ -273,7 +273,7 @@ func (k *legacyOpen) accept(id []byte, now time.Time) bool {
 	}
 }
 
-// ReplayState is how far a channel of static-key mode has received, zero for other channels. Not while Open runs.
+// ReplayState tells how far a channel of static-key mode has received, zero for other channels. It must not run beside Open.
 func (c *Channel) ReplayState() replay.State {
 	if w := c.staticWindow(); w != nil {
 		return w.State()

@@ -69,8 +69,8 @@ type opener interface {
 // from sendFrom on, or earlier when the peer uses it or no other key qualifies. b is not kept.
 //
 // Rule: docs/protocol.md#310-which-key-to-send-with: the first of primary, lame duck whose time has come, else the
-// primary. That the peer sends with a key is as good as time: it has the key, and when it renews keys faster than we
-// expect, it drops the older one while we would still wait.
+// primary. A packet of the peer under a key counts like the time: it proves that the peer has
+// the key. A peer that renews keys faster than we expect drops the older one while we would still wait.
 func (c *Channel) SetKey(keyID uint8, b *keys.Block, sendFrom time.Time) error {
 	own, peer := c.p.Role, c.p.Role.Peer()
 	s, err := c.newSlot(keyID, material{b.Cipher(own), b.HMAC(own)}, material{b.Cipher(peer), b.HMAC(peer)})

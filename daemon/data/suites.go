@@ -10,7 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/keys"
 )
 
-// Mode is how a cipher is used on the wire.
+// Mode says how a cipher is used on the wire.
 type Mode uint8
 
 // Modes.

@@ -303,7 +303,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// requeue has every key looked at that this node may have a say in.
+// requeue queues every key that this node may have to write.
 func (m *Member) requeue() {
 	for key := range m.mirror.records {
 		m.react(key)
@@ -319,7 +319,7 @@ func (m *Member) requeue() {
 	}
 }
 
-// wanted has the records looked at that a session is to have.
+// wanted queues the records that a session needs.
 func (m *Member) wanted(s *session) {
 	m.work.add(sessionKey(m.cfg.Node, s.Session))
 	if s.slot >= 0 {

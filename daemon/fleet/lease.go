@@ -251,8 +251,8 @@ func (m *Member) leastRecent(s *session, now time.Time) choice {
 	return best
 }
 
-// ofSlice is a slot of the node's own slice. Only this node gives away one whose lease is free; one that is held, if by a session
-// that is over, a client may have taken along to another node meanwhile.
+// ofSlice is a slot of the node's own slice. Only this node gives away a slot whose lease is free. It leaves one alone that is held, even by a
+// session that is over: the client may have taken it along to another node meanwhile.
 func (m *Member) ofSlice(s *session, now time.Time) choice {
 	if m.slice < 0 {
 		return choice{}
@@ -268,7 +268,7 @@ func (m *Member) ofSlice(s *session, now time.Time) choice {
 	return choice{}
 }
 
-// tidySlice has the leases of the node's slice freed whose sessions and time are over: then the node may give them away again.
+// tidySlice frees the leases of the node's slice whose sessions and time are over: then the node may give their slots away again.
 func (m *Member) tidySlice(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

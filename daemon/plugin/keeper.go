@@ -23,7 +23,7 @@ type keeper struct {
 	gone    chan struct{}            // closed when the keeper does not speak any more
 }
 
-// exitState is how a worker ended.
+// exitState tells how a worker ended.
 type exitState syscall.WaitStatus
 
 func (s exitState) String() string {

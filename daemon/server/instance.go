@@ -89,7 +89,7 @@ type hubSide struct {
 // hubOwned hides an instance from the data plane: hub.of reads it.
 type hubOwned struct{ instance *instance }
 
-// origin is how a client came.
+// origin tells how a client came.
 type origin struct {
 	since time.Time
 	base  *keys.StaticKey // of dynamic tls-crypt

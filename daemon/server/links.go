@@ -8,7 +8,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/session"
 )
 
-// links is how the hub reaches its clients: packets, texts, and when to come back to each. The hub owns it.
+// links reaches the clients for the hub: with packets and texts, and with the time when to step each. The hub owns it.
 type links struct {
 	say   *clientLog
 	plane *plane

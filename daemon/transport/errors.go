@@ -94,7 +94,7 @@ func Transient(err error) bool {
 	return false
 }
 
-// BindError says that a local address could not be had. Its text is the log's.
+// BindError says that a socket could not be bound to its local address. Its text is the log's.
 type BindError struct {
 	Local netip.AddrPort
 	Err   error
@@ -109,7 +109,7 @@ func (e *BindError) Error() string {
 // Unwrap gives the cause, also as a *SocketError.
 func (e *BindError) Unwrap() []error { return causes("bind", e.Err) }
 
-// ConnectError says that a TCP connection could not be made. Its text is the log's.
+// ConnectError says that a TCP connection failed. Its text is the log's.
 type ConnectError struct {
 	Remote netip.AddrPort
 	Err    error

@@ -96,7 +96,7 @@ func (p *HTTPProxy) basic() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(p.Username+":"+p.Password))
 }
 
-// request is the CONNECT request. It is logged, but for what the credentials went into.
+// request composes the CONNECT request. The log gets it without the header that carries the credentials.
 func (p *HTTPProxy) request(cfg *DialConfig, target string, ch challenge) []byte {
 	version := p.Version
 	if version == "" {

@@ -189,7 +189,7 @@ func (l *TCPLink) signal() {
 	}
 }
 
-// waitRoom gives the lock away until the writer took the queue, or the time is over.
+// waitRoom releases the lock until the writer has taken the queue, or the time is over.
 func (l *TCPLink) waitRoom(timeout <-chan time.Time) bool {
 	l.mu.Unlock()
 	defer l.mu.Lock()

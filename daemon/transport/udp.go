@@ -305,7 +305,7 @@ func (l *udpLink) sendOne(pkt []byte, p Peer, addr netip.AddrPort, sc *sendScrat
 	return nil
 }
 
-// Descriptor is the socket of a UDP link, 0 for other links. It is the link's, and lives as long.
+// Descriptor is the socket of a UDP link, 0 for other links. The link keeps it and closes it.
 func Descriptor(l Link) int {
 	if u, ok := l.(*udpLink); ok {
 		return u.fd

@@ -45,7 +45,7 @@ const (
 	stepSetup
 )
 
-// OpenError says why a device could not be had.
+// OpenError says why a device could not be opened.
 type OpenError struct {
 	Step openStep
 	Node string

@@ -67,7 +67,7 @@ type logged struct {
 	Attrs [][2]string
 }
 
-// end is how the script ended.
+// end tells how the script ended.
 type end struct {
 	Code  int           `json:",omitempty"` // of moongate.stop
 	Error *script.Error `json:",omitempty"`

@@ -316,5 +316,5 @@ func (c *Child) Stop() {
 // Done is closed when the process has ended; Err then tells how.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
-// Err is how the script ended: as script.Run tells it, or that its process died.
+// Err tells how the script ended: as script.Run tells it, or that its process died.
 func (c *Child) Err() error { return c.err }

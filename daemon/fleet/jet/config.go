@@ -22,7 +22,7 @@ type Config struct {
 	Log logging.Func
 }
 
-// Routes is how the servers of a cluster find and trust each other.
+// Routes let the servers of a cluster find and trust each other.
 type Routes struct {
 	// Cluster is the fleet's id: servers of another cluster are turned away.
 	Cluster string

@@ -34,7 +34,7 @@ func (e *Engine) Forget(ctx context.Context, gone []string) error {
 	return nil
 }
 
-// peerID is how the servers of a cluster call one by its name: its name's hash, which they know after a restart too.
+// peerID is the id of a server in a cluster: the hash of its name, which the others know after a restart too.
 func peerID(name string) string {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	sum := sha256.Sum256([]byte(name))

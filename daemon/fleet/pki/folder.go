@@ -92,7 +92,7 @@ func CheckName(name string) error {
 	return nil
 }
 
-// ServerName is how the engine calls a node: a server that it has been told to forget cannot come back under its name for minutes.
+// ServerName is the engine's name of a node: a server that it has been told to forget cannot come back under its name for minutes.
 func ServerName(node, id string) string { return node + "_" + id }
 
 // NodeOf is the node of a server's name.
