@@ -25,8 +25,14 @@ func (s *session) link(ctx context.Context) {
 		s.mu.c, s.mu.asked = nil, nil
 		dialing, cancel := context.WithCancel(ctx)
 		s.mu.relink = cancel
+		why := "connection to the daemon lost; dialing again"
+		again := "connected again: "
+		if s.mu.going != "" {
+			again = "connected: "
+			why, s.mu.going = "going to "+s.mu.going, ""
+		}
 		s.mu.Unlock()
-		s.print("connection to the daemon lost; dialing again\n")
+		s.print(why + "\n")
 		s.refresh()
 		c = s.dial(ctx, dialing)
 		cancel()
@@ -42,7 +48,7 @@ func (s *session) link(ctx context.Context) {
 			_, _ = c.Cmd(ctx, l) // an older daemon may not know it
 		}
 		t, _ := s.e.Target()
-		s.print("connected again: " + env.Clean(c.Greeting()) + " at " + t.Name + "\n")
+		s.print(again + env.Clean(c.Greeting()) + " at " + t.Name + "\n")
 		s.refresh()
 	}
 }

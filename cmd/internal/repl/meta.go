@@ -187,6 +187,9 @@ func (s *session) connect(ctx context.Context, args []string) {
 	s.mu.Lock()
 	old, relink := s.mu.c, s.mu.relink
 	s.mu.switches = make(map[string]string)
+	if old != nil {
+		s.mu.going = env.Clean(t.Name)
+	}
 	s.mu.Unlock()
 	if old != nil {
 		old.Close() // the link dials the new one

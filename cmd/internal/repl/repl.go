@@ -62,6 +62,7 @@ type session struct {
 		asking    bool  // another one is
 		fatal     error // why there is nothing to dial any more
 		relink    context.CancelFunc
+		going     string // the target that the user chose, while the old session ends
 	}
 }
 

@@ -539,3 +539,23 @@ func TestTheWindowChangesWhileALineIsTyped(t *testing.T) {
 	x.write("\x10") // the line again, from the history
 	x.last("moongate> " + half + rest)
 }
+
+// A session that the user leaves for another daemon is not lost.
+func TestGoingToAnotherDaemon(t *testing.T) {
+	first, second := socketPath(t), socketPath(t)
+	daemonAt(t, first, "mode client")
+	daemonAt(t, second, "mode client", "state CONNECTED SUCCESS 10.8.0.2")
+	x := open(t, first, "")
+	x.last("moongate>")
+	x.write("\\connect " + second + "\r")
+	x.has("going to " + second)
+	x.has("connected: OpenVPN Management Interface")
+	x.last("moongate>")
+	if strings.Contains(strings.Join(x.lines(), "\n"), "lost") {
+		t.Errorf("the session counts as lost:\n%s", strings.Join(x.lines(), "\n"))
+	}
+	x.write("state\r")
+	x.has("10.8.0.2")
+	x.write("exit\r")
+	x.has("ended: 0")
+}
