@@ -73,6 +73,7 @@ var remedies = []struct{ text, do string }{
 	{"group or others accessible", "`chmod 600` closes it"},
 	{"management on a TCP port WITHOUT passwords", "name a file with a password behind the port, or use a socket: `management PATH unix`"},
 	{"--keepalive option is missing", "`keepalive 10 60` is usual"},
+	{"--management is not specified", "a line `management SOCKET unix` does it, as the packaged units do"},
 	{"--nobind doesn't make sense", "`remote HOST` names the server"},
 	{"--topology net30 support", "`topology subnet` does it"},
 }

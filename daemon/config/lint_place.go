@@ -26,6 +26,11 @@ func optionsIn(text string) (names []string) {
 // locate finds the line that a text is about: of the first option that it names and that was given, the line that has a parameter which the text
 // quotes, or the first; without an option the line with a file that it quotes. The zero Directive is none.
 func (l *linter) locate(text string) Directive {
+	if strings.HasPrefix(text, "--management is not specified") { // an option that is about it is too much
+		if i := slices.IndexFunc(l.read, func(d Directive) bool { return strings.HasPrefix(d.Name, "management-") }); i >= 0 {
+			return l.read[i]
+		}
+	}
 	for _, name := range optionsIn(text) {
 		var at Directive
 		for _, d := range l.read {
