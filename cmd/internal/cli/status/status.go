@@ -297,7 +297,7 @@ func (s Status) table(e *env.Env) error {
 		add("local", s.State.Local.String())
 	}
 	if s.Idle {
-		add("waits", "for hold release, for an answer, or before the next try; there are no statistics yet")
+		add("waits", "for hold release, an answer, or the next try; no statistics yet")
 		return e.WriteLines(lines...)
 	}
 	add("cipher", s.Cipher)
