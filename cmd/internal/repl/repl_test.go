@@ -370,7 +370,7 @@ func TestMetaCommands(t *testing.T) {
 	x.write("\\connect 127.0.0.1:1\r")
 	x.has("reach 127.0.0.1:1")
 	x.write("\\connect " + other.ListenTCP(server.Access{}) + "\r")
-	x.has("connected again")
+	x.has("connected: OpenVPN")
 	x.last("moongate>")
 	x.write("state\r")
 	x.has("WAIT")

@@ -89,7 +89,10 @@ func Code(err error) int {
 // Hint says what to try, for errors where that is known.
 func Hint(err error) string {
 	var unreachable *client.UnreachableError
+	var reply *client.ReplyError
 	switch {
+	case errors.As(err, &reply) && strings.HasPrefix(reply.Text, "choose a daemon first"):
+		return "the address ADDRESS#NAME chooses one of those that share a port"
 	case errors.As(err, &unreachable) && target.IsFleet(unreachable.Addr):
 		return "is its daemon running? moongate fleet status says how the nodes are"
 	case errors.As(err, &unreachable):
