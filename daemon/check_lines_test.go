@@ -5,6 +5,7 @@ package daemon
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,18 +153,48 @@ func materials(t *testing.T) string {
 	return dir
 }
 
-// What check calls a mistake keeps a daemon from starting, and what it calls a warning does not: as far as Parse can tell.
+// Good configurations pass, and what Parse refuses check calls a mistake, whatever else is wrong beside it: lines of testdata/check.txt in random company.
 func TestCheckAgreesWithParse(t *testing.T) {
+	text, err := os.ReadFile("testdata/check.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Chdir(materials(t))
-	for name, lines := range checked {
+	check := func(lines []string) (mistakes int, err error) {
 		if err := os.WriteFile("t.conf", []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if found, _ := Check([]string{"--config", "t.conf"}); len(found) > 0 {
-			t.Errorf("%s: %+v", name, found)
+		found, _ := Check([]string{"--config", "t.conf"})
+		for _, f := range found {
+			if !f.Warning {
+				mistakes++
+			}
 		}
-		if _, err := config.Parse([]string{"t.conf"}, config.Env{}); err != nil {
-			t.Errorf("%s: %v", name, err)
+		here, _ := os.Getwd()
+		defer os.Chdir(here) // which cd leaves
+		_, err = config.Parse([]string{"t.conf"}, config.Env{})
+		return mistakes, err
+	}
+	pool := []string{"mode server", "tls-server", "dev null", "proto-force tcp", "secret ta.key 1", "vlan-tagging", "<ca>", "\"", "\\"}
+	for line := range strings.Lines(string(text)) {
+		if _, rest, ok := strings.Cut(line, " | "); ok && line[0] != '\t' {
+			pool = append(pool, strings.Split(strings.TrimSpace(rest), " | ")...)
+		}
+	}
+	for name, lines := range checked {
+		if n, err := check(lines); n > 0 || err != nil {
+			t.Errorf("%s: %d mistakes, %v", name, n, err)
+		}
+		pool = append(pool, lines...)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 150 {
+		var lines []string
+		for range 1 + r.IntN(14) {
+			lines = append(lines, pool[r.IntN(len(pool))])
+		}
+		if n, err := check(lines); err != nil && n == 0 {
+			t.Errorf("check finds nothing wrong, Parse says %v\n%s", err, strings.Join(lines, "\n"))
 		}
 	}
 }

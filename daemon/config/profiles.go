@@ -23,10 +23,11 @@ func (p *parser) connection(a []string) error {
 		}
 	}
 	c.set.wrap = false // until the block names a key itself
-	if err := sub.read(strings.NewReader(a[0]), connOptions); err != nil {
+	err := sub.read(strings.NewReader(a[0]), connOptions)
+	p.line, p.noted = outer, append(p.noted, sub.noted...)
+	if err != nil {
 		return err
 	}
-	p.line, p.noted = outer, append(p.noted, sub.noted...)
 	if c.set.remotes == 0 {
 		return errorf("Each 'connection' block must contain exactly one 'remote' directive")
 	}
