@@ -182,11 +182,11 @@ func (i *instance) portKnows() bool { return i.session.Asked()&session.Port != 0
 const scriptLast = time.Second
 
 // verifyScript runs auth-user-pass-verify beside the hub. A script that defers (exit status 2) goes on by its control
-// file until the client's time is over.
+// file until the client's time is over, which a further step prolongs: the login's refusal ends the wait.
 func (h *hub) verifyScript(i *instance, keyID uint8, login uint64, user, pass string, env *hooks.Env) {
 	set := h.set
 	who := i.question(login, user, pass)
-	i.logins.asking[keyID].stop = h.beside(hooks.OfLogin(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
+	i.logins.asking[keyID].stop = h.beside(hooks.OfLogin(i.session.MostPatience()), func(ctx context.Context, a *aside) func(*hub) {
 		err := a.verifyLogin(ctx, set, who, env)
 		return func(h *hub) { h.verdict(i, login, session.Script, err, time.Now()) }
 	})
@@ -212,7 +212,9 @@ func (a *aside) authScript(ctx context.Context, set *setup, l question, env *hoo
 	} else if set.ScriptSecurity < 3 {
 		env.Unset("password")
 	}
-	err = a.script(ctx, l.client, call)
+	running, cancel := l.limit.Context(ctx)
+	defer cancel()
+	err = a.script(running, l.client, call)
 	var failed *hooks.Error
 	if errors.As(err, &failed) && failed.Code == 2 {
 		further := files.read("apf")

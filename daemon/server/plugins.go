@@ -42,11 +42,12 @@ type question struct {
 	prefix     string
 	login      uint64
 	user, pass string
+	limit      hooks.Limit // of each program or plugin that is asked, until it answers or puts its answer off
 }
 
 // question makes one about a login of a client.
 func (i *instance) question(login uint64, user, pass string) question {
-	return question{about: &i.dataPath, client: i.context(), prefix: i.prefix(), login: login, user: user, pass: pass}
+	return question{about: &i.dataPath, client: i.context(), prefix: i.prefix(), login: login, user: user, pass: pass, limit: hooks.OfLogin(i.session.Patience())}
 }
 
 // deferred handles an answer that comes later, in a file. further tells the client what to do meanwhile, see
@@ -90,7 +91,9 @@ func (a *aside) askPlugins(ctx context.Context, set *setup, l question, env *hoo
 		return &exchange{}, false, &refusal{log: err.Error()}
 	}
 	named := files.loginVars()
-	r, err := a.plugins(ctx, l.prefix, l.client, plugin.AuthUserPassVerify, nil, env.With(named...))
+	asking, cancel := l.limit.Context(ctx)
+	defer cancel()
+	r, err := a.plugins(asking, l.prefix, l.client, plugin.AuthUserPassVerify, nil, env.With(named...))
 	if err != nil {
 		return files, false, &refusal{log: "plugin refused the login", client: strings.TrimRight(files.read("afr"), "\r\n")}
 	}
@@ -106,7 +109,9 @@ func (a *aside) askPlugins(ctx context.Context, set *setup, l question, env *hoo
 }
 
 func (a *aside) tlsFinal(ctx context.Context, l question, env *hooks.Env) error {
-	if _, err := a.plugins(ctx, l.prefix, l.client, plugin.TLSFinal, nil, env); err != nil {
+	asking, cancel := l.limit.Context(ctx)
+	defer cancel()
+	if _, err := a.plugins(asking, l.prefix, l.client, plugin.TLSFinal, nil, env); err != nil {
 		return &refusal{log: "plugin refused the key exchange"}
 	}
 	return nil

@@ -17,6 +17,9 @@ func (s *Session) Patience() time.Duration {
 	return s.cfg.HandWindow
 }
 
+// MostPatience is how long a login may wait for its verdicts when further steps are announced.
+func (s *Session) MostPatience() time.Duration { return max(s.cfg.Renewal/2, s.cfg.HandWindow) }
+
 // KeyAge is the age of the newest key, from the start of its negotiation.
 func (s *Session) KeyAge(now time.Time) time.Duration { return now.Sub(s.keySince) }
 

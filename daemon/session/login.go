@@ -239,7 +239,7 @@ func (s *Session) Extend(id uint64, timeout time.Duration, now time.Time) (grant
 	if l == nil {
 		return 0, false
 	}
-	granted = max(0, min(timeout, max(s.cfg.Renewal/2, s.cfg.HandWindow)-s.KeyAge(now)))
+	granted = max(0, min(timeout, s.MostPatience()-s.KeyAge(now)))
 	l.limit, l.answer = now.Add(granted), announced
 	return granted, true
 }
