@@ -19,6 +19,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/fleet/node"
 	"github.com/moongate-vpn/moongate/daemon/fleet/reach"
 	"github.com/moongate-vpn/moongate/daemon/fleet/relay"
+	"github.com/moongate-vpn/moongate/daemon/journal"
+	"github.com/moongate-vpn/moongate/daemon/journal/index"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -68,7 +70,7 @@ func (p *process) openFleet() error {
 	if err := f.openRoute(p.opts); err != nil {
 		return err
 	}
-	no := node.Options{Log: p.lg.Msg, Manage: p.manageForFleet}
+	no := node.Options{Log: p.lg.Msg, Manage: p.manageForFleet, History: historyOf(p.opts.Journal.Dir)}
 	if o.Route.Relay {
 		no.Relay = f.acceptRelay
 	}
@@ -127,6 +129,26 @@ func limitOf(o *config.Options) fleet.Limit {
 // manageForFleet gives another node's command a seat.
 func (p *process) manageForFleet(ctx context.Context, conn net.Conn) {
 	_ = p.port.ServeConn(ctx, conn, server.Access{Role: mgmt.RoleAdmin, Name: "fleet"}) // ends with the command
+}
+
+// historyOf answers other nodes' questions about the journal in dir: filters in JSON.
+func historyOf(dir string) func(ctx context.Context, question []byte, take func([]byte) error) error {
+	return func(ctx context.Context, question []byte, take func([]byte) error) error {
+		if dir == "" {
+			return errors.New("its daemon keeps no journal")
+		}
+		var f index.Filter
+		if err := json.Unmarshal(question, &f); err != nil {
+			return fmt.Errorf("the question about history: %w", err)
+		}
+		return index.Each(ctx, dir, f, func(e *journal.Event) error {
+			line, err := json.Marshal(e)
+			if err != nil {
+				return err
+			}
+			return take(line)
+		})
+	}
 }
 
 // deps is the fleet for a server, nil without one.

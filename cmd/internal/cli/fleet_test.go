@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +20,8 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
 	"github.com/moongate-vpn/moongate/daemon/fleet/node"
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
+	"github.com/moongate-vpn/moongate/daemon/journal"
+	"github.com/moongate-vpn/moongate/daemon/journal/index"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -65,7 +68,30 @@ func runNode(t *testing.T, dir, user string) *node.Node {
 			t.Fatal(err)
 		}
 	}
-	n, err := node.Open(t.Context(), dir, node.Options{Manage: func(ctx context.Context, conn net.Conn) {
+	n, err := node.Open(t.Context(), dir, node.Options{History: func(_ context.Context, question []byte, take func([]byte) error) error {
+		var f index.Filter
+		if err := json.Unmarshal(question, &f); err != nil {
+			return err
+		}
+		second := map[string]int{"joe": 2, "ann": 1}[user]
+		for n, kind := range []string{journal.KindStart, journal.KindConnect, journal.KindDisconnect} {
+			if len(f.Kinds) > 0 && !slices.Contains(f.Kinds, kind) || f.User != "" && (kind == journal.KindStart || f.User != user) {
+				continue
+			}
+			e := journal.Event{Version: 1, Time: time.Date(2026, 11, 2, 8, n, second, 0, time.UTC), Kind: kind, Run: 1, User: user}
+			if kind == journal.KindStart {
+				e.User = ""
+			}
+			line, err := json.Marshal(e)
+			if err == nil {
+				err = take(line)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}, Manage: func(ctx context.Context, conn net.Conn) {
 		_ = d.Server.ServeConn(ctx, conn, server.Access{Role: mgmt.RoleAdmin})
 	}})
 	if err != nil {
@@ -148,7 +174,28 @@ func TestFleet(t *testing.T) {
 	want("-a fleet kill --user joe", b, "", 0, "1 disconnected", "laptop-joe")
 	want("kill", b, "", 2, "--user")
 
+	times := func(out string) (list []string) {
+		for line := range strings.Lines(out) {
+			var h report.History
+			if err := json.Unmarshal([]byte(line), &h); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			list = append(list, h.Daemon+h.Event.Time.Format(" 04:05"))
+		}
+		return list
+	}
+	if got := times(want("-a fleet history --json", a, "", 0)); fmt.Sprint(got) != "[b 00:01 a 00:02 b 01:01 a 01:02 b 02:01 a 02:02]" {
+		t.Errorf("the histories of both nodes in order: %v", got)
+	}
+	want("-a fleet history", b, "", 0, "DAEMON", "ann", "joe")
+	want("-a fleet history --user ann", a, "", 0, "ann")
+	want("on fleet last joe", a, "", 0, "DAEMON", "joe")
+	want("-a fleet sessions --since 2026-11-02", a, "", 0, "ann", "joe")
+	want("-a 127.0.0.1:1 history", a, "", 2, "nodes of the fleet")
+
 	nodeB.Close()
+	want("-a fleet last", a, "", 3, "joe", "1 of 2 nodes answered, not: b")
+	want("-a fleet history", a, "", 3, "joe", "1 of 2 nodes answered, not: b")
 	want("-a fleet clients", a, "", 3, "1 of 2 targets answered, not: b")
 	want("fleet status", a, "", 3, "1 of 2 nodes answered, not: b")
 	want("fleet leave --lost a", a, "", 2, "is this node")

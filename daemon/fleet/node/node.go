@@ -33,6 +33,8 @@ type Options struct {
 	// Manage serves a connection of another node's commands as the management port serves a seat that may do everything, until the
 	// connection or ctx ends. Nil refuses them.
 	Manage func(ctx context.Context, conn net.Conn)
+	// History calls take with each line of the daemon's history that a question asks for. Nil refuses them.
+	History func(ctx context.Context, question []byte, take func(line []byte) error) error
 	// Relay serves a connection that a node has opened to exchange packets, until it ends. Nil refuses them.
 	Relay func(conn net.Conn, state *tls.ConnectionState, peer string)
 }
@@ -50,6 +52,7 @@ type Node struct {
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 	seats  atomic.Int32
+	asked  atomic.Int32   // questions about history that are being answered
 	seated sync.WaitGroup // of seats
 	store  *store
 

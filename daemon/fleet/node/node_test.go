@@ -303,3 +303,53 @@ func TestManage(t *testing.T) {
 		t.Errorf("status %+v: %v", s, err)
 	}
 }
+
+// A node tells its history line by line; one that fails or breaks off in the midst is no answer.
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	dir := first(t, "a")
+	n, err := Open(t.Context(), dir, Options{Log: daemontest.LogTo(t, 5), History: func(_ context.Context, question []byte, take func([]byte) error) error {
+		for i := range 5000 {
+			if string(question) == "fail" && i == 4000 {
+				return errors.New("the disk fails")
+			}
+			if err := take([]byte(fmt.Sprintf(`{"n":%d}`, i))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	c, err := NewCaller(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	all, err := c.Members()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(question string, most int) (lines int, err error) {
+		err = c.History(t.Context(), all[0], []byte(question), func([]byte) error {
+			if lines++; lines == most {
+				return errors.New("enough")
+			}
+			return nil
+		})
+		return lines, err
+	}
+	for range 2 * historiesMost { // one after the other, none is left behind
+		if lines, err := ask("all", 0); lines != 5000 || err != nil {
+			t.Fatalf("%d lines, %v", lines, err)
+		}
+	}
+	if _, err := ask("fail", 0); err == nil || !strings.Contains(err.Error(), "the disk fails") {
+		t.Errorf("an answer that fails: %v", err)
+	}
+	if lines, err := ask("all", 10); lines != 10 || err == nil {
+		t.Errorf("a caller that has enough: %d lines, %v", lines, err)
+	}
+}

@@ -30,15 +30,16 @@ const (
 
 // Paths of talk.
 const (
-	pathTell   = "/roster"
-	pathStatus = "/status"
-	pathLeave  = "/leave"
-	pathManage = "/manage"
-	pathRelay  = "/relay"
+	pathTell    = "/roster"
+	pathStatus  = "/status"
+	pathLeave   = "/leave"
+	pathManage  = "/manage"
+	pathRelay   = "/relay"
+	pathHistory = "/history"
 )
 
 // protocols has the names of the protocols that connections switch to, by path.
-var protocols = map[string]string{pathManage: "moongate-management", pathRelay: "moongate-relay"}
+var protocols = map[string]string{pathManage: "moongate-management", pathRelay: "moongate-relay", pathHistory: "moongate-history"}
 
 // told is the message of one node to another.
 type told struct {
@@ -61,6 +62,9 @@ func (n *Node) serve(ctx context.Context, ln net.Listener) {
 	}))
 	mux.Handle("GET "+pathRelay, byNode(func(w http.ResponseWriter, r *http.Request, peer string) {
 		n.become(w, r, peer, n.opts.Relay != nil, func(conn net.Conn) { n.opts.Relay(conn, r.TLS, peer) })
+	}))
+	mux.Handle("GET "+pathHistory, byNode(func(w http.ResponseWriter, r *http.Request, peer string) {
+		n.become(w, r, peer, n.opts.History != nil, func(conn net.Conn) { n.tellHistory(ctx, conn) })
 	}))
 	err := httplimit.Serve(ctx, ln, mux, httplimit.Limits{
 		Connections: connsMost, Head: headWithin, Request: bodyWithin, Answer: bodyWithin, HeaderBytes: 8 << 10, Leave: closeWithin, TLS: conf,

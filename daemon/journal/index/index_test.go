@@ -54,6 +54,14 @@ var filters = map[string]Filter{
 	"user, kind, window": {User: "user1", Kinds: []string{journal.KindConnect, journal.KindRenewal}, Since: begin.Add(time.Hour), Until: begin.Add(5 * time.Hour)},
 }
 
+func collected(f func(take func(*journal.Event) error) error) (list []journal.Event, err error) {
+	err = f(func(e *journal.Event) error {
+		list = append(list, *e)
+		return nil
+	})
+	return list, err
+}
+
 // check compares the answers with those of reading everything.
 func check(t *testing.T, dir string) {
 	t.Helper()
@@ -63,7 +71,7 @@ func check(t *testing.T, dir string) {
 	}
 	defer root.Close()
 	for name, f := range filters {
-		want, err := scan(t.Context(), root, f)
+		want, err := collected(func(take func(*journal.Event) error) error { return scan(t.Context(), root, f, take) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +80,7 @@ func check(t *testing.T, dir string) {
 		}
 		var got []journal.Event
 		if built {
-			got, err = indexed(t.Context(), root, dir, f)
+			got, err = collected(func(take func(*journal.Event) error) error { return indexed(t.Context(), root, dir, f, take) })
 		} else {
 			got, err = Query(t.Context(), dir, f)
 		}

@@ -45,7 +45,12 @@ type SessionFilter struct {
 
 // Sessions returns the sessions of the journal in dir that a filter takes, in the order of their beginning.
 func Sessions(ctx context.Context, dir string, f SessionFilter) ([]Session, error) {
-	runs, err := Query(ctx, dir, Filter{Kinds: runKinds})
+	return SessionsBy(func(f Filter) ([]journal.Event, error) { return Query(ctx, dir, f) }, f)
+}
+
+// SessionsBy is Sessions of a journal that query answers for.
+func SessionsBy(query func(Filter) ([]journal.Event, error), f SessionFilter) ([]Session, error) {
+	runs, err := query(Filter{Kinds: runKinds})
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +64,7 @@ func Sessions(ctx context.Context, dir string, f SessionFilter) ([]Session, erro
 		}
 	}
 	// User and common name are those of a session from its beginning to its end; its address may change.
-	events, err := Query(ctx, dir, Filter{User: f.User, CN: f.CN, Kinds: []string{journal.KindConnect, journal.KindDisconnect}, Since: since})
+	events, err := query(Filter{User: f.User, CN: f.CN, Kinds: []string{journal.KindConnect, journal.KindDisconnect}, Since: since})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package past
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"slices"
@@ -22,11 +23,12 @@ func newHistory(e *env.Env) *cobra.Command {
 	var dir, kind, since, until string
 	var asCSV bool
 	cmd := &cobra.Command{
-		Use: "history", Short: "Show what happened on a daemon of this machine, from its journal",
+		Use: "history", Short: "Show what happened, from the journals of this machine or of the fleet",
 		Long: "Show logins, connections, disconnections, hooks, reloads and commands from the journal of a daemon on this machine, oldest first.\n" +
-			"The daemon need not run. A time is a duration before now, in days (90d) or as 36h or 15m, or a date, or RFC 3339.\n" +
+			"The daemon need not run. -a fleet asks the nodes of the fleet for theirs, names the node of each event, and says which did not answer.\n" +
+			"A time is a duration before now, in days (90d) or as 36h or 15m, or a date, or RFC 3339.\n" +
 			"Kinds: " + strings.Join(journal.Kinds, ", ") + ".",
-		Example: "  moongate history --user alice --since 90d\n  moongate history --kind login --since 2026-11-01 --csv",
+		Example: "  moongate history --user alice --since 90d\n  moongate history --kind login --since 2026-11-01 --csv\n  moongate -a fleet history --user alice",
 		Args:    cobra.NoArgs, Annotations: map[string]string{env.Formats: "json", env.NoDaemon: "yes"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if kind != "" {
@@ -45,13 +47,17 @@ func newHistory(e *env.Env) *cobra.Command {
 			if asCSV && e.Format == "json" {
 				return env.Usagef("--csv and --json exclude each other")
 			}
-			events, err := gather(dir, func(ev journal.Event) time.Time { return ev.Time }, func(dir string) ([]journal.Event, error) {
-				return index.Query(cmd.Context(), dir, f)
-			})
+			l, err := open(e, cmd, dir)
 			if err != nil {
 				return err
 			}
-			return show(e, events, asCSV)
+			events, err := gather(l, func(ev journal.Event) time.Time { return ev.Time }, func(b book) ([]journal.Event, error) {
+				return b.query(cmd.Context(), f)
+			})
+			if err == nil {
+				err = show(e, events, asCSV)
+			}
+			return cmp.Or(err, l.verdict(e))
 		},
 	}
 	flags := cmd.Flags()

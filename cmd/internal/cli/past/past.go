@@ -1,21 +1,27 @@
-// Package past holds "history", "last" and "sessions": what the journals of the daemons on this machine say about users and clients.
+// Package past holds "history", "last" and "sessions": what the journals of the daemons on this machine, or of a fleet's nodes, say about
+// users and clients.
 package past
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
+	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
 	"github.com/moongate-vpn/moongate/daemon/journal"
+	"github.com/moongate-vpn/moongate/daemon/journal/index"
 )
 
 // DefaultDir is where the packaged units keep journals, each in a folder with the name of its daemon.
@@ -26,8 +32,16 @@ func NewCmds(e *env.Env) []*cobra.Command {
 	return []*cobra.Command{newHistory(e), newLast(e), newSessions(e)}
 }
 
-// book is a journal, and the name of its daemon where a folder holds several.
-type book struct{ dir, daemon string }
+// book is a journal, and the name of its daemon where there are several.
+type book struct {
+	daemon string
+	query  func(context.Context, index.Filter) ([]journal.Event, error)
+}
+
+// local is the journal in dir.
+func local(dir, daemon string) book {
+	return book{daemon, func(ctx context.Context, f index.Filter) ([]journal.Event, error) { return index.Query(ctx, dir, f) }}
+}
 
 // books are the journals that dir stands for: its own, or those of the folders in it.
 func books(dir string) ([]book, error) {
@@ -43,12 +57,12 @@ func books(dir string) ([]book, error) {
 	if !holds(dir) {
 		for _, d := range entries {
 			if sub := filepath.Join(dir, d.Name()); d.IsDir() && holds(sub) {
-				list = append(list, book{sub, d.Name()})
+				list = append(list, local(sub, d.Name()))
 			}
 		}
 	}
 	if len(list) == 0 {
-		return []book{{dir: dir}}, nil
+		return []book{local(dir, "")}, nil
 	}
 	return list, nil
 }
@@ -59,19 +73,80 @@ type of[T any] struct {
 	it     T
 }
 
-// gather asks each journal in dir and puts the answers in the order of time.
-func gather[T any](dir string, at func(T) time.Time, ask func(dir string) ([]T, error)) ([]of[T], error) {
-	list, err := books(dir)
+// library is the journals that a command reads: of this machine, or of the nodes that -a names.
+type library struct {
+	books   []book
+	nodes   bool
+	missing map[string]error // nodes that did not answer, and why
+}
+
+// open finds the journals.
+func open(e *env.Env, cmd *cobra.Command, dir string) (*library, error) {
+	if len(e.Addrs) == 0 || cmd.Flags().Changed("dir") {
+		list, err := books(dir)
+		return &library{books: list}, err
+	}
+	all, err := e.Targets()
 	if err != nil {
 		return nil, err
 	}
-	var all []of[T]
-	for _, b := range list {
-		answer, err := ask(b.dir)
-		if err != nil {
-			return nil, err
+	l := &library{nodes: true, missing: make(map[string]error)}
+	for _, t := range all {
+		if !target.IsFleet(t.Address) {
+			return nil, env.Usagef("%s reads the journals of this machine, or of nodes of the fleet: %s is none (-a fleet)", cmd.CommandPath(), t.Name)
 		}
-		for _, it := range answer {
+		l.books = append(l.books, book{t.Name, func(ctx context.Context, f index.Filter) ([]journal.Event, error) {
+			return target.FleetHistory(ctx, t, e.Timeout, f)
+		}})
+	}
+	return l, nil
+}
+
+// lacks notes that a node does not answer, and reports whether the others are asked on.
+func (l *library) lacks(daemon string, err error) bool {
+	if l.nodes {
+		l.missing[daemon] = err
+	}
+	return l.nodes
+}
+
+// verdict names the nodes that did not answer.
+func (l *library) verdict(e *env.Env) error {
+	if len(l.missing) == 0 {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(l.missing))
+	for _, n := range names {
+		fmt.Fprintf(e.Err, "moongate: %s: %v\n", n, l.missing[n])
+	}
+	return &lacking{fmt.Sprintf("%d of %d nodes answered, not: %s", len(l.books)-len(names), len(l.books), strings.Join(names, ", "))}
+}
+
+// lacking says that some nodes did not answer.
+type lacking struct{ text string }
+
+func (l *lacking) Error() string { return l.text }
+
+// ExitCode implements [env.Exiter].
+func (l *lacking) ExitCode() int { return env.CodeUnreachable }
+
+// gather asks all journals at the same time and puts the answers in the order of time. A node that did not answer before is not asked again.
+func gather[T any](l *library, at func(T) time.Time, ask func(book) ([]T, error)) ([]of[T], error) {
+	answers := make([][]T, len(l.books))
+	errs := make([]error, len(l.books))
+	var asked sync.WaitGroup
+	for i, b := range l.books {
+		if l.missing[b.daemon] == nil {
+			asked.Go(func() { answers[i], errs[i] = ask(b) })
+		}
+	}
+	asked.Wait()
+	var all []of[T]
+	for i, b := range l.books {
+		if errs[i] != nil && !l.lacks(b.daemon, errs[i]) {
+			return nil, errs[i]
+		}
+		for _, it := range answers[i] {
 			all = append(all, of[T]{b.daemon, it})
 		}
 	}

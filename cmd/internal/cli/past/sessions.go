@@ -1,6 +1,8 @@
 package past
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,16 +14,17 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
+	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/journal/index"
 )
 
 // session is a session in the journal of a daemon.
 type session = of[index.Session]
 
-// ask returns sessions of all journals in dir, in the order of their beginning.
-func ask(cmd *cobra.Command, dir string, f index.SessionFilter) ([]session, error) {
-	return gather(dir, func(s index.Session) time.Time { return s.Since }, func(dir string) ([]index.Session, error) {
-		return index.Sessions(cmd.Context(), dir, f)
+// sessions returns those of all journals, in the order of their beginning.
+func (l *library) sessions(ctx context.Context, f index.SessionFilter) ([]session, error) {
+	return gather(l, func(s index.Session) time.Time { return s.Since }, func(b book) ([]index.Session, error) {
+		return index.SessionsBy(func(f index.Filter) ([]journal.Event, error) { return b.query(ctx, f) }, f)
 	})
 }
 
@@ -31,9 +34,9 @@ func newLast(e *env.Env) *cobra.Command {
 	var most int
 	cmd := &cobra.Command{
 		Use: "last [USER|COMMON NAME]", Short: "Show the last sessions, newest first, as last(1) shows logins",
-		Long: "Show when users and clients were connected, newest first, from the journals of the daemons on this machine. A session that a killed\n" +
-			"daemon left says \"lost\", with the daemon's next start as its end.",
-		Example: "  moongate last\n  moongate last alice -n 5\n  moongate last --since 7d --json",
+		Long: "Show when users and clients were connected, newest first, from the journals of the daemons on this machine, or with -a fleet of\n" +
+			"the fleet's nodes. A session that a killed daemon left says \"lost\", with the daemon's next start as its end.",
+		Example: "  moongate last\n  moongate last alice -n 5\n  moongate last --since 7d --json\n  moongate -a fleet last alice",
 		Args:    cobra.MaximumNArgs(1), Annotations: map[string]string{env.Formats: "json", env.NoDaemon: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if most < 1 {
@@ -47,12 +50,16 @@ func newLast(e *env.Env) *cobra.Command {
 			if len(args) > 0 {
 				name = args[0]
 			}
-			all, err := lastOf(cmd, dir, name, from, most)
+			l, err := open(e, cmd, dir)
 			if err != nil {
 				return err
 			}
-			slices.Reverse(all)
-			return showSessions(e, all[:min(most, len(all))])
+			all, err := l.last(cmd.Context(), name, from, most)
+			if err == nil {
+				slices.Reverse(all)
+				err = showSessions(e, all[:min(most, len(all))])
+			}
+			return cmp.Or(err, l.verdict(e))
 		},
 	}
 	dirFlag(cmd, &dir)
@@ -61,18 +68,18 @@ func newLast(e *env.Env) *cobra.Command {
 	return cmd
 }
 
-// lastOf returns the last sessions, in the order of their beginning, of a user or common name, "" for all. It may return more than most.
-func lastOf(cmd *cobra.Command, dir, name string, from time.Time, most int) (all []session, err error) {
+// last returns the last sessions, in the order of their beginning, of a user or common name, "" for all. It may return more than most.
+func (l *library) last(ctx context.Context, name string, from time.Time, most int) (all []session, err error) {
 	if name == "" {
 		for _, from := range windows(from, time.Now()) {
-			if all, err = ask(cmd, dir, index.SessionFilter{From: from, Began: true}); err != nil || len(all) >= most {
+			if all, err = l.sessions(ctx, index.SessionFilter{From: from, Began: true}); err != nil || len(all) >= most {
 				break
 			}
 		}
 		return all, err
 	}
 	for _, f := range []index.SessionFilter{{User: name, From: from, Began: true}, {CN: name, From: from, Began: true}} {
-		list, err := ask(cmd, dir, f)
+		list, err := l.sessions(ctx, f)
 		if err != nil {
 			return nil, err
 		}
@@ -103,19 +110,18 @@ func newSessions(e *env.Env) *cobra.Command {
 	var dir, at, since, until, tunnel string
 	cmd := &cobra.Command{
 		Use: "sessions", Short: "Show who was connected at a time, with which address",
-		Long: "Show the sessions that are open, or that were at a time or within one, from the journals of the daemons on this machine. It answers who\n" +
-			"had an address: --tunnel with --at. A time is written as for history.",
+		Long: "Show the sessions that are open, or that were at a time or within one, from the journals of the daemons on this machine, or\n" +
+			"with -a fleet of the fleet's nodes. It answers who had an address: --tunnel with --at. A time is written as for history.",
 		Example: "  moongate sessions\n  moongate sessions --tunnel 10.8.0.5 --at '2026-11-02 14:03'\n  moongate sessions --user alice --since 7d --json",
 		Args:    cobra.NoArgs, Annotations: map[string]string{env.Formats: "json", env.NoDaemon: "yes"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if at != "" && (since != "" || until != "") {
 				return env.Usagef("--at excludes --since and --until")
 			}
-			now := time.Now()
 			moments := make(map[string]time.Time)
 			for name, text := range map[string]string{"at": at, "since": since, "until": until} {
 				var err error
-				if moments[name], err = moment(text, now); err != nil {
+				if moments[name], err = moment(text, time.Now()); err != nil {
 					return env.Usagef("--%s %v", name, err)
 				}
 			}
@@ -129,18 +135,22 @@ func newSessions(e *env.Env) *cobra.Command {
 			if at != "" {
 				f.From, f.Before = moments["at"], moments["at"].Add(time.Nanosecond)
 			}
-			open := at == "" && since == "" && until == ""
-			if open {
-				f.From = now
+			now := at == "" && since == "" && until == ""
+			if now {
+				f.From = time.Now()
 			}
-			all, err := ask(cmd, dir, f)
+			l, err := open(e, cmd, dir)
 			if err != nil {
 				return err
 			}
-			if open {
-				all = slices.DeleteFunc(all, func(s session) bool { return s.it.State != index.SessionOpen })
+			all, err := l.sessions(cmd.Context(), f)
+			if err == nil {
+				if now {
+					all = slices.DeleteFunc(all, func(s session) bool { return s.it.State != index.SessionOpen })
+				}
+				err = showSessions(e, all)
 			}
-			return showSessions(e, all)
+			return cmp.Or(err, l.verdict(e))
 		},
 	}
 	dirFlag(cmd, &dir)

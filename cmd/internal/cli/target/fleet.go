@@ -2,13 +2,17 @@ package target
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/fleet/node"
+	"github.com/moongate-vpn/moongate/daemon/journal"
+	"github.com/moongate-vpn/moongate/daemon/journal/index"
 )
 
 // FleetName is the name that stands for all nodes of the fleet.
@@ -62,4 +66,40 @@ func DialFleet(ctx context.Context, t Target) (net.Conn, error) {
 		return nil, err
 	}
 	return c.Manage(ctx, m)
+}
+
+// FleetHistory asks a node for the events of its daemon's journal that a filter takes, oldest first. A node that does not begin to answer
+// within a time is away.
+func FleetHistory(ctx context.Context, t Target, within time.Duration, f index.Filter) ([]journal.Event, error) {
+	c, err := node.NewCaller(t.Source)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	m, err := c.Member(strings.TrimPrefix(t.Address, fleetScheme))
+	if err != nil {
+		return nil, err
+	}
+	question, err := json.Marshal(f)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	late := time.AfterFunc(within, func() { cancel(fmt.Errorf("no answer within %v", within)) })
+	defer late.Stop()
+	var list []journal.Event
+	err = c.History(ctx, m, question, func(line []byte) error {
+		late.Reset(within)
+		var e journal.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return fmt.Errorf("an event of node %s: %w", t.Name, err)
+		}
+		list = append(list, e)
+		return nil
+	})
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return list, err
 }
