@@ -58,6 +58,7 @@ type Node struct {
 
 	mu   sync.Mutex
 	told map[string]contact // by member
+	cert certificate
 }
 
 // contact is the outcome of a talk with a member.

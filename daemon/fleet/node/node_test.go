@@ -3,11 +3,13 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -352,4 +354,62 @@ func TestHistory(t *testing.T) {
 	if lines, err := ask("all", 10); lines != 10 || err == nil {
 		t.Errorf("a caller that has enough: %d lines, %v", lines, err)
 	}
+}
+
+// A certificate that ends soon is renewed, and not before another node has accepted the new one. Connections go on meanwhile.
+func TestCertificateIsRenewed(t *testing.T) {
+	t.Parallel()
+	const left = 20 * 24 * time.Hour
+	dir := filepath.Join(t.TempDir(), "fleet")
+	if _, err := pki.Init(dir, pki.Plan{Name: "a", Address: freeAddress(t), Listen: "127.0.0.1"}, time.Now().AddDate(-10, 0, 0).Add(left)); err != nil {
+		t.Fatal(err)
+	}
+	soon := func(n *Node) bool { return time.Until(n.Status(t.Context()).CertificateEnds) < 2*left }
+	renewed := func(n *Node) {
+		t.Helper()
+		eventually(t, "a new certificate", func() error {
+			if s := n.Status(t.Context()); soon(n) || s.CertificateError != "" {
+				return fmt.Errorf("it ends at %v: %s", s.CertificateEnds, s.CertificateError)
+			}
+			return nil
+		})
+	}
+	old, err := os.ReadFile(filepath.Join(dir, "node.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A fleet that has another node, which is away.
+	folder, err := pki.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := readRoster(folder.RosterFile())
+	if err == nil {
+		_, err = r.set("b", freeAddress(t), "abcdefgh", Active)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := open(t, dir)
+	eventually(t, "a reason why there is no new certificate", func() error {
+		if s := a.Status(t.Context()); !soon(a) || !strings.Contains(s.CertificateError, "node b") {
+			return fmt.Errorf("it ends at %v: %s", s.CertificateEnds, s.CertificateError)
+		}
+		return nil
+	})
+	if now, err := os.ReadFile(filepath.Join(dir, "node.crt")); err != nil || !bytes.Equal(now, old) {
+		t.Errorf("the certificate is another one before it is proven: %v", err)
+	}
+	c := open(t, join(t, a, "c")) // one that answers
+	renewed(a)
+	if err := a.leave("b", "test"); err != nil {
+		t.Fatal(err)
+	}
+	shares(t, "renewed", a, c)
+	a.Close()
+	a = open(t, dir)
+	if soon(a) {
+		t.Error("the new certificate is not on the disk")
+	}
+	shares(t, "renewed_again", a, c)
 }

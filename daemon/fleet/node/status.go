@@ -15,6 +15,9 @@ type Status struct {
 	Since   time.Time `json:"since"`
 	Engine  Engine    `json:"engine"`
 	Members []Seen    `json:"members"`
+	// CertificateEnds is the end of the node's certificate, and CertificateError says why it is not renewed though that is near.
+	CertificateEnds  time.Time `json:"certificate_ends,omitzero"`
+	CertificateError string    `json:"certificate_error,omitempty"`
 }
 
 // Engine is the state of a node's engine.
@@ -55,6 +58,10 @@ func (n *Node) Status(ctx context.Context) Status {
 	s.Engine.Ready = err == nil
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	s.CertificateEnds = n.folder.Ends()
+	if n.cert.err != nil {
+		s.CertificateError = n.cert.err.Error()
+	}
 	for _, m := range n.roster.all() {
 		c := n.told[m.Name]
 		seen := Seen{Member: m, Heard: c.at, SkewMillis: c.skew.Milliseconds()}

@@ -234,6 +234,7 @@ func (b *buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
 func (n *Node) tellAll(ctx context.Context) {
 	for {
 		n.tellNow(ctx, false)
+		n.renew(ctx)
 		select {
 		case <-ctx.Done():
 			return

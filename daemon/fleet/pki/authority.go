@@ -87,9 +87,13 @@ func (a *Authority) Issue(name string, request []byte, now time.Time) ([]byte, e
 	if err != nil {
 		return nil, fmt.Errorf("request for a certificate: %w", err)
 	}
+	end := now.AddDate(nodeYears, 0, 0)
+	if end.After(a.cert.NotAfter) {
+		end = a.cert.NotAfter
+	}
 	tmpl := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: name}, DNSNames: []string{serverName},
-		NotBefore: now.Add(-clockSlack), NotAfter: now.AddDate(nodeYears, 0, 0),
+		NotBefore: now.Add(-clockSlack), NotAfter: end,
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
@@ -140,35 +144,52 @@ func fingerprint(cert *x509.Certificate) string {
 }
 
 // TLS is the configuration for both ends of a connection between nodes. Each end must have a certificate of the fleet's authority, and
-// welcome, if it is not nil, decides by the node's name who else is turned away.
+// welcome, if it is not nil, decides by the node's name who else is turned away. New connections use a certificate that is renewed meanwhile.
 func (n *Node) TLS(welcome func(name string) error) (*tls.Config, error) {
+	pair, pool, err := n.identity()
+	if err != nil {
+		return nil, err
+	}
+	if now := time.Now(); now.Before(pair.Leaf.NotBefore) || now.After(pair.Leaf.NotAfter) {
+		return nil, fmt.Errorf("the node's certificate is good from %v to %v, and it is %v: is the clock right?", pair.Leaf.NotBefore, pair.Leaf.NotAfter, now.UTC())
+	}
+	n.pair.CompareAndSwap(nil, pair)
+	conf := configure(n.pair.Load, pool)
+	conf.VerifyConnection = func(cs tls.ConnectionState) error {
+		if welcome == nil || len(cs.VerifiedChains) == 0 {
+			return nil
+		}
+		return welcome(cs.VerifiedChains[0][0].Subject.CommonName)
+	}
+	return conf, nil
+}
+
+// identity reads the node's certificate, with the authority's behind it: one that joins knows the authority by its fingerprint.
+func (n *Node) identity() (*tls.Certificate, *x509.CertPool, error) {
 	pair, err := tls.LoadX509KeyPair(filepath.Join(n.Dir, fileCert), filepath.Join(n.Dir, fileKey))
 	if err != nil {
-		return nil, fmt.Errorf("the node's certificate: %w", err)
+		return nil, nil, fmt.Errorf("the node's certificate: %w", err)
 	}
 	ca, err := os.ReadFile(filepath.Join(n.Dir, fileCA))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pool := x509.NewCertPool()
 	block, _ := pem.Decode(ca)
 	if block == nil || !pool.AppendCertsFromPEM(ca) {
-		return nil, fmt.Errorf("%s holds no certificate", filepath.Join(n.Dir, fileCA))
+		return nil, nil, fmt.Errorf("%s holds no certificate", filepath.Join(n.Dir, fileCA))
 	}
-	pair.Certificate = append(pair.Certificate, block.Bytes) // one that joins knows the authority by its fingerprint
-	if now := time.Now(); now.Before(pair.Leaf.NotBefore) || now.After(pair.Leaf.NotAfter) {
-		return nil, fmt.Errorf("the node's certificate is good from %v to %v, and it is %v: is the clock right?", pair.Leaf.NotBefore, pair.Leaf.NotAfter, now.UTC())
-	}
+	pair.Certificate = append(pair.Certificate, block.Bytes)
+	return &pair, pool, nil
+}
+
+func configure(pair func() *tls.Certificate, pool *x509.CertPool) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, ServerName: serverName,
-		Certificates: []tls.Certificate{pair}, RootCAs: pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
-		VerifyConnection: func(cs tls.ConnectionState) error {
-			if welcome == nil || len(cs.VerifiedChains) == 0 {
-				return nil
-			}
-			return welcome(cs.VerifiedChains[0][0].Subject.CommonName)
-		},
-	}, nil
+		GetCertificate:       func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair(), nil },
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair(), nil },
+		RootCAs:              pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+	}
 }
 
 // Pool reads a file of authorities.

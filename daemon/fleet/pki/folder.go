@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // Files of a node's folder.
@@ -46,6 +48,8 @@ type Node struct {
 	Listen string `json:"listen,omitempty"`
 	// Engine is a NATS cluster in the place of our own; nil is our own.
 	Engine *Engine `json:"engine,omitempty"`
+
+	pair atomic.Pointer[tls.Certificate] // in use, nil before TLS
 }
 
 // Engine is a NATS cluster outside.

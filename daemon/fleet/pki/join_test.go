@@ -148,7 +148,7 @@ func TestJoin(t *testing.T) {
 		t.Error("a node of another fleet gets in")
 	}
 	stranger := confB.Clone()
-	stranger.Certificates = nil
+	stranger.GetClientCertificate = nil
 	if handshake(confA, stranger) == nil {
 		t.Error("a stranger gets in")
 	}
@@ -316,7 +316,7 @@ func TestJoinWithAWrongClock(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "clocks differ by 10m") {
 		t.Errorf("the other's clock is 10 minutes ahead: %v", err)
 	}
-	conf, err := d.node.TLS(nil)
+	own, _, err := d.node.identity()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,9 +325,38 @@ func TestJoinWithAWrongClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, now := range []time.Time{time.Now().AddDate(-1, 0, 0), time.Now().AddDate(30, 0, 0)} {
-		if err := verifyPinned([]*x509.Certificate{conf.Certificates[0].Leaf, a.cert}, fingerprint(a.cert), now); err == nil || !strings.Contains(err.Error(), "is the clock right?") {
+		if err := verifyPinned([]*x509.Certificate{own.Leaf, a.cert}, fingerprint(a.cert), now); err == nil || !strings.Contains(err.Error(), "is the clock right?") {
 			t.Errorf("at %v: %v", now, err)
 		}
+	}
+}
+
+// The fleet's authority ends first: no certificate goes beyond it, and none is made that would end no later than the one there is.
+func TestRenewalNearTheAuthoritysEnd(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "fleet")
+	n, err := Init(dir, Plan{Name: "a", Address: "192.0.2.1"}, time.Now().AddDate(-10, 0, 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.TLS(nil); err != nil {
+		t.Fatal(err)
+	}
+	a, err := n.Authority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	proven := 0
+	prove := func(*tls.Config) error { proven++; return nil }
+	now := time.Now().AddDate(0, 1, 0) // 10 years from now are after the authority's end
+	if err := n.Renew(t.Context(), now, prove); err == nil {
+		t.Error("a certificate that is not good yet is accepted")
+	}
+	if err := n.Renew(t.Context(), time.Now(), prove); err != nil || n.Ends().After(a.cert.NotAfter) || n.Ends().Before(time.Now().AddDate(9, 0, 0)) {
+		t.Errorf("the new certificate ends at %v: %v", n.Ends(), err)
+	}
+	if err := n.Renew(t.Context(), time.Now(), prove); !errors.Is(err, ErrAuthorityEnds) || proven != 1 {
+		t.Errorf("a certificate that gains nothing: %v, %d proofs", err, proven)
 	}
 }
 

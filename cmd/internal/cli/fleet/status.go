@@ -13,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
 	"github.com/moongate-vpn/moongate/daemon/fleet/node"
+	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
 )
 
 func statusCmd(e *env.Env) *cobra.Command {
@@ -40,6 +41,7 @@ func statusCmd(e *env.Env) *cobra.Command {
 			if err := show(e, doc); err != nil {
 				return err
 			}
+			warn(e, doc, time.Now())
 			return verdict(doc)
 		},
 	}
@@ -62,6 +64,9 @@ func ask(ctx context.Context, c *node.Caller, members []node.Member, timeout tim
 				return
 			}
 			n.Answers, n.Since, n.SkewMillis = true, s.Since.UTC().Format(time.RFC3339), skew(s.Time, begin, time.Now())
+			if !s.CertificateEnds.IsZero() {
+				n.CertificateEnds, n.CertificateError = s.CertificateEnds.UTC().Format(time.RFC3339), s.CertificateError
+			}
 			n.Mode, n.Ready, n.Leader, n.StoreError = s.Engine.Mode, s.Engine.Ready, s.Engine.Leader, s.Engine.Error
 		})
 	}
@@ -78,6 +83,19 @@ func skew(theirs, begin, end time.Time) int64 {
 		return theirs.Sub(end).Milliseconds()
 	default:
 		return 0
+	}
+}
+
+// warn names the nodes whose certificates end soon and are not renewed.
+func warn(e *env.Env, doc report.Fleet, now time.Time) {
+	for _, n := range doc.Nodes {
+		if ends, err := time.Parse(time.RFC3339, n.CertificateEnds); err == nil && ends.Sub(now) < pki.WarnBefore {
+			why := n.CertificateError
+			if why == "" {
+				why = "its node has not tried yet"
+			}
+			fmt.Fprintf(e.Err, "moongate: the certificate of node %s ends on %s, and is not renewed: %s\n", n.Name, ends.Format(time.DateOnly), why)
+		}
 	}
 }
 

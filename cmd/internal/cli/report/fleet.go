@@ -22,6 +22,9 @@ type FleetNode struct {
 	Ready      bool   `json:"ready" jsonschema_description:"its store answers, with a majority"`
 	Leader     string `json:"leader,omitempty" jsonschema_description:"the node that leads the store, as it sees it"`
 	StoreError string `json:"store_error,omitempty" jsonschema_description:"why its store does not answer"`
+
+	CertificateEnds  string `json:"certificate_ends,omitempty" jsonschema_description:"RFC 3339 in UTC; it is renewed 90 days before"`
+	CertificateError string `json:"certificate_error,omitempty" jsonschema_description:"why its certificate is not renewed though its end is near"`
 }
 
 // FleetInvite is the answer of "fleet init" and "fleet invite".
