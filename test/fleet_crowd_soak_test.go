@@ -39,8 +39,8 @@ type fleetClient struct {
 // crowdLimit bounds a wait for clients of a crowd: the machine may have other work.
 const crowdLimit = 90 * time.Second
 
-// crowdArgs are options of a node for a crowd.
-var crowdArgs = []string{"--server", "10.8.0.0", "255.255.252.0", "--connect-freq-initial", "100000", "1", "--max-clients", "2000", "--verb", "3"}
+// crowdArgs are options of a node for a crowd: a quarter of the pool is the nodes' own, the rest has to hold a thousand.
+var crowdArgs = []string{"--server", "10.8.0.0", "255.255.248.0", "--connect-freq-initial", "100000", "1", "--max-clients", "2000", "--verb", "3"}
 
 // joining says which clients join a crowd.
 type joining struct {

@@ -3,15 +3,22 @@
 package jet
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/fleet"
 )
 
 // The figures of docs/decisions/0086: what an engine weighs and says while nothing happens, and how long a write takes.
@@ -54,6 +61,85 @@ func TestSoakFigures(t *testing.T) {
 	t.Logf("three idle engines: %.1f messages a second between them", perSecond)
 	if perSecond > 50 {
 		t.Error("more than 50 messages a second")
+	}
+}
+
+// nobody is a server whose clients are never ended.
+type nobody struct{}
+
+func (nobody) End(uint64, fleet.Reason) {}
+
+// Three nodes with 10,000 sessions say little to each other while nothing happens.
+func TestSoakIdleTraffic(t *testing.T) {
+	const sessions = 10000
+	c := newCluster(t)
+	debug.FreeOSMemory()
+	before := resident(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer stop()
+	var members []*fleet.Member
+	for k, e := range c.engines {
+		m, err := fleet.New(fleet.Config{
+			Node: fmt.Sprint("n", k), Store: e.Store(), Slots: 2 * sessions, Pool: "test", Limit: fleet.Limit{Max: 1}, Alone: true, Host: nobody{},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		members = append(members, m)
+		all.Go(func() {
+			if err := m.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for k, m := range members {
+		eventually(t, fmt.Sprint("node ", k), func() error {
+			if !m.Ready() {
+				return errors.New("not in")
+			}
+			return nil
+		})
+	}
+	begun := time.Now()
+	var logins errgroup.Group
+	logins.SetLimit(24)
+	for n := range sessions {
+		logins.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, time.Minute)
+			defer cancel()
+			name := fmt.Sprint("user ", n)
+			_, err := members[n%len(members)].Begin(ctx, fleet.Client{ID: uint64(n), Identity: name, Mark: "m", User: name, CommonName: name, Since: time.Now()})
+			return err
+		})
+	}
+	if err := logins.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d logins took %v", sessions, time.Since(begun).Round(time.Second))
+	daemontest.Eventually(t, 5*time.Minute, "rest", func() error {
+		in, out := routed(t, c)
+		time.Sleep(5 * time.Second)
+		for _, m := range members {
+			if n := m.Status().Leases; n != sessions {
+				return fmt.Errorf("a node knows %d leases", n)
+			}
+		}
+		if in2, out2 := routed(t, c); in2-in+out2-out > 5*200*2 {
+			return errors.New("records are still being written")
+		}
+		return nil
+	})
+	const idle = time.Minute
+	in, out := routed(t, c)
+	time.Sleep(idle)
+	in2, out2 := routed(t, c)
+	perSecond := float64(in2-in+out2-out) / 2 / idle.Seconds()
+	debug.FreeOSMemory()
+	t.Logf("%.1f messages a second between three nodes with %d sessions; %.1f MB resident more for each of the three", perSecond, sessions, (resident(t)-before)/3)
+	if perSecond >= 50 {
+		t.Error("50 messages a second or more")
 	}
 }
 
