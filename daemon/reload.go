@@ -27,7 +27,7 @@ import (
 
 // reloading is the state of reloads.
 type reloading struct {
-	underWay atomic.Bool
+	proving atomic.Bool // new versions of scripts run their main chunks
 
 	mu      sync.Mutex      // held during a reload; guards inForce
 	inForce *config.Options // of the running server
@@ -42,10 +42,9 @@ func (p *process) Reload() (_ []mgmt.Reloaded, failed error) {
 	defer func() { p.reloaded(since, failed) }()
 	p.privileges.reopen(p.lg)
 	r := &p.reloads
-	if !r.underWay.CompareAndSwap(false, true) { // a script's main chunk may ask for one while it is proven
-		return nil, errors.New("another reload is under way")
+	if r.proving.Load() { // the main chunk of that script may ask for it, and would wait for itself
+		return nil, errors.New("another reload is under way, and proves a script")
 	}
-	defer r.underWay.Store(false)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	srv, ok := p.engine().(*vpnserver.Server)
@@ -71,7 +70,9 @@ func (p *process) Reload() (_ []mgmt.Reloaded, failed error) {
 	if err := p.prove(srv, next, report); err != nil {
 		return nil, err
 	}
+	r.proving.Store(true)
 	newScripts, err := p.lua.prove(merged)
+	r.proving.Store(false)
 	if err != nil {
 		return nil, err
 	}

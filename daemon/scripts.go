@@ -120,12 +120,19 @@ type replacement struct {
 
 // proven is a new version of a script.
 type proven struct {
-	spec   config.LuaScript
-	run    RunningScript
-	status *scriptStatus
-	// content is of the files as they were when the main chunk had run, or before. A file that changes while the script starts may
-	// count as the old one or the new; a reload after that sees it.
-	content [sha256.Size]byte
+	spec    config.LuaScript
+	run     RunningScript
+	status  *scriptStatus
+	content [sha256.Size]byte // of the files that it runs
+}
+
+// started identifies the files of a script that has started; before is of its file before that. If that changed meanwhile it is not known which of
+// the two runs: the next reload starts the script again.
+func started(spec config.LuaScript, modules []string, before [sha256.Size]byte) [sha256.Size]byte {
+	if sum(spec, nil) != before {
+		return before
+	}
+	return sum(spec, modules)
 }
 
 // proveTime bounds the main chunk of a new version, as a reload waits for it.
@@ -142,13 +149,13 @@ func (h *scriptHost) prove(o *config.Options) (*replacement, error) {
 		if s := h.script(spec.Path); s != nil && s.same(spec) {
 			continue
 		}
-		n := &proven{spec: spec, status: newScriptStatus(spec.Path)}
+		n := &proven{spec: spec, status: newScriptStatus(spec.Path), content: sum(spec, nil)}
 		var err error
 		if n.run, err = h.run(h.ctx, spec, n.status); err == nil {
 			r.next[spec.Path] = n
 			select {
 			case err = <-n.run.Ready():
-				n.content = sum(spec, n.status.get().Modules)
+				n.content = started(spec, n.status.get().Modules, n.content)
 			case <-time.After(proveTime):
 				err = fmt.Errorf("%s: its main chunk has not ended after %v", spec.Path, proveTime)
 			}

@@ -144,9 +144,7 @@ func (s *supervised) watch(ctx context.Context, n *proven) error {
 			ready = nil
 			if err == nil {
 				s.mu.Lock()
-				if m := n.status.get().Modules; len(m) > 0 {
-					s.content = sum(n.spec, m)
-				}
+				s.content = started(n.spec, n.status.get().Modules, n.content)
 				s.mu.Unlock()
 			}
 		case <-n.run.Done():

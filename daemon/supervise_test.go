@@ -143,6 +143,29 @@ func TestScriptsAreSupervised(t *testing.T) {
 	r.await("it is over", func() bool { return r.out.Count("Reload: script applied") == 2 })
 }
 
+// A file that changes while its script starts is seen by the next reload, whichever of the two has run.
+func TestFileThatChangesWhileItStarts(t *testing.T) {
+	path := t.TempDir() + "/a.lua"
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spec := config.LuaScript{Path: path}
+	write("first")
+	before := sum(spec, nil)
+	if started(spec, nil, before) != sum(spec, nil) {
+		t.Error("without a change")
+	}
+	write("second")
+	for _, modules := range [][]string{nil, {path}} {
+		if started(spec, modules, before) == sum(spec, modules) {
+			t.Errorf("with modules %q the change is not seen", modules)
+		}
+	}
+}
+
 // A script that ends itself rests until the next version.
 func TestScriptRests(t *testing.T) {
 	t.Parallel()

@@ -73,9 +73,15 @@ func hostileScripts(t *testing.T, names []string, gap, stop time.Duration) {
 				t.Fatalf("before %s: older versions do not end: %v", name, children(t, p))
 			}
 		}
-		l.write(t, "hostile.lua", []byte(fmt.Sprintf("-- %s\nmoongate.after(0.05, function() print('begins') %s\nend)\nevery(60, function() end)", name, src)))
 		from := p.Lines()
-		lab.reload(t)
+		l.write(t, "hostile.lua", []byte(fmt.Sprintf("-- %s\nmoongate.after(0.05, function() print('begins') %s\nend)\nevery(60, function() end)", name, src)))
+		waitFor(t, "the reload", func() bool { // the script before may reload, too
+			_, err := lab.port.Cmd(t.Context(), "reload")
+			if err != nil && !strings.Contains(err.Error(), "another reload") {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
 		p.WaitLineAfter(t, from, "begins", upLimit)
 		begin := time.Now()
 		if flood {
