@@ -274,6 +274,15 @@ func key(name string) string {
 	}, strings.ToLower(name))
 }
 
+// scripts prints the Lua scripts, if there are any.
+func (s Status) scripts(e *env.Env) error {
+	if len(s.Scripts) == 0 {
+		return nil
+	}
+	fmt.Fprintln(e.Out)
+	return table.Scripts(e, s.Scripts)
+}
+
 // table prints the status for people.
 func (s Status) table(e *env.Env) error {
 	var lines []string
@@ -298,7 +307,10 @@ func (s Status) table(e *env.Env) error {
 	}
 	if s.Idle {
 		add("waits", "for hold release, an answer, or the next try; no statistics yet")
-		return e.WriteLines(lines...)
+		if err := e.WriteLines(lines...); err != nil {
+			return err
+		}
+		return s.scripts(e)
 	}
 	add("cipher", s.Cipher)
 	received, sent := table.Bytes(s.Traffic.BytesReceived), table.Bytes(s.Traffic.BytesSent)
@@ -316,11 +328,8 @@ func (s Status) table(e *env.Env) error {
 	if err := e.WriteLines(lines...); err != nil {
 		return err
 	}
-	if len(s.Scripts) > 0 {
-		fmt.Fprintln(e.Out)
-		if err := table.Scripts(e, s.Scripts); err != nil {
-			return err
-		}
+	if err := s.scripts(e); err != nil {
+		return err
 	}
 	if !s.Server {
 		return s.counters(e)
