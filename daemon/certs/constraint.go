@@ -142,6 +142,19 @@ func looksLikeHost(s string) bool {
 	return len(labels) > 1
 }
 
+// uriHost is the host of what follows "://" in a URI: without path, user and port (RFC 3986, section 3.2).
+func uriHost(rest string) string {
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	rest = rest[strings.LastIndexByte(rest, '@')+1:]
+	if i := strings.IndexByte(rest, ']'); i >= 0 {
+		return rest[:i+1] // an IPv6 address has colons of its own
+	}
+	host, _, _ := strings.Cut(rest, ":")
+	return host
+}
+
 // covers reports whether n, of the same kind, is in the tree below base. known is false for kinds that are not compared.
 func (base GeneralName) covers(n GeneralName) (in, known bool) {
 	name, tree := strings.ToLower(n.Text()), strings.ToLower(base.Text())
@@ -168,8 +181,7 @@ func (base GeneralName) covers(n GeneralName) (in, known bool) {
 		if !ok {
 			return false, false
 		}
-		host, _, _ := strings.Cut(rest, "/")
-		host, _, _ = strings.Cut(host, ":")
+		host := uriHost(rest)
 		if strings.HasPrefix(tree, ".") {
 			return strings.HasSuffix(host, tree), true
 		}

@@ -124,7 +124,7 @@ func (h *ResolverHost) undo(ctx context.Context, op ResolverOp) error {
 
 // resolvectl are the commands for systemd-resolved.
 func (r Resolvers) resolvectl() [][]string {
-	servers := []string{"dns", r.Dev}
+	servers := []string{"dns", r.Dev, "--"} // a server names the domains: none is to be taken for an option
 	for _, s := range r.Servers {
 		text := s.Addr().String()
 		if s.Port() != 0 {
@@ -135,7 +135,7 @@ func (r Resolvers) resolvectl() [][]string {
 		}
 		servers = append(servers, text)
 	}
-	domains := append([]string{"domain", r.Dev}, r.Search...)
+	domains := append([]string{"domain", r.Dev, "--"}, r.Search...)
 	for _, d := range r.Domains {
 		domains = append(domains, "~"+d)
 	}

@@ -72,16 +72,16 @@ func TestResolverWays(t *testing.T) {
 		calls, file    string
 		err            string
 	}{
-		{"resolved", "resolvectl resolvconf", true, plain, "resolvectl dns tun0 10.0.0.1 [fd00::1]:53|resolvectl domain tun0 a.example b.example ~.|resolvectl revert tun0", "", ""},
+		{"resolved", "resolvectl resolvconf", true, plain, "resolvectl dns tun0 -- 10.0.0.1 [fd00::1]:53|resolvectl domain tun0 -- a.example b.example ~.|resolvectl revert tun0", "", ""},
 		{
 			"split", "resolvectl", true, split,
-			"resolvectl dns tun0 10.0.0.1:5353#x.example|resolvectl domain tun0 ~corp.example|resolvectl dnssec tun0 allow-downgrade|resolvectl dnsovertls tun0 yes|resolvectl revert tun0", "", "",
+			"resolvectl dns tun0 -- 10.0.0.1:5353#x.example|resolvectl domain tun0 -- ~corp.example|resolvectl dnssec tun0 allow-downgrade|resolvectl dnsovertls tun0 yes|resolvectl revert tun0", "", "",
 		},
 		{"resolvectl without its daemon", "resolvectl", false, plain, "", "nameserver 10.0.0.1\nnameserver fd00::1\nsearch a.example b.example\n", ""},
 		{"resolvconf", "resolvconf", false, plain, "resolvconf -a tun0.openvpn <nameserver 10.0.0.1\nnameserver fd00::1\nsearch a.example b.example\n>|resolvconf -d tun0.openvpn", "", ""},
 		{"file", "", false, plain, "", "nameserver 10.0.0.1\nnameserver fd00::1\nsearch a.example b.example\n", ""},
 		{"file without TLS", "", false, split, "", "", "need systemd-resolved"},
-		{"fails", "resolvectl fail", true, plain, "resolvectl dns tun0 10.0.0.1 [fd00::1]:53|resolvectl revert tun0", "", "refused"},
+		{"fails", "resolvectl fail", true, plain, "resolvectl dns tun0 -- 10.0.0.1 [fd00::1]:53|resolvectl revert tun0", "", "refused"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root, notes := t.TempDir(), t.TempDir()

@@ -15,9 +15,22 @@ import (
 // Entries outside the pool, or of a slot already taken, are skipped; each is reported to skipped with the line
 // and the reason. The error is that of r.
 func (p *Pool) Load(r io.Reader, fixed bool, skipped func(line, reason string)) error {
-	sc := bufio.NewScanner(r)
-	for sc.Scan() {
-		line := strings.TrimSpace(strings.TrimPrefix(sc.Text(), "\ufeff")) // some editors begin a file so
+	for in := bufio.NewReaderSize(r, maxLine); ; {
+		b, more, err := in.ReadLine()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if more { // nothing that this daemon writes: the disk lost it, or it is no such file
+			skipped(string(b[:40])+"...", "the line is too long")
+			for more && err == nil {
+				_, more, err = in.ReadLine()
+			}
+			continue
+		}
+		line := strings.TrimSpace(strings.TrimPrefix(string(b), "\ufeff")) // some editors begin a file so
 		if line == "" || line[0] == '#' || line[0] == ';' {
 			continue
 		}
@@ -41,8 +54,10 @@ func (p *Pool) Load(r io.Reader, fixed bool, skipped func(line, reason string)) 
 			p.release(i)
 		}
 	}
-	return sc.Err()
 }
+
+// maxLine is how many bytes a line of a persist file may have: a name and two addresses have far fewer.
+const maxLine = 4096
 
 // entry parses a line of a persist file into a common name and a slot, or tells why not.
 func (p *Pool) entry(line string) (cn string, i int, reason string) {

@@ -105,6 +105,8 @@ func TestPersistFile(t *testing.T) {
 		{"both", Config{Start: addr("10.8.0.2"), End: addr("10.8.0.254"), Base6: netip.MustParsePrefix("fd00:8::1000/64")}, "client1,10.8.0.2,fd00:8::1000\n", "client1,10.8.0.2,fd00:8::1000\n", 0},
 		{"v6", Config{Base6: netip.MustParsePrefix("fd00:8::1000/64")}, "client1,,fd00:8::1001\n", "client1,,fd00:8::1001\n", 0},
 		{"junk", Config{Start: addr("10.8.0.2"), End: addr("10.8.0.254")}, "x\n,10.8.0.2,\na,10.9.0.2,\nb,nonsense,\nc,10.8.0.5,\nd,10.8.0.5,\n", "c,10.8.0.5,\n", 5},
+		{"zeros of a crash", Config{Start: addr("10.8.0.2"), End: addr("10.8.0.254")}, "a,10.8.0.4,\n" + strings.Repeat("\x00", 1<<17) + "\nc,10.8.0.5,\n", "a,10.8.0.4,\nc,10.8.0.5,\n", 1},
+		{"zeros to the end", Config{Start: addr("10.8.0.2"), End: addr("10.8.0.254")}, "a,10.8.0.4,\n" + strings.Repeat("\x00", 1<<17), "a,10.8.0.4,\n", 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
