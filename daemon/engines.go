@@ -58,6 +58,7 @@ func (p *process) up() error {
 	if err := p.privileges.drop(p.plugins.Set, p.opts.Jail, p.lg.Msg); err != nil {
 		return err
 	}
+	p.fleet.begin()
 	if err := p.plugins.Open(plugin.AfterDrop); err != nil {
 		return err
 	}

@@ -34,6 +34,9 @@ type fleetPart struct {
 	node   *node.Node
 	member *fleet.Member
 
+	unprivileged chan struct{} // closed when the process is the user that it stays
+	begun        sync.Once
+
 	neighbours *reach.Neighbours // nil without fleet-route proxy-arp
 	relay      atomic.Pointer[relay.Relay]
 
@@ -63,14 +66,11 @@ func (p *process) openFleet() error {
 	if err != nil {
 		return err
 	}
-	if err := p.giveFolder(o.Dir); err != nil {
-		return fmt.Errorf("fleet: %w", err)
-	}
-	f := &fleetPart{p: p, poke: make(chan struct{}, 1)}
+	f := &fleetPart{p: p, poke: make(chan struct{}, 1), unprivileged: make(chan struct{})}
 	if err := f.openRoute(p.opts); err != nil {
 		return err
 	}
-	no := node.Options{Log: p.lg.Msg, Manage: p.manageForFleet, History: historyOf(p.opts.Journal.Dir)}
+	no := node.Options{Log: p.lg.Msg, Manage: p.manageForFleet, History: historyOf(p.opts.Journal.Dir), Begin: f.unprivileged}
 	if o.Route.Relay {
 		no.Relay = f.acceptRelay
 	}
@@ -83,6 +83,10 @@ func (p *process) openFleet() error {
 		Log: func(format string, args ...any) { p.lg.Msg(logging.Steps, format, args...) },
 	})
 	if err != nil {
+		f.node.Close()
+		return fmt.Errorf("fleet: %w", err)
+	}
+	if err := f.giveFolder(o.Dir); err != nil {
 		f.node.Close()
 		return fmt.Errorf("fleet: %w", err)
 	}
@@ -102,10 +106,15 @@ func (p *process) openFleet() error {
 	return nil
 }
 
-// giveFolder gives a node's folder to the user that the daemon becomes.
-func (p *process) giveFolder(dir string) error {
+// giveFolder gives a node's folder to the user that the daemon becomes. The engine begins after that, so that its files are that user's.
+func (f *fleetPart) giveFolder(dir string) error {
+	p := f.p
 	if p.privileges.uid <= 0 || os.Geteuid() != 0 {
+		f.begin()
 		return nil
+	}
+	if err := p.privileges.mayEnter(filepath.Dir(dir)); err != nil {
+		return err
 	}
 	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
@@ -113,6 +122,13 @@ func (p *process) giveFolder(dir string) error {
 		}
 		return os.Lchown(path, p.privileges.uid, -1)
 	})
+}
+
+// begin lets the engine begin. A nil part has none.
+func (f *fleetPart) begin() {
+	if f != nil {
+		f.begun.Do(func() { close(f.unprivileged) })
+	}
 }
 
 // limitOf is the limit of sessions: that of fleet-limit, else one for each common name unless duplicate-cn allows more.

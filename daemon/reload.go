@@ -163,6 +163,9 @@ func (p *process) adopt(old, o *config.Options) {
 	if o.Mute != old.Mute {
 		p.lg.SetMute(o.Mute)
 	}
+	if p.fleet != nil {
+		p.fleet.member.SetLimit(limitOf(o))
+	}
 	if o.RemapUSR1 != old.RemapUSR1 {
 		p.sig.Remap(remap(o.RemapUSR1))
 	}

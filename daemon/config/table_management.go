@@ -37,7 +37,7 @@ func managementRows() []row {
 		{"journal-webhook", 1, 2, inMain, 0, webhook},
 		{"journal-nats", 2, 3, inMain, 0, natsSink},
 		{"fleet", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.Fleet.Dir })},
-		{"fleet-limit", 1, 3, inMain, 0, fleetLimit},
+		{"fleet-limit", 1, 3, inMain | atOnce, 0, fleetLimit},
 		{"fleet-route", 1, 9, inMain, 0, fleetRoute},
 		{"management-external-cert", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.ManagementExternalCert })},
 		{"management-log-cache", 1, 1, inMain | atOnce, 0, func(p *parser, a []string) error {

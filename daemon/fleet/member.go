@@ -120,6 +120,13 @@ func New(cfg Config) (*Member, error) {
 	return m, nil
 }
 
+// SetLimit puts a limit in force, for logins from now on: nobody is ended by it.
+func (m *Member) SetLimit(l Limit) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cfg.Limit = l
+}
+
 // Run keeps the node in the fleet until ctx ends or the node is no part of it any more.
 func (m *Member) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)

@@ -45,12 +45,12 @@ func (m *Member) inTurn(ctx context.Context, user string) (end func(), ok bool) 
 // takePlace claims one of the places of a session's user. A client with a token does not wait: its place is claimed in the
 // background, and so is that of others while the store is away, unless the limit is strict.
 func (m *Member) takePlace(ctx context.Context, s *session) error {
-	if m.cfg.Limit.Max == 0 || s.User == "" {
+	m.mu.Lock()
+	online, limit := m.joined && !m.away, m.cfg.Limit.Max
+	m.mu.Unlock()
+	if limit == 0 || s.User == "" {
 		return nil
 	}
-	m.mu.Lock()
-	online := m.joined && !m.away
-	m.mu.Unlock()
 	if online && !s.Returning {
 		switch err := m.claimInTurn(ctx, s, false); {
 		case err == nil, errors.Is(err, ErrLimit), errors.Is(err, ErrEnded):
@@ -74,6 +74,9 @@ func (m *Member) takePlace(ctx context.Context, s *session) error {
 
 // countOwn applies a limit to the node's own sessions, for the time that the store is away.
 func (m *Member) countOwn(s *session) error {
+	if m.cfg.Limit.Max == 0 {
+		return nil
+	}
 	var own []*session
 	for _, o := range m.sessions {
 		if counted := o.late || o.place >= 0; counted && o != s && o.User == s.User && !o.sameClient(&s.Holder) {
@@ -115,7 +118,16 @@ func (m *Member) claimInTurn(ctx context.Context, s *session, late bool) error {
 // place of a younger one.
 func (m *Member) claim(ctx context.Context, s *session, late bool) error {
 	for sure := false; ctx.Err() == nil; {
-		n, e, err := m.freePlace(ctx, s, late)
+		m.mu.Lock()
+		limit := m.cfg.Limit
+		if limit.Max == 0 { // there was one when the claim began
+			s.late = false
+		}
+		m.mu.Unlock()
+		if limit.Max == 0 {
+			return nil
+		}
+		n, e, err := m.freePlace(ctx, s, limit, late)
 		if errors.Is(err, ErrLimit) && !sure { // a place may be free that the copy does not know of
 			if err := m.readPlaces(ctx, s.User); err != nil {
 				return err
@@ -198,7 +210,7 @@ func (m *Member) readPlaces(ctx context.Context, user string) error {
 
 // freePlace is the place that a session may take: its client's own, one that nobody has, one of a session that is over or on a
 // node that has fallen silent, or, where the newest wins, the oldest session's.
-func (m *Member) freePlace(ctx context.Context, s *session, late bool) (int, *entry, error) {
+func (m *Member) freePlace(ctx context.Context, s *session, limit Limit, late bool) (int, *entry, error) {
 	type held struct {
 		n int
 		e *entry
@@ -208,7 +220,7 @@ func (m *Member) freePlace(ctx context.Context, s *session, late bool) (int, *en
 	vacant := -1
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for n := range m.cfg.Limit.Max {
+	for n := range limit.Max {
 		e := m.mirror.records[placeKey(s.User, n)]
 		switch p := as[Place](e); {
 		case p == nil:
@@ -244,7 +256,7 @@ func (m *Member) freePlace(ctx context.Context, s *session, late bool) (int, *en
 	oldest := slices.MinFunc(all, func(a, b held) int {
 		return cmp.Or(a.p.Since.Compare(b.p.Since), strings.Compare(a.p.Session, b.p.Session))
 	})
-	if m.cfg.Limit.Oldest || late && oldest.p.Since.After(s.Since) {
+	if limit.Oldest || late && oldest.p.Since.After(s.Since) {
 		return 0, nil, ErrLimit
 	}
 	return oldest.n, oldest.e, nil

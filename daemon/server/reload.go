@@ -19,6 +19,9 @@ import (
 
 // Effect says how Apply treats an option that differs between the options in force and next.
 func Effect(option string, inForce, next *config.Options) mgmt.Outcome {
+	if option == "ifconfig-pool" && next.Fleet.Dir != "" {
+		return mgmt.OutcomeRestart // all nodes have one pool
+	}
 	if option == "ifconfig-pool" {
 		was, is := inForce.IfconfigPool, next.IfconfigPool
 		if was.Set() && was.Start == is.Start && was.Netmask == is.Netmask && was.End.Compare(is.End) <= 0 {

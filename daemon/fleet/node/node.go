@@ -37,6 +37,8 @@ type Options struct {
 	History func(ctx context.Context, question []byte, take func(line []byte) error) error
 	// Relay serves a connection that a node has opened to exchange packets, until it ends. Nil refuses them.
 	Relay func(conn net.Conn, state *tls.ConnectionState, peer string)
+	// Begin is closed when the engine may begin, and write files as the user that the process is from then on; nil does not wait.
+	Begin <-chan struct{}
 }
 
 // Node is a running node.
@@ -211,6 +213,13 @@ func (n *Node) runEngine(ctx context.Context) {
 		mode = modeNone
 	}
 	defer end()
+	if n.opts.Begin != nil {
+		select {
+		case <-n.opts.Begin:
+		case <-ctx.Done():
+			return
+		}
+	}
 	wake := n.store.wake
 	for {
 		p := n.plan()

@@ -1,0 +1,48 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/fleet"
+)
+
+// A limit that a reload brings counts for logins from then on; nobody is ended by it.
+func TestALimitIsChanged(t *testing.T) {
+	bubble(t, fleet.Config{Slots: 253, Limit: fleet.Limit{Max: 1}}, func(t *testing.T, w *world) {
+		limit := func(l fleet.Limit) {
+			for _, n := range w.nodes {
+				n.member.SetLimit(l)
+			}
+			w.pass(time.Second)
+		}
+		var marks byte
+		login := func(want int) {
+			t.Helper()
+			marks++
+			w.connect(w.add("joe", string('a'+rune(marks))), w.nodes[int(marks)%3])
+			w.pass(5 * time.Second)
+			if n := w.serves(); n != want {
+				t.Errorf("login %d: %d sessions, want %d", marks, n, want)
+			}
+		}
+		login(1)
+		login(1)
+		limit(fleet.Limit{Max: 2})
+		login(2)
+		login(2)
+		limit(fleet.Limit{})
+		login(3)
+		limit(fleet.Limit{Max: 2, Oldest: true})
+		if n := w.serves(); n != 3 {
+			t.Errorf("a lower limit ended sessions: %d are left of 3", n)
+		}
+		login(3)
+		w.nodes[0].handle.Cut(true)
+		w.pass(5 * time.Second)
+		limit(fleet.Limit{})
+		w.nodes[0].handle.Cut(false)
+		w.pass(time.Minute)
+		login(4)
+	})
+}
