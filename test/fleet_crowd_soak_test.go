@@ -85,6 +85,11 @@ func (c *fleetCrowd) join(t *testing.T, j joining) []*fleetClient {
 		r.run = j.start(t, on, append(args, j.extra...))
 		all = append(all, r)
 	}
+	t.Cleanup(func() { // all at once: each takes its time to say goodbye
+		for _, r := range all {
+			r.run.Signal(t, syscall.SIGTERM)
+		}
+	})
 	for _, r := range all {
 		r.run.WaitLine(t, up, crowdLimit)
 		if r.address = pushedFrom(r.run, 0); r.address == "" {
