@@ -17,9 +17,15 @@ type tokenSession struct {
 	since      time.Time // when the last token was made
 }
 
+// tokenAhead is how far the clocks of a fleet's nodes may differ for tokens, as for joining.
+const tokenAhead = 2 * time.Minute
+
 // tokens is auth-gen-token as it is in force.
 func (s *setup) tokens() *session.TokenPolicy {
 	p := &session.TokenPolicy{Renewal: s.AuthTokenRenewal, Lifetime: s.AuthTokenLifetime, External: s.AuthTokenExternal}
+	if s.Fleet.Dir != "" {
+		p.Ahead = tokenAhead
+	}
 	if s.AuthGenToken {
 		p.Key = s.token
 	}

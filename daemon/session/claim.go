@@ -12,6 +12,8 @@ type TokenPolicy struct {
 	Key               *keys.TokenKey // nil: there are no tokens, and a password that looks like one is a password
 	Renewal, Lifetime time.Duration
 	External          bool // the verifiers decide about tokens too
+	// Ahead is how far in the future a token may have been issued: by a node whose clock is ahead of ours.
+	Ahead time.Duration
 }
 
 // Gives reports whether a client that goes by name gets tokens. A token for the empty name would fit every name, so only
@@ -89,6 +91,9 @@ func (p *TokenPolicy) Claim(user, pass string, known *Owner, now time.Time) Clai
 // present takes a token in the place of the password.
 func (p *TokenPolicy) present(c *Claim, known *Owner, now time.Time) {
 	t, err := p.Key.Verify(c.Pass, c.Name, now, p.Renewal, p.Lifetime)
+	if err != nil && t.Issued.After(now) && !t.Issued.After(now.Add(p.Ahead)) {
+		t, err = p.Key.Verify(c.Pass, c.Name, t.Issued, p.Renewal, p.Lifetime)
+	}
 	expired := errors.Is(err, keys.ErrTokenExpired)
 	switch {
 	case err != nil && !expired:
