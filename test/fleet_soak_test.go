@@ -244,6 +244,7 @@ const nextRemoteSent = "[N]"
 // A user who is killed is out on all nodes within a second, by the store and by the nodes' talk alike.
 func TestSoakFleetKillIsQuick(t *testing.T) {
 	c := newFleetCrowd(t)
+	program(t) // built before it is measured
 	c.join(t, joining{start: stock, n: 90, user: "bystander"})
 	for _, how := range []string{"fleet-kill", "-a fleet kill"} {
 		victims := c.join(t, joining{start: stock, n: 9, user: "mallory", extra: []string{"--pull-filter", "ignore", "ping-restart"}})
@@ -286,7 +287,7 @@ func TestSoakFleetKillIsQuick(t *testing.T) {
 // moongate runs a command on a node's machine and returns what it says.
 func (c *fleetCrowd) moongate(t *testing.T, n *fleetNode, args ...string) string {
 	t.Helper()
-	return n.ns.Run(t, append([]string{"env", "MOONGATE_FLEET=" + n.dir, "sh", "-c", `exec -a moongate "$0" "$@"`, program(t)}, args...)...)
+	return n.ns.Run(t, append([]string{"env", "MOONGATE_FLEET=" + n.dir, "bash", "-c", `exec -a moongate "$0" "$@"`, program(t)}, args...)...)
 }
 
 // gone ends clients for good.
