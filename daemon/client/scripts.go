@@ -50,7 +50,6 @@ func (s *scripts) exportAddress(prefix string, at netip.AddrPort) {
 
 // addressChanged runs ipchange for the peer's address, which is authentic, as a helper of the attempt.
 func (s *scripts) addressChanged(t *tasks, at netip.AddrPort) {
-	s.exportAddress("trusted", at)
 	if !s.hooks.Wanted(s.opts.IPChange, plugin.IPChange) {
 		return
 	}

@@ -69,11 +69,13 @@ func (a *attempt) heardFrom(from transport.Peer) {
 		}
 		if !first {
 			a.log(logging.Steps, "%sPeer address changed to %s", a.their.front(), transport.AddrText(from.Addr))
+			a.c.exportAddress("trusted", a.peer.Addr)
 			a.c.addressChanged(&a.tasks, a.peer.Addr)
 		}
 	}
 	if first { // a static key has no other sign of the peer
 		a.log(logging.Info, "Peer Connection Initiated with %s", transport.AddrText(a.peer.Addr))
+		a.c.exportAddress("trusted", a.peer.Addr)
 		a.c.addressChanged(&a.tasks, a.peer.Addr)
 		a.bringUp("")
 	}
