@@ -48,7 +48,7 @@ test: deps build ## run everything (Debian, root)
 # The two halves of test wait most of their time, so they run beside each other.
 test-all test-second-stock: export GORACE = atexit_sleep_ms=50 # else every program of a test takes a second to end
 test-all:
-	$(GO) test -race -p 3 -parallel 6 -timeout 20m ./test ./... # ./test waits most and takes longest: it goes first
+	$(GO) test -race -parallel 6 -timeout 20m ./test ./... # ./test waits most and takes longest: it goes first
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./daemon/config ./daemon/tokens
 	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./test -run PKCS11
 test-second-stock:
@@ -72,7 +72,7 @@ lint: vet ## staticcheck, functions that nothing reaches, known vulnerabilities,
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags soak ./test ./test/generated ./mgmt/server ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web
+	$(GO) vet -tags soak ./test ./test/generated ./mgmt/server ./daemon/client ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web
 
 cross: ## build and vet for other machines; the tests run on 386 as well
 	for t in linux/arm64 linux/arm linux/mips linux/riscv64 darwin/arm64 freebsd/amd64; do \
@@ -95,7 +95,7 @@ bench: ## the benchmarks, those of scripts first, and the tunnel arena where it 
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 soak: deps build cross ## what takes longer than a test may, with the figures of a quiet machine: load, a hostile seat, all fuzz targets, other machines
-	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./test/generated ./mgmt/server ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web
+	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./test/generated ./mgmt/server ./daemon/client ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web
 	@GO=$(GO) sh test/second-stock.sh all
 	@sh test/fuzz.sh $(SOAK) HostileSeat
 	@sh test/fuzz.sh $(FUZZTIME)

@@ -160,6 +160,7 @@ func TestTapServer(t *testing.T) {
 			c2.WaitLine(t, up, upLimit)
 			for _, n := range []*daemontest.Namespace{l.client, l.client2} {
 				ping(t, n, "10.8.0.1", 3, 0, "0.1")
+				await(t, "the address is no longer tentative", upLimit, func() bool { missing, _ := unanswered(n, "fd08::1", 1, "0.1"); return missing == 0 })
 				ping(t, n, "fd08::1", 2, 1, "0.1")
 			}
 			ping(t, l.server, "10.8.0.2", 3, 0, "0.1")

@@ -238,7 +238,7 @@ func (l *reloadLab) refused(t *testing.T) {
 	c.Stop(t)
 }
 
-// refusedWithin is ten times what an idle machine needs at most; the soak holds the figure of a quiet one.
+// refusedWithin is ten times what an idle machine needs at most.
 const refusedWithin = 10 * time.Second
 
 // However a script fails, the login that waits for it is refused with a reason, and so are those that come while it is away; the next version admits.

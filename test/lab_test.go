@@ -97,7 +97,11 @@ func (l *lab) issue(t testing.TB, name string, s pki.Spec) *pki.Leaf {
 func (l *lab) write(t testing.TB, name string, content []byte) string {
 	t.Helper()
 	path := l.file(name)
-	if err := os.WriteFile(path, content, 0o600); err != nil {
+	// A program that this process starts meanwhile would inherit the file, open for writing: no script could be run then.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path, content, 0o600)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -1,3 +1,5 @@
+//go:build soak
+
 package client
 
 import (
@@ -17,7 +19,7 @@ const (
 
 // The system's clock is set while whole engines, a client and a server, have a tunnel: what measures elapsed time goes on as before,
 // tokens and certificates go by the new time. Each case is a process of its own, since all of a process sees its clock set.
-func TestClockIsSet(t *testing.T) {
+func TestSoakClockIsSet(t *testing.T) {
 	t.Parallel()
 	c := clock.Inherited()
 	for name, play := range map[string]func(*testing.T, *clock.System){
@@ -30,7 +32,7 @@ func TestClockIsSet(t *testing.T) {
 				return
 			}
 			s := clock.NewSystem(t)
-			cmd := exec.Command(os.Args[0], "-test.run=^TestClockIsSet$/^"+name+"$") //nolint:gosec // this program
+			cmd := exec.Command(os.Args[0], "-test.run=^TestSoakClockIsSet$/^"+name+"$") //nolint:gosec // this program
 			cmd.Env = append(os.Environ(), s.Variable())
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
