@@ -10,11 +10,15 @@ const canFollow = true
 var kernelClock uintptr
 
 var (
+	//lint:ignore U1000 read by steppedClock
 	original uintptr // kernelClock, before it was replaced
-	wrong    *int64  // by how many seconds the wall clock is wrong
+	//lint:ignore U1000 read by steppedClock
+	wrong *int64 // by how many seconds the wall clock is wrong
 )
 
 // steppedClock is called in place of original: it adds *wrong to the seconds of CLOCK_REALTIME.
+//
+//lint:ignore U1000 assembly takes its address
 func steppedClock()
 
 // steppedClockAddress is where steppedClock begins.

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -51,7 +52,7 @@ func TestSessionsUseTheOrders(t *testing.T) {
 		t.Skip("this build has no index")
 	}
 	dir := life(t)
-	if _, err := Sessions(t.Context(), dir, SessionFilter{}); err != nil { // makes the index
+	if _, err := sessions(t.Context(), dir, SessionFilter{}); err != nil { // makes the index
 		t.Fatal(err)
 	}
 	x, err := Open(t.Context(), dir)
@@ -93,7 +94,7 @@ func TestSessions(t *testing.T) {
 		{"nobody", SessionFilter{User: "eve"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			list, err := Sessions(t.Context(), dir, tt.f)
+			list, err := sessions(t.Context(), dir, tt.f)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,4 +111,8 @@ func TestSessions(t *testing.T) {
 			}
 		})
 	}
+}
+
+func sessions(ctx context.Context, dir string, f SessionFilter) ([]Session, error) {
+	return SessionsBy(func(f Filter) ([]journal.Event, error) { return Query(ctx, dir, f) }, f)
 }
