@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"time"
@@ -42,7 +43,12 @@ type SessionFilter struct {
 	Began        bool
 }
 
-// SessionsBy returns the sessions that a filter takes, in the order of their beginning, of the journal that query answers for.
+// Sessions returns the sessions of the journal in dir that a filter takes, in the order of their beginning.
+func Sessions(ctx context.Context, dir string, f SessionFilter) ([]Session, error) {
+	return SessionsBy(func(f Filter) ([]journal.Event, error) { return Query(ctx, dir, f) }, f)
+}
+
+// SessionsBy is Sessions of a journal that query answers for.
 func SessionsBy(query func(Filter) ([]journal.Event, error), f SessionFilter) ([]Session, error) {
 	runs, err := query(Filter{Kinds: runKinds})
 	if err != nil {

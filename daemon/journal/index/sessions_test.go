@@ -1,7 +1,6 @@
 package index
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -52,7 +51,7 @@ func TestSessionsUseTheOrders(t *testing.T) {
 		t.Skip("this build has no index")
 	}
 	dir := life(t)
-	if _, err := sessions(t.Context(), dir, SessionFilter{}); err != nil { // makes the index
+	if _, err := Sessions(t.Context(), dir, SessionFilter{}); err != nil { // makes the index
 		t.Fatal(err)
 	}
 	x, err := Open(t.Context(), dir)
@@ -94,7 +93,7 @@ func TestSessions(t *testing.T) {
 		{"nobody", SessionFilter{User: "eve"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			list, err := sessions(t.Context(), dir, tt.f)
+			list, err := Sessions(t.Context(), dir, tt.f)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,8 +110,4 @@ func TestSessions(t *testing.T) {
 			}
 		})
 	}
-}
-
-func sessions(ctx context.Context, dir string, f SessionFilter) ([]Session, error) {
-	return SessionsBy(func(f Filter) ([]journal.Event, error) { return Query(ctx, dir, f) }, f)
 }
