@@ -129,14 +129,14 @@ func (a *aside) readCCD(set *setup, cc *config.ClientConfig, cn, prefix string) 
 	switch {
 	case err != nil:
 		return refusedFor(fmt.Sprintf("MULTI: client has been rejected: its file in --client-config-dir cannot be read: %v", err))
-	case !own && a.shared(set, cc, cn, prefix):
+	case !own && cn != defaultFile && a.shared(set, cc, cn, prefix):
 	case path != "":
 		a.logLine(prefix, logging.Steps, "OPTIONS IMPORT: reading client specific options from: %s", path)
 		a.parse(set, cc, path, prefix, text)
 	case set.CCDExclusive:
 		return set.exclusiveRefusal(cn)
 	default:
-		a.shared(set, cc, "DEFAULT", prefix)
+		a.shared(set, cc, defaultFile, prefix)
 	}
 	return nil
 }

@@ -147,3 +147,28 @@ func TestFleetEndsClients(t *testing.T) {
 		})
 	}
 }
+
+// Of the files that all nodes have, too, DEFAULT is no client's own: ccd-exclusive refuses a user of that name, like any other without a file.
+func TestExclusiveFilesOfAFleet(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		user string
+		in   bool
+	}{{"bob", true}, {"DEFAULT", false}, {"nobody", false}} {
+		t.Run(tt.user, func(t *testing.T) {
+			t.Parallel()
+			f := &scripted{slot: 1, files: map[string]string{"bob": "", "DEFAULT": "", "": ""}}
+			r := newRigIn(t, f, "udp4", "--script-security", "3", "--auth-user-pass-verify", "/bin/true", "via-env", "--username-as-common-name",
+				"--client-config-dir", t.TempDir(), "--ccd-exclusive")
+			c, err := r.dial("", ctrlwrap.NewPlain())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.close()
+			c.user, c.pass = tt.user, "p"
+			if in := c.play(10*time.Second, func() bool { return c.told("PUSH_REPLY") || c.told("AUTH_FAILED") }) && c.told("PUSH_REPLY"); in != tt.in {
+				t.Errorf("it comes in: %v, want %v; it was told %q", in, tt.in, c.texts)
+			}
+		})
+	}
+}

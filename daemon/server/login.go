@@ -278,7 +278,7 @@ func (h *hub) exclusive(i *instance, login uint64, by session.Verifiers) {
 	h.beside(hooks.OfEvent, func(_ context.Context, a *aside) func(*hub) {
 		path, _, err := findCCD(set.ClientConfigDir, cn, true)
 		has := path != ""
-		if !has && err == nil && a.deps.Fleet != nil {
+		if !has && err == nil && cn != defaultFile && a.deps.Fleet != nil {
 			_, has = a.deps.Fleet.File(cn)
 		}
 		return func(h *hub) {
