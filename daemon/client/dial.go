@@ -99,7 +99,7 @@ func (d *dialer) dialConfig(ctx context.Context, prof *config.Connection, remote
 		Remote: remote, Float: prof.Float,
 		Socket: transport.Socket{
 			SndBuf: o.SndBuf, RcvBuf: o.RcvBuf, Mark: uint32(o.Mark), BindDev: o.BindDev, NoDelay: o.TCPNoDelay,
-			V6Only: prof.BindIPv6Only, DisableOffload: o.DisableOffload,
+			V6Only: prof.BindIPv6Only, DisableOffload: o.DisableOffload, MTUDisc: transport.MTUDiscOf(prof.MTUDisc),
 			Log: d.log,
 		},
 		Stream: transport.Stream{SendWait: time.Second, MaxFrame: prof.MaxFrame()}, Timeout: prof.ConnectTimeout,
@@ -108,14 +108,6 @@ func (d *dialer) dialConfig(ctx context.Context, prof *config.Connection, remote
 			d.state(mgmt.State{Name: mgmt.StateTCPConnect})
 		},
 		Connected: func() { d.log(logging.Info, "TCP connection established with %s", transport.AddrText(remote)) },
-	}
-	switch prof.MTUDisc {
-	case "no":
-		cfg.MTUDisc = transport.MTUDiscNo
-	case "maybe":
-		cfg.MTUDisc = transport.MTUDiscMaybe
-	case "yes":
-		cfg.MTUDisc = transport.MTUDiscYes
 	}
 	if prof.Bind {
 		port, err := portNumber(ctx, prof.Proto, prof.LocalPort)

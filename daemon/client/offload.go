@@ -52,11 +52,7 @@ func (o *offloaded) tick(tr *session.Traffic, total *engine.Totals, now time.Tim
 		return o.at, nil
 	}
 	o.at = now.Add(usageInterval)
-	m, err := o.Tick(now)
-	if err == nil {
-		o.counts.Add(m, tr, total, now)
-	}
-	return o.at, err
+	return o.at, o.counts.Tick(o.Offloaded, tr, total, now)
 }
 
 // close takes the peer back.

@@ -104,8 +104,12 @@ func Offloadable(p *data.Params, stream, farewell bool) error {
 // Counts adds what a peer has moved elsewhere to the traffic of its session.
 type Counts struct{ last Moves }
 
-// Add counts what is new since the last time.
-func (c *Counts) Add(m Moves, tr *session.Traffic, total *Totals, now time.Time) {
+// Tick does what is due at now, and counts what has been moved since the last time.
+func (c *Counts) Tick(o Offloaded, tr *session.Traffic, total *Totals, now time.Time) error {
+	m, err := o.Tick(now)
+	if err != nil {
+		return err
+	}
 	if m.PacketsIn > c.last.PacketsIn {
 		tr.Heard(now)
 	}
@@ -117,4 +121,5 @@ func (c *Counts) Add(m Moves, tr *session.Traffic, total *Totals, now time.Time)
 	total.In.Add(in)
 	total.Out.Add(out)
 	c.last = m
+	return nil
 }

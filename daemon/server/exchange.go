@@ -6,11 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/internal/bounded"
 )
 
 // exchange is a set of files through which a script answers. They are made for us alone, and removed when the script's
@@ -78,15 +79,7 @@ const maxAnswer = 64 << 10
 
 // read returns the content of a file, "" when it cannot be read or is longer than maxAnswer.
 func (e *exchange) read(tag string) string {
-	f, err := os.Open(e.paths[tag])
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxAnswer+1))
-	if err != nil || len(b) > maxAnswer {
-		return ""
-	}
+	b, _ := bounded.ReadNow(e.paths[tag], maxAnswer)
 	return string(b)
 }
 

@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"net"
 	"os"
 	"slices"
 	"time"
@@ -37,22 +36,9 @@ type controlPacket struct {
 
 // run returns nil when the link was closed on our side.
 func (in *inbound) run() error {
-	b := transport.NewBatch()
 	in.device = make([][]byte, 0, transport.MaxPackets)
 	in.relay.plane = in.plane
-	for {
-		if err := in.link.Recv(b); err != nil {
-			switch {
-			case transport.Transient(err):
-				in.notice(err)
-				continue
-			case errors.Is(err, net.ErrClosed):
-				return nil
-			}
-			return err
-		}
-		in.batch(b)
-	}
+	return in.receive(in.link, in.batch)
 }
 
 // batch handles the packets of one peer.

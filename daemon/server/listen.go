@@ -81,18 +81,10 @@ func (s *Server) listen(set *setup) (*sockets, error) {
 		Multihome: transport.MultihomeOf(set.Multihome, set.MultihomeSameInterface),
 		Socket: transport.Socket{
 			SndBuf: set.SndBuf, RcvBuf: set.RcvBuf, Mark: uint32(set.Mark), BindDev: set.BindDev, NoDelay: set.TCPNoDelay,
-			V6Only: set.prof.BindIPv6Only, DisableOffload: set.DisableOffload,
+			V6Only: set.prof.BindIPv6Only, DisableOffload: set.DisableOffload, MTUDisc: transport.MTUDiscOf(set.prof.MTUDisc),
 			Log: s.deps.Log.Msg,
 		},
 		Stream: transport.Stream{QueueLimit: set.TCPQueueLimit, MaxFrame: set.prof.MaxFrame()},
-	}
-	switch set.prof.MTUDisc {
-	case "no":
-		cfg.MTUDisc = transport.MTUDiscNo
-	case "maybe":
-		cfg.MTUDisc = transport.MTUDiscMaybe
-	case "yes":
-		cfg.MTUDisc = transport.MTUDiscYes
 	}
 	socks := &sockets{}
 	for n, l := range set.listeners {

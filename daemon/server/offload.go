@@ -41,11 +41,7 @@ func (o *offloaded) tick(tr *session.Traffic, total *engine.Totals, now time.Tim
 	if o == nil {
 		return nil
 	}
-	m, err := o.Tick(now)
-	if err == nil {
-		o.counts.Add(m, tr, total, now)
-	}
-	return err
+	return o.counts.Tick(o.Offloaded, tr, total, now)
 }
 
 // keep takes the timers of silence out of l, and hands them over when they have changed.

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"errors"
+	"net"
 	"net/netip"
 	"time"
 
@@ -30,6 +32,24 @@ type plane struct {
 	total          *engine.Totals
 	relaying       *relaying // nil without a relay
 	*aside
+}
+
+// receive hands the batches of a link over until the link is closed on our side, which is nil, or breaks.
+func (p *plane) receive(link transport.Link, batch func(*transport.Batch)) error {
+	b := transport.NewBatch()
+	for {
+		if err := link.Recv(b); err != nil {
+			switch {
+			case transport.Transient(err):
+				p.notice(err)
+				continue
+			case errors.Is(err, net.ErrClosed):
+				return nil
+			}
+			return err
+		}
+		batch(b)
+	}
 }
 
 // notice logs a passing error of a link or of the device.

@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"maps"
-	"net"
 	"net/netip"
 	"os"
 	"sync/atomic"
@@ -102,25 +101,13 @@ type fromNodes struct {
 
 // run returns nil when the link was closed on our side.
 func (in *fromNodes) run() error {
-	b := transport.NewBatch()
 	in.device = make([][]byte, 0, transport.MaxPackets)
 	in.local.plane = in.plane
-	for {
-		if err := in.relaying.link.Recv(b); err != nil {
-			switch {
-			case transport.Transient(err):
-				in.notice(err)
-				continue
-			case errors.Is(err, net.ErrClosed):
-				return nil
-			}
-			return err
-		}
-		in.batch(b, time.Now())
-	}
+	return in.receive(in.relaying.link, in.batch)
 }
 
-func (in *fromNodes) batch(b *transport.Batch, now time.Time) {
+func (in *fromNodes) batch(b *transport.Batch) {
+	now := time.Now()
 	in.device = in.device[:0]
 	in.owners.Refresh(in.routes)
 	byID := *in.relaying.byID.Load()

@@ -29,6 +29,19 @@ const (
 	MTUDiscYes
 )
 
+// MTUDiscOf is the mode that option mtu-disc names: no, maybe or yes.
+func MTUDiscOf(word string) MTUDisc {
+	switch word {
+	case "no":
+		return MTUDiscNo
+	case "maybe":
+		return MTUDiscMaybe
+	case "yes":
+		return MTUDiscYes
+	}
+	return MTUDiscDefault
+}
+
 // Socket holds the socket options shared by all kinds of links. The zero value changes nothing.
 type Socket struct {
 	SndBuf, RcvBuf int    // bytes; 0 keeps the kernel's, but datagrams are received into 2 MB at least

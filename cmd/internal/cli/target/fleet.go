@@ -54,32 +54,36 @@ func (b Book) nodes() ([]Target, error) {
 	return all, nil
 }
 
+// callNode finds a node. The caller closes c.
+func callNode(t Target) (c *node.Caller, m node.Member, err error) {
+	if c, err = node.NewCaller(t.Source); err != nil {
+		return nil, m, err
+	}
+	if m, err = c.Member(strings.TrimPrefix(t.Address, fleetScheme)); err != nil {
+		c.Close()
+		return nil, m, err
+	}
+	return c, m, nil
+}
+
 // DialFleet opens a seat of the management port of a node, through the talk of the fleet's nodes.
 func DialFleet(ctx context.Context, t Target) (net.Conn, error) {
-	c, err := node.NewCaller(t.Source)
+	c, m, err := callNode(t)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	m, err := c.Member(strings.TrimPrefix(t.Address, fleetScheme))
-	if err != nil {
-		return nil, err
-	}
 	return c.Manage(ctx, m)
 }
 
 // FleetHistory asks a node for the events of its daemon's journal that a filter takes, oldest first. A node that does not begin to answer
 // within a time is away.
 func FleetHistory(ctx context.Context, t Target, within time.Duration, f index.Filter) ([]journal.Event, error) {
-	c, err := node.NewCaller(t.Source)
+	c, m, err := callNode(t)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	m, err := c.Member(strings.TrimPrefix(t.Address, fleetScheme))
-	if err != nil {
-		return nil, err
-	}
 	question, err := json.Marshal(f)
 	if err != nil {
 		return nil, err
