@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/moongate-vpn/moongate/mgmt/peercred"
 )
 
 // backlog is how many connections wait to be accepted.
@@ -135,7 +137,7 @@ func mayTake(path string) error {
 		return err
 	}
 	defer conn.Close()
-	if pid := peerOf(conn.(*net.UnixConn)); pid != os.Getpid() && !isSibling(pid) {
+	if peer, err := peercred.Of(conn); err != nil || peer.PID != os.Getpid() && !isSibling(peer.PID) {
 		return errors.New("another program listens there")
 	}
 	return nil

@@ -422,10 +422,7 @@ func (r *runtime) print(L *lua.LState) int {
 		}
 		b.WriteString(L.ToStringMeta(L.Get(i)).String())
 	}
-	text := b.String()
-	if len(text) > maxPrint {
-		text = text[:maxPrint] + "…"
-	}
+	text := lib.Clip(b.String(), maxPrint)
 	sandbox.Spend(L, 4*len(text))
 	r.o.Print(r.secrets.clean(text))
 	return 0

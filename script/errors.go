@@ -108,12 +108,7 @@ func scriptError(file string, err, cause error, co *lua.LState) *Error {
 // maxErrorText is how much of an error is told, in bytes: it may be as long as a string of the script.
 const maxErrorText = 4 << 10
 
-func shorten(text string) string {
-	if len(text) > maxErrorText {
-		return text[:maxErrorText] + "…"
-	}
-	return text
-}
+func shorten(text string) string { return lib.Clip(text, maxErrorText) }
 
 func baseName(path string) string { return filepath.Base(path) }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/script"
+	"github.com/moongate-vpn/moongate/script/lib"
 )
 
 // Spec is a script and its bounds.
@@ -127,9 +128,4 @@ func (r *reader) next() (message, error) {
 	return m, err
 }
 
-func cut(s string) string {
-	if len(s) > maxText {
-		return s[:maxText] + "…"
-	}
-	return s
-}
+func cut(s string) string { return lib.Clip(s, maxText) }

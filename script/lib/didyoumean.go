@@ -10,11 +10,14 @@ import (
 const maxShort = 64
 
 // Short is a name as errors tell it: it may be as long as a string of the script.
-func Short(name string) string {
-	if len(name) > maxShort {
-		return name[:maxShort] + "…"
+func Short(name string) string { return Clip(name, maxShort) }
+
+// Clip is a text of at most so many bytes, and "…" in the place of what follows.
+func Clip(text string, most int) string {
+	if len(text) > most {
+		return text[:most] + "…"
 	}
-	return name
+	return text
 }
 
 // DidYouMean is "; did you mean NAME?" for the name that is nearest to word, or "" when none is near.

@@ -16,22 +16,15 @@ const (
 	maxLogFields = 32
 )
 
-func cut(text string) string {
-	if len(text) > maxLogText {
-		return text[:maxLogText] + "…"
-	}
-	return text
-}
-
 // Log is the module log: debug, info, warn and error, each with a message and an optional table of fields.
 func Log(L *lua.LState, log *slog.Logger) *lua.LTable {
 	at := func(level slog.Level) lua.LGFunction {
 		return func(L *lua.LState) int {
-			msg := cut(L.ToStringMeta(L.CheckAny(1)).String())
+			msg := Clip(L.ToStringMeta(L.CheckAny(1)).String(), maxLogText)
 			var attrs []slog.Attr
 			if t := L.OptTable(2, nil); t != nil {
 				for k, v := t.Next(lua.LNil); k != lua.LNil && len(attrs) < maxLogFields; k, v = t.Next(k) {
-					attrs = append(attrs, slog.String(Short(k.String()), cut(v.String())))
+					attrs = append(attrs, slog.String(Short(k.String()), Clip(v.String(), maxLogText)))
 				}
 				sort.Slice(attrs, func(i, j int) bool { return attrs[i].Key < attrs[j].Key })
 			}
