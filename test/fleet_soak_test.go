@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/clock"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
@@ -35,10 +36,12 @@ func TestSoakFleetThreeHundredClients(t *testing.T) {
 	c.episode(t, "node a is killed", func() { c.kill(t, a) })
 	c.episode(t, "node b is cut off from everything", func() { c.cutOff(t, b) })
 	c.episode(t, "node c does not reach the others, newcomers log in everywhere", func() { c.alone(t, third) })
-	setWallClock(t, a.daemon.PID(), 5)
-	setWallClock(t, b.daemon.PID(), -5)
+	a.clock.Set(t, 5*time.Second)
+	b.clock.Set(t, -5*time.Second)
 	c.episode(t, "with clocks 10 s apart, node c is killed", func() { c.kill(t, third) })
 	c.episode(t, "with clocks 10 s apart, node a is cut off from everything", func() { c.cutOff(t, a) })
+	a.clock.Set(t, 0)
+	b.clock.Set(t, 0)
 	c.episode(t, "all nodes are killed, and start again", func() { c.killAll(t) })
 	c.journals(t, 10*time.Second)
 }
@@ -75,7 +78,7 @@ func TestSoakFleetRandomFaults(t *testing.T) {
 
 func newFleetCrowd(t *testing.T, extra ...string) *fleetCrowd {
 	t.Helper()
-	return &fleetCrowd{fleetLab: newFleetLab(t, append(append([]string(nil), crowdArgs...), extra...)...)}
+	return &fleetCrowd{fleetLab: newFleetLabAt(t, func() *clock.System { return clock.NewSystem(t) }, append(append([]string(nil), crowdArgs...), extra...)...)}
 }
 
 // settled waits until every client is at one node, which all nodes agree about, and the store has their leases.

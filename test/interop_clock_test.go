@@ -4,7 +4,6 @@ package test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -37,12 +36,8 @@ func TestServerWhoseClockIsSet(t *testing.T) {
 				var s *daemontest.Process
 				var set func()
 				if who == "ours" {
-					exe, err := os.Executable()
-					if err != nil {
-						t.Fatal(err)
-					}
 					c := clock.NewSystem(t)
-					s = l.server.Start(t, "env", append([]string{asDaemon + "=1", c.Variable(), exe}, args...)...)
+					s = oursAt(t, l.server, c, args)
 					set = func() { c.Set(t, step) }
 				} else {
 					file := l.write(t, "faketime", []byte("+0"))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/clock"
 	"github.com/moongate-vpn/moongate/daemon/fleet"
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
 )
@@ -31,11 +32,18 @@ type fleetLab struct {
 type fleetNode struct {
 	name, address, dir, sock, journal string
 	ns                                *daemontest.Namespace
+	clock                             *clock.System // nil for the system's
 	args                              []string
 	daemon                            *daemontest.Process
 }
 
 func newFleetLab(t *testing.T, extra ...string) *fleetLab {
+	t.Helper()
+	return newFleetLabAt(t, func() *clock.System { return nil }, extra...)
+}
+
+// newFleetLabAt is newFleetLab with clocks for the nodes.
+func newFleetLabAt(t *testing.T, clockOf func() *clock.System, extra ...string) *fleetLab {
 	t.Helper()
 	l := &fleetLab{lab: newLab(t)}
 	l.lab.client = daemontest.NewNamespace(t)
@@ -45,7 +53,7 @@ func newFleetLab(t *testing.T, extra ...string) *fleetLab {
 	l.calls = l.file("calls")
 	verify := l.script(t, "verify.sh", `cat "$1" >>`+l.calls)
 	for i, name := range []string{"a", "b", "c"} {
-		n := &fleetNode{name: name, address: fmt.Sprintf("10.99.0.%d", i+1), dir: l.file("node-" + name), sock: l.file(name + ".sock"), journal: l.file("journal-" + name), ns: daemontest.NewNamespace(t)}
+		n := &fleetNode{name: name, address: fmt.Sprintf("10.99.0.%d", i+1), dir: l.file("node-" + name), sock: l.file(name + ".sock"), journal: l.file("journal-" + name), ns: daemontest.NewNamespace(t), clock: clockOf()}
 		daemontest.Veth(t, n.ns, "eth0", []string{n.address + "/16"}, l.client, "port-"+name, nil)
 		l.client.Run(t, "ip", "link", "set", "port-"+name, "master", "br0")
 		l.nodes = append(l.nodes, n)
@@ -92,7 +100,7 @@ func (l *fleetLab) whole(t *testing.T) {
 // start starts the node's daemon, again where it has been killed.
 func (n *fleetNode) start(t *testing.T) {
 	t.Helper()
-	n.daemon = ours(t, n.ns, n.args)
+	n.daemon = oursAt(t, n.ns, n.clock, n.args)
 	n.daemon.WaitLine(t, up, upLimit)
 }
 

@@ -141,11 +141,21 @@ func ours(t testing.TB, n *daemontest.Namespace, args []string) *daemontest.Proc
 	if slices.Contains(args, "--user") {
 		return oursReleased(t, n, args)
 	}
+	return oursAt(t, n, nil, args)
+}
+
+// oursAt is ours with a wall clock that the test sets, nil for the system's.
+func oursAt(t testing.TB, n *daemontest.Namespace, c *clock.System, args []string) *daemontest.Process {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n.Start(t, "env", append([]string{asDaemon + "=1", exe}, args...)...)
+	env := []string{asDaemon + "=1"}
+	if c != nil {
+		env = append(env, c.Variable())
+	}
+	return n.Start(t, "env", slices.Concat(env, []string{exe}, args)...)
 }
 
 // oursReleased starts our daemon as it is released: without the race detector and what it takes in memory and threads.
