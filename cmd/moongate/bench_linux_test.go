@@ -122,8 +122,8 @@ func BenchmarkScriptAdmissions(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "clients/s")
 }
 
-// BenchmarkScriptProcess measures from the start of a process with an idle script to its proven main chunk, whose bound is 30 ms, and how much of it is
-// resident then, 25 MiB at most; own-MiB is what it does not share with the daemon.
+// BenchmarkScriptProcess starts processes with an idle script. It measures the time until the main chunk is proven (at most 30 ms) and the memory that is
+// resident then (at most 25 MiB). own-MiB counts the memory that the process does not share with the daemon.
 func BenchmarkScriptProcess(b *testing.B) {
 	var resident, own float64
 	for range b.N {

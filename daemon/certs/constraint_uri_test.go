@@ -2,7 +2,7 @@ package certs
 
 import "testing"
 
-// The host of a URI is what a constraint speaks of, whatever stands around it.
+// A constraint on URIs compares the host alone: not the user, port, path, query or fragment.
 func TestURIConstraintSeesTheHost(t *testing.T) {
 	for _, tt := range []struct {
 		uri, tree string

@@ -65,7 +65,7 @@ type Finding struct {
 
 // Problem is a finding of a Look. Lint finds its place.
 type Problem struct {
-	Finding        // File and Line are set when it is about a file that no configuration includes
+	Finding        // with File and Line only for a file that no configuration includes
 	Option  string // whose line it is about, "" for the whole
 	Word    string // of that line, "" for the option itself
 }

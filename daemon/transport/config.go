@@ -110,7 +110,7 @@ type ListenConfig struct {
 // Multihome says whether a UDP socket records the local address of each packet, so that answers leave from it.
 type Multihome uint8
 
-// Ways of a multihomed socket: routes choose the interface of answers, or it is the one that the packet came in on.
+// Ways of a multihomed socket: answers leave by the interface that the routes choose, or by the one that the question came in on.
 const (
 	MultihomeOff Multihome = iota
 	MultihomeRouted

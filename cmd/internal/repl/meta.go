@@ -240,7 +240,7 @@ func overview(s *session) string {
 	return b.String()
 }
 
-// suggestion is what may have been meant by a word that neither the tree nor the port knows, "" for nothing.
+// suggestion names a command like word, which neither the tree nor the port knows, or returns "".
 func (s *session) suggestion(word string) string {
 	if s.o.Shell == nil || len(word) < 3 || mgmt.Lookup(word) != nil {
 		return ""

@@ -15,7 +15,7 @@ type Status struct {
 	Since   time.Time `json:"since"`
 	Engine  Engine    `json:"engine"`
 	Members []Seen    `json:"members"`
-	// CertificateEnds is the end of the node's certificate, and CertificateError says why it is not renewed though that is near.
+	// CertificateEnds is when the node's certificate expires. CertificateError says why a renewal that is due failed.
 	CertificateEnds  time.Time `json:"certificate_ends,omitzero"`
 	CertificateError string    `json:"certificate_error,omitempty"`
 }

@@ -144,7 +144,7 @@ func fingerprint(cert *x509.Certificate) string {
 }
 
 // TLS is the configuration for both ends of a connection between nodes. Each end must have a certificate of the fleet's authority, and
-// welcome, if it is not nil, decides by the node's name who else is turned away. New connections use a certificate that is renewed meanwhile.
+// welcome may refuse a node by its name; nil refuses none. A renewed certificate counts for the connections that begin after it.
 func (n *Node) TLS(welcome func(name string) error) (*tls.Config, error) {
 	pair, pool, err := n.identity()
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
-// soon is --timeout of these tests; stuck is what a wait that does not hold it would need at least.
+// soon is --timeout of these tests. A wait that ignores it takes at least stuck.
 const (
 	soon  = 300 * time.Millisecond
 	stuck = 30 * time.Second
