@@ -61,10 +61,23 @@ func ParseStatus(lines []string) (Status, error) {
 	if sep != "," && sep != "\t" {
 		return Status{}, fmt.Errorf("%w: status report starts with %.40q", ErrNotManagement, lines[0])
 	}
+	rows := func(kind string) (n int) {
+		for _, l := range lines {
+			if strings.HasPrefix(l, kind+sep) {
+				n++
+			}
+		}
+		return n
+	}
 	s := Status{Server: true}
+	s.Clients, s.Routes = slices.Grow(s.Clients, rows("CLIENT_LIST")), slices.Grow(s.Routes, rows("ROUTING_TABLE"))
 	columns := make(map[string]map[string]int)
+	var f []string // of one line at a time: a report has thousands
 	for _, l := range lines {
-		f := strings.Split(l, sep)
+		f = f[:0]
+		for field := range strings.SplitSeq(l, sep) {
+			f = append(f, field)
+		}
 		get := func(name string) string {
 			if i, ok := columns[f[0]][name]; ok && i < len(f) {
 				return f[i]

@@ -176,8 +176,11 @@ func (f filter) holds(c client.StatusClient) bool {
 	return ok == (f.op == "=")
 }
 
-// Apply returns the clients that are selected, in order. It does not change all.
+// Apply returns the clients that are selected, in order: all itself when nothing is asked for. It does not change all.
 func (s Selection) Apply(all []client.StatusClient) []client.StatusClient {
+	if len(s.filters) == 0 && s.sort.name == "" {
+		return all
+	}
 	out := make([]client.StatusClient, 0, len(all))
 	for _, c := range all {
 		if !slices.ContainsFunc(s.filters, func(f filter) bool { return !f.holds(c) }) {

@@ -113,18 +113,23 @@ func (v *view) sample(s sample) {
 		if len(v.rates) > maxRates {
 			v.rates = v.rates[len(v.rates)-maxRates:]
 		}
-		before := make(map[string]client.StatusClient, len(v.status.Clients))
-		for _, c := range v.status.Clients {
-			before[c.ClientID] = c
+		before := make(map[string]report.Traffic, len(v.status.Clients))
+		for i := range v.status.Clients {
+			before[v.status.Clients[i].ClientID] = traffic(&v.status.Clients[i])
 		}
 		v.perCID = make(map[string]report.Rates, len(s.status.Clients))
-		for _, c := range s.status.Clients {
+		for i := range s.status.Clients {
+			c := &s.status.Clients[i]
 			if b, ok := before[c.ClientID]; ok {
-				v.perCID[c.ClientID] = rate(report.Traffic{BytesReceived: c.BytesReceived, BytesSent: c.BytesSent}, report.Traffic{BytesReceived: b.BytesReceived, BytesSent: b.BytesSent}, d)
+				v.perCID[c.ClientID] = rate(traffic(c), b, d)
 			}
 		}
 	}
 	v.status, v.at, v.why = s.status, s.at, ""
+}
+
+func traffic(c *client.StatusClient) report.Traffic {
+	return report.Traffic{BytesReceived: c.BytesReceived, BytesSent: c.BytesSent}
 }
 
 func rate(now, before report.Traffic, seconds float64) report.Rates {

@@ -4,6 +4,7 @@ package top
 import (
 	"context"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -58,6 +59,7 @@ func run(ctx context.Context, e *env.Env, targets []target.Target, interval time
 	m.kill = func(index int, h victim, reason string) tea.Cmd {
 		return func() tea.Msg { return feeds[index].kill(ctx, h, reason) }
 	}
+	debug.SetGCPercent(400) // the heap is a few reports of clients, each of them garbage when the next comes
 	// Ctrl-C is a key on this screen; a signal ends ctx, and that quits as the key does: the reader of the terminal ends first.
 	p := tea.NewProgram(m, tea.WithoutSignalHandler(), tea.WithInput(os.Stdin), tea.WithOutput(os.Stdout), tea.WithFPS(20))
 	for _, f := range feeds {
