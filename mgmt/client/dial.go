@@ -80,6 +80,9 @@ func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 		if certificateRefused(err) {
 			return nil, fmt.Errorf("%s: %w: %v", a, ErrCertificate, err)
 		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("no answer within %v", o.DialTimeout)
+		}
 		return nil, &UnreachableError{Addr: a.String(), Err: plainDialError(err)}
 	}
 	o.use = a.Use

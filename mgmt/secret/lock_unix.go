@@ -21,7 +21,7 @@ func lock(ctx context.Context, f *os.File, timeout time.Duration) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return late("another program holds it")
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

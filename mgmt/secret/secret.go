@@ -114,7 +114,7 @@ func fetch(ctx context.Context, ref string, o Options) (string, error) {
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case limited.Err() != nil:
-		return "", fmt.Errorf("no answer within %v: %w", o.Timeout, limited.Err())
+		return "", late(fmt.Sprintf("no answer within %v", o.Timeout))
 	case err != nil:
 		return "", err
 	case len(text) > maxSecret:
@@ -124,6 +124,15 @@ func fetch(ctx context.Context, ref string, o Options) (string, error) {
 	}
 	return text, nil
 }
+
+// late is the text of an error that matches context.DeadlineExceeded, and says by itself that the time is over.
+type late string
+
+// Error is the text.
+func (l late) Error() string { return string(l) }
+
+// Is makes it an error of a deadline.
+func (l late) Is(err error) bool { return err == context.DeadlineExceeded }
 
 // wanted is what of a text the caller asked for.
 func (o Options) wanted(text string) string {

@@ -3,11 +3,15 @@ package secret_test
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,5 +207,85 @@ func TestCodesThatCannotBeNotedAreNotGivenOut(t *testing.T) {
 	}
 	if _, err := secret.Resolve(t.Context(), "totp:env:KEY", secret.Options{StateDir: dir, Getenv: getenv}); err == nil || !strings.Contains(err.Error(), "clock was set back, remove "+notes[0]) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Whatever a source is that hangs, its deadline holds, and the error says once what happened.
+func TestSourcesThatHang(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(pipe, filepath.Join(dir, "credential")); err != nil {
+		t.Fatal(err)
+	}
+	tools(t, map[string]string{"hang": "sleep 60", "pass": "sleep 60 & sleep 60"})
+	o := secret.Options{Timeout: 50 * time.Millisecond, StateDir: dir, Getenv: func(string) string { return dir }}
+	for _, ref := range []string{"file:" + pipe, "systemd:credential", "cmd:hang", "pass:x", "totp:file:" + pipe, "totp:cmd:hang"} {
+		begin := time.Now()
+		_, err := secret.Resolve(t.Context(), ref, o)
+		if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "secret "+ref+": no answer within 50ms" {
+			t.Errorf("%s: error %v", ref, err)
+		}
+		if d := time.Since(begin); d > 10*time.Second {
+			t.Errorf("%s: took %v", ref, d)
+		}
+	}
+}
+
+// A Secret Service that never answers is given up, and asked again and again it does not fill the process. The test runs itself anew: only a fresh process
+// asks the real one.
+func TestAKeyringThatHangs(t *testing.T) {
+	const anew = "MOONGATE_TEST_KEYRING"
+	if os.Getenv(anew) == "" {
+		bus := filepath.Join(t.TempDir(), "bus")
+		ln, err := net.Listen("unix", bus)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		cmd := exec.Command(os.Args[0], "-test.run=^TestAKeyringThatHangs$") //nolint:gosec,noctx // this program
+		cmd.Env = append(os.Environ(), anew+"=1", "DBUS_SESSION_BUS_ADDRESS=unix:path="+bus)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v:\n%s", err, out)
+		}
+		return
+	}
+	before := runtime.NumGoroutine()
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() {
+			_, err := secret.Resolve(t.Context(), "keyring:a/b", secret.Options{Timeout: 50 * time.Millisecond})
+			if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "secret keyring:a/b: no answer within 50ms" {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if n := runtime.NumGoroutine() - before; n > 100 {
+		t.Errorf("%d goroutines are left", n)
+	}
+}
+
+// A pipe is a source: its writer may come after the reader, and may write in pieces.
+func TestAPipeHasASecret(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		w, err := os.OpenFile(pipe, os.O_WRONLY, 0)
+		if err != nil {
+			return
+		}
+		defer w.Close()
+		for _, piece := range []string{"from", " a", " pipe\n"} {
+			_, _ = w.WriteString(piece)
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	if got, err := secret.Resolve(t.Context(), "file:"+pipe, secret.Options{}); got != "from a pipe" || err != nil {
+		t.Errorf("got %q, %v", got, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/zalando/go-keyring"
@@ -25,17 +26,40 @@ func fromEnv(_ context.Context, name string, o Options) (string, error) {
 	return text, nil
 }
 
-// fromFile reads in a goroutine: a pipe without a writer, or a dead network drive, must not hold up the caller.
+// fromFile reads in a goroutine: a dead network drive must not hold up the caller.
 func fromFile(ctx context.Context, path string, o Options) (string, error) {
-	return await(ctx, func() (string, error) {
-		f, err := os.Open(path)
+	return files.await(ctx, func() (string, error) {
+		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe without a writer would hold it up for ever
 		if err != nil {
 			return "", err
 		}
 		defer f.Close()
-		b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+		b, err := readAll(ctx, f)
 		return o.wanted(string(b)), err
 	})
+}
+
+// readAll reads a file, or a pipe from its first writer on.
+func readAll(ctx context.Context, f *os.File) ([]byte, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	end, limited := ctx.Deadline()
+	if limited {
+		_ = f.SetReadDeadline(end) // files have none
+	}
+	for {
+		b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+		if err != nil || len(b) > 0 || st.Mode().Type() != os.ModeNamedPipe {
+			return b, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func fromSystemd(ctx context.Context, name string, o Options) (string, error) {
@@ -106,7 +130,7 @@ func validKeyring(name string) bool {
 
 func fromKeyring(ctx context.Context, name string, o Options) (string, error) {
 	service, account, _ := strings.Cut(name, "/")
-	return await(ctx, func() (string, error) {
+	return keyrings.await(ctx, func() (string, error) {
 		text, err := keyring.Get(service, account)
 		switch {
 		case errors.Is(err, keyring.ErrNotFound):
@@ -118,14 +142,25 @@ func fromKeyring(ctx context.Context, name string, o Options) (string, error) {
 	})
 }
 
+// places bound how many calls of a source may outlive their deadlines: one that hangs for ever, asked again and again, must not fill the process.
+type places chan struct{}
+
+var files, keyrings = make(places, 32), make(places, 32)
+
 // await runs f and gives up on it when ctx ends; f then ends by itself.
-func await(ctx context.Context, f func() (string, error)) (string, error) {
+func (p places) await(ctx context.Context, f func() (string, error)) (string, error) {
 	type result struct {
 		text string
 		err  error
 	}
+	select {
+	case p <- struct{}{}:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 	done := make(chan result, 1)
 	go func() {
+		defer func() { <-p }()
 		text, err := f()
 		done <- result{text, err}
 	}()

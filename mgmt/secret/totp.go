@@ -46,7 +46,10 @@ func code(ctx context.Context, key string, o Options) (string, error) {
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return "", fmt.Errorf("the next unused code begins in %v: %w", time.Until(at).Round(time.Second), ctx.Err())
+			if wait = time.Until(at).Round(time.Second); ctx.Err() == context.DeadlineExceeded {
+				return "", late(fmt.Sprintf("the next unused code begins in %v, when the time for it is over", wait))
+			}
+			return "", ctx.Err()
 		}
 	}
 	return totp.GenerateCodeCustom(key, at, opts)
