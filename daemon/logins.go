@@ -26,9 +26,10 @@ type login struct{ cid, kid uint64 }
 
 // waiting describes the wait of a login.
 type waiting struct {
-	since time.Time
-	left  time.Time // when a script that may have been about to decide ended; zero: none did
-	of    string    // that script
+	since    time.Time
+	deferred bool      // its client has been asked for a further step, whose time is limited
+	left     time.Time // when a script that may have been about to decide ended; zero: none did
+	of       string    // that script
 }
 
 const (
@@ -55,6 +56,16 @@ func (l *logins) end(cid, kid uint64) {
 	delete(l.waiting, login{cid, kid})
 }
 
+// deferral notes that a client was asked for a further step.
+func (l *logins) deferral(cid, kid uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w, ok := l.waiting[login{cid, kid}]; ok {
+		w.deferred = true
+		l.waiting[login{cid, kid}] = w
+	}
+}
+
 // gone forgets a client.
 func (l *logins) gone(cid uint64) {
 	l.mu.Lock()
@@ -62,12 +73,13 @@ func (l *logins) gone(cid uint64) {
 	maps.DeleteFunc(l.waiting, func(k login, _ waiting) bool { return k.cid == cid })
 }
 
-// leave notes that a script has ended which was to decide about the logins that began before a time.
-func (l *logins) leave(script string, before time.Time) {
+// leave notes that a script has ended which was to decide about the logins that began before a time. replaced tells that its next version hears what
+// clients answer: those that were asked for a further step have their time.
+func (l *logins) leave(script string, before time.Time, replaced bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for k, w := range l.waiting {
-		if w.left.IsZero() && w.since.Before(before) {
+		if w.left.IsZero() && w.since.Before(before) && !(replaced && w.deferred) {
 			w.left, w.of = time.Now(), script
 			l.waiting[k] = w
 		}
@@ -135,6 +147,15 @@ func (s askedServer) ClientAuth(cid, kid uint64, config []string) (effect func()
 func (s askedServer) ClientDeny(cid, kid uint64, reason, clientReason string) (effect func()) {
 	s.logins.end(cid, kid)
 	return s.Server.ClientDeny(cid, kid, reason, clientReason)
+}
+
+// ClientPending implements server.ServerController.
+func (s askedServer) ClientPending(cid, kid uint64, extra string, timeout time.Duration) bool {
+	ok := s.Server.ClientPending(cid, kid, extra, timeout)
+	if ok {
+		s.logins.deferral(cid, kid)
+	}
+	return ok
 }
 
 // undecided is the script that would have to decide about logins and is not running, "" when one does. soon tells that it starts.

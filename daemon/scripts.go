@@ -124,6 +124,7 @@ type proven struct {
 	run     RunningScript
 	status  *scriptStatus
 	content [sha256.Size]byte // of the files that it runs
+	hears   time.Time         // the events that it handles came from then on
 }
 
 // started identifies the files of a script that has started; before is of its file before that. If that changed meanwhile it is not known which of
@@ -155,6 +156,7 @@ func (h *scriptHost) prove(o *config.Options) (*replacement, error) {
 			r.next[spec.Path] = n
 			select {
 			case err = <-n.run.Ready():
+				n.hears = time.Now()
 				n.content = started(spec, n.status.get().Modules, n.content)
 			case <-time.After(proveTime):
 				err = fmt.Errorf("%s: its main chunk has not ended after %v", spec.Path, proveTime)
@@ -248,7 +250,7 @@ func (h *scriptHost) Scripts() []mgmt.ScriptStatus {
 func (h *scriptHost) run(ctx context.Context, spec config.LuaScript, status *scriptStatus) (RunningScript, error) {
 	uid, gid := h.privileges.forChildren()
 	return h.host.Start(ctx, spec, uid, gid, func(conn net.Conn) {
-		_ = h.port.ServeConn(ctx, conn, server.Access{Role: mgmt.RoleAdmin, Name: spec.Path}) // ends with the script
+		_ = h.port.ServeConn(ctx, conn, server.Access{Role: mgmt.RoleAdmin, Name: spec.Path, LogRate: commandsLogged}) // ends with the script
 	}, ScriptOutput{
 		Log:    h.lg.With(spec.Path).Slog(),
 		Print:  func(text string) { h.lg.Msg(logging.Info, "%s: %s", spec.Path, text) },
@@ -256,6 +258,9 @@ func (h *scriptHost) run(ctx context.Context, spec config.LuaScript, status *scr
 		Ask:    h.askAttached,
 	})
 }
+
+// commandsLogged is how many commands of a script are logged in a second.
+const commandsLogged = 200
 
 // askAttached asks the seats of the management port.
 func (h *scriptHost) askAttached(ctx context.Context, text bool, name, message string) (string, error) {

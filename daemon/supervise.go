@@ -25,7 +25,8 @@ type supervised struct {
 	host    *scriptHost
 	path    string
 	cancel  context.CancelFunc
-	replace chan *proven // a new version; received by the supervisor
+	replace chan *proven            // a new version; received by the supervisor
+	drains  chan context.CancelFunc // end the versions that were replaced last, if they have not ended
 
 	mu      sync.Mutex // guards what follows
 	spec    config.LuaScript
@@ -44,7 +45,7 @@ const (
 // supervise starts a script and its supervisor; first, if any, is a run that is proven already.
 func (h *scriptHost) supervise(spec config.LuaScript, first *proven) *supervised {
 	ctx, cancel := context.WithCancel(h.ctx)
-	s := &supervised{host: h, path: spec.Path, cancel: cancel, replace: make(chan *proven, 1), spec: spec, status: newScriptStatus(spec.Path)}
+	s := &supervised{host: h, path: spec.Path, cancel: cancel, replace: make(chan *proven, 1), drains: make(chan context.CancelFunc, maxDraining), spec: spec, status: newScriptStatus(spec.Path)}
 	h.wg.Go(func() {
 		defer cancel()
 		s.run(ctx, first)
@@ -154,10 +155,12 @@ func (s *supervised) watch(ctx context.Context, n *proven) error {
 			n, ready = next, nil
 			s.adopt(n)
 			n.run.Begin(false)
-			begun := time.Now()
+			decided, hears := old.status.get().Decides, n.hears
+			draining := s.beginDrain(ctx)
 			s.host.wg.Go(func() {
-				if !drain(ctx, old) && old.status.get().Decides {
-					s.host.logins.leave(s.path, begun)
+				clean := drain(draining, old)
+				if decided {
+					s.host.logins.leave(s.path, hears, clean)
 					s.host.settleLogins()
 				}
 			})
@@ -168,21 +171,41 @@ func (s *supervised) watch(ctx context.Context, n *proven) error {
 	}
 }
 
-// drain lets the handlers of an old version end, within their time, and reports whether they did.
+// maxDraining is how many old versions of a script may end what they have begun: each has its own memory.
+const maxDraining = 4
+
+// aliveEvery is how often an old version has to give a sign of life.
+const aliveEvery = time.Second
+
+// beginDrain returns a context for an old version, which ends when too many came after it.
+func (s *supervised) beginDrain(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx) //nolint:gosec // called below, or with ctx
+	for {
+		select {
+		case s.drains <- cancel:
+			return ctx
+		default:
+			(<-s.drains)()
+		}
+	}
+}
+
+// drain lets the handlers of an old version end, and reports whether they did. Their times are kept by the script's own process, as long as that is alive.
 func drain(ctx context.Context, old *proven) bool {
 	old.run.Drain()
-	limit := old.spec.Timeout
-	if limit <= 0 {
-		limit = 30 * time.Second
+	tick := time.NewTicker(aliveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-old.run.Done():
+			return old.run.Err() == nil
+		case <-tick.C:
+			old.run.Probe()
+		case <-ctx.Done():
+			old.run.Stop()
+			return false
+		}
 	}
-	select {
-	case <-old.run.Done():
-		return old.run.Err() == nil
-	case <-time.After(limit + 5*time.Second):
-	case <-ctx.Done():
-	}
-	old.run.Stop()
-	return false
 }
 
 // settle notes how a run ended, and logs a failure.
@@ -193,7 +216,7 @@ func (s *supervised) settle(state mgmt.ScriptState, err error) {
 	s.mu.Unlock()
 	status.end(state, err)
 	if status.get().Decides {
-		s.host.logins.leave(s.path, time.Now())
+		s.host.logins.leave(s.path, time.Now(), false)
 	}
 	if err != nil {
 		for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {

@@ -10,7 +10,7 @@ type address struct {
 	ln   net.Listener
 }
 
-func reserve(network, text string) (*address, error) {
+func reserve(network, text string, _ bool) (*address, error) {
 	ln, err := net.Listen(network, text)
 	if err != nil {
 		return nil, err

@@ -30,7 +30,13 @@ type address struct {
 	made os.FileInfo // of the socket at path
 }
 
-func reserve(network, text string) (*address, error) {
+// reserve binds an address; shared tells that another version of the script has it too.
+func reserve(network, text string, shared bool) (*address, error) {
+	if network == "tcp" && !shared {
+		if err := isFree(text); err != nil {
+			return nil, err
+		}
+	}
 	a := &address{name: text, fd: -1}
 	var family int
 	var sa unix.Sockaddr
@@ -77,6 +83,24 @@ func reserve(network, text string) (*address, error) {
 		}
 	}
 	return a, nil
+}
+
+// isFree reports why nobody else may have an address: it is taken, maybe by one that would share it.
+func isFree(text string) error {
+	ln, err := net.Listen("tcp", text)
+	if err != nil {
+		return plain(err)
+	}
+	return ln.Close()
+}
+
+// plain is the system's word about an address, which the caller names.
+func plain(err error) error {
+	var sys *os.SyscallError
+	if errors.As(err, &sys) {
+		return sys.Err
+	}
+	return err
 }
 
 func (a *address) temporary() string { return a.path + "." + strconv.Itoa(os.Getpid()) }

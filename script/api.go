@@ -60,7 +60,7 @@ func (r *runtime) install(dirs []string) {
 	L.SetGlobal("moongate", mg)
 	L.SetGlobal("base64", lib.Base64(L))
 	L.SetGlobal("otp", lib.OTP(L))
-	L.SetGlobal("log", lib.Log(L, r.log))
+	L.SetGlobal("log", lib.Log(L, r.log, r.secrets.clip))
 	files := lib.File(L, dirs)
 	lib.Writer{Base: r.dir, Dirs: r.o.Allow.Write, Tell: r.tell, Fake: r.fakeWrite}.AddTo(L, files)
 	L.SetGlobal("file", files)
@@ -413,18 +413,18 @@ func (r *runtime) stop(L *lua.LState) int {
 	return 0
 }
 
-// print joins its arguments by tabs, as Lua does.
+// print joins its arguments by tabs, as Lua does, and shows what tables hold.
 func (r *runtime) print(L *lua.LState) int {
 	var b strings.Builder
 	for i, n := 1, L.GetTop(); i <= n && b.Len() <= maxPrint; i++ {
 		if i > 1 {
 			b.WriteByte('\t')
 		}
-		b.WriteString(L.ToStringMeta(L.Get(i)).String())
+		b.WriteString(lib.Show(L, L.Get(i), maxPrint, r.secrets.clip))
 	}
 	text := lib.Clip(b.String(), maxPrint)
 	sandbox.Spend(L, 4*len(text))
-	r.o.Print(r.secrets.clean(text))
+	r.o.Print(text)
 	return 0
 }
 

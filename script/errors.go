@@ -71,7 +71,7 @@ func scriptError(file string, err, cause error, co *lua.LState) *Error {
 	}
 	var api *lua.ApiError
 	if errors.As(err, &api) {
-		e.Text = shorten(api.Object.String())
+		e.Text = lib.Clip(api.Object.String(), maxErrorText+maxSecretText)
 		if api.Type == lua.ApiErrorSyntax || api.Object == lua.LNil {
 			e.Text = err.Error()
 			if api.Cause != nil {
@@ -101,14 +101,16 @@ func scriptError(file string, err, cause error, co *lua.LState) *Error {
 	if cause != nil {
 		e.Text = cause.Error()
 	}
-	e.Text = shorten(e.Text)
+	e.Text = lib.Clip(e.Text, maxErrorText+maxSecretText)
 	return e
 }
 
-// maxErrorText is how much of an error is told, in bytes: it may be as long as a string of the script.
-const maxErrorText = 4 << 10
-
-func shorten(text string) string { return lib.Clip(text, maxErrorText) }
+// maxErrorText is how much of an error is told, in bytes: it may be as long as a string of the script. maxSecretText is how much more is kept until
+// the secrets in it are hidden, so that none is cut in two.
+const (
+	maxErrorText  = 4 << 10
+	maxSecretText = 64 << 10
+)
 
 func baseName(path string) string { return filepath.Base(path) }
 

@@ -111,3 +111,42 @@ func TestServersAreBounded(t *testing.T) {
 	}
 	check(t, "printed", printed, []string{"8\t8 servers of this script are open", "table"})
 }
+
+// An address belongs to one script: another is told which one has it, other programs' addresses are taken, and the versions of one script share theirs.
+func TestAnAddressHasOneScript(t *testing.T) {
+	dir := t.TempDir()
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	first := script.AddressesOf(filepath.Join(dir, "first.lua"))
+	for _, name := range []string{"127.0.0.1:64123", dir + "/sock"} {
+		if shared, err := first.Take(name); shared || err != nil {
+			t.Fatal(shared, err)
+		}
+		if shared, err := first.Take(name); !shared || err != nil {
+			t.Errorf("the next version: %v, %v", shared, err)
+		}
+		first.Leave(name)
+		defer first.Leave(name)
+	}
+	printed, _, err := run(t, &daemon{}, `
+		for _, at in ipairs(moongate.args) do print(select(2, http.serve(at, print))) end
+		local h = assert(http.serve("127.0.0.1:0", print))
+		print((select(2, http.serve(h.address, print)):gsub("%d+%.%d+.*:%d+", "it")))
+		h:stop()
+		print((assert(http.serve(h.address, print)).address == h.address))
+		moongate.stop()`, script.Options{
+		Allow: allow(t, "http"), Args: []string{"127.0.0.1:64123", dir + "/./sock", other.Addr().String()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "printed", printed, []string{
+		"serve 127.0.0.1:64123: the script " + dir + "/first.lua serves there",
+		"serve " + dir + "/./sock: the script " + dir + "/first.lua serves there",
+		"serve " + other.Addr().String() + ": address already in use",
+		"serve it: this script serves there already", "true",
+	})
+}

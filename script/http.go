@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -58,6 +61,9 @@ func (r *runtime) request(L *lua.LState) int {
 	}
 	return r.act(L, d, func(ctx context.Context) func() []lua.LValue {
 		resp, text, err := fetch(req.WithContext(ctx))
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%s: no answer within %v", req.URL.Redacted(), d)
+		}
 		return func() []lua.LValue {
 			if err != nil {
 				return values(nil, err)
@@ -68,7 +74,26 @@ func (r *runtime) request(L *lua.LState) int {
 }
 
 // transport keeps connections for a while, as scripts call the same service again.
-var transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second, TLSHandshakeTimeout: 10 * time.Second}
+var transport = &http.Transport{
+	Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Control: noMetadata}).DialContext,
+	MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
+}
+
+// metadata is an address of the metadata service of a cloud that is not link-local.
+var metadata = netip.MustParseAddr("fd00:ec2::254")
+
+// noMetadata refuses connections with link-local addresses, whatever name or redirection leads there: clouds hand out the machine's credentials on them, to
+// everyone who asks.
+func noMetadata(_, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	if a := ap.Addr().WithZone("").Unmap(); a.IsLinkLocalUnicast() || a == metadata {
+		return fmt.Errorf("%s is link-local: metadata of the machine is not for scripts", a)
+	}
+	return nil
+}
 
 func fetch(req *http.Request) (*http.Response, string, error) {
 	c := &http.Client{Transport: transport}

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+
+	"github.com/moongate-vpn/moongate/script/lib"
 )
 
 // redacted stands for a secret.
@@ -37,6 +39,24 @@ func (r *redactor) clean(s string) string {
 		s = strings.ReplaceAll(s, secret, redacted)
 	}
 	return s
+}
+
+// clip is lib.Clip of a text whose secrets are hidden. A secret that begins where the text is cut is hidden too.
+func (r *redactor) clip(s string, most int) string {
+	r.mu.Lock()
+	longest := 0
+	for _, secret := range r.secrets {
+		longest = max(longest, len(secret))
+	}
+	r.mu.Unlock()
+	if longest == 0 || len(s) <= most {
+		return lib.Clip(r.clean(s), most)
+	}
+	short := r.clean(s[:min(len(s), most+longest)])
+	if len(short) <= most { // what was hidden made room
+		return short + "…"
+	}
+	return lib.Clip(short, most)
 }
 
 // cleanHandler is a log handler behind a redactor.

@@ -41,6 +41,7 @@ type runtime struct {
 	loaded    map[string]lua.LValue // require
 	sources   map[string][]string   // lines by file name, to explain errors
 	secrets   redactor
+	quota     *quota // of a log that others share, nil without
 
 	// What runs (task.go).
 	current *task
@@ -105,6 +106,14 @@ func newRuntime(ctx context.Context, path string, o Options) (*runtime, error) {
 		handlers: make(map[string][]*handler), streams: make(map[string]string), loaded: make(map[string]lua.LValue),
 		busy: make(map[subject]*line), sources: make(map[string][]string), base: ctx, closed: true,
 	}
+	if o.Addresses == nil {
+		r.o.Addresses = AddressesOf(path)
+	}
+	if o.SharedLog {
+		r.quota = newQuota(r.log)
+		r.o.Print = r.quota.printer(o.Print)
+		r.log = slog.New(quotaHandler{r.log.Handler(), r.quota})
+	}
 	r.log = slog.New(cleanHandler{r.log.Handler(), &r.secrets})
 	r.acting, r.fetching, r.asking = make(chan struct{}, maxAtOnce), make(chan struct{}, maxAtOnce), make(chan struct{}, maxAtOnce)
 	r.results.wake = make(chan struct{}, 1)
@@ -119,6 +128,7 @@ func (r *runtime) close() {
 	r.stopServers()
 	r.ops.Wait()
 	r.leaveStore()
+	r.quota.tell(true)
 	r.L.Close()
 }
 
@@ -210,7 +220,7 @@ func (r *runtime) serve(ctx context.Context) error {
 			continue // Ready tells of arrivals, not of what is still queued
 		}
 		r.leaveStore()
-		timer.Reset(min(wait, r.stats.next()))
+		timer.Reset(min(wait, r.stats.next(), r.quota.tell(false)))
 		select {
 		case <-r.sub.Ready():
 		case <-r.results.wake:
@@ -252,7 +262,7 @@ func (r *runtime) pull() (drained bool) {
 
 // finished reports whether nothing can happen any more.
 func (r *runtime) finished() bool {
-	if r.tasks > 0 {
+	if r.tasks > 0 || r.draining && len(r.servers) > 0 {
 		return false
 	}
 	return r.draining || r.live == 0 && r.timers.Len() == 0 && r.backlog == 0 && !r.o.control.keepAlive
@@ -284,8 +294,10 @@ func (r *runtime) drain() {
 	r.draining, r.closed = true, true
 	r.stats.State = mgmt.ScriptDraining
 	clear(r.handlers)
-	r.stopServers()
 	r.live = 0
+	if len(r.servers) > 0 {
+		r.schedule(r.now().Add(serveOn), r.stopServers)
+	}
 	r.dropTimers()
 }
 
@@ -335,7 +347,7 @@ func (r *runtime) scriptError(err error, co *lua.LState) *Error {
 	}
 	e := withPath(scriptError(filepath.Base(r.path), err, cause, co), r.path)
 	r.explain(e)
-	e.Text = r.secrets.clean(e.Text)
+	e.Text = r.secrets.clip(e.Text, maxErrorText)
 	if t := r.L.TakeTrace(); t != "" {
 		e.Trace = t
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
+	"github.com/moongate-vpn/moongate/script/lib"
 	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
@@ -36,6 +37,12 @@ type Options struct {
 	DryRun         func(line string)                                 // is told commands that change something, instead of the daemon
 	Clock          func() time.Time                                  // default time.Now
 	Status         func(mgmt.ScriptStatus)                           // is told when something changed, by the script's goroutine
+
+	// Addresses are those that scripts serve at, default AddressesOf the file.
+	Addresses Addresses
+
+	// SharedLog tells that others write where Print and Log write: what the script writes is bounded, and what is left out is counted.
+	SharedLog bool
 
 	Ask func(context.Context, Question) (string, error) // "ok", "cancel" or a text; nil: there is nobody to ask
 
@@ -133,7 +140,9 @@ func compileSource(path string, src []byte) (*sandbox.Chunk, error) {
 	name := filepath.Base(path)
 	chunk, err := sandbox.Compile(name, text)
 	if err != nil {
-		return nil, withPath(scriptError(name, err, nil, nil), path)
+		e := withPath(scriptError(name, err, nil, nil), path)
+		e.Text = lib.Clip(e.Text, maxErrorText)
+		return nil, e
 	}
 	return chunk, nil
 }

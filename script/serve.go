@@ -19,6 +19,8 @@ import (
 const (
 	maxServers = 8
 	maxConns   = 64 // of a server; others wait until one ends
+
+	serveOn = 500 * time.Millisecond // of a version that was replaced: connections that wait for it, or have just come, get their answers
 )
 
 // webServer is one http.serve. It listens from the moment on that the script may begin to handle events: while a new version of a script is
@@ -49,7 +51,7 @@ func (r *runtime) serveHTTP(L *lua.LState) int {
 	if len(r.servers) >= maxServers {
 		return push(L, nil, fmt.Errorf("%d servers of this script are open", maxServers))
 	}
-	at, err := reserve(network, text)
+	at, err := r.reserve(network, text)
 	if err != nil {
 		return push(L, nil, fmt.Errorf("serve %s: %w", text, err))
 	}
@@ -75,7 +77,10 @@ func (s *webServer) listen() error {
 		return err
 	}
 	context.AfterFunc(s.r.base, func() { _ = s.srv.Close() })
-	s.stop = func() { s.r.ops.Go(func() { _ = s.srv.Shutdown(s.r.base) }) } // what is being answered goes on
+	s.stop = func() {
+		_ = ln.Close()                                      // now: the address is free when this returns
+		s.r.ops.Go(func() { _ = s.srv.Shutdown(s.r.base) }) // what is being answered goes on
+	}
 	s.r.ops.Go(func() { _ = s.srv.Serve(netutil.LimitListener(ln, maxConns)) })
 	return nil
 }
@@ -86,7 +91,9 @@ func (s *webServer) end() {
 		return
 	}
 	s.over = true
-	s.r.live--
+	if !s.r.draining {
+		s.r.live--
+	}
 	for i, x := range s.r.servers {
 		if x == s {
 			s.r.servers = append(s.r.servers[:i:i], s.r.servers[i+1:]...)
@@ -97,6 +104,7 @@ func (s *webServer) end() {
 		s.stop()
 	}
 	s.at.leave()
+	s.r.o.Addresses.Leave(s.at.name)
 }
 
 // startServers lets what was set up before the script might begin listen.
@@ -127,7 +135,7 @@ func (r *runtime) webHandler(fn *lua.LFunction) http.Handler {
 		}
 		answer := make(chan func(http.ResponseWriter), 1)
 		r.post(func() {
-			if r.tasks >= maxTasks || r.draining {
+			if r.tasks >= maxTasks {
 				answer <- func(w http.ResponseWriter) { http.Error(w, "busy", http.StatusServiceUnavailable) }
 				return
 			}

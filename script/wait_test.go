@@ -60,7 +60,7 @@ func TestWaitsInsideEverything(t *testing.T) {
 			end) do print(text) end
 			print(select(2, wait_for("notify", nil, 0.001)))
 			print(select(2, pcall(table.sort, {1, 2, 3}, function(a, b) sleep(0) return a < b end)))
-			print(select(2, pcall(sleep, 31)))
+			print((select(2, pcall(sleep, 31)):gsub("the [%d.]+s", "the 30s"))) -- some of it is over
 			print(select(2, pcall(sleep, -1)))
 			print(select(2, pcall(wait_for, "client.conect", nil, 1)))
 			moongate.stop()

@@ -177,7 +177,7 @@ func TestServerExamples(t *testing.T) {
 		}},
 		{name: "a wrong password", example: "block-brute-force.lua", args: []string{"/bin/false"}, allow: []string{"exec,store=DIR/bans.db"}, want: refused + "wrong username or password"},
 		{name: "a right password", example: "block-brute-force.lua", args: []string{"/bin/true"}, allow: []string{"exec,store=DIR/bans.db"}, want: up},
-		{name: "single sign-on", example: "web-sso.lua", args: []string{"https://sso.example/login", "127.0.0.1:0"}, allow: []string{"http"},
+		{name: "single sign-on", example: "web-sso.lua", args: []string{"https://sso.example/login", "127.0.0.1:0"}, allow: []string{"http,store=DIR/sso.db"},
 			client: []string{"--setenv", "IV_SSO", "crtext"}, want: refused + "a newer client is needed"},
 		{name: "a list", example: "admit-clients.lua", want: up},
 	} {
@@ -320,7 +320,7 @@ func TestWebSSOExample(t *testing.T) {
 				sock, service := l.file("server.sock"), l.file("sso.sock")
 				s := start(t, l.server, l.serverArgs("--management", sock, "unix", "--management-client-auth", "--auth-user-pass-optional"))
 				s.WaitLine(t, up, upLimit)
-				l.attached(t, manage(t, sock), "web-sso.lua", script.Options{Args: []string{"https://sso.example/login", service}}, "http")
+				l.attached(t, manage(t, sock), "web-sso.lua", script.Options{Args: []string{"https://sso.example/login", service}}, "http,store="+l.file("sso.db"))
 				c := stock(t, l.client, l.clientArgs("--connect-retry-max", "1", "--setenv", "IV_SSO", "webauth"))
 				page := regexp.MustCompile(`WEB_AUTH::https://sso\.example/login\?state=([0-9a-f]{32})`)
 				waitFor(t, "the page at the client", func() bool { return page.MatchString(c.Log()) })

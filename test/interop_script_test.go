@@ -5,9 +5,13 @@ package test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -205,6 +209,66 @@ func TestOldScriptEndsWhatItBegan(t *testing.T) {
 	waitFor(t, "the old version to end", func() bool { return len(children(t, l.server)) == 1 })
 	c.Stop(t)
 	terminate(t, l.server)
+}
+
+// A reload loses no login that waits. The version that asked ends its handlers, and the next one hears what comes then; a login that nobody can decide
+// about any more is refused at once, with a reason.
+func TestReloadWhileALoginWaits(t *testing.T) {
+	t.Parallel()
+	const page = `WEB_AUTH::https://sso\.example/login\?state=([0-9a-f]{32})`
+	example := read("../examples/lua/web-sso.lua")
+	for name, tt := range map[string]struct {
+		script, words string
+		asked         string // what the client's log says when it waits
+		then          func(t *testing.T, l *reloadLab, c *daemontest.Process)
+		want          string
+	}{
+		"for a web service": {example, "arg https://sso.example/login arg SOCK allow http,store", page, func(t *testing.T, l *reloadLab, c *daemontest.Process) {
+			web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", l.file("sock"))
+			}}}
+			state := regexp.MustCompile(page).FindStringSubmatch(c.Log())[1]
+			resp, err := web.Post("http://sso/verdict", "", strings.NewReader(`{"state": "`+state+`", "user": "client1", "ok": true}`)) //nolint:noctx // a test's
+			if err != nil || resp.StatusCode != http.StatusOK {
+				t.Fatal(resp, err)
+			}
+			resp.Body.Close()
+		}, up},
+		"for its client": {`on("client.connect", function(ev) ev:pending("CR_TEXT:R,E:code?", 60) end)
+			on("client.cr_response", function(ev) if ev.response == "eWVz" then ev:admit() else ev:deny("no") end end)`, "", "CR_TEXT:R,E:code", func(t *testing.T, l *reloadLab, _ *daemontest.Process) {
+			if _, err := manage(t, l.file("client.sock")).Cmd(t.Context(), "cr-response eWVz"); err != nil {
+				t.Fatal(err)
+			}
+		}, up},
+		"for a timer that the reload ends": {`on("client.connect", function(ev) print("asked") after(3600, function() ev:admit() end) end)`, "", "", nil,
+			"AUTH_FAILED,temporarily unavailable, try again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			l.revocations(t)
+			path := l.write(t, "admit.lua", []byte(tt.script))
+			p := oursReleased(t, l.server, []string{"--config", l.configure(t, "management-client-auth", "auth-user-pass-optional",
+				"script "+path+" "+strings.ReplaceAll(tt.words, "SOCK", l.file("sock")))})
+			p.WaitLine(t, up, upLimit)
+			lab := &reloadLab{l, p, manage(t, l.file("server.sock"))}
+			c := stock(t, l.client, l.clientArgs("--management", l.file("client.sock"), "unix", "--setenv", "IV_SSO", "webauth,crtext", "--connect-retry-max", "1"))
+			asked := regexp.MustCompile(tt.asked)
+			waitFor(t, "the login to wait", func() bool {
+				return asked.MatchString(c.Log()) && (tt.asked != "" || strings.Contains(p.Log(), "asked"))
+			})
+			l.write(t, "admit.lua", []byte(tt.script+"\n-- anew\n"))
+			lab.reload(t)
+			lab.status(t, mgmt.ScriptRunning)
+			if tt.then != nil {
+				tt.then(t, lab, c)
+			}
+			c.WaitLine(t, tt.want, upLimit)
+			c.Stop(t)
+			waitFor(t, "the old version to end", func() bool { return len(children(t, p)) == 1 })
+			terminate(t, p)
+		})
+	}
 }
 
 // A script that fails again and again is started with longer pauses, and logins are refused with a reason meanwhile.

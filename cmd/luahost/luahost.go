@@ -69,7 +69,7 @@ func startInside(ctx context.Context, s config.LuaScript, allow script.Allow, se
 	}
 	i := p.Start(ctx, c, script.Options{
 		Args: s.Args, ReadDirs: s.Read, Memory: int64(s.Memory) << 20, HandlerTimeout: s.Timeout, Burst: s.Burst, Allow: allow,
-		Log: out.Log, Print: out.Print, Status: out.Status, Ask: asker(out),
+		Log: out.Log, Print: out.Print, Status: out.Status, Ask: asker(out), SharedLog: true,
 	})
 	go func() {
 		<-i.Done()

@@ -1,19 +1,19 @@
 #!/usr/bin/env -S moongate run
 -- Web single sign-on: the client opens a page, the page's service calls back, the client is admitted.
 --
--- usage:  script web-sso.lua arg https://sso.example.net/login arg 127.0.0.1:8123 allow http
+-- usage:  script web-sso.lua arg https://sso.example.net/login arg 127.0.0.1:8123 allow http,store
 --
 -- The client gets the address with a state of its own: URL?state=…. The service, behind a proxy of yours, confirms with
 --
 --   POST http://127.0.0.1:8123/verdict  {"state": "…", "user": "joe", "ok": true}
 --
 -- and the user must be the client's username, or its common name. Clients have 120 seconds, and must announce "webauth" or "openurl" (IV_SSO).
+--
+-- Who waits, and what the service said, is in the store: when this script is reloaded, the version that asked waits on, and the next one hears the service.
 
 local url = assert(moongate.args[1], "usage: web-sso.lua URL LISTEN")
 local listen = moongate.args[2] or "127.0.0.1:8123"
 local seconds = 120
-
-local waiting = {} -- state -> { user =, verdict = }
 
 moongate.on("client.connect", function(ev)
   local sso = ev.env.IV_SSO or ""
@@ -23,24 +23,29 @@ moongate.on("client.connect", function(ev)
     return
   end
   local state = random(16) -- nobody guesses it
-  local w = { user = ev.username or ev.common_name }
-  waiting[state] = w
+  assert(store.set("user " .. state, ev.username or ev.common_name, { ttl = seconds }))
   assert(ev:pending(method .. url .. "?state=" .. state, seconds))
-  local ends = now() + seconds
-  while w.verdict == nil and now() < ends do sleep(0.2) end
-  waiting[state] = nil
-  if w.verdict then
+  local ends, verdict = now() + seconds, nil
+  while not verdict and now() < ends do
+    sleep(0.5)
+    verdict = store.get("verdict " .. state)
+  end
+  store.delete("user " .. state)
+  store.delete("verdict " .. state)
+  if verdict == "yes" then
     assert(ev:admit())
   else
-    ev:deny(w.verdict == nil and "no verdict in time" or "refused by the web service", { client_reason = "not signed in" })
+    ev:deny(verdict and "refused by the web service" or "no verdict in time", { client_reason = "not signed in" })
   end
 end, { timeout = seconds + 30 })
 
 assert(http.serve(listen, function(request)
   if request.method ~= "POST" or request.path ~= "/verdict" then return { status = 404 } end
   local v = json.decode(request.body)
-  local w = type(v) == "table" and waiting[v.state]
-  if not w then return { status = 404, body = "no such state\n" } end
-  w.verdict = v.ok == true and v.user == w.user
-  return { status = w.verdict and 200 or 403 }
+  local user = type(v) == "table" and type(v.state) == "string" and v.state ~= "" and store.get("user " .. v.state)
+  if not user then return { status = 404, body = "no such state\n" } end
+  local ok = v.ok == true and v.user == user
+  assert(store.delete("user " .. v.state)) -- a state is used once
+  assert(store.set("verdict " .. v.state, ok and "yes" or "no", { ttl = seconds }))
+  return { status = ok and 200 or 403 }
 end))

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
@@ -134,12 +135,31 @@ func (st *seat) logCommand(text, word string) {
 	if text == "load-stats" || st.s.cfg.Controller == nil { // the daemon behind a Relay logs what reaches it
 		return
 	}
+	if st.logs != nil && !st.logs.Allow() {
+		st.unlogged++
+		return
+	}
+	if time.Since(st.told) > unloggedEvery {
+		st.logUnlogged()
+	}
 	for _, secret := range [...]string{"password", "cr-response"} {
 		if word == secret || word == "" && strings.HasPrefix(strings.TrimLeft(text, ` "'`), secret) {
 			text = secret + " [...]"
 		}
 	}
 	st.s.logf(3, mgmt.FlagDebug, "MANAGEMENT: CMD '"+text+"'")
+}
+
+// unloggedEvery is how often it is told that commands were not logged.
+const unloggedEvery = 5 * time.Second
+
+// logUnlogged counts the commands that were not logged, as there were too many.
+func (st *seat) logUnlogged() {
+	if st.unlogged > 0 {
+		st.told = time.Now()
+		st.s.logf(3, mgmt.FlagDebug, "MANAGEMENT: "+strconv.Itoa(st.unlogged)+" commands of "+st.name+" were too many to be logged")
+		st.unlogged = 0
+	}
 }
 
 // collect takes a line into the block under way, and reports whether there is one.

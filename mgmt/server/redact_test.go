@@ -1,7 +1,11 @@
 package server_test
 
 import (
+	"io"
+	"net"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -64,5 +68,42 @@ func TestLoginSecretsByRole(t *testing.T) {
 		if seen != want || lines != 0 {
 			t.Errorf("%v: %d lines as meant, want %d; %d otherwise", role, seen, want, lines)
 		}
+	}
+}
+
+// A script that floods its daemon with commands does not flood the log: the lines of the others are counted.
+func TestCommandsOfAFlood(t *testing.T) {
+	const sent, rate = 5000, 10
+	var mu sync.Mutex
+	logged, counted := 0, 0
+	d := mgmttest.NewDaemon(t, server.Config{Log: func(_ int, _, text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.HasPrefix(text, "MANAGEMENT: CMD ") {
+			logged++
+		}
+		if rest, ok := strings.CutSuffix(text, " commands of flood.lua were too many to be logged"); ok {
+			n, _ := strconv.Atoi(strings.TrimPrefix(rest, "MANAGEMENT: "))
+			counted += n
+		}
+	}})
+	ours, theirs := net.Pipe()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = d.ServeConn(t.Context(), ours, server.Access{Name: "flood.lua", LogRate: rate})
+	}()
+	go func() { _, _ = io.Copy(io.Discard, theirs) }()
+	for range sent {
+		if _, err := io.WriteString(theirs, "pid\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	theirs.Close()
+	<-served
+	mu.Lock()
+	defer mu.Unlock()
+	if logged+counted != sent || logged < 10*rate || counted < sent/2 {
+		t.Errorf("%d commands logged, %d counted, of %d", logged, counted, sent)
 	}
 }

@@ -32,6 +32,10 @@ type seat struct {
 	gone chan struct{} // closed by the abort
 	pace *rate.Limiter // of the commands handed on to a daemon behind a Relay
 
+	logs     *rate.Limiter // of the commands that are logged, nil: all are
+	unlogged int           // commands that were not, and not yet told; of the session's goroutine, as the next
+	told     time.Time     // when the last of them were
+
 	ending atomic.Bool // finish was called: its limit runs from the first time
 
 	// Guarded by Server.mu.
@@ -58,6 +62,9 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, in *door)
 	}
 	if st.name == "" {
 		st.name = peerName(conn)
+	}
+	if a.LogRate > 0 {
+		st.logs = rate.NewLimiter(rate.Limit(a.LogRate), 10*a.LogRate)
 	}
 	stop := context.AfterFunc(ctx, st.finish)
 	defer stop()
@@ -86,6 +93,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, a Access, in *door)
 		s.logf(3, "", "MANAGEMENT: Client connected from "+st.name)
 	}
 	defer s.logLeft()
+	defer st.logUnlogged()
 
 	var writer sync.WaitGroup
 	writer.Go(st.write)

@@ -234,6 +234,8 @@ type Access struct {
 	Dialed bool
 	// Name names the other end in the log; default is its address.
 	Name string
+	// LogRate is how many commands of the other end are logged in a second; 0: all are. The others are counted.
+	LogRate int
 }
 
 // Password admits a client to a role, default admin.

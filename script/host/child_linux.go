@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -127,8 +128,8 @@ func runChild(p paper, in *reader, to *speaker) error {
 	defer c.Close()
 	asked := &questions{to: to, open: make(map[int]chan answer)}
 	i := prepared.Start(ctx, c, script.Options{
-		Args: spec.Args, ReadDirs: spec.ReadDirs, HandlerTimeout: spec.Timeout, Burst: spec.Burst, Allow: spec.Allow, Memory: spec.memory(), Alone: true,
-		Ask:    asked.ask,
+		Args: spec.Args, ReadDirs: spec.ReadDirs, HandlerTimeout: spec.Timeout, Burst: spec.Burst, Allow: spec.Allow, Memory: spec.memory(), Alone: true, SharedLog: true,
+		Ask: asked.ask, Addresses: addresses{asked},
 		Log:    slog.New(&handler{to: to}),
 		Print:  func(s string) { s = cut(s); to.say(message{Print: &s}) },
 		Status: func(s mgmt.ScriptStatus) { s.LastError = cut(s.LastError); to.say(message{Status: &s}) },
@@ -169,7 +170,13 @@ type questions struct {
 	open map[int]chan answer
 }
 
+// ask puts a question of the script to the seats.
 func (q *questions) ask(ctx context.Context, what script.Question) (string, error) {
+	return q.put(ctx, func(id int) message { return message{Ask: &question{id, what}} })
+}
+
+// put says what the parent answers.
+func (q *questions) put(ctx context.Context, say func(id int) message) (string, error) {
 	ch := make(chan answer, 1)
 	q.mu.Lock()
 	q.last++
@@ -181,7 +188,7 @@ func (q *questions) ask(ctx context.Context, what script.Question) (string, erro
 		delete(q.open, id)
 		q.mu.Unlock()
 	}()
-	q.to.say(message{Ask: &question{id, what}})
+	q.to.say(say(id))
 	select {
 	case a := <-ch:
 		if a.Error != "" {
@@ -193,6 +200,23 @@ func (q *questions) ask(ctx context.Context, what script.Question) (string, erro
 		return "", ctx.Err()
 	}
 }
+
+// addresses asks the parent who serves where.
+type addresses struct{ *questions }
+
+// takeWithin bounds a question that the parent answers by itself.
+const takeWithin = 5 * time.Second
+
+// Take implements script.Addresses.
+func (a addresses) Take(name string) (shared bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), takeWithin)
+	defer cancel()
+	text, err := a.put(ctx, func(id int) message { return message{Take: &place{id, name}} })
+	return text != "", err
+}
+
+// Leave implements script.Addresses.
+func (a addresses) Leave(name string) { a.to.say(message{Leave: name}) }
 
 func (q *questions) answer(a answer) {
 	q.mu.Lock()

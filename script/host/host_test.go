@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/script"
 	"github.com/moongate-vpn/moongate/script/host"
@@ -151,6 +153,52 @@ func TestChildEnds(t *testing.T) {
 	}
 	c, _ = start(t, idle, func(conn net.Conn) { fmt.Fprint(conn, greeting); time.Sleep(50 * time.Millisecond) }, host.Spec{})
 	if err := wait(t, c); err == nil || !strings.Contains(err.Error(), "lost") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A script in a process of its own cannot have the address of another one; its next version can, and it is free when the process is gone.
+func TestAddressesOfProcesses(t *testing.T) {
+	const serves = `local h, err = http.serve(moongate.args[1], print) print(h and "serves" or err)`
+	at := filepath.Join(t.TempDir(), "sock")
+	spec := host.Spec{Args: []string{at}, Allow: script.Allow{HTTP: true}, UID: -1, GID: -1}
+	said := func(o *told) string {
+		for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			o.mu.Lock()
+			text := strings.Join(o.printed, "\n")
+			o.mu.Unlock()
+			if text != "" || time.Now().After(deadline) {
+				return text
+			}
+		}
+	}
+	first, heard := start(t, serves, serve(""), spec)
+	first.Begin(true)
+	if got := said(heard); got != "serves" {
+		t.Fatalf("the first: %q", got)
+	}
+	_, heard = start(t, serves, serve(""), spec)
+	if got := said(heard); !strings.HasPrefix(got, "serve "+at+": the script /") || !strings.HasSuffix(got, "t.lua serves there") {
+		t.Errorf("another script: %q", got)
+	}
+	first.Stop()
+	_, heard = start(t, serves, serve(""), spec)
+	if got := said(heard); got != "serves" {
+		t.Errorf("when the first is gone: %q", got)
+	}
+}
+
+// A process that the system gives no memory ends, and its end says why.
+func TestNoMemoryForAProcess(t *testing.T) {
+	c, _ := start(t, `hoard = {} every(0.001, function() hoard[#hoard + 1] = ("x"):rep(1e6) .. #hoard end)`, serve(""), host.Spec{Memory: 1 << 30})
+	if err := <-c.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Prlimit(c.PID(), unix.RLIMIT_AS, &unix.Rlimit{Cur: 1, Max: 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	c.Begin(true)
+	if err := wait(t, c); !strings.Contains(err.Error(), "its process died: exit status 2 (") || !strings.Contains(err.Error(), "memory") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -43,6 +43,8 @@ type message struct {
 	End    *end               `json:",omitempty"`
 	Ask    *question          `json:",omitempty"`
 	Answer *answer            `json:",omitempty"`
+	Take   *place             `json:",omitempty"`
+	Leave  string             `json:",omitempty"` // an address that was taken
 	Unask  int                `json:",omitempty"` // the number of a question that nobody waits for any more
 	Probe  bool               `json:",omitempty"` // wants a sign of life
 	Alive  bool               `json:",omitempty"` // is one
@@ -57,6 +59,12 @@ type question struct {
 type answer struct {
 	ID          int
 	Text, Error string `json:",omitempty"`
+}
+
+// place is an address that the script is about to serve at; the answer has its number, and a text if it is shared.
+type place struct {
+	ID   int
+	Name string
 }
 
 type begin struct{ All bool }

@@ -43,6 +43,12 @@ type Child struct {
 	asking    sync.Mutex                 // guards questions
 	questions map[int]context.CancelFunc // that are open, by number
 
+	complaint lastWords // of its Go runtime
+	oomKills  uint64    // of the kernel, when it was started
+
+	addresses script.Addresses
+	taken     map[string]bool // addresses; of the reader
+
 	probing atomic.Bool
 	alive   chan struct{} // room for one: a sign of life came
 	silent  atomic.Pointer[error]
@@ -86,11 +92,13 @@ func Start(ctx context.Context, spec Spec, serve func(net.Conn), out Output) (*C
 	}
 	c := &Child{
 		control: control[0], out: out, ready: make(chan error, 1), done: make(chan struct{}), questions: make(map[int]context.CancelFunc), alive: make(chan struct{}, 1),
+		addresses: script.AddressesOf(spec.Path), taken: make(map[string]bool), oomKills: oomKills(),
 	}
 	c.cmd = &exec.Cmd{
 		Path: exe, Args: []string{"moongate", word}, Env: os.Environ(),
 		ExtraFiles: []*os.File{session[1], control[1], written}, SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
+	c.cmd.Stderr, c.cmd.WaitDelay = &c.complaint, time.Second
 	if err := c.cmd.Start(); err != nil {
 		conn.Close()
 		control[0].Close()
@@ -165,6 +173,10 @@ func (c *Child) run(ctx context.Context, conn net.Conn) {
 			c.questions[m.Ask.ID] = cancel
 			c.asking.Unlock()
 			go c.ask(ask, *m.Ask)
+		case m.Take != nil:
+			c.take(*m.Take)
+		case m.Leave != "":
+			c.leave(m.Leave)
 		case m.Alive:
 			select {
 			case c.alive <- struct{}{}:
@@ -175,6 +187,9 @@ func (c *Child) run(ctx context.Context, conn net.Conn) {
 		case m.End != nil:
 			last = m.End
 		}
+	}
+	for name := range c.taken {
+		c.leave(name)
 	}
 	_ = conn.Close()
 	_ = c.control.Close() // a child that goes on after its last word ends now
@@ -189,12 +204,38 @@ func (c *Child) run(ctx context.Context, conn net.Conn) {
 	case c.silent.Load() != nil:
 		c.err = *c.silent.Load()
 	case err != nil:
-		c.err = fmt.Errorf("its process died: %v", err) // not wrapped: it has an exit code, and did not choose it
+		c.err = fmt.Errorf("its process died: %v%s", err, c.why()) // not wrapped: it has an exit code, and did not choose it
 	default:
 		c.err = errors.New("its process ended without a word")
 	}
 	c.tellReady(c.err)
 	close(c.done)
+}
+
+// take answers a child that is about to serve.
+func (c *Child) take(p place) {
+	a := &answer{ID: p.ID}
+	shared, err := c.addresses.Take(p.Name)
+	switch {
+	case err != nil:
+		a.Error = err.Error()
+	case c.taken[p.Name]: // its own
+		c.addresses.Leave(p.Name)
+		a.Text = "shared"
+	default:
+		c.taken[p.Name] = true
+		if shared {
+			a.Text = "shared"
+		}
+	}
+	c.send(message{Answer: a})
+}
+
+func (c *Child) leave(name string) {
+	if c.taken[name] {
+		delete(c.taken, name)
+		c.addresses.Leave(name)
+	}
 }
 
 // unask ends a question.

@@ -27,7 +27,10 @@ const (
 // JSON is the module json: encode(value) and decode(text). Tables with the keys 1..n are arrays, an empty table is an
 // object, json.null stands for null.
 func JSON(L *lua.LState) *lua.LTable {
-	null := L.NewUserData()
+	null, meta := L.NewUserData(), L.NewTable()
+	meta.RawSetString("__tostring", L.NewFunction(func(L *lua.LState) int { L.Push(lua.LString("null")); return 1 }))
+	meta.RawSetString("__metatable", lua.LString("null"))
+	null.Metatable = meta
 	mod := L.NewTable()
 	mod.RawSetString("null", null)
 	L.SetFuncs(mod, map[string]lua.LGFunction{

@@ -16,15 +16,15 @@ const (
 	maxLogFields = 32
 )
 
-// Log is the module log: debug, info, warn and error, each with a message and an optional table of fields.
-func Log(L *lua.LState, log *slog.Logger) *lua.LTable {
+// Log is the module log: debug, info, warn and error, each with a message and an optional table of fields. clip hides secrets.
+func Log(L *lua.LState, log *slog.Logger, clip Clipper) *lua.LTable {
 	at := func(level slog.Level) lua.LGFunction {
 		return func(L *lua.LState) int {
-			msg := Clip(L.ToStringMeta(L.CheckAny(1)).String(), maxLogText)
+			msg := Show(L, L.CheckAny(1), maxLogText, clip)
 			var attrs []slog.Attr
 			if t := L.OptTable(2, nil); t != nil {
 				for k, v := t.Next(lua.LNil); k != lua.LNil && len(attrs) < maxLogFields; k, v = t.Next(k) {
-					attrs = append(attrs, slog.String(Short(k.String()), Clip(v.String(), maxLogText)))
+					attrs = append(attrs, slog.String(clip(k.String(), maxShort), Show(L, v, maxLogText, clip)))
 				}
 				sort.Slice(attrs, func(i, j int) bool { return attrs[i].Key < attrs[j].Key })
 			}
