@@ -184,6 +184,9 @@ func (p *process) loop(ctx context.Context) int {
 	}
 }
 
+// patienceOfSeats is how long commands wait for an engine that is being made.
+const patienceOfSeats = 500 * time.Millisecond
+
 // startEngine waits in the hold, asks the startup passwords and makes the engine. It returns false with the reason
 // when a signal or an error came first.
 func (p *process) startEngine(ctx context.Context, reread bool) (engine.Engine, engine.Stop, bool) {
@@ -191,34 +194,21 @@ func (p *process) startEngine(ctx context.Context, reread bool) (engine.Engine, 
 	defer cancel()
 	if err := p.port.Hold(sctx, 0); err != nil {
 		p.inFirstHold = !reread
-		return nil, p.interrupted(ctx), false
+		return nil, p.sig.Interrupted(), false
 	}
+	// Commands that are early wait for the engine, or for the first question, but not for a password store or a plugin that hangs.
+	defer time.AfterFunc(patienceOfSeats, p.port.Begin).Stop()
 	e, prepare, err := p.newEngine(reread)
 	if err == nil && prepare != nil {
 		err = prepare(sctx)
 	}
 	switch {
 	case err != nil && sctx.Err() != nil:
-		return nil, p.interrupted(ctx), false
+		return nil, p.sig.Interrupted(), false
 	case err != nil:
 		return nil, engine.Stop{Signal: engine.TERM, Err: err}, false
 	}
 	return e, engine.Stop{}, true
-}
-
-// interrupted is the stop for a signal during the start.
-func (p *process) interrupted(ctx context.Context) engine.Stop {
-	stop, ok := p.sig.Take()
-	if !ok || ctx.Err() != nil {
-		return engine.Stop{Signal: engine.TERM, Reason: mgmt.ReasonInitInstance}
-	}
-	if stop.Source == engine.Hard && stop.Reason == "" {
-		stop.Reason = mgmt.ReasonInitInstance
-		if stop.Signal == engine.USR1 {
-			stop.Signal, stop.Reason = engine.HUP, mgmt.ReasonUSR1ToHUP
-		}
-	}
-	return stop
 }
 
 // ended logs a stop that came before an engine ran. In the very first hold stock says nothing on the port.

@@ -159,7 +159,7 @@ func (c *Client) pause(ctx context.Context) (engine.Stop, bool) {
 	defer cancel()
 	if c.port.HoldFlag() && !c.deps.Reread {
 		if err := c.port.Hold(ctx, wait); err != nil {
-			return c.interrupted(ctx), false
+			return c.sig.Interrupted(), false
 		}
 		return engine.Stop{}, true
 	}
@@ -179,24 +179,9 @@ func (c *Client) pause(ctx context.Context) (engine.Stop, bool) {
 		case <-c.sig.Statistics():
 			c.logStatistics()
 		case <-ctx.Done():
-			return c.interrupted(ctx), false
+			return c.sig.Interrupted(), false
 		}
 	}
-}
-
-// interrupted is the stop for a signal that came while no packets were handled. SIGUSR1 is taken for SIGHUP there.
-func (c *Client) interrupted(ctx context.Context) engine.Stop {
-	stop, ok := c.sig.Take()
-	if !ok {
-		return engine.Stop{Signal: engine.TERM, Reason: mgmt.ReasonInitInstance}
-	}
-	if stop.Source == engine.Hard && stop.Reason == "" {
-		stop.Reason = mgmt.ReasonInitInstance
-		if stop.Signal == engine.USR1 {
-			stop.Signal, stop.Reason = engine.HUP, mgmt.ReasonUSR1ToHUP
-		}
-	}
-	return stop
 }
 
 // after takes down what an attempt left, says why, and prepares the next one.
@@ -207,7 +192,7 @@ func (c *Client) after(stop engine.Stop) engine.Stop {
 			stop = fatal(err)
 		}
 	} else if c.opts.UpRestart {
-		if err := c.tunnel.Restarted(context.Background(), false); err != nil {
+		if err := c.tunnel.Lost(); err != nil {
 			stop = fatal(err)
 		}
 	}

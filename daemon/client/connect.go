@@ -71,7 +71,7 @@ func (c *Client) prepare(ctx context.Context) (*attempt, engine.Stop) {
 	remote, err := c.resolve(ctx, prof)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, c.interrupted(ctx)
+			return nil, c.sig.Interrupted()
 		}
 		var over *finalError
 		if errors.As(err, &over) {
@@ -139,7 +139,7 @@ func (c *Client) soft(src engine.Source, reason string) engine.Stop {
 // failedStep is the stop for a step that a signal interrupted, or that failed for good.
 func (c *Client) failedStep(ctx context.Context, err error) engine.Stop {
 	if ctx.Err() != nil {
-		return c.interrupted(ctx)
+		return c.sig.Interrupted()
 	}
 	return fatal(err)
 }
@@ -147,7 +147,7 @@ func (c *Client) failedStep(ctx context.Context, err error) engine.Stop {
 // dialFailed says why there is no link, and restarts: at the next address or profile.
 func (c *Client) dialFailed(ctx context.Context, prof *config.Connection, remote netip.AddrPort, err error) engine.Stop {
 	if ctx.Err() != nil {
-		return c.interrupted(ctx)
+		return c.sig.Interrupted()
 	}
 	var sock *transport.SocketError
 	var connect *transport.ConnectError
@@ -179,7 +179,7 @@ func (c *Client) dialFailed(ctx context.Context, prof *config.Connection, remote
 // asked for again unless auth-retry is none.
 func (c *Client) tlsFailed(ctx context.Context, err error) engine.Stop {
 	if ctx.Err() != nil {
-		return c.interrupted(ctx)
+		return c.sig.Interrupted()
 	}
 	bad := errors.Is(err, tlsconf.ErrPassphrase)
 	if !bad && !errors.Is(err, errNoToken) {

@@ -42,7 +42,7 @@ type device struct {
 func (h *holder) plan(ctx context.Context, o *config.Options, prof *config.Connection, server netip.Addr, digest string) (*device, error) {
 	t, err := tunnel.Plan(ctx, tunnel.Config{
 		Options: o, Profile: prof, Server: server, Net: h.net, Notes: h.notes,
-		Env: h.env, Hooks: h.hooks, Log: h.log, State: h.state, UpDown: h.port.UpDown,
+		Env: h.env, Hooks: h.hooks, Signals: h.sig, Log: h.log, State: h.state, UpDown: h.port.UpDown,
 	})
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (h *holder) openFirst(ctx context.Context, prof *config.Connection) error {
 	if t := h.tunnel; t != nil {
 		h.log(logging.Info, "Preserving previous TUN/TAP instance: %s", t.Device().Name())
 		if h.opts.UpRestart {
-			return t.Restarted(ctx, true)
+			return t.Back(ctx)
 		}
 		return nil
 	}

@@ -31,7 +31,7 @@ func (a *attempt) bringUp(digest string) {
 				return
 			}
 			a.help(func(ctx context.Context) func() {
-				err := t.Restarted(ctx, true)
+				err := t.Back(ctx)
 				return func() { a.opened(true, err) }
 			})
 			return

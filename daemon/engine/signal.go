@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
+
+	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // Signal is one of the five signals the daemon knows. Their order is their rank: a pending signal is replaced only by
@@ -122,14 +125,14 @@ type Signals struct {
 
 	mu      sync.Mutex // guards what follows
 	pending Stop
-	remap   Signal         // what SIGUSR1 becomes, None for itself
-	watch   map[int]func() // cancels of contexts, called at a Raise
-	next    int            // key of the next watch
+	remap   Signal               // what SIGUSR1 becomes, None for itself
+	watch   map[int]func(Signal) // told of each signal that is raised
+	next    int                  // key of the next watch
 }
 
 // NewSignals returns an empty mailbox.
 func NewSignals() *Signals {
-	return &Signals{wake: make(chan struct{}, 1), usr2: make(chan struct{}, 1), watch: make(map[int]func())}
+	return &Signals{wake: make(chan struct{}, 1), usr2: make(chan struct{}, 1), watch: make(map[int]func(Signal))}
 }
 
 // Remap sets what SIGUSR1 becomes, soft ones included; None leaves it alone.
@@ -162,8 +165,8 @@ func (s *Signals) Raise(stop Stop) Signal {
 	if stop.Signal > s.pending.Signal {
 		s.pending = stop
 	}
-	for _, cancel := range s.watch {
-		cancel()
+	for _, tell := range s.watch {
+		tell(stop.Signal)
 	}
 	poke(s.wake)
 	return stop.Signal
@@ -200,15 +203,50 @@ func (s *Signals) Context(ctx context.Context) (context.Context, context.CancelF
 	if s.pending.Signal != None {
 		cancel()
 	}
+	return ctx, s.follow(func(Signal) { cancel() }, cancel)
+}
+
+// Insisted returns a context for one step of the way down. The signal that began the way down does not interrupt it, but a further
+// one to end does, once the step has had its spare time: a program that ends the daemon may send two signals in a row.
+// Call cancel when the step is over.
+func (s *Signals) Insisted(ctx context.Context, spare time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	since := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return ctx, s.follow(func(sig Signal) {
+		if sig >= TERM {
+			time.AfterFunc(spare-time.Since(since), cancel)
+		}
+	}, cancel)
+}
+
+// follow has tell called at each Raise, until the result is called, which calls cancel. The caller holds mu.
+func (s *Signals) follow(tell func(Signal), cancel context.CancelFunc) context.CancelFunc {
 	id := s.next
 	s.next++
-	s.watch[id] = cancel
-	return ctx, func() {
+	s.watch[id] = tell
+	return func() {
 		s.mu.Lock()
 		delete(s.watch, id)
 		s.mu.Unlock()
 		cancel()
 	}
+}
+
+// Interrupted takes the signal that interrupted a start, when no packets were handled. SIGUSR1 is taken for SIGHUP there.
+func (s *Signals) Interrupted() Stop {
+	stop, ok := s.Take()
+	if !ok {
+		return Stop{Signal: TERM, Reason: mgmt.ReasonInitInstance}
+	}
+	if stop.Source == Hard && stop.Reason == "" {
+		stop.Reason = mgmt.ReasonInitInstance
+		if stop.Signal == USR1 {
+			stop.Signal, stop.Reason = HUP, mgmt.ReasonUSR1ToHUP
+		}
+	}
+	return stop
 }
 
 func poke(c chan struct{}) {

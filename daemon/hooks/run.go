@@ -36,6 +36,8 @@ func (e *Error) Error() string {
 		what = fmt.Sprintf("external program exited with error status: %d", e.Code)
 	case errors.Is(e.Err, ErrDisallowed), errors.Is(e.Err, ErrDeadline):
 		what = e.Err.Error()
+	case errors.Is(e.Err, context.Canceled):
+		what = "external program was killed before its end"
 	default:
 		what = "could not execute external program"
 	}

@@ -62,12 +62,12 @@ func (s *Server) bringUp(ctx context.Context, set *setup) (*openTunnel, error) {
 		s.logLine("", logging.Info, "Preserving previous TUN/TAP instance: %s", t.Tunnel.Device().Name())
 		t.view = &view{Device: t.Tunnel.Device(), reading: &t.reading}
 		if set.UpRestart {
-			return t, t.Restarted(ctx, true)
+			return t, t.Back(ctx)
 		}
 		return t, nil
 	}
 	tn, err := tunnel.Plan(ctx, tunnel.Config{
-		Options: set.Options, Profile: set.prof, Net: s.deps.Net, Notes: s.deps.Notes, Env: s.deps.Env, Hooks: s.scripts,
+		Options: set.Options, Profile: set.prof, Net: s.deps.Net, Notes: s.deps.Notes, Env: s.deps.Env, Hooks: s.scripts, Signals: s.deps.Signals,
 		Log: s.deps.Log.Msg, State: s.port.State, UpDown: s.port.UpDown,
 	})
 	if err != nil {
@@ -101,7 +101,7 @@ func (s *Server) takeDown(t *openTunnel, why engine.Stop) error {
 		t.view.ended.Store(true)
 		s.carried.tunnel = t
 		if s.opts.Load().UpRestart {
-			return t.Restarted(context.Background(), false)
+			return t.Lost()
 		}
 		return nil
 	}

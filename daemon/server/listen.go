@@ -30,8 +30,8 @@ func newListener(proto config.Proto, at netip.AddrPort) listener {
 }
 
 // resolveListeners finds addresses and port numbers.
-func resolveListeners(list []config.Listener) ([]listener, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+func resolveListeners(ctx context.Context, list []config.Listener) ([]listener, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var out []listener
 	for _, l := range list {

@@ -185,19 +185,25 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 			return fatal(err)
 		}
 	}
-	tn, err := s.bringUp(ctx, set)
+	starting, started := s.deps.Signals.Context(ctx) // scripts and lookups, which a signal cuts short
+	defer started()
+	tn, err := s.bringUp(starting, set)
 	defer func() {
 		if err := s.takeDown(tn, stop); err != nil && stop.Err == nil {
 			stop = fatal(err)
 		}
 	}()
-	if err != nil {
+	var listeners []listener
+	if err == nil {
+		listeners, err = resolveListeners(starting, set.prof.Listeners)
+	}
+	switch {
+	case starting.Err() != nil:
+		return s.deps.Signals.Interrupted()
+	case err != nil:
 		return fatal(err)
 	}
-	listeners, err := resolveListeners(set.prof.Listeners)
-	if err != nil {
-		return fatal(err)
-	}
+	started()
 	set = set.at(listeners)
 	socks, err := s.open(set)
 	if err != nil {

@@ -59,9 +59,11 @@ type Config struct {
 	Notes  *netconf.Notes // of routes that would outlive a killed process
 	Env    *hooks.Env
 	Hooks  *hooks.Runner
-	Log    logging.Func
-	State  func(mgmt.State)
-	UpDown func(up bool, env []string)
+	// Signals may cut short what hangs on the way down.
+	Signals *engine.Signals
+	Log     logging.Func
+	State   func(mgmt.State)
+	UpDown  func(up bool, env []string)
 	// ResolverHost is the host whose resolvers change, nil for this one.
 	ResolverHost *netconf.ResolverHost
 }
@@ -324,14 +326,23 @@ func (t *Tunnel) onLink() bool {
 	return local
 }
 
-// Restarted runs the scripts of a device that is kept over a restart (up-restart): down when the connection went, up when
-// it is back.
-func (t *Tunnel) Restarted(ctx context.Context, up bool) error {
-	if up {
-		t.cfg.Env.Set("script_context", "restart")
-		return t.runUp(ctx, "restart")
-	}
-	return t.runDown(ctx, "restart")
+// Lost runs the down script of a device that is kept over a restart (up-restart), when the connection went.
+func (t *Tunnel) Lost() (err error) {
+	t.down(func(ctx context.Context) { err = t.runDown(ctx, "restart") })
+	return err
+}
+
+// Back runs its up script when the connection is back.
+func (t *Tunnel) Back(ctx context.Context) error {
+	t.cfg.Env.Set("script_context", "restart")
+	return t.runUp(ctx, "restart")
+}
+
+// down runs one step of the way down: its deadline ends it, or a further signal to end the daemon.
+func (t *Tunnel) down(step func(ctx context.Context)) {
+	ctx, cancel := t.cfg.Signals.Insisted(context.Background(), time.Duration(hooks.OfEnd))
+	defer cancel()
+	step(ctx)
 }
 
 // Close undoes everything in stock's order and runs the scripts of the way down. drained is called once the device is
@@ -340,16 +351,15 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 	if t.device == nil {
 		return nil
 	}
-	// What is on its way down is not interrupted by the signal that started it: only deadlines end it.
-	ctx := context.Background()
 	t.tell(false)
 	t.cfg.Env.Set("signal", why.Env())
-	t.dnsDown(ctx)
-	t.runRouteDown(ctx, "init")
+	t.down(t.dnsDown)
+	t.down(func(ctx context.Context) { t.runRouteDown(ctx, "init") })
 	t.journal.UndoRoutes()
 	var err error
+	runDown := func(ctx context.Context) { err = t.runDown(ctx, "init") }
 	if t.net.downPre {
-		err = t.runDown(ctx, "init")
+		t.down(runDown)
 	}
 	if t.net.device.Type != tun.Null {
 		t.cfg.Log(logging.Summary, "Closing TUN/TAP interface")
@@ -358,7 +368,7 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 	t.device.Close()
 	drained()
 	if !t.net.downPre {
-		err = errors.Join(err, t.runDown(ctx, "init"))
+		t.down(runDown)
 	}
 	t.cfg.Env.Unset("signal") // for scripts only
 	unsetVars(t.cfg.Env, t.net.routeVars)
