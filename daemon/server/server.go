@@ -226,7 +226,7 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 	v4, v6 := tn.Addresses()
 	s.live.Store(h.inbox) // a client that sees CONNECTED may query right away; work takes it back
 	s.logLine("", logging.Info, "Initialization Sequence Completed")
-	s.port.State(mgmt.State{Name: mgmt.StateConnected, Detail: mgmt.DetailSuccess, TunIPv4: v4, TunIPv6: v6})
+	s.port.State(mgmt.State{Name: mgmt.StateConnected, Detail: mgmt.DetailSuccess, TunIPv4: v4, TunIPv6: v6, Local: listeners[0].at})
 	return s.work(ctx, h, socks, &tn.planes)
 }
 
