@@ -26,7 +26,7 @@ func program() cli.Program {
 				if f.Warning {
 					severity = report.SeverityWarning
 				}
-				all = append(all, report.Finding{File: f.File, Line: f.Line, Column: f.Column, Severity: severity, Rule: f.Rule, Message: f.Text})
+				all = append(all, report.Finding{File: f.File, Line: f.Line, Column: f.Column, Severity: severity, Rule: f.Rule, Message: f.Text, Option: f.Option})
 			}
 			for _, path := range scripts {
 				all = append(all, cliscript.CheckLua(here(path))...)

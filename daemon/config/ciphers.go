@@ -1,7 +1,7 @@
 package config
 
 import (
-	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -124,8 +124,7 @@ func isDigest(name string) bool {
 
 // cipherList checks the names of data-ciphers: an unknown one with a question mark is left out, any other is fatal.
 func (p *parser) cipherList(names []string) ([]string, error) {
-	var list []string
-	bad := ""
+	var list, bad []string
 	for _, name := range names {
 		if strings.EqualFold(name, "DEFAULT") {
 			list = append(list, defaultCiphers...)
@@ -134,21 +133,30 @@ func (p *parser) cipherList(names []string) ([]string, error) {
 		name, optional := strings.CutPrefix(name, "?")
 		c, ok := canonicalCipher(name)
 		switch {
+		case name == "": // between two colons, as at their end
 		case ok:
 			list = append(list, c)
 		case optional:
 			p.note(logging.Info, "Unsupported optional cipher in --data-ciphers: %s", name)
 		default:
 			p.warn("Unsupported cipher in --data-ciphers: %s", name)
-			bad = cmp.Or(bad, name)
+			bad = append(bad, name)
 		}
 	}
-	if bad != "" || len(strings.Join(list, ":")) > maxCipherList || len(list) == 0 {
-		err := errorf("--data-ciphers list contains unsupported ciphers or is too long.")
-		err.Word = bad
-		return nil, err
+	n := len(strings.Join(list, ":"))
+	if len(bad) == 0 && n <= maxCipherList && len(list) > 0 {
+		return list, nil
 	}
-	return list, nil
+	err := errorf("--data-ciphers list contains unsupported ciphers or is too long.")
+	switch {
+	case len(bad) > 0:
+		err.Word, err.More = bad[0], bad[1:]
+	case n > maxCipherList:
+		err.Word, err.Advice = strings.Join(names, ":"), fmt.Sprintf("it has %d characters, and %d fit", n, maxCipherList)
+	default:
+		err.Word, err.Advice = strings.Join(names, ":"), "no cipher of it is here; --show-ciphers lists what there is"
+	}
+	return nil, err
 }
 
 func (v Version) before(major, minor, patch int) bool {

@@ -11,12 +11,14 @@ const programVersion = "2.6.14"
 
 // Error is an option error. Its text is stock's line without the usage hint.
 type Error struct {
-	File   string // "[CMD-LINE]", "[PUSH-OPTIONS]" or a path; empty for checks of the whole
-	Line   int    // from 1; 0 when File is empty
-	Option string // name of the option, if one is to blame
-	Text   string // message, with FILE:LINE where stock has it
-	About  string // the option that a check of the whole is about, where the text does not name it
-	Word   string // the part of the line that is to blame, where the text does not quote it
+	File   string   // "[CMD-LINE]", "[PUSH-OPTIONS]" or a path; empty for checks of the whole
+	Line   int      // from 1; 0 when File is empty
+	Option string   // name of the option, if one is to blame
+	Text   string   // message, with FILE:LINE where stock has it
+	About  string   // the option that a check of the whole is about, where the text does not name it
+	Word   string   // the part of the line that is to blame, where the text does not quote it
+	More   []string // further ones
+	Advice string   // what check says about Word, where it is no name
 
 	// Fatal marks the few errors that stock logs as fatal errors instead of option errors: no prefix, no usage hint,
 	// "Exiting due to fatal error" after them.

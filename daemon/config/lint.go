@@ -61,6 +61,7 @@ type Finding struct {
 	Warning bool   // the daemon would start
 	Rule    string
 	Text    string
+	Option  string // the name that no option has, of RuleUnknown
 }
 
 // Problem is a finding of a Look. Lint finds its place.
@@ -206,7 +207,14 @@ func (l *linter) finish(p *parser) (again bool) {
 
 // follows reports whether a text names an option that could not be read.
 func (l *linter) follows(text string) bool {
-	return slices.ContainsFunc(optionsIn(text), func(name string) bool { return l.names[name] })
+	return slices.ContainsFunc(optionsIn(text), func(name string) bool {
+		for have := range l.names {
+			if calls(name, have) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // leaving tells an option that is on its way out, unless the daemon says so itself.
@@ -306,7 +314,11 @@ func (l *linter) whole(e *Error) (again bool) {
 		if follows || len(l.names) > 0 && at.Name == "" {
 			continue // the consequence of what could not be read, or may be
 		}
-		l.mistake(&Error{File: at.File, Line: at.Line, Text: suggest(text, e), Word: e.Word})
+		for _, word := range append([]string{e.Word}, e.More...) {
+			one := *e
+			one.Word = word
+			l.mistake(&Error{File: at.File, Line: at.Line, Text: suggest(text, &one), Word: word})
+		}
 		if at.Name != "" {
 			l.names[at.Name] = true
 		}
@@ -332,7 +344,7 @@ func (l *linter) mistake(e *Error) {
 		case strings.Contains(text, failsWith):
 			f.Rule, f.Text = RuleFile, text+advice(text)
 		case e.Option != "" && strings.HasPrefix(text, unrecognized) && table()[e.Option] == nil:
-			f.Rule, f.Text = RuleUnknown, unknown(e.Option)
+			f.Rule, f.Text, f.Option = RuleUnknown, unknown(e.Option), e.Option
 			if near := Nearest(e.Option); near != "" {
 				l.names[near] = true
 			}
@@ -357,6 +369,14 @@ var (
 // note is a warning of the daemon's log about a line, or about the whole.
 func (l *linter) note(n Note, at Directive) {
 	f := Finding{File: at.File, Line: at.Line, Warning: true, Rule: RuleNotice, Text: remedied(strings.TrimSpace(strings.TrimPrefix(n.Text, "WARNING: ")))}
+	if do, r := instead[at.Name], table()[at.Name]; do != "" && r != nil && r.effect == Ignored && !l.hasDeprecated(at) {
+		f.Rule = RuleDeprecated
+		if !tells(n.Text) {
+			f.Text = strings.TrimSuffix(f.Text, ".") + "; " + do
+		}
+		l.add(f)
+		return
+	}
 	switch {
 	case strings.HasPrefix(n.Text, unrecognized): // and passed over, as setenv opt or ignore-unknown-option asks
 		_, name, _ := strings.Cut(n.Text, ": ")

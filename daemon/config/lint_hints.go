@@ -27,8 +27,14 @@ var instead = map[string]string{
 	"ifconfig-pool-linear":     "use `topology p2p`",
 	"max-routes":               "remove it; their number has no limit",
 	"mtu-dynamic":              "use `fragment`",
-	"inetd":                    "let systemd or another supervisor start the daemon",
+	"inetd":                    "remove it; systemd or another supervisor starts the daemon",
 	"dhcp-pre-release":         windows,
+	"auto-proxy":               "use `http-proxy HOST PORT`, or `management-query-proxy` to be asked",
+	"http-proxy-fallback":      "use a `<connection>` with `http-proxy` behind one without",
+	"longlived":                "remove it",
+	"management-client-pf":     "use the packet filter of the system, for example in a client-connect script",
+	"pkcs11-id-type":           "use `pkcs11-id`", "pkcs11-slot": "use `pkcs11-id`", "pkcs11-slot-type": "use `pkcs11-id`", "pkcs11-sign-mode": "use `pkcs11-private-mode`",
+	"show-pkcs11-slots": "use `show-pkcs11-ids`", "show-pkcs11-objects": "use `show-pkcs11-ids`",
 
 	// on their way out
 	"comp-lzo":           "remove it at both ends, or `comp-lzo no` while clients still have it",
@@ -46,14 +52,26 @@ var instead = map[string]string{
 	"verify-hash":        "use `peer-fingerprint`",
 	"ecdh-curve":         "use `tls-groups`",
 	"engine":             "remove it",
+	"disable-occ":        "remove it",
+	"opt-verify":         "remove it; peers agree on ciphers by `data-ciphers`",
+	"tcp-nodelay":        "use `socket-flags TCP_NODELAY`, at a server with `push \"socket-flags TCP_NODELAY\"`",
+	"udp-mtu":            "use `tun-mtu`",
 
 	// elsewhere
 	"block-outside-dns": windows, "register-dns": windows, "ip-win32": windows, "dhcp-renew": windows, "dhcp-release": windows, "tap-sleep": windows,
 	"win-sys": windows, "windows-driver": windows, "cryptoapicert": "it is for Windows; use `cert` and `key`, or `pkcs11-id` for a smart card",
+	"rdns-internal": windows, "dhcp-internal": windows, "show-net-up": windows, "show-valid-subnets": windows, "show-proxy-settings": windows,
+	"dco":     "remove it: this process carries the packets itself",
 	"service": windows, "pause-exit": windows, "show-net": windows, "allow-nonadmin": windows, "msg-channel": windows, "show-adapters": windows,
 }
 
 const windows = "it is for Windows: remove it, or write `setenv opt` before it, so that other systems pass it over"
+
+// renamed are the old names of options, which messages call by the new ones.
+var renamed = map[string]string{"ncp-ciphers": "data-ciphers", "udp-mtu": "link-mtu", "server-poll-timeout": "connect-timeout"}
+
+// calls reports whether a message that names an option is about a line with that option, or with its old name.
+func calls(name, line string) bool { return line == name || renamed[line] == name }
 
 // unknown is the text about an option that is not in the table.
 func unknown(name string) string {
@@ -129,6 +147,8 @@ func plural(n int, thing string) string {
 func suggest(text string, e *Error) string {
 	word, names, list := e.Word, dataChannelCiphers, "--show-ciphers"
 	switch {
+	case e.Advice != "":
+		return strings.TrimSuffix(text, ".") + ": " + e.Advice
 	case e.About == "auth":
 		names, list = nil, "--show-digests"
 		for _, d := range keys.Digests() {

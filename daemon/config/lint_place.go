@@ -35,7 +35,7 @@ func (l *linter) locate(text string) Directive {
 		var at Directive
 		for _, d := range l.read {
 			switch {
-			case d.Name != name:
+			case !calls(name, d.Name):
 			case !d.Inline && slices.ContainsFunc(d.Params, func(w string) bool { return quotes(text, w) }):
 				return d
 			case at.Name == "":
@@ -58,7 +58,7 @@ func (l *linter) locate(text string) Directive {
 func (l *linter) of(d Directive) (at Directive) {
 	for _, r := range l.read {
 		switch {
-		case r.Name != d.Name:
+		case !calls(d.Name, r.Name):
 		case slices.Contains(r.Params, d.Params[0]):
 			at = r
 		case !slices.Contains(at.Params, d.Params[0]):

@@ -173,6 +173,11 @@ func TestLint(t *testing.T) {
 		{"words", "client\nremote 127.0.0.1\ndev tun\nport 99999\nproto upd\n  verb  4  5\ntun-mtu 'x'\n", "4:6 error syntax\n5:7 error syntax\n6:12 error syntax\n7:10 error syntax\n"},
 		{"ports", "client\nremote 127.0.0.1 openvpm\nremote 127.0.0.1 openvpn\nremote 127.0.0.1 443 tcp\ndev tun\nlport 0\nrport https\nca /dev/null\nauth-user-pass\n", "2:18 error syntax\n"},
 		{"everything at once", "cihper x\nport 99999\nproto upd\ndev tun\nserver 10.8.0.0 255.255.255.0\nshaper 1000\nca /nowhere/ca\nroute-delay 3\nauth-user-pass\n", "1:1 error unknown\n2:6 error syntax\n3:7 error syntax\n6:1 error contradiction\n7:4 error file\n8:1 error contradiction\n9:1 error contradiction\n"},
+		{"lists of ciphers", "client\nremote 127.0.0.1\ndev tun\nca /dev/null\nauth-user-pass\n  data-ciphers \"FOO:AES-256-GCM:?X:BAR\"\n", "6:17 error contradiction\n6:36 error contradiction\n"},
+		{"by its old name", "client\nremote 127.0.0.1\ndev tun\nca /dev/null\nauth-user-pass\nncp-ciphers AES-256-GCM:FOO\n", "6:1 warning deprecated\n6:25 error contradiction\n"},
+		{"no cipher of a list", "client\nremote 127.0.0.1\ndev tun\nca /dev/null\nauth-user-pass\ndata-ciphers ?FOO\n", "6:14 error contradiction\n"},
+		{"a list that is too long", "client\nremote 127.0.0.1\ndev tun\nca /dev/null\nauth-user-pass\ndata-ciphers AES-256-GCM" + strings.Repeat(":AES-256-GCM", 12) + "\n", "6:14 error contradiction\n"},
+		{"nothing between colons", "client\nremote 127.0.0.1\ndev tun\nca /dev/null\nauth-user-pass\ndata-ciphers :AES-256-GCM::AES-128-GCM:\n", ""},
 		{"deprecated", "dev null\nmax-routes 5\n", "2:1 warning deprecated\n0:0 warning deprecated\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -31,11 +31,8 @@ func profile(e *env.Env, file string, args []string) error {
 			where = fmt.Sprintf("%s:%d: ", f.File, f.Line)
 		}
 		wrong = append(wrong, where+f.Message)
-		if rest, ok := strings.CutPrefix(f.Message, "unknown option "); ok {
-			name, _, _ := strings.Cut(rest, ";") // what follows is advice
-			if name, _, _ = strings.Cut(name, ":"); !slices.Contains(unknown, name) {
-				unknown = append(unknown, name)
-			}
+		if f.Option != "" && !slices.Contains(unknown, f.Option) {
+			unknown = append(unknown, f.Option)
 		}
 	}
 	if len(wrong) == 0 {

@@ -44,7 +44,7 @@ func TestMistakesAreBounded(t *testing.T) {
 	}
 	found := []report.Finding{{File: "x", Line: 1, Severity: report.SeverityWarning, Message: "a warning"}, {Severity: report.SeverityError, Message: "--ca fails"}}
 	for range 20 {
-		found = append(found, report.Finding{File: "x", Line: 2, Severity: report.SeverityError, Message: "unknown option foo"})
+		found = append(found, report.Finding{File: "x", Line: 2, Severity: report.SeverityError, Message: "unknown option foo", Option: "foo"})
 	}
 	err := profile(&env.Env{CheckConfig: func([]string) []report.Finding { return found }}, file, nil)
 	if err == nil || env.Code(err) != env.CodeUsage {

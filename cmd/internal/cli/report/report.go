@@ -313,6 +313,7 @@ type Finding struct {
 	Severity string `json:"severity" jsonschema:"enum=error,enum=warning"`
 	Rule     string `json:"rule" jsonschema_description:"a stable word for its kind: syntax, unknown, file, contradiction, plugin, script, script-names, deprecated, ignored, insecure, notice"`
 	Message  string `json:"message"`
+	Option   string `json:"option,omitempty" jsonschema_description:"of the rule unknown: the name that no option has"`
 }
 
 // Check is the answer of "check".
