@@ -38,7 +38,7 @@ func TestOneScriptForBothDaemons(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string][]byte{"ca.crt": ca.PEM}
+	files := map[string][]byte{"ca.crt": ca.PEM, "pw": []byte("moonlight\n")}
 	for _, spec := range []pki.Spec{{Name: "server", Server: true}, {Name: "laptop"}} {
 		c, err := ca.Issue(spec)
 		if err != nil {
@@ -83,7 +83,43 @@ verbosity is: 0
 first line only: 0
 1
 not there: 3
-end: 0
+state: 0
+state --all: 0
+log: 0
+echo: 0
+version: 0
+pid: 0
+load-stats: 0
+bytecount: 0
+clients: 0
+status -o raw: 0
+hold: 0
+verb: 0
+mute: 0
+auth-retry: 0
+raw pid: 0
+exec pid state: 0
+attach -c pid: 0
+signal usr2: 0
+forget-passwords: 0
+needok x ok: 1
+needstr x y: 1
+username Auth joe: 1
+exec nonsense: 1
+attach -c nonsense: 1
+raw kill: 1
+an answer nobody asked for: 1
+a decision about nobody: 1
+no password: 4
+wrong password: 4
+no file of a password: 2
+output full: 1
+output closed: 0
+input closed: 0
+silence: 5
+silence is waited for: 5
+it goes on: 0
+it dies under way: 3
 gone: 3
 `
 	for name, daemon := range map[string][]string{"ours": {program, "daemon"}, "stock": {stock}} {
@@ -111,7 +147,7 @@ gone: 3
 				})
 			}
 			start(append(daemon, "--dev", "tun", "--server", "10.78.0.0", "255.255.255.0", "--proto", "udp4", "--local", "127.0.0.1", "--topology", "subnet",
-				"--dh", "none", "--ca", "ca.crt", "--cert", "server.crt", "--key", "server.key", "--verb", "3", "--management", sock, "unix")...)
+				"--dh", "none", "--ca", "ca.crt", "--cert", "server.crt", "--key", "server.key", "--verb", "3", "--management", sock, "unix", "pw")...)
 			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 				if _, err := os.Stat(sock); err == nil {
 					break
@@ -122,7 +158,7 @@ gone: 3
 			}
 			start(program, "daemon", "--dev", "null", "--client", "--nobind", "--proto", "udp4", "--remote", "127.0.0.1", "--ca", "ca.crt", "--cert", "laptop.crt",
 				"--key", "laptop.key", "--ifconfig-noexec", "--route-noexec", "--verb", "3")
-			cmd := exec.CommandContext(t.Context(), "sh", script, program, sock, "laptop")
+			cmd := exec.CommandContext(t.Context(), "sh", script, program, sock, "laptop", filepath.Join(dir, "pw"))
 			cmd.Dir = t.TempDir()
 			out, err := cmd.CombinedOutput()
 			if err != nil {

@@ -92,8 +92,19 @@ func daemonArgs(args []string) []string {
 // onlyHelp reports whether the arguments of "daemon" ask for our page about it.
 func onlyHelp(args []string) bool { return len(args) == 1 && (args[0] == "-h" || args[0] == "--help") }
 
-// Run runs one command, on each of the targets that -a names, and prints its error.
+// Run runs one command, on each of the targets that -a names, and prints its error. A command whose output could not be written has
+// failed, except where its reader went.
 func Run(ctx context.Context, e *env.Env, version string, args []string) int {
+	out := &output{Writer: e.Out}
+	e.Out = out
+	code := run(ctx, e, version, args)
+	if err := out.failure(); code == env.CodeDone && env.Code(err) != env.CodeDone {
+		return finish(ctx, e.Err, "moongate: ", fmt.Errorf("the output is not complete: %w", err))
+	}
+	return code
+}
+
+func run(ctx context.Context, e *env.Env, version string, args []string) int {
 	err := execute(ctx, e, version, args)
 	var several *severalTargets
 	if errors.As(err, &several) {

@@ -7,6 +7,7 @@ package env
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -79,6 +80,9 @@ func (e *Env) Targets() ([]target.Target, error) {
 		return []target.Target{t}, nil
 	}
 	all, err := book.Resolve(words)
+	if errors.Is(err, target.ErrClosed) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, Usagef("%v", err)
 	}

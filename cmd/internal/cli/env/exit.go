@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 
@@ -15,10 +17,10 @@ import (
 // Exit codes. Scripts depend on them: they never change.
 const (
 	CodeDone        = 0 // done
-	CodeDaemon      = 1 // the daemon answered ERROR, or a script failed
+	CodeDaemon      = 1 // the daemon answered ERROR, a script failed, or the output could not be written
 	CodeUsage       = 2 // wrong usage
 	CodeUnreachable = 3 // could not reach or lost the daemon
-	CodeRefused     = 4 // password or role
+	CodeRefused     = 4 // password, certificate, role, or a socket that is not for this user
 	CodeTimeout     = 5 // timed out, or interrupted before it was done
 	CodeCondition   = 6 // the asked-for condition does not hold
 )
@@ -70,6 +72,8 @@ func Code(err error) int {
 		return CodeUsage
 	case errors.Is(err, client.ErrPassword), errors.Is(err, client.ErrCertificate), errors.Is(err, client.ErrRefused), errors.As(err, &noSecret):
 		return CodeRefused
+	case errors.As(err, &unreachable) && errors.Is(err, fs.ErrPermission), errors.Is(err, target.ErrClosed):
+		return CodeRefused
 	case errors.As(err, &unreachable), errors.Is(err, client.ErrLost), errors.Is(err, client.ErrNotManagement):
 		return CodeUnreachable // also when a time limit is the reason: what counts is what was not reached
 	case errors.As(err, &reply):
@@ -95,6 +99,10 @@ func Hint(err error) string {
 		return "the address ADDRESS#NAME chooses one of those that share a port"
 	case errors.As(err, &unreachable) && target.IsFleet(unreachable.Addr):
 		return "is its daemon running? moongate fleet status says how the nodes are"
+	case errors.As(err, &unreachable) && errors.Is(err, fs.ErrPermission):
+		return "the socket is for another user or group: sudo, or the group moongate for sockets of the packaged units"
+	case errors.As(err, &unreachable) && unreachable.Addr == target.Default && target.New(os.Getenv).Closed():
+		return target.RunDir + " has the sockets of this machine and is not for this user: sudo, or its group moongate"
 	case errors.As(err, &unreachable):
 		return "is the daemon running with --management? choose its address with -a or MOONGATE_ADDR"
 	case errors.Is(err, client.ErrPassword):

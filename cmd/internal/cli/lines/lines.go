@@ -138,18 +138,20 @@ func (s Silent) Unwrap() error { return s.error }
 func finish(e *env.Env, line string, r client.Reply, err error) error {
 	var reply *client.ReplyError
 	refused := errors.As(err, &reply)
+	var unwritten error
 	if e.Format == "json" && (err == nil || refused) {
 		lines := append([]string{}, r.Raw...)
-		if werr := e.WriteJSON(report.Lines{Head: report.Head{Schema: report.LinesSchema}, Command: client.Redact(line), OK: err == nil, Lines: lines}); werr != nil {
-			return werr
-		}
-	} else if werr := e.WriteLines(r.Raw...); werr != nil {
-		return werr
+		unwritten = e.WriteJSON(report.Lines{Head: report.Head{Schema: report.LinesSchema}, Command: client.Redact(line), OK: err == nil, Lines: lines})
+	} else {
+		unwritten = e.WriteLines(r.Raw...)
 	}
-	if refused && len(r.Raw) > 0 {
+	switch {
+	case refused && unwritten == nil && len(r.Raw) > 0:
 		return Silent{err}
+	case err != nil: // also where nobody reads the reply: what the daemon says is what counts
+		return err
 	}
-	return err
+	return unwritten
 }
 
 // readBlock reads up to a line END, which ended tells, or the end of the input.

@@ -5,6 +5,7 @@ package target
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -116,6 +117,15 @@ func (b Book) sockets() []Target {
 	return all
 }
 
+// ErrClosed means that a name is not known, and that the folder of sockets, which may have it, is for another user or group.
+var ErrClosed = errors.New("permission denied")
+
+// Closed reports whether the folder of sockets is there and is not for this user.
+func (b Book) Closed() bool {
+	_, err := os.ReadDir(b.RunDir)
+	return errors.Is(err, fs.ErrPermission)
+}
+
 // Only is the target to use when nothing is named: the only socket, or the default address when there is none. Two sockets are
 // ErrAmbiguous, with their names.
 func (b Book) Only() (Target, error) {
@@ -191,7 +201,10 @@ func (b Book) one(word string) ([]Target, error) {
 		if len(names) > 0 {
 			have = "known names are " + strings.Join(names, ", ")
 		}
-		return nil, fmt.Errorf("target %q: want HOST:PORT, tls://HOST:PORT, unix:/PATH, a path, ssh://HOST/PATH fleet://NODE or a name; %s", word, have)
+		if b.Closed() && !strings.ContainsAny(word, "*?[") {
+			return nil, fmt.Errorf("target %q: no such name in the files of targets, and %s is not for this user (sudo, or its group moongate): %w", word, b.RunDir, ErrClosed)
+		}
+		return nil, fmt.Errorf("target %q: want HOST:PORT, tls://HOST:PORT, unix:/PATH, a path, ssh://HOST/PATH, fleet://NODE or a name; %s", word, have)
 	}
 	return found, nil
 }
