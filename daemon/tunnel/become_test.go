@@ -51,6 +51,7 @@ func newRig(t *testing.T, pushed string) *rig {
 		t.Fatal(err)
 	}
 	r.Tunnel, err = Plan(t.Context(), Config{
+		Signals: engine.NewSignals(),
 		Options: o, Profile: &o.Connections[0], Server: server, Net: &r.system, Env: r.env, Log: func(logging.Level, string, ...any) {},
 		State:  func(s mgmt.State) { r.told = append(r.told, s.Name) },
 		UpDown: func(up bool, _ []string) { r.told = append(r.told, fmt.Sprintf("up=%v", up)) },
