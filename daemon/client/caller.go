@@ -23,39 +23,57 @@ type caller struct {
 	unsure  int             // keys that plugins have not answered about
 }
 
-// called takes a control packet that belongs to another session than the one that is up. It reports whether it did.
+// callerChance is how long a caller keeps its place against the next one: a reset may be forged, and each makes a session.
+const callerChance = time.Second
+
+// called takes a control packet that belongs to another session than the one that is here, up or not. It reports whether it did.
 //
 // The session id is at the same place under every wrapping, so that a forged packet does not touch the replay window
-// of the session that is up.
+// of the session that is here.
 func (a *attempt) called(p controlPacket, now time.Time) bool {
-	if a.stage < session.Authorised || role(a.opts) != keys.Server || a.stream || len(p.b) < 9 || wire.SessionID(p.b[1:9]) == a.session.Peer() {
+	if role(a.opts) != keys.Server || a.stream || len(p.b) < 9 || a.session.Peer().IsZero() || wire.SessionID(p.b[1:9]) == a.session.Peer() {
 		return false
 	}
 	op, _, err := wire.ParseHeader(p.b)
 	if err != nil {
 		return true
 	}
-	if a.next != nil && now.Sub(a.next.started) > a.opts.HandWindow {
-		a.next.close()
-		a.next = nil
+	var input error
+	switch n := a.next; {
+	case op.IsHardReset() && n.givesWay(wire.SessionID(p.b[1:9]), a.opts.HandWindow, now):
+		input = a.call(p, now)
+	case n != nil && p.from.Addr == n.peer.Addr:
+		input = n.session.Input(p.b, now)
 	}
-	if a.next == nil {
-		if !op.IsHardReset() {
-			return true
-		}
-		s, w, err := a.newSession(now)
-		if err != nil {
-			a.log(logging.Error, "TLS Error: %v", err)
-			return true
-		}
-		a.next = &caller{session: s, wrap: w, peer: p.from, started: now}
-	}
-	if p.from.Addr == a.next.peer.Addr {
-		if err := a.next.session.Input(p.b, now); err != nil {
-			a.controlError(p, err, now)
-		}
+	if input != nil {
+		a.controlError(p, input, now)
 	}
 	return true
+}
+
+// givesWay reports whether the reset of another session takes the place of a caller, nil for none.
+func (c *caller) givesWay(to wire.SessionID, handWindow time.Duration, now time.Time) bool {
+	if c == nil {
+		return true
+	}
+	age := now.Sub(c.started)
+	return age > handWindow || age >= callerChance && to != c.session.Peer()
+}
+
+// call starts the session of a caller by its reset. One that is not good leaves all as it is.
+func (a *attempt) call(p controlPacket, now time.Time) error {
+	s, w, err := a.newSession(now)
+	if err != nil {
+		return err
+	}
+	next := &caller{session: s, wrap: w, peer: p.from, started: now}
+	if err := s.Input(p.b, now); err != nil {
+		next.close()
+		return err
+	}
+	a.next.close()
+	a.next = next
+	return nil
 }
 
 // callerEvents moves a caller's session on and lets it take over when its first key is active.
