@@ -35,11 +35,13 @@ func (s *Session) progress(k *keyState, now time.Time) {
 		k.asked = true
 		s.emit(NeedCredentials{KeyID: k.id})
 	}
-	if err := s.receive(k); err != nil {
-		s.fail(k, err, now)
-		return
+	if len(k.backlog) < maxWaiting { // else the peer makes TLS answer, and takes nothing
+		if err := s.receive(k); err != nil {
+			s.fail(k, err, now)
+			return
+		}
+		s.queue(k, now)
 	}
-	s.queue(k, now)
 	if k.phase == phaseGotKey && k.send.Empty() && len(k.backlog) == 0 {
 		s.activate(k, now)
 	}
