@@ -96,7 +96,7 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 	}
 	if why != "" {
 		h.logAt(set.outer(n.from), logging.Error, "%s", why)
-		n.turnAway()
+		h.hangUp(n.link) // so that it does not wait for an answer
 		return
 	}
 	a.creation.Allow(now)
@@ -113,20 +113,13 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 		return func(h *hub) {
 			delete(h.verifying, n.from)
 			if err != nil {
-				n.turnAway()
+				h.hangUp(n.link)
 				return
 			}
 			n.metadataGood = true
 			h.enter(n, in, time.Now())
 		}
 	})
-}
-
-// turnAway closes the connection of a client that is not let in, so that it does not wait for an answer.
-func (n *newcomer) turnAway() {
-	if n.link.RemoteAddr().IsValid() {
-		_ = n.link.Close()
-	}
 }
 
 // maxHalfOpen is how many clients may be between their first packet and their login, beside max-clients.

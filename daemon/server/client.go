@@ -10,6 +10,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/tls"
+	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // peerNotices is how many lines and notifications one client may cause at once. One comes back each second.
@@ -20,7 +21,12 @@ const peerQuestions = 5
 
 // newcomer makes an instance for a client that has proved its address.
 func (h *hub) newcomer(n newcomer, now time.Time) {
-	if at := h.at(n.from); at != nil {
+	at := h.at(n.from)
+	if at != nil && at.link != n.link && !sameKind(at.link, n.link) {
+		h.end(at, mgmt.ReasonConnectionReset) // one address has one connection: the older one is over
+		at = nil
+	}
+	if at != nil {
 		h.input(controlPacket{link: n.link, from: n.from, to: &at.dataPath, b: n.packet}, now)
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
+	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
@@ -74,9 +75,7 @@ func (h *hub) remove(i *instance) {
 	if i.challenges != nil {
 		i.challenges.challenger = nil
 	}
-	if i.link.RemoteAddr().IsValid() {
-		_ = i.link.Close() // a stream serves one client
-	}
+	h.hangUp(i.link)
 	if was == session.Established {
 		h.established--
 	}
@@ -84,6 +83,14 @@ func (h *hub) remove(i *instance) {
 		h.clients--
 	}
 	h.publish()
+}
+
+// hangUp closes a stream, which serves one client, beside the hub: the end of one waits for a peer that does not read.
+func (h *hub) hangUp(l transport.Link) {
+	if l.RemoteAddr().IsValid() {
+		_ = l.SetReadDeadline(time.Unix(1, 0)) // nothing comes in meanwhile
+		h.reaper.Go(func() { _ = l.Close() })
+	}
 }
 
 // farewells reports the end of a client that was at stage was to scripts and the port.

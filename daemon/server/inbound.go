@@ -17,7 +17,8 @@ import (
 // goroutine of its own until the link is closed or breaks.
 type inbound struct {
 	*plane
-	link transport.Link
+	link    transport.Link
+	longest int // control packet that is taken, in bytes
 	// unknown handles a control packet, or one of no known kind, from an address without an instance.
 	unknown func(l transport.Link, from transport.Peer, pkt []byte, now time.Time)
 
@@ -45,6 +46,9 @@ func (in *inbound) run() error {
 func (in *inbound) batch(b *transport.Batch) {
 	now := time.Now()
 	at := in.table.byPeer(b.Peer)
+	if at != nil && at.link != in.link && !sameKind(at.link, in.link) {
+		at = nil // of a connection that has ended, or will as soon as the hub hears of it
+	}
 	in.device = in.device[:0]
 	in.owners.Refresh(in.routes)
 	for _, pkt := range b.Packets {
@@ -52,7 +56,9 @@ func (in *inbound) batch(b *transport.Batch) {
 		op, _, err := wire.ParseHeader(pkt)
 		switch {
 		case err == nil && op.IsControl():
-			in.control(at, b.Peer, pkt, now)
+			if len(pkt) <= in.longest { // a session keeps a window of them, whoever sends them
+				in.control(at, b.Peer, pkt, now)
+			}
 		case err != nil || !op.IsData():
 			if at == nil {
 				in.unknown(in.link, b.Peer, pkt, now) // on a stream there is nothing to wait for

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +19,7 @@ type streams struct {
 	mu   sync.Mutex // guards what follows
 	open map[transport.Link]*stream
 	next uint64
+	over bool // no more come in
 }
 
 // stream is one connection.
@@ -35,6 +38,9 @@ func newStreams(maxClients int) *streams {
 func (s *streams) add(l transport.Link) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over {
+		return false
+	}
 	if len(s.open) >= s.limits.own {
 		oldest := s.oldestWaiting()
 		if oldest == nil {
@@ -74,12 +80,18 @@ func (s *streams) remove(l transport.Link) {
 	delete(s.open, l)
 }
 
+// close closes all connections at once: each waits for a peer that does not read. No more come in: one that was accepted
+// just now would keep the server until its first packet is due.
 func (s *streams) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for l := range s.open {
-		_ = l.Close()
+	s.over = true
+	links := slices.Collect(maps.Keys(s.open))
+	s.mu.Unlock()
+	var closing sync.WaitGroup
+	for _, l := range links {
+		closing.Go(func() { _ = l.Close() })
 	}
+	closing.Wait()
 }
 
 // streamLimits are how many connections there may be at once.

@@ -136,7 +136,7 @@ func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
 			e.limitedLog(e.boot.outer(from).String(), logging.Error, "%s", why)
 		},
 	}
-	return &inbound{plane: e.plane, link: l, unknown: d.handle}
+	return &inbound{plane: e.plane, link: l, longest: e.boot.prof.MaxFrame(), unknown: d.handle}
 }
 
 // unverified logs a packet from an unknown address that failed verification, on a stream with the address in front.
