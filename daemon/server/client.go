@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/control"
@@ -54,6 +55,7 @@ func (h *hub) welcome(n newcomer, now time.Time) {
 func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 	i := &instance{dataPath: dataPath{cid: h.total.Clients.Load(), link: n.link, proto: h.set.protoName(n.from)}, origin: origin{since: now, base: h.proto.StaticKey(&n.first)}}
 	i.owner.instance, i.heapIndex = i, -1
+	i.present, i.leave = context.WithCancel(context.Background())
 	i.noise = ratelimit.New(peerNotices, peerNotices*time.Second)
 	i.asks = ratelimit.New(peerQuestions, peerQuestions*time.Second)
 	i.creation = ratelimit.New(h.set.ConnectFreq.Count, h.set.ConnectFreq.Per)
@@ -70,6 +72,7 @@ func (h *hub) newInstance(n newcomer, now time.Time) (*instance, error) {
 		i.session, err = session.New(cfg, now)
 	}
 	if err != nil {
+		i.leave()
 		return nil, err
 	}
 	if i.link.RemoteAddr().IsValid() {

@@ -74,9 +74,12 @@ func (h *hub) configure(i *instance) {
 	if asks {
 		env = h.env(i)
 	}
-	prefix, cn, client := i.prefix(), undef(i.commonName), i.context()
+	prefix, cn, client, present := i.prefix(), undef(i.commonName), i.context(), i.present
 	h.inTurn(h.set.nameTurn(i), hooks.OfConnect(i.session.Patience()), func(ctx context.Context, a *aside) func(*hub) {
-		cc, ran, err := a.gather(ctx, set, cn, client, prefix, env, extra)
+		if present.Err() != nil { // it went before its turn
+			return nil
+		}
+		cc, ran, err := a.gather(ctx, present, set, cn, client, prefix, env, extra)
 		return func(h *hub) { h.gathered(i, cc, ran, err, time.Now()) }
 	})
 }
@@ -91,8 +94,9 @@ func (h *hub) endOthers(i *instance) {
 }
 
 // gather collects the configuration of one client. It runs beside the hub. Without env neither a script nor a plugin is asked.
+// One that puts its answer off is waited for while the client is present: its next session waits for its turn meanwhile.
 // ran tells that client-connect succeeded, or that there is none.
-func (a *aside) gather(ctx context.Context, set *setup, cn string, client uint64, prefix string, env *hooks.Env, extra []string) (cc *config.ClientConfig, ran bool, err error) {
+func (a *aside) gather(ctx, present context.Context, set *setup, cn string, client uint64, prefix string, env *hooks.Env, extra []string) (cc *config.ClientConfig, ran bool, err error) {
 	cc = set.NewClientConfig()
 	a.shared(set, cc, "", prefix)
 	if set.ClientConfigDir != "" || a.deps.Fleet != nil {
@@ -102,11 +106,11 @@ func (a *aside) gather(ctx context.Context, set *setup, cn string, client uint64
 	}
 	if env != nil && !cc.Disable {
 		set.exportFixed(env, cc)
-		if err := a.connectPlugins(ctx, set, cc, client, prefix, env); err != nil {
+		if err := a.connectPlugins(ctx, present, set, cc, client, prefix, env); err != nil {
 			return nil, false, err
 		}
 		if set.ClientConnect != "" {
-			if err := a.connectScript(ctx, set, cc, client, prefix, env); err != nil {
+			if err := a.connectScript(ctx, present, set, cc, client, prefix, env); err != nil {
 				return nil, false, err
 			}
 		}
@@ -162,7 +166,7 @@ func (a *aside) parse(set *setup, cc *config.ClientConfig, path, prefix string, 
 }
 
 // connectScript runs client-connect, deferred or not, and applies what it wrote.
-func (a *aside) connectScript(ctx context.Context, set *setup, cc *config.ClientConfig, client uint64, prefix string, env *hooks.Env) error {
+func (a *aside) connectScript(ctx, present context.Context, set *setup, cc *config.ClientConfig, client uint64, prefix string, env *hooks.Env) error {
 	files, err := newExchange(set.TmpDir, "cc", "ccr")
 	if err != nil {
 		return refusedFor(err.Error())
@@ -176,14 +180,25 @@ func (a *aside) connectScript(ctx context.Context, set *setup, cc *config.Client
 		return &refusal{log: "client-connect refused"}
 	}
 	if strings.HasPrefix(files.read("ccr"), "2") {
+		ctx, cancel := during(ctx, present)
+		defer cancel()
 		if err := files.awaitChange(ctx, "ccr", "2"); err != nil {
-			a.logLine(prefix, logging.Warn, "MULTI: deferred --client-connect script returned CC_RET_FAILED")
+			if present.Err() == nil {
+				a.logLine(prefix, logging.Warn, "MULTI: deferred --client-connect script returned CC_RET_FAILED")
+			}
 			return &refusal{log: "deferred client-connect refused"}
 		}
 	}
 	a.logLine(prefix, logging.Steps, "OPTIONS IMPORT: reading client specific options from: %s", files.path("cc"))
 	a.parse(set, cc, files.path("cc"), prefix, []byte(files.read("cc")))
 	return nil
+}
+
+// during is ctx while the client is present.
+func during(ctx, present context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(present, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // gathered goes on with the configuration of a client.

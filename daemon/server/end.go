@@ -53,6 +53,7 @@ func (h *hub) remove(i *instance) {
 	}
 	was := i.stage
 	i.stage = session.Gone
+	i.leave()
 	i.addDrops(h.dropped)
 	i.tunnel.Store(nil)
 	i.offloaded.close(h.clientLog, i)

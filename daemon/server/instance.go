@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/x509"
 	"sync"
 	"sync/atomic"
@@ -91,8 +92,10 @@ type hubOwned struct{ instance *instance }
 
 // origin tells how a client came.
 type origin struct {
-	since time.Time
-	base  *keys.StaticKey // of dynamic tls-crypt
+	since   time.Time
+	base    *keys.StaticKey // of dynamic tls-crypt
+	present context.Context // ends with the client
+	leave   context.CancelFunc
 }
 
 // handshake holds what TLS handshakes hand to the hub.

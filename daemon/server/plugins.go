@@ -144,7 +144,9 @@ var connectSteps = []struct {
 const askAgain = time.Second
 
 // connectPlugins asks plugins for the configuration of a client, with the exchange files of a script.
-func (a *aside) connectPlugins(ctx context.Context, set *setup, cc *config.ClientConfig, client uint64, prefix string, env *hooks.Env) error {
+func (a *aside) connectPlugins(ctx, present context.Context, set *setup, cc *config.ClientConfig, client uint64, prefix string, env *hooks.Env) error {
+	waiting, cancel := during(ctx, present)
+	defer cancel()
 	for _, step := range connectSteps {
 		if !a.scripts.Plugins.Wants(step.ask) {
 			continue
@@ -165,12 +167,14 @@ func (a *aside) connectPlugins(ctx context.Context, set *setup, cc *config.Clien
 		lists := r.Lists
 		for err == nil && r.Deferred {
 			if !a.scripts.Plugins.Wants(step.again) {
-				err = files.awaitChange(ctx, "ccr", "2")
+				err = files.awaitChange(waiting, "ccr", "2")
 				break
 			}
 			select {
 			case <-time.After(askAgain):
-			case <-ctx.Done():
+			case <-waiting.Done():
+				err = waiting.Err()
+				continue
 			}
 			r, err = a.plugins(ctx, prefix, client, step.again, args, own)
 			lists = append(lists, r.Lists...)
