@@ -33,7 +33,7 @@ func runTool(_ context.Context, o *config.Options, env Env) int {
 		fmt.Fprint(env.Stdout, usageText(env.Program))
 		return exitError
 	case "show-ciphers":
-		showCiphers(env.Stdout)
+		showCiphers(env.Stdout, o.LegacyCiphers)
 	case "show-digests":
 		showDigests(env.Stdout)
 	case "show-tls":
@@ -71,11 +71,11 @@ func stamp(w io.Writer, text string) {
 	fmt.Fprintln(w, time.Now().Format("2006-01-02 15:04:05"), text)
 }
 
-func showCiphers(w io.Writer) {
+func showCiphers(w io.Writer, legacy bool) {
 	fmt.Fprint(w, "The following ciphers of the data channel can stand in --data-ciphers and --cipher.\n\n")
 	var strong, weak []string
 	for _, s := range data.Ciphers() {
-		if s.Mode == data.Plain {
+		if s.Mode == data.Plain || s.Legacy && !legacy {
 			continue
 		}
 		block := max(s.BlockSize, 1) * 8
@@ -89,7 +89,7 @@ func showCiphers(w io.Writer) {
 			line += ", TLS client/server mode only"
 		}
 		line += ")"
-		if s.BlockSize == 8 {
+		if s.ShortBlocks() {
 			weak = append(weak, line)
 		} else {
 			strong = append(strong, line)
@@ -219,7 +219,7 @@ func testCrypto(o *config.Options, w io.Writer) error {
 	if cipher == "" {
 		cipher = "BF-CBC"
 	}
-	if _, ok := data.Lookup(cipher); !ok {
+	if suite, ok := data.Lookup(cipher); !ok || suite.Legacy && !o.CipherDefined && !o.LegacyCiphers {
 		return fmt.Errorf("Cipher %s not supported", cipher) //nolint:staticcheck // the line scripts know
 	}
 	secret, err := material.StaticKey("secret", o.Secret)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/data"
 )
 
 // What a client works with when a server pushes a cipher, only names one in its options string, or tells nothing; and when
@@ -175,6 +176,83 @@ func TestCipherOfPeersLikeStock(t *testing.T) {
 					t.Errorf("stock %q\n ours %q", got["stock"], got["ours"])
 				}
 			})
+		}
+	}
+}
+
+// Every cipher of 64-bit blocks works with stock, those of OpenSSL's legacy provider with the option that allows them.
+func TestShortBlockCiphersWithStock(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, s := range data.Ciphers() {
+		if s.ShortBlocks() {
+			names = append(names, s.Name)
+		}
+	}
+	l := newLab(t)
+	legacy := []string{"--providers", "legacy", "default"}
+	servers := map[string]*daemontest.Process{"10.8.0.1": l.stockServer(t, append(legacy, "--data-ciphers", strings.Join(names[:8], ":"))...)}
+	ours := oursReleased(t, l.server, l.serverArgs(append(legacy, "--data-ciphers", strings.Join(names[8:], ":"), "--port", "1195", "--server", "10.9.0.0", "255.255.255.0", "--dev", "tun1")...))
+	ours.WaitLine(t, up, upLimit)
+	servers["10.9.0.1"] = ours
+	for n, name := range names {
+		start, gateway, port := oursReleased, "10.8.0.1", "1194"
+		if n >= 8 {
+			start, gateway, port = stock, "10.9.0.1", "1195"
+		}
+		c := start(t, l.client, l.clientArgs(append(legacy, "--remote", "10.99.0.1", port, "--data-ciphers", name, "--cipher", strings.ToLower(name), "--nobind")...))
+		c.WaitLine(t, "Data Channel: cipher '"+name+"'", upLimit)
+		c.WaitLine(t, "WARNING: INSECURE cipher ("+name+")", upLimit)
+		c.WaitLine(t, up, upLimit)
+		ping(t, l.client, gateway, 2, 0, "0.1")
+		unanswered(l.client, gateway, 1, "0.1")
+		c.Stop(t)
+	}
+	for _, s := range servers {
+		s.WaitLine(t, "WARNING: INSECURE cipher", upLimit)
+	}
+}
+
+// A list of data-ciphers is taken or refused as by stock, but for a cipher that stock has and we do not: it is left out as long as others
+// remain.
+func TestCipherListsLikeStock(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	said := regexp.MustCompile(`Unsupported (optional )?cipher in --data-ciphers: .*|--data-ciphers list contains.*|\S+ is left out|--mode server only works`)
+	taken := "--mode server only works" // what stops the daemon otherwise
+	for list, ours := range map[string]string{
+		"AES-256-GCM:FOO": "", "AES-256-GCM:?FOO": "", "?FOO": "", "DES-EDE3-CBC": "", "des-ede-cfb:AES-128-GCM": "", "DES3:AES256": "",
+		"AES-256-GCM:BF-CBC": "", "AES-256-GCM:?BF-CBC": "", "legacy:BF-CBC": "", "legacy:CAST5-CBC:DES-OFB:BF": "", "id-aes256-GCM": "",
+		"AES-256": "", "BF": "", "SM4-GCM:AES-128-GCM": "", "RC2-CBC": "",
+		"AES-256-GCM:CAMELLIA-128-CBC":      taken + "\nCAMELLIA-128-CBC is left out",
+		"AES-256-GCM:ARIA-256-GCM:?SM4-CBC": taken + "\nARIA-256-GCM is left out\nUnsupported optional cipher in --data-ciphers: SM4-CBC",
+		"AES-128-CFB8:AES-128-GCM":          taken + "\nAES-128-CFB8 is left out",
+		"CAMELLIA-128-CBC":                  "--data-ciphers list contains unsupported ciphers or is too long.\nCAMELLIA-128-CBC is left out",
+	} {
+		got := make(map[string]string)
+		for who, program := range map[string]string{"stock": daemontest.RequireOpenVPN(t), "ours": program(t)} {
+			args := []string{program, "--dev", "null", "--mode", "server", "--tls-server", "--dh", "none", "--verb", "3",
+				"--ca", l.file("ca.crt"), "--cert", l.file("server.crt"), "--key", l.file("server.key")}
+			names, legacy := strings.CutPrefix(list, "legacy:")
+			if legacy {
+				args = append(args, "--providers", "legacy", "default")
+			}
+			out, _ := l.server.TryRun(append(args, "--data-ciphers", names)...)
+			lines := said.FindAllString(out, -1)
+			for n := range lines {
+				lines[n], _, _ = strings.Cut(lines[n], ".: '") // ours names the word
+			}
+			slices.Sort(lines)
+			got[who] = strings.Join(slices.Compact(lines), "\n")
+		}
+		want := ours
+		if ours == "" {
+			want = got["stock"]
+		} else if got["stock"] != taken {
+			t.Errorf("%s: stock says %q", list, got["stock"])
+		}
+		if got["ours"] != want {
+			t.Errorf("%s: %q, want %q", list, got["ours"], want)
 		}
 	}
 }

@@ -53,8 +53,7 @@ const usageInterval = time.Second
 
 // checkUsage renews a key that has carried enough.
 func (a *attempt) checkUsage(now time.Time) {
-	most := session.Usage{Bytes: uint64(max(a.opts.RenegBytes, 0)), Packets: uint64(max(a.opts.RenegPackets, 0))}
-	if a.session.RenewUsed(most, now) {
+	if a.session.RenewUsed(a.terms.UsageLimit(a.opts.RenegBytes, a.opts.RenegPackets), now) {
 		a.usageAt = now.Add(a.opts.HandWindow / 2)
 	}
 }

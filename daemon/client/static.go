@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/moongate-vpn/moongate/daemon/data"
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/material"
@@ -23,7 +24,7 @@ func (a *attempt) startStatic() error {
 	params := data.Params{Cipher: cmp.Or(o.Cipher, "BF-CBC"), Static: true}
 	suite, ok := data.Lookup(params.Cipher)
 	switch {
-	case !ok:
+	case !ok, suite.Legacy && !o.CipherDefined && !o.LegacyCiphers:
 		return fmt.Errorf("Cipher %s not supported; choose one with --cipher, for example AES-256-CBC", params.Cipher) //nolint:staticcheck // stock begins its line so
 	case suite.Mode != data.CBC && suite.Mode != data.Plain:
 		return fmt.Errorf("static key mode (non-SSL) does not work with cipher %s; use one of the CBC mode ciphers", suite.Name)
@@ -40,6 +41,7 @@ func (a *attempt) startStatic() error {
 	if suite.Mode != data.Plain {
 		for _, way := range []string{"Outgoing", "Incoming"} {
 			a.log(logging.Detail, "%s Static Key Encryption: Cipher '%s' initialized with %d bit key", way, suite.Name, suite.KeyBits())
+			engine.WarnShortBlocks(a.log, suite.Name)
 			if d, err := keys.ParseDigest(o.Auth); err == nil {
 				a.log(logging.Detail, "%s Static Key Encryption: Using %d bit message hash '%s' for HMAC authentication", way, d.Size*8, d.Name)
 			}

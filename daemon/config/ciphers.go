@@ -16,7 +16,25 @@ var dataChannelCiphers = []string{
 	"AES-256-GCM", "AES-192-GCM", "AES-128-GCM", "CHACHA20-POLY1305",
 	"AES-256-CBC", "AES-192-CBC", "AES-128-CBC", "AES-256-CFB", "AES-192-CFB", "AES-128-CFB",
 	"AES-256-OFB", "AES-192-OFB", "AES-128-OFB", "none",
+	"DES-EDE3-CBC", "DES-EDE-CBC", "DES-EDE3-CFB", "DES-EDE-CFB", "DES-EDE3-OFB", "DES-EDE-OFB",
 }
+
+// legacyCiphers may stand in data-ciphers beside "providers legacy", and in cipher and data-ciphers-fallback always: those name one
+// on purpose.
+var legacyCiphers = []string{
+	"BF-CBC", "CAST5-CBC", "DES-CBC", "BF-CFB", "CAST5-CFB", "DES-CFB", "BF-OFB", "CAST5-OFB", "DES-OFB",
+}
+
+// otherNames are OpenSSL's second names of ciphers.
+var otherNames = map[string]string{
+	"AES128": "AES-128-CBC", "AES192": "AES-192-CBC", "AES256": "AES-256-CBC", "DES3": "DES-EDE3-CBC",
+	"ID-AES128-GCM": "AES-128-GCM", "ID-AES192-GCM": "AES-192-GCM", "ID-AES256-GCM": "AES-256-GCM",
+	"BF": "BF-CBC", "BLOWFISH": "BF-CBC", "CAST": "CAST5-CBC", "CAST-CBC": "CAST5-CBC", "DES": "DES-CBC",
+}
+
+// foreignCipher matches ciphers that stock has from OpenSSL and that no library of ours has.
+var foreignCipher = regexp.MustCompile(`(?i)^(aes-(128|192|256)-(cfb1|cfb8)|(aria|camellia)-(128|192|256)-(cbc|cfb|cfb1|cfb8|ofb)|aria-(128|192|256)-gcm|` +
+	`(aria|camellia)(128|192|256)|sm4(-(cbc|cfb|ofb))?|des-ede3-(cfb1|cfb8))$`)
 
 // defaultCiphers take the place of DEFAULT in data-ciphers.
 var defaultCiphers = []string{"AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"}
@@ -24,12 +42,23 @@ var defaultCiphers = []string{"AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"}
 // maxCipherList is the longest list that fits into what peers are told.
 const maxCipherList = 127
 
-// canonicalCipher finds a cipher by name, whatever the case of its letters.
-func canonicalCipher(name string) (string, bool) {
-	for _, c := range dataChannelCiphers {
-		if strings.EqualFold(c, name) {
-			return c, true
-		}
+// ShortBlocks is the warning about a cipher of 64-bit blocks, whose name goes in.
+const ShortBlocks = "WARNING: INSECURE cipher (%s) with block size less than 128 bit (64 bit).  This allows attacks like SWEET32.  " +
+	"Mitigate by using a --cipher with a larger block size (e.g. AES-256-CBC). Support for these insecure ciphers will be removed in OpenVPN 2.7."
+
+var shortBlocks = regexp.MustCompile(`^(BF|CAST5|DES)-`)
+
+// canonicalCipher finds a cipher by one of its names, whatever the case of its letters, with legacy among the legacy ones too.
+func canonicalCipher(name string, legacy bool) (string, bool) {
+	if n, ok := otherNames[strings.ToUpper(name)]; ok {
+		name = n
+	}
+	same := func(c string) bool { return strings.EqualFold(c, name) }
+	if n := slices.IndexFunc(dataChannelCiphers, same); n >= 0 {
+		return dataChannelCiphers[n], true
+	}
+	if n := slices.IndexFunc(legacyCiphers, same); n >= 0 && legacy {
+		return legacyCiphers[n], true
 	}
 	return name, false
 }
@@ -53,10 +82,13 @@ func (p *parser) ciphers() error {
 		return err
 	}
 	o.DataCiphers = list
-	if c, ok := canonicalCipher(o.Cipher); ok {
+	if c, ok := canonicalCipher(o.Cipher, true); ok {
+		if o.CipherDefined && shortBlocks.MatchString(c) {
+			p.warn(ShortBlocks, o.Cipher)
+		}
 		o.Cipher = c
 	}
-	if c, ok := canonicalCipher(o.DataCiphersFallback); ok {
+	if c, ok := canonicalCipher(o.DataCiphersFallback, true); ok {
 		o.DataCiphersFallback = c
 	}
 	if (o.TLSServer || o.TLSClient || o.Secret.Set()) && !isDigest(o.Auth) {
@@ -122,26 +154,33 @@ func isDigest(name string) bool {
 	return err == nil || name == "" || strings.EqualFold(name, "none")
 }
 
-// cipherList checks the names of data-ciphers: an unknown one with a question mark is left out, any other is fatal.
+// cipherList checks the names of data-ciphers. Left out are unknown ones with a question mark, and those that stock has and we do not
+// as long as others remain; anything else unknown is fatal.
 func (p *parser) cipherList(names []string) ([]string, error) {
-	var list, bad []string
+	var list, bad, foreign []string
 	for _, name := range names {
 		if strings.EqualFold(name, "DEFAULT") {
 			list = append(list, defaultCiphers...)
 			continue
 		}
 		name, optional := strings.CutPrefix(name, "?")
-		c, ok := canonicalCipher(name)
+		c, ok := canonicalCipher(name, p.o.LegacyCiphers)
 		switch {
 		case name == "": // between two colons, as at their end
 		case ok:
 			list = append(list, c)
 		case optional:
 			p.note(logging.Info, "Unsupported optional cipher in --data-ciphers: %s", name)
+		case foreignCipher.MatchString(name):
+			p.warn("WARNING: --data-ciphers: %s is left out, the library does not have it", name)
+			foreign = append(foreign, name)
 		default:
 			p.warn("Unsupported cipher in --data-ciphers: %s", name)
 			bad = append(bad, name)
 		}
+	}
+	if len(list) == 0 {
+		bad = append(bad, foreign...)
 	}
 	n := len(strings.Join(list, ":"))
 	if len(bad) == 0 && n <= maxCipherList && len(list) > 0 {

@@ -165,6 +165,9 @@ func suggest(text string, e *Error) string {
 	default:
 		text = strings.TrimSuffix(text, ".") + ": '" + word + "'"
 	}
+	if _, ok := canonicalCipher(word, true); ok {
+		return text + "; `providers legacy default` beside it allows it"
+	}
 	if near := nearest.Name(strings.ToUpper(word), names, 2); near != "" {
 		return text + "; did you mean " + near + "?"
 	}

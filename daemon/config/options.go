@@ -461,6 +461,7 @@ type TLS struct {
 // Crypto are the options of the data channel.
 type Crypto struct {
 	Cipher              string // default BF-CBC where it matters
+	LegacyCiphers       bool   // providers names the legacy one of OpenSSL
 	CipherDefined       bool
 	DataCiphers         []string // best first
 	DataCiphersFallback string

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -19,6 +20,15 @@ func cryptoRows() []row {
 			return p.dataCiphers(a)
 		}},
 		{"data-ciphers-fallback", 1, 1, mainCCD | forNew, classCrypto, text(func(o *Options) *string { return &o.DataCiphersFallback })},
+		{"providers", 1, many, unruled, 0, func(p *parser, a []string) error {
+			p.o.LegacyCiphers = slices.Contains(a, "legacy")
+			for _, name := range a {
+				if name != "legacy" && name != "default" {
+					p.warn("WARNING: --providers %s is ignored: OpenSSL is not used", name)
+				}
+			}
+			return nil
+		}},
 		{"auth", 1, 1, inMain, 0, text(func(o *Options) *string { return &o.Auth })},
 		{"secret", 1, 2, inMain | inline, 0, func(p *parser, a []string) error {
 			p.warn("DEPRECATED OPTION: The option --secret is deprecated.")

@@ -54,7 +54,6 @@ func optionsWithoutEffect() []withoutEffect {
 		{"memstats", 1, 1, inMain, 0, "", nil},
 		{"persist-local-ip", 0, 0, inMain, 0, "", nil},
 		{"prng", 1, 2, unruled, 0, "NOTICE: --prng option ignored (the random numbers of the system are used)", nil},
-		{"providers", 1, many, unruled, 0, "WARNING: --%s is ignored: OpenSSL is not used", nil},
 		{"push-continuation", 1, 1, inPush | ownToSession, 0, "", nil},
 		{"route-method", 1, 1, mainPush, classRouteExtras, "", nil},
 		{"single-session", 0, 0, inMain, 0, "", flag(func(o *Options) *bool { return &o.SingleSession })},

@@ -1,7 +1,6 @@
 package data
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
@@ -44,7 +43,7 @@ type legacyHalf struct {
 	sum   []byte       // room for one HMAC
 	block cipher.Block // nil for cipher none
 	cbc   ivMode       // CBC only
-	reg   [aes.BlockSize]byte
+	reg   []byte       // room for one block
 }
 
 func (c *Channel) legacyHalf(h header, m material, use *usage, encrypt bool) (*legacyHalf, error) {
@@ -58,13 +57,14 @@ func (c *Channel) legacyHalf(h header, m material, use *usage, encrypt bool) (*l
 		return l, nil
 	}
 	var err error
-	if l.block, err = aes.NewCipher(m.cipher[:c.suite.KeySize]); err != nil {
+	if l.block, err = c.suite.cipher(m.cipher[:]); err != nil {
 		return nil, err
 	}
+	l.reg = make([]byte, c.suite.BlockSize)
 	if c.suite.Mode == CBC {
-		mode := cipher.NewCBCDecrypter(l.block, l.reg[:])
+		mode := cipher.NewCBCDecrypter(l.block, l.reg)
 		if encrypt {
-			mode = cipher.NewCBCEncrypter(l.block, l.reg[:])
+			mode = cipher.NewCBCEncrypter(l.block, l.reg)
 		}
 		var ok bool
 		if l.cbc, ok = mode.(ivMode); !ok {
@@ -156,6 +156,7 @@ func (k *legacySeal) finish(pkt, src []byte, id uint64) int {
 	body := macAt + k.macN // what the HMAC covers begins here
 	end := front + len(src)
 	pkt = pkt[:end+k.tail()]
+	bs := k.suite.BlockSize
 	copy(pkt, k.h.b[:k.h.n])
 	if &pkt[front] != &src[0] {
 		copy(pkt[front:], src)
@@ -164,13 +165,13 @@ func (k *legacySeal) finish(pkt, src []byte, id uint64) int {
 	defer k.mu.Unlock()
 	switch k.suite.Mode {
 	case CBC:
-		iv := pkt[body : body+aes.BlockSize]
+		iv := pkt[body : body+bs]
 		if _, err := io.ReadFull(k.rand, iv); err != nil {
 			panic(err) // crypto/rand never fails
 		}
-		plainAt := body + aes.BlockSize
+		plainAt := body + bs
 		putID(pkt[plainAt:], id, k.long)
-		pad := aes.BlockSize - (end-plainAt)%aes.BlockSize
+		pad := bs - (end-plainAt)%bs
 		for i := range pad {
 			pkt[end+i] = byte(pad)
 		}
@@ -178,10 +179,10 @@ func (k *legacySeal) finish(pkt, src []byte, id uint64) int {
 		k.cbc.SetIV(iv)
 		k.cbc.CryptBlocks(pkt[plainAt:end], pkt[plainAt:end])
 	case CFB, OFB:
-		iv := pkt[body : body+aes.BlockSize]
+		iv := pkt[body : body+bs]
 		clear(iv)
 		putID(iv, id, true)
-		k.reg = [aes.BlockSize]byte(iv)
+		copy(k.reg, iv)
 		k.stream(pkt[front:end], true)
 	default:
 		putID(pkt[body:], id, k.long)
@@ -195,8 +196,8 @@ func (k *legacySeal) finish(pkt, src []byte, id uint64) int {
 // stream runs CFB128 or OFB over b in place, from the register on. The standard library's streams cannot be reused.
 func (l *legacyHalf) stream(b []byte, encrypt bool) {
 	for len(b) > 0 {
-		l.block.Encrypt(l.reg[:], l.reg[:])
-		n := min(len(b), aes.BlockSize)
+		l.block.Encrypt(l.reg, l.reg)
+		n := min(len(b), len(l.reg))
 		for i := range n {
 			in := b[i]
 			b[i] ^= l.reg[i]
@@ -233,19 +234,19 @@ func (k *legacyOpen) open(pkt []byte, now time.Time) ([]byte, error) {
 	idAt := plain // where the packet id is
 	switch k.suite.Mode {
 	case CBC:
-		if len(plain)%aes.BlockSize != 0 {
+		if len(plain)%ivN != 0 {
 			return nil, ErrAuth
 		}
 		k.cbc.SetIV(pkt[body : body+ivN])
 		k.cbc.CryptBlocks(plain, plain)
-		n, ok := unpad(plain)
+		n, ok := unpad(plain, ivN)
 		if !ok {
 			return nil, ErrAuth
 		}
 		plain = plain[:n]
 		idAt = plain
 	case CFB, OFB:
-		k.reg = [aes.BlockSize]byte(pkt[body:])
+		copy(k.reg, pkt[body:])
 		k.stream(plain, false)
 		idAt = pkt[body : body+ivN]
 	}
@@ -300,10 +301,10 @@ func (c *Channel) staticWindow() *replay.Window {
 	return k.win
 }
 
-// unpad returns the length without PKCS#7 padding.
-func unpad(b []byte) (int, bool) {
+// unpad returns the length without PKCS#7 padding to whole blocks.
+func unpad(b []byte, block int) (int, bool) {
 	pad := int(b[len(b)-1])
-	if pad == 0 || pad > aes.BlockSize {
+	if pad == 0 || pad > block {
 		return 0, false
 	}
 	for _, v := range b[len(b)-pad:] {

@@ -3,8 +3,11 @@ package data
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/des" //nolint:gosec // old peers
 	"strings"
 
+	"golang.org/x/crypto/blowfish" //nolint:staticcheck // old peers
+	"golang.org/x/crypto/cast5"    //nolint:staticcheck // old peers
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/moongate-vpn/moongate/daemon/keys"
@@ -28,7 +31,11 @@ type Suite struct {
 	Mode      Mode
 	KeySize   int
 	BlockSize int // of the cipher, 1 for stream-like ones
-	chacha    bool
+	// Legacy ciphers are those that OpenSSL keeps in its legacy provider.
+	Legacy bool
+
+	chacha bool
+	block  func(key []byte) (cipher.Block, error) // nil for AES
 }
 
 // KeyBits is the key size in bits.
@@ -48,8 +55,43 @@ var suites = [...]Suite{
 	{Name: "AES-128-OFB", Mode: OFB, KeySize: 16, BlockSize: 16},
 	{Name: "AES-192-OFB", Mode: OFB, KeySize: 24, BlockSize: 16},
 	{Name: "AES-256-OFB", Mode: OFB, KeySize: 32, BlockSize: 16},
+	{Name: "DES-EDE-CBC", Mode: CBC, KeySize: 16, BlockSize: 8, block: twoKeys},
+	{Name: "DES-EDE3-CBC", Mode: CBC, KeySize: 24, BlockSize: 8, block: des.NewTripleDESCipher},
+	{Name: "DES-EDE-CFB", Mode: CFB, KeySize: 16, BlockSize: 8, block: twoKeys},
+	{Name: "DES-EDE3-CFB", Mode: CFB, KeySize: 24, BlockSize: 8, block: des.NewTripleDESCipher},
+	{Name: "DES-EDE-OFB", Mode: OFB, KeySize: 16, BlockSize: 8, block: twoKeys},
+	{Name: "DES-EDE3-OFB", Mode: OFB, KeySize: 24, BlockSize: 8, block: des.NewTripleDESCipher},
+	{Name: "BF-CBC", Mode: CBC, KeySize: 16, BlockSize: 8, Legacy: true, block: newBlowfish},
+	{Name: "CAST5-CBC", Mode: CBC, KeySize: 16, BlockSize: 8, Legacy: true, block: newCAST5},
+	{Name: "DES-CBC", Mode: CBC, KeySize: 8, BlockSize: 8, Legacy: true, block: des.NewCipher},
+	{Name: "BF-CFB", Mode: CFB, KeySize: 16, BlockSize: 8, Legacy: true, block: newBlowfish},
+	{Name: "CAST5-CFB", Mode: CFB, KeySize: 16, BlockSize: 8, Legacy: true, block: newCAST5},
+	{Name: "DES-CFB", Mode: CFB, KeySize: 8, BlockSize: 8, Legacy: true, block: des.NewCipher},
+	{Name: "BF-OFB", Mode: OFB, KeySize: 16, BlockSize: 8, Legacy: true, block: newBlowfish},
+	{Name: "CAST5-OFB", Mode: OFB, KeySize: 16, BlockSize: 8, Legacy: true, block: newCAST5},
+	{Name: "DES-OFB", Mode: OFB, KeySize: 8, BlockSize: 8, Legacy: true, block: des.NewCipher},
 	{Name: "none", Mode: Plain, BlockSize: 1},
 }
+
+func newBlowfish(key []byte) (cipher.Block, error) { return blowfish.NewCipher(key) }
+
+func newCAST5(key []byte) (cipher.Block, error) { return cast5.NewCipher(key) }
+
+// twoKeys is triple DES whose third key is the first one.
+func twoKeys(key []byte) (cipher.Block, error) {
+	return des.NewTripleDESCipher(append(key[:16:16], key[:8]...))
+}
+
+// cipher makes the block cipher of a suite without AEAD.
+func (s *Suite) cipher(key []byte) (cipher.Block, error) {
+	if s.block != nil {
+		return s.block(key[:s.KeySize])
+	}
+	return aes.NewCipher(key[:s.KeySize])
+}
+
+// ShortBlocks reports whether the cipher's blocks are so short that two of a key's are alike after a few gigabytes.
+func (s *Suite) ShortBlocks() bool { return s.BlockSize == 8 }
 
 // Ciphers returns every data channel cipher, AEAD first, "none" last. The slice is the caller's.
 func Ciphers() []Suite { return append([]Suite(nil), suites[:]...) }

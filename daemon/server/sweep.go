@@ -99,8 +99,7 @@ func timeOver(h *hub, i *instance, end engine.TimerEnd) {
 
 // keyLimits renews a key that has done enough.
 func (h *hub) keyLimits(i *instance, now time.Time) {
-	most := session.Usage{Bytes: uint64(max(h.set.RenegBytes, 0)), Packets: uint64(max(h.set.RenegPackets, 0))}
-	if i.session.RenewUsed(most, now) {
+	if i.session.RenewUsed(i.session.Terms().UsageLimit(h.set.RenegBytes, h.set.RenegPackets), now) {
 		h.step(i, now)
 	}
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"github.com/moongate-vpn/moongate/daemon/data"
 	"time"
 )
 
@@ -49,6 +50,17 @@ func (s *Session) install(keyID uint8) error {
 
 // Usage is how much a key may do. Zero: as much as its cipher allows.
 type Usage struct{ Bytes, Packets uint64 }
+
+// shortBlockBytes is what a key of a cipher with short blocks may carry unless reneg-bytes says otherwise.
+const shortBlockBytes = 64 << 20
+
+// UsageLimit is what a key may do by reneg-bytes and reneg-pkts, whose values below zero leave it to the cipher.
+func (t *Terms) UsageLimit(bytes, packets int64) Usage {
+	if suite, ok := data.Lookup(t.Cipher); ok && bytes < 0 && suite.ShortBlocks() {
+		bytes = shortBlockBytes
+	}
+	return Usage{Bytes: uint64(max(bytes, 0)), Packets: uint64(max(packets, 0))}
+}
 
 // RenewUsed starts a renewal when the newest key has done enough. It reports whether it did.
 func (s *Session) RenewUsed(most Usage, now time.Time) bool {
