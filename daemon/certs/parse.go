@@ -8,6 +8,8 @@ import (
 	"math"
 	"math/big"
 	"time"
+
+	"github.com/cloudflare/circl/sign/ed448"
 )
 
 // Parse reads a certificate in DER. Bytes behind it are passed over.
@@ -141,8 +143,8 @@ func moment(r *reader) time.Time {
 	return t
 }
 
-// publicKey returns the key in a SubjectPublicKeyInfo, or nil for what the library has no keys for. RSA keys are read here, as
-// the library insists on parameters that some leave out.
+// publicKey returns the key in a SubjectPublicKeyInfo, or nil for what there is no library for. RSA keys are read here, as
+// crypto/x509 insists on parameters that some leave out, and elliptic ones, of which it knows one form and four curves.
 func publicKey(spki []byte) (x509.PublicKeyAlgorithm, any) {
 	r := reader(spki)
 	info, err := r.want(tagSequence)
@@ -153,15 +155,24 @@ func publicKey(spki []byte) (x509.PublicKeyAlgorithm, any) {
 	if err != nil {
 		return x509.UnknownPublicKeyAlgorithm, nil
 	}
-	if alg.oid.Equal(oidRSA) || alg.oid.Equal(oidRSAPSS) {
-		value, err := info.content.want(tagBitString)
-		if err != nil || len(value.content) == 0 || value.content[0] != 0 {
-			return x509.UnknownPublicKeyAlgorithm, nil
-		}
-		if key := rsaKey(reader(value.content[1:])); key != nil {
+	value, err := info.content.want(tagBitString)
+	if err != nil || len(value.content) == 0 || value.content[0] != 0 {
+		return x509.UnknownPublicKeyAlgorithm, nil
+	}
+	bits := value.content[1:]
+	switch {
+	case alg.oid.Equal(oidRSA), alg.oid.Equal(oidRSAPSS):
+		if key := rsaKey(reader(bits)); key != nil {
 			return x509.RSA, key
 		}
 		return x509.UnknownPublicKeyAlgorithm, nil
+	case alg.oid.Equal(oidEC):
+		if key := ecKey(alg.params, bits); key != nil {
+			return x509.ECDSA, key
+		}
+		return x509.UnknownPublicKeyAlgorithm, nil
+	case alg.oid.Equal(oidEd448) && len(bits) == ed448.PublicKeySize:
+		return x509.UnknownPublicKeyAlgorithm, ed448.PublicKey(bits)
 	}
 	key, err := x509.ParsePKIXPublicKey(spki)
 	if err != nil {

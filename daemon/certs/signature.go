@@ -17,10 +17,13 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+
+	"github.com/cloudflare/circl/sign/ed448"
 )
 
 var (
 	oidRSA    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+	oidEd448  = asn1.ObjectIdentifier{1, 3, 101, 113}
 	oidRSAPSS = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
 )
 
@@ -33,6 +36,7 @@ const (
 	pss
 	ecdsaSig
 	ed25519Sig
+	ed448Sig
 	dsaSig
 )
 
@@ -58,6 +62,7 @@ var schemes = []struct {
 	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3}, ecdsaSig, crypto.SHA384, x509.ECDSAWithSHA384},
 	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4}, ecdsaSig, crypto.SHA512, x509.ECDSAWithSHA512},
 	{asn1.ObjectIdentifier{1, 3, 101, 112}, ed25519Sig, 0, x509.PureEd25519},
+	{oidEd448, ed448Sig, 0, 0},
 	{asn1.ObjectIdentifier{1, 2, 840, 10040, 4, 3}, dsaSig, crypto.SHA1, x509.DSAWithSHA1},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 1}, dsaSig, crypto.SHA224, 0},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 2}, dsaSig, crypto.SHA256, x509.DSAWithSHA256},
@@ -257,6 +262,11 @@ func (s signed) check(inner reader, key any) error {
 			return ErrAlgorithm
 		}
 		ok = ed25519.Verify(pub, digest, s.signature)
+	case ed448.PublicKey:
+		if scheme != ed448Sig {
+			return ErrAlgorithm
+		}
+		ok = ed448.Verify(pub, digest, s.signature, "")
 	case *dsa.PublicKey:
 		if scheme != dsaSig {
 			return ErrAlgorithm

@@ -139,6 +139,7 @@ func (p *parser) readLine(l *lines, text string) error {
 	d := Directive{Name: words[0], Params: words[1:], File: l.name, Line: l.n}
 	if len(d.Name) > 2 {
 		d.Name = strings.TrimPrefix(d.Name, "--")
+		words[0] = d.Name
 	}
 	if tag, ok := blockTag(words); ok {
 		body, err := l.block(tag)

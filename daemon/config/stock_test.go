@@ -132,6 +132,7 @@ func TestErrorsAreStocks(t *testing.T) {
 		"setenv opt zz\nzz\n", "setenv FORWARD_COMPATIBLE 1\nzz\nup a b\n", "setenv GENERIC_CONFIG 1\n", "setenv opt\nzz\n",
 		// blocks
 		"<verb>\n3\n</verb>\n", "<ca>\nx\n", "<ca> x\n", "<persist-tun>\n</persist-tun>\n", "<connection>\nremote a\nverb 3\n</connection>\n",
+		"--<connection>\nremote a\nzz\n</connection>\n", "--<verb>\n3\n</verb>\n",
 		"<connection>\nport 3\n</connection>\n", "<connection>\nremote a\nremote b\n</connection>\n", "<connection>\nremote a\n\nzz\n</connection>\n",
 		"<connection>\nremote a\n<ca>\n</ca>\n</connection>\n",
 		// includes

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/crypto/blake2b"
 	"golang.org/x/crypto/blake2s"
+	//lint:ignore SA1019 what old configurations name
+	"golang.org/x/crypto/ripemd160" //nolint:staticcheck,gosec // the same for the other linters
 )
 
 // ErrDigest is wrapped in errors for digest names that are not known.
@@ -39,6 +41,7 @@ var digests = []Digest{
 	{"SHA3-256", 32, func() hash.Hash { return sha3.New256() }},
 	{"SHA3-384", 48, func() hash.Hash { return sha3.New384() }},
 	{"SHA3-512", 64, func() hash.Hash { return sha3.New512() }},
+	{"RIPEMD160", ripemd160.Size, ripemd160.New},
 	{"BLAKE2b512", blake2b.Size, newBLAKE2b},
 	{"BLAKE2s256", blake2s.Size, newBLAKE2s},
 }
@@ -46,16 +49,18 @@ var digests = []Digest{
 // Digests lists what ParseDigest knows, for --show-digests. The slice is the caller's.
 func Digests() []Digest { return append([]Digest(nil), digests...) }
 
-// ParseDigest finds a digest by name, whatever its case; "RSA-SHA256" and "SHA2-256" are other spellings of SHA256.
-// "none" is not a digest: the caller handles it. The error wraps ErrDigest.
+// ParseDigest finds a digest by name, whatever its case; "RSA-SHA256", "SHA2-256" and "SHA-256" are other spellings of SHA256, "RMD160" is
+// one of RIPEMD160. "none" is not a digest: the caller handles it. The error wraps ErrDigest.
 func ParseDigest(name string) (Digest, error) {
-	bare := strings.ToUpper(name)
-	bare = strings.TrimPrefix(bare, "RSA-")
-	if bits, ok := strings.CutPrefix(bare, "SHA2-"); ok {
-		bare = "SHA" + strings.ReplaceAll(bits, "/", "-")
+	bare := strings.TrimPrefix(strings.ToUpper(name), "RSA-")
+	for _, prefix := range []string{"SHA2-", "SHA-"} {
+		if bits, ok := strings.CutPrefix(bare, prefix); ok {
+			bare = "SHA" + strings.ReplaceAll(bits, "/", "-")
+		}
 	}
-	if bare == "SHA-1" {
-		bare = "SHA1"
+	switch bare {
+	case "RMD160", "RIPEMD", "RIPEMD-160":
+		bare = "RIPEMD160"
 	}
 	for _, d := range digests {
 		if strings.EqualFold(d.Name, bare) {

@@ -68,7 +68,8 @@ func TestDigests(t *testing.T) {
 			t.Errorf("%s: %s of %d bytes, %v", d.Name, got.Name, got.Size, err)
 		}
 	}
-	for in, want := range map[string]string{"sha256": "SHA256", "RSA-SHA512": "SHA512", "SHA2-512/256": "SHA512-256", "SHA-1": "SHA1", "blake2B512": "BLAKE2b512"} {
+	for in, want := range map[string]string{"sha256": "SHA256", "RSA-SHA512": "SHA512", "SHA2-512/256": "SHA512-256", "SHA-1": "SHA1", "blake2B512": "BLAKE2b512",
+		"SHA-256": "SHA256", "sha-512/256": "SHA512-256", "rmd160": "RIPEMD160", "RIPEMD-160": "RIPEMD160", "ripemd": "RIPEMD160"} {
 		if got, err := ParseDigest(in); err != nil || got.Name != want {
 			t.Errorf("%s: %s, %v; want %s", in, got.Name, err, want)
 		}

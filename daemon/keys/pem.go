@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+
+	"github.com/moongate-vpn/moongate/daemon/internal/pemtext"
 )
 
 // PEM block names of the key files.
@@ -78,7 +80,7 @@ func (k *ClientKey) Format() []byte {
 }
 
 // ParseClientKey reads a tls-crypt-v2 client key file. The length the WKc states must be the one it has. Errors:
-// ErrNoKey, ErrKeySize.
+// ErrNoKey, ErrKeySize, ErrWeakKey.
 func ParseClientKey(text []byte) (*ClientKey, error) {
 	b, err := parsePEM(pemV2Client, text)
 	if err != nil {
@@ -91,7 +93,11 @@ func ParseClientKey(text []byte) (*ClientKey, error) {
 	if err != nil || len(rest) != 0 {
 		return nil, ErrKeySize
 	}
-	return &ClientKey{Key: StaticKey(b[:StaticKeySize]), WKc: bytes.Clone(wkc)}, nil
+	ck := &ClientKey{Key: StaticKey(b[:StaticKeySize]), WKc: bytes.Clone(wkc)}
+	if err := ck.Key.CheckCipher(); err != nil {
+		return nil, err
+	}
+	return ck, nil
 }
 
 // TokenKey is the server key of auth-tokens.
@@ -134,16 +140,11 @@ func ParseTokenKey(text []byte) (*TokenKey, error) {
 
 // parsePEM finds the first block called name. Other blocks may precede it: key files are often bundles.
 func parsePEM(name string, text []byte) ([]byte, error) {
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			return nil, ErrNoKey
-		}
-		if block.Type == name {
-			return block.Bytes, nil
-		}
-		text = rest
+	b := pemtext.First(text, func(label string) bool { return label == name })
+	if b == nil {
+		return nil, ErrNoKey
 	}
+	return b.Bytes, nil
 }
 
 func formatPEM(name string, b []byte) []byte {

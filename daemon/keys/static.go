@@ -22,6 +22,7 @@ const (
 	StaticKeySize = 256
 	halfSize      = 128
 	partSize      = 64 // cipher or HMAC part of a half
+	cipherKeySize = 32 // what AES-256 takes of a cipher part
 )
 
 const (
@@ -68,9 +69,9 @@ func GenerateStaticKey(rand io.Reader) (*StaticKey, error) {
 	return &k, nil
 }
 
-// ParseStaticKey reads a static key file: 512 hexadecimal digits between a BEGIN and an END line, split by any white
-// space; text outside is ignored. It returns ErrNoKey without both lines, ErrKeyText for anything but digits between
-// them and ErrKeySize for another count. text is not kept.
+// ParseStaticKey reads a static key file: 512 hexadecimal digits between the lines BEGIN and END, split by any white space.
+// Text outside, on the line of BEGIN, and behind the last digit is ignored. It returns ErrNoKey without both lines, ErrKeyText
+// for anything but digits before the last and ErrKeySize for too few of them. text is not kept.
 //
 // Rule: docs/protocol.md#27-static-key-file-and-key-halves.
 func ParseStaticKey(text []byte) (*StaticKey, error) {
@@ -82,6 +83,9 @@ func ParseStaticKey(text []byte) (*StaticKey, error) {
 	if !ok {
 		return nil, ErrNoKey
 	}
+	if rest, remark := cutRemark(body); remark {
+		body = rest
+	}
 	var digits [2 * StaticKeySize]byte
 	n := 0
 	for _, c := range body {
@@ -90,7 +94,7 @@ func ParseStaticKey(text []byte) (*StaticKey, error) {
 			continue
 		}
 		if n == len(digits) {
-			return nil, ErrKeySize
+			break
 		}
 		digits[n] = c
 		n++
@@ -103,6 +107,25 @@ func ParseStaticKey(text []byte) (*StaticKey, error) {
 		return nil, ErrKeySize
 	}
 	return &k, nil
+}
+
+// cutRemark cuts off what stands behind BEGIN on its line, unless there are no other lines.
+func cutRemark(body []byte) (rest []byte, ok bool) {
+	_, rest, ok = bytes.Cut(body, []byte("\n"))
+	return rest, ok && len(bytes.TrimSpace(rest)) > 0
+}
+
+// ErrWeakKey means a key of zeros, which hides nothing.
+var ErrWeakKey = errors.New("the cipher part of a key is zero: make a new one with genkey")
+
+// CheckCipher refuses a key that encrypts with zeros in either direction.
+func (k *StaticKey) CheckCipher() error {
+	for half := range 2 {
+		if [cipherKeySize]byte(k.Cipher(half)) == [cipherKeySize]byte{} {
+			return ErrWeakKey
+		}
+	}
+	return nil
 }
 
 // Format is the text of a static key file as stock writes it: three comment lines and 16 lines of 32 digits, 636

@@ -37,9 +37,16 @@ func TestParseStaticKey(t *testing.T) {
 		{"empty", "", ErrNoKey},
 		{"no end", strings.TrimSuffix(file, staticEnd+"\n"), ErrNoKey},
 		{"no digits", staticBegin + "\n" + staticEnd, ErrKeySize},
-		{"one digit short", staticBegin + digits[1:] + staticEnd, ErrKeySize},
-		{"one digit long", staticBegin + "a" + digits + staticEnd, ErrKeySize},
-		{"not a digit", staticBegin + "g" + digits[1:] + staticEnd, ErrKeyText},
+		{"one digit short", staticBegin + "\n" + digits[1:] + staticEnd, ErrKeySize},
+		{"not a digit", staticBegin + "\ng" + digits[1:] + staticEnd, ErrKeyText},
+		{"a comment between", staticBegin + "\n# x\n" + digits + staticEnd, ErrKeyText},
+		{"a key of 1024 bits", staticBegin + "\n" + digits[:len(digits)/2] + staticEnd, ErrKeySize},
+		// stock 2.6.14: openvpn --tls-client --dev null --remote 127.0.0.1 9 --nobind --ca c --cert c --key k --tls-crypt FILE
+		{"digits behind the last", staticBegin + "\n" + digits + digits[:33] + staticEnd, nil},
+		{"text behind the last digit", staticBegin + "\n" + digits + "zz\n" + staticEnd, nil},
+		{"text behind BEGIN", strings.Replace(file, staticBegin, staticBegin+" of 2019", 1), nil},
+		{"two keys", file + strings.ReplaceAll(file, "1", "2"), nil},
+		{"blanks everywhere", staticBegin + " \n" + strings.Join(strings.Split(digits, ""), " ") + staticEnd, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,6 +61,24 @@ func TestParseStaticKey(t *testing.T) {
 	}
 	if n := len(want.Format()); n != 636 {
 		t.Errorf("a key file has %d bytes, want 636", n)
+	}
+}
+
+// Stock 2.6.14 refuses such keys under tls-crypt and secret, "Key #1 in 'FILE' is bad", and takes them under tls-auth.
+func TestCheckCipher(t *testing.T) {
+	whole, _ := staticVector(t)
+	for name, tt := range map[string]struct {
+		from, to int // set to zero
+		weak     bool
+	}{
+		"as made": {0, 0, false}, "all": {0, 256, true}, "cipher of half 0": {0, 64, true}, "cipher of half 1": {128, 192, true}, "what AES-256 takes": {0, 32, true},
+		"what it leaves": {32, 64, false}, "HMAC of half 0": {64, 128, false}, "HMAC of half 1": {192, 256, false}, "all but one byte": {1, 256, true},
+	} {
+		k := whole
+		clear(k[tt.from:tt.to])
+		if err := k.CheckCipher(); errors.Is(err, ErrWeakKey) != tt.weak {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -2,11 +2,11 @@ package material
 
 import (
 	"bytes"
-	"encoding/pem"
 	"fmt"
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/internal/pemtext"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
@@ -37,23 +37,18 @@ func check(o *config.Options, t *tlsconf.Options) error {
 
 // hasBlock reports whether text has a PEM block whose label ends so.
 func hasBlock(text []byte, label string) bool {
-	for {
-		var b *pem.Block
-		if b, text = pem.Decode(text); b == nil {
-			return false
-		}
-		if strings.HasSuffix(b.Type, label) {
-			return true
-		}
-	}
+	return pemtext.First(text, func(have string) bool { return strings.HasSuffix(have, label) }) != nil
 }
+
+// anyBlock is for pemtext.First.
+func anyBlock(string) bool { return true }
 
 // hint says what a file holds instead.
 func hint(text []byte, label string) string {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return "it is empty"
 	}
-	if b, _ := pem.Decode(text); b != nil {
+	if b := pemtext.First(text, anyBlock); b != nil {
 		return fmt.Sprintf("it holds a %q, a %q is needed", b.Type, label)
 	}
 	if text[0] == 0x30 {

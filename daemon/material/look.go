@@ -2,7 +2,6 @@ package material
 
 import (
 	"bytes"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/internal/pemtext"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
@@ -75,7 +75,14 @@ func taken(path string) bool {
 // keys looks at what is no certificate and no key of one.
 func (l *look) keys() {
 	o := l.o
-	static := func(text []byte) error { _, err := keys.ParseStaticKey(text); return err }
+	auth := func(text []byte) error { _, err := keys.ParseStaticKey(text); return err }
+	static := func(text []byte) error {
+		key, err := keys.ParseStaticKey(text)
+		if err == nil {
+			err = key.CheckCipher()
+		}
+		return err
+	}
 	v2, made := func(text []byte) error { _, err := keys.ParseClientKey(text); return err }, "tls-crypt-v2-client"
 	if o.TLSServer {
 		v2, made = func(text []byte) error { _, err := keys.ParseWrapKey(text); return err }, "tls-crypt-v2-server"
@@ -99,7 +106,7 @@ func (l *look) keys() {
 		} else {
 			seen[key] = true
 		}
-		one("tls-auth", c.TLSAuth, static, "tls-auth")
+		one("tls-auth", c.TLSAuth, auth, "tls-auth")
 		one("tls-crypt", c.TLSCrypt, static, "tls-crypt")
 		one("tls-crypt-v2", c.TLSCryptV2, v2, made)
 	}
@@ -324,7 +331,7 @@ func holds(text []byte) string {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return "nothing"
 	}
-	if b, _ := pem.Decode(text); b != nil {
+	if b := pemtext.First(text, anyBlock); b != nil {
 		return fmt.Sprintf("a %q", b.Type)
 	}
 	if text[0] == 0x30 {

@@ -40,13 +40,24 @@ func TLSOptions(o *config.Options) (tlsconf.Options, error) {
 		*f.dst = b
 	}
 	if o.PKCS12.IsInline() {
-		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(string(t.PKCS12)), ""))
+		der, err := base64.StdEncoding.DecodeString(base64Text(string(t.PKCS12)))
 		if err != nil {
 			return t, fmt.Errorf("pkcs12: %w", err)
 		}
 		t.PKCS12 = der
 	}
 	return t, check(o, &t)
+}
+
+// base64Text joins the lines of an inline bundle, without the marks around it that some tools write, as for PEM.
+func base64Text(block string) string {
+	var b strings.Builder
+	for line := range strings.Lines(block) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "-----") {
+			b.WriteString(strings.Join(strings.Fields(line), ""))
+		}
+	}
+	return b.String()
 }
 
 func verify(o *config.Options) tlsconf.Verify {
@@ -87,6 +98,9 @@ func StaticKey(option string, src config.Source) (*keys.StaticKey, error) {
 		return nil, err
 	}
 	key, err := keys.ParseStaticKey(text)
+	if err == nil && option != "tls-auth" { // it encrypts
+		err = key.CheckCipher()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("Insufficient key material or header text not found in file '%s' (--%s): %w", src, option, err) //nolint:staticcheck // stock's line
 	}

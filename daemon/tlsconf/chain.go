@@ -2,6 +2,9 @@ package tlsconf
 
 import (
 	"bytes"
+	//lint:ignore SA1019 old authorities have such keys
+	"crypto/dsa" //nolint:staticcheck // the same for the other linter
+	"crypto/ecdsa"
 	"crypto/x509"
 	"errors"
 	"slices"
@@ -88,7 +91,7 @@ func (s *search) extend(path []*x509.Certificate) []*x509.Certificate {
 		if contains(path, p) || !mayIssue(p, cur) || len(path) > maxChain || s.signatures >= maxSignatures {
 			continue
 		}
-		s.signatures++
+		s.signatures += cost(p)
 		if err := s.signed.check(cur, p); err != nil {
 			bad = err
 			continue
@@ -117,6 +120,20 @@ func (s *search) extend(path []*x509.Certificate) []*x509.Certificate {
 		s.reason = "unable to get local issuer certificate"
 	}
 	return nil
+}
+
+// cost counts a signature by the time that checking it takes: keys that the standard library is slow with, or does not have, cost what
+// eight others cost.
+func cost(signer *x509.Certificate) int {
+	switch key := signer.PublicKey.(type) {
+	case *dsa.PublicKey:
+		return 8
+	case *ecdsa.PublicKey:
+		if !certs.OnNIST(key) {
+			return 8
+		}
+	}
+	return 1
 }
 
 func (c *check) anchored(cert *x509.Certificate) bool { return c.anchors.has(cert) }

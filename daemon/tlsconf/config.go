@@ -96,6 +96,9 @@ func Build(o Options) (*Config, error) {
 		return nil, ErrNoCertificate
 	}
 	if pair != nil {
+		if err := v.profile.refusesOwn(pair.Leaf); err != nil {
+			return nil, err
+		}
 		c.noteTime(pair.Leaf, o.Time)
 	}
 	c.base.Time = o.Time

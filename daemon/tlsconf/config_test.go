@@ -97,7 +97,6 @@ func TestHandshake(t *testing.T) {
 		{"no common version", pki.ECDSA, tlsconf.Options{VersionMin: "1.3"}, tlsconf.Options{VersionMax: "1.2"}, ""},
 		{"no common group", pki.ECDSA, tlsconf.Options{Groups: "X25519"}, tlsconf.Options{Groups: "secp384r1"}, ""},
 		{"preferred", pki.RSA, tlsconf.Options{Profile: "preferred", Groups: "X25519"}, tlsconf.Options{}, "TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384, peer certificate: 2048 bits RSA, signature: ecdsa-with-SHA256, peer temporary key: 253 bits X25519"},
-		{"suiteb and RSA", pki.RSA, tlsconf.Options{Profile: "suiteb"}, tlsconf.Options{}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLab(t, tt.kind)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/certs"
 	"github.com/moongate-vpn/moongate/daemon/internal/bounded"
+	"github.com/moongate-vpn/moongate/daemon/internal/pemtext"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
@@ -85,7 +86,7 @@ func parseCRLs(text []byte) crlSet {
 		return set
 	}
 	begun := bytes.Count(text, []byte("-----BEGIN X509 CRL-----"))
-	for b := range blocks(text) {
+	for b := range pemtext.Blocks(text) {
 		if b.Type == "X509 CRL" {
 			begun--
 			add(b.Bytes)

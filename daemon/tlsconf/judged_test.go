@@ -107,6 +107,33 @@ func judge(t *testing.T, o tlsconf.Options, sent []byte) string {
 	}
 }
 
+// A certificate of our own that the profile does not take ends the start, as with stock 2.6.14 ("ca md too weak", "ee key too small"):
+//
+//	openvpn --tls-client --dev null --remote 127.0.0.1 9 --nobind --ca ca.crt --cert CERT --key KEY --tls-cert-profile PROFILE
+func TestOwnCertificateAndProfile(t *testing.T) {
+	a, err := txtar.ParseFile("testdata/judged/signatures.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := map[string][]byte{}
+	for _, f := range a.Files {
+		content[f.Name] = f.Data
+	}
+	for _, tt := range []struct{ cert, profile, want string }{
+		{"sig-rsa256.sent.pem", "", ""}, {"sig-rsa256.sent.pem", "preferred", ""},
+		{"sig-rsa1.sent.pem", "", "ca md too weak"}, {"sig-rsa1.sent.pem", "preferred", "ca md too weak"}, {"sig-rsa1.sent.pem", "insecure", ""},
+		{"sig-rsamd5.sent.pem", "", "ca md too weak"}, {"sig-rsamd5.sent.pem", "insecure", ""},
+		{"sig-root-sha1.ca.pem", "", ""}, // signed by itself
+		{"sig-rsa1024leaf.sent.pem", "", ""}, {"sig-rsa1024leaf.sent.pem", "preferred", "ee key too small"},
+		{"sig-rsaleaf.sent.pem", "suiteb", "ee key too small"}, {"sig-ec256.sent.pem", "suiteb", ""},
+	} {
+		_, err := tlsconf.Build(tlsconf.Options{Cert: content[tt.cert], External: &tlsconf.External{}, Profile: tt.profile})
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s, profile %q: %v, want %q", tt.cert, tt.profile, err, tt.want)
+		}
+	}
+}
+
 // A list in place that cannot be read is a problem that a reload hears of, and lets nobody in.
 func TestInlineCRLProblem(t *testing.T) {
 	root := issue(t, "Lab CA", nil, ca)

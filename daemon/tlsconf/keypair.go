@@ -1,7 +1,6 @@
 package tlsconf
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -9,11 +8,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/certs"
+	"github.com/moongate-vpn/moongate/daemon/internal/pemtext"
 	"github.com/moongate-vpn/moongate/daemon/tls"
 )
 
@@ -111,7 +110,7 @@ func newPair(chain []*x509.Certificate, key crypto.PrivateKey) *tls.Certificate 
 // the old encrypted form). Passphrase is asked only for encrypted keys, and may be nil.
 // A wrong or missing passphrase is ErrPassphrase.
 func ParseKey(text []byte, passphrase func() (string, error)) (crypto.PrivateKey, error) {
-	for block := range blocks(text) {
+	for block := range pemtext.Blocks(text) {
 		switch block.Type {
 		case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
 			key, err := parseKeyBlock(block, passphrase)
@@ -131,7 +130,7 @@ func parseKeyBlock(block *pem.Block, passphrase func() (string, error)) (crypto.
 		return nil, err
 	}
 	if open == nil {
-		return parseDER(block.Type, der)
+		return parseDER(der)
 	}
 	if passphrase == nil {
 		return nil, ErrPassphrase
@@ -143,7 +142,7 @@ func parseKeyBlock(block *pem.Block, passphrase func() (string, error)) (crypto.
 	if der, err = open(pass); err != nil {
 		return nil, err
 	}
-	key, err := parseDER(block.Type, der)
+	key, err := parseDER(der)
 	if err != nil && !isSequence(der) {
 		// One wrong passphrase in 256 leaves the end in order and opens to rubbish.
 		return nil, fmt.Errorf("%w (%w)", ErrPassphrase, err)
@@ -159,6 +158,9 @@ func openerFor(block *pem.Block) (func(pass string) ([]byte, error), error) {
 			Data      []byte
 		}
 		if _, err := asn1.Unmarshal(block.Bytes, &info); err != nil {
+			if _, plain := parseDER(block.Bytes); plain == nil { // the label is wrong
+				return nil, nil
+			}
 			return nil, err
 		}
 		open, err := openerOf(info.Algorithm)
@@ -192,17 +194,6 @@ func isSequence(der []byte) bool {
 	return err == nil && len(rest) == 0 && v.Tag == asn1.TagSequence
 }
 
-func parseDER(kind string, der []byte) (crypto.PrivateKey, error) {
-	switch kind {
-	case "RSA PRIVATE KEY":
-		return x509.ParsePKCS1PrivateKey(der)
-	case "EC PRIVATE KEY":
-		return x509.ParseECPrivateKey(der)
-	default:
-		return x509.ParsePKCS8PrivateKey(der)
-	}
-}
-
 func matches(cert *x509.Certificate, key crypto.PrivateKey) bool {
 	signer, ok := key.(crypto.Signer)
 	if !ok {
@@ -216,7 +207,7 @@ func matches(cert *x509.Certificate, key crypto.PrivateKey) bool {
 // passed over.
 func readCerts(text []byte) (list []*x509.Certificate, bad []error) {
 	n := 0
-	for b := range blocks(text) {
+	for b := range pemtext.Blocks(text) {
 		if b.Type != "CERTIFICATE" && b.Type != "X509 CERTIFICATE" && b.Type != "TRUSTED CERTIFICATE" {
 			continue
 		}
@@ -229,14 +220,4 @@ func readCerts(text []byte) (list []*x509.Certificate, bad []error) {
 		list = append(list, cert)
 	}
 	return list, bad
-}
-
-// blocks are the PEM blocks of a text. A byte order mark before a block, as some editors and `cat` of their files leave it, is
-// passed over.
-func blocks(text []byte) iter.Seq[*pem.Block] {
-	text = bytes.ReplaceAll(text, []byte("\ufeff-----BEGIN"), []byte("-----BEGIN"))
-	return func(yield func(*pem.Block) bool) {
-		for b, rest := pem.Decode(text); b != nil && yield(b); b, rest = pem.Decode(rest) {
-		}
-	}
 }

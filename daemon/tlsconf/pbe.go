@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"hash"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/scrypt"
 )
@@ -192,10 +193,18 @@ func openCBC(c blockCipher, key, iv, data []byte) ([]byte, error) {
 	return plain[:len(plain)-pad], nil
 }
 
-// bmp is a passphrase in the form that PKCS#12 wants: UTF-16, big-endian, with a zero at its end.
+// bmp is a passphrase in the form that PKCS#12 wants: UTF-16, big-endian, with a zero at its end. One that is not in UTF-8 is taken
+// for Latin-1, as by OpenSSL.
 func bmp(pass string) []byte {
+	units := utf16.Encode([]rune(pass))
+	if !utf8.ValidString(pass) {
+		units = units[:0]
+		for _, c := range []byte(pass) {
+			units = append(units, uint16(c))
+		}
+	}
 	var b []byte
-	for _, u := range utf16.Encode([]rune(pass)) {
+	for _, u := range units {
 		b = append(b, byte(u>>8), byte(u)) //nolint:gosec // halves
 	}
 	return append(b, 0, 0)

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"unicode/utf8"
 
 	"software.sslmate.com/src/go-pkcs12"
 
@@ -27,12 +28,14 @@ func openBundle(ber []byte, pass string) (crypto.PrivateKey, *x509.Certificate, 
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("bundle: %w", err)
 	}
-	key, cert, others, err := pkcs12.DecodeChain(der, pass)
-	switch {
-	case err == nil:
-		return key, cert, others, nil
-	case errors.Is(err, pkcs12.ErrIncorrectPassword):
-		return nil, nil, nil, ErrPassphrase
+	if utf8.ValidString(pass) { // the library knows no other
+		key, cert, others, err := pkcs12.DecodeChain(der, pass)
+		switch {
+		case err == nil:
+			return key, cert, others, nil
+		case errors.Is(err, pkcs12.ErrIncorrectPassword):
+			return nil, nil, nil, ErrPassphrase
+		}
 	}
 	var b bundle
 	if err := b.read(der, pass); err != nil {
@@ -70,6 +73,8 @@ var (
 var macHashes = map[string]func() hash.Hash{
 	"1.3.14.3.2.26": sha1.New, "2.16.840.1.101.3.4.2.4": sha256.New224, "2.16.840.1.101.3.4.2.1": sha256.New,
 	"2.16.840.1.101.3.4.2.2": sha512.New384, "2.16.840.1.101.3.4.2.3": sha512.New, "1.2.840.113549.2.5": md5.New,
+	"2.16.840.1.101.3.4.2.5": sha512.New512_224, "2.16.840.1.101.3.4.2.6": sha512.New512_256,
+	"2.16.840.1.101.3.4.2.7":  func() hash.Hash { return sha3.New224() },
 	"2.16.840.1.101.3.4.2.8":  func() hash.Hash { return sha3.New256() },
 	"2.16.840.1.101.3.4.2.9":  func() hash.Hash { return sha3.New384() },
 	"2.16.840.1.101.3.4.2.10": func() hash.Hash { return sha3.New512() },
@@ -237,7 +242,7 @@ func (b *bundle) bags(der []byte, depth int) error {
 }
 
 func (b *bundle) addKey(der []byte) error {
-	key, err := x509.ParsePKCS8PrivateKey(der)
+	key, err := parseDER(der)
 	if err == nil {
 		b.keys = append(b.keys, key)
 	}

@@ -11,6 +11,8 @@ import (
 	"crypto/x509"
 	"fmt"
 
+	"github.com/cloudflare/circl/sign/ed448"
+
 	"github.com/moongate-vpn/moongate/daemon/certs"
 )
 
@@ -57,6 +59,21 @@ func (c *check) algorithms(chain []*x509.Certificate) error {
 	return nil
 }
 
+// refusesOwn says why our own certificate cannot be used, as stock refuses to load such a one: other ends refuse it too.
+func (p profile) refusesOwn(cert *x509.Certificate) error {
+	switch {
+	case cert == nil:
+		return nil
+	case !p.allowsKey(cert.PublicKey):
+		return fmt.Errorf("cert: its key is too small or of another kind than tls-cert-profile %s takes (ee key too small)", p)
+	case !selfSigned(cert) && !p.allowsSignature(cert):
+		return fmt.Errorf("cert: it is signed over a digest that tls-cert-profile %s does not take (ca md too weak); with insecure it is sent all the same", p)
+	}
+	return nil
+}
+
+func (p profile) String() string { return [...]string{"insecure", "legacy", "preferred", "suiteb"}[p] }
+
 func (p profile) allowsSignature(cert *x509.Certificate) bool {
 	switch p {
 	case insecure:
@@ -84,7 +101,7 @@ func (p profile) allowsKey(key any) bool {
 		}
 	case *ecdsa.PublicKey:
 		return p != suiteb || k.Curve == elliptic.P256() || k.Curve == elliptic.P384()
-	case ed25519.PublicKey:
+	case ed25519.PublicKey, ed448.PublicKey:
 		return p != suiteb
 	case *dsa.PublicKey:
 		return p == insecure || p == legacy && k.P.BitLen() >= 1024 || p == preferred && k.P.BitLen() >= 2048
