@@ -70,7 +70,13 @@ func (p *process) openFleet() error {
 	if err := f.openRoute(p.opts); err != nil {
 		return err
 	}
-	no := node.Options{Log: p.lg.Msg, Manage: p.manageForFleet, History: historyOf(p.opts.Journal.Dir), Begin: f.unprivileged}
+	var member atomic.Pointer[fleet.Member]
+	no := node.Options{Log: p.lg.Msg, Manage: p.manageForFleet, History: historyOf(p.opts.Journal.Dir), Begin: f.unprivileged, Member: func() *fleet.Status {
+		if m := member.Load(); m != nil {
+			return new(m.Status())
+		}
+		return nil
+	}}
 	if o.Route.Relay {
 		no.Relay = f.acceptRelay
 	}
@@ -86,6 +92,7 @@ func (p *process) openFleet() error {
 		f.node.Close()
 		return fmt.Errorf("fleet: %w", err)
 	}
+	member.Store(f.member)
 	if err := f.giveFolder(o.Dir); err != nil {
 		f.node.Close()
 		return fmt.Errorf("fleet: %w", err)
@@ -279,13 +286,13 @@ func (f fleetController) Order(verb string, o server.FleetOrder) (string, error)
 	case "ban":
 		err = f.member.Ban(ctx, fleet.Ban{User: o.User, CommonName: o.CommonName, Reason: o.Reason, By: f.node.Name()})
 	case "unban":
-		err = f.member.Unban(ctx, fleet.Ban{User: o.User, CommonName: o.CommonName})
+		return f.away("ban", func(ctx context.Context) error {
+			return f.member.Unban(ctx, fleet.Ban{User: o.User, CommonName: o.CommonName})
+		})
 	}
 	switch {
-	case errors.Is(err, fleet.ErrAway) && verb != "unban":
-		return verb + " done at this node; the others follow when the fleet can be reached again", nil
-	case errors.Is(err, fleet.ErrNotFound):
-		return "", errors.New("there is no such ban")
+	case errors.Is(err, fleet.ErrLater):
+		return verb + " done at this node; " + mgmt.FleetLater, nil
 	case err != nil:
 		return "", err
 	}
@@ -302,7 +309,7 @@ func (f fleetController) reached(ctx context.Context, id string) string {
 		case len(missing) == 0:
 			return "kill carried out by all nodes"
 		case time.Now().After(until) || ctx.Err() != nil:
-			return "kill written; not confirmed yet by: " + strings.Join(missing, " ")
+			return "kill written; " + mgmt.FleetUnconfirmed + strings.Join(missing, " ")
 		}
 		<-tick.C
 	}

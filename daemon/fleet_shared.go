@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/fleet"
+	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // Shared implements server.FleetController.
@@ -88,8 +89,8 @@ func (f fleetController) toAll(what string, tell func(ctx context.Context) error
 	ctx, cancel := context.WithTimeout(f.p.ctx, orderPatience)
 	defer cancel()
 	switch err := tell(ctx); {
-	case errors.Is(err, fleet.ErrAway):
-		return what + " in force at this node; the others follow when the fleet can be reached again", nil
+	case errors.Is(err, fleet.ErrLater):
+		return what + " in force at this node; " + mgmt.FleetLater, nil
 	case err != nil:
 		return "", err
 	}
@@ -103,6 +104,8 @@ func (f fleetController) away(what string, take func(ctx context.Context) error)
 	switch err := take(ctx); {
 	case errors.Is(err, fleet.ErrNotFound):
 		return "", fmt.Errorf("there is no such %s", what)
+	case errors.Is(err, fleet.ErrLater):
+		return what + " taken away at this node; " + mgmt.FleetLater, nil
 	case err != nil:
 		return "", err
 	}

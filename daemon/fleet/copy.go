@@ -135,7 +135,8 @@ func (m *mirror) drop(key string) {
 	}
 }
 
-// parse is the typed value of a record, nil for one that this node does not keep or cannot read.
+// parse is the typed value of a record, nil for one that this node does not keep. One that it cannot read is of nobody: it is there, and who holds it
+// is over.
 func (m *mirror) parse(r Record) any {
 	kind, rest, _ := strings.Cut(r.Key, ".")
 	switch kind {
@@ -170,10 +171,11 @@ func (m *mirror) parse(r Record) any {
 }
 
 func typed[T any](r Record) any {
-	if v, ok := decode[T](r); ok {
-		return &v
+	v, ok := decode[T](r)
+	if !ok {
+		v = *new(T)
 	}
-	return nil
+	return &v
 }
 
 // slotOf is the slot of a lease's key, which parse has checked.

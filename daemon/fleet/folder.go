@@ -31,23 +31,34 @@ type folder struct {
 	epochs  []string // of the node's runs, the newest last
 	grants  map[int]struct{}
 	epochOf map[string]string // of nodes, as written
+	words   map[string]*saidOnDisk
 }
 
 // line is one line of the log; one of its fields is set.
 type line struct {
-	Store    string  `json:"store,omitempty"`    // what follows is of this store
-	Epoch    string  `json:"epoch,omitempty"`    // a run of the node
-	Record   *onDisk `json:"record,omitempty"`   // as it is now
-	Gone     string  `json:"gone,omitempty"`     // key of a record that is not any more
-	Grant    *int    `json:"grant,omitempty"`    // a slot of the slice that was given away
-	Ungrant  *int    `json:"ungrant,omitempty"`  // and came back before another node heard of it
-	Complete int64   `json:"complete,omitempty"` // the copy was complete at this time, in milliseconds of this machine's calendar
+	Store    string      `json:"store,omitempty"`    // what follows is of this store
+	Epoch    string      `json:"epoch,omitempty"`    // a run of the node
+	Record   *onDisk     `json:"record,omitempty"`   // as it is now
+	Gone     string      `json:"gone,omitempty"`     // key of a record that is not any more
+	Grant    *int        `json:"grant,omitempty"`    // a slot of the slice that was given away
+	Ungrant  *int        `json:"ungrant,omitempty"`  // and came back before another node heard of it
+	Word     *saidOnDisk `json:"word,omitempty"`     // this node was told, and the store has not heard
+	Heard    string      `json:"heard,omitempty"`    // key of a word that the store has heard
+	Complete int64       `json:"complete,omitempty"` // the copy was complete at this time, in milliseconds of this machine's calendar
 }
 
 type onDisk struct {
 	Key      string          `json:"key"`
 	Revision uint64          `json:"rev"`
 	Value    json.RawMessage `json:"value"`
+}
+
+// saidOnDisk is a word.
+type saidOnDisk struct {
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value,omitempty"` // missing takes the record away
+	Was   string          `json:"was,omitempty"`
+	At    int64           `json:"at"` // when, in milliseconds of this machine's calendar
 }
 
 const (
@@ -61,7 +72,7 @@ func (m *Member) restore() error {
 	if err := os.MkdirAll(m.cfg.Folder, 0o700); err != nil {
 		return err
 	}
-	d := &folder{dir: m.cfg.Folder, grants: make(map[int]struct{}), epochOf: make(map[string]string)}
+	d := &folder{dir: m.cfg.Folder, grants: make(map[int]struct{}), epochOf: make(map[string]string), words: make(map[string]*saidOnDisk)}
 	var err error
 	if d.lock, err = lockFile(filepath.Join(d.dir, "lock")); err != nil {
 		return fmt.Errorf("fleet: %s is in use by another process: %w", d.dir, err)
@@ -71,6 +82,7 @@ func (m *Member) restore() error {
 		return err
 	}
 	complete := m.replay(d, b)
+	m.remember(d, time.Now())
 	d.epochs = append(d.epochs, m.epoch)
 	d.epochs = d.epochs[max(0, len(d.epochs)-keptEpochs):]
 	for slot := range d.grants {
@@ -114,12 +126,37 @@ func (m *Member) replay(d *folder, b []byte) (complete int64) {
 			d.grants[*l.Grant] = struct{}{}
 		case l.Ungrant != nil:
 			delete(d.grants, *l.Ungrant)
+		case l.Word != nil:
+			d.words[l.Word.Key] = l.Word
+		case l.Heard != "":
+			delete(d.words, l.Heard)
 		case l.Complete != 0:
 			complete = l.Complete
 		}
 	}
 	m.mirror.seen, m.mirror.ahead = 0, make(map[uint64]struct{})
 	return complete
+}
+
+// remember takes in what this node was told before it started, and the store has not heard of. An order that is too old is forgotten.
+func (m *Member) remember(d *folder, now time.Time) {
+	for key, s := range d.words {
+		kind, _, _ := strings.Cut(key, ".")
+		w := &word{was: s.Was}
+		if s.Value != nil {
+			r := Record{Key: key, Value: s.Value}
+			w.entry = &entry{Record: r, value: m.mirror.parse(r)}
+		}
+		if o := as[Order](w.entry); o != nil {
+			m.carried[o.ID] = struct{}{} // here it was, before
+		}
+		if kind == kindOrder && now.Sub(time.UnixMilli(s.At)) > orderKept {
+			delete(d.words, key)
+			continue
+		}
+		m.words[key] = w
+		m.work.add(saying + "." + key)
+	}
 }
 
 // rewrite writes the log anew.
@@ -168,6 +205,9 @@ func (m *Member) whole() []byte {
 	}
 	for slot := range d.grants {
 		d.put(line{Grant: &slot})
+	}
+	for _, w := range d.words {
+		d.put(line{Word: w})
 	}
 	if !m.synced.IsZero() {
 		d.put(line{Complete: m.synced.UnixMilli()})
@@ -251,6 +291,35 @@ func (d *folder) ungrant(slot int) {
 	if _, ok := d.grants[slot]; ok {
 		delete(d.grants, slot)
 		d.put(line{Ungrant: &slot})
+	}
+}
+
+// said notes a word on disk.
+func (d *folder) said(key string, w *word, now time.Time) error {
+	if d == nil {
+		return nil
+	}
+	s := &saidOnDisk{Key: key, Was: w.was, At: now.UnixMilli()}
+	if w.entry != nil {
+		s.Value = w.entry.Value
+	}
+	d.mu.Lock()
+	d.words[key] = s
+	d.put(line{Word: s})
+	d.mu.Unlock()
+	return d.flush()
+}
+
+// heard notes that the store has heard a word.
+func (d *folder) heard(key string) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.words[key]; ok {
+		delete(d.words, key)
+		d.put(line{Heard: key})
 	}
 }
 

@@ -52,7 +52,7 @@ func (m *Member) identify(ctx context.Context) (id identityOfStore, err error) {
 	if errors.Is(err, ErrNotFound) {
 		var b [8]byte
 		rand.Read(b[:])
-		id = identityOfStore{ID: hex.EncodeToString(b[:]), Pool: m.cfg.Pool, Slots: m.cfg.Slots, Open: m.cfg.Alone}
+		id = identityOfStore{ID: hex.EncodeToString(b[:]), Layout: layout, Pool: m.cfg.Pool, Slots: m.cfg.Slots, Open: m.cfg.Alone}
 		err = m.call(ctx, func(ctx context.Context) error {
 			_, err := m.cfg.Store.Create(ctx, kindStore, encode(id))
 			return err
@@ -68,6 +68,9 @@ func (m *Member) identify(ctx context.Context) (id identityOfStore, err error) {
 	id, ok := decode[identityOfStore](r)
 	if !ok {
 		return id, &outError{"the fleet's store holds something else than a fleet"}
+	}
+	if id.Layout > layout {
+		return id, &outError{fmt.Sprintf("the fleet's store has layout %d, and this moongate reads %d at the most: it is older than that of the other nodes", id.Layout, layout)}
 	}
 	if id.Pool != m.cfg.Pool || id.Slots != m.cfg.Slots {
 		return id, &outError{fmt.Sprintf("the fleet's addresses are %s, this node's %s: give all nodes the same pool", id.Pool, m.cfg.Pool)}
@@ -313,6 +316,9 @@ func (m *Member) requeue() {
 	}
 	for slot := range m.burnt {
 		m.work.add(leaseKey(slot))
+	}
+	for key := range m.words {
+		m.work.add(saying + "." + key)
 	}
 	if m.slice >= 0 {
 		m.work.add(sliceKey(m.slice))

@@ -190,7 +190,7 @@ func (m *Member) former(s *session, online bool, now time.Time) choice {
 		return best
 	}
 	best.local, best.fence = true, m.synced.Add(m.cfg.LeaseTime-margin)
-	if m.synced.IsZero() || !held || !now.Before(best.fence) {
+	if m.synced.IsZero() || !held || past(best.fence, now) {
 		if online {
 			best.local, best.fence = false, time.Time{}
 			return best

@@ -90,8 +90,8 @@ type Member struct {
 	beat     uint64
 	refill   []Record // of the store before, for a new one
 	userTurn map[string]*turn
-	untold   map[string]*entry // records that count here, and that the store has not heard of
-	messages int               // that the store was asked, for tests
+	words    map[string]*word // by key: what this node was told, and the store has not heard of
+	messages int              // that the store was asked, for tests
 }
 
 // New makes a member. It reads the folder's copy, so that clients are served while the store is away.
@@ -110,7 +110,7 @@ func New(cfg Config) (*Member, error) {
 	m := &Member{
 		cfg: cfg, geo: newGeometry(cfg.Slots), epoch: hex.EncodeToString(id[:]), work: newQueue(), soon: make(chan struct{}, 1), mirror: newMirror(cfg.Node),
 		sessions: make(map[uint64]*session), byName: make(map[string]*session), bySlot: make(map[int]*session), places: make(map[string]*session), leaving: make(map[int]uint64), trying: make(map[int]struct{}), burnt: make(map[int]uint64),
-		cleanly: make(map[string]struct{}), carried: make(map[string]struct{}), slice: -1, away: true, seenNew: make(chan struct{}), userTurn: make(map[string]*turn), untold: make(map[string]*entry),
+		cleanly: make(map[string]struct{}), carried: make(map[string]struct{}), slice: -1, away: true, seenNew: make(chan struct{}), userTurn: make(map[string]*turn), words: make(map[string]*word),
 	}
 	if cfg.Folder != "" {
 		if err := m.restore(); err != nil {

@@ -80,7 +80,7 @@ func (m *Member) carryOut(o *Order) {
 }
 
 // Order gives an order to all nodes and returns its id. It is carried out here at once. Nodes out of reach carry it out when they
-// are back: while the store is away, the error is ErrAway, and the order is written later.
+// are back: while the store is away, the error is ErrLater, and the order is written later.
 func (m *Member) Order(ctx context.Context, o Order) (id string, err error) {
 	if o.Kind == OrderKill && o.User == "" && o.CommonName == "" {
 		return "", errors.New("a kill needs a user or a common name")
@@ -102,105 +102,9 @@ func (m *Member) Ban(ctx context.Context, b Ban) error {
 	return m.tell(ctx, b.key(), encode(b))
 }
 
-// Unban lets a user or a common name in again.
+// Unban lets a user or a common name in again, or returns ErrNotFound. After ErrLater it does so here, and at the others when the store is back.
 func (m *Member) Unban(ctx context.Context, b Ban) error {
 	return m.untell(ctx, b.key())
-}
-
-// untell deletes a record of [Member.tell].
-func (m *Member) untell(ctx context.Context, key string) error {
-	err := m.refresh(ctx, key)
-	m.mu.Lock()
-	e := m.mirror.records[key]
-	if err == nil || errors.Is(err, ErrNotFound) {
-		if m.untold[key] != nil {
-			err = nil // it is taken back before the store has heard of it
-		}
-		delete(m.untold, key)
-	}
-	m.mu.Unlock()
-	if err == nil && e != nil {
-		err = m.remove(ctx, key, e.Revision)
-	}
-	return err
-}
-
-// tell makes a record hold at this node at once, and writes it in the place of the one before, now or when the store is back.
-func (m *Member) tell(ctx context.Context, key string, value []byte) error {
-	r := Record{Key: key, Value: value}
-	e := &entry{Record: r, value: m.mirror.parse(r)}
-	m.mu.Lock()
-	m.untold[key] = e
-	m.expelBanned(as[Ban](e))
-	m.expelRevoked(as[Revocation](e))
-	m.mu.Unlock()
-	err := m.writeUntold(ctx, e)
-	if errors.Is(err, ErrAway) || errors.Is(err, ErrUnknown) {
-		waits := m.work.start(func(ctx context.Context) error {
-			if err := m.writeUntold(ctx, e); err != nil {
-				_ = pause(ctx, time.Second)
-				return err
-			}
-			return nil
-		})
-		if !waits {
-			m.told(e)
-			return fmt.Errorf("%d orders wait for the fleet's store already", jobsMost)
-		}
-		return ErrAway
-	}
-	if err != nil {
-		m.told(e)
-	}
-	return err
-}
-
-// writeUntold writes an untold record, unless another word of this node about it came after it.
-func (m *Member) writeUntold(ctx context.Context, e *entry) error {
-	m.mu.Lock()
-	stale := m.untold[e.Key] != e
-	m.mu.Unlock()
-	if stale {
-		return nil
-	}
-	err := m.replace(ctx, e.Key, e.Value)
-	if err == nil {
-		m.told(e)
-	}
-	return err
-}
-
-// told forgets an untold record.
-func (m *Member) told(e *entry) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.untold[e.Key] == e {
-		delete(m.untold, e.Key)
-	}
-}
-
-func (m *Member) replace(ctx context.Context, key string, value []byte) error {
-	for ctx.Err() == nil {
-		m.mu.Lock()
-		e := m.mirror.records[key]
-		m.mu.Unlock()
-		var err error
-		switch {
-		case e == nil:
-			err = m.create(ctx, key, value)
-		case string(e.Value) == string(value):
-			return nil
-		default:
-			err = m.update(ctx, key, value, e.Revision)
-		}
-		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-		if err := m.refresh(ctx, key); err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-	}
-	return ErrAway
 }
 
 // SetDraining says whether the node takes newcomers. Others see it with the next renewal.

@@ -110,12 +110,17 @@ func (b *Ban) key() string {
 	return Key(kindBan, "cn", b.CommonName)
 }
 
+// layout is the newest layout of records that this program reads.
+const layout = 1
+
 // identityOfStore is the first record of a store. A store with another ID is a new one, which the nodes fill again.
 type identityOfStore struct {
 	ID string `json:"id"`
 	// Pool describes the addresses; slots mean nothing to nodes with others.
 	Pool  string `json:"pool"`
 	Slots int    `json:"slots"`
+	// Layout is that of the records. It grows when an older program would read them wrongly: fields that it does not know are no reason.
+	Layout int `json:"layout,omitempty"`
 	// Open says that the nodes have had their time to fill the store: what it does not hold is free.
 	Open bool `json:"open,omitempty"`
 }

@@ -20,6 +20,9 @@ func (m *Member) settle(ctx context.Context, key string) bool {
 	if id, ok := strings.CutPrefix(key, latePlace+"."); ok {
 		return m.settlePlace(ctx, id)
 	}
+	if about, ok := strings.CutPrefix(key, saying+"."); ok {
+		return m.settleWord(ctx, about)
+	}
 	m.mu.Lock()
 	if !m.joined {
 		m.mu.Unlock()
@@ -236,8 +239,11 @@ func (m *Member) endUnsure(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range m.sessions {
-		if !s.fence.IsZero() && !now.Before(s.fence) {
+		if !s.fence.IsZero() && past(s.fence, now) {
 			m.expel(s, Expired)
 		}
 	}
 }
+
+// past reports whether a time has come by one of the clocks: on a machine that was suspended only the calendar has gone on.
+func past(t, now time.Time) bool { return !now.Before(t) || !now.Round(0).Before(t.Round(0)) }

@@ -42,23 +42,12 @@ const (
 func fileKey(name string) string      { return Key(kindFile, name) }
 func revokedKey(serial string) string { return Key(kindRevoked, serial) }
 
-// current is a record as this node wants it to be, if the store has not heard of that yet, else as the store has it.
-func (m *Member) current(key string) *entry {
-	if e := m.untold[key]; e != nil {
-		return e
-	}
-	return m.mirror.records[key]
-}
-
 // currents are the records of a kind, by key.
 func (m *Member) currents(kind string) []*entry {
-	list := m.mirror.below(kind)
-	for i, e := range list {
-		list[i] = m.current(e.Key)
-	}
-	for key, e := range m.untold {
-		if strings.HasPrefix(key, kind+".") && m.mirror.records[key] == nil {
-			list = append(list, e)
+	list := slices.DeleteFunc(m.mirror.below(kind), func(e *entry) bool { return m.words[e.Key] != nil })
+	for key, w := range m.words {
+		if strings.HasPrefix(key, kind+".") && w.entry != nil {
+			list = append(list, w.entry)
 		}
 	}
 	slices.SortFunc(list, func(a, b *entry) int { return strings.Compare(a.Key, b.Key) })
@@ -76,7 +65,7 @@ func (m *Member) File(name string) (text string, ok bool) {
 	return f.Text, true
 }
 
-// SetFile gives all nodes a file, in the place of the one that they have. It counts for logins from now on; after ErrAway at this node, and at
+// SetFile gives all nodes a file, in the place of the one that they have. It counts for logins from now on; after ErrLater at this node, and at
 // the others when the store is back.
 func (m *Member) SetFile(ctx context.Context, f File) error {
 	switch key := fileKey(f.Name); {
@@ -89,7 +78,7 @@ func (m *Member) SetFile(ctx context.Context, f File) error {
 	}
 }
 
-// RemoveFile takes a file away, or returns ErrNotFound or ErrAway.
+// RemoveFile takes a file away, or returns ErrNotFound. After ErrLater it is gone here, and at the others when the store is back.
 func (m *Member) RemoveFile(ctx context.Context, name string) error {
 	return m.untell(ctx, fileKey(name))
 }
@@ -102,7 +91,7 @@ func (m *Member) Revoke(ctx context.Context, r Revocation) error {
 	return m.tell(ctx, revokedKey(r.Serial), encode(r))
 }
 
-// Unrevoke lets a certificate in again, or returns ErrNotFound or ErrAway.
+// Unrevoke lets a certificate in again, or returns ErrNotFound. After ErrLater it does so here, and at the others when the store is back.
 func (m *Member) Unrevoke(ctx context.Context, serial string) error {
 	return m.untell(ctx, revokedKey(serial))
 }

@@ -125,16 +125,22 @@ func TestFiles(t *testing.T) {
 				check(n, name, want)
 			}
 		}
-		if err := m(2).RemoveFile(t.Context(), "joe"); !errors.Is(err, fleet.ErrAway) {
+		if err := m(2).RemoveFile(t.Context(), "nobody"); !errors.Is(err, fleet.ErrAway) || errors.Is(err, fleet.ErrLater) {
+			t.Errorf("a file that nobody knows of is taken away without the store: %v", err)
+		}
+		if err := m(2).RemoveFile(t.Context(), "joe"); !errors.Is(err, fleet.ErrLater) {
 			t.Errorf("a file is taken away without the store: %v", err)
 		}
+		check(2, "joe", "")
+		check(0, "joe", "other lines")
 		w.nodes[2].handle.Cut(false)
 		w.pass(time.Minute)
-		if err := m(2).RemoveFile(t.Context(), "joe"); err != nil {
-			t.Fatal(err)
+		for n := range w.nodes {
+			check(n, "joe", "")
 		}
-		w.pass(time.Second)
-		check(0, "joe", "")
+		if err := m(1).RemoveFile(t.Context(), "joe"); !errors.Is(err, fleet.ErrNotFound) {
+			t.Errorf("a file is taken away twice: %v", err)
+		}
 		if err := m(0).SetFile(t.Context(), fleet.File{Name: "big", Text: strings.Repeat("x", fleet.FileMost+1)}); err == nil {
 			t.Error("a file of any size is taken")
 		}

@@ -19,10 +19,17 @@ type NodeStatus struct {
 	Version   string   `json:"version,omitempty"`
 }
 
+// States of a store in a [Status].
+const (
+	StoreUp   = "up"
+	StoreAway = "away"
+	StoreOut  = "out" // the node is no part of the fleet any more
+)
+
 // Status is the fleet as one node sees it.
 type Status struct {
 	Node string `json:"node"`
-	// Store is up, away, or out when the node is no part of the fleet any more.
+	// Store is one of the states above, Why the reason of StoreOut.
 	Store    string       `json:"store"`
 	Why      string       `json:"why,omitempty"`
 	Draining bool         `json:"draining"`
@@ -38,12 +45,12 @@ func (m *Member) Status() Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	s := Status{Node: m.cfg.Node, Store: "up", Draining: m.draining, Sessions: len(m.sessions), Slots: m.cfg.Slots, Nodes: []NodeStatus{}}
+	s := Status{Node: m.cfg.Node, Store: StoreUp, Draining: m.draining, Sessions: len(m.sessions), Slots: m.cfg.Slots, Nodes: []NodeStatus{}}
 	switch {
 	case m.out != nil:
-		s.Store, s.Why = "out", m.out.Error()
+		s.Store, s.Why = StoreOut, m.out.Error()
 	case m.away || !m.joined:
-		s.Store = "away"
+		s.Store = StoreAway
 	}
 	if m.slice >= 0 {
 		s.Slice = m.geo.size
@@ -81,17 +88,4 @@ func (m *Member) Ready() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.joined && !m.away && m.out == nil
-}
-
-// Bans lists the bans in force.
-func (m *Member) Bans() []Ban {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var list []Ban
-	for _, e := range m.mirror.below(kindBan) {
-		if b := as[Ban](e); b.inForce(time.Now()) {
-			list = append(list, *b)
-		}
-	}
-	return list
 }

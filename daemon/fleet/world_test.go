@@ -177,6 +177,13 @@ func (w *world) connect(d *device, n *node) {
 	w.nextID++
 	t := &tunnel{at: n, id: w.nextID, device: d, mark: d.mark}
 	m, up := n.member, n.up
+	for _, old := range up { // a server ends what it has of a client first
+		if old.device == d {
+			w.say("%s ends %d of %s: it is here again", n.name, old.id, d.identity)
+			n.gone(old)
+			m.End(old.id, false)
+		}
+	}
 	c := fleet.Client{
 		ID: t.id, Identity: d.identity, Mark: d.mark, Serial: d.serial, User: "user " + d.identity, CommonName: d.identity, Account: d.identity, Since: time.Now().Add(n.skew), Returning: d.token,
 	}

@@ -143,9 +143,10 @@ type Ending struct {
 	Why fleet.Reason
 }
 
-// EndForFleet ends clients for the fleet's reasons. It waits for the hub.
+// EndForFleet ends clients for the fleet's reasons. It waits for the hub, however busy: the fleet gives their addresses away when it hears that they
+// have ended.
 func (s *Server) EndForFleet(list []Ending) {
-	asked := s.do(func(h *hub) {
+	asked := s.surely(func(h *hub) {
 		now := time.Now()
 		by := make(map[uint64]*instance, len(h.instances))
 		for _, i := range h.instances {
@@ -197,8 +198,8 @@ func (s *Server) Drain(ctx context.Context, deadline time.Duration) (ended int) 
 	pace := 0.0
 	due := 0.0
 	for {
-		left := -1
-		s.do(func(h *hub) {
+		left := 0 // where the hub does not work any more
+		s.surely(func(h *hub) {
 			now := time.Now()
 			if pace == 0 {
 				pace = max(drainPace, 2*float64(h.clients)/deadline.Seconds())
@@ -224,7 +225,7 @@ func (s *Server) Drain(ctx context.Context, deadline time.Duration) (ended int) 
 			}
 			due = min(due, 1)
 		})
-		if left <= 0 {
+		if left == 0 {
 			return ended
 		}
 		select {

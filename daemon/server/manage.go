@@ -27,6 +27,12 @@ func (s *Server) do(f func(h *hub)) bool {
 	return in.call(ctx, f)
 }
 
+// surely is do without a limit: f runs unless the hub does not work any more.
+func (s *Server) surely(f func(h *hub)) bool {
+	in := s.live.Load()
+	return in != nil && in.call(context.Background(), f)
+}
+
 // command is do for a command about a client.
 func (s *Server) command(f func(h *hub)) {
 	s.do(func(h *hub) {

@@ -50,6 +50,7 @@ type Controller struct {
 	status    []string
 	reload    reload
 	scripts   []mgmt.ScriptStatus
+	fleet     *fleetNode // nil without a fleet
 	calls     []string
 	after     func(call string) // told of each call, without the lock
 }

@@ -112,6 +112,7 @@ func (d *Daemon) ListenUnix(a server.Access) string {
 //	client connect|reauth|established|disconnect|cr_response CID KID [TEXT] [NAME=VALUE…] [peer:NAME=VALUE…]
 //	client address CID PREFIX own|route
 //	script NAME STATE ERROR (adds to the list of scripts)
+//	fleet NAME (a node of a fleet)  fleet-away [off] (the other nodes do not hear of orders)
 //	changed OPTION OUTCOME (adds to the report of reload)   reload-error TEXT
 //
 // The asking ones return at once; their answer is recorded as a call, "answer …".
@@ -178,6 +179,10 @@ func (d *Daemon) Do(line string) error {
 		d.Ctl.SetReload(append(d.Ctl.changes(), mgmt.Reloaded{Option: arg(1), Outcome: mgmt.Outcome(arg(2))}), nil)
 	case "script":
 		d.script(arg(1), arg(2), arg(3))
+	case "fleet":
+		d.Ctl.set(func() { d.Ctl.fleet = newFleetNode(arg(1)) })
+	case "fleet-away":
+		d.Ctl.fleet.setAway(arg(1) != "off")
 	case "reload-error":
 		d.Ctl.SetReload(nil, errors.New(arg(1)))
 	case "client":

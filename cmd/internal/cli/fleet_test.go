@@ -62,8 +62,15 @@ func twoPorts(t *testing.T) string {
 // run runs the node of a folder in front of a server with one client.
 func runNode(t *testing.T, dir, user string) *node.Node {
 	t.Helper()
+	n, _ := runNodeOf(t, dir, user)
+	return n
+}
+
+// runNodeOf is runNode that returns the server as well.
+func runNodeOf(t *testing.T, dir, user string) (*node.Node, *mgmttest.Daemon) {
+	t.Helper()
 	d := mgmttest.NewDaemon(t, server.Config{})
-	for _, l := range []string{"mode server", "peer 0 1 laptop-" + user + " 192.0.2.7:40000 user=" + user, "state CONNECTED SUCCESS 10.8.0.1"} {
+	for _, l := range []string{"mode server", "fleet " + user, "peer 0 1 laptop-" + user + " 192.0.2.7:40000 user=" + user, "state CONNECTED SUCCESS 10.8.0.1"} {
 		if err := d.Do(l); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +105,7 @@ func runNode(t *testing.T, dir, user string) *node.Node {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.Close)
-	return n
+	return n, d
 }
 
 // Two commands make a fleet of two, and -a fleet reaches both.

@@ -93,6 +93,7 @@ var jsonLines = map[string][]string{
 		"raw pid", "raw nonsense", "exec pid state", "attach -c pid", "wait --state CONNECTED --timeout 0", "wait --client laptop --timeout 0",
 		"kill lap* --dry-run", "kill 1", "scripts", "history --dir JOURNAL", "last --dir JOURNAL", "sessions --dir JOURNAL --since 1d", "reload", "reload full", "events -k CLIENT -k LOG -k STATE -n 7",
 		"fleet init --name a --address 127.0.0.1 NEW", "fleet invite FLEET", "fleet status FLEET", // of a node that does not run
+		"fleet config list",
 	},
 	"client": {
 		"status", "state", "needok token ok", "needstr id x", "username Auth joe", "password Auth", "events -n 8",
@@ -215,7 +216,7 @@ func jsonDaemon(t *testing.T, mode string) *mgmttest.Daemon {
 	d := mgmttest.NewDaemon(t, server.Config{})
 	script := []string{"mode " + mode, "state CONNECTED SUCCESS 10.8.0.1 192.0.2.1:1194 - fd00::1", "log I 'Data Channel: cipher AES'", "echo hello", "traffic 10 20"}
 	if mode == "server" {
-		script = append(script, "peer 0 1 laptop 192.0.2.7:40000", "peer 1 1 phone [2001:db8::1]:40000", "changed push reconnect", "script admit.lua running ''")
+		script = append(script, "peer 0 1 laptop 192.0.2.7:40000", "peer 1 1 phone [2001:db8::1]:40000", "changed push reconnect", "script admit.lua running ''", "fleet a")
 	} else {
 		script = append(script, "needok token 'insert it'", "needstr id which", "userpass Auth")
 	}

@@ -18,10 +18,43 @@ const clockMost = 2 * time.Minute
 // warnEvery is how often people hear of a certificate that is not renewed.
 const warnEvery = 24 * time.Hour
 
+// authorityEvery is how often the authority's end is looked at.
+const authorityEvery = time.Hour
+
 // certificate is the state of a node's certificate.
 type certificate struct {
 	err    error     // of the last attempt to renew it
 	warned time.Time // when its end was last in the log
+	looked time.Time // when the authority's end was last looked at
+}
+
+// renewAuthority renews the fleet's authority when its end is years away.
+func (n *Node) renewAuthority(ctx context.Context) {
+	n.mu.Lock()
+	due := time.Since(n.cert.looked) > authorityEvery
+	if due {
+		n.cert.looked = time.Now()
+	}
+	n.mu.Unlock()
+	if !due {
+		return
+	}
+	switch renewed, err := n.folder.RenewAuthority(ctx, time.Now()); {
+	case ctx.Err() != nil:
+	case err != nil:
+		n.log(logging.Warn, "fleet: the fleet's authority is not renewed: %v", err)
+	case renewed:
+		n.log(logging.At(1), "fleet: the fleet's authority is renewed at node %s; it counts from the next start on", n.folder.Name)
+	}
+}
+
+// identityEnds is when the node's connections to others end, and what keeps that from being put off.
+func (n *Node) identityEnds() (time.Time, error) {
+	cert, trust := n.folder.Ends(), n.folder.TrustEnds()
+	if time.Until(trust) < pki.WarnBefore && trust.Before(cert) {
+		return trust, errors.New("the daemon has run since before the fleet's authority was renewed: restart it")
+	}
+	return cert, n.cert.err
 }
 
 // renew renews the node's certificate when its end is near. tellAll calls it again and again.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/fleet"
 	"github.com/moongate-vpn/moongate/daemon/fleet/jet"
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -19,11 +20,13 @@ import (
 
 // How often, and how long.
 const (
-	tellEvery   = 5 * time.Second  // to members that have not answered of late, and for the engine's upkeep
-	tellAtRest  = 30 * time.Second // to members that know what we know
-	tellWithin  = 3 * time.Second
-	retryEngine = 3 * time.Second
-	upkeepMost  = 5 * time.Second
+	tellEvery  = 5 * time.Second  // to members that have not answered of late, and for the engine's upkeep
+	tellAtRest = 30 * time.Second // to members that know what we know
+	tellWithin = 3 * time.Second
+
+	correctEvery = time.Minute // what others say of this node
+	retryEngine  = 3 * time.Second
+	upkeepMost   = 5 * time.Second
 )
 
 // Options come from a node's owner.
@@ -37,6 +40,8 @@ type Options struct {
 	History func(ctx context.Context, question []byte, take func(line []byte) error) error
 	// Relay serves a connection that a node has opened to exchange packets, until it ends. Nil refuses them.
 	Relay func(conn net.Conn, state *tls.ConnectionState, peer string)
+	// Member is the node's part in what the fleet remembers, for its status; it may return nil. Nil is none.
+	Member func() *fleet.Status
 	// Begin is closed when the engine may begin, and write files as the user that the process is from then on; nil does not wait.
 	Begin <-chan struct{}
 }
@@ -61,6 +66,9 @@ type Node struct {
 	mu   sync.Mutex
 	told map[string]contact // by member
 	cert certificate
+
+	corrected time.Time // when this node last corrected what others say of it
+	warned    time.Time // when its log last said that another has its name
 }
 
 // contact is the outcome of a talk with a member.
@@ -82,7 +90,7 @@ func Open(ctx context.Context, dir string, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m, _ := r.get(folder.Name); m.State == Left {
+	if m, _ := r.get(folder.Name); m.excludes(folder.ID) {
 		return nil, fmt.Errorf("node %s has left its fleet: remove %s, and join again", folder.Name, dir)
 	}
 	if _, err := r.set(folder.Name, folder.Address, folder.ID, Active); err != nil {
@@ -161,7 +169,13 @@ func (n *Node) changed() {
 	}
 }
 
-// hasLeft reports whether a member, or this node, has left.
+// isOut reports whether this node's folder is out of the fleet: it has left, or another folder has its name.
+func (n *Node) isOut() bool {
+	m, _ := n.roster.get(n.folder.Name)
+	return m.excludes(n.folder.ID)
+}
+
+// hasLeft reports whether a member has left.
 func (n *Node) hasLeft(name string) bool {
 	m, _ := n.roster.get(name)
 	return m.State == Left
@@ -186,7 +200,7 @@ func (n *Node) plan() plan {
 	p := plan{mode: modeAlone}
 	for _, m := range n.roster.all() {
 		switch {
-		case m.Name == n.folder.Name && m.State == Left:
+		case m.Name == n.folder.Name && m.excludes(n.folder.ID):
 			return plan{}
 		case m.Name == n.folder.Name:
 		case m.State == Active:

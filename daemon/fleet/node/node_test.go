@@ -22,6 +22,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/fleet"
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // A server of NATS 2.15.2 that was removed from its cluster leaves goroutines of its removed stream behind.
@@ -412,4 +413,105 @@ func TestCertificateIsRenewed(t *testing.T) {
 		t.Error("the new certificate is not on the disk")
 	}
 	shares(t, "renewed_again", a, c)
+}
+
+// Two machines run with one folder, as a copied machine does: they do not correct each other without an end, and say so.
+func TestTwoProcessesOfOneFolder(t *testing.T) {
+	t.Parallel()
+	dirA := first(t, "a")
+	var mu sync.Mutex
+	var said []string
+	note := func(_ logging.Level, format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		said = append(said, fmt.Sprintf(format, args...))
+	}
+	a, err := Open(t.Context(), dirA, Options{Log: note})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	b := open(t, join(t, a, "b"))
+	eventually(t, "b in the roster", func() error { return members(a, func(m Member) bool { return m.State == Active }, 2) })
+	copied := filepath.Join(t.TempDir(), "fleet")
+	if err := os.CopyFS(copied, os.DirFS(dirA)); err != nil {
+		t.Fatal(err)
+	}
+	about := filepath.Join(copied, "fleet.json")
+	text, err := os.ReadFile(about)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(about, bytes.ReplaceAll(text, []byte(a.Folder().Address), []byte(freeAddress(t))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	twin, err := Open(t.Context(), copied, Options{Log: note})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(twin.Close)
+	eventually(t, "a word about a copy", func() error {
+		a.tellNow(t.Context(), true)
+		twin.tellNow(t.Context(), true)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, line := range said {
+			if strings.Contains(line, "does another machine run with a copy of") {
+				return nil
+			}
+		}
+		return fmt.Errorf("it says %q", said)
+	})
+	if m, _ := b.roster.get("a"); m.Version > 16 {
+		t.Errorf("the roster has version %d of a: they correct each other without an end", m.Version)
+	}
+}
+
+// A folder whose name another one has got meanwhile is out, and does not take the name back.
+func TestAFolderThatWasReplaced(t *testing.T) {
+	t.Parallel()
+	a := open(t, first(t, "a"))
+	b := open(t, join(t, a, "b"))
+	eventually(t, "b in the roster", func() error { return members(a, func(m Member) bool { return m.State == Active }, 2) })
+	lost := b.Folder()
+	b.Close()
+	if err := a.leave("b", "test"); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, join(t, a, "b"))
+	eventually(t, "the new b in the roster", func() error {
+		if m, _ := a.roster.get("b"); m.ID != again.Folder().ID || m.State != Active {
+			return fmt.Errorf("%+v", m)
+		}
+		return nil
+	})
+	old := open(t, lost.Dir)
+	eventually(t, "the old b to hear that it is out", func() error {
+		if !old.isOut() || old.plan().mode != modeNone {
+			return errors.New("it has not")
+		}
+		return nil
+	})
+	if m, _ := a.roster.get("b"); m.ID != again.Folder().ID || again.isOut() {
+		t.Errorf("the name is of %+v", m)
+	}
+	old.Close()
+	if _, err := Open(t.Context(), lost.Dir, Options{}); err == nil || !strings.Contains(err.Error(), "has left its fleet") {
+		t.Errorf("it opens again: %v", err)
+	}
+}
+
+// A certificate that has ended is refused when its node starts, with the reason and the times.
+func TestCertificateThatHasEnded(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "fleet")
+	if _, err := pki.Init(dir, pki.Plan{Name: "a", Address: freeAddress(t), Listen: "127.0.0.1"}, time.Now().AddDate(-11, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := Open(t.Context(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "is the clock right?") {
+		t.Errorf("it opens: %v", err)
+		if err == nil {
+			n.Close()
+		}
+	}
 }

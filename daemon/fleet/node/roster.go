@@ -50,6 +50,9 @@ func (m Member) newer(o Member) bool {
 	return m.Address > o.Address
 }
 
+// excludes reports whether a folder of the member's name is out: the member has left, or has another folder by now.
+func (m Member) excludes(id string) bool { return m.State == Left || slices.Contains(m.Gone, id) }
+
 // Bounds of a roster.
 const (
 	membersMost = 256

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/fleet"
 )
 
 // Status describes a node and the fleet.
@@ -15,6 +17,8 @@ type Status struct {
 	Since   time.Time `json:"since"`
 	Engine  Engine    `json:"engine"`
 	Members []Seen    `json:"members"`
+	// Member is the node's part in what the fleet remembers, nil before there is one.
+	Member *fleet.Status `json:"member,omitempty"`
 	// CertificateEnds is when the node's certificate expires. CertificateError says why a renewal that is due failed.
 	CertificateEnds  time.Time `json:"certificate_ends,omitzero"`
 	CertificateError string    `json:"certificate_error,omitempty"`
@@ -56,11 +60,15 @@ func (n *Node) Status(ctx context.Context) Status {
 		s.Engine.Error = err.Error()
 	}
 	s.Engine.Ready = err == nil
+	if n.opts.Member != nil {
+		s.Member = n.opts.Member()
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s.CertificateEnds = n.folder.Ends()
-	if n.cert.err != nil {
-		s.CertificateError = n.cert.err.Error()
+	ends, err := n.identityEnds()
+	s.CertificateEnds = ends
+	if err != nil {
+		s.CertificateError = err.Error()
 	}
 	for _, m := range n.roster.all() {
 		c := n.told[m.Name]

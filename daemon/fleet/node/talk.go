@@ -138,7 +138,7 @@ func (n *Node) merge(members []Member, peer string) {
 	if err != nil {
 		n.log(logging.At(1), "fleet: keep the roster: %v", err)
 	}
-	if !n.hasLeft(n.folder.Name) {
+	if m, _ := n.roster.get(n.folder.Name); !n.isOut() && n.mayCorrect(m, peer) {
 		corrected, err := n.roster.set(n.folder.Name, n.folder.Address, n.folder.ID, Active)
 		if err != nil {
 			n.log(logging.At(1), "fleet: keep the roster: %v", err)
@@ -150,6 +150,27 @@ func (n *Node) merge(members []Member, peer string) {
 		n.changed()
 		n.store.look()
 	}
+}
+
+// mayCorrect reports whether what others say of this node may be corrected now. Two processes of one folder, as a copied machine has them, would
+// correct each other without an end: each waits, and says so.
+func (n *Node) mayCorrect(m Member, peer string) bool {
+	if m.Address == n.folder.Address && m.ID == n.folder.ID && m.State == Active {
+		return true
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	first := n.corrected.IsZero()
+	if !first && time.Since(n.warned) > correctEvery {
+		n.warned = time.Now()
+		n.log(logging.Warn, "fleet: node %s says that node %s is at %s, and this one at %s has its name: does another machine run with a copy of %s?",
+			peer, m.Name, m.Address, n.folder.Address, n.folder.Dir)
+	}
+	if !first && time.Since(n.corrected) < correctEvery {
+		return false
+	}
+	n.corrected = time.Now()
+	return true
 }
 
 // look tells the engine's owner that the roster has changed.
@@ -234,6 +255,7 @@ func (b *buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
 func (n *Node) tellAll(ctx context.Context) {
 	for {
 		n.tellNow(ctx, false)
+		n.renewAuthority(ctx)
 		n.renew(ctx)
 		select {
 		case <-ctx.Done():

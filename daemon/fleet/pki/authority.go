@@ -40,9 +40,13 @@ func newAuthority(fleet string, now time.Time) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
+	return signItself(pkix.Name{CommonName: "moongate fleet " + fleet}, key, now.Add(-clockSlack), now)
+}
+
+// signItself makes the certificate of an authority that is good from a time on, and for its years from now.
+func signItself(name pkix.Name, key crypto.Signer, from, now time.Time) (*Authority, error) {
 	tmpl := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: "moongate fleet " + fleet},
-		NotBefore: now.Add(-clockSlack), NotAfter: now.AddDate(authorityYears, 0, 0),
+		SerialNumber: serial(), Subject: name, NotBefore: from, NotAfter: now.AddDate(authorityYears, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
@@ -150,10 +154,15 @@ func (n *Node) TLS(welcome func(name string) error) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	root, err := x509.ParseCertificate(pair.Certificate[len(pair.Certificate)-1])
+	if err != nil {
+		return nil, err
+	}
 	if now := time.Now(); now.Before(pair.Leaf.NotBefore) || now.After(pair.Leaf.NotAfter) {
 		return nil, fmt.Errorf("the node's certificate is good from %v to %v, and it is %v: is the clock right?", pair.Leaf.NotBefore, pair.Leaf.NotAfter, now.UTC())
 	}
 	n.pair.CompareAndSwap(nil, pair)
+	n.trustEnds.CompareAndSwap(nil, &root.NotAfter)
 	conf := configure(n.pair.Load, pool)
 	conf.VerifyConnection = func(cs tls.ConnectionState) error {
 		if welcome == nil || len(cs.VerifiedChains) == 0 {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // Files of a node's folder.
@@ -49,7 +50,8 @@ type Node struct {
 	// Engine is a NATS cluster in the place of our own; nil is our own.
 	Engine *Engine `json:"engine,omitempty"`
 
-	pair atomic.Pointer[tls.Certificate] // in use, nil before TLS
+	pair      atomic.Pointer[tls.Certificate] // in use, nil before TLS
+	trustEnds atomic.Pointer[time.Time]       // end of the authority in use, nil before TLS
 }
 
 // Engine is a NATS cluster outside.

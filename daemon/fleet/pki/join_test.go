@@ -415,3 +415,98 @@ func TestInitRefuses(t *testing.T) {
 		t.Errorf("a folder of nothing: %v", err)
 	}
 }
+
+// An authority whose end is near gets a later one; nodes with the old and with the new one accept each other, and a node joins afterwards.
+func TestAuthorityIsRenewed(t *testing.T) {
+	t.Parallel()
+	const left = AuthorityRenewBefore - 24*time.Hour
+	dir := filepath.Join(t.TempDir(), "fleet")
+	made := time.Now().AddDate(-authorityYears, 0, 0).Add(left)
+	n, err := Init(dir, Plan{Name: "a", Address: "192.0.2.1"}, made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := n.Authority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if renewed, err := n.RenewAuthority(t.Context(), time.Now()); renewed || err == nil || !strings.Contains(err.Error(), "not accepted") {
+		t.Errorf("a node whose certificate has ended renews the authority: %v, %v", renewed, err)
+	}
+	key, csr, err := request("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := a.Issue("a", csr, time.Now())
+	if err == nil {
+		err = errors.Join(WriteFile(filepath.Join(dir, fileCert), cert), WriteFile(filepath.Join(dir, fileKey), key))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := n.TLS(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if renewed, err := n.RenewAuthority(t.Context(), time.Now()); !renewed || err != nil {
+		t.Fatalf("the authority is not renewed: %v", err)
+	}
+	if renewed, err := n.RenewAuthority(t.Context(), time.Now()); renewed || err != nil {
+		t.Errorf("it is renewed twice: %v", err)
+	}
+	b, err := n.Authority()
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case b.cert.NotAfter.Before(time.Now().AddDate(authorityYears-1, 0, 0)):
+		t.Errorf("it ends at %v", b.cert.NotAfter)
+	case !b.cert.NotBefore.Equal(a.cert.NotBefore):
+		t.Errorf("its start has moved from %v to %v", a.cert.NotBefore, b.cert.NotBefore)
+	}
+	if got := n.TrustEnds(); !got.Equal(a.cert.NotAfter) {
+		t.Errorf("this process trusts the authority until %v", got)
+	}
+	if err := n.Renew(t.Context(), time.Now(), func(*tls.Config) error { return nil }); err != nil {
+		t.Errorf("a certificate beyond the old end: %v", err)
+	}
+	if n.Ends().Before(time.Now().AddDate(nodeYears-1, 0, 0)) {
+		t.Errorf("the node's certificate ends at %v", n.Ends())
+	}
+	again, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := again.TLS(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, ends := range map[string][2]*tls.Config{"old to new": {old, fresh}, "new to old": {fresh, old}} {
+		if err := meet(t, ends[0], ends[1]); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// meet lets two ends shake hands.
+func meet(t *testing.T, client, server *tls.Config) error {
+	t.Helper()
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	done := make(chan error, 1)
+	go func() {
+		s := tls.Server(a, server)
+		err := s.HandshakeContext(t.Context())
+		if err == nil {
+			_, err = s.Write([]byte{1})
+		}
+		done <- err
+	}()
+	c := tls.Client(b, client)
+	err := c.HandshakeContext(t.Context())
+	if err == nil {
+		_, err = c.Read(make([]byte, 1))
+	}
+	b.Close()
+	return errors.Join(err, <-done)
+}

@@ -16,6 +16,10 @@ import (
 	"time"
 )
 
+// AuthorityRenewBefore is how long before its end the fleet's authority is renewed: longer than any daemon runs, because one that runs goes
+// on with the authority that it began with.
+const AuthorityRenewBefore = 5 * 365 * 24 * time.Hour
+
 // RenewBefore is how long before its end a node's certificate is renewed, and WarnBefore how long before it people hear of one that is not.
 const (
 	RenewBefore = 90 * 24 * time.Hour
@@ -31,6 +35,38 @@ func (n *Node) Ends() time.Time {
 		return pair.Leaf.NotAfter
 	}
 	return time.Time{}
+}
+
+// TrustEnds is when the authority ends by which this process, since TLS, knows other nodes. A later one in the folder counts from its next start on.
+func (n *Node) TrustEnds() time.Time {
+	if end := n.trustEnds.Load(); end != nil {
+		return *end
+	}
+	return time.Time{}
+}
+
+// RenewAuthority gives the fleet's authority a later end when its end is near, and reports whether it did. The key and the name stay, so that old and
+// new certificates of the authority accept the same nodes, and each node renews its own copy when it likes. The new one is not put in place before the
+// node's certificate has been accepted by it.
+func (n *Node) RenewAuthority(ctx context.Context, now time.Time) (bool, error) {
+	old, err := n.Authority()
+	if err != nil || old.cert.NotAfter.Sub(now) > AuthorityRenewBefore {
+		return false, err
+	}
+	next, err := signItself(old.cert.Subject, old.key, old.cert.NotBefore, now)
+	if err != nil {
+		return false, err
+	}
+	pair, _, err := n.identity()
+	if err != nil {
+		return false, err
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(next.cert)
+	if err := shakeHands(ctx, configure(func() *tls.Certificate { return pair }, pool)); err != nil {
+		return false, fmt.Errorf("the node's certificate is not accepted by a renewed authority: %w", err)
+	}
+	return true, WriteFile(filepath.Join(n.Dir, fileCA), pemOf("CERTIFICATE", next.cert.Raw))
 }
 
 // ErrAuthorityEnds says that a new certificate would end no later: the fleet's authority ends.

@@ -69,9 +69,7 @@ func drainCmd(e *env.Env) *cobra.Command {
 			if deadline < time.Second || deadline > 24*time.Hour {
 				return env.Usagef("--deadline %v: want 1s to 24h", deadline)
 			}
-			t := target.Target{Name: args[0], Address: "fleet://" + args[0], Source: target.FleetDir(e.Getenv)}
-			e.SetTarget(t)
-			return e.With(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return atNode(cmd.Context(), e, args[0], func(ctx context.Context, c *client.Client) error {
 				r, err := c.Do(ctx, "fleet-drain", fmt.Sprint(int(deadline.Seconds())))
 				if err != nil {
 					return err

@@ -39,6 +39,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(initCmd(e), inviteCmd(e), joinCmd(e), statusCmd(e), drainCmd(e), leaveCmd(e))
+	cmd.AddCommand(ccdCmd(e), configCmd(e), revokeCmd(e), unrevokeCmd(e), killCmd(e), banCmd(e), unbanCmd(e))
 	return cmd
 }
 

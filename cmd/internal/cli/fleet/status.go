@@ -3,6 +3,8 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
+	memory "github.com/moongate-vpn/moongate/daemon/fleet"
 	"github.com/moongate-vpn/moongate/daemon/fleet/node"
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
 )
@@ -19,8 +22,9 @@ import (
 func statusCmd(e *env.Env) *cobra.Command {
 	return &cobra.Command{
 		Use: "status [DIR]", Short: "Show the nodes of the fleet",
-		Long: "Ask each node of the fleet how it is: since when it runs, its clock, and whether its store answers with a majority. The exit code is 3\n" +
-			"when a node does not answer, and 6 when all do and the store of one does not.",
+		Long: "Ask each node of the fleet how it is: its clients, since when it runs, its clock, and whether its store answers with a majority. The exit\n" +
+			"code is 3 when a node does not answer, and 6 when all do and the store of one does not. With --json it also says how many addresses\n" +
+			"of the pool are held, and the version of each node's program.",
 		Example: "  moongate fleet status\n  moongate fleet status --json", Args: cobra.MaximumNArgs(1), Annotations: map[string]string{env.Formats: "json"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := node.NewCaller(dirOf(e, args, 0))
@@ -68,10 +72,25 @@ func ask(ctx context.Context, c *node.Caller, members []node.Member, timeout tim
 				n.CertificateEnds, n.CertificateError = s.CertificateEnds.UTC().Format(time.RFC3339), s.CertificateError
 			}
 			n.Mode, n.Ready, n.Leader, n.StoreError = s.Engine.Mode, s.Engine.Ready, s.Engine.Leader, s.Engine.Error
+			takeMember(n, s.Member)
 		})
 	}
 	all.Wait()
 	return nodes
+}
+
+// takeMember takes in what a node remembers of the fleet; nil is of one that starts, or of an older program.
+func takeMember(n *report.FleetNode, m *memory.Status) {
+	if m == nil {
+		return
+	}
+	n.Draining, n.Sessions, n.Slots, n.Leases, n.Slice = m.Draining, m.Sessions, m.Slots, m.Leases, m.Slice
+	if i := slices.IndexFunc(m.Nodes, func(o memory.NodeStatus) bool { return o.Self }); i >= 0 {
+		n.Version = m.Nodes[i].Version
+	}
+	if m.Store == memory.StoreOut {
+		n.Ready, n.StoreError = false, m.Why
+	}
 }
 
 // skew is how far a clock is ahead, 0 when it can be the way of the answer.
@@ -117,12 +136,15 @@ func show(e *env.Env, doc report.Fleet) error {
 	}
 	var rows [][]string
 	for _, n := range doc.Nodes {
-		since, clock, store := "-", "-", n.Error
+		since, clock, clients, state, store := "-", "-", "-", n.State, n.Error
 		if n.Answers {
 			if t, err := time.Parse(time.RFC3339, n.Since); err == nil {
 				since = table.Local(t)
 			}
-			clock = "right"
+			clients, clock = strconv.Itoa(n.Sessions), "right"
+			if n.Draining {
+				state = "draining"
+			}
 			if n.SkewMillis != 0 {
 				clock = fmt.Sprintf("%+.1f s", float64(n.SkewMillis)/1000)
 			}
@@ -131,7 +153,7 @@ func show(e *env.Env, doc report.Fleet) error {
 				store = strings.TrimSpace(n.Mode + map[bool]string{true: ", led by " + n.Leader}[n.Leader != ""])
 			}
 		}
-		rows = append(rows, []string{n.Name, table.Or(n.Address), n.State, since, clock, store})
+		rows = append(rows, []string{n.Name, table.Or(n.Address), state, clients, since, clock, store})
 	}
-	return table.Write(e, []string{"NODE", "ADDRESS", "STATE", "SINCE", "CLOCK", "STORE"}, rows)
+	return table.Write(e, []string{"NODE", "ADDRESS", "STATE", "CLIENTS", "SINCE", "CLOCK", "STORE"}, rows)
 }

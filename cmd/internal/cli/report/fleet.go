@@ -21,7 +21,14 @@ type FleetNode struct {
 	Mode       string `json:"mode,omitempty" jsonschema:"enum=alone,enum=cluster,enum=outside" jsonschema_description:"of its engine, missing while none runs"`
 	Ready      bool   `json:"ready" jsonschema_description:"its store answers, with a majority"`
 	Leader     string `json:"leader,omitempty" jsonschema_description:"the node that leads the store, as it sees it"`
-	StoreError string `json:"store_error,omitempty" jsonschema_description:"why its store does not answer"`
+	StoreError string `json:"store_error,omitempty" jsonschema_description:"why its store does not answer, or why the node is no part of the fleet any more"`
+
+	Version  string `json:"version,omitempty" jsonschema_description:"of its program"`
+	Draining bool   `json:"draining" jsonschema_description:"it takes no newcomers"`
+	Sessions int    `json:"sessions" jsonschema_description:"clients that it serves"`
+	Slots    int    `json:"slots" jsonschema_description:"addresses of the pool, the same on all nodes"`
+	Leases   int    `json:"leases" jsonschema_description:"addresses of the pool that are held, as it knows"`
+	Slice    int    `json:"slice" jsonschema_description:"addresses of its own, for newcomers while the store does not answer"`
 
 	CertificateEnds  string `json:"certificate_ends,omitempty" jsonschema_description:"RFC 3339 in UTC; it is renewed 90 days before"`
 	CertificateError string `json:"certificate_error,omitempty" jsonschema_description:"why its certificate is not renewed though its end is near"`
@@ -34,4 +41,35 @@ type FleetInvite struct {
 	Dir     string `json:"dir" jsonschema_description:"the folder of the node that invites"`
 	Token   string `json:"token" jsonschema_description:"for fleet join, once; a secret"`
 	Expires string `json:"expires" jsonschema_description:"RFC 3339 in UTC"`
+}
+
+// FleetConfig is the answer of "fleet config list". Its lists are never null.
+type FleetConfig struct {
+	Head
+	Files       []FleetFile       `json:"files" jsonschema_description:"what files of client-config-dir would hold, by name"`
+	Revocations []FleetRevocation `json:"revocations" jsonschema_description:"certificates that are out on all nodes"`
+	Bans        []FleetBan        `json:"bans" jsonschema_description:"users and common names that are out on all nodes"`
+}
+
+// FleetFile is the configuration of a client that all nodes have.
+type FleetFile struct {
+	Name string `json:"name" jsonschema_description:"a common name, DEFAULT, or empty for lines that every client gets"`
+	Text string `json:"text"`
+	By   string `json:"by,omitempty" jsonschema_description:"the node that was told"`
+}
+
+// FleetRevocation keeps a certificate out.
+type FleetRevocation struct {
+	Serial string `json:"serial" jsonschema_description:"in decimal digits"`
+	Reason string `json:"reason,omitempty"`
+	By     string `json:"by,omitempty" jsonschema_description:"the node that was told"`
+}
+
+// FleetBan keeps a user or a common name out.
+type FleetBan struct {
+	User       string `json:"user,omitempty"`
+	CommonName string `json:"cn,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+	By         string `json:"by,omitempty" jsonschema_description:"the node that was told"`
+	Until      string `json:"until,omitempty" jsonschema_description:"when it ends, RFC 3339; missing for one without an end"`
 }

@@ -40,6 +40,8 @@ const (
 	SessionSchema   = "moongate.session/1"
 	FleetSchema     = "moongate.fleet/1"
 	InviteSchema    = "moongate.fleet-invite/1"
+
+	FleetConfigSchema = "moongate.fleet-config/1"
 )
 
 // Head starts every object.
@@ -55,7 +57,7 @@ func Documents() map[string]any {
 		StatusSchema: Status{}, ClientsSchema: Clients{}, VersionSchema: Version{}, StateSchema: State{}, LogSchema: Log{}, EchoSchema: Echo{}, EventSchema: Event{},
 		ByteCountSchema: ByteCount{}, LoadStatsSchema: LoadStats{}, PIDSchema: PID{}, SettingSchema: Setting{}, ReplySchema: Reply{}, LinesSchema: Lines{},
 		KillSchema: Kill{}, WaitSchema: Wait{}, ReloadSchema: Reload{}, TargetsSchema: Targets{}, CheckSchema: Check{}, ScriptsSchema: Scripts{}, HistorySchema: History{}, SessionSchema: Session{},
-		FleetSchema: Fleet{}, InviteSchema: FleetInvite{},
+		FleetSchema: Fleet{}, InviteSchema: FleetInvite{}, FleetConfigSchema: FleetConfig{},
 	}
 }
 
