@@ -56,7 +56,7 @@ type process struct {
 	ctx           context.Context    // of everything in wg
 	cancel        context.CancelFunc // ends ctx
 
-	inFirstHold bool // a signal ended the hold before the first engine
+	inStartHold bool // a signal ended the hold before the engine, at the start or after SIGHUP
 }
 
 // newProcess opens the log and prepares what does not need the options twice.
@@ -192,8 +192,8 @@ const patienceOfSeats = 500 * time.Millisecond
 func (p *process) startEngine(ctx context.Context, reread bool) (engine.Engine, engine.Stop, bool) {
 	sctx, cancel := p.sig.Context(ctx)
 	defer cancel()
-	if err := p.port.Hold(sctx, 0); err != nil {
-		p.inFirstHold = !reread
+	err := p.port.Hold(sctx, 0)
+	if p.inStartHold = err != nil; p.inStartHold {
 		return nil, p.sig.Interrupted(), false
 	}
 	// Commands that are early wait for the engine, or for the first question, but not for a password store or a plugin that hangs.
@@ -211,9 +211,9 @@ func (p *process) startEngine(ctx context.Context, reread bool) (engine.Engine, 
 	return e, engine.Stop{}, true
 }
 
-// ended logs a stop that came before an engine ran. In the very first hold stock says nothing on the port.
+// ended logs a stop that came before an engine ran. In the hold of a start stock says nothing on the port.
 func (p *process) ended(stop engine.Stop, reread bool) {
-	if p.inFirstHold && stop.Signal >= engine.TERM {
+	if p.inStartHold && stop.Signal >= engine.TERM {
 		p.lg.Msg(logging.Info, "%s", portSignal)
 		return
 	}
