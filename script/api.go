@@ -301,7 +301,11 @@ func (r *runtime) askAll(L *lua.LState, lines, block []string, answer func(clien
 		r.decides(line)
 	}
 	c, before, mine := r.c, r.sent, make(chan struct{})
-	n := r.await(L, true, func(ctx context.Context) func() []lua.LValue {
+	size := 0
+	for _, l := range slices.Concat(lines, block) {
+		size += len(l)
+	}
+	n := r.await(L, true, size, func(ctx context.Context) func() []lua.LValue {
 		if before != nil {
 			<-before
 		}

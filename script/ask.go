@@ -36,7 +36,7 @@ func (r *runtime) question(wantsText bool) lua.LGFunction {
 			L.ArgError(2, "want one line of at most 500 bytes")
 		}
 		ask := r.o.Ask
-		return r.await(L, false, func(ctx context.Context) func() []lua.LValue {
+		return r.await(L, false, 0, func(ctx context.Context) func() []lua.LValue {
 			answer, err := "", errAttached
 			select {
 			case r.asking <- struct{}{}:

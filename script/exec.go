@@ -40,9 +40,9 @@ func (r *runtime) timeout(L *lua.LState, t *lua.LTable) time.Duration {
 	return d
 }
 
-// act runs work in a goroutine, at most maxAtOnce at a time, within d.
-func (r *runtime) act(L *lua.LState, d time.Duration, work func(ctx context.Context) func() []lua.LValue) int {
-	return r.await(L, false, func(ctx context.Context) func() []lua.LValue {
+// act runs work in a goroutine, at most maxAtOnce at a time, within d. size is as for await.
+func (r *runtime) act(L *lua.LState, d time.Duration, size int, work func(ctx context.Context) func() []lua.LValue) int {
+	return r.await(L, false, size, func(ctx context.Context) func() []lua.LValue {
 		ctx, cancel := context.WithTimeout(ctx, d)
 		defer cancel()
 		select {
@@ -80,7 +80,7 @@ func (r *runtime) exec(L *lua.LState) int {
 		L.Push(r.execResult(0, "", ""))
 		return 1
 	}
-	return r.act(L, d, func(ctx context.Context) func() []lua.LValue {
+	return r.act(L, d, len(stdin), func(ctx context.Context) func() []lua.LValue {
 		cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 		secret.Group(cmd)
 		cmd.WaitDelay = 100 * time.Millisecond
@@ -165,11 +165,13 @@ func (r *runtime) secretOf(L *lua.LState) int {
 	switch secret.Scheme(ref) {
 	case "env":
 		permission, allowed = "env", allowed || r.o.Allow.Env
-	case "cmd", "pass":
+	case "cmd":
+		permission, allowed = "exec", r.o.Allow.Exec // whatever program the script names
+	case "pass":
 		permission, allowed = "exec", allowed || r.o.Allow.Exec
 	}
 	need(L, allowed, "secret "+ref, permission)
-	return r.await(L, false, func(ctx context.Context) func() []lua.LValue {
+	return r.await(L, false, 0, func(ctx context.Context) func() []lua.LValue {
 		select {
 		case r.fetching <- struct{}{}:
 			defer func() { <-r.fetching }()

@@ -59,7 +59,7 @@ func (r *runtime) request(L *lua.LState) int {
 		L.Push(r.response(&http.Response{StatusCode: http.StatusOK}, ""))
 		return 1
 	}
-	return r.act(L, d, func(ctx context.Context) func() []lua.LValue {
+	return r.act(L, d, len(body), func(ctx context.Context) func() []lua.LValue {
 		resp, text, err := fetch(req.WithContext(ctx))
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%s: no answer within %v", req.URL.Redacted(), d)

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
 	"go.etcd.io/bbolt"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
@@ -59,12 +61,14 @@ type runtime struct {
 	fetching  chan struct{} // the same for secrets
 	asking    chan struct{} // the same for questions
 	servers   []*webServer
+	bodies    *semaphore.Weighted  // bytes of requests to servers
 	undecided map[login]bool       // logins that handlers at work have said nothing about
 	denied    map[string]time.Time // clients that were refused of late, by cid
 	db        *bbolt.DB            // the store, nil while nothing needs it
 	opened    stamp                // of its file when it was opened: while it is open nobody else writes
 	bans      bans
 	underWay  int             // operations of await under way
+	held      int             // bytes that wait with them
 	bench     *bench          // in a test
 	sent      <-chan struct{} // closed when the last command is on its way
 	results   struct {
@@ -116,6 +120,7 @@ func newRuntime(ctx context.Context, path string, o Options) (*runtime, error) {
 	}
 	r.log = slog.New(cleanHandler{r.log.Handler(), &r.secrets})
 	r.acting, r.fetching, r.asking = make(chan struct{}, maxAtOnce), make(chan struct{}, maxAtOnce), make(chan struct{}, maxAtOnce)
+	r.bodies = semaphore.NewWeighted(maxBodies)
 	r.results.wake = make(chan struct{}, 1)
 	r.stats.init(path)
 	r.dir = dir
@@ -304,6 +309,9 @@ func (r *runtime) drain() {
 // dispatch gives a notification to those that wait for it, and begins the calls of its handlers.
 func (r *runtime) dispatch(n wire.Notification) {
 	name := lib.EventName(n)
+	if r.quota != nil && name == "log" && r.isOwn(n) {
+		return
+	}
 	if (len(r.bans.of) > 0 || r.o.Allow.Store) && r.c != nil && r.keepOut(&lib.Event{Name: name, Note: n}) {
 		return
 	}
@@ -318,6 +326,13 @@ func (r *runtime) dispatch(n wire.Notification) {
 		r.stats.Events++
 		r.begin(subjectOf(name, n), name, ev)
 	}
+}
+
+// isOwn reports whether a line of the log is the script's: one that prints what it hears of the log would never end.
+func (r *runtime) isOwn(n wire.Notification) bool {
+	_, rest, _ := strings.Cut(n.Text, ",")
+	_, message, _ := strings.Cut(rest, ",")
+	return strings.HasPrefix(message, r.path)
 }
 
 // emit makes an event of ours.

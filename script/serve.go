@@ -18,7 +18,8 @@ import (
 // Bounds of what is served.
 const (
 	maxServers = 8
-	maxConns   = 64 // of a server; others wait until one ends
+	maxConns   = 64            // of a server; others wait until one ends
+	maxBodies  = 8 * maxOutput // of the requests of all servers that are read or answered; others wait
 
 	serveOn = 500 * time.Millisecond // of a version that was replaced: connections that wait for it, or have just come, get their answers
 )
@@ -127,7 +128,16 @@ func (r *runtime) stopServers() {
 
 // webHandler passes requests to the script's goroutine, as tasks of their own.
 func (r *runtime) webHandler(fn *lua.LFunction) http.Handler {
+	bodies := r.bodies
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		size := int64(maxOutput)
+		if req.ContentLength >= 0 {
+			size = min(size, req.ContentLength)
+		}
+		if err := bodies.Acquire(req.Context(), size); err != nil {
+			return // the client has gone
+		}
+		defer bodies.Release(size)
 		body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxOutput))
 		if err != nil {
 			http.Error(w, "request too large", http.StatusRequestEntityTooLarge)

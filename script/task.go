@@ -356,11 +356,20 @@ func (r *runtime) expire(t *task) {
 	r.nextHandler(t)
 }
 
+// maxHeld is how many bytes may wait with commands, programs and requests.
+const maxHeld = 16 << 20
+
 // await makes the running task wait for work, which is done in a goroutine of its own under a context that ends with the task's
 // time. What work returns is called by the script's goroutine and gives the values for the script.
-func (r *runtime) await(L *lua.LState, command bool, work func(ctx context.Context) func() []lua.LValue) int {
+//
+// size is how many bytes wait with it: the meter of a process that does other things, too, does not see them.
+func (r *runtime) await(L *lua.LState, command bool, size int, work func(ctx context.Context) func() []lua.LValue) int {
+	if r.held > 0 && r.held+size > maxHeld {
+		L.RaiseError("too much is under way: %d bytes of this script wait", r.held)
+	}
 	q := &request{command: command}
 	q.start = func(t *task) {
+		r.held += size
 		ctx, cancel := context.WithCancel(r.base)
 		q.cancel = cancel
 		r.underWay++
@@ -368,6 +377,7 @@ func (r *runtime) await(L *lua.LState, command bool, work func(ctx context.Conte
 			answer := work(ctx)
 			r.post(func() {
 				r.underWay--
+				r.held -= size
 				cancel()
 				if t.asked == q {
 					r.resume(t, q, answer()...)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -67,7 +68,7 @@ func ReadFile(dirs []string, name string) ([]byte, error) {
 			return nil, err
 		}
 		defer root.Close()
-		f, err := root.Open(rel)
+		f, err := root.OpenFile(rel, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe does not hold it up
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, reason(err))
 		}

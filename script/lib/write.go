@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -109,9 +110,12 @@ func rotate(root *os.Root, rel string, keep int) {
 }
 
 func writeAll(root *os.Root, rel string, flag int, text string) error {
-	f, err := root.OpenFile(rel, os.O_WRONLY|os.O_CREATE|flag, 0o600)
+	f, err := root.OpenFile(rel, os.O_WRONLY|os.O_CREATE|syscall.O_NONBLOCK|flag, 0o600) // a pipe does not hold it up
 	if err != nil {
 		return err
+	}
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return errors.Join(err, f.Close(), errors.New("not a regular file"))
 	}
 	_, err = f.WriteString(text)
 	return errors.Join(err, f.Close())

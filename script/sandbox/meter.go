@@ -37,19 +37,21 @@ type Meter struct {
 	credit int   // instructions before the next look
 	err    error // why everything ends; nil while there is time
 
-	running bool          // in a burst
-	began   time.Time     // of the burst
-	cpu     time.Duration // of the process at began; 0: not taken yet
-	looked  time.Time     // at the heap
-	work    int           // in instructions since then
-	blocked time.Duration // in the burst, at files
-	cause   atomic.Pointer[error]
-	nesting int // coroutines in coroutines
+	running  bool          // in a burst
+	began    time.Time     // of the burst
+	cpu      time.Duration // of the process at began; 0: not taken yet
+	looked   time.Time     // at the heap
+	lookedAt time.Time     // at the clock
+	work     int           // in instructions since then
+	blocked  time.Duration // in the burst, at files
+	cause    atomic.Pointer[error]
+	nesting  int // coroutines in coroutines
 }
 
 const (
-	between   = 16      // instructions between two looks at the clock
-	perCredit = 2 << 10 // bytes that a function in Go touches in the time of an instruction
+	between   = 16                   // instructions between two looks at the clock
+	slow      = 2 * time.Millisecond // when these took longer, as single ones can work on megabytes, each is looked at
+	perCredit = 2 << 10              // bytes that a function in Go touches in the time of an instruction
 	heapEvery = time.Millisecond
 	heapWork  = 1_000 // or after as many instructions, announced work included: what comes first
 	filesTime = time.Second
@@ -71,6 +73,7 @@ func (m *Meter) SetSize(size func() int64) { m.heap.size = size }
 func (m *Meter) Begin() {
 	m.credit, m.err, m.running = between, nil, true
 	m.began, m.cpu, m.blocked = time.Now(), 0, 0
+	m.lookedAt = m.began
 	m.heap.began = false
 }
 
@@ -133,11 +136,15 @@ func (m *Meter) look() error {
 	}
 	m.work += between - m.credit // more than usual after Spend
 	m.credit = between
+	now := time.Now()
+	if now.Sub(m.lookedAt) > slow {
+		m.credit = 1
+	}
+	m.lookedAt = now
 	if c := m.cause.Load(); c != nil {
 		m.err = *c
 		return m.err
 	}
-	now := time.Now()
 	if m.cpu == 0 && now.Sub(m.began) > m.limits.Burst/8 {
 		m.cpu = max(1, processTime()-now.Sub(m.began))
 	}
