@@ -5,7 +5,7 @@
 --
 --   moongate run passwords-from-store.lua --allow secret -- joe pass:vpn/work totp:pass:vpn/work-otp
 --
--- References say where a secret is kept: env: file: cmd: pass: keyring: systemd:, and totp: before any of them. A code is given
+-- References say where a secret is kept: env: file: pass: keyring: systemd:, cmd: with --allow exec, and totp: before any of them. A code is given
 -- out once: a second prompt within the same half minute waits for the next. The code answers a challenge; without one it follows the password,
 -- as servers with one field expect it.
 

@@ -156,7 +156,7 @@ function moongate.ask_string(name, text) end
 function moongate.exec(command) end
 
 ---A secret from where it is kept: env:NAME, file:PATH, cmd:PROGRAM ARGS, pass:NAME, keyring:SERVICE/ACCOUNT, systemd:NAME, and totp: before any of
----them for a one-time code, which is given out once. Needs --allow secret; env allows env:, exec allows cmd: and pass:. What it returns is
+---them for a one-time code, which is given out once. Needs --allow secret; env allows env:, exec allows pass:, and cmd: needs exec. What it returns is
 ---hidden in everything the script prints and logs.
 ---@param ref string
 ---@return string? secret
