@@ -2,12 +2,14 @@ package script
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -99,7 +101,7 @@ func fetch(req *http.Request) (*http.Response, string, error) {
 	c := &http.Client{Transport: transport}
 	resp, err := c.Do(req)
 	if err != nil {
-		return nil, "", err
+		return nil, "", once(err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxOutput+1))
@@ -110,6 +112,24 @@ func fetch(req *http.Request) (*http.Response, string, error) {
 		return nil, "", fmt.Errorf("%s: the answer is longer than %d bytes", req.URL.Redacted(), maxOutput)
 	}
 	return resp, string(b), nil
+}
+
+// once is an error of a request that names the address once.
+func once(err error) error {
+	var of *url.Error
+	if !errors.As(err, &of) {
+		return err
+	}
+	reason := of.Err
+	var op *net.OpError
+	if errors.As(reason, &op) && op.Op == "dial" {
+		reason = op.Err
+		var sys *os.SyscallError
+		if errors.As(reason, &sys) {
+			reason = sys.Err
+		}
+	}
+	return fmt.Errorf("%s: %w", of.URL, reason)
 }
 
 func (r *runtime) response(resp *http.Response, body string) *lua.LTable {
