@@ -22,14 +22,14 @@ func TestClientKeepsItsDevice(t *testing.T) {
 	l.stockServer(t, "--duplicate-cn", "--push", "route 172.16.0.0 255.240.0.0", "--ifconfig-pool-persist", l.file("pool"))
 	c := ours(t, l.client, l.clientArgs("--persist-tun", "--persist-key"))
 	c.WaitLine(t, up, upLimit)
-	index := l.client.Run(t, "cat", "/sys/class/net/tun0/ifindex")
+	index := l.client.LinkFile(t, "tun0", "ifindex")
 	from := c.Lines()
 	c.Signal(t, syscall.SIGUSR1)
 	c.WaitLineAfter(t, from, up, upLimit)
 	again := c.Log()
 	switch {
 	case strings.Contains(again, "Preserving previous TUN/TAP instance: tun0"):
-		if now := l.client.Run(t, "cat", "/sys/class/net/tun0/ifindex"); now != index {
+		if now := l.client.LinkFile(t, "tun0", "ifindex"); now != index {
 			t.Errorf("the device is another one: %s, was %s", now, index)
 		}
 	case !strings.Contains(again, "NOTE: Pulled options changed on restart"):

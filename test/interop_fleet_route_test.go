@@ -135,7 +135,7 @@ func TestFleetRoute(t *testing.T) {
 	for name, h := range hosts {
 		t.Run("after/"+name, func(t *testing.T) { ping(t, h, address, 5, 0, "0.2") })
 	}
-	mac := strings.TrimSpace(l.nodes[1].ns.Run(t, "cat", "/sys/class/net/eth0/address"))
+	mac := l.nodes[1].ns.LinkFile(t, "eth0", "address")
 	if out := l.beside.Run(t, "ip", "neigh", "show", address); !strings.Contains(out, mac) {
 		t.Errorf("the host beside has %q, and the second node is at %s", out, mac)
 	}

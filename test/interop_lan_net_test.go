@@ -176,7 +176,7 @@ func TestMultihomeInterface(t *testing.T) {
 // sentPackets is how many packets a device has sent.
 func sentPackets(t *testing.T, n *daemontest.Namespace, dev string) int {
 	t.Helper()
-	text := strings.TrimSpace(n.Run(t, "cat", "/sys/class/net/"+dev+"/statistics/tx_packets"))
+	text := n.LinkFile(t, dev, "statistics/tx_packets")
 	sent, err := strconv.Atoi(text)
 	if err != nil {
 		t.Fatal(err)

@@ -89,7 +89,7 @@ func tap(args []string) []string {
 // mac is the hardware address of a device.
 func mac(t *testing.T, n *daemontest.Namespace, dev string) string {
 	t.Helper()
-	return strings.TrimSpace(n.Run(t, "cat", "/sys/class/net/"+dev+"/address"))
+	return n.LinkFile(t, dev, "address")
 }
 
 // eventually waits until f returns no complaint.

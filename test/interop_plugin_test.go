@@ -69,7 +69,7 @@ func (l *lab) startWith(t testing.TB, who, text string, args []string) *daemonte
 	} else {
 		words = append(words, program(t))
 	}
-	return l.server.Start(t, "sh", append([]string{"-c", text + "\n" + `exec "$@"`, "sh"}, append(words, args...)...)...)
+	return l.server.Start(t, "unshare", append([]string{"-m", "sh", "-c", text + "\n" + `exec "$@"`, "sh"}, append(words, args...)...)...)
 }
 
 // pam is a service "vpn" of PAM that lets alice in with the password "secret", for a daemon that starts after the text.

@@ -315,8 +315,16 @@ func (v *vpn) gone(t *testing.T, name string) {
 	t.Helper()
 	eventually(t, "the end of the daemon", func() bool {
 		left, _ := filepath.Glob(filepath.Join(v.dir, "*run", name+".sock"))
-		procs, _ := exec.Command("pgrep", "-f", "--", "--config "+filepath.Join(v.dir, name)+".ovpn").Output()
-		return len(left) == 0 && len(procs) == 0
+		return len(left) == 0 && !running("--config", filepath.Join(v.dir, name)+".ovpn")
+	})
+}
+
+// running reports whether a process has these words in its command line, in a row.
+func running(words ...string) bool {
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	return slices.ContainsFunc(all, func(path string) bool {
+		line, _ := os.ReadFile(path)
+		return strings.Contains(string(line), "\x00"+strings.Join(words, "\x00")+"\x00")
 	})
 }
 

@@ -5,17 +5,20 @@ package daemontest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -50,26 +53,103 @@ func NewNamespace(t testing.TB) *Namespace {
 	t.Helper()
 	RequireRoot(t)
 	n := &Namespace{Name: fmt.Sprintf("mg%d-%d", os.Getpid(), nsCount.Add(1))}
-	runIP(t, "netns", "add", n.Name)
+	if err := shareNames(); err != nil {
+		t.Fatalf("%s: %v", names, err)
+	}
 	t.Cleanup(func() { n.remove(t) })
-	n.Run(t, "ip", "link", "set", "lo", "up")
+	if err := apart(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("make a namespace: %w", err)
+		}
+		if err := os.WriteFile(n.path(), nil, 0o444); err != nil {
+			return err
+		}
+		if err := unix.Mount("/proc/thread-self/ns/net", n.path(), "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("name a namespace: %w", err)
+		}
+		return linkUp("lo")
+	}); err != nil {
+		t.Fatal(err)
+	}
 	return n
+}
+
+// names is the folder in which `ip netns` looks for namespaces.
+const names = "/run/netns"
+
+func (n *Namespace) path() string { return filepath.Join(names, n.Name) }
+
+// shareNames makes the folder a mount that is shared, as `ip netns` does: a namespace that is removed here goes from other mount namespaces, too.
+var shareNames = sync.OnceValue(func() error {
+	if err := os.MkdirAll(names, 0o755); err != nil {
+		return err
+	}
+	err := unix.Mount("", names, "", unix.MS_SHARED|unix.MS_REC, "")
+	if !errors.Is(err, unix.EINVAL) { // no mount yet
+		return err
+	}
+	if err := unix.Mount(names, names, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	return unix.Mount("", names, "", unix.MS_SHARED|unix.MS_REC, "")
+})
+
+// apart runs f on a thread that ends with it, whatever f makes of the thread, and waits for it.
+func apart(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine instead of going back to the others
+		if unix.Gettid() == os.Getpid() {
+			defer runtime.UnlockOSThread() // the first thread does not end: it waits here, so that another is taken
+			done <- apart(f)
+			return
+		}
+		done <- f()
+	}()
+	return <-done
+}
+
+// inside runs f on a thread inside the namespace and waits for it.
+func (n *Namespace) inside(f func() error) error {
+	return apart(func() error {
+		fd, err := unix.Open(n.path(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open namespace %s: %w", n.Name, err)
+		}
+		defer unix.Close(fd)
+		if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("enter namespace %s: %w", n.Name, err)
+		}
+		return f()
+	})
+}
+
+// PIDs are the processes inside, never this one.
+func (n *Namespace) PIDs() (pids []int) {
+	var ns, of unix.Stat_t
+	proc, err := os.Open("/proc")
+	if err != nil || unix.Stat(n.path(), &ns) != nil {
+		return nil
+	}
+	defer proc.Close()
+	all, _ := proc.Readdirnames(0)
+	for _, name := range all {
+		pid, err := strconv.Atoi(name)
+		if err == nil && pid != os.Getpid() && unix.Stat("/proc/"+name+"/ns/net", &of) == nil && of.Ino == ns.Ino && of.Dev == ns.Dev {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // remove ends what still runs inside, so that the namespace really goes away.
 func (n *Namespace) remove(t testing.TB) {
-	out, err := exec.Command("ip", "netns", "pids", n.Name).Output()
-	if err == nil {
-		for _, pid := range strings.Fields(string(out)) {
-			var p int
-			if _, err := fmt.Sscan(pid, &p); err == nil && p > 1 && p != os.Getpid() {
-				_ = unix.Kill(p, unix.SIGKILL)
-			}
-		}
+	for _, pid := range n.PIDs() {
+		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 	// Notes of route changes that a killed daemon left.
 	var ns unix.Stat_t
-	if err := unix.Stat("/run/netns/"+n.Name, &ns); err == nil {
+	if err := unix.Stat(n.path(), &ns); err == nil {
 		notes, _ := filepath.Glob("/run/moongate/*/*.routes")
 		for _, path := range notes {
 			if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), fmt.Sprintf(`"netns":%d,`, ns.Ino)) {
@@ -78,37 +158,66 @@ func (n *Namespace) remove(t testing.TB) {
 			}
 		}
 	}
-	if out, err := exec.Command("ip", "netns", "del", n.Name).CombinedOutput(); err != nil {
-		t.Errorf("ip netns del %s: %v\n%s", n.Name, err, out)
+	if err := unix.Unmount(n.path(), unix.MNT_DETACH); err != nil {
+		t.Errorf("remove namespace %s: %v", n.Name, err)
+	}
+	if err := os.Remove(n.path()); err != nil {
+		t.Error(err)
 	}
 }
 
-func runIP(t testing.TB, args ...string) {
-	t.Helper()
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-		t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
+// linkUp sets an interface of the thread's namespace up.
+func linkUp(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.LinkSetUp(link)
 	}
+	if err != nil {
+		return fmt.Errorf("set %s up: %w", name, err)
+	}
+	return nil
 }
 
 // Veth joins two namespaces by a pair of interfaces, both up, with the given addresses (any number, both families).
 func Veth(t testing.TB, a *Namespace, aDev string, aAddrs []string, b *Namespace, bDev string, bAddrs []string) {
 	t.Helper()
-	runIP(t, "link", "add", aDev, "netns", a.Name, "type", "veth", "peer", "name", bDev, "netns", b.Name)
-	for _, e := range []struct {
-		n     *Namespace
-		dev   string
-		addrs []string
-	}{{a, aDev, aAddrs}, {b, bDev, bAddrs}} {
-		for _, s := range e.addrs {
-			p := netip.MustParsePrefix(s)
-			args := []string{"ip", "addr", "add", s, "dev", e.dev}
-			if p.Addr().Is6() {
-				args = append(args, "nodad") // usable at once
-			}
-			e.n.Run(t, args...)
-		}
-		e.n.Run(t, "ip", "link", "set", e.dev, "up")
+	far, err := os.Open(b.path())
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer far.Close()
+	a.Do(t, func() error {
+		pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: aDev}, PeerName: bDev, PeerNamespace: netlink.NsFd(int(far.Fd()))}
+		if err := netlink.LinkAdd(pair); err != nil {
+			return fmt.Errorf("join %s and %s: %w", a.Name, b.Name, err)
+		}
+		return addressed(aDev, aAddrs)
+	})
+	b.Do(t, func() error { return addressed(bDev, bAddrs) })
+}
+
+// addressed gives an interface of the thread's namespace addresses, usable at once, and sets it up.
+func addressed(dev string, addrs []string) error {
+	link, err := netlink.LinkByName(dev)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", dev, err)
+	}
+	for _, s := range addrs {
+		addr, err := netlink.ParseAddr(s)
+		if err != nil {
+			return err
+		}
+		if addr.IP.To4() == nil {
+			addr.Flags = unix.IFA_F_NODAD
+		}
+		if err := netlink.AddrAdd(link, addr); err != nil {
+			return fmt.Errorf("give %s the address %s: %w", dev, s, err)
+		}
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("set %s up: %w", dev, err)
+	}
+	return nil
 }
 
 // NewPair makes two namespaces joined by eth0 interfaces, 10.99.0.1/24 and fd99::1/64 in the first,
@@ -120,9 +229,9 @@ func NewPair(t testing.TB) (*Namespace, *Namespace) {
 	return a, b
 }
 
-// Command prepares a command that runs in the namespace and is killed when ctx ends.
+// Command prepares a command that runs in the namespace, whoever starts it, and is killed when ctx ends.
 func (n *Namespace) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", n.Name, name}, args...)...)
+	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + n.path(), name}, args...)...)
 }
 
 // Run runs a command in the namespace, at most 30 s, fails the test when it fails, and returns its output.
@@ -139,35 +248,28 @@ func (n *Namespace) Run(t testing.TB, args ...string) string {
 func (n *Namespace) TryRun(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	cmd := n.Command(ctx, args[0], args[1:]...)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	var buf bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &buf, &buf
 	cmd.WaitDelay = time.Second
-	err := cmd.Run()
+	err := n.inside(cmd.Start) // a process begins in the namespace of the thread that starts it
+	if err == nil {
+		err = cmd.Wait()
+	}
 	return buf.String(), err
+}
+
+// LinkFile reads a file of /sys/class/net about an interface of the namespace.
+func (n *Namespace) LinkFile(t testing.TB, dev, name string) string {
+	t.Helper()
+	return strings.TrimSpace(n.Run(t, "ip", "netns", "exec", n.Name, "cat", filepath.Join("/sys/class/net", dev, name)))
 }
 
 // Do runs f on a thread inside the namespace and waits for it. Sockets and devices f opens stay in the namespace;
 // goroutines f starts do not. f must not call t.FailNow: it runs on another goroutine.
 func (n *Namespace) Do(t testing.TB, f func() error) {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() {
-		// The thread is not unlocked: it ends with the goroutine instead of going back to the others.
-		runtime.LockOSThread()
-		fd, err := unix.Open("/run/netns/"+n.Name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			done <- fmt.Errorf("open namespace %s: %w", n.Name, err)
-			return
-		}
-		defer unix.Close(fd)
-		if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("enter namespace %s: %w", n.Name, err)
-			return
-		}
-		done <- f()
-	}()
-	if err := <-done; err != nil {
+	if err := n.inside(f); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -4,7 +4,6 @@ package daemontest
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -57,13 +56,13 @@ func (n *Namespace) OpenVPN(t testing.TB, config string, args ...string) *Proces
 func (n *Namespace) Start(t testing.TB, name string, args ...string) *Process {
 	t.Helper()
 	p := &Process{
-		cmd: n.Command(context.Background(), name, args...), name: name,
+		cmd: exec.Command(name, args...), name: name,
 		done: make(chan struct{}), more: make(chan struct{}),
 	}
 	r, w := io.Pipe()
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	p.cmd.WaitDelay = 2 * time.Second
-	if err := p.cmd.Start(); err != nil {
+	if err := n.inside(p.cmd.Start); err != nil {
 		t.Fatal(err)
 	}
 	var reader sync.WaitGroup

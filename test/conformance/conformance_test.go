@@ -66,7 +66,8 @@ func ours(t *testing.T) string {
 	return built.path
 }
 
-// TestConformance plays every scenario on both daemons. Ours has the face of the stock daemon's release.
+// TestConformance plays every scenario on the stock daemon, on ours, and on another stock daemon through a mux: all say the same.
+// Ours has the face of the stock daemon's release.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -77,22 +78,55 @@ func TestConformance(t *testing.T) {
 	if !*stockOnly {
 		program = ours(t)
 	}
+	release := releaseOf(t, stock)
 	for _, s := range scenarios(t) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			release := releaseOf(t, stock)
 			skipForeign(t, s, release)
-			s := s.against(release)
-			theirs := newArena(t, s, []string{stock}, stock)
+			theirs := &performance{arena: newArena(t, s, []string{stock}, stock)}
 			if *stockOnly {
-				said, err := theirs.play()
-				tell(t, said, err, theirs)
+				perform(theirs)
+				theirs.tell(t)
 				return
 			}
-			mine := newArena(t, s, []string{program, "daemon", "--compat", theirs.release}, stock)
-			compare(t, s, theirs, mine)
+			mine := &performance{arena: newArena(t, s, []string{program, "daemon", "--compat", release}, stock)}
+			all := []*performance{theirs, mine}
+			why := notThroughMux(s)
+			var through *performance
+			if why == "" && release == muxRelease {
+				through = &performance{arena: newArena(t, s, []string{stock}, stock)}
+				through.mux = newMux(t, through.arena)
+				all = append(all, through)
+			}
+			perform(all...)
+			theirs.tell(t)
+			t.Run("ours", func(t *testing.T) { compare(t, s.against(release), theirs, mine) })
+			if release == muxRelease {
+				t.Run("mux", func(t *testing.T) {
+					if why != "" {
+						t.Skip(why)
+					}
+					compareMux(t, theirs, through)
+				})
+			}
 		})
 	}
+}
+
+// performance is what came of a scenario in an arena.
+type performance struct {
+	*arena
+	said []string
+	err  error
+}
+
+// perform plays in all arenas at the same time.
+func perform(all ...*performance) {
+	var done sync.WaitGroup
+	for _, p := range all {
+		done.Go(func() { p.said, p.err = p.play() })
+	}
+	done.Wait()
 }
 
 // skipForeign skips a scenario of another release.
@@ -103,38 +137,37 @@ func skipForeign(t *testing.T, s *scenario, release string) {
 	}
 }
 
-// compare plays on both at the same time.
-func compare(t *testing.T, s *scenario, theirs, mine *arena) {
+// compare holds ours to stock's transcript.
+func compare(t *testing.T, s *scenario, theirs, mine *performance) {
 	t.Helper()
-	var wantErr, gotErr error
-	var want, got []string
-	var both sync.WaitGroup
-	both.Go(func() { want, wantErr = theirs.play() })
-	both.Go(func() { got, gotErr = mine.play() })
-	both.Wait()
-	tell(t, want, wantErr, theirs)
-	hunks, missing := unexpected(diff(want, got), s.differs)
+	hunks, missing := unexpected(diff(theirs.said, mine.said), s.differs)
 	for _, h := range hunks {
-		t.Errorf("stock (-) and ours (+) differ:\n%s", report(h, want))
+		t.Errorf("stock (-) and ours (+) differ:\n%s", report(h, theirs.said))
 	}
 	for _, d := range missing {
 		t.Errorf("the declared difference %q did not show:\n - %s\n + %s", d.row, strings.Join(d.stock, "\n - "), strings.Join(d.ours, "\n + "))
 	}
-	if gotErr != nil {
-		t.Errorf("ours: %v", gotErr)
+	mine.blame(t, len(hunks) > 0)
+}
+
+// blame tells an error, and with one, or when the transcript is wrong, all that was said.
+func (p *performance) blame(t *testing.T, wrong bool) {
+	t.Helper()
+	if p.err != nil {
+		t.Error(p.err)
 	}
-	if len(hunks) > 0 || gotErr != nil {
-		t.Logf("ours in full:\n%s\n%s", strings.Join(got, "\n"), mine.logs())
+	if wrong || p.err != nil {
+		t.Logf("in full:\n%s\n%s", strings.Join(p.said, "\n"), p.logs())
 	}
 }
 
 // tell prints what stock said where that is wanted or went wrong: a scenario stock cannot play is a wrong scenario.
-func tell(t *testing.T, said []string, err error, a *arena) {
+func (p *performance) tell(t *testing.T) {
 	t.Helper()
-	if err != nil {
-		t.Errorf("stock: %v\n%s\n%s", err, strings.Join(said, "\n"), a.logs())
+	if p.err != nil {
+		t.Errorf("stock: %v\n%s\n%s", p.err, strings.Join(p.said, "\n"), p.logs())
 	} else if *transcript {
-		t.Logf("stock said:\n%s", strings.Join(said, "\n"))
+		t.Logf("stock said:\n%s", strings.Join(p.said, "\n"))
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/mux"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -75,11 +74,19 @@ func (x *muxed) ready() error {
 	}
 }
 
-// notThroughMux are scenarios that a mux cannot play, with the reason.
-var notThroughMux = map[string]string{
-	"client-forget-disconnect": "the daemon's one client, the mux, does not leave with its seats",
-	"client-two-sigterms":      "stock tells two signals in one piece from two in a row, and a mux waits for the first reply",
-	"management-signal":        "the daemon's one client, the mux, does not leave with its seats",
+// muxRelease is the stock daemon that has a mux in front of it.
+const muxRelease = "2.6"
+
+// notThroughMux says why a scenario is not played through a mux, "" for those that are.
+func notThroughMux(s *scenario) string {
+	if strings.HasPrefix(s.listen, "dial") {
+		return "management-client: the daemon calls, a mux does too"
+	}
+	return map[string]string{
+		"client-forget-disconnect": "the daemon's one client, the mux, does not leave with its seats",
+		"client-two-sigterms":      "stock tells two signals in one piece from two in a row, and a mux waits for the first reply",
+		"management-signal":        "the daemon's one client, the mux, does not leave with its seats",
+	}[s.name]
 }
 
 // commandLine is the daemon's log about a command. A mux sends some of its own and answers others by itself.
@@ -101,47 +108,12 @@ func behindMux(s *scenario, hunks []hunk) (rest []hunk) {
 	return rest
 }
 
-// TestConformanceThroughMux plays every scenario on the stock daemon, and on another one through a mux: the same comes out.
-func TestConformanceThroughMux(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("plays in real time, with network namespaces")
-	}
-	stock := daemontest.RequireOpenVPN(t)
-	for _, s := range scenarios(t) {
-		t.Run(s.name, func(t *testing.T) {
-			if why := notThroughMux[s.name]; why != "" {
-				t.Skip(why)
-			}
-			if strings.HasPrefix(s.listen, "dial") {
-				t.Skip("management-client: the daemon calls, a mux does too")
-			}
-			skipForeign(t, s, releaseOf(t, stock))
-			t.Parallel()
-			direct, through := newArena(t, s, []string{stock}, stock), newArena(t, s, []string{stock}, stock)
-			through.mux = newMux(t, through)
-			compareMux(t, direct, through)
-		})
-	}
-}
-
-func compareMux(t *testing.T, direct, through *arena) {
+// compareMux holds what came through a mux to stock's transcript.
+func compareMux(t *testing.T, direct, through *performance) {
 	t.Helper()
-	var wantErr, gotErr error
-	var want, got []string
-	var both sync.WaitGroup
-	both.Go(func() { want, wantErr = direct.play() })
-	both.Go(func() { got, gotErr = through.play() })
-	both.Wait()
-	tell(t, want, wantErr, direct)
-	hunks := behindMux(direct.s, diff(withoutCommands(want), withoutCommands(got)))
+	hunks := behindMux(direct.s, diff(withoutCommands(direct.said), withoutCommands(through.said)))
 	for _, h := range hunks {
-		t.Errorf("direct (-) and through the mux (+) differ:\n%s", report(h, want))
+		t.Errorf("direct (-) and through the mux (+) differ:\n%s", report(h, direct.said))
 	}
-	if gotErr != nil {
-		t.Errorf("through the mux: %v", gotErr)
-	}
-	if len(hunks) > 0 || gotErr != nil {
-		t.Logf("through the mux in full:\n%s\n%s", strings.Join(got, "\n"), through.logs())
-	}
+	through.blame(t, len(hunks) > 0)
 }

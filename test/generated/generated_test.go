@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -107,7 +108,7 @@ func (s *setup) reload(t *testing.T, a *authority, server, client *end, list []b
 		server.stop(t)
 		server.start(t)
 	case "hup":
-		server.signal("HUP")
+		server.signal(syscall.SIGHUP)
 		time.Sleep(3 * time.Second) // the stock daemon is away for a second
 	case "mgmtkill": // the client's next try is its way back
 		speak(t, server, "/dev/stdin", "kill client")

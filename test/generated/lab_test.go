@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -308,20 +309,18 @@ func (e *end) start(t *testing.T) {
 }
 
 // signal sends a signal to all that runs on the host: the daemon, wherever it went.
-func (e *end) signal(name string) {
-	out, _ := exec.Command("ip", "netns", "pids", e.host.Name).Output()
-	for _, pid := range strings.Fields(string(out)) {
-		_ = exec.Command("kill", "-"+name, pid).Run()
+func (e *end) signal(sig syscall.Signal) {
+	for _, pid := range e.host.PIDs() {
+		_ = syscall.Kill(pid, sig)
 	}
 }
 
 // stop ends the daemon as a service manager does, and waits for its end.
 func (e *end) stop(t *testing.T) {
 	t.Helper()
-	e.signal("TERM")
+	e.signal(syscall.SIGTERM)
 	await(t, 15*time.Second, "the end of "+strings.Join(e.argv, " "), func() bool {
-		out, err := exec.Command("ip", "netns", "pids", e.host.Name).Output()
-		return err == nil && len(strings.Fields(string(out))) == 0
+		return len(e.host.PIDs()) == 0
 	})
 }
 

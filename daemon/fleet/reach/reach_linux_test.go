@@ -60,7 +60,7 @@ func TestNeighbours(t *testing.T) {
 	daemontest.RequireRoot(t)
 	node, host := daemontest.NewNamespace(t), daemontest.NewNamespace(t)
 	daemontest.Veth(t, node, "eth0", []string{"192.0.2.1/24", "fd00::1/64"}, host, "eth0", []string{"192.0.2.2/24", "fd00::2/64"})
-	mac := strings.TrimSpace(node.Run(t, "cat", "/sys/class/net/eth0/address"))
+	mac := node.LinkFile(t, "eth0", "address")
 	addresses := []string{"192.0.2.77", "fd00::77"}
 	for _, a := range addresses { // it was elsewhere before
 		host.Run(t, "ip", "neigh", "add", a, "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "stale")
