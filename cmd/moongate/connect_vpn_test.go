@@ -295,11 +295,19 @@ func (v *vpn) command(args ...string) *exec.Cmd {
 func (v *vpn) to(cmd *exec.Cmd, uid uint32) {
 	program := filepath.Join(v.dir, "moongate") // the test's own folder is root's
 	run := filepath.Join(v.dir, "userrun")
+	readable := []string{"a+r"}
+	for _, ending := range []string{".crt", ".key", ".ovpn"} { // not all there is: sockets come and go
+		found, _ := filepath.Glob(filepath.Join(v.dir, "*"+ending))
+		readable = append(readable, found...)
+	}
+	if out, err := exec.Command("cp", os.Args[0], program).CombinedOutput(); err != nil {
+		v.t.Fatalf("%v\n%s", err, out)
+	}
 	for _, f := range []func() error{
-		func() error { return exec.Command("cp", os.Args[0], program).Run() },
 		func() error { return os.Mkdir(run, 0o755) },
 		func() error { return os.Chown(run, int(uid), -1) },
-		func() error { return exec.Command("chmod", "-R", "a+rX", v.dir).Run() },
+		func() error { return os.Chmod(v.dir, 0o755) },
+		func() error { return exec.Command("chmod", readable...).Run() },
 	} {
 		if err := f(); err != nil {
 			v.t.Fatal(err)

@@ -20,10 +20,10 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
-// soon is --timeout of these tests. A wait that ignores it takes at least stuck.
+// soon is --timeout of these tests, long enough for what comes before a wait. A wait that ignores it takes at least stuck.
 const (
-	soon  = 300 * time.Millisecond
-	stuck = 30 * time.Second
+	soon  = 3 * time.Second
+	stuck = 60 * time.Second
 )
 
 // stuckSession is a session with a time limit, and what it says.
@@ -133,7 +133,7 @@ func TestStuck(t *testing.T) {
 			t.Cleanup(func() { l.Close() })
 			return begin(t, dir, "exit 0")
 		}, "is in use"},
-		{"a daemon without a port", func(t *testing.T, dir string) error { return begin(t, dir, "exec sleep 60") }, "does not open its port"},
+		{"a daemon without a port", func(t *testing.T, dir string) error { return begin(t, dir, "exec sleep 90") }, "does not open its port"},
 		{"a daemon whose child holds its output", func(t *testing.T, dir string) error {
 			return begin(t, dir, "echo Options error: no; sleep 2 & exit 1")
 		}, "Options error: no"},
