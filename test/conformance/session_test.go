@@ -11,7 +11,7 @@ import (
 )
 
 // patience is how long a step waits. It is generous: only a failing scenario uses it up.
-const patience = 25 * time.Second
+const patience = 40 * time.Second
 
 // silence is how long "either" waits for what one of the two does not say.
 const silence = 3 * time.Second
