@@ -12,7 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/script/lib"
 )
 
-// quotaBounds are what a script may write to a log that others share: what comes at once, and what comes back in a second. The last bounds a
+// quotaBounds limit what a script writes to a log that others share: what comes at once, and what comes back in a second. The last bounds a
 // script that writes all day.
 var quotaBounds = []struct {
 	unit      func(text string) int

@@ -116,7 +116,7 @@ func parseDomain(r reader) (d domain, ok bool) {
 	return domain{integer(prime.content), new(big.Int).SetBytes(a.content), new(big.Int).SetBytes(b.content), integer(order.content), base.content}, true
 }
 
-// is reports whether all parameters are those of a curve. Whoever chooses the base point can sign for any key.
+// is reports whether all parameters are those of a curve. An attacker that chooses the base point can sign for any key.
 func (d domain) is(c *elliptic.CurveParams, a int64) bool {
 	size := (c.BitSize + 7) / 8
 	x, y := c.Gx.FillBytes(make([]byte, size)), c.Gy.FillBytes(make([]byte, size))

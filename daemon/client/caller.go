@@ -41,7 +41,11 @@ func (a *attempt) called(p controlPacket, now time.Time) bool {
 	var input error
 	switch n := a.next; {
 	case op.IsHardReset() && n.givesWay(wire.SessionID(p.b[1:9]), a.opts.HandWindow, now):
-		input = a.call(p, now)
+		var next *caller
+		if next, input = newCaller(a.newSession, p, now); input == nil {
+			a.next.close()
+			a.next = next
+		}
 	case n != nil && p.from.Addr == n.peer.Addr:
 		input = n.session.Input(p.b, now)
 	}
@@ -60,20 +64,18 @@ func (c *caller) givesWay(to wire.SessionID, handWindow time.Duration, now time.
 	return age > handWindow || age >= callerChance && to != c.session.Peer()
 }
 
-// call starts the session of a caller by its reset. One that is not good leaves all as it is.
-func (a *attempt) call(p controlPacket, now time.Time) error {
-	s, w, err := a.newSession(now)
+// newCaller starts the session of a caller by its reset. One that is not good makes none.
+func newCaller(newSession func(now time.Time) (*session.Session, ctrlwrap.Wrapper, error), p controlPacket, now time.Time) (*caller, error) {
+	s, w, err := newSession(now)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	next := &caller{session: s, wrap: w, peer: p.from, started: now}
+	c := &caller{session: s, wrap: w, peer: p.from, started: now}
 	if err := s.Input(p.b, now); err != nil {
-		next.close()
-		return err
+		c.close()
+		return nil, err
 	}
-	a.next.close()
-	a.next = next
-	return nil
+	return c, nil
 }
 
 // callerEvents moves a caller's session on and lets it take over when its first key is active.

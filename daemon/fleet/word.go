@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A word is what this node was told about a record that all nodes have: a value for it, or that it is gone. It holds here at once, and waits on
+// A word changes a record that all nodes have, as this node was told: a new value, or the end of the record. It holds here at once, and waits on
 // disk until the store has heard of it.
 type word struct {
 	entry *entry // nil takes the record away

@@ -96,7 +96,7 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 	}
 	if why != "" {
 		h.logAt(set.outer(n.from), logging.Error, "%s", why)
-		h.hangUp(n.link) // so that it does not wait for an answer
+		h.reaper.hangUp(n.link) // so that it does not wait for an answer
 		return
 	}
 	a.creation.Allow(now)
@@ -113,7 +113,7 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 		return func(h *hub) {
 			delete(h.verifying, n.from)
 			if err != nil {
-				h.hangUp(n.link)
+				h.reaper.hangUp(n.link)
 				return
 			}
 			n.metadataGood = true

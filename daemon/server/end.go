@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"sync"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/control"
@@ -76,7 +77,7 @@ func (h *hub) remove(i *instance) {
 	if i.challenges != nil {
 		i.challenges.challenger = nil
 	}
-	h.hangUp(i.link)
+	h.reaper.hangUp(i.link)
 	if was == session.Established {
 		h.established--
 	}
@@ -86,11 +87,14 @@ func (h *hub) remove(i *instance) {
 	h.publish()
 }
 
-// hangUp closes a stream, which serves one client, beside the hub: the end of one waits for a peer that does not read.
-func (h *hub) hangUp(l transport.Link) {
+// reaper ends beside the hub what takes time to end: sessions and connections.
+type reaper struct{ sync.WaitGroup }
+
+// hangUp closes a stream, which serves one client: the end of one waits for a peer that does not read.
+func (r *reaper) hangUp(l transport.Link) {
 	if l.RemoteAddr().IsValid() {
-		_ = l.SetReadDeadline(time.Unix(1, 0)) // nothing comes in meanwhile
-		h.reaper.Go(func() { _ = l.Close() })
+		_ = l.SetReadDeadline(time.Now()) // nothing comes in meanwhile
+		r.Go(func() { _ = l.Close() })
 	}
 }
 

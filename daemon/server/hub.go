@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
@@ -37,7 +36,7 @@ type hub struct {
 	dropped   map[string]uint64       // packets of clients that are gone, by reason
 	leaving   time.Time               // shutting down; newcomers are ignored
 
-	reaper sync.WaitGroup // sessions that are being closed
+	reaper reaper
 }
 
 // run works until ctx ends.

@@ -56,7 +56,7 @@ func (in *inbound) batch(b *transport.Batch) {
 		op, _, err := wire.ParseHeader(pkt)
 		switch {
 		case err == nil && op.IsControl():
-			if len(pkt) <= in.longest { // a session keeps a window of them, whoever sends them
+			if len(pkt) <= in.longest { // a session keeps a window of them, from any sender
 				in.control(at, b.Peer, pkt, now)
 			}
 		case err != nil || !op.IsData():

@@ -82,7 +82,7 @@ func TestStreamsThatAreNotRead(t *testing.T) {
 		}},
 		{"newcomers that are turned away", func(h *hub, all []*instance) {
 			for _, i := range all {
-				h.hangUp(i.link)
+				h.reaper.hangUp(i.link)
 			}
 		}},
 		{"the end of the server", func(h *hub, all []*instance) {

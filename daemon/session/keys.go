@@ -51,10 +51,10 @@ func (s *Session) install(keyID uint8) error {
 // Usage is how much a key may do. Zero: as much as its cipher allows.
 type Usage struct{ Bytes, Packets uint64 }
 
-// shortBlockBytes is what a key of a cipher with short blocks may carry unless reneg-bytes says otherwise.
+// shortBlockBytes limits what a key of a cipher with short blocks carries, unless reneg-bytes says otherwise.
 const shortBlockBytes = 64 << 20
 
-// UsageLimit is what a key may do by reneg-bytes and reneg-pkts, whose values below zero leave it to the cipher.
+// UsageLimit returns how much a key may do by reneg-bytes and reneg-pkts, whose values below zero leave it to the cipher.
 func (t *Terms) UsageLimit(bytes, packets int64) Usage {
 	if suite, ok := data.Lookup(t.Cipher); ok && bytes < 0 && suite.ShortBlocks() {
 		bytes = shortBlockBytes

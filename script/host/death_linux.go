@@ -20,10 +20,11 @@ func (w *lastWords) Write(b []byte) (int, error) {
 
 const maxLastWords = 4 << 10
 
-// why is what is known about a death beside the exit status, in brackets.
+// why tells, in brackets, more about a death than the exit status does, "" when nothing is known. Go's runtime, given no memory, may also run into a
+// segmentation violation.
 func (c *Child) why() string {
 	for line := range strings.Lines(string(c.complaint.text)) {
-		for _, word := range []string{"fatal error: ", "panic: "} {
+		for _, word := range []string{"fatal error: ", "panic: ", "SIGSEGV: "} {
 			if strings.HasPrefix(line, word) {
 				return " (" + strings.TrimSpace(line) + ")"
 			}
