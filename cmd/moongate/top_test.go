@@ -229,6 +229,18 @@ func TestTopLeavesTheTerminalAsItWas(t *testing.T) {
 	}
 }
 
+// A terminal without cursor movement gets an error in the place of escape sequences.
+func TestTopRefusesADumbTerminal(t *testing.T) {
+	cmd := moongate("top", "-a", topDaemon(t, 1).ListenTCP(server.Access{}))
+	cmd.Env = append(cmd.Env, "TERM=dumb", "HOME="+t.TempDir())
+	x := onScreen(t, cmd, 80, 24)
+	x.has("moongate: top needs a terminal that moves its cursor")
+	<-wait(cmd)
+	if code := cmd.ProcessState.ExitCode(); code != 2 {
+		t.Errorf("exit code %d, want 2", code)
+	}
+}
+
 // At 1,000 clients and its usual interval top takes at most 2 % of a core.
 func TestTopIsCheap(t *testing.T) {
 	if testing.Short() {

@@ -43,6 +43,11 @@ type Client struct {
 		ended   bool
 	}
 	tracing sync.Mutex
+
+	switches struct {
+		sync.Mutex
+		on map[string]string
+	}
 }
 
 // pending is a command whose reply is not complete. The reader owns it until done is closed.
@@ -186,6 +191,7 @@ func (c *Client) start(ctx context.Context, s shape, line string, more ...string
 	if err := c.send(p, line, more); err != nil {
 		return failed(err)
 	}
+	c.remember(line)
 	if p.silent() {
 		return failed(nil)
 	}

@@ -22,7 +22,8 @@ type input struct {
 		searching bool // Ctrl-R was typed and nothing since that ends the search
 		taking    chan typed
 	}
-	flow sync.Mutex // held while bytes go from the terminal to the editor
+	flow sync.Mutex    // held while bytes go from the terminal to the editor
+	stop chan struct{} // Ctrl-Z was typed; room for one
 	over chan struct{}
 }
 
@@ -43,7 +44,7 @@ func newInput() *input {
 		tty.Close()
 		return nil
 	}
-	in := &input{tty: tty, r: r, w: w, over: make(chan struct{})}
+	in := &input{tty: tty, r: r, w: w, stop: make(chan struct{}, 1), over: make(chan struct{})}
 	go in.pump()
 	return in
 }
@@ -101,7 +102,7 @@ func (in *input) pump() {
 	}
 }
 
-// translate turns a Ctrl-C inside a search into keys that end the search and discard the line: the editor would leave the search
+// translate takes out Ctrl-Z, and turns a Ctrl-C inside a search into keys that end the search and discard the line: the editor would leave the search
 // standing on the screen.
 func (in *input) translate(b []byte) []byte {
 	in.mu.Lock()
@@ -114,6 +115,12 @@ func (in *input) translate(b []byte) []byte {
 		case c == 0x03 && in.mu.searching:
 			out = append(out, keyCancelSearch+keyDiscard...)
 			in.mu.searching = false
+			continue
+		case c == 0x1a: // Ctrl-Z, which the editor would drop
+			select {
+			case in.stop <- struct{}{}:
+			default:
+			}
 			continue
 		case c < 0x20 && c != 0x13 && c != 0x08:
 			in.mu.searching = false

@@ -106,10 +106,17 @@ func (s *session) follow(ctx context.Context, c *client.Client) {
 	}
 }
 
-// streamed reports whether a kind only comes when it is switched on.
-func streamed(kind string) bool {
+// unwanted reports whether a kind only comes when it is switched on, and a command did that for itself.
+func (s *session) unwanted(kind string) bool {
 	k := mgmt.LookupKind(kind)
-	return k != nil && k.Switch != ""
+	if k == nil || k.Switch == "" {
+		return false
+	}
+	word, _, _ := strings.Cut(k.Switch, " ")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line := s.mu.switches[word]
+	return s.mu.following || line == "" || line == off[word]
 }
 
 // show adds a notification's lines and remembers what it asks for.
@@ -118,11 +125,8 @@ func (s *session) show(b *strings.Builder, n client.Notification) {
 		kind, typ, _ := strings.Cut(rest, ",")
 		s.forget(kind, typ)
 	}
-	s.mu.Lock()
-	following := s.mu.following
-	s.mu.Unlock()
 	switch {
-	case following && streamed(n.Kind):
+	case s.unwanted(n.Kind):
 		return // the command that runs shows it
 	case s.raw:
 		for _, l := range client.NotificationLines(n) {

@@ -107,6 +107,7 @@ func (s *session) watch(ctx context.Context, args []string) {
 		select {
 		case <-time.After(every):
 		case <-ctx.Done():
+			s.print("\n") // behind the ^C
 			return
 		}
 	}
@@ -144,7 +145,12 @@ func (s *session) source(ctx context.Context, args []string) {
 }
 
 func (s *session) startRecord(args []string) {
-	s.stopRecord()
+	switch was := s.stopRecord(); {
+	case was != "":
+		s.print("recorded in " + was + "\n")
+	case len(args) == 0:
+		s.print("nothing is recorded; \\record FILE begins\n")
+	}
 	if len(args) == 0 {
 		return
 	}
@@ -153,18 +159,22 @@ func (s *session) startRecord(args []string) {
 		s.print(err.Error() + "\n")
 		return
 	}
+	s.print("recording in " + args[0] + "; \\record ends it\n")
 	s.mu.Lock()
 	s.record = f
 	s.mu.Unlock()
 }
 
-func (s *session) stopRecord() {
+// stopRecord ends the record and returns its name, "" when there was none.
+func (s *session) stopRecord() (name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.record != nil {
+		name = s.record.Name()
 		s.record.Close()
 		s.record = nil
 	}
+	return name
 }
 
 // connect goes to another target: the session there is proven before this one ends.

@@ -3,15 +3,17 @@ package repl
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/peterh/liner"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
@@ -68,7 +70,7 @@ type session struct {
 
 // Run shows the prompt until the user leaves (nil) or ctx ends. c is an open session of e's target; when it is lost it is dialed again.
 func Run(ctx context.Context, e *env.Env, c *client.Client, o Options) error {
-	s := &session{e: e, o: o, term: &Terminal{out: os.Stdout, redraw: redrawLine, plain: dumb(e.Getenv)}, colour: e.Getenv("NO_COLOR") == "" && !dumb(e.Getenv)}
+	s := &session{e: e, o: o, term: &Terminal{out: os.Stdout, redraw: redrawLine, plain: env.Dumb(e.Getenv)}, colour: e.Getenv("NO_COLOR") == "" && !env.Dumb(e.Getenv)}
 	s.e.NoAsk = true // the terminal is the prompt's
 	s.mu.c = c
 	s.mu.switches = make(map[string]string)
@@ -77,8 +79,10 @@ func Run(ctx context.Context, e *env.Env, c *client.Client, o Options) error {
 		os.Stdin = s.in.r
 		defer func() { os.Stdin = old; s.in.close() }()
 	}
+	job := newJobs()
 	s.line = liner.NewLiner()
 	defer s.line.Close()
+	job.begun()
 	s.line.SetCtrlCAborts(true)
 	s.line.SetTabCompletionStyle(liner.TabPrints)
 	s.line.SetWordCompleter(func(line string, pos int) (string, []string, string) {
@@ -98,14 +102,12 @@ func Run(ctx context.Context, e *env.Env, c *client.Client, o Options) error {
 	defer linked.Wait()
 	defer cancel()
 	linked.Go(func() { s.link(ctx) })
+	if s.in != nil {
+		linked.Go(func() { job.run(ctx, s.in.stop, s.refresh) })
+		linked.Go(func() { <-ctx.Done(); s.refresh() }) // a signal ends an open prompt, not only the next one
+	}
 	defer s.stopRecord()
 	return s.loop(ctx)
-}
-
-// dumb reports whether the terminal understands no escape sequences.
-func dumb(getenv func(string) string) bool {
-	t := getenv("TERM")
-	return t == "dumb" || t == "cons25"
 }
 
 // conn is the open session, nil when there is none.
@@ -275,6 +277,7 @@ func (s *session) run(ctx context.Context, line string) {
 		case fit.OK && fit.Refused == "":
 			s.setFollowing(fit.Follows)
 			s.shell(ctx, words, fit)
+			s.restore()
 			s.setFollowing(false)
 			if ctx.Err() != nil {
 				s.print("\n")
@@ -286,6 +289,36 @@ func (s *session) run(ctx context.Context, line string) {
 		}
 	}
 	s.send(ctx, line)
+}
+
+// off takes back each of the switches that a session has.
+var off = map[string]string{"state": "state off", "log": "log off", "echo": "echo off", "bytecount": "bytecount 0"}
+
+// restore takes back what a command switched on for itself, and puts in force again what the user had switched on.
+func (s *session) restore() {
+	c := s.conn()
+	if c == nil {
+		return // the next session begins with what the user switched on
+	}
+	s.mu.Lock()
+	want := maps.Clone(s.mu.switches)
+	s.mu.Unlock()
+	have := c.Switches()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // the command's own may have been interrupted
+	defer cancel()
+	for _, word := range slices.Sorted(maps.Keys(off)) {
+		line := want[word]
+		if line == off[word] {
+			line = ""
+		}
+		switch {
+		case have[word] == line:
+		case line == "":
+			_, _ = c.Cmd(ctx, off[word]) // a daemon that is gone has switched it off
+		default:
+			_, _ = c.Cmd(ctx, line)
+		}
+	}
 }
 
 func (s *session) setFollowing(on bool) {
@@ -382,11 +415,16 @@ func (s *session) print(text string) {
 	s.term.Print(text)
 }
 
-// note adds text to the record.
+// note adds text to the record, without its colours. A record that cannot be written ends.
 func (s *session) note(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.record != nil {
-		fmt.Fprint(s.record, text)
+	if s.record == nil {
+		return
+	}
+	if _, err := s.record.WriteString(ansi.Strip(text)); err != nil {
+		s.record.Close()
+		s.record = nil
+		s.term.Print("recording ended: " + err.Error() + "\n")
 	}
 }

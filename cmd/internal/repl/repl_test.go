@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -44,7 +45,12 @@ func open(t *testing.T, addr, history string, env ...string) *terminal {
 
 func openSize(t *testing.T, addr, history string, cols, rows int, env ...string) *terminal {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	return openProgram(t, exec.Command(os.Args[0]), addr, history, cols, rows, env...)
+}
+
+// openProgram opens a prompt, or a shell that may start one as "$REPL".
+func openProgram(t *testing.T, cmd *exec.Cmd, addr, history string, cols, rows int, env ...string) *terminal {
+	t.Helper()
 	cmd.Env = append(os.Environ(), "REPL_ADDR="+addr, "REPL_HISTORY="+history, "TERM=xterm-256color", "MOONGATE_PAGER=cat", "HOME="+t.TempDir(), "MOONGATE_RUN_DIR=/nowhere", "TZ=UTC")
 	cmd.Env = append(cmd.Env, env...)
 	p, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: uint16(rows), Cols: uint16(cols)})
@@ -68,7 +74,10 @@ func openSize(t *testing.T, addr, history string, cols, rows int, env ...string)
 		cmd.Process.Kill()
 		cmd.Wait()
 		p.Close()
-		<-done
+		select {
+		case <-done:
+		case <-time.After(5 * time.Second): // a program that a killed shell left behind keeps the terminal open
+		}
 	})
 	return x
 }
@@ -566,4 +575,120 @@ func TestGoingToAnotherDaemon(t *testing.T) {
 	x.has("10.8.0.2")
 	x.write("exit\r")
 	x.has("ended: 0")
+}
+
+// What a command switched on for itself is off again when it ends, and what the user switched on stays on.
+func TestFollowersLeaveNoSwitchBehind(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	if err := d.Do("state CONNECTED SUCCESS 10.8.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	x := open(t, d.ListenTCP(server.Access{}), "")
+	x.last("moongate> ")
+	say := func(text string) {
+		t.Helper()
+		if err := d.Do("log I " + text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, line := range []string{"log -f", "events -k LOG", `\lua ` + luaFile(t, `moongate.on("log", function(ev) print(ev.text) end)`)} {
+		x.write(line + "\r")
+		during := fmt.Sprintf("during-%d", i)
+		x.wait(during, func(l []string) bool {
+			say(during) // again, until the command listens
+			return strings.Contains(strings.Join(l, "\n"), during)
+		})
+		x.write("\x03")
+		x.last("moongate> ")
+		say(fmt.Sprintf("after-%d", i))
+		x.write("pid\r")
+		x.wait("the answer behind the message", func(l []string) bool {
+			return strings.Count(strings.Join(l, "\n"), "moongate> pid") == i+1 && l[len(l)-1] == "moongate>"
+		})
+	}
+	if screen := strings.Join(x.lines(), "\n"); strings.Contains(screen, "after-") {
+		t.Errorf("log lines that nobody asked for:\n%s", screen)
+	}
+	x.write("log on\r")
+	x.has("real-time log notification set to ON")
+	say("wanted-1")
+	x.has("wanted-1")
+	x.write("state -f\r")
+	x.has("CONNECTED     SUCCESS")
+	x.write("\x03")
+	x.last("moongate> ")
+	say("wanted-2")
+	x.has("wanted-2")
+}
+
+func luaFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.lua")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Ctrl-Z stops the prompt with the terminal as it was; when it goes on, the half-typed line is there, also when it was stopped while a command ran.
+func TestStoppedAndContinued(t *testing.T) {
+	d := mgmttest.NewDaemon(t, server.Config{})
+	x := openProgram(t, exec.Command("bash", "--norc", "--noprofile"), d.ListenTCP(server.Access{}), "", 100, 40, "REPL="+os.Args[0], "PS1=$ ")
+	x.last("$ ")
+	x.write("\"$REPL\"\r")
+	x.last("moongate> ")
+	x.write("half")
+	x.last("moongate> half")
+	x.write("\x1a")
+	x.has("Stopped")
+	x.write("stty -a | grep -q ' icanon.* echo ' && echo coo''ked\r")
+	x.has("cooked")
+	x.write("fg\r")
+	x.last("moongate> half")
+	x.write("\x15log -f\r")
+	if err := d.Do("log I running"); err != nil {
+		t.Fatal(err)
+	}
+	x.has("running")
+	x.write("\x1a")
+	x.wait("the second stop", func(l []string) bool { return strings.Count(strings.Join(l, "\n"), "Stopped") == 2 })
+	x.write("fg\r")
+	if err := d.Do("log I again"); err != nil {
+		t.Fatal(err)
+	}
+	x.has("again")
+	x.write("\x03")
+	x.last("moongate> ")
+	x.write("pid\r")
+	x.wait("one echo of the line", func(l []string) bool {
+		return l[len(l)-1] == "moongate>" && strings.Contains(l[len(l)-2], fmt.Sprint(os.Getpid()))
+	})
+	if l := x.lines(); l[len(l)-3] != "moongate> pid" {
+		t.Errorf("the screen:\n%s", strings.Join(l, "\n"))
+	}
+	x.write("\x04")
+	x.last("$ ")
+	x.write("exit\r")
+}
+
+// A signal that ends programs ends a prompt at once, with the half-typed line unsent.
+func TestSignalsEndThePrompt(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			d := mgmttest.NewDaemon(t, server.Config{})
+			cmd := exec.Command(os.Args[0])
+			x := openProgram(t, cmd, d.ListenTCP(server.Access{}), "", 100, 40)
+			x.last("moongate> ")
+			x.write("signal SIGTERM")
+			x.last("moongate> signal SIGTERM")
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			x.last("ended: 0")
+			if calls := d.Ctl.Calls(); len(calls) > 0 {
+				t.Errorf("the line was sent: %v", calls)
+			}
+		})
+	}
 }

@@ -150,5 +150,11 @@ func (e *Env) WriteLines(lines ...string) error {
 	return nil
 }
 
+// Dumb reports whether the terminal understands no escape sequences.
+func Dumb(getenv func(string) string) bool {
+	t := getenv("TERM")
+	return t == "dumb" || t == "cons25"
+}
+
 // Clean replaces what would steer the terminal in a daemon's text. TAB stays.
 func Clean(s string) string { return mgmt.Plain(s) }

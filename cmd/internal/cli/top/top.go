@@ -37,6 +37,9 @@ func NewCmd(e *env.Env) *cobra.Command {
 			if !e.InTTY || !e.OutTTY {
 				return env.Usagef("top needs a terminal; moongate status and moongate clients --watch do without")
 			}
+			if env.Dumb(e.Getenv) {
+				return env.Usagef("top needs a terminal that moves its cursor, and TERM is %s; moongate status and moongate clients --watch do without", e.Getenv("TERM"))
+			}
 			return env.UntilInterrupted(run(cmd.Context(), e, targets, interval))
 		},
 	}
