@@ -36,6 +36,7 @@ func TestFilesOfTheWorld(t *testing.T) {
 		{name: "key of tls-auth with a byte order mark", dir: "pem-bom", server: []string{"--tls-auth", "bom-ta.key", "0"}, client: []string{"--tls-auth", "bom-ta.key", "1"}},
 		{name: "SHA-1", dir: "sha1-insecure", server: []string{"--tls-cert-profile", "insecure"}, client: []string{"--tls-cert-profile", "insecure"}},
 		{name: "renewed authority", dir: "renewed-ca"},
+		{name: "SHA-224, which TLS has no name for", dir: "signed-sha224"},
 		{
 			name: "byte order marks", dir: "pem-bom", server: []string{"--crl-verify", "bom-crl.pem"},
 			client: []string{"--ca", "bom-ca.crt", "--cert", "bom-c.crt", "--key", "bom-c.key"},

@@ -11,6 +11,7 @@ import (
 	"crypto/rsa"
 	_ "crypto/sha1" //nolint:gosec // as above
 	_ "crypto/sha256"
+	_ "crypto/sha3"
 	_ "crypto/sha512"
 	"crypto/x509"
 	"encoding/asn1"
@@ -55,6 +56,10 @@ var schemes = []struct {
 	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12}, pkcs1, crypto.SHA384, x509.SHA384WithRSA},
 	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13}, pkcs1, crypto.SHA512, x509.SHA512WithRSA},
 	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 16}, pkcs1, crypto.SHA512_256, 0},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 13}, pkcs1, crypto.SHA3_224, 0},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 14}, pkcs1, crypto.SHA3_256, 0},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 15}, pkcs1, crypto.SHA3_384, 0},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 16}, pkcs1, crypto.SHA3_512, 0},
 	{oidRSAPSS, pss, 0, 0},
 	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1}, ecdsaSig, crypto.SHA1, x509.ECDSAWithSHA1},
 	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 1}, ecdsaSig, crypto.SHA224, 0},
@@ -87,22 +92,22 @@ func parseAlgorithm(r *reader) (algorithm, error) {
 	return algorithm{oid(id.content), e.content, e.raw}, nil
 }
 
-// how returns scheme and hash of a signature algorithm, and for PSS the length of the salt.
-func (a algorithm) how() (s scheme, hash crypto.Hash, salt int) {
+// how returns scheme and hash of a signature algorithm, and for PSS what the mask is made with and the length of the salt.
+func (a algorithm) how() (s scheme, hash, mask crypto.Hash, salt int) {
 	for _, known := range schemes {
 		if !known.oid.Equal(a.oid) {
 			continue
 		}
 		if known.scheme == pss {
-			hash, salt = a.pss()
-			if hash == 0 {
-				return unknown, 0, 0
+			hash, mask, salt = a.pss()
+			if hash == 0 || mask == 0 {
+				return unknown, 0, 0, 0
 			}
-			return pss, hash, salt
+			return pss, hash, mask, salt
 		}
-		return known.scheme, known.hash, 0
+		return known.scheme, known.hash, 0, 0
 	}
-	return unknown, 0, 0
+	return unknown, 0, 0, 0
 }
 
 // name is the standard library's name of an algorithm, 0 without one.
@@ -112,7 +117,7 @@ func (a algorithm) name() x509.SignatureAlgorithm {
 			return known.name
 		}
 	}
-	if s, hash, _ := a.how(); s == pss {
+	if s, hash, mask, _ := a.how(); s == pss && hash == mask {
 		switch hash {
 		case crypto.SHA256:
 			return x509.SHA256WithRSAPSS
@@ -147,57 +152,53 @@ func hashOf(a algorithm) crypto.Hash {
 
 var oidMGF1 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}
 
-// pss reads the parameters of PSS: hash, mask function, salt length, each with a default. The library masks with the hash that
-// hashes; other parameters give no hash.
+// pss reads the parameters of PSS: hash, hash of the mask function, salt length, each with a default. Other parameters give no hash.
 //
 // Rule: RFC 4055, section 3.1.
-func (a algorithm) pss() (crypto.Hash, int) {
+func (a algorithm) pss() (_, _ crypto.Hash, _ int) {
 	hash, mask, salt := crypto.SHA1, crypto.SHA1, 20
 	params := a.params
 	e, err := params.want(tagSequence)
 	if err != nil {
-		return 0, 0
+		return 0, 0, 0
 	}
 	for r := e.content; !r.empty(); {
 		p, err := r.next()
 		if err != nil {
-			return 0, 0
+			return 0, 0, 0
 		}
 		switch p.tag {
 		case 0xa0:
 			alg, err := parseAlgorithm(&p.content)
 			if err != nil {
-				return 0, 0
+				return 0, 0, 0
 			}
 			hash = hashOf(alg)
 		case 0xa1:
 			alg, err := parseAlgorithm(&p.content)
 			if err != nil || !alg.oid.Equal(oidMGF1) {
-				return 0, 0
+				return 0, 0, 0
 			}
 			if alg, err = parseAlgorithm(&alg.params); err != nil {
-				return 0, 0
+				return 0, 0, 0
 			}
 			mask = hashOf(alg)
 		case 0xa2:
 			n, err := p.content.want(tagInteger)
 			if err != nil {
-				return 0, 0
+				return 0, 0, 0
 			}
 			size := integer(n.content)
 			if !size.IsInt64() || size.Int64() < 0 || size.Int64() > 512 {
-				return 0, 0
+				return 0, 0, 0
 			}
 			salt = int(size.Int64())
 		case 0xa3: // the trailer: one value
 		default:
-			return 0, 0
+			return 0, 0, 0
 		}
 	}
-	if hash != mask {
-		return 0, 0
-	}
-	return hash, salt
+	return hash, mask, salt
 }
 
 // Errors of a check of a signature.
@@ -231,7 +232,7 @@ func (s signed) check(inner reader, key any) error {
 	if !bytes.Equal(alg.raw, s.algorithm.raw) {
 		return fmt.Errorf("%w: it names two algorithms", ErrSignature)
 	}
-	scheme, hash, salt := s.algorithm.how()
+	scheme, hash, mask, salt := s.algorithm.how()
 	digest := s.body.raw
 	if hash != 0 {
 		if !hash.Available() {
@@ -248,6 +249,10 @@ func (s signed) check(inner reader, key any) error {
 		case pkcs1:
 			ok = rsa.VerifyPKCS1v15(pub, hash, digest, s.signature) == nil
 		case pss:
+			if hash != mask {
+				ok = mixedPSS(pub, hash, mask, digest, s.signature, salt)
+				break
+			}
 			ok = rsa.VerifyPSS(pub, hash, digest, s.signature, &rsa.PSSOptions{SaltLength: salt, Hash: hash}) == nil
 		default:
 			return ErrAlgorithm
@@ -325,6 +330,6 @@ func Hash(cert *x509.Certificate) crypto.Hash {
 	if err != nil {
 		return 0
 	}
-	_, hash, _ := s.algorithm.how()
+	_, hash, _, _ := s.algorithm.how()
 	return hash
 }

@@ -125,6 +125,9 @@ func (p *parser) tryApply(d Directive) error {
 		}
 		return e
 	}
+	if !d.Inline && len(d.Params) > 0 && d.Params[0] == "" && p.ctx != pushContext && !slices.Contains(maybeEmpty, d.Name) {
+		return errorf("--%s needs a value, it is empty in %s:%d", d.Name, d.File, d.Line)
+	}
 	if d.Inline && r.facts&inline == 0 {
 		return errorf("option '%s' is not expected to be inline (%s:%d)", d.Name, d.File, d.Line)
 	}
@@ -160,6 +163,14 @@ func (p *parser) allowed(r *row) bool {
 	default:
 		return r.facts&inMain != 0
 	}
+}
+
+// maybeEmpty are the options whose first value may be empty. With any other it would count as not given, which is how a template whose
+// variable is empty loses a tls-crypt, a list of revocations or a user. The test asks which of them stock takes.
+var maybeEmpty = []string{
+	"auth-token", "auth-token-user", "bind", "bind-dev", "daemon", "dev", "dev-node", "dev-type", "dh", "dhcp-option", "echo", "http-proxy-override",
+	"ifconfig-pool-persist", "ignore-unknown-option", "log", "log-append", "lport", "parameter", "port", "push", "remote", "replay-persist", "route",
+	"route-ipv6", "rport", "setenv-safe", "socks-proxy", "status", "syslog", "tls-ciphersuites",
 }
 
 // scripts are options whose parameters beyond the one or two they have are most likely arguments without quotes.

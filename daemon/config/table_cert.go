@@ -58,7 +58,10 @@ func certificateRows() []row {
 		{"remote-cert-ku", 0, many, inMain | atOnce, 0, func(p *parser, a []string) error {
 			p.o.RemoteCertKU, p.o.RemoteCertKURequired = nil, true
 			for _, s := range a {
-				n, err := strconv.ParseUint(s, 16, 16)
+				n, err := strconv.ParseUint(strings.TrimPrefix(strings.ToLower(s), "0x"), 16, 16)
+				if n == anyKeyUsage {
+					continue
+				}
 				if err != nil {
 					return errorf("remote-cert-ku: Cannot parse argument '%s' as hexadecimal number", s)
 				}
@@ -103,6 +106,9 @@ func certificateRows() []row {
 		{"x509-username-field", 1, many, inMain | forNew, 0, (*parser).usernameFields},
 	}
 }
+
+// anyKeyUsage in remote-cert-ku asks for the extension and not for its bits.
+const anyKeyUsage = 0xffff
 
 // hashes parses fingerprints, one a line in a block.
 func (p *parser) hashes(s string, size int) ([][]byte, error) {

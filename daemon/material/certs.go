@@ -2,6 +2,7 @@ package material
 
 import (
 	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // a fingerprint that scripts are used to
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
 // CertVars are the script variables of a certificate, "name=value". With x509-track only the attributes it names are among
@@ -27,10 +29,8 @@ func CertVars(o *config.Options, depth int, cert *x509.Certificate) []string {
 		if depth > 0 && !chain {
 			continue
 		}
-		if attr == "subjectAltName" {
-			if names := altNames(cert); names != "" {
-				vars = append(vars, prefix+attr+"="+names)
-			}
+		if text := extensionText(attr, cert); text != "" {
+			vars = append(vars, prefix+attr+"="+text)
 		}
 		for _, v := range all {
 			if strings.HasPrefix(v, prefix+attr+"=") {
@@ -44,6 +44,22 @@ func CertVars(o *config.Options, depth int, cert *x509.Certificate) []string {
 		}
 	}
 	return vars
+}
+
+// extensionText prints what x509-track names and the subject does not hold, as OpenSSL does.
+func extensionText(name string, cert *x509.Certificate) string {
+	switch name {
+	case "SHA1":
+		sum := sha1.Sum(cert.Raw) //nolint:gosec // a fingerprint
+		return strings.ToUpper(colonHex(sum[:]))
+	case "subjectAltName":
+		return altNames(cert)
+	case "keyUsage":
+		return strings.Join(tlsconf.KeyUsages(cert), ", ")
+	case "extendedKeyUsage":
+		return strings.Join(tlsconf.Purposes(cert), ", ")
+	}
+	return ""
 }
 
 // altNames prints the alternative names as OpenSSL does.

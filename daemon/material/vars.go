@@ -20,6 +20,9 @@ func Vars(depth int, cert *x509.Certificate) []string {
 	var vars []string
 	seen := make(map[string]int)
 	for _, part := range tlsconf.Parts(cert) {
+		if part.Name[0] >= '0' && part.Name[0] <= '9' { // an attribute without a name
+			continue
+		}
 		name := fmt.Sprintf("X509_%d_%s", depth, part.Name)
 		if n := seen[part.Name]; n > 0 {
 			name = fmt.Sprintf("%s_%d", name, n)

@@ -68,6 +68,8 @@ var changes = []edit{
 	{"handshake_server.go", "if certs[i], err = x509.ParseCertificate(asn1Data); err != nil {", "if certs[i], err = parseCertificate(asn1Data); err != nil {"},
 	{"common.go", "if x509Cert, err = x509.ParseCertificate(cert); err != nil {", "if x509Cert, err = parseCertificate(cert); err != nil {"},
 	{"common.go", "\treturn x509.ParseCertificate(c.Certificate[0])\n", "\treturn parseCertificate(c.Certificate[0])\n"},
+	// No extension restricts how certificates are signed: OpenSSL, which sends none itself, keeps a certificate back that the list lacks, and daemon/certs reads more.
+	{"common.go", "\tsigAlgs := defaultSupportedSignatureAlgorithms()\n\treturn slices.DeleteFunc(sigAlgs, func(s SignatureScheme) bool {\n\t\treturn isDisabledSignatureAlgorithm(0, s, true)\n\t})\n", "\treturn nil\n"},
 	// The suites of TLS 1.3 can be chosen, and AES-256 comes first.
 	{"common.go", "\tCipherSuites []uint16\n\n\t// PreferServer", "\tCipherSuites []uint16\n\n\t// CipherSuitesTLS13 are the TLS 1.3 cipher suites that may be used, in\n\t// order of preference. If nil, a default list is used.\n\tCipherSuitesTLS13 []uint16\n\n\t// PreferServer"},
 	{"common.go", "\t\tCipherSuites:                        c.CipherSuites,\n", "\t\tCipherSuites:                        c.CipherSuites,\n\t\tCipherSuitesTLS13:                   c.CipherSuitesTLS13,\n"},

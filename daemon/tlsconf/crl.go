@@ -64,7 +64,7 @@ func newCRLStore(v *Verify, caText []byte) *crlStore {
 	inline := parseCRLs(v.CRL)
 	s.fixed.lists = append(s.fixed.lists, inline.lists...)
 	s.fixed.holes += inline.holes
-	if len(v.CRL) > 0 {
+	if v.CRL != nil {
 		s.problem = inline.problem()
 	}
 	return s

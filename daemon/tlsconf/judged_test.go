@@ -24,7 +24,7 @@ func TestJudgedByStock(t *testing.T) {
 	if err != nil || len(files) != 6 {
 		t.Fatalf("%d files of judged certificates, %v", len(files), err)
 	}
-	at := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	at := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
 	for _, path := range files {
 		a, err := txtar.ParseFile(path)
 		if err != nil {
@@ -107,6 +107,38 @@ func judge(t *testing.T, o tlsconf.Options, sent []byte) string {
 	}
 }
 
+// ns-cert-type asks for no more than the chain does, as with stock 2.6.14 (60 handshakes of certificates with and without each extension, in
+// both roles): a certificate that says nothing of its use passes.
+func TestNetscapeTypeIsStocks(t *testing.T) {
+	a, err := txtar.ParseFile("testdata/judged/purposes.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := map[string][]byte{}
+	for _, f := range a.Files {
+		content[f.Name] = f.Data
+	}
+	rows := 0
+	for line := range strings.Lines(string(a.Comment)) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if strings.HasPrefix(line, "#") || f[5] != "-" {
+			continue
+		}
+		rows++
+		o := tlsconf.Options{CA: content[f[4]], Server: f[1] == "client", Verify: tlsconf.Verify{NSType: f[1]}}
+		o.Time = func() time.Time { return time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC) }
+		if o.Server {
+			o.External, o.Cert = &tlsconf.External{}, issue(t, "server", nil, server).pem
+		}
+		if got := judge(t, o, content[f[3]]); got[:2] != f[6][:2] {
+			t.Errorf("%s: got %s, without the option stock says %s", f[0], got, f[6])
+		}
+	}
+	if rows < 100 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
 // A certificate of our own that the profile does not take ends the start, as with stock 2.6.14 ("ca md too weak", "ee key too small"):
 //
 //	openvpn --tls-client --dev null --remote 127.0.0.1 9 --nobind --ca ca.crt --cert CERT --key KEY --tls-cert-profile PROFILE
@@ -142,7 +174,7 @@ func TestInlineCRLProblem(t *testing.T) {
 		name    string
 		text    []byte
 		problem bool
-	}{{"good", good, false}, {"cut", good[:len(good)-60], true}, {"text", []byte("hello"), true}} {
+	}{{"good", good, false}, {"cut", good[:len(good)-60], true}, {"text", []byte("hello"), true}, {"empty block", []byte{}, true}} {
 		c, err := tlsconf.Build(tlsconf.Options{CA: root.pem, Verify: tlsconf.Verify{CRL: tt.text}})
 		if err != nil {
 			t.Fatal(err)

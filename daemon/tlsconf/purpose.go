@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -102,18 +101,15 @@ func (c *check) purpose(cert *x509.Certificate) error {
 	return c.refuse(0, cert, logging.Summary, "extended key usage does not match", "VERIFY EKU ERROR")
 }
 
-// netscapeType refuses a certificate that is not meant for its role by the Netscape extension, nor by the extended key
-// usage that took its place.
+// netscapeType refuses a certificate that says it is for something else. One that says nothing passes, as with stock, where the
+// option asks for no more than each chain has to hold: remote-cert-tls asks for a word.
 func (c *check) netscapeType(cert *x509.Certificate) error {
-	bit, usage := uint32(0x40), serverAuth.oid
+	wanted := serverRole
 	if c.v.NSType == "client" {
-		bit, usage = 0x80, clientAuth.oid
+		wanted = clientRole
 	}
-	purposes, _, _ := certs.ExtKeyUsage(cert)
-	netscape, _, _ := certs.NetscapeType(cert)
-	ok := netscape&bit != 0 || slices.ContainsFunc(purposes, usage.Equal)
 	kind := strings.ToUpper(c.v.NSType)
-	if !ok {
+	if ok, err := wanted.fits(cert, false); err != nil || !ok {
 		return c.refuse(0, cert, logging.Error, "wrong Netscape type", "VERIFY nsCertType ERROR: "+Subject(cert)+", require nsCertType="+kind)
 	}
 	c.say(0, cert, logging.Info, "VERIFY OK: nsCertType=%s", kind)
@@ -226,4 +222,33 @@ func Fingerprint(sum []byte) string {
 		fmt.Fprintf(&b, "%02x", x)
 	}
 	return b.String()
+}
+
+// keyUsageNames are OpenSSL's names of the bits of a key usage, the first bit first.
+var keyUsageNames = []string{
+	"Digital Signature", "Non Repudiation", "Key Encipherment", "Data Encipherment", "Key Agreement", "Certificate Sign", "CRL Sign", "Encipher Only", "Decipher Only",
+}
+
+// KeyUsages returns OpenSSL's names of the key usages of a certificate.
+func KeyUsages(cert *x509.Certificate) (names []string) {
+	usage, _, _ := certs.KeyUsage(cert)
+	for i, name := range keyUsageNames {
+		if usage>>(i/8*8)&0xff&(0x80>>(i%8)) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Purposes returns OpenSSL's names of the extended key usages of a certificate, dotted ids for those without one.
+func Purposes(cert *x509.Certificate) (names []string) {
+	purposes, _, _ := certs.ExtKeyUsage(cert)
+	for _, id := range purposes {
+		name := id.String()
+		if u, err := parseUsage(name); err == nil {
+			name = u.long
+		}
+		names = append(names, name)
+	}
+	return names
 }

@@ -145,7 +145,7 @@ func oneField(cert *x509.Certificate, name string) (string, error) {
 	found, value := false, ""
 	for _, set := range certs.Names(cert.RawSubject) {
 		for _, attr := range set {
-			if shortName(attr.Type) == short {
+			if shortName(attr.Type) == short || attr.Type.String() == name {
 				found, value = true, attr.Value
 			}
 		}

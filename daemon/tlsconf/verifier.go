@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/internal/bounded"
@@ -47,7 +48,7 @@ type Verify struct {
 	// Hash is the SHA-1 or SHA-256 sum of the acceptable level-1 certificate. Option verify-hash.
 	Hash []byte
 
-	CRL     []byte // revocation lists in PEM or DER, in place
+	CRL     []byte // revocation lists in PEM or DER, in place; nil: none, empty: one that cannot be read
 	CRLFile string // the same in a file, read again when it changes
 	CRLDir  string // folder in which a file named by decimal serial number revokes that certificate
 	// Where is asked at each look where the path of CRLFile or CRLDir leads, below a root to come for one; nil leaves it as it is.
@@ -121,7 +122,7 @@ func newVerifier(o *Options) (*verifier, error) {
 		}
 		lists = append(lists, text...)
 	}
-	if len(v.v.CRL) > 0 || v.v.CRLFile != "" || v.v.CRLDir != "" || hasCRL(lists) {
+	if v.v.CRL != nil || v.v.CRLFile != "" || v.v.CRLDir != "" || hasCRL(lists) {
 		v.crls = newCRLStore(&v.v, lists)
 	}
 	v.v.CRL = nil
@@ -147,7 +148,12 @@ func (v *verifier) trust(list []*x509.Certificate) {
 	}
 }
 
-// trustDir reads every PEM file of a folder. It returns the texts, for the revocation lists in them.
+// hashed are the names under which OpenSSL looks for certificates in a folder: the hash of the subject and a number. A certificate
+// under another name is not trusted: taking the link away is how one is withdrawn.
+var hashed = regexp.MustCompile(`^[0-9a-f]{8}\.[0-9]+$`)
+
+// trustDir reads every PEM file of a folder: certificates from those named by a hash, as `openssl rehash` does, and revocation lists
+// from all. It returns the texts, for the lists in them.
 func (v *verifier) trustDir(dir string) ([]byte, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -162,15 +168,18 @@ func (v *verifier) trustDir(dir string) ([]byte, error) {
 		if err != nil || !bytes.Contains(text, []byte("-----BEGIN ")) {
 			continue // a stray file in there is no reason to stop, as for the library stock uses
 		}
+		all = append(append(all, text...), '\n')
+		if !hashed.MatchString(e.Name()) {
+			continue
+		}
 		list, bad := readCerts(text)
 		for _, err := range bad {
 			v.notes = append(v.notes, fmt.Sprintf("WARNING: capath: %s: %v: passed over", e.Name(), err))
 		}
 		v.trust(list)
-		all = append(append(all, text...), '\n')
 	}
 	if v.roots == nil {
-		return nil, fmt.Errorf("no certificate in %s", dir)
+		return nil, fmt.Errorf("no certificate named by its hash in %s: openssl rehash makes the names", dir)
 	}
 	return all, nil
 }
