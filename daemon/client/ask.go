@@ -12,6 +12,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/credentials"
+	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/message"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -170,14 +171,11 @@ func (q *questions) console(ctx context.Context, prompt string, echo bool) (stri
 	return q.terminal(ctx, prompt, echo)
 }
 
-// printable drops the control characters of a line, as stock does with what it reads from files.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, s)
+// printable drops the control characters of a line up to a NUL, as stock does with what it reads from files. Bytes above 127 stay: passwords
+// in Latin-1 are what the server knows.
+func printable(line string) string {
+	line, _, _ = strings.Cut(line, "\x00")
+	return hooks.Printable(line)
 }
 
 func firstLine(b []byte) string {

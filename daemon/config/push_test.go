@@ -57,6 +57,29 @@ func TestApplyPushed(t *testing.T) {
 	}
 }
 
+// A redirect with a flag that we do not know still redirects, as with stock: else the traffic that a server asks for goes beside the tunnel.
+func TestPushedRedirectWithUnknownFlag(t *testing.T) {
+	for _, tt := range []struct {
+		pushed      string
+		def1, local bool
+	}{
+		{"redirect-gateway foo", false, false}, {"redirect-gateway def1 foo", true, false}, {"redirect-gateway def1 foo block-local", true, false},
+		{"redirect-gateway def1 block-local foo", true, true},
+	} {
+		o := mustParse(t, minimal+"remote a\n")
+		res, err := o.ApplyPushed(&o.Connections[0], []string{tt.pushed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := o.Redirect; !r.Enabled || !r.Gateway || r.Def1 != tt.def1 || r.BlockLocal != tt.local {
+			t.Errorf("%s: %+v", tt.pushed, r)
+		}
+		if text := strings.Join(noteTexts(res.Notes), "\n"); !strings.Contains(text, "unknown --redirect-gateway flag: foo") {
+			t.Errorf("%s: %s", tt.pushed, text)
+		}
+	}
+}
+
 func TestPullFilters(t *testing.T) {
 	o := mustParse(t, minimal+"remote a\npull-filter accept \"route 10.\"\npull-filter ignore route\npull-filter reject redirect\n")
 	push := func(list ...string) *PushResult {

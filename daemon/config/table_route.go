@@ -144,6 +144,7 @@ func (p *parser) redirect(a []string) error {
 		case "!ipv4":
 			r.NoIPv4 = true
 		default:
+			p.o.Redirect = r // a server that pushes a flag we do not know still wants the traffic
 			return errorf("unknown --%s flag: %s", p.line.Name, f)
 		}
 	}

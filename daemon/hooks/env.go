@@ -8,7 +8,7 @@ import (
 )
 
 // Env is the set of variables scripts and the management port see. Names and values are cleaned when set: a name
-// keeps letters, digits and underscores, a value loses what is not printable. It is safe for concurrent use.
+// keeps letters, digits and underscores, a value loses its control characters. It is safe for concurrent use.
 type Env struct {
 	mu   sync.Mutex // guards vars and list
 	vars map[string]string
@@ -105,24 +105,24 @@ func (e *Env) Newest() []string {
 	return out
 }
 
-// CleanName keeps letters, digits and underscores and turns everything else into underscores.
+// CleanName drops what is no letter, digit or underscore, as stock does.
 func CleanName(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_':
-			return r
-		default:
-			return '_'
-		}
-	}, s)
+	return keep(s, func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
+	})
 }
 
-// Printable replaces control characters by underscores. Bytes above 127 stay.
+// Printable drops control characters. Bytes above 127 stay as they are, UTF-8 or not.
 func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
-			return '_'
+	return keep(s, func(c byte) bool { return c >= 0x20 && c != 0x7f })
+}
+
+func keep(s string, ok func(byte) bool) string {
+	b := make([]byte, 0, len(s))
+	for i := range len(s) {
+		if ok(s[i]) {
+			b = append(b, s[i])
 		}
-		return r
-	}, s)
+	}
+	return string(b)
 }

@@ -116,24 +116,38 @@ func TestCancelledScriptIsKilled(t *testing.T) {
 	}
 }
 
+// What stock 2.6.14 hands to a script of setenv NAME VALUE.
+func TestEnvCleansLikeStock(t *testing.T) {
+	for _, tt := range []struct{ name, value, want string }{
+		{"foo-bar", "x", "foobar=x"}, {"foo.d/e", "2", "foode=2"}, {"foo bar", "1", "foobar=1"}, {"größe", "y", "gre=y"},
+		{"l1", "gr\xf6\xdfe", "l1=gr\xf6\xdfe"}, {"u8", "größe", "u8=größe"}, {"ctl", "a\x01b\x7fc", "ctl=abc"}, {"nl", "a\nb", "nl=ab"}, {"lone", "\xff\x80", "lone=\xff\x80"},
+	} {
+		e := hooks.NewEnv()
+		e.Set(tt.name, tt.value)
+		if got := strings.Join(e.List(), " "); got != tt.want {
+			t.Errorf("%q=%q: %q, want %q", tt.name, tt.value, got, tt.want)
+		}
+	}
+}
+
 func TestEnvKeepsOrderAndCleans(t *testing.T) {
 	e := hooks.NewEnv()
 	e.Set("b", "1")
 	e.Set("a", "2")
 	e.Set("b", "line\nbreak")
 	e.Set("odd name", "x")
-	if diff := cmp.Diff([]string{"a=2", "b=line_break", "odd_name=x"}, e.List()); diff != "" {
+	if diff := cmp.Diff([]string{"a=2", "b=linebreak", "oddname=x"}, e.List()); diff != "" {
 		t.Errorf("list (-want +got):\n%s", diff)
 	}
 	c := e.With("c=3=4")
 	e.UnsetPrefix("odd")
-	if diff := cmp.Diff([]string{"b=line_break", "a=2"}, e.Newest()); diff != "" {
+	if diff := cmp.Diff([]string{"b=linebreak", "a=2"}, e.Newest()); diff != "" {
 		t.Errorf("newest (-want +got):\n%s", diff)
 	}
 	if v, _ := c.Get("c"); v != "3=4" {
 		t.Errorf("c = %q", v)
 	}
-	if _, ok := c.Get("odd_name"); !ok {
+	if _, ok := c.Get("oddname"); !ok {
 		t.Error("the copy lost a variable with the original")
 	}
 }

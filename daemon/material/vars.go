@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/moongate-vpn/moongate/daemon/message"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
@@ -28,7 +29,7 @@ func Vars(depth int, cert *x509.Certificate) []string {
 			name = fmt.Sprintf("%s_%d", name, n)
 		}
 		seen[part.Name]++
-		vars = append(vars, name+"="+part.Value)
+		vars = append(vars, name+"="+message.Remap(part.Value))
 	}
 	return append(vars,
 		fmt.Sprintf("tls_id_%d=%s", depth, tlsconf.Subject(cert)),

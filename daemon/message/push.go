@@ -65,6 +65,7 @@ func (l *PushList) Add(arg string) (complete, ok bool) {
 		case pushMore:
 			complete = false
 		case pushLast:
+			complete = true
 		default:
 			l.Options = append(l.Options, option)
 		}

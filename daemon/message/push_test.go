@@ -64,6 +64,13 @@ func TestPushListJoinsParts(t *testing.T) {
 	if complete, ok := l.Add("ping-restart 60,push-continuation 1"); !complete || !ok {
 		t.Fatalf("last part: complete %v ok %v", complete, ok)
 	}
+	for mark, want := range map[string]bool{
+		"push-continuation 1": true, "push-continuation 2": false, "push-continuation 2,push-continuation 1": true, "push-continuation 1,push-continuation 2": false,
+	} { // the last one counts
+		if complete, _ := new(PushList).Add("ping 5," + mark); complete != want {
+			t.Errorf("%s: complete %v", mark, complete)
+		}
+	}
 	if diff := cmp.Diff([]string{"route 10.0.0.0", "ping 10", "ping-restart 60"}, l.Options); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}

@@ -43,16 +43,24 @@ var texts = []struct {
 	{"EXIT", TextExit},
 }
 
-// ParseText splits a message into its kind and what follows the first comma, without CR and LF at its end. Names are matched
-// by prefix.
+// ParseText splits a message into its kind and what follows the comma behind its name, without CR and LF at its end. Names are matched
+// by prefix; what stands between one and a comma takes the argument away, and makes a push message unknown.
 //
 // Rule: docs/protocol.md#41-format.
 func ParseText(msg string) (kind TextKind, arg string) {
 	for _, t := range texts {
-		if rest, ok := strings.CutPrefix(msg, t.name); ok {
-			_, arg, _ = strings.Cut(rest, ",")
-			return t.kind, strings.TrimRight(arg, "\r\n")
+		rest, ok := strings.CutPrefix(msg, t.name)
+		if !ok {
+			continue
 		}
+		arg, comma := strings.CutPrefix(rest, ",")
+		if !comma && (t.kind == TextPushReply || t.kind == TextPushUpdate) && rest != "" {
+			return TextUnknown, "" // no list, and nothing to go on with
+		}
+		if !comma {
+			arg = ""
+		}
+		return t.kind, strings.TrimRight(arg, "\r\n")
 	}
 	return TextUnknown, ""
 }
@@ -115,18 +123,25 @@ func ParseAuthFailed(arg string) AuthFailure {
 	return f
 }
 
-// PendingTimeout reads the parameter "timeout N" of AUTH_PENDING, in seconds. It returns false for any other.
+// PendingTimeout reads the parameter "timeout N" of AUTH_PENDING, in seconds, whatever follows the digits. It returns false for any other.
 func PendingTimeout(param string) (time.Duration, bool) {
-	value, ok := strings.CutPrefix(param, "timeout ")
+	value, ok := strings.CutPrefix(param, "timeout")
 	if !ok {
 		return 0, false
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(value))
-	if err != nil || n < 0 {
+	value = strings.TrimPrefix(strings.TrimLeft(value, " "), "+")
+	digits := value[:len(value)-len(strings.TrimLeft(value, "0123456789"))]
+	n, err := strconv.Atoi(digits)
+	if err != nil && len(digits) == 0 {
 		return 0, false
 	}
-	return time.Duration(min(n, 1<<20)) * time.Second, true
+	if err != nil { // more than an int holds
+		n = longestPending
+	}
+	return time.Duration(min(n, longestPending)) * time.Second, true
 }
+
+const longestPending = 1 << 20 // seconds
 
 // ConnectionFlags reads the flags of RESTART and HALT: letters in brackets right at the start of the argument.
 //

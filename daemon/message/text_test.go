@@ -26,10 +26,27 @@ func TestParseText(t *testing.T) {
 		{"HALT,go away", TextHalt, "go away"},
 		{"EXIT", TextExit, ""},
 		{"NONSENSE,x", TextUnknown, ""},
+		// a name with something behind it, as stock 2.6.14 took each
+		{"PUSH_REPLYfoo", TextUnknown, ""}, {"PUSH_REPLYfoo,ping 5", TextUnknown, ""}, {"PUSH_UPDATE2,ping 5", TextUnknown, ""},
+		{"INFO_PREfoo,x", TextInfoPre, ""}, {"AUTH_PENDINGfoo,timeout 6", TextAuthPending, ""}, {"EXITfoo", TextExit, ""},
+		{"RESTART[N]", TextRestart, ""}, {"HALT,", TextHalt, ""}, {"INFO,a,b", TextInfo, "a,b"},
 	} {
 		kind, arg := ParseText(tt.in)
 		if kind != tt.kind || arg != tt.arg {
 			t.Errorf("ParseText(%q) = %v %q, want %v %q", tt.in, kind, arg, tt.kind, tt.arg)
+		}
+	}
+}
+
+// What stock 2.6.14 read of each; -1 stands for none. It takes a negative number for an enormous one.
+func TestPendingTimeoutForms(t *testing.T) {
+	for in, want := range map[string]int{
+		"timeout 20": 20, "timeout  5": 5, "timeout5": 5, "timeout 5x": 5, "timeout +7": 7, "timeout 0": 0, "timeout 99999999999999999999": longestPending,
+		"timeout 2147483648": longestPending, "timeout": -1, "timeout abc": -1, "timeout -1": -1, " timeout 7": -1, "foo 6": -1, "": -1,
+	} {
+		got, ok := PendingTimeout(in)
+		if ok != (want >= 0) || ok && got != time.Duration(want)*time.Second {
+			t.Errorf("%q: %v, %v; want %d", in, got, ok, want)
 		}
 	}
 }

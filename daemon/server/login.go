@@ -152,7 +152,7 @@ func (h *hub) ask(i *instance, keyID uint8, login uint64, user, pass string, now
 	if user != i.username {
 		env.Set("username", user)
 	}
-	env.Set("password", pass)
+	env.Set("password", message.Remap(pass))
 	if h.set.ManagementClientAuth {
 		ev := i.portEvent(env, h.established)
 		if i.stage == session.Established {

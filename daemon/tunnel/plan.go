@@ -196,7 +196,7 @@ func (t *Tunnel) routes() {
 			set("route_ipv6_metric_%d=%d", k, m)
 		}
 	}
-	if len(n.routes6) > 0 && !o.IfconfigIPv6.Set() {
+	if len(n.routes6)+len(n.redirect.IPv6Routes()) > 0 && !o.IfconfigIPv6.Set() {
 		t.cfg.Log(logging.Warn, "WARNING: OpenVPN was configured to add an IPv6 route. However, no IPv6 has been configured for %s, therefore the route installation may fail or may not work as expected.", o.Dev)
 	}
 }
