@@ -4,6 +4,7 @@ package test
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"syscall"
@@ -14,8 +15,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 )
 
-// fleetLAN is a fleet lab with hosts that do not know of it. Addresses of the pool, 10.99.0.64/26, are in the network of the nodes. No node knows a way
-// to a host that it does not share a link with, nor does it to the router's.
+// fleetLAN is a fleet lab with hosts that do not know of it. Addresses of the pools, 10.99.0.64/26 and fd99::1:0/112, are in the networks of the nodes. No
+// node knows a way to a host that it does not share a link with, nor does it to the router's. Each IPv4 address 10.X.0.Y has its fdX::Y beside it.
 //
 //	mobile 10.97.0.2 ── bridge ─┬─ a 10.99.0.1
 //	                            ├─ b 10.99.0.2
@@ -30,30 +31,38 @@ type fleetLAN struct {
 func newFleetLAN(t *testing.T) *fleetLAN {
 	t.Helper()
 	l := &fleetLAN{}
-	l.fleetLab = newFleetLab(t, "--server", "10.99.0.64", "255.255.255.192", "--keepalive", "1", "4",
+	l.fleetLab = newFleetLab(t, "--server", "10.99.0.64", "255.255.255.192", "--server-ipv6", "fd99::1:0/112", "--keepalive", "1", "4",
 		"--fleet-route", "relay", "--fleet-route", "kernel", "--fleet-route", "proxy-arp", "eth0")
-	join := func(address string, to *daemontest.Namespace, dev string, addresses ...string) *daemontest.Namespace {
+	join := func(addresses []string, to *daemontest.Namespace, dev string, others ...string) *daemontest.Namespace {
 		n := daemontest.NewNamespace(t)
-		daemontest.Veth(t, n, "eth0", []string{address}, to, dev, addresses)
+		daemontest.Veth(t, n, "eth0", addresses, to, dev, others)
 		return n
 	}
-	l.mobile = join("10.97.0.2/24", l.client, "mobile", "10.97.0.1/24")
+	l.mobile = join([]string{"10.97.0.2/24"}, l.client, "mobile", "10.97.0.1/24")
 	l.mobile.Run(t, "ip", "route", "add", "default", "via", "10.97.0.1")
-	l.behind = join("10.96.0.2/24", l.nodes[2].ns, "eth1", "10.96.0.1/24")
+	l.behind = join([]string{"10.96.0.2/24", "fd96::2/64"}, l.nodes[2].ns, "eth1", "10.96.0.1/24", "fd96::1/64")
 	l.behind.Run(t, "ip", "route", "add", "default", "via", "10.96.0.1")
-	l.beside = join("10.99.0.200/24", l.client, "beside")
-	l.router = join("10.99.0.201/32", l.client, "router")
+	l.behind.Run(t, "ip", "route", "add", "default", "via", "fd96::1")
+	l.beside = join([]string{"10.99.0.200/24", "fd99::200/64"}, l.client, "beside")
+	l.router = join([]string{"10.99.0.201/32", "fd99::201/128"}, l.client, "router")
 	for _, dev := range []string{"beside", "router"} {
 		l.client.Run(t, "ip", "link", "set", dev, "master", "br0")
 	}
 	for _, n := range l.nodes {
 		n.ns.Run(t, "ip", "route", "add", "10.97.0.0/24", "via", "10.99.0.254")
 		l.router.Run(t, "ip", "route", "add", n.address+"/32", "dev", "eth0")
+		n.ns.Run(t, "ip", "addr", "add", n.address6()+"/64", "dev", "eth0", "nodad")
+		l.router.Run(t, "ip", "route", "add", n.address6()+"/128", "dev", "eth0")
 	}
 	for _, n := range []*daemontest.Namespace{l.client, l.nodes[0].ns, l.nodes[1].ns, l.nodes[2].ns} {
-		n.Run(t, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+		n.Run(t, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
 	}
 	return l
+}
+
+// address6 is fd99::Y for 10.99.0.Y.
+func (n *fleetNode) address6() string {
+	return "fd99::" + n.address[strings.LastIndexByte(n.address, '.')+1:]
 }
 
 // learned is what a routing daemon at each node would tell the router: where the routes of our protocol are.
@@ -61,41 +70,60 @@ func (l *fleetLAN) learned(t *testing.T) (at map[string]string) {
 	t.Helper()
 	at = make(map[string]string)
 	for _, n := range l.nodes {
-		var list []struct{ Dst, Dev string }
-		if err := json.Unmarshal([]byte(n.ns.Run(t, "ip", "-j", "route", "show", "proto", "109")), &list); err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range list {
-			if r.Dev != "tun0" {
-				t.Errorf("node %s: a route of ours to %s by %s", n.name, r.Dst, r.Dev)
+		for _, family := range []string{"-4", "-6"} {
+			var list []struct{ Dst, Dev string }
+			if err := json.Unmarshal([]byte(n.ns.Run(t, "ip", family, "-j", "route", "show", "proto", "109")), &list); err != nil {
+				t.Fatal(err)
 			}
-			at[r.Dst] = n.name
+			for _, r := range list {
+				if r.Dev != "tun0" {
+					t.Errorf("node %s: a route of ours to %s by %s", n.name, r.Dst, r.Dev)
+				}
+				at[r.Dst] = n.name
+			}
 		}
 	}
 	return at
 }
 
-// follow has the router's routing daemon learn that an address is at a node.
-func (l *fleetLAN) follow(t *testing.T, address string, n *fleetNode) {
+// follow has the router's routing daemon learn that a client's addresses are at a node.
+func (l *fleetLAN) follow(t *testing.T, addresses []string, n *fleetNode) {
 	t.Helper()
-	daemontest.Await(t, "the route to "+address+" is at node "+n.name+" alone", func() bool {
+	daemontest.Await(t, fmt.Sprintf("the routes to %s are at node %s alone", addresses, n.name), func() bool {
 		at := l.learned(t)
-		return len(at) == 1 && at[address] == n.name
+		return len(at) == 2 && at[addresses[0]] == n.name && at[addresses[1]] == n.name
 	})
-	l.router.Run(t, "ip", "route", "replace", address+"/32", "via", n.address)
+	l.router.Run(t, "ip", "route", "replace", addresses[0]+"/32", "via", n.address)
+	l.router.Run(t, "ip", "route", "replace", addresses[1]+"/128", "via", n.address6())
 }
 
-// reached waits until a host has an answer from an address, and returns how long that took.
-func reached(t *testing.T, from *daemontest.Namespace, address string, begin time.Time) time.Duration {
+// reached waits until a host has an answer from each address, and returns how long that took.
+func reached(t *testing.T, from *daemontest.Namespace, addresses []string, begin time.Time) time.Duration {
 	t.Helper()
-	daemontest.Await(t, "an answer of "+address, func() bool {
-		_, err := from.TryRun("ping", "-n", "-c", "1", "-W", "1", address)
-		return err == nil
-	})
+	for _, address := range addresses {
+		daemontest.Await(t, "an answer of "+address, func() bool {
+			_, err := from.TryRun("ping", "-n", "-c", "1", "-W", "1", address)
+			return err == nil
+		})
+	}
 	return time.Since(begin)
 }
 
-var lanAddress = regexp.MustCompile(`PUSH_REPLY.*ifconfig (10\.99\.0\.\d+) `)
+// answers pings a client's addresses at the same time.
+func answers(t *testing.T, from *daemontest.Namespace, addresses []string) {
+	t.Helper()
+	for _, address := range addresses {
+		t.Run(address, func(t *testing.T) {
+			t.Parallel()
+			ping(t, from, address, 5, 0, "0.2")
+		})
+	}
+}
+
+var (
+	lanAddress  = regexp.MustCompile(`PUSH_REPLY.*ifconfig (10\.99\.0\.\d+) `)
+	lanAddress6 = regexp.MustCompile(`PUSH_REPLY.*ifconfig-ipv6 (fd99::1:[0-9a-f]+)/`)
+)
 
 // Hosts that know nothing of the fleet reach a client before and after its node is killed: by routes that are told, by asking for its address,
 // and by a node that does not have it. Clients of two nodes reach each other.
@@ -104,21 +132,22 @@ func TestFleetRoute(t *testing.T) {
 	l := newFleetLAN(t)
 	login := l.write(t, "login", []byte("joe\nsecret\n"))
 	remotes := []string{"--auth-user-pass", login, "--connect-retry", "1", "--connect-timeout", "2", "--route", "10.96.0.0", "255.255.255.0",
-		"--route", "10.99.0.200", "255.255.255.255", "--route", "10.99.0.201", "255.255.255.255"}
+		"--route", "10.99.0.200", "255.255.255.255", "--route", "10.99.0.201", "255.255.255.255",
+		"--route-ipv6", "fd96::/64", "--route-ipv6", "fd99::200/128", "--route-ipv6", "fd99::201/128"}
 	c := stock(t, l.mobile, l.clientArgs(append(remotes, "--remote", "10.99.0.1", "1194", "--remote", "10.99.0.2", "1194")...))
 	c.WaitLine(t, up, upLimit)
-	m := lanAddress.FindStringSubmatch(c.Log())
-	if m == nil {
-		t.Fatal("no address in the client's log")
+	m, m6 := lanAddress.FindStringSubmatch(c.Log()), lanAddress6.FindStringSubmatch(c.Log())
+	if m == nil || m6 == nil {
+		t.Fatalf("no addresses in the client's log: %q, %q", m, m6)
 	}
-	address := m[1]
+	address := []string{m[1], m6[1]}
 	hosts := map[string]*daemontest.Namespace{"behind": l.behind, "beside": l.beside, "router": l.router}
 	l.follow(t, address, l.nodes[0])
 	for name, h := range hosts {
 		t.Logf("%s has an answer after %v", name, reached(t, h, address, time.Now()))
 	}
 	for name, h := range hosts {
-		t.Run("before/"+name, func(t *testing.T) { ping(t, h, address, 5, 0, "0.2") })
+		t.Run("before/"+name, func(t *testing.T) { answers(t, h, address) })
 	}
 
 	from := c.Lines()
@@ -133,11 +162,13 @@ func TestFleetRoute(t *testing.T) {
 	l.follow(t, address, l.nodes[1])
 	t.Logf("router has an answer %v after that", reached(t, l.router, address, back))
 	for name, h := range hosts {
-		t.Run("after/"+name, func(t *testing.T) { ping(t, h, address, 5, 0, "0.2") })
+		t.Run("after/"+name, func(t *testing.T) { answers(t, h, address) })
 	}
 	mac := l.nodes[1].ns.LinkFile(t, "eth0", "address")
-	if out := l.beside.Run(t, "ip", "neigh", "show", address); !strings.Contains(out, mac) {
-		t.Errorf("the host beside has %q, and the second node is at %s", out, mac)
+	for _, a := range address {
+		if out := l.beside.Run(t, "ip", "neigh", "show", a); !strings.Contains(out, mac) {
+			t.Errorf("the host beside has %q, and the second node is at %s", out, mac)
+		}
 	}
 
 	second := daemontest.NewNamespace(t)
@@ -148,7 +179,7 @@ func TestFleetRoute(t *testing.T) {
 	args := l.clientArgs(append(remotes, "--remote", "10.99.0.3", "1194", "--cert", l.file("other.crt"), "--key", l.file("other.key"))...)
 	o := stock(t, second, args)
 	o.WaitLine(t, up, upLimit)
-	ping(t, second, address, 5, 0, "0.2")
+	t.Run("client to client", func(t *testing.T) { answers(t, second, address) })
 
 	l.share(t, o, leaf.Cert.SerialNumber.String())
 

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strconv"
@@ -8,14 +9,34 @@ import (
 	"time"
 )
 
-// entry is a record as a node has it. Its value is of the record's type.
+// entry is a record as a node has it. A node has some for each client of the fleet, so it is small: the bytes of a record are made of its value when
+// they are needed.
 type entry struct {
-	Record
-	value any
+	Key      string
+	Revision uint64
+	value    any    // of the record's type
+	raw      []byte // the bytes, of a record that this program would write otherwise
 	// at is when the node first saw this revision, by its own clock.
 	at time.Time
 	// over is when the node first saw that the holder of a lease is over for good; zero while it may go on.
 	over time.Time
+}
+
+// bytes are the record's.
+func (e *entry) bytes() []byte {
+	if e.raw != nil {
+		return e.raw
+	}
+	return encode(e.value)
+}
+
+// newEntry makes an entry of a record whose type is known.
+func newEntry(r Record, value any, at time.Time) *entry {
+	e := &entry{Key: r.Key, Revision: r.Revision, value: value, at: at}
+	if !bytes.Equal(r.Value, encode(value)) {
+		e.raw = r.Value
+	}
+	return e
 }
 
 // as is the value of an entry that may be nil.
@@ -32,8 +53,9 @@ type mirror struct {
 	self       string // the node
 	records    map[string]*entry
 	leases     map[int]*entry
-	byIdentity map[string]map[int]struct{} // slots of leases
-	graves     map[string]uint64           // the revision at which this node deleted a record
+	byIdentity map[string][]int  // slots of leases
+	names      map[string]string // of nodes
+	graves     map[string]uint64 // the revision at which this node deleted a record
 	// Every revision up to seen is known; those in ahead too.
 	seen  uint64
 	ahead map[uint64]struct{}
@@ -41,7 +63,7 @@ type mirror struct {
 
 func newMirror(self string) *mirror {
 	return &mirror{
-		self: self, records: make(map[string]*entry), leases: make(map[int]*entry), byIdentity: make(map[string]map[int]struct{}),
+		self: self, records: make(map[string]*entry), leases: make(map[int]*entry), byIdentity: make(map[string][]int), names: make(map[string]string),
 		graves: make(map[string]uint64), ahead: make(map[uint64]struct{}),
 	}
 }
@@ -89,25 +111,53 @@ func (m *mirror) apply(c Change, now time.Time) bool {
 	case m.graves[c.Key] >= c.Revision && m.graves[c.Key] > 0:
 		return false
 	}
-	e := &entry{Record: c.Record, at: now}
-	if e.value = m.parse(c.Record); e.value == nil {
+	value := m.parse(c.Record)
+	if value == nil {
 		return false
 	}
+	e := newEntry(c.Record, value, now)
+	m.share(value)
 	m.drop(c.Key)
 	m.records[c.Key] = e
 	if l := as[Lease](e); l != nil {
 		slot := slotOf(c.Key)
 		m.leases[slot] = e
-		of := m.byIdentity[l.Identity]
-		if of == nil {
-			of = make(map[int]struct{})
-			m.byIdentity[l.Identity] = of
-		}
-		of[slot] = struct{}{}
+		m.byIdentity[l.Identity] = append(m.byIdentity[l.Identity], slot)
 		m.watchHolder(e, now)
 	}
 	m.watchHolders(c.Key, old, e, now)
 	return true
+}
+
+// share has a value use the texts that others of the same session have.
+func (m *mirror) share(value any) {
+	var h *Holder
+	switch v := value.(type) {
+	case *Lease:
+		h = &v.Holder
+	case *Place:
+		h = &v.Holder
+	default:
+		return
+	}
+	if name, ok := m.names[h.Node]; ok {
+		h.Node = name
+	} else {
+		m.names[h.Node] = h.Node
+	}
+	for _, slot := range m.byIdentity[h.Identity] {
+		l := as[Lease](m.leases[slot])
+		h.Identity = l.Identity
+		if h.Mark == l.Mark {
+			h.Mark = l.Mark
+		}
+		if h.Session == l.Session && h.Epoch == l.Epoch {
+			h.Session, h.Epoch = l.Session, l.Epoch
+		}
+	}
+	if strings.HasPrefix(h.Session, h.Epoch) {
+		h.Epoch = h.Session[:len(h.Epoch)]
+	}
 }
 
 // buried notes that this node deleted the record that was at revision last.
@@ -128,8 +178,8 @@ func (m *mirror) drop(key string) {
 	if l := as[Lease](e); l != nil {
 		slot := slotOf(key)
 		delete(m.leases, slot)
-		of := m.byIdentity[l.Identity]
-		if delete(of, slot); len(of) == 0 {
+		of := slices.DeleteFunc(m.byIdentity[l.Identity], func(n int) bool { return n == slot })
+		if m.byIdentity[l.Identity] = of; len(of) == 0 {
 			delete(m.byIdentity, l.Identity)
 		}
 	}

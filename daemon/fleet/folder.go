@@ -145,7 +145,7 @@ func (m *Member) remember(d *folder, now time.Time) {
 		w := &word{was: s.Was}
 		if s.Value != nil {
 			r := Record{Key: key, Value: s.Value}
-			w.entry = &entry{Record: r, value: m.mirror.parse(r)}
+			w.entry = newEntry(r, m.mirror.parse(r), now)
 		}
 		if o := as[Order](w.entry); o != nil {
 			m.carried[o.ID] = struct{}{} // here it was, before
@@ -200,7 +200,7 @@ func (m *Member) whole() []byte {
 	}
 	for _, key := range slices.Sorted(maps.Keys(m.mirror.records)) {
 		if e := m.mirror.records[key]; kept(key) {
-			d.put(line{Record: &onDisk{Key: key, Revision: e.Revision, Value: e.Value}})
+			d.put(line{Record: &onDisk{Key: key, Revision: e.Revision, Value: e.bytes()}})
 		}
 	}
 	for slot := range d.grants {
@@ -301,7 +301,7 @@ func (d *folder) said(key string, w *word, now time.Time) error {
 	}
 	s := &saidOnDisk{Key: key, Was: w.was, At: now.UnixMilli()}
 	if w.entry != nil {
-		s.Value = w.entry.Value
+		s.Value = w.entry.bytes()
 	}
 	d.mu.Lock()
 	d.words[key] = s

@@ -88,7 +88,7 @@ func (m *Member) adopt(id string) {
 	if m.store != "" {
 		for _, kind := range []string{kindLease, kindSlice, kindPlace, kindBan, kindFile, kindRevoked} {
 			for _, e := range m.mirror.below(kind) {
-				m.refill = append(m.refill, e.Record)
+				m.refill = append(m.refill, Record{Key: e.Key, Value: e.bytes()})
 			}
 		}
 	}

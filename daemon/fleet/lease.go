@@ -167,7 +167,7 @@ func (m *Member) choose(s *session, online bool, now time.Time) choice {
 func (m *Member) former(s *session, online bool, now time.Time) choice {
 	var best choice
 	var held bool
-	for slot := range m.mirror.byIdentity[s.Client.Identity] {
+	for _, slot := range m.mirror.byIdentity[s.Client.Identity] {
 		e := m.mirror.leases[slot]
 		if !m.free(slot) || best.found && newer(best.entry, e) {
 			continue

@@ -159,7 +159,7 @@ func (m *Member) intendedSession(rest string, e *entry) intent {
 		return intent{entry: e, wanted: e != nil}
 	}
 	value := encode(s.record())
-	if e != nil && bytes.Equal(value, e.Value) {
+	if e != nil && bytes.Equal(value, e.bytes()) {
 		return intent{}
 	}
 	return intent{value: value, entry: e, wanted: true}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,9 +33,9 @@ func (m *Member) current(key string) *entry {
 func (m *Member) tell(ctx context.Context, key string, value []byte) error {
 	r := Record{Key: key, Value: value}
 	m.mu.Lock()
-	v := m.mirror.parse(r)
+	e := newEntry(r, m.mirror.parse(r), time.Now())
 	m.mu.Unlock()
-	return m.say(ctx, key, &word{entry: &entry{Record: r, value: v}})
+	return m.say(ctx, key, &word{entry: e})
 }
 
 // untell takes a record away as tell writes one. It returns ErrNotFound for one that is not there; when that is not known, it returns the
@@ -45,7 +46,7 @@ func (m *Member) untell(ctx context.Context, key string) error {
 	now := m.current(key)
 	w := &word{}
 	if e := m.mirror.records[key]; e != nil {
-		w.was = string(e.Value)
+		w.was = string(e.bytes())
 	}
 	m.mu.Unlock()
 	switch {
@@ -105,7 +106,7 @@ func (m *Member) settleWord(ctx context.Context, key string) bool {
 func (m *Member) passOn(ctx context.Context, key string, w *word) error {
 	var err error
 	if w.entry != nil {
-		err = m.replace(ctx, key, w.entry.Value)
+		err = m.replace(ctx, key, w.entry.bytes())
 	} else {
 		err = m.takeAway(ctx, key, w.was)
 	}
@@ -134,7 +135,7 @@ func (m *Member) replace(ctx context.Context, key string, value []byte) error {
 		switch {
 		case e == nil:
 			err = m.create(ctx, key, value)
-		case string(e.Value) == string(value):
+		case bytes.Equal(e.bytes(), value):
 			return nil
 		default:
 			err = m.update(ctx, key, value, e.Revision)
@@ -158,7 +159,7 @@ func (m *Member) takeAway(ctx context.Context, key, was string) error {
 		m.mu.Lock()
 		e := m.mirror.records[key]
 		m.mu.Unlock()
-		if e == nil || string(e.Value) != was {
+		if e == nil || string(e.bytes()) != was {
 			return nil
 		}
 		if err := m.remove(ctx, key, e.Revision); !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
