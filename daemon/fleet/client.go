@@ -42,7 +42,7 @@ var (
 	ErrDraining  = errors.New("the node is being drained")
 	ErrLimit     = errors.New("too many sessions of the user")
 	ErrExhausted = errors.New("no address is free in the fleet's pool, nor in this node's slice of it")
-	ErrOut       = errors.New("this node is not part of the fleet any more")
+	ErrOut       = errors.New("this node is no part of the fleet")
 	ErrEnded     = errors.New("ended by the fleet while it logged in")
 )
 

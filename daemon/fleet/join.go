@@ -27,6 +27,11 @@ func (m *Member) join(ctx context.Context) error {
 			return err
 		}
 	}
+	if !m.has(&id) {
+		if err := m.changePool(ctx, id); err != nil {
+			return err
+		}
+	}
 	if err := m.fill(ctx); err != nil {
 		return err
 	}
@@ -34,7 +39,7 @@ func (m *Member) join(ctx context.Context) error {
 		return err
 	}
 	m.mu.Lock()
-	m.joined = true
+	m.joined, m.waits = true, nil
 	m.requeue()
 	m.mu.Unlock()
 	m.cfg.Log("fleet: node %s is in", m.cfg.Node)
@@ -71,9 +76,6 @@ func (m *Member) identify(ctx context.Context) (id identityOfStore, err error) {
 	}
 	if id.Layout > layout {
 		return id, &outError{fmt.Sprintf("the fleet's store has layout %d, and this moongate reads %d at the most: it is older than that of the other nodes", id.Layout, layout)}
-	}
-	if id.Pool != m.cfg.Pool || id.Slots != m.cfg.Slots {
-		return id, &outError{fmt.Sprintf("the fleet's addresses are %s, this node's %s: give all nodes the same pool", id.Pool, m.cfg.Pool)}
 	}
 	return id, nil
 }

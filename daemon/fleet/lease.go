@@ -169,7 +169,7 @@ func (m *Member) former(s *session, online bool, now time.Time) choice {
 	var held bool
 	for _, slot := range m.mirror.byIdentity[s.Client.Identity] {
 		e := m.mirror.leases[slot]
-		if !m.free(slot) || best.found && newer(best.entry, e) {
+		if slot >= m.cfg.Slots || !m.free(slot) || best.found && newer(best.entry, e) {
 			continue
 		}
 		l, slice := as[Lease](e), m.geo.sliceOf(slot)

@@ -81,6 +81,7 @@ type Member struct {
 	carried  map[string]struct{} // ids of orders
 	slice    int                 // -1 without one
 	out      error               // why the node is no part of the fleet any more
+	waits    error               // why it is none yet: the fleet has another pool
 	joined   bool
 	store    string    // identity of the store that the node joined last
 	away     bool      // the store did not answer last
@@ -184,6 +185,9 @@ func (m *Member) Run(ctx context.Context) error {
 // round renews the node's record, or makes it first. Without an error the node has just written.
 func (m *Member) round(ctx context.Context) error {
 	m.mu.Lock()
+	if id := as[identityOfStore](m.mirror.records[kindStore]); m.joined && id != nil && !m.has(id) {
+		m.giveUpPool()
+	}
 	joined := m.joined
 	m.mu.Unlock()
 	if !joined {
@@ -225,7 +229,7 @@ func (m *Member) call(ctx context.Context, f func(ctx context.Context) error) er
 func (m *Member) record() *Node {
 	m.beat++
 	return &Node{
-		Epoch: m.epoch, Beat: m.beat, Draining: m.draining, Sessions: len(m.sessions), Done: m.mirror.seen, Addresses: m.cfg.Addresses, Version: m.cfg.Version,
+		Epoch: m.epoch, Beat: m.beat, Draining: m.draining, Sessions: len(m.sessions), Done: m.mirror.seen, Addresses: m.cfg.Addresses, Version: m.cfg.Version, Pool: m.cfg.Pool,
 	}
 }
 

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -13,8 +14,8 @@ import (
 
 // refuses says why a client may not come in.
 func (m *Member) refuses(c *Client) error {
-	if m.out != nil {
-		return fmt.Errorf("%w: %w", ErrOut, m.out)
+	if why := cmp.Or(m.out, m.waits); why != nil {
+		return fmt.Errorf("%w: %w", ErrOut, why)
 	}
 	if r := as[Revocation](m.current(revokedKey(c.Serial))); r != nil && c.Serial != "" {
 		return fmt.Errorf("%w%s", ErrRevoked, reasonOf(r.Reason))

@@ -20,6 +20,8 @@ type Node struct {
 	// Addresses are where clients and other nodes reach it.
 	Addresses []string `json:"addresses,omitempty"`
 	Version   string   `json:"version,omitempty"`
+	// Pool is the node's; it can be another one than the store's while the fleet changes it.
+	Pool string `json:"pool,omitempty"`
 }
 
 // A Holder is a session in the records of what it holds.

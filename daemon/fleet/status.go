@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ type NodeStatus struct {
 const (
 	StoreUp   = "up"
 	StoreAway = "away"
-	StoreOut  = "out" // the node is no part of the fleet any more
+	StoreOut  = "out" // the node is no part of the fleet, any more or before it has the same pool
 )
 
 // Status is the fleet as one node sees it.
@@ -47,8 +48,8 @@ func (m *Member) Status() Status {
 	now := time.Now()
 	s := Status{Node: m.cfg.Node, Store: StoreUp, Draining: m.draining, Sessions: len(m.sessions), Slots: m.cfg.Slots, Nodes: []NodeStatus{}}
 	switch {
-	case m.out != nil:
-		s.Store, s.Why = StoreOut, m.out.Error()
+	case m.out != nil || m.waits != nil:
+		s.Store, s.Why = StoreOut, cmp.Or(m.out, m.waits).Error()
 	case m.away || !m.joined:
 		s.Store = StoreAway
 	}

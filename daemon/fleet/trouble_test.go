@@ -123,7 +123,6 @@ func TestNewerStores(t *testing.T) {
 		`{"id":"1","pool":"test","slots":253,"open":true,"layout":99}`:           "layout 99",
 		`{"id":"1","pool":"test","slots":253,"open":true,"layout":1,"other":{}}`: "",
 		`{"id":"1","pool":"test","slots":253,"open":true}`:                       "",
-		`{"id":"1","pool":"others","slots":253,"open":true}`:                     "addresses are others",
 		`{"id":17}`: "something else than a fleet",
 	} {
 		t.Run(id, func(t *testing.T) {
@@ -158,6 +157,70 @@ func TestNewerStores(t *testing.T) {
 					}
 				}
 				stop()
+			})
+		})
+	}
+}
+
+// The pool of a fleet changes when its nodes are restarted with another one, one after the other. Those that have it serve nobody until the last one does: no
+// address is of two pools at a time. A node that is out of reach, or that comes back with the old pool, is named.
+func TestThePoolChanges(t *testing.T) {
+	for _, slots := range []int{16, 253, 1021} {
+		t.Run(fmt.Sprint(slots), func(t *testing.T) {
+			bubble(t, fleet.Config{Slots: 253}, func(t *testing.T, w *world) {
+				for i := range 30 {
+					w.connect(w.add(fmt.Sprintf("user %d", i), "00"), w.nodes[i%3])
+				}
+				w.pass(5 * time.Second)
+				restart := func(n *node, pool string, slots int) {
+					t.Helper()
+					n.kill()
+					w.config.Slots, w.pool = slots, pool
+					n.start()
+					w.pass(10 * time.Second)
+				}
+				waits := func(n *node, names string) {
+					t.Helper()
+					if s := n.member.Status(); s.Store != fleet.StoreOut || !strings.HasSuffix(s.Why, "have the same: "+names) {
+						t.Errorf("node %s: %+v, want that it waits for %s", n.name, s, names)
+					}
+					d := w.devices[0]
+					if w.connect(d, n); d.at != nil {
+						t.Errorf("node %s serves while it waits", n.name)
+					}
+				}
+				restart(w.nodes[0], "new", slots)
+				waits(w.nodes[0], "b, c")
+				restart(w.nodes[1], "new", slots)
+				waits(w.nodes[0], "c")
+				waits(w.nodes[1], "c")
+				if w.connect(w.devices[0], w.nodes[2]); w.devices[0].at == nil {
+					t.Error("the last node of the old pool serves nobody")
+				}
+				w.nodes[2].handle.Cut(true) // it may go on with its clients
+				w.pass(2 * time.Minute)
+				waits(w.nodes[0], "c")
+				w.nodes[2].handle.Cut(false)
+				restart(w.nodes[2], "new", slots)
+				w.pass(10 * time.Second)
+				for _, n := range w.nodes {
+					if s := n.member.Status(); s.Store != fleet.StoreUp || s.Slots != slots {
+						t.Errorf("node %s: %+v", n.name, s)
+					}
+				}
+				for i, d := range w.devices[:10] {
+					if w.connect(d, w.nodes[i%3]); d.at == nil || d.at.slot >= slots {
+						t.Errorf("%s has %+v of %d addresses", d.identity, d.at, slots)
+					}
+				}
+				w.pass(5 * time.Second)
+				w.agree()
+				restart(w.nodes[0], "test", 253)
+				waits(w.nodes[0], "b, c")
+				restart(w.nodes[0], "new", slots)
+				if !w.nodes[0].member.Ready() {
+					t.Error("the node does not come back")
+				}
 			})
 		})
 	}

@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -34,6 +35,7 @@ type world struct {
 	nextID  uint64
 	refused int
 	ended   map[uint64]bool // sessions that the fleet ended, perhaps before their login was over
+	pool    string          // of nodes that start from now on, "" for test
 	trusted bool            // no invariant is checked: it takes time
 }
 
@@ -106,7 +108,7 @@ var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of fake time
 
 func (n *node) start() {
 	cfg := n.w.config
-	cfg.Node, cfg.Store, cfg.Folder, cfg.Host, cfg.Pool = n.name, n.handle, n.dir, n, "test"
+	cfg.Node, cfg.Store, cfg.Folder, cfg.Host, cfg.Pool = n.name, n.handle, n.dir, n, cmp.Or(n.w.pool, "test")
 	cfg.Log = func(format string, args ...any) {
 		n.w.mu.Lock()
 		defer n.w.mu.Unlock()
