@@ -26,6 +26,7 @@ import (
 //	engine k ── wire k→j ──► engine j, for each pair
 type cluster struct {
 	engines []*Engine
+	configs []Config
 	wires   map[[2]int]*wire
 }
 
@@ -45,6 +46,12 @@ func routesTLS(t *testing.T) *tls.Config {
 
 // newCluster starts three engines and waits for their store.
 func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	return newClusterIn(t, []string{t.TempDir(), t.TempDir(), t.TempDir()})
+}
+
+// newClusterIn is newCluster with the engines' folders.
+func newClusterIn(t *testing.T, dirs []string) *cluster {
 	t.Helper()
 	conf := routesTLS(t)
 	const nodes = 3
@@ -67,12 +74,9 @@ func newCluster(t *testing.T) *cluster {
 				r.Peers = append(r.Peers, c.wires[[2]int{k, j}].addr())
 			}
 		}
-		e, err := Start(t.Context(), Config{Name: fmt.Sprint("n", k), Dir: t.TempDir(), Routes: r, Log: daemontest.LogTo(t, 6)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(e.Close)
-		c.engines = append(c.engines, e)
+		c.configs = append(c.configs, Config{Name: fmt.Sprint("n", k), Dir: dirs[k], Routes: r, Log: daemontest.LogTo(t, 6)})
+		c.engines = append(c.engines, nil)
+		c.start(t, k)
 	}
 	for k, e := range c.engines {
 		eventually(t, fmt.Sprint("store at node ", k), func() error {
@@ -84,6 +88,17 @@ func newCluster(t *testing.T) *cluster {
 		})
 	}
 	return c
+}
+
+// start starts the engine of a node, again after it was closed.
+func (c *cluster) start(t *testing.T, k int) {
+	t.Helper()
+	e, err := Start(t.Context(), c.configs[k])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	c.engines[k] = e
 }
 
 func freePort(t *testing.T) string {

@@ -165,6 +165,10 @@ func waitFor(ctx context.Context, srv *server.Server, started <-chan struct{}) e
 // Store returns the engine's memory.
 func (e *Engine) Store() *Store { return e.store }
 
+// Keeps reports whether the engine keeps what is written. A server of NATS that could not write a file once, because the disk was full, writes none until
+// it is started again; meanwhile it is a way to the other servers.
+func (e *Engine) Keeps() bool { return e.server == nil || e.server.JetStreamEnabled() }
+
 // Close ends the server. What is written stays in its folder.
 func (e *Engine) Close() {
 	if e.store != nil {

@@ -43,3 +43,6 @@ func (*Store) SetReplicas(int) {}
 
 // Replicas is 0.
 func Replicas(int) int { return 0 }
+
+// Keeps reports nothing.
+func (*Engine) Keeps() bool { return true }

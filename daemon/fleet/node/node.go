@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -237,6 +238,9 @@ func (n *Node) runEngine(ctx context.Context) {
 	wake := n.store.wake
 	for {
 		p := n.plan()
+		if engine != nil && !engine.Keeps() && n.mayStartAgain() {
+			end()
+		}
 		if p.mode != mode || engine == nil && p.mode != modeNone {
 			end()
 			if p.mode != modeNone {
@@ -267,6 +271,33 @@ func (n *Node) runEngine(ctx context.Context) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// mayStartAgain reports whether an engine that keeps nothing any more would find room for its files. Until then it stays, as the way to the others.
+func (n *Node) mayStartAgain() bool {
+	err := hasRoom(n.folder.EngineDir())
+	if err == nil {
+		n.log(logging.At(1), "fleet: the engine could not write its files, and is started again")
+		return true
+	}
+	if n.store.limps(fmt.Errorf("the engine keeps nothing: %w", err)) {
+		n.log(logging.Warn, "fleet: the engine keeps nothing at node %s until there is room again: %v", n.folder.Name, err)
+	}
+	return false
+}
+
+// roomLeast is how much an engine finds before it is started again, in bytes.
+const roomLeast = 1 << 20
+
+// hasRoom returns an error when a folder cannot take what an engine needs to start.
+func hasRoom(dir string) error {
+	f, err := os.CreateTemp(dir, "room-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(make([]byte, roomLeast))
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func (n *Node) upkeep(ctx context.Context, e *jet.Engine, gone []string) {

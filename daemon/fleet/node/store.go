@@ -22,6 +22,7 @@ type store struct {
 	mu      sync.Mutex
 	now     *jet.Store // nil for none
 	mode    string
+	lame    error         // why the engine keeps nothing, nil when it does
 	changed chan struct{} // closed when now changes
 }
 
@@ -32,9 +33,18 @@ func newStore() *store {
 func (s *store) use(next *jet.Store, mode string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.now, s.mode = next, mode
+	s.now, s.mode, s.lame = next, mode, nil
 	close(s.changed)
 	s.changed = make(chan struct{})
+}
+
+// limps notes why the engine keeps nothing, and reports whether that is news.
+func (s *store) limps(why error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news := s.lame == nil
+	s.lame = why
+	return news
 }
 
 func (s *Store) current() (now *jet.Store, changed <-chan struct{}) {
@@ -134,10 +144,13 @@ func (s *Store) Watch(ctx context.Context, prefix string) <-chan fleet.Change {
 // leader names the node that leads the engine, and says in which mode it runs.
 func (s *Store) leader(ctx context.Context) (mode, leader string, err error) {
 	s.mu.Lock()
-	now, mode := s.now, s.mode
+	now, mode, lame := s.now, s.mode, s.lame
 	s.mu.Unlock()
-	if now == nil {
+	switch {
+	case now == nil:
 		return mode, "", errors.New("the node's engine does not run")
+	case lame != nil:
+		return mode, "", lame
 	}
 	if mode == modeAlone {
 		_, err = now.Head(ctx)
