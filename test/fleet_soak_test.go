@@ -21,7 +21,8 @@ import (
 const inactivity = "Inactivity timeout"
 
 // Three nodes with three hundred clients, stock's and ours, twenty of them with devices and traffic: a node is killed, one is cut off from
-// everything, one from the other nodes alone while newcomers log in everywhere, the clocks are 10 s apart, and all three are killed.
+// everything, one from the other nodes alone while newcomers log in everywhere, one is stopped for half a minute, the clocks are 10 s apart, and all three are
+// killed.
 // Nobody on other nodes loses a packet, no address is held by two clients, and those who lose their node are in again on another with
 // their address and without a password within 5 s.
 func TestSoakFleetThreeHundredClients(t *testing.T) {
@@ -36,6 +37,7 @@ func TestSoakFleetThreeHundredClients(t *testing.T) {
 	c.episode(t, "node a is killed", func() { c.kill(t, a) })
 	c.episode(t, "node b is cut off from everything", func() { c.cutOff(t, b) })
 	c.episode(t, "node c does not reach the others, newcomers log in everywhere", func() { c.alone(t, third) })
+	c.episode(t, "node b is stopped for half a minute, and goes on", func() { c.pause(t, b) })
 	a.clock.Set(t, 5*time.Second)
 	b.clock.Set(t, -5*time.Second)
 	c.episode(t, "with clocks 10 s apart, node c is killed", func() { c.kill(t, third) })
@@ -61,13 +63,15 @@ func TestSoakFleetRandomFaults(t *testing.T) {
 	played := 0
 	for end := time.Now().Add(daemontest.SoakTime(t)); time.Now().Before(end) && !t.Failed(); played++ {
 		n := c.nodes[rnd.IntN(len(c.nodes))]
-		switch rnd.IntN(10) {
+		switch rnd.IntN(12) {
 		case 0, 1, 2:
 			c.episode(t, "kill of "+n.name, func() { c.kill(t, n) })
 		case 3, 4, 5:
 			c.episode(t, "cut of "+n.name, func() { c.cutOff(t, n) })
 		case 6, 7, 8:
 			c.episode(t, n.name+" does not reach the others", func() { c.alone(t, n) })
+		case 9, 10:
+			c.episode(t, n.name+" is stopped for half a minute", func() { c.pause(t, n) })
 		default:
 			c.episode(t, "kill of all", func() { c.killAll(t) })
 		}
@@ -174,6 +178,21 @@ func (c *fleetCrowd) cutOff(t *testing.T, n *fleetNode) {
 	c.client.Run(t, "ip", "link", "set", "port-"+n.name, "down")
 	c.moved(t, from)
 	c.client.Run(t, "ip", "link", "set", "port-"+n.name, "up")
+	c.settled(t)
+	steady()
+}
+
+// pause stops a node's process as a suspended machine does, longer than its clients wait. When it goes on it has lost them, and knows.
+func (c *fleetCrowd) pause(t *testing.T, n *fleetNode) {
+	t.Helper()
+	there := c.of(t, n)
+	steady := c.steady(t, there)
+	from := marks(there)
+	until := time.Now().Add(30 * time.Second)
+	n.daemon.Signal(t, syscall.SIGSTOP)
+	c.moved(t, from)
+	time.Sleep(time.Until(until))
+	n.daemon.Signal(t, syscall.SIGCONT)
 	c.settled(t)
 	steady()
 }

@@ -63,13 +63,13 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	conn, err := connect(userFleet)
 	if err == nil {
+		e.store = newStore(conn, bucket, replicasFor(cfg.Routes), cfg.Log) // Close closes its connection
 		e.system, err = connect(userSystem)
 	}
 	if err != nil {
 		e.Close()
 		return nil, fmt.Errorf("connect to the fleet's engine: %w", err)
 	}
-	e.store = newStore(conn, bucket, replicasFor(cfg.Routes), cfg.Log)
 	return e, nil
 }
 
