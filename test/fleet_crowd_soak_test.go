@@ -17,6 +17,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
+	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/daemon/journal/index"
 	"github.com/moongate-vpn/moongate/mgmt/client"
 )
@@ -344,4 +345,25 @@ func (c *fleetCrowd) journals(t *testing.T, slack time.Duration) {
 		}
 	}
 	t.Logf("the journals have %d sessions on %d addresses", n, len(by))
+	c.merged(t)
+}
+
+// merged compares the history that a node tells of the fleet with what the nodes have written down, each for itself, partitions and all.
+func (c *fleetCrowd) merged(t *testing.T) {
+	t.Helper()
+	written := 0
+	for _, n := range c.nodes {
+		err := index.Each(t.Context(), n.journal, index.Filter{Kinds: []string{journal.KindConnect}}, func(*journal.Event) error {
+			written++
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := strings.Count(c.moongate(t, c.nodes[0], "-a", "fleet", "--reply-timeout", "60s", "history", "--kind", journal.KindConnect, "--json"), "\n")
+	t.Logf("the nodes have written %d connections down, and the merged history has %d", written, told)
+	if told < written {
+		t.Errorf("the merged history lacks %d connections", written-told)
+	}
 }

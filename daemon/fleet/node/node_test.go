@@ -87,9 +87,20 @@ func eventually(t *testing.T, what string, try func() error) {
 	daemontest.Eventually(t, time.Minute, what, try)
 }
 
+// place is a new place for a node's folder. NATS 2.15.2 may write a file a moment after its server has shut down, which t.TempDir takes for an error.
+func place(t *testing.T) (dir string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "moongate-node-*") //nolint:usetesting // as above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { eventually(t, "removal of "+dir, func() error { return os.RemoveAll(dir) }) })
+	return filepath.Join(dir, "fleet")
+}
+
 func first(t *testing.T, name string) (dir string) {
 	t.Helper()
-	dir = filepath.Join(t.TempDir(), "fleet")
+	dir = place(t)
 	if _, err := pki.Init(dir, pki.Plan{Name: name, Address: freeAddress(t), Listen: "127.0.0.1"}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +114,7 @@ func join(t *testing.T, by *Node, name string) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir = filepath.Join(t.TempDir(), "fleet")
+	dir = place(t)
 	if _, err := pki.Join(t.Context(), dir, token, pki.Plan{Name: name, Address: freeAddress(t), Listen: "127.0.0.1"}); err != nil {
 		t.Fatal(err)
 	}
@@ -361,7 +372,7 @@ func TestHistory(t *testing.T) {
 func TestCertificateIsRenewed(t *testing.T) {
 	t.Parallel()
 	const left = 20 * 24 * time.Hour
-	dir := filepath.Join(t.TempDir(), "fleet")
+	dir := place(t)
 	if _, err := pki.Init(dir, pki.Plan{Name: "a", Address: freeAddress(t), Listen: "127.0.0.1"}, time.Now().AddDate(-10, 0, 0).Add(left)); err != nil {
 		t.Fatal(err)
 	}
@@ -433,7 +444,7 @@ func TestTwoProcessesOfOneFolder(t *testing.T) {
 	t.Cleanup(a.Close)
 	b := open(t, join(t, a, "b"))
 	eventually(t, "b in the roster", func() error { return members(a, func(m Member) bool { return m.State == Active }, 2) })
-	copied := filepath.Join(t.TempDir(), "fleet")
+	copied := place(t)
 	if err := os.CopyFS(copied, os.DirFS(dirA)); err != nil {
 		t.Fatal(err)
 	}
