@@ -90,12 +90,12 @@ func eventually(t *testing.T, what string, try func() error) {
 // place is a new place for a node's folder. NATS 2.15.2 may write a file a moment after its server has shut down, which t.TempDir takes for an error.
 func place(t *testing.T) (dir string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "moongate-node-*") //nolint:usetesting // as above
+	base, err := os.MkdirTemp("", "moongate-node-*") //nolint:usetesting // as above
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { eventually(t, "removal of "+dir, func() error { return os.RemoveAll(dir) }) })
-	return filepath.Join(dir, "fleet")
+	t.Cleanup(func() { eventually(t, "removal of "+base, func() error { return os.RemoveAll(base) }) })
+	return filepath.Join(base, "fleet")
 }
 
 func first(t *testing.T, name string) (dir string) {
