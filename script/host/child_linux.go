@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -96,6 +97,7 @@ func work(isConfined bool, in *reader, to *speaker) error {
 	}
 	_ = f.Close()
 	debug.SetMemoryLimit(p.Spec.memory() + 16<<20)
+	runtime.GOMAXPROCS(1) // a script is one thread; what collects its garbage leaves the other cores to others
 	return runChild(p, in, to)
 }
 

@@ -27,6 +27,7 @@ type Env struct {
 	Getenv   func(string) string
 	InTTY    bool // In is a terminal
 	OutTTY   bool // Out is a terminal
+	ErrTTY   bool // Err is one
 	Width    int  // columns of the terminal behind Out, 0 for no limit
 
 	// CheckConfig reads a daemon's command line with the files it names and returns all there is to say about it.

@@ -64,3 +64,13 @@ func TestCleanKeepsTextAndDropsEscapes(t *testing.T) {
 		}
 	}
 }
+
+// A command that only moongate's daemon has says so where it is not known, in the words of both releases of stock.
+func TestHintForAnUnknownCommand(t *testing.T) {
+	for _, text := range []string{"unknown command, enter 'help' for more options", "unknown command [scripts], enter 'help' for more options"} {
+		err := fmt.Errorf("x: %w", &client.ReplyError{Cmd: "scripts", Text: text})
+		if got := Hint(err); got != "the daemon has no command scripts: it is stock OpenVPN, or older than this moongate" {
+			t.Errorf("%s: hint %q", text, got)
+		}
+	}
+}

@@ -97,6 +97,8 @@ func Hint(err error) string {
 	switch {
 	case errors.As(err, &reply) && strings.HasPrefix(reply.Text, "choose a daemon first"):
 		return "the address ADDRESS#NAME chooses one of those that share a port"
+	case errors.As(err, &reply) && strings.HasPrefix(reply.Text, "unknown command"):
+		return "the daemon has no command " + reply.Cmd + ": it is stock OpenVPN, or older than this moongate"
 	case errors.As(err, &unreachable) && target.IsFleet(unreachable.Addr):
 		return "is its daemon running? moongate fleet status says how the nodes are"
 	case errors.As(err, &unreachable) && errors.Is(err, fs.ErrPermission):

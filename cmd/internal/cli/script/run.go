@@ -96,6 +96,9 @@ func (f *runFlags) run(ctx context.Context, e *env.Env, files []string) error {
 	var out sync.Mutex
 	f.Memory, f.Alone = int64(f.memory)<<20, len(files) == 1
 	f.Log = slog.New(slog.NewTextHandler(e.Err, &slog.HandlerOptions{Level: level}))
+	if e.ErrTTY {
+		f.Log = slog.New(newPersonLog(e.Err, level))
+	}
 	f.Print = func(s string) {
 		out.Lock()
 		defer out.Unlock()
