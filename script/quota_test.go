@@ -77,8 +77,8 @@ func TestTablesAreShown(t *testing.T) {
 	}
 	for _, src := range []string{
 		`local function deep(n) if n == 0 then return 1 end local t = {} for i = 1, 60 do t[i] = deep(n - 1) end return t end print(deep(3))`,
-		`local t = {} for i = 1, 1e5 do t[("k"):rep(50) .. i] = ("v"):rep(50) end print(t)`,
-		`local t = {} for i = 1, 1e5 do t[i] = ("v"):rep(500) end print(t)`,
+		`local t = {} for i = 1, 5000 do t[("k"):rep(50) .. i] = ("v"):rep(50) end print(t)`,
+		`local t = {} for i = 1, 5000 do t[i] = ("v"):rep(500) end print(t)`,
 	} {
 		printed, _, err := run(t, &daemon{}, src, script.Options{Burst: maxBurst})
 		if err != nil || len(printed) != 1 || len(printed[0]) > 16<<10 || !strings.Contains(printed[0], "…") {

@@ -51,6 +51,10 @@ func readAll(ctx context.Context, f *os.File) ([]byte, error) {
 	}
 	for {
 		b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			<-ctx.Done() // in this moment
+			return nil, ctx.Err()
+		}
 		if err != nil || len(b) > 0 || st.Mode().Type() != os.ModeNamedPipe {
 			return b, err
 		}

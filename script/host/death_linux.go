@@ -20,15 +20,21 @@ func (w *lastWords) Write(b []byte) (int, error) {
 
 const maxLastWords = 4 << 10
 
-// why tells, in brackets, more about a death than the exit status does, "" when nothing is known. Go's runtime, given no memory, may also run into a
-// segmentation violation.
+// why is what is known about a death beside the exit status, in brackets.
 func (c *Child) why() string {
+	first := ""
 	for line := range strings.Lines(string(c.complaint.text)) {
-		for _, word := range []string{"fatal error: ", "panic: ", "SIGSEGV: "} {
+		if first == "" {
+			first = strings.TrimSpace(line)
+		}
+		for _, word := range []string{"fatal error: ", "panic: "} {
 			if strings.HasPrefix(line, word) {
 				return " (" + strings.TrimSpace(line) + ")"
 			}
 		}
+	}
+	if first != "" {
+		return " (" + first + ")"
 	}
 	status, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if ok && status.Signaled() && status.Signal() == syscall.SIGKILL && oomKills() > c.oomKills {
