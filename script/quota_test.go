@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moongate-vpn/moongate/script"
 )
@@ -22,13 +23,18 @@ func TestFloodsOfASharedLog(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			begin := time.Now()
 			printed, logged, err := run(t, &daemon{}, src, script.Options{Burst: maxBurst, SharedLog: true})
 			if err != nil {
 				t.Fatal(err)
 			}
+			took := int(time.Since(begin).Seconds()) + 1 // a busy machine
 			out := strings.Join(printed, "\n") + logged
-			if n := strings.Count(out, "\n"); n > 2500 || len(out) > 4<<20 {
-				t.Errorf("%d lines, %d bytes arrived", n, len(out))
+			if n := strings.Count(out, "\n"); n > 1100+100*took || len(out) > 2<<20+took<<17 {
+				t.Errorf("%d lines, %d bytes arrived in %d s", n, len(out), took)
+			}
+			if took > 10 {
+				return // by then all of them may have come
 			}
 			if m := leftOut.FindStringSubmatch(logged); m == nil {
 				t.Errorf("nothing says that lines were left out:\n%.300s", logged)
