@@ -14,22 +14,23 @@ import (
 )
 
 // The script of dns-updown runs as often as stock's, in the same order among the scripts, with the same variables, for both
-// ways to push resolvers.
+// ways to push resolvers, over a restart that keeps the device. The other scripts hear of resolvers what stock tells them.
 func TestDNSUpdownLikeStock(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name   string
-		push   []string
-		status string
+		name     string
+		push     []string
+		status   string
+		restarts bool
 	}{
 		{"dns", []string{
 			"dns server 1 address 192.0.2.53 198.51.100.53:5353", "dns server 1 resolve-domains corp.example", "dns server 1 dnssec yes", "dns server 1 transport DoT",
-			"dns server 1 sni x.example", "dns server 2 address 192.0.2.54", "dns search-domains a.example b.example", "dhcp-option DNS 198.51.100.1",
-		}, "0"},
-		{"dhcp-option", []string{"dhcp-option DNS 198.51.100.1", "dhcp-option DOMAIN x.example", "dhcp-option DOMAIN-SEARCH y.example", "dhcp-option DNS 198.51.100.2"}, "0"},
-		{"search domains alone", []string{"dhcp-option DOMAIN x.example"}, "0"},
-		{"nothing", []string{"route 10.9.0.0 255.255.0.0"}, "0"},
-		{"failing", []string{"dhcp-option DNS 198.51.100.1"}, "3"},
+			"dns server 1 sni x.example", "dns server 2 address 192.0.2.54", "dns search-domains a.example b.example", "dhcp-option DNS 198.51.100.1", "dhcp-option NTP 192.0.2.3",
+		}, "0", true},
+		{"dhcp-option", []string{"dhcp-option DNS 198.51.100.1", "dhcp-option DOMAIN x.example", "dhcp-option DOMAIN-SEARCH y.example", "dhcp-option DNS 198.51.100.2"}, "0", false},
+		{"search domains alone", []string{"dhcp-option DOMAIN x.example"}, "0", false},
+		{"nothing", []string{"route 10.9.0.0 255.255.0.0"}, "0", false},
+		{"failing", []string{"dhcp-option DNS 198.51.100.1"}, "3", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -42,11 +43,20 @@ func TestDNSUpdownLikeStock(t *testing.T) {
 			s.WaitLine(t, up, upLimit)
 			record := l.file("record")
 			dns := l.script(t, "dns.sh", `{ echo "$script_type $*"; env | grep -E '^(dns_|dev|script_context|foreign|ifconfig)' | sort; } >>`+record+`; exit `+tt.status)
-			other := l.script(t, "other.sh", `echo "$script_type" >>`+record)
+			other := l.script(t, "other.sh", `{ echo "$script_type"; env | grep -E '^(dns_|foreign)' | sort; } >>`+record)
 			notes := make(map[string]string)
 			for who, start := range map[string]starter{"stock": stock27, "ours": ours} {
-				c := start(t, l.client, l.clientArgs("--script-security", "2", "--dns-updown", dns, "--up", other, "--down", other, "--route-up", other, "--route-pre-down", other))
+				args := l.clientArgs("--script-security", "2", "--persist-tun", "--connect-retry", "1", "1", "--dns-updown", dns, "--up", other, "--down", other, "--route-up", other, "--route-pre-down", other)
+				if who == "ours" {
+					args = append(args, "--compat", "2.7")
+				}
+				c := start(t, l.client, args)
 				c.WaitLine(t, up, upLimit)
+				if tt.restarts {
+					from := c.Lines()
+					c.Signal(t, syscall.SIGUSR1)
+					c.WaitLineAfter(t, from, up, upLimit)
+				}
 				terminate(t, c)
 				notes[who] = fileText(record)
 				if ran := strings.Contains(notes[who], "dns-up"); ran != strings.Contains(c.Log(), "dns up command exited with status "+tt.status) {

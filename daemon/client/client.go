@@ -191,10 +191,8 @@ func (c *Client) after(stop engine.Stop) engine.Stop {
 		if err := c.holder.close(stop); err != nil && stop.Err == nil {
 			stop = fatal(err)
 		}
-	} else if c.opts.UpRestart {
-		if err := c.tunnel.Lost(); err != nil {
-			stop = fatal(err)
-		}
+	} else if err := c.tunnel.Lost(); err != nil {
+		stop = fatal(err)
 	}
 	if stop.Err != nil {
 		return stop

@@ -58,10 +58,7 @@ func (h *holder) openFirst(ctx context.Context, prof *config.Connection) error {
 	}
 	if t := h.tunnel; t != nil {
 		h.log(logging.Info, "Preserving previous TUN/TAP instance: %s", t.Device().Name())
-		if h.opts.UpRestart {
-			return t.Back(ctx)
-		}
-		return nil
+		return t.Back(ctx)
 	}
 	server, _ := netip.ParseAddr(prof.Remote) // names are looked up later; helper routes need the address
 	t, err := h.plan(ctx, h.opts, prof, server, "")

@@ -26,7 +26,7 @@ func (a *attempt) bringUp(digest string) {
 		if t.digest == digest {
 			a.log(logging.Info, "Preserving previous TUN/TAP instance: %s", t.Device().Name())
 			a.publish(t)
-			if !a.opts.UpRestart {
+			if t.Quiet() {
 				a.complete(true)
 				return
 			}

@@ -195,7 +195,7 @@ func (p *parser) warnings() error {
 		p.doubt("WARNING: --ns-cert-type is DEPRECATED.  Use --remote-cert-tls instead.")
 	}
 	if script := o.Up + o.Down + o.RouteUp + o.RoutePreDown + o.IPChange + o.TLSVerify + o.ClientConnect + o.ClientDisconnect +
-		o.LearnAddress + o.AuthUserPassVerify + o.TLSCryptV2Verify + o.ClientCRResponse; script != "" {
+		o.LearnAddress + o.AuthUserPassVerify + o.TLSCryptV2Verify + o.ClientCRResponse + o.dnsScript(); script != "" {
 		if o.ScriptSecurity >= 2 {
 			p.doubt("NOTE: the current --script-security setting may allow this configuration to call user-defined scripts")
 		} else {

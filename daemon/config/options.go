@@ -214,8 +214,7 @@ type Routing struct {
 
 // DNS are resolver settings for scripts.
 type DNS struct {
-	// ForeignOptions are the texts of foreign_option_1 and so on: "dhcp-option DNS 192.0.2.1". Settings of the dns
-	// option are already translated into them.
+	// ForeignOptions are the values of dhcp-option, "dhcp-option DNS 192.0.2.1". Scripts see ForeignForScripts.
 	ForeignOptions   []string
 	DNSSearchDomains []string
 	DNSServers       []DNSServer // by priority

@@ -76,7 +76,7 @@ func (o *Options) applyPushed(c *Connection, list []string, res *PushResult) err
 		res.Notes, o.Notes = append(res.Notes, o.Notes...), before
 		return ErrPulledCompression
 	}
-	bad := o.translateDNS()
+	bad := o.orderDNS()
 	if bad != "" {
 		p.note(logging.Error, "ERROR: %s", bad)
 	} else {

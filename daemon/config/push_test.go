@@ -42,7 +42,7 @@ func TestApplyPushed(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{
 		"dhcp-option DOMAIN x", "dhcp-option DNS 1.2.3.4", "dhcp-option DNS6 2001:db8::1", "dhcp-option DOMAIN-SEARCH a.b",
-	}, o.ForeignOptions); diff != "" {
+	}, o.ForeignForScripts()); diff != "" {
 		t.Errorf("foreign options, -want +got:\n%s", diff)
 	}
 	if o.PeerID != 7 || !o.CCExit || !o.KeyDerivationEKM || !o.DynamicTLSCrypt || c.TunMTU != 1400 || !o.TunMTUPushed || o.AuthTokenUser != "user" ||
@@ -173,7 +173,7 @@ func TestPushedServersReplaceThoseOfTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"dhcp-option DNS 9.9.9.9", "dhcp-option DNS 1.1.1.1", "dhcp-option DNS 1.0.0.1"}
-	if diff := cmp.Diff(want, o.ForeignOptions); diff != "" {
+	if diff := cmp.Diff(want, o.ForeignForScripts()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

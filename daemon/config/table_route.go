@@ -46,8 +46,8 @@ func routeRows() []row {
 		{"redirect-gateway", 0, many, inMain | inRoutes | inUpdate, classRoutes, (*parser).redirect},
 		{"redirect-private", 0, many, inMain | inRoutes | inUpdate, classRoutes, (*parser).redirect},
 		{"allow-pull-fqdn", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.AllowPullFQDN })},
-		{"dhcp-option", 1, 2, inMain | inRoutes | inUpdate, classDNS, func(p *parser, a []string) error {
-			p.o.ForeignOptions = append(p.o.ForeignOptions, "dhcp-option "+strings.Join(a, " "))
+		{"dhcp-option", 1, many, inMain | inRoutes | inUpdate, classDNS, func(p *parser, a []string) error {
+			p.o.ForeignOptions = append(p.o.ForeignOptions, "dhcp-option "+strings.Join(a[:min(len(a), 2)], " ")) // no more, as 2.7
 			return nil
 		}},
 		{"dns", 1, many, inMain | inRoutes | inUpdate, classDNS, (*parser).dns},

@@ -254,5 +254,19 @@ func (c Compat) PersistsKeys() bool { return c == Compat27 }
 // EnvByListener reports whether scripts see protocols and local addresses of listeners behind all remote ones.
 func (c Compat) EnvByListener() bool { return c == Compat27 }
 
+// TellsScriptsDNS reports whether scripts see the resolvers as dns_server_1_address_1 and so on, not dns-updown alone.
+func (c Compat) TellsScriptsDNS() bool { return c == Compat26 }
+
+// WarnsOfResolvers reports whether resolvers of a family that the tunnel does not have are logged.
+func (c Compat) WarnsOfResolvers() bool { return c == Compat27 }
+
+// DeviceInLog is how the log calls a device that is closed.
+func (c Compat) DeviceInLog() string {
+	if c == Compat27 {
+		return "tun/tap"
+	}
+	return "TUN/TAP"
+}
+
 // BuiltinDNS reports whether the daemon sets the host's resolvers when the configuration has no up or dns-updown script.
 func (c Compat) BuiltinDNS() bool { return c == Compat27 }

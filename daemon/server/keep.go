@@ -61,10 +61,7 @@ func (s *Server) bringUp(ctx context.Context, set *setup) (*openTunnel, error) {
 		s.carried.tunnel = nil
 		s.logLine("", logging.Info, "Preserving previous TUN/TAP instance: %s", t.Tunnel.Device().Name())
 		t.view = &view{Device: t.Tunnel.Device(), reading: &t.reading}
-		if set.UpRestart {
-			return t, t.Back(ctx)
-		}
-		return t, nil
+		return t, t.Back(ctx)
 	}
 	tn, err := tunnel.Plan(ctx, tunnel.Config{
 		Options: set.Options, Profile: set.prof, Net: s.deps.Net, Notes: s.deps.Notes, Env: s.deps.Env, Hooks: s.scripts, Signals: s.deps.Signals,
@@ -100,10 +97,7 @@ func (s *Server) takeDown(t *openTunnel, why engine.Stop) error {
 	if t.view != nil && why.Signal == engine.USR1 && why.Err == nil {
 		t.view.ended.Store(true)
 		s.carried.tunnel = t
-		if s.opts.Load().UpRestart {
-			return t.Lost()
-		}
-		return nil
+		return t.Lost()
 	}
 	return t.Close(why, t.planes.Wait)
 }

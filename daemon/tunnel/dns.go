@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
@@ -22,46 +20,40 @@ type resolvers struct {
 	host    bool   // tell the host ourselves
 }
 
-// planDNS takes the resolvers from the options. Those of dhcp-option count where no server comes from the dns option.
+// planDNS takes the resolvers from the options, and tells of those that cannot be reached through the tunnel.
 //
 // Rule: docs/protocol.md#810-dns-updown.
 func (t *Tunnel) planDNS() {
 	o := t.cfg.Options
-	d := &t.net.dns
-	switch o.DNSUpdown {
-	case "disable":
+	servers, search := o.Resolvers()
+	if o.Compat.WarnsOfResolvers() {
+		t.warnResolvers(servers)
+	}
+	if !o.UpdatesDNS() {
 		return
-	case "force":
-		d.host = true
-	case "":
-		d.host = o.Compat.BuiltinDNS() && o.Up == ""
-	default:
+	}
+	d := &t.net.dns
+	d.servers, d.search = servers, search
+	if d.host = o.DNSUpdown == "" || o.DNSUpdown == "force"; !d.host {
 		d.script = o.DNSUpdown
 	}
-	if !d.host && d.script == "" {
-		return
-	}
-	d.servers, d.search = o.DNSServers, slices.Clone(o.DNSSearchDomains)
-	if len(d.servers) > 0 || len(d.search) > 0 {
-		return
-	}
-	var server config.DNSServer
-	for _, f := range o.ForeignOptions {
-		words := strings.Fields(f)
-		if len(words) != 3 {
-			continue
-		}
-		switch words[1] {
-		case "DNS", "DNS6":
-			if a, err := netip.ParseAddr(words[2]); err == nil {
-				server.Addresses = append(server.Addresses, config.DNSAddress{Addr: a})
+}
+
+func (t *Tunnel) warnResolvers(servers []config.DNSServer) {
+	for _, s := range servers {
+		lost := 0
+		for _, a := range s.Addresses {
+			if a.Addr.Is4() && !t.net.local4.IsValid() || a.Addr.Is6() && !t.net.local6.IsValid() {
+				lost++
 			}
-		case "DOMAIN", "DOMAIN-SEARCH":
-			d.search = append(d.search, words[2])
 		}
-	}
-	if len(server.Addresses) > 0 {
-		d.servers = []config.DNSServer{server}
+		switch lost {
+		case 0:
+		case len(s.Addresses):
+			t.cfg.Log(logging.Warn, "DNS server %d only has address(es) from a family the tunnel is not configured for - it will not be reachable", s.Priority)
+		default:
+			t.cfg.Log(logging.Warn, "DNS server %d has address(es) from a family the tunnel is not configured for", s.Priority)
+		}
 	}
 }
 
@@ -139,13 +131,13 @@ func (t *Tunnel) runDNS(ctx context.Context, way string) {
 	env := hooks.NewEnv()
 	env.Set("dev", t.device.Name())
 	setVars(env, t.net.dns.vars())
+	call := hooks.Call{Tag: "dns updown", Type: "dns-" + way, Command: t.net.dns.script, Env: env, Log: t.cfg.Log}
+	t.cfg.Log(logging.Info, "%s", call.Line())
 	status := 0
-	err := t.cfg.Hooks.Run(ctx, hooks.Call{Tag: "--dns-updown", Type: "dns-" + way, Command: t.net.dns.script, Env: env, Log: t.cfg.Log})
-	if failed := (*hooks.Error)(nil); errors.As(err, &failed) && failed.Code >= 0 {
-		status = failed.Code
-	} else if err != nil {
-		t.cfg.Log(logging.Warn, "%v", err)
-		return
+	if failed := (*hooks.Error)(nil); errors.As(t.cfg.Hooks.Run(ctx, call), &failed) {
+		if status = failed.Code; status < 0 {
+			t.cfg.Log(logging.Warn, "%v", failed)
+		}
 	}
 	t.cfg.Log(logging.Info, "dns %s command exited with status %d", way, status)
 }

@@ -315,8 +315,10 @@ func (t *Tunnel) route6(r config.RouteIPv6) (netconf.Route, bool) {
 func (t *Tunnel) deviceVars() {
 	o, n := t.cfg.Options, &t.net
 	set := func(format string, args ...any) { n.vars = append(n.vars, fmt.Sprintf(format, args...)) }
-	n.vars = append(n.vars, dnsVars(o.DNSServers, o.DNSSearchDomains)...)
-	for i, f := range o.ForeignOptions {
+	if o.Compat.TellsScriptsDNS() {
+		n.vars = append(n.vars, dnsVars(o.DNSServers, o.DNSSearchDomains)...)
+	}
+	for i, f := range o.ForeignForScripts() {
 		set("foreign_option_%d=%s", i+1, f)
 	}
 	if n.local4.IsValid() {

@@ -326,14 +326,25 @@ func (t *Tunnel) onLink() bool {
 	return local
 }
 
-// Lost runs the down script of a device that is kept over a restart (up-restart), when the connection went.
+// Lost is called when the connection went and the device is kept. The resolvers behind the tunnel cannot be reached then; with up-restart the
+// down script runs.
 func (t *Tunnel) Lost() (err error) {
-	t.down(func(ctx context.Context) { err = t.runDown(ctx, "restart") })
+	t.down(t.dnsDown)
+	if t.cfg.Options.UpRestart {
+		t.down(func(ctx context.Context) { err = t.runDown(ctx, "restart") })
+	}
 	return err
 }
 
-// Back runs its up script when the connection is back.
+// Quiet reports whether Back has nothing to do.
+func (t *Tunnel) Quiet() bool { return !t.cfg.Options.UpRestart && len(t.net.dns.servers) == 0 }
+
+// Back is called when the connection is back.
 func (t *Tunnel) Back(ctx context.Context) error {
+	t.dnsUp(ctx)
+	if !t.cfg.Options.UpRestart {
+		return nil
+	}
 	t.cfg.Env.Set("script_context", "restart")
 	return t.runUp(ctx, "restart")
 }
@@ -362,7 +373,7 @@ func (t *Tunnel) Close(why engine.Stop, drained func()) error {
 		t.down(runDown)
 	}
 	if t.net.device.Type != tun.Null {
-		t.cfg.Log(logging.Summary, "Closing TUN/TAP interface")
+		t.cfg.Log(logging.Summary, "Closing %s interface", t.cfg.Options.Compat.DeviceInLog())
 	}
 	t.journal.UndoAddrs()
 	t.device.Close()
