@@ -136,7 +136,7 @@ func TestClientRefusesUpdates(t *testing.T) {
 	from := l.c.Lines()
 	do(t, l.port, "client-kill", "2", "PUSH_UPDATE,route 10.2.0.0 255.255.0.0,push-continuation 2")
 	do(t, l.port, "client-kill", "2", "PUSH_UPDATE,?cipher none,-auth-token,push-continuation 1")
-	l.c.WaitLineAfter(t, from, "WARNING: push update failed, restarting: option 'auth-token' cannot be updated", upLimit)
+	l.c.WaitLineAfter(t, from, "Pushed option is not updatable: '-auth-token'.", upLimit)
 	l.c.WaitLineAfter(t, from, up, upLimit)
 	if diff := cmp.Diff(first, l.tunnelRoutes(t)); diff != "" {
 		t.Errorf("unknown (-want +got):\n%s", diff)

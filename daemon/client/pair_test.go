@@ -237,7 +237,7 @@ func TestPairServerSays(t *testing.T) {
 		{"pending", "AUTH_PENDING,timeout 20", "AUTH_PENDING received, extending handshake timeout", false},
 		{"exit", "EXIT", "CC-EEN exit message received by peer", false},
 		{"an update", "PUSH_UPDATE,route 10.9.0.0 255.255.0.0", "Push update completed", false},
-		{"an update of what cannot change", "PUSH_UPDATE,ping 7", "WARNING: push update failed, restarting", false},
+		{"an update of what cannot change", "PUSH_UPDATE,ping 7", "Pushed option is not updatable: 'ping 7'.", false},
 		{"an update that cannot be", "PUSH_UPDATE,dev tap", "PUSH: Received control message: 'PUSH_UPDATE,dev tap'", false},
 		{"a token", "PUSH_REPLY,auth-token sekret", "PUSH: Received control message: 'PUSH_REPLY,auth-token", false},
 	} {

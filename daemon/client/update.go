@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/netip"
+	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
@@ -46,6 +47,7 @@ func (a *attempt) nextUpdate() {
 		a.log(n.Level, "%s", n.Text)
 	}
 	if u.Rejected != "" {
+		a.log(logging.Warn, "WARNING: Received bad push/pull message: %s", message.Redact("PUSH_UPDATE,"+strings.Join(entries, ",")))
 		a.end(engine.USR1, mgmt.ReasonPushOffending)
 		return
 	}

@@ -43,8 +43,17 @@ type Update struct {
 	Digest [32]byte
 	// Notes are lines for the log. They are valid with an error, too.
 	Notes []Note
-	// Rejected is the option a pull filter refused. The client then restarts, and nothing else is set.
+	// Rejected is the option that a pull filter refused, or that cannot be updated. The client then restarts, and nothing else is set.
 	Rejected string
+}
+
+// shownEntry is an entry for the log, without a token.
+func (ch change) shownEntry(e string) string {
+	e = strings.TrimLeft(e, " ")
+	if at := strings.Index(e, ch.name); at >= 0 && strings.HasPrefix(ch.name, "auth-token") {
+		return e[:at] + ch.name
+	}
+	return e
 }
 
 // UpdatePushed applies the options of a PUSH_UPDATE, all parts together and without that word, to the list that was
@@ -55,7 +64,7 @@ type Update struct {
 //	?… and -?…    is passed over when it cannot be updated
 //
 // What the client itself is configured with stays, as if the new list had been pushed at the start. The error says
-// which option cannot be updated, or is wrong: then the update is no good as a whole.
+// which option is wrong: then the update is no good as a whole.
 //
 // Rule: docs/protocol.md#47-push_update-27.
 func (o *Options) UpdatePushed(c *Connection, pushed, entries []string) (*Update, error) {
@@ -130,9 +139,11 @@ func (o *Options) changes(entries []string, u *Update) ([]change, error) {
 		switch {
 		case len(kept) == 0:
 		case !updatable(ch.name) && !optional:
-			return nil, fmt.Errorf("option '%s' cannot be updated", ch.name)
+			res.Notes = append(res.Notes, Note{logging.Warn, fmt.Sprintf("Pushed option is not updatable: '%s'.", ch.shownEntry(e))})
+			res.Rejected = e
+			return nil, nil
 		case !updatable(ch.name):
-			res.Notes = append(res.Notes, Note{logging.Steps, fmt.Sprintf("Push update of option '%s' ignored: it cannot be updated", ch.name)})
+			res.Notes = append(res.Notes, Note{logging.Steps, fmt.Sprintf("Pushed dispensable option is not updatable: '%s'. Ignoring.", ch.shownEntry(e))})
 		case o.RouteNopull && routing(ch.name):
 			res.Notes = append(res.Notes, Note{logging.Steps, fmt.Sprintf("Push update of option '%s' ignored: route-nopull", ch.name)})
 		case ch.name == otherSystems:

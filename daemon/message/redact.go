@@ -9,14 +9,16 @@ func Redact(msg string) string {
 		return msg
 	}
 	parts := strings.Split(msg, ",")
-	for i, p := range parts {
+	for i, entry := range parts {
+		p := strings.TrimLeft(entry, " -?") // an update has marks in front
+		marks := entry[:len(entry)-len(p)]
 		switch {
 		case strings.HasPrefix(p, "echo"):
-			parts[i] = "echo"
+			parts[i] = marks + "echo"
 		case strings.HasPrefix(p, "auth-token-user"):
-			parts[i] = "auth-token-user"
+			parts[i] = marks + "auth-token-user"
 		case strings.HasPrefix(p, "auth-token"):
-			parts[i] = "auth-token"
+			parts[i] = marks + "auth-token"
 			if strings.HasPrefix(p, "auth-token SESS_ID_AT_") {
 				parts[i] += "SESS_ID"
 			}

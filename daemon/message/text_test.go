@@ -82,8 +82,8 @@ func TestConnectionFlags(t *testing.T) {
 }
 
 func TestRedactKeepsSecretsOut(t *testing.T) {
-	got := Redact("PUSH_REPLY,echo hello there,auth-token SESS_ID_AT_AAAA,ping 10,auth-token-user dXNlcg==")
-	want := "PUSH_REPLY,echo,auth-tokenSESS_ID,ping 10,auth-token-user"
+	got := Redact("PUSH_REPLY,echo hello there,auth-token SESS_ID_AT_AAAA,ping 10,auth-token-user dXNlcg==,?auth-token secret, -?auth-token-user dXNlcg==")
+	want := "PUSH_REPLY,echo,auth-tokenSESS_ID,ping 10,auth-token-user,?auth-token, -?auth-token-user"
 	if got != want {
 		t.Errorf("Redact = %q, want %q", got, want)
 	}
