@@ -464,6 +464,25 @@ func TestServerWithAClientThatStartsAnew(t *testing.T) {
 	terminate(t, s)
 }
 
+// Under single-session it does not, until its old session has timed out; with stock likewise.
+func TestServerWithOneSessionOfAClient(t *testing.T) {
+	t.Parallel()
+	for name, start := range programs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			s := start(t, l.server, l.serverArgs("--single-session"))
+			s.WaitLine(t, up, upLimit)
+			c := l.stockClient(t, "--bind", "--lport", "5000")
+			c.Signal(t, syscall.SIGUSR1)
+			s.WaitLine(t, "client1/10.99.0.2:5000 TLS Error: Cannot accept new session request from [AF_INET]10.99.0.2:5000 due to session context expire or --single-session", upLimit)
+			if n := strings.Count(s.Log(), "Peer Connection Initiated"); n != 1 {
+				t.Errorf("%d sessions", n)
+			}
+		})
+	}
+}
+
 // Renewals by either side lose no packet.
 func TestServerRenewals(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
@@ -36,6 +37,13 @@ func (a *attempt) called(p controlPacket, now time.Time) bool {
 	}
 	op, _, err := wire.ParseHeader(p.b)
 	if err != nil {
+		return true
+	}
+	if a.opts.SingleSession && a.stage >= session.Authorised {
+		if op.IsHardReset() && now.Sub(a.badControl) >= time.Second {
+			a.badControl = now
+			a.log(logging.Error, engine.OneSession, transport.AddrText(p.from.Addr))
+		}
 		return true
 	}
 	var input error

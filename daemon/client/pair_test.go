@@ -382,6 +382,7 @@ func TestPairOfPeers(t *testing.T) {
 	}{
 		{"static key", []string{"--cipher", "AES-256-CBC"}, []string{"--cipher", "AES-256-CBC"}, "Peer Connection Initiated"},
 		{"tls", []string{"--tls-server", "--dh", "none"}, []string{"--tls-client"}, "P2P mode NCP negotiation result: TLS_export=1, DATA_v2=1"},
+		{"tls once", []string{"--tls-server", "--dh", "none", "--single-session"}, []string{"--tls-client"}, "P2P mode NCP negotiation result: TLS_export=1, DATA_v2=1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -389,7 +390,7 @@ func TestPairOfPeers(t *testing.T) {
 			key := b.write("static.key", staticKeyText)
 			peer := func(name, own, other string, extra []string) *running {
 				args := []string{"--proto", "udp4", "--local", b.addr, "--lport", own, "--remote", b.addr, other, "--ping", "1"}
-				if c.name == "tls" {
+				if strings.HasPrefix(c.name, "tls") {
 					args = append(args, "--ca", b.file("ca.crt"), "--cert", b.file(name+".crt"), "--key", b.file(name+".key"))
 				} else {
 					args = append(args, "--secret", key)
@@ -407,6 +408,14 @@ func TestPairOfPeers(t *testing.T) {
 				two = peer("client", "31197", "31196", c.other)
 				b.lines(two, "Initialization Sequence Completed", 1)
 				b.lines(one, "Peer Connection Initiated", 2)
+			}
+			if c.name == "tls once" {
+				b.end(two, engine.TERM)
+				two = peer("client", "31197", "31196", c.other)
+				b.lines(one, "TLS Error: Cannot accept new session request from [AF_INET]"+b.addr+":31197 due to session context expire or --single-session", 1)
+				if n := strings.Count(one.log.String(), "Peer Connection Initiated"); n != 1 {
+					t.Errorf("%d sessions", n)
+				}
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"errors"
+	"fmt"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/engine"
@@ -41,7 +42,11 @@ func peerTerms(r *report, o *config.Options, their *message.PeerInfo, export fun
 		if terms.V2 {
 			id = terms.PeerID
 		}
-		r.log(logging.Steps, "P2P mode NCP negotiation result: TLS_export=%d, DATA_v2=%d, peer-id %d, cipher=%s", digit(terms.EKM), digit(terms.V2), id, result)
+		epoch := ""
+		if o.Compat.LogsEpoch() {
+			epoch = fmt.Sprintf("epoch=%d, ", digit(terms.Epoch))
+		}
+		r.log(logging.Steps, "P2P mode NCP negotiation result: TLS_export=%d, DATA_v2=%d, peer-id %d, %scipher=%s", digit(terms.EKM), digit(terms.V2), id, epoch, result)
 	}
 	if err != nil {
 		return terms, errNoPeerCipher

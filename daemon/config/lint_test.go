@@ -94,7 +94,6 @@ var nothingToDo = map[string]string{
 	"persist-local-ip":  "a name in `local` is looked up at each start",
 	"push-continuation": "parts of a long reply are put together anyway",
 	"route-method":      "it chooses between ways of Windows",
-	"single-session":    "the next session of a peer is accepted as without it",
 	"tun-ipv6":          "devices carry IPv6 anyway",
 }
 

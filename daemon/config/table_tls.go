@@ -83,6 +83,7 @@ func tlsRows() []row {
 		{"hand-window", 1, 1, inMain | forNew, 0, seconds(func(o *Options) *time.Duration { return &o.HandWindow })},
 		{"tran-window", 1, 1, inMain | forNew, 0, seconds(func(o *Options) *time.Duration { return &o.TranWindow })},
 		{"tls-exit", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.TLSExit })},
+		{"single-session", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.SingleSession })},
 		{"tls-export-cert", 1, 1, inMain | atOnce, 0, text(func(o *Options) *string { return &o.TLSExportCert })},
 		{"keying-material-exporter", 2, many, inMain, 0, func(p *parser, a []string) error {
 			if !strings.HasPrefix(a[0], "EXPORTER") {

@@ -56,7 +56,6 @@ func optionsWithoutEffect() []withoutEffect {
 		{"prng", 1, 2, unruled, 0, "NOTICE: --prng option ignored (the random numbers of the system are used)", nil},
 		{"push-continuation", 1, 1, inPush | ownToSession, 0, "", nil},
 		{"route-method", 1, 1, mainPush, classRouteExtras, "", nil},
-		{"single-session", 0, 0, inMain, 0, "", flag(func(o *Options) *bool { return &o.SingleSession })},
 		{"socks-proxy-retry", 0, many, connRule, 0, proxyRetry, nil},
 		{"tun-ipv6", 0, 0, unruled, 0, "", func(p *parser, _ []string) error {
 			if p.ctx != pushContext {

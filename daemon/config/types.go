@@ -268,5 +268,8 @@ func (c Compat) DeviceInLog() string {
 	return "TUN/TAP"
 }
 
+// LogsEpoch reports whether peers without a pull log if they use epoch keys.
+func (c Compat) LogsEpoch() bool { return c == Compat27 }
+
 // BuiltinDNS reports whether the daemon sets the host's resolvers when the configuration has no up or dns-updown script.
 func (c Compat) BuiltinDNS() bool { return c == Compat27 }

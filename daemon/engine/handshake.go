@@ -13,6 +13,9 @@ import (
 // Lines that follow the reason of a failed negotiation in the log.
 const tlsBroke1, tlsBroke2 = "TLS_ERROR: BIO read tls_read_plaintext error", "TLS Error: TLS object -> incoming plaintext read error"
 
+// OneSession refuses another session under single-session. Its argument is the address that asked for one.
+const OneSession = "TLS Error: Cannot accept new session request from %s due to session context expire or --single-session"
+
 // HandshakeFailed ends every failure of a negotiation in the log.
 const HandshakeFailed = "TLS Error: TLS handshake failed"
 

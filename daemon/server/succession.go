@@ -3,9 +3,11 @@ package server
 import (
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/daemon/session"
+	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
@@ -43,6 +45,10 @@ func (h *hub) restart(i *instance, p controlPacket, now time.Time) bool {
 	}
 	f, err := h.proto.Verify(p.b)
 	if err != nil || !i.mayHaveChallenger(f.Op, f.Session, now) {
+		return false
+	}
+	if h.set.SingleSession {
+		h.logNoise(i, now, logging.Error, engine.OneSession, transport.AddrText(p.from.Addr))
 		return false
 	}
 	f.Body = nil

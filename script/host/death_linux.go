@@ -20,7 +20,7 @@ func (w *lastWords) Write(b []byte) (int, error) {
 
 const maxLastWords = 4 << 10
 
-// why is what is known about a death beside the exit status, in brackets.
+// why tells, in brackets, more about a death than the exit status does, "" when nothing is known.
 func (c *Child) why() string {
 	first := ""
 	for line := range strings.Lines(string(c.complaint.text)) {
