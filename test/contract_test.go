@@ -31,8 +31,8 @@ func TestOneScriptForBothDaemons(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	program := filepath.Join(dir, "moongate")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/moongate").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := daemontest.BuildProgram(program); err != nil {
+		t.Fatal(err)
 	}
 	ca, err := pki.NewCA("contract")
 	if err != nil {

@@ -105,7 +105,7 @@ func TestShortEpochs(t *testing.T) {
 	t.Parallel()
 	daemontest.RequireRoot(t)
 	path := filepath.Join(t.TempDir(), "openvpn")
-	build := exec.Command("go", "build", "-ldflags", "-X github.com/moongate-vpn/moongate/daemon/data.shortEpochs=20", "-o", path, "../cmd/moongate")
+	build := exec.Command("go", "build", "-ldflags", "-s -w -X github.com/moongate-vpn/moongate/daemon/data.shortEpochs=20", "-o", path, "../cmd/moongate")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)

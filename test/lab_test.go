@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -41,19 +40,14 @@ func TestMain(m *testing.M) {
 // releasedDir is where released puts the program, empty until then.
 var releasedDir string
 
-// released builds the real program, once, under the name that makes it the daemon, and returns its path. Without cgo, as it is
+// released makes the real program, once, under the name that makes it the daemon, and returns its path. Without cgo, as it is
 // released, it can change what belongs to each thread in all of them; this test program cannot when it has the race detector.
 var released = sync.OnceValues(func() (path string, err error) {
 	if releasedDir, err = os.MkdirTemp("", "mg-released-"); err != nil {
 		return "", err
 	}
 	path = filepath.Join(releasedDir, "openvpn")
-	cmd := exec.Command("go", "build", "-o", path, "../cmd/moongate")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
-	}
-	return path, nil
+	return path, daemontest.BuildProgram(path)
 })
 
 // lab is two hosts joined by a link, with keys and certificates for both in a folder.

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -179,8 +180,8 @@ func TestStatusIsQuick(t *testing.T) {
 		t.Skip("builds the program")
 	}
 	bin := filepath.Join(t.TempDir(), "moongate")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := daemontest.BuildProgram(bin); err != nil {
+		t.Fatal(err)
 	}
 	d := mgmttest.NewDaemon(t, server.Config{})
 	if err := d.Do("mode client"); err != nil {

@@ -5,7 +5,6 @@ package conformance
 import (
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -17,7 +16,6 @@ import (
 
 var (
 	stockOnly  = flag.Bool("stock", false, "play with the stock daemon alone")
-	prebuilt   = flag.String("program", "", "test this moongate instead of building one")
 	transcript = flag.Bool("transcript", false, "print what the stock daemon said")
 )
 
@@ -41,27 +39,21 @@ func TestMain(m *testing.M) {
 var built struct {
 	sync.Once
 	dir, path string
-	out       []byte
 	err       error
 }
 
 // ours builds the program that is tested.
 func ours(t *testing.T) string {
 	t.Helper()
-	if *prebuilt != "" {
-		return *prebuilt
-	}
 	built.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "moongate"); built.err != nil {
 			return
 		}
 		built.path = filepath.Join(built.dir, "moongate")
-		cmd := exec.Command("go", "build", "-o", built.path, "../../cmd/moongate")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make builds it
-		built.out, built.err = cmd.CombinedOutput()
+		built.err = daemontest.BuildProgram(built.path)
 	})
 	if built.err != nil {
-		t.Fatalf("build: %v\n%s", built.err, built.out)
+		t.Fatal(built.err)
 	}
 	return built.path
 }

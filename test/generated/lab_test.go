@@ -46,10 +46,8 @@ func build(t *testing.T) {
 	if _, err := os.Stat(binary); err == nil {
 		return
 	}
-	cmd := exec.Command("go", "build", "-o", binary, "../../cmd/moongate")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := daemontest.BuildProgram(binary); err != nil {
+		t.Fatal(err)
 	}
 }
 

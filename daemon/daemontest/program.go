@@ -1,0 +1,27 @@
+package daemontest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// ProgramVariable in the environment is the path of our program, where it is built already: make test builds it once for all.
+const ProgramVariable = "MOONGATE_PROGRAM"
+
+// BuildProgram puts our program at path as it is released, without cgo.
+func BuildProgram(path string) error {
+	if built := os.Getenv(ProgramVariable); built != "" {
+		b, err := os.ReadFile(built)
+		if err != nil {
+			return fmt.Errorf("%s: %w", ProgramVariable, err)
+		}
+		return os.WriteFile(path, b, 0o755)
+	}
+	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, "github.com/moongate-vpn/moongate/cmd/moongate")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
