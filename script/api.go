@@ -500,7 +500,7 @@ func (r *runtime) newEventMeta() *lua.LTable {
 			L.Push(m)
 		} else {
 			v := ev.Field(L, name)
-			if v == lua.LNil && !slices.Contains(meta.Fields, name) {
+			if v == lua.LNil && !slices.Contains(meta.Fields(), name) {
 				L.RaiseError("%s", noField(name))
 			}
 			L.Push(v)

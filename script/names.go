@@ -289,13 +289,13 @@ func (w *namesWalk) field(object ast.Expr, name string, line int, n *names) {
 	if !ok {
 		return
 	}
-	if v := n.find(id.Value); v != nil && !v.fn && len(v.events) > 0 && !slices.Contains(meta.Methods, name) {
+	if v := n.find(id.Value); v != nil && !v.fn && len(v.events) > 0 && !slices.Contains(meta.Methods(), name) {
 		w.fieldOf(v.events, name, line)
 	}
 }
 
 func (w *namesWalk) fieldOf(events []string, name string, line int) {
-	if !slices.Contains(meta.Fields, name) {
+	if !slices.Contains(meta.Fields(), name) {
 		w.doubt(line, false, "%s", noField(name))
 		return
 	}
@@ -309,5 +309,5 @@ func (w *namesWalk) fieldOf(events []string, name string, line int) {
 
 // noField is the error for a field that no event has.
 func noField(name string) string {
-	return fmt.Sprintf("an event has no field %q%s", lib.Short(name), lib.DidYouMean(name, slices.Concat(meta.Fields, meta.Methods)))
+	return fmt.Sprintf("an event has no field %q%s", lib.Short(name), lib.DidYouMean(name, slices.Concat(meta.Fields(), meta.Methods())))
 }

@@ -99,7 +99,7 @@ func TestFieldsOfEvents(t *testing.T) {
 			seen[f] = true
 		}
 	}
-	for _, f := range meta.Fields {
+	for _, f := range meta.Fields() {
 		if !seen[f] {
 			t.Errorf("field %s is of no event that there is", f)
 		}

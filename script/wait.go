@@ -71,7 +71,7 @@ func (r *runtime) waitFor(L *lua.LState) int {
 	if t := L.OptTable(2, nil); t != nil {
 		filter = L.NewTable()
 		for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
-			if name := k.String(); !slices.Contains(meta.Fields, name) {
+			if name := k.String(); !slices.Contains(meta.Fields(), name) {
 				L.ArgError(2, noField(name))
 			}
 			filter.RawSet(k, v)

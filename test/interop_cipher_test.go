@@ -49,7 +49,7 @@ func TestCipherOfClientLikeStock(t *testing.T) {
 				}
 				puppetServer{options: server.options, texts: []string{push}}.start(t, l)
 				got := map[string]string{}
-				for who, start := range programs {
+				for who, start := range compared {
 					c := start(t, l.client, l.clientArgs(slices.Concat(client, []string{"--ifconfig-noexec", "--nobind"})...))
 					got[who] = firstMatch(t, c, outcome)
 					c.Stop(t)
@@ -98,7 +98,7 @@ func TestCipherOfServerLikeStock(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			got := map[string]map[string]string{}
-			for who, start := range programs {
+			for who, start := range compared {
 				l := newLab(t)
 				start(t, l.server, l.serverArgs(args...)).WaitLine(t, up, upLimit)
 				got[who] = map[string]string{}
@@ -158,7 +158,7 @@ func TestCipherOfPeersLikeStock(t *testing.T) {
 				t.Parallel()
 				l := newLab(t)
 				got := map[string]string{}
-				for who, start := range programs {
+				for who, start := range compared {
 					s := stock(t, l.server, append([]string{"--dev", "tun", "--tls-server", "--dh", "none", "--verb", "3", "--ifconfig", "10.8.0.1", "10.8.0.2",
 						"--ca", l.file("ca.crt"), "--cert", l.file("server.crt"), "--key", l.file("server.key"), "--remote", "10.99.0.2"}, server...))
 					c := start(t, l.client, append([]string{"--dev", "tun", "--tls-client", "--verb", "3", "--ifconfig", "10.8.0.2", "10.8.0.1",

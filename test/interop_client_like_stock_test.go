@@ -122,7 +122,7 @@ func TestClientFailsLikeStock(t *testing.T) {
 			default:
 				l.stockServer(t, l.paths(tt.server)...)
 			}
-			for who, start := range programs {
+			for who, start := range compared {
 				t.Run(who, func(t *testing.T) {
 					sock := l.file(who + ".sock")
 					// A management client that reads everything: the state history outlives nothing, so it holds at start.
@@ -216,7 +216,7 @@ func TestClientLivesLikeStock(t *testing.T) {
 	l.client.Run(t, "ip", "route", "add", "default", "via", "10.99.0.1")
 	l.stockServer(t, "--client-config-dir", ccd, "--push", "route 172.16.0.0 255.240.0.0", "--push", "echo hello")
 	logs, seen := map[string][]string{}, map[string][]string{}
-	for who, start := range programs {
+	for who, start := range compared {
 		sock := l.file(who + ".sock")
 		c := start(t, l.client, l.clientArgs("--management", sock, "unix"))
 		m := manage(t, sock)
@@ -265,7 +265,7 @@ func comparable(log string) []string {
 // left out.
 func TestGoodbyeLikeStock(t *testing.T) {
 	t.Parallel()
-	for who, start := range programs {
+	for who, start := range compared {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
@@ -318,7 +318,7 @@ func TestGoodbyeLikeStock(t *testing.T) {
 // A seat that skips every profile is asked twice about each, and then the process ends.
 func TestSkippingEveryProfileLikeStock(t *testing.T) {
 	t.Parallel()
-	for who, start := range programs {
+	for who, start := range compared {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
@@ -365,7 +365,7 @@ func TestPeerInfoLikeStock(t *testing.T) {
 			told := make(map[string][]string)
 			for _, who := range []string{"stock", "ours"} {
 				s := l.stockServer(t)
-				c := programs[who](t, l.client, l.clientArgs(append(tt.args, "--push-peer-info")...))
+				c := compared[who](t, l.client, l.clientArgs(append(tt.args, "--push-peer-info")...))
 				c.WaitLine(t, up, upLimit)
 				s.WaitLine(t, "'PUSH_REPLY", upLimit) // comes after them
 				for _, m := range own.FindAllStringSubmatch(s.Log(), -1) {

@@ -24,7 +24,7 @@ func TestEpochKeys(t *testing.T) {
 	for _, roles := range []struct {
 		name           string
 		server, client starter
-	}{{"stock server", stock27, ours}, {"stock client", ours, stock27}, {"both ours", ours, ours}} {
+	}{{"stock server", stock27, oursReleased}, {"stock client", oursReleased, stock27}, {"both ours", ours, ours}} {
 		for _, tt := range []struct {
 			name           string
 			server, client []string

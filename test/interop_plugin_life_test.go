@@ -102,7 +102,7 @@ func TestPluginReloadsLikeStock(t *testing.T) {
 			t.Run(name+"/"+command, func(t *testing.T) {
 				t.Parallel()
 				sameStory(t, func(who string, l *lab) *daemontest.Process {
-					s := programs[who](t, l.server, l.serverArgs(append(options, "--management", l.file("sock"), "unix", "--plugin", probe(t), "note="+l.file("note"),
+					s := compared[who](t, l.server, l.serverArgs(append(options, "--management", l.file("sock"), "unix", "--plugin", probe(t), "note="+l.file("note"),
 						"on=0,1,5,7", "5=fail", "only=mallory")...))
 					s.WaitLine(t, up, upLimit)
 					l.logIn(t, s, "alice", "secret")

@@ -214,7 +214,7 @@ func TestPluginLikeStock(t *testing.T) {
 				for _, p := range tt.plugins {
 					args = append(append(args, "--plugin", probe(t), "note="+l.file("note")), strings.Fields(p)...)
 				}
-				s := programs[who](t, l.server, args)
+				s := compared[who](t, l.server, args)
 				if tt.fate == "no server" {
 					s.WaitLine(t, "Exiting due to fatal error", upLimit)
 					return s
@@ -372,7 +372,7 @@ func TestPluginAsksLikeStock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := programs[who](t, l.server, l.serverArgs("--plugin", probe(t), "note="+l.file("note"), "on=5,15", "5=ask", "15=grant"))
+		s := compared[who](t, l.server, l.serverArgs("--plugin", probe(t), "note="+l.file("note"), "on=5,15", "5=ask", "15=grant"))
 		s.WaitLine(t, up, upLimit)
 		p, err := newPuppet(openUDP(t, l.client, "", "10.99.0.1:1194"), cert, "V4", usual+"IV_SSO=crtext\n")
 		if err != nil {
@@ -406,7 +406,7 @@ func TestPluginRestartsLikeStock(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sameStory(t, func(who string, l *lab) *daemontest.Process {
-				s := programs[who](t, l.server, l.serverArgs(append(options, "--plugin", probe(t), "note="+l.file("note"), "on=0,1,5")...))
+				s := compared[who](t, l.server, l.serverArgs(append(options, "--plugin", probe(t), "note="+l.file("note"), "on=0,1,5")...))
 				s.WaitLine(t, up, upLimit)
 				from := s.Lines()
 				s.Signal(t, syscall.SIGUSR1)
@@ -431,7 +431,7 @@ func TestPluginDecidesAboutKeysLikeStock(t *testing.T) {
 						return []string{"--dev", "tun", "--ca", l.file("ca.crt"), "--cert", l.file(file + ".crt"), "--key", l.file(file + ".key")}
 					}
 					var p *daemontest.Process
-					start := programs[who]
+					start := compared[who]
 					switch kind {
 					case "client":
 						l.stockServer(t)
@@ -485,7 +485,7 @@ func TestPluginRefusesASecondCallerLikeStock(t *testing.T) {
 		tls := func(file string) []string {
 			return []string{"--dev", "tun", "--ca", l.file("ca.crt"), "--cert", l.file(file + ".crt"), "--key", l.file(file + ".key"), "--verb", "3"}
 		}
-		p := programs[who](t, l.server, append(append(tls("server"), "--tls-server", "--dh", "none", "--ifconfig", "10.8.0.1", "10.8.0.2"),
+		p := compared[who](t, l.server, append(append(tls("server"), "--tls-server", "--dh", "none", "--ifconfig", "10.8.0.1", "10.8.0.2"),
 			"--plugin", probe(t), "note="+l.file("note"), "on=0,10", "10=fail-again"))
 		p.WaitLine(t, "link remote: ", upLimit)
 		caller := append(tls("client"), "--tls-client", "--remote", "10.99.0.1", "--ifconfig", "10.8.0.2", "10.8.0.1")

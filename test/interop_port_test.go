@@ -156,7 +156,7 @@ func TestPortListens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			said := map[string]string{}
-			for who, start := range programs {
+			for who, start := range compared {
 				d := start(t, l.client, l.portArgs(tt.host, tt.port, l.file("password")))
 				line := d.WaitLine(t, tt.line, upLimit)
 				port := digits.FindString(line)
@@ -194,7 +194,7 @@ func TestPortListens(t *testing.T) {
 func TestPortSocketLeftBehind(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	for who, start := range programs {
+	for who, start := range compared {
 		path := l.file(who + ".sock")
 		first := start(t, l.client, l.portArgs(path, "unix"))
 		s := dialPort(t, l.client, "unix", path)
@@ -230,7 +230,7 @@ func TestPortThatCalls(t *testing.T) {
 		for _, leave := range []string{"quit", "close", "SIGTERM"} {
 			t.Run(network+" "+leave, func(t *testing.T) {
 				logs := map[string][]string{}
-				for who, start := range programs {
+				for who, start := range compared {
 					addr, management := "127.0.0.1:7201", []string{"127.0.0.1", "7201", "--management-client"}
 					if network == "unix" {
 						addr = l.file(strings.ReplaceAll(t.Name(), "/", "-") + who)

@@ -48,7 +48,7 @@ func TestPushedLikeStock(t *testing.T) {
 			l := newLab(t)
 			puppetServer{options: "V4,dev-type tun", texts: pushReplies(append([]string{"ifconfig 10.8.0.2 255.255.255.0", "topology subnet", "cipher AES-256-GCM"}, tt.pushed...))}.start(t, l)
 			got := map[string][]string{}
-			for who, start := range programs {
+			for who, start := range compared {
 				c := start(t, l.client, l.clientArgs(slices.Concat([]string{"--ifconfig-noexec", "--nobind"}, tt.client)...))
 				firstMatch(t, c, regexp.MustCompile(up+`|SIGUSR1\[`))
 				if strings.Contains(c.Log(), up) && !slices.Contains(tt.client, "--verb") {

@@ -74,7 +74,7 @@ func (l *lab) calls() []string {
 func (l *lab) sameCalls(t *testing.T, life func(start starter)) {
 	t.Helper()
 	notes := make(map[string][]string)
-	for who, start := range programs {
+	for who, start := range compared {
 		life(start)
 		notes[who] = l.calls()
 		_ = os.Remove(l.file("calls"))

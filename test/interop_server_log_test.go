@@ -327,7 +327,7 @@ func TestServerLogs(t *testing.T) {
 				var mu sync.Mutex // guards logs
 				logs := make(map[string][]string)
 				var both sync.WaitGroup
-				for name := range programs {
+				for name := range compared {
 					both.Go(func() {
 						room <- struct{}{}
 						defer func() { <-room }()
@@ -376,7 +376,7 @@ func (tt *situation) log(t *testing.T, program string) []string {
 	if program == "ours" {
 		args = append(args, "--reload-compat")
 	}
-	g.s = programs[program](t, g.server, g.serverArgs(args...))
+	g.s = compared[program](t, g.server, g.serverArgs(args...))
 	g.await(t, up)
 	if tt.port {
 		g.m = manage(t, g.file("port"))

@@ -103,7 +103,12 @@ func TestServerWithClient(t *testing.T) {
 					tt.files(t, l)
 				}
 				before := network(t, l.server)
-				s := l.ourServer(t, tt.server...)
+				server := ours
+				if client == "stock" {
+					server = oursReleased // both ends of ours look for races
+				}
+				s := server(t, l.server, l.serverArgs(l.paths(tt.server)...))
+				s.WaitLine(t, up, upLimit)
 				c := start(t, l.client, l.clientArgs(l.paths(tt.client)...))
 				c.WaitLine(t, up, upLimit)
 				if tt.line != "" {

@@ -37,7 +37,7 @@ func TestTextsLikeStock(t *testing.T) {
 			l := newLab(t)
 			puppetServer{options: "V4,dev-type tun", texts: texts}.start(t, l)
 			got := map[string][]string{}
-			for who, start := range programs {
+			for who, start := range compared {
 				c := start(t, l.client, l.clientArgs("--ifconfig-noexec", "--nobind", "--hand-window", "4", "--reneg-sec", "16", "--auth-user-pass", l.write(t, "login.key", []byte("u\np\n"))))
 				firstMatch(t, c, regexp.MustCompile(`SIG\w+\[.*`))
 				_, after, _ := strings.Cut(c.Log(), "Peer Connection Initiated")

@@ -52,7 +52,7 @@ func TestEventFields(t *testing.T) {
 		if got := ev.Field(L, tt.field).String(); got != tt.want {
 			t.Errorf("%s: %s = %q, want %q", tt.line, tt.field, got, tt.want)
 		}
-		for _, f := range meta.Fields {
+		for _, f := range meta.Fields() {
 			declared := slices.Contains(meta.FieldsOf(ev.Name), f) || ev.Name == "something-new"
 			if v := ev.Field(L, f); v != lua.LNil && !declared {
 				t.Errorf("%s: field %s is %v, and is not declared for %s", tt.line, f, v, ev.Name)

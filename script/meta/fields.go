@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // clientEvents lists the events that "client.*" stands for behind a field.
@@ -12,8 +13,9 @@ var clientEvents = []string{
 	"client.connect", "client.reauth", "client.address", "client.established", "client.disconnect", "client.cr_response",
 }
 
-// eventFields are the fields of class Event, each with the events that have it; nil for every event.
-var eventFields = func() map[string][]string {
+// eventFields are the fields of class Event, each with the events that have it; nil for every event. They are read from Types by the
+// first that needs them: most programs run no script.
+var eventFields = sync.OnceValue(func() map[string][]string {
 	_, class, _ := strings.Cut(Types, "---@class Event\n")
 	class, _, _ = strings.Cut(class, "\nlocal Event")
 	all := make(map[string][]string)
@@ -33,28 +35,28 @@ var eventFields = func() map[string][]string {
 		}
 	}
 	return all
-}()
+})
 
-// Fields are the names that some event has a field of, in order. Others are mistakes.
-var Fields = slices.Sorted(maps.Keys(eventFields))
+// Fields are the names that some event has a field of, in order. Others are mistakes. The list is shared.
+var Fields = sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(eventFields())) })
 
 // FieldsOf are the names of the fields of one event, in order.
 func FieldsOf(event string) []string {
 	var names []string
-	for _, f := range Fields {
-		if events := eventFields[f]; events == nil || slices.Contains(events, event) {
+	for _, f := range Fields() {
+		if events := eventFields()[f]; events == nil || slices.Contains(events, event) {
 			names = append(names, f)
 		}
 	}
 	return names
 }
 
-// Methods are the methods of events, in order.
-var Methods = func() []string {
+// Methods are the methods of events, in order. The list is shared.
+var Methods = sync.OnceValue(func() []string {
 	var names []string
 	for _, m := range regexp.MustCompile(`(?m)^function Event:(\w+)\(`).FindAllStringSubmatch(Types, -1) {
 		names = append(names, m[1])
 	}
 	slices.Sort(names)
 	return names
-}()
+})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
@@ -87,16 +88,17 @@ var causes = []struct {
 	{`connect-retry-max \((\d+)\) times unsuccessful`, cause{text: "no connection after $1 attempts (connect-retry-max)"}},
 }
 
-var causeLines = func() (all []*regexp.Regexp) {
+// causeLines are compiled by the first that needs them: most commands do not.
+var causeLines = sync.OnceValue(func() (all []*regexp.Regexp) {
 	for _, c := range causes {
 		all = append(all, regexp.MustCompile(c.line))
 	}
 	return all
-}()
+})
 
 // explain finds the trouble that a line of the log tells.
 func explain(line string) (cause, bool) {
-	for i, re := range causeLines {
+	for i, re := range causeLines() {
 		if m := re.FindStringSubmatchIndex(line); m != nil {
 			c := causes[i].cause
 			c.text = env.Clean(string(re.ExpandString(nil, c.text, line, m)))
