@@ -51,7 +51,7 @@ func TestCipherOfClientLikeStock(t *testing.T) {
 				got := map[string]string{}
 				for who, start := range compared {
 					c := start(t, l.client, l.clientArgs(slices.Concat(client, []string{"--ifconfig-noexec", "--nobind"})...))
-					got[who] = firstMatch(t, c, outcome)
+					got[who] = c.WaitMatch(t, outcome, upLimit)
 					c.Stop(t)
 				}
 				if got["stock"] != got["ours"] {
@@ -62,18 +62,6 @@ func TestCipherOfClientLikeStock(t *testing.T) {
 			})
 		}
 	}
-}
-
-// firstMatch waits for a match in a program's log and returns it.
-func firstMatch(t *testing.T, p *daemontest.Process, re *regexp.Regexp) string {
-	t.Helper()
-	for deadline := time.Now().Add(upLimit); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if m := re.FindString(p.Log()); m != "" {
-			return m
-		}
-	}
-	t.Fatalf("nothing like %s in\n%s", re, p.Log())
-	return ""
 }
 
 // What a server pushes to a client that lists its ciphers, names one, or tells nothing.
@@ -163,8 +151,8 @@ func TestCipherOfPeersLikeStock(t *testing.T) {
 						"--ca", l.file("ca.crt"), "--cert", l.file("server.crt"), "--key", l.file("server.key"), "--remote", "10.99.0.2"}, server...))
 					c := start(t, l.client, append([]string{"--dev", "tun", "--tls-client", "--verb", "3", "--ifconfig", "10.8.0.2", "10.8.0.1",
 						"--ca", l.file("ca.crt"), "--cert", l.file("client.crt"), "--key", l.file("client.key"), "--remote", "10.99.0.1"}, client...))
-					got[who] = firstMatch(t, c, regexp.MustCompile(`Data Channel: cipher '[^']*'|ERROR: Failed to apply P2P.*(\n.*)*SIGUSR1.*`))
-					got[who] = got[who][:min(len(got[who]), 40)] + firstMatch(t, c, regexp.MustCompile(`cipher=.*`))
+					got[who] = c.WaitMatch(t, regexp.MustCompile(`Data Channel: cipher '[^']*'|ERROR: Failed to apply P2P.*`), upLimit)
+					got[who] = got[who][:min(len(got[who]), 40)] + c.WaitMatch(t, regexp.MustCompile(`cipher=.*`), upLimit)
 					if strings.HasPrefix(got[who], "ERROR") {
 						c.WaitLine(t, "No usable data channel cipher", upLimit)
 						c.WaitLine(t, "SIGUSR1[soft,connection initialisation failed]", upLimit)

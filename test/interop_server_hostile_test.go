@@ -235,7 +235,7 @@ func TestServerWithReplays(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.session.Close()
-	if err := p.play(5*time.Second, func() bool { return p.told("PUSH_REPLY") }); err != nil {
+	if err := p.play(upLimit, func() bool { return p.told("PUSH_REPLY") }); err != nil {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(3, 4))
@@ -279,7 +279,7 @@ func TestServerWithOddCertificates(t *testing.T) {
 for a in "$@"; do printf '%s\0' "arg=$a"; done >$f
 /usr/bin/env -0 >>$f`)
 	sock := l.file("mgmt.sock")
-	s := l.ourServer(t, "--management", sock, "unix", "--duplicate-cn", "--hand-window", "10", "--client-config-dir", l.file("ccd"), "--script-security", "2",
+	s := l.ourServer(t, "--management", sock, "unix", "--duplicate-cn", "--hand-window", "30", "--client-config-dir", l.file("ccd"), "--script-security", "2",
 		"--client-connect", dump, "--client-disconnect", dump, "--learn-address", dump, "--tls-verify", dump)
 	m := manage(t, sock)
 	n, server := l.host(t)
@@ -337,7 +337,7 @@ for a in "$@"; do printf '%s\0' "arg=$a"; done >$f
 				t.Fatal(err)
 			}
 			defer p.session.Close()
-			err = p.play(5*time.Second, func() bool { return p.told("PUSH_REPLY") || p.told("AUTH_FAILED") || p.failed != nil })
+			err = p.play(upLimit, func() bool { return p.told("PUSH_REPLY") || p.told("AUTH_FAILED") || p.failed != nil })
 			if let, want := p.told("PUSH_REPLY"), tt.cn != "" || tt.nameless; let != want || err != nil {
 				t.Errorf("let in: %v, %v; want %v", let, err, want)
 			}
@@ -382,7 +382,7 @@ for a in "$@"; do printf '%s\0' "arg=$a"; done >$f
 				t.Fatal(err)
 			}
 			defer good.session.Close()
-			if err := good.play(5*time.Second, func() bool { return good.told("PUSH_REPLY") }); err != nil {
+			if err := good.play(upLimit, func() bool { return good.told("PUSH_REPLY") }); err != nil {
 				t.Errorf("the next client: %v", err)
 			}
 		})
@@ -414,7 +414,7 @@ func TestServerWithOddLogins(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	verify := l.script(t, "verify.sh", `cat "$1" >`+l.file("seen")+`; exit 0`)
-	s := l.ourServer(t, "--script-security", "2", "--auth-user-pass-verify", verify, "via-file", "--hand-window", "10", "--duplicate-cn", "--username-as-common-name")
+	s := l.ourServer(t, "--script-security", "2", "--auth-user-pass-verify", verify, "via-file", "--hand-window", "30", "--duplicate-cn", "--username-as-common-name")
 	n, server := l.host(t)
 	bystander := stock(t, n, l.clientArgs("--remote", server, "1194", "--auth-user-pass", l.login(t, "good", "pass")))
 	bystander.WaitLine(t, up, upLimit)
@@ -441,7 +441,7 @@ func TestServerWithOddLogins(t *testing.T) {
 			}
 			defer p.session.Close()
 			p.user, p.pass = tt.user, tt.pass
-			_ = p.play(3*time.Second, func() bool { return p.told("PUSH_REPLY") || p.told("AUTH_FAILED") || p.failed != nil })
+			_ = p.play(upLimit, func() bool { return p.told("PUSH_REPLY") || p.told("AUTH_FAILED") || p.failed != nil })
 			t.Logf("texts %q, %v", p.texts, p.failed)
 			if p.told("PUSH_REPLY") != tt.in {
 				t.Errorf("let in: %v, want %v", p.told("PUSH_REPLY"), tt.in)

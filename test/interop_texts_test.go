@@ -39,7 +39,7 @@ func TestTextsLikeStock(t *testing.T) {
 			got := map[string][]string{}
 			for who, start := range compared {
 				c := start(t, l.client, l.clientArgs("--ifconfig-noexec", "--nobind", "--hand-window", "4", "--reneg-sec", "16", "--auth-user-pass", l.write(t, "login.key", []byte("u\np\n"))))
-				firstMatch(t, c, regexp.MustCompile(`SIG\w+\[.*`))
+				c.WaitMatch(t, regexp.MustCompile(`SIG\w+\[.*`), upLimit)
 				_, after, _ := strings.Cut(c.Log(), "Peer Connection Initiated")
 				lines := strings.Split(after, "\n")[1:]
 				for i, line := range lines {

@@ -229,7 +229,7 @@ func NewPair(t testing.TB) (*Namespace, *Namespace) {
 	return a, b
 }
 
-// Command prepares a command that runs in the namespace, also when another goroutine starts it, and is killed when ctx ends.
+// Command prepares a command that runs in the namespace and is killed when ctx ends.
 func (n *Namespace) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + n.path(), name}, args...)...)
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -109,12 +111,24 @@ func (p *Process) WaitLine(t testing.TB, text string, timeout time.Duration) str
 // WaitLineAfter is WaitLine for lines from number from on; see Lines.
 func (p *Process) WaitLineAfter(t testing.TB, from int, text string, timeout time.Duration) string {
 	t.Helper()
+	return p.waitLine(t, from, strconv.Quote(text), func(line string) bool { return strings.Contains(line, text) }, timeout)
+}
+
+// WaitMatch is WaitLine for a line that re matches. It returns what re matches.
+func (p *Process) WaitMatch(t testing.TB, re *regexp.Regexp, timeout time.Duration) string {
+	t.Helper()
+	return re.FindString(p.waitLine(t, 0, re.String(), re.MatchString, timeout))
+}
+
+// waitLine waits for a line from number from on that is wanted; what says which.
+func (p *Process) waitLine(t testing.TB, from int, what string, wanted func(line string) bool, timeout time.Duration) string {
+	t.Helper()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	for ended := false; ; {
 		p.mu.Lock()
 		for ; from < len(p.lines); from++ {
-			if strings.Contains(p.lines[from], text) {
+			if wanted(p.lines[from]) {
 				line := p.lines[from]
 				p.mu.Unlock()
 				return line
@@ -123,14 +137,14 @@ func (p *Process) WaitLineAfter(t testing.TB, from int, text string, timeout tim
 		more := p.more
 		p.mu.Unlock()
 		if ended {
-			t.Fatalf("%s ended (%v) without the line %q:\n%s", p.name, p.err, text, p.Log())
+			t.Fatalf("%s ended (%v) without the line %s:\n%s", p.name, p.err, what, p.Log())
 		}
 		select {
 		case <-more:
 		case <-p.done:
 			ended = true
 		case <-timer.C:
-			t.Fatalf("%s did not print %q within %v:\n%s", p.name, text, timeout, p.Log())
+			t.Fatalf("%s did not print %s within %v:\n%s", p.name, what, timeout, p.Log())
 		}
 	}
 }

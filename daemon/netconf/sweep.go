@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -17,10 +18,11 @@ func SweepNotes(root string) {
 	if err != nil || len(files) == 0 {
 		return
 	}
-	live, here := liveNamespaces(), inode("/proc/self/ns/pid")
-	if len(live) == 0 || here == 0 {
+	here := inode("/proc/self/ns/pid")
+	if here == 0 {
 		return
 	}
+	live := sync.OnceValue(liveNamespaces) // it looks at all processes: only a note whose own has ended asks
 	for _, path := range files {
 		if onlyOurs(os.Lstat(filepath.Dir(path))) != nil {
 			continue
@@ -28,8 +30,9 @@ func SweepNotes(root string) {
 		process, _, err := readNotes(path)
 		switch {
 		case err != nil, process.NetNS == 0, process.PIDNS != here:
-		case live[process.NetNS], processStart(process.PID) == process.Start:
+		case processStart(process.PID) == process.Start:
 		case process.Resolver != nil && process.Resolver.Way != "":
+		case len(live()) == 0, live()[process.NetNS]:
 		default:
 			_ = os.Remove(path)
 			_ = os.Remove(filepath.Dir(path)) // stays while other notes are in it
@@ -37,15 +40,20 @@ func SweepNotes(root string) {
 	}
 }
 
-// liveNamespaces are the inodes of the network namespaces that processes or mounts keep.
+// liveNamespaces are the inodes of the network namespaces that processes or mounts keep, none when they cannot be seen.
 func liveNamespaces() map[uint64]bool {
 	live := make(map[uint64]bool)
-	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	proc, err := os.Open("/proc")
 	if err != nil {
 		return nil
 	}
-	for _, link := range links {
-		if text, err := os.Readlink(link); err == nil {
+	defer proc.Close()
+	names, err := proc.Readdirnames(0)
+	if err != nil {
+		return nil
+	}
+	for _, name := range names { // what is no process has no such link
+		if text, err := os.Readlink("/proc/" + name + "/ns/net"); err == nil {
 			live[namespaceNumber(text)] = true
 		}
 	}

@@ -5,4 +5,4 @@ package server
 import "time"
 
 // statusBudget allows for the race detector.
-const statusBudget = 400 * time.Millisecond
+const statusBudget = 800 * time.Millisecond

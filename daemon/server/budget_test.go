@@ -4,5 +4,5 @@ package server
 
 import "time"
 
-// statusBudget is the time a report may take.
-const statusBudget = 20 * time.Millisecond
+// statusBudget is the processor time that a report may take, both ends together.
+const statusBudget = 60 * time.Millisecond

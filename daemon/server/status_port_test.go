@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
@@ -108,19 +110,29 @@ func askStatus(tb testing.TB, conn net.Conn, r *bufio.Reader, version int) int {
 	}
 }
 
-// The report of 10,000 clients is read through the port within 20 ms, and what it takes from the control plane is a
-// fraction of that.
+// used is the processor time of this process so far: other processes make it no longer.
+func used(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// The report of 10,000 clients takes the server and its reader no more processor time than the budget, and what it takes from the control
+// plane is a fraction of that. BenchmarkStatus10000ClientsThroughPort tells the time by the clock.
 func TestStatusOf10000ClientsThroughPort(t *testing.T) {
 	conn, r, slowest := crowdedPort(t)
 	for version, lines := range map[int]int{1: 2*statusClients + 7, 2: 2*statusClients + 6, 3: 2*statusClients + 6} {
 		var took []time.Duration
 		// The machine may be busy with other tests: one clean run is looked for, for a while.
 		for begun := time.Now(); len(took) < 9 || slices.Min(took) > statusBudget && time.Since(begun) < 10*time.Second; {
-			start := time.Now()
+			start := used(t)
 			if n := askStatus(t, conn, r, version); n != lines {
 				t.Fatalf("version %d: %d lines, want %d", version, n, lines)
 			}
-			took = append(took, time.Since(start))
+			took = append(took, used(t)-start)
 		}
 		slices.Sort(took)
 		t.Logf("version %d: best %v, median %v, worst %v", version, took[0], took[len(took)/2], took[len(took)-1])

@@ -296,7 +296,12 @@ func TestTheDaemonGoesWhileItsQuestionIsOpen(t *testing.T) {
 				x.wait("the question", asked)
 			}
 			x.write("hal")
+			if name == "username" { // of a hidden one nothing is seen
+				x.has(": hal")
+			}
 			d.Stop()
+			x.wait("the prompt", func(l []string) bool { return strings.HasPrefix(l[len(l)-1], "not connected>") })
+			x.write("\x15") // a busy machine reads what was typed after the question is gone
 			x.last("not connected>")
 			daemonAt(t, path, "mode client")
 			x.last("moongate>")
