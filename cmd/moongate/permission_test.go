@@ -52,7 +52,7 @@ func TestSocketsOfOthers(t *testing.T) {
 		{"a name in a closed folder", "clients -a office", closed, 4, "is not for this user"},
 		{"a name that nothing has", "clients -a office", "/nowhere", 2, "no names are known here"},
 		{"looked at once", "wait --state CONNECTED --timeout 0 -a " + open + "/office.sock", "/nowhere", 4, "for another user or group"},
-		{"waited for: it may be opened yet", "wait --state CONNECTED --timeout 300ms -a " + open + "/office.sock", "/nowhere", 5, "permission denied"},
+		{"waited for: it may be opened yet", "wait --state CONNECTED --timeout 2s -a " + open + "/office.sock", "/nowhere", 5, "permission denied"},
 		{"tested", "targets test", open, 4, "permission denied"},
 		{"a prompt", "attach office", open, 4, "for another user or group"},
 	} {
