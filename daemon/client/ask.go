@@ -171,8 +171,8 @@ func (q *questions) console(ctx context.Context, prompt string, echo bool) (stri
 	return q.terminal(ctx, prompt, echo)
 }
 
-// printable drops the control characters of a line up to a NUL, as stock does with what it reads from files. Bytes above 127 stay: passwords
-// in Latin-1 are what the server knows.
+// printable drops the control characters of a line up to a NUL, as stock does with what it reads from files. Bytes above 127 stay: the
+// server knows a password in Latin-1 as such.
 func printable(line string) string {
 	line, _, _ = strings.Cut(line, "\x00")
 	return hooks.Printable(line)

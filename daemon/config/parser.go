@@ -165,8 +165,8 @@ func (p *parser) allowed(r *row) bool {
 	}
 }
 
-// maybeEmpty are the options whose first value may be empty. With any other it would count as not given, which is how a template whose
-// variable is empty loses a tls-crypt, a list of revocations or a user. The test asks which of them stock takes.
+// maybeEmpty are the options whose first value may be empty. With any other it would count as not given: a template whose variable
+// is empty would lose a tls-crypt, a list of revocations or a user. Stock goes on with these.
 var maybeEmpty = []string{
 	"auth-token", "auth-token-user", "bind", "bind-dev", "daemon", "dev", "dev-node", "dev-type", "dh", "dhcp-option", "echo", "http-proxy-override",
 	"ifconfig-pool-persist", "ignore-unknown-option", "log", "log-append", "lport", "parameter", "port", "push", "remote", "replay-persist", "route",

@@ -1,11 +1,15 @@
 package server
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
 // The file of a name, the one called DEFAULT, or none; and an error whenever it is not known whether there is one.
@@ -74,6 +78,27 @@ func TestFindCCD(t *testing.T) {
 		}
 		if path != want || path != "" && len(text) == 0 {
 			t.Errorf("%q: %q with %q, want %q", tt.name, path, text, want)
+		}
+	}
+}
+
+// A text that cannot be read to its end refuses its client, where stock ends the server: the rest may hold a disable. Lines that are
+// wrong are skipped, as with stock.
+func TestCCDWithoutAnEnd(t *testing.T) {
+	for name, tt := range map[string]struct {
+		text    string
+		disable bool
+	}{
+		"block without an end": {"<push>\nx\ndisable\n", true}, "and nothing in it": {"push \"ping 5\"\n<ca>\n", true}, "a block with one": {"<ca>\nx\n</ca>\n", false},
+		"wrong lines": {"foo \"bar\nzz\nverb 3\n", false}, "a long line": {strings.Repeat("z", 300) + "\n", false}, "disable behind wrong lines": {"foo \"bar\ndisable\n", true},
+		"disable, CRLF": {"disable\r\n", true}, "disable behind a mark": {"\ufeffdisable\n", true}, "disable in quotes": {"\"disable\"", true}, "disable with a value": {"disable now\n", false},
+	} {
+		a := &aside{base: &base{deps: Deps{Log: logging.New(logging.Config{Stdout: io.Discard, Stderr: io.Discard})}}}
+		set := &setup{Options: &config.Options{}}
+		cc := set.NewClientConfig()
+		a.parse(set, cc, "client1", "", []byte(tt.text))
+		if cc.Disable != tt.disable {
+			t.Errorf("%s: disabled %v", name, cc.Disable)
 		}
 	}
 }

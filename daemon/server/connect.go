@@ -158,10 +158,15 @@ func (a *aside) shared(set *setup, cc *config.ClientConfig, name, prefix string)
 	return ok
 }
 
-// parse applies client-specific lines; wrong ones are logged and skipped.
+// parse applies client-specific lines; wrong ones are logged and skipped. A text that cannot be read to its end, for a block that never
+// ends, disables the client: what follows may say so.
 func (a *aside) parse(set *setup, cc *config.ClientConfig, path, prefix string, text []byte) {
 	for _, e := range set.ParseClientConfig(cc, path, text) {
 		a.logLine(prefix, logging.Error, "%v", e)
+		if e.Fatal {
+			a.logLine(prefix, logging.Error, "%s cannot be read to its end: its client is disabled", path)
+			cc.Disable = true
+		}
 	}
 }
 

@@ -149,7 +149,7 @@ func (v *verifier) trust(list []*x509.Certificate) {
 }
 
 // hashed are the names under which OpenSSL looks for certificates in a folder: the hash of the subject and a number. A certificate
-// under another name is not trusted: taking the link away is how one is withdrawn.
+// under another name is not trusted: an administrator withdraws one by removing its link.
 var hashed = regexp.MustCompile(`^[0-9a-f]{8}\.[0-9]+$`)
 
 // trustDir reads every PEM file of a folder: certificates from those named by a hash, as `openssl rehash` does, and revocation lists
