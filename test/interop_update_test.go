@@ -117,7 +117,6 @@ func TestClientRefusesUpdates(t *testing.T) {
 	l := newUpdateLab(t, "--persist-tun", "--pull-filter", "reject", "dhcp-option", "--pull-filter", "ignore", "route 10.9.")
 	const first = "10.1.0.0/16 via 10.8.0.1"
 	for _, tt := range []struct{ update, line string }{
-		{"route 10.2.0.0 255.255.0.0,topology ring", "WARNING: push update failed, restarting: Options error: --topology must be net30, p2p, or subnet"},
 		{"route 10.2.0.0 255.255.0.0,dhcp-option DNS 192.0.2.1", "Pushed option rejected by filter: 'dhcp-option DNS 192.0.2.1'. Restarting."},
 	} {
 		from := l.c.Lines()
@@ -128,14 +127,26 @@ func TestClientRefusesUpdates(t *testing.T) {
 		l.c.WaitLineAfter(t, from, "Preserving previous TUN/TAP instance: tun0", upLimit)
 		l.c.WaitLineAfter(t, from, up, upLimit)
 	}
+	// Wrong values are passed over, and leave what they would have replaced.
+	for _, tt := range []struct{ update, line string }{
+		{"topology ring,route 300.1.0.0", "Options error: --topology must be net30, p2p, or subnet"},
+		{"route no.such.host.invalid", "Options error: route parameter network/IP 'no.such.host.invalid' must be a valid address"},
+	} {
+		from := l.c.Lines()
+		l.update(t, tt.update, tt.line)
+		l.c.WaitLineAfter(t, from, "Push update completed", upLimit)
+		if diff := cmp.Diff(first, l.tunnelRoutes(t)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.update, diff)
+		}
+	}
 	l.update(t, "route 10.9.0.0 255.255.0.0", "Pushed option removed by filter: 'route 10.9.0.0 255.255.0.0'")
 	if diff := cmp.Diff(first, l.tunnelRoutes(t)); diff != "" {
 		t.Errorf("filtered (-want +got):\n%s", diff)
 	}
 	// Our server sends nothing that cannot be updated, but for words an administrator puts into its mouth.
 	from := l.c.Lines()
-	do(t, l.port, "client-kill", "2", "PUSH_UPDATE,route 10.2.0.0 255.255.0.0,push-continuation 2")
-	do(t, l.port, "client-kill", "2", "PUSH_UPDATE,?cipher none,-auth-token,push-continuation 1")
+	do(t, l.port, "client-kill", "1", "PUSH_UPDATE,route 10.2.0.0 255.255.0.0,push-continuation 2")
+	do(t, l.port, "client-kill", "1", "PUSH_UPDATE,?cipher none,-auth-token,push-continuation 1")
 	l.c.WaitLineAfter(t, from, "Pushed option is not updatable: '-auth-token'.", upLimit)
 	l.c.WaitLineAfter(t, from, up, upLimit)
 	if diff := cmp.Diff(first, l.tunnelRoutes(t)); diff != "" {

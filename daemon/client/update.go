@@ -26,7 +26,7 @@ func (a *attempt) pushUpdate(msg, arg string) {
 	case errors.Is(err, session.ErrEarlyUpdate):
 		a.log(logging.Warn, "WARNING: a push update before the options it could change, or without --pull: ignored")
 	case err != nil:
-		a.updateFailed(err)
+		a.updateFailed(err, mgmt.ReasonPushFailed)
 	default:
 		a.nextUpdate()
 	}
@@ -52,7 +52,7 @@ func (a *attempt) nextUpdate() {
 		return
 	}
 	if err != nil {
-		a.updateFailed(err)
+		a.updateFailed(err, mgmt.ReasonPushOffending)
 		return
 	}
 	server := a.peer.Addr.Addr()
@@ -65,7 +65,7 @@ func (a *attempt) nextUpdate() {
 // updated is the end of what a helper did for an update.
 func (a *attempt) updated(u *config.Update, change tunnel.Change, routesOK bool, err error) {
 	if err != nil {
-		a.updateFailed(err)
+		a.updateFailed(err, mgmt.ReasonPushFailed)
 		return
 	}
 	a.opts, a.prof = u.Options, u.Profile
@@ -87,9 +87,9 @@ func (a *attempt) updated(u *config.Update, change tunnel.Change, routesOK bool,
 }
 
 // updateFailed starts the connection again, with whatever the server then pushes.
-func (a *attempt) updateFailed(err error) {
+func (a *attempt) updateFailed(err error, reason string) {
 	a.log(logging.Warn, "WARNING: push update failed, restarting: %v", err)
-	a.end(engine.USR1, mgmt.ReasonPushFailed)
+	a.end(engine.USR1, reason)
 }
 
 // update changes the open tunnel. It runs beside the owner, which leaves the tunnel alone meanwhile.

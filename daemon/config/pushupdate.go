@@ -30,6 +30,9 @@ func replaced(name string) []string {
 	return []string{name}
 }
 
+// errValues means that an entry has another number of values than its option takes.
+var errValues = errors.New("missing or extra parameter(s)")
+
 // maxPushed bounds what updates may collect.
 const maxPushed = 1 << 18
 
@@ -63,8 +66,9 @@ func (ch change) shownEntry(e string) string {
 //	-name         takes them back
 //	?… and -?…    is passed over when it cannot be updated
 //
-// What the client itself is configured with stays, as if the new list had been pushed at the start. The error says
-// which option is wrong: then the update is no good as a whole.
+// What the client itself is configured with stays, as if the new list had been pushed at the start. An entry with a wrong value
+// is noted and passed over, and what it would have replaced stays. Rejected names an option that cannot be updated, and an error a malformed entry: then the update
+// is no good as a whole.
 //
 // Rule: docs/protocol.md#47-push_update-27.
 func (o *Options) UpdatePushed(c *Connection, pushed, entries []string) (*Update, error) {
@@ -73,6 +77,7 @@ func (o *Options) UpdatePushed(c *Connection, pushed, entries []string) (*Update
 	if err != nil || u.Rejected != "" {
 		return u, err
 	}
+	changes = slices.DeleteFunc(changes, o.wrongChange(*c, u))
 	values := make(map[string][]string)
 	var names, gone, set []string // options of the update in order, what they replace, and what by
 	for _, ch := range changes {
@@ -105,6 +110,24 @@ func (o *Options) UpdatePushed(c *Connection, pushed, entries []string) (*Update
 	return u, err
 }
 
+// wrongChange reports which changes have a wrong value, and notes why.
+func (o *Options) wrongChange(c Connection, u *Update) func(change) bool {
+	p := &parser{o: o.Clone(), c: &c, ctx: pushContext}
+	return func(ch change) bool {
+		for _, option := range ch.options {
+			words, err := lexer.Split(option, pushList)
+			if err == nil {
+				err = p.apply(Directive{Name: words[0], Params: words[1:], File: pushList, Line: 1})
+			}
+			if err != nil {
+				u.Notes = append(u.Notes, Note{logging.Warn, err.Error()})
+				return true
+			}
+		}
+		return false
+	}
+}
+
 // change is one entry of an update.
 type change struct {
 	name    string
@@ -122,6 +145,10 @@ func (o *Options) changes(entries []string, u *Update) ([]change, error) {
 		rest, remove := strings.CutPrefix(strings.TrimLeft(e, " "), "-")
 		rest, optional := strings.CutPrefix(rest, "?")
 		ch, err := newChange(rest, remove)
+		if errors.Is(err, errValues) {
+			res.Notes = append(res.Notes, Note{logging.Warn, fmt.Sprintf("Options error: %v", err)})
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -169,14 +196,14 @@ func newChange(entry string, remove bool) (change, error) {
 	case strings.HasPrefix(ch.name, "-"), strings.HasPrefix(ch.name, "?"):
 		return ch, fmt.Errorf("option '%s' has marks other than '-', '?' or '-?'", ch.name)
 	case remove && len(words) > 1:
-		return ch, fmt.Errorf("option '-%s' takes no value", ch.name)
+		return ch, fmt.Errorf("option '-%s' has %w", ch.name, errValues)
 	case remove:
 	case ch.name != "keepalive":
 		ch.options = []string{entry}
 	case len(words) == 3:
 		ch.options = []string{"ping " + words[1], "ping-restart " + words[2]}
 	default:
-		return ch, errors.New("option 'keepalive' takes two values")
+		return ch, fmt.Errorf("option 'keepalive' has %w", errValues)
 	}
 	return ch, nil
 }
