@@ -131,3 +131,36 @@ func TestServerTellsBeforeItRestarts(t *testing.T) {
 		}
 	}
 }
+
+// A server that is told to end stays until its clients know, and no longer: who starts it again finds the port free before they are back.
+func TestServerLeavesOnceItsClientsKnow(t *testing.T) {
+	t.Parallel()
+	for name, program := range programs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			s := ours(t, l.server, l.serverArgs("--explicit-exit-notify", "1"))
+			s.WaitLine(t, up, upLimit)
+			c := program(t, l.client, l.clientArgs("--nobind", "--persist-tun", "--connect-retry", "30"))
+			c.WaitLine(t, up, upLimit)
+			began := time.Now()
+			terminate(t, s)
+			t.Logf("gone after %v", time.Since(began))
+			c.WaitLine(t, "Connection reset command was pushed by server ('')", upLimit)
+		})
+	}
+}
+
+// A client whose opening packets meet a closed port repeats them sooner than one that gets no answer: four times in two seconds.
+func TestClientAtAClosedPort(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	c := ours(t, l.client, l.clientArgs("--nobind"))
+	const refused = "read UDPv4 [ECONNREFUSED]: Connection refused"
+	c.WaitLine(t, refused, upLimit)
+	began := time.Now()
+	await(t, "four refusals", upLimit, func() bool { return strings.Count(c.Log(), refused) == 4 })
+	t.Logf("after %v", time.Since(began)) // stock's fourth would come after 14 s
+	l.stockServer(t)
+	c.WaitLine(t, up, upLimit)
+}

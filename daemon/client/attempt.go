@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"errors"
+	"syscall"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -149,13 +151,21 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 func (a *attempt) receive() {
 	in := &inbound{
 		link: a.link, path: &a.c.path, control: a.control, broken: a.broken, traffic: &a.traffic, total: &a.c.totals.In,
-		notice: a.notice, bad: a.notePacket, device: a.noteDevice,
+		notice: a.noticed, bad: a.notePacket, device: a.noteDevice,
 		received: &a.received, heard: func(p transport.Peer) { a.post(func() { a.heardFrom(p) }) }, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
 	}
 	if a.opts.MTUTest {
 		in.answer = func(msg []byte) { a.post(func() { a.answered(msg) }) }
 	}
 	a.wg.Go(in.run)
+}
+
+// noticed logs what a network reports back for an earlier packet. A closed port tells that the peer is away.
+func (a *attempt) noticed(err error) {
+	a.notice(err)
+	if a.session != nil && errors.Is(err, syscall.ECONNREFUSED) {
+		a.post(func() { a.session.Refused(time.Now()) })
+	}
 }
 
 // step moves the control session on; static-key mode has none.

@@ -228,6 +228,26 @@ func (s *Session) waiting() int {
 	return n
 }
 
+// Delivered reports whether the peer has acknowledged everything sent to it.
+func (s *Session) Delivered() bool {
+	if len(s.texts) > 0 {
+		return false
+	}
+	for _, k := range s.live() {
+		if len(k.backlog) > 0 || !k.send.Empty() {
+			return false
+		}
+	}
+	return true
+}
+
+// Repeat sends what the peer has not acknowledged again.
+func (s *Session) Repeat(now time.Time) {
+	for _, k := range s.live() {
+		k.send.Burst(now)
+	}
+}
+
 // flushTexts writes waiting texts, one record each, if the primary key is active.
 func (s *Session) flushTexts() {
 	k := s.primary

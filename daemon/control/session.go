@@ -17,6 +17,7 @@ type Session struct {
 	cfg       Config
 	own, peer wire.SessionID
 	havePeer  bool
+	refused   int // times that the opening packet met a closed port
 
 	primary *keyState // nil only before a server's first packet
 	lame    *keyState // the key before primary, or nil
@@ -105,6 +106,22 @@ func (s *Session) Dead() bool { return s.dead || s.closed }
 
 // Busy tells that a key negotiation is under way.
 func (s *Session) Busy() bool { return s.primary != nil && s.primary.phase != phaseActive && !s.Dead() }
+
+// The opening packet is repeated refusedPause after the first refusal, twice as long after the next, and as usual after refusals of them.
+const (
+	refusedPause = 250 * time.Millisecond
+	refusals     = 3
+)
+
+// Refused tells that a packet met a closed port. Before the peer's first packet ours is repeated soon: a server that is started again is
+// found when it listens, not when the next repetition is due.
+func (s *Session) Refused(now time.Time) {
+	if s.havePeer || s.primary == nil || s.refused == refusals {
+		return
+	}
+	s.primary.send.Hasten(now.Add(refusedPause << s.refused))
+	s.refused++
+}
 
 // Event returns the oldest event not yet returned.
 func (s *Session) Event() (Event, bool) {

@@ -319,3 +319,22 @@ func TestAllocs(t *testing.T) {
 		}
 	}
 }
+
+// A message that is hastened is due then, and its later repetitions double from the start again; one that is due earlier stays.
+func TestHasten(t *testing.T) {
+	s := NewSender(0)
+	queue(t, s, 1)
+	var got []time.Duration
+	for n, pause := range []float64{0.25, 0.5, 1, 9, 99} {
+		now := s.NextDeadline()
+		if ids := due(s, now); len(ids) != 1 {
+			t.Fatalf("send %d: due %v", n, ids)
+		}
+		got = append(got, now.Sub(start))
+		s.Hasten(now.Add(time.Duration(pause * float64(time.Second))))
+	}
+	want := []time.Duration{0, 250 * time.Millisecond, 750 * time.Millisecond, 1750 * time.Millisecond, 3750 * time.Millisecond}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -123,6 +123,15 @@ func (s *Sender) Burst(now time.Time) {
 	}
 }
 
+// Hasten makes what is not acknowledged due at a time, unless it is due earlier, and starts the doubling over.
+func (s *Sender) Hasten(at time.Time) {
+	for id := s.oldest; id != s.next; id++ {
+		if m := s.slot(id); !m.acked && at.Before(m.due) {
+			m.due, m.timeout = at, s.timeout
+		}
+	}
+}
+
 func (s *Sender) slot(id uint32) *sendSlot { return &s.slots[id%uint32(len(s.slots))] }
 
 // out reports whether id is between oldest and next.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,15 +93,22 @@ func (s *Server) wait(ctx context.Context, h *hub, broken <-chan error) engine.S
 	}
 }
 
-// exitPause is how long a server stays after it has sent its clients away, whether it exits or restarts.
-const exitPause = 2 * time.Second
+// A server that has sent its clients away looks every exitLook whether they know, sends it once more to the others after exitRepeat, and
+// stays exitPause at most. A stock client acknowledges nothing and knocks again after a second.
+const (
+	exitLook   = 50 * time.Millisecond
+	exitRepeat = 250 * time.Millisecond
+	exitPause  = 600 * time.Millisecond
+)
 
-// farewell sends the clients away: to reconnect, or to try the next remote.
+// farewell sends the clients away, to reconnect or to try the next remote, and stays until all of them have acknowledged it: a server
+// that is started again then listens before they are back.
 func (s *Server) farewell(ctx context.Context, h *hub) {
 	msg := "RESTART"
 	if s.exitNotify() == 2 {
 		msg = "RESTART,[N]"
 	}
+	var waiting []*instance // of the hub's goroutine
 	h.call(ctx, func(h *hub) {
 		now := time.Now()
 		h.leaving = now
@@ -108,12 +116,29 @@ func (s *Server) farewell(ctx context.Context, h *hub) {
 		for _, i := range h.instances {
 			if i.stage == session.Established {
 				h.text(i, msg, now)
+				waiting = append(waiting, i)
 			}
 		}
 	})
-	select {
-	case <-time.After(exitPause):
-	case <-ctx.Done():
+	began, repeated := time.Now(), false
+	for known := false; !known && time.Since(began) < exitPause; {
+		select {
+		case <-time.After(exitLook):
+		case <-ctx.Done():
+			return
+		}
+		again := !repeated && time.Since(began) >= exitRepeat
+		repeated = repeated || again
+		h.call(ctx, func(h *hub) {
+			waiting = slices.DeleteFunc(waiting, func(i *instance) bool { return i.stage == session.Gone || i.session.Delivered() })
+			known = len(waiting) == 0
+			for _, i := range waiting {
+				if again {
+					i.session.Repeat(time.Now())
+					h.step(i, time.Now())
+				}
+			}
+		})
 	}
 }
 
