@@ -183,7 +183,7 @@ func (p *parser) warnings() error {
 		if o.DuplicateCN && o.PoolPersist != "" {
 			p.doubt("WARNING: --ifconfig-pool-persist will not work with --duplicate-cn")
 		}
-		if o.PingRestart == 0 && o.PingExit == 0 {
+		if k := o.state.keepalive; k == nil || *k == (keepalive{}) {
 			p.doubt("WARNING: --keepalive option is missing from server config")
 		}
 	}

@@ -46,8 +46,6 @@ const maxCipherList = 127
 const ShortBlocks = "WARNING: INSECURE cipher (%s) with block size less than 128 bit (64 bit).  This allows attacks like SWEET32.  " +
 	"Mitigate by using a --cipher with a larger block size (e.g. AES-256-CBC). Support for these insecure ciphers will be removed in OpenVPN 2.7."
 
-var shortBlocks = regexp.MustCompile(`^(BF|CAST5|DES)-`)
-
 // canonicalCipher finds a cipher by one of its names, whatever the case of its letters, with legacy among the legacy ones too.
 func canonicalCipher(name string, legacy bool) (string, bool) {
 	if n, ok := otherNames[strings.ToUpper(name)]; ok {
@@ -82,10 +80,8 @@ func (p *parser) ciphers() error {
 		return err
 	}
 	o.DataCiphers = list
+	spelt := o.Cipher // stock shows it so, and looks for it so in data-ciphers
 	if c, ok := canonicalCipher(o.Cipher, true); ok {
-		if o.CipherDefined && shortBlocks.MatchString(c) {
-			p.warn(ShortBlocks, o.Cipher)
-		}
 		o.Cipher = c
 	}
 	if c, ok := canonicalCipher(o.DataCiphersFallback, true); ok {
@@ -132,13 +128,16 @@ func (p *parser) ciphers() error {
 				"this case. If you need this fallback please add '--data-ciphers-fallback BF-CBC' to your configuration and/or add BF-CBC "+
 				"to --data-ciphers."+example)
 		}
-	case slices.Contains(o.DataCiphers, o.Cipher):
+	case slices.Contains(o.DataCiphers, spelt):
 	case old && o.CompatMode.before(2, 5, 0):
+		if slices.Contains(o.DataCiphers, o.Cipher) {
+			break
+		}
 		o.DataCiphers = append(slices.Clip(o.DataCiphers), o.Cipher)
 	case o.Cipher == o.DataCiphersFallback:
 	default:
 		p.warn("DEPRECATED OPTION: --cipher set to '%s' but missing in --data-ciphers (%s). OpenVPN ignores --cipher for cipher "+
-			"negotiations. ", o.Cipher, strings.Join(o.DataCiphers, ":"))
+			"negotiations. ", spelt, strings.Join(o.DataCiphers, ":"))
 	}
 	return nil
 }

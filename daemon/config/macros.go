@@ -183,6 +183,8 @@ func (p *parser) expandBridge() error {
 		return errorf("--server-bridge directive only makes sense with --dev tap")
 	}
 	o.ModeServer, o.TLSServer = true, true
+	p.warn("NOTE: when bridging your LAN adapter with the TAP adapter, note that the new bridge adapter will often take on its own IP address " +
+		"that is different from what the LAN adapter was previously set to")
 	switch {
 	case b.gateway.IsValid():
 		if _, ok := maskBits(b.netmask); !ok {
