@@ -50,7 +50,7 @@ func TestPluginUnderChrootLikeStock(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sameStory(t, func(who string, l *lab) *daemontest.Process {
+			sameStory(t, func(t *testing.T, who string, l *lab) *daemontest.Process {
 				jail := l.jail(t)
 				start := map[string]starter{"stock": stock, "ours": oursReleased}[who]
 				args := l.serverArgs("--chroot", jail, "--user", "nobody", "--persist-key", "--persist-tun", "--plugin", probe(t), "note="+l.file("note"))
@@ -101,7 +101,7 @@ func TestPluginReloadsLikeStock(t *testing.T) {
 		for _, command := range []string{"reload full", "signal SIGHUP"} {
 			t.Run(name+"/"+command, func(t *testing.T) {
 				t.Parallel()
-				sameStory(t, func(who string, l *lab) *daemontest.Process {
+				sameStory(t, func(t *testing.T, who string, l *lab) *daemontest.Process {
 					s := compared[who](t, l.server, l.serverArgs(append(options, "--management", l.file("sock"), "unix", "--plugin", probe(t), "note="+l.file("note"),
 						"on=0,1,5,7", "5=fail", "only=mallory")...))
 					s.WaitLine(t, up, upLimit)

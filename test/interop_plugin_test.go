@@ -146,16 +146,22 @@ func (l *lab) pluginStory(s *daemontest.Process) string {
 	return b.String()
 }
 
-// sameStory plays a server's life on stock and on ours, to its end, and compares what the log and the probe tell of it.
-func sameStory(t *testing.T, life func(who string, l *lab) (server *daemontest.Process)) {
+// sameStory plays a server's life on stock and on ours, on the same two hosts, each to its end, and compares what the log and the probe
+// tell of it. What a life starts ends with it.
+func sameStory(t *testing.T, life func(t *testing.T, who string, l *lab) (server *daemontest.Process)) {
 	t.Helper()
 	stories := make(map[string][]string)
+	l := newLab(t)
 	for _, who := range []string{"stock", "ours"} {
-		l := newLab(t)
-		s := life(who, l)
-		s.Signal(t, syscall.SIGTERM)
-		_ = s.Wait(t, upLimit)
-		stories[who] = strings.Split(l.pluginStory(s), "\n")
+		if !t.Run(who, func(t *testing.T) {
+			s := life(t, who, l)
+			s.Signal(t, syscall.SIGTERM)
+			_ = s.Wait(t, upLimit)
+			stories[who] = strings.Split(l.pluginStory(s), "\n")
+		}) {
+			return
+		}
+		_ = os.Remove(l.file("note"))
 	}
 	if diff := cmp.Diff(stories["stock"], stories["ours"]); diff != "" {
 		t.Errorf("story (-stock +ours):\n%s", diff)
@@ -203,7 +209,7 @@ func TestPluginLikeStock(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			sameStory(t, func(who string, l *lab) *daemontest.Process {
+			sameStory(t, func(t *testing.T, who string, l *lab) *daemontest.Process {
 				args := l.serverArgs(tt.options...)
 				script := l.script(t, "script.sh", `echo "PLUGIN and script $script_type"`)
 				for n, a := range args {
@@ -367,7 +373,7 @@ func listens(t *testing.T, n *daemontest.Namespace, addr string) {
 // A plugin asks a client for a code, and lets it in once it has heard the answer.
 func TestPluginAsksLikeStock(t *testing.T) {
 	t.Parallel()
-	sameStory(t, func(who string, l *lab) *daemontest.Process {
+	sameStory(t, func(t *testing.T, who string, l *lab) *daemontest.Process {
 		cert, err := tls.LoadX509KeyPair(l.file("client.crt"), l.file("client.key"))
 		if err != nil {
 			t.Fatal(err)
@@ -405,7 +411,7 @@ func TestPluginRestartsLikeStock(t *testing.T) {
 	for name, options := range map[string][]string{"all": nil, "persist": {"--persist-tun", "--persist-key"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sameStory(t, func(who string, l *lab) *daemontest.Process {
+			sameStory(t, func(t *testing.T, who string, l *lab) *daemontest.Process {
 				s := compared[who](t, l.server, l.serverArgs(append(options, "--plugin", probe(t), "note="+l.file("note"), "on=0,1,5")...))
 				s.WaitLine(t, up, upLimit)
 				from := s.Lines()
@@ -425,7 +431,7 @@ func TestPluginDecidesAboutKeysLikeStock(t *testing.T) {
 		for _, kind := range []string{"client", "tls-client", "tls-server"} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				t.Parallel()
-				sameStory(t, func(who string, l *lab) *daemontest.Process {
+				sameStory(t, func(t *testing.T, who string, l *lab) *daemontest.Process {
 					extra := []string{"--verb", "3", "--reneg-sec", "3", "--plugin", probe(t), "note=" + l.file("note"), "on=0,10", answer}
 					tls := func(file string) []string {
 						return []string{"--dev", "tun", "--ca", l.file("ca.crt"), "--cert", l.file(file + ".crt"), "--key", l.file(file + ".key")}
@@ -481,7 +487,7 @@ func TestPluginThatVerifiesAtClient(t *testing.T) {
 // A peer whose plugin refuses the key of a second caller does what stock does: the session that it has goes on, or it ends.
 func TestPluginRefusesASecondCallerLikeStock(t *testing.T) {
 	t.Parallel()
-	sameStory(t, func(who string, l *lab) *daemontest.Process {
+	sameStory(t, func(t *testing.T, who string, l *lab) *daemontest.Process {
 		tls := func(file string) []string {
 			return []string{"--dev", "tun", "--ca", l.file("ca.crt"), "--cert", l.file(file + ".crt"), "--key", l.file(file + ".key"), "--verb", "3"}
 		}
@@ -503,7 +509,7 @@ func TestPluginRefusesASecondCallerLikeStock(t *testing.T) {
 // With a static key nobody logs in: a plugin that would verify logins is opened, and never asked.
 func TestPluginThatVerifiesWithAStaticKey(t *testing.T) {
 	t.Parallel()
-	sameStory(t, func(who string, l *lab) *daemontest.Process {
+	sameStory(t, func(t *testing.T, who string, l *lab) *daemontest.Process {
 		static := []string{"--secret", l.file("ta.key"), "--cipher", "AES-256-CBC", "--verb", "3"}
 		p := programs[who](t, l.server, l.peerArgs(false, append(static, "--plugin", probe(t), "note="+l.file("note"), "on=0,5", "5=fail")...))
 		stock(t, l.client, l.peerArgs(true, append(static, "--ping", "1")...)).WaitLine(t, up, upLimit)
