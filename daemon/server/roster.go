@@ -91,11 +91,11 @@ func (n names) remove(i *instance) {
 	}
 }
 
-// others returns the other instances of a common name, oldest first.
+// others returns the other instances of a common name, oldest first. A client without a name is not one that is called UNDEF.
 func (n names) others(i *instance) []*instance {
 	var list []*instance
 	for o := range n[undef(i.commonName)] {
-		if o != i {
+		if o != i && o.commonName == i.commonName {
 			list = append(list, o)
 		}
 	}
