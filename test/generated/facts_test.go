@@ -131,3 +131,33 @@ func (f facts) status(t *testing.T, server *end) {
 	slices.Sort(lines)
 	f["server status"] = strings.Join(lines, "\n")
 }
+
+var (
+	// notice matches what a daemon says about a configuration or what it was pushed.
+	notice = regexp.MustCompile(`WARNING|DEPRECATED|REMOVED|NOTE|Note:|NOTICE|Options error|OPTIONS ERROR|[Ii]gnor|[Uu]nsupported|not supported|PUSH_REPLY|OPTIONS IMPORT|Use --help`)
+	// untold are lines that pairings need not agree about: what the kernel could carry, what the other end tells as well, and chance;
+	// varies is what differs within others: names by chance, epoch keys, which 2.6 lacks, and the place in a pushed list.
+	untold = regexp.MustCompile(`data channel offload|SENT CONTROL|--mute triggered`)
+	varies = regexp.MustCompile(`/\S*/openvpn_\w+\.tmp| aead-epoch|\[PUSH-OPTIONS\]:\d+`)
+	// stamp matches a date, or the time and the flags of machine-readable-output.
+	stamp = regexp.MustCompile(`^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d |\d{10}\.\d{6} [0-9a-f]+ )(us=\d+ )?`)
+	// towards is whom a server's line is about.
+	towards = regexp.MustCompile(`^(\S+/)?(\[[^]]*\])?[0-9a-f.:]+:\d+ `)
+)
+
+// withNotices is set for the soak: what daemons log takes more time to compare than the quick part has.
+var withNotices = false
+
+// notices notes the warnings of a daemon's log and the options it was pushed, each once: how often they come is chance.
+func (f facts) notices(who, log, dir string) {
+	if !withNotices {
+		return
+	}
+	for line := range strings.Lines(log) {
+		line = towards.ReplaceAllString(stamp.ReplaceAllString(strings.TrimRight(line, " \n"), ""), "")
+		if notice.MatchString(line) && !untold.MatchString(line) {
+			line = varies.ReplaceAllString(strings.ReplaceAll(line, dir, "@D@"), "")
+			f[who+" says "+line] = "yes"
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,6 +57,10 @@ func (s *setup) play(t *testing.T, a *authority, p pairing, life bool) outcome {
 			}
 		}
 	})
+	if s.Refused != "" {
+		e := map[string]*end{"server": server, "client": client}[s.Refused]
+		return outcome{facts: s.refusal(t, e)}
+	}
 	server.start(t)
 	await(t, upLimit, "port of the server", func() bool {
 		out, _ := serverHost.TryRun("ss", "-Hanut", "sport", "=", "1194")
@@ -76,8 +81,20 @@ func (s *setup) play(t *testing.T, a *authority, p pairing, life bool) outcome {
 	if !life { // what scripts saw at the end; after reloads the order of events is chance
 		o.facts.environment(t, "server", server.dir)
 		o.facts.environment(t, "client", client.dir)
+		o.facts.notices("server", server.proc.Log(), server.dir)
+		o.facts.notices("client", client.proc.Log(), client.dir)
 	}
 	return o
+}
+
+// refusal is what an end says that does not start.
+func (s *setup) refusal(t *testing.T, e *end) facts {
+	t.Helper()
+	e.start(t)
+	code := e.proc.Wait(t, upLimit)
+	f := facts{s.Refused + " exit status": strconv.Itoa(code)}
+	f.notices(s.Refused, e.proc.Log(), e.dir)
+	return f
 }
 
 // tunnel waits for an answer through the tunnel.

@@ -61,6 +61,8 @@ type setup struct {
 	Static    any      `json:"static_ccd"` // 1 or the address of the client's file
 	Reconnect int      `json:"reconnect"`  // the client comes back by itself after the reload
 	NoCRL     int      `json:"nocrl"`
+	CCD       []string `json:"ccd"`     // the client's file, where it says more than an address
+	Refused   string   `json:"refused"` // the end that does not start with stock either: server, client
 	Jail      int      `json:"jail"`
 	Settle    int      `json:"settle"` // seconds that scripts may come after the tunnel, with route-delay
 }
@@ -235,6 +237,9 @@ func (s *setup) prepare(t *testing.T, a *authority, host *daemontest.Namespace, 
 		}
 		e.write(t, "ccd/client", []byte("ifconfig-push "+address+" 255.255.255.0\n"), 0o644)
 		e.write(t, "ccd/alice", []byte("ifconfig-push "+address+" 255.255.255.0\n"), 0o644)
+	}
+	if s.CCD != nil {
+		e.write(t, "ccd/client", []byte(strings.Join(s.CCD, "\n")+"\n"), 0o644)
 	}
 	e.write(t, config, []byte(fill(t, readFile(t, filepath.Join("testdata", s.name, config)), a, dir)), 0o644)
 	e.argv = []string{program}

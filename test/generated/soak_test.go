@@ -7,11 +7,14 @@ import (
 	"testing"
 )
 
-// All of them, to a quiet end and with their own ways to reload and to revoke. A difference of the table that nothing shows any
+// All of them, to a quiet end and with their own ways to reload and to revoke, warnings and pushed options compared as well. A difference of the table that nothing shows any
 // more has to go.
 func TestSoakGenerated(t *testing.T) {
-	used := compare(t, setups(t), false)
-	maps.Copy(used, compare(t, setups(t), true))
+	withNotices = true
+	used := make(map[*difference]bool)
+	for name, life := range map[string]bool{"one life": false, "reloads": true} {
+		t.Run(name, func(t *testing.T) { maps.Copy(used, compare(t, setups(t), life)) })
+	}
 	if t.Failed() {
 		return
 	}

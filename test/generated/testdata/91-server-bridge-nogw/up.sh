@@ -1,0 +1,3 @@
+#!/bin/sh
+ip addr add 10.91.0.4/24 dev "$1"
+ip link set "$1" up
