@@ -174,6 +174,18 @@ func (h *scriptHost) undecided() (path string, soon bool) {
 	return path, soon
 }
 
+// othersDecide reports whether another script than s decides about logins: those that s left may be that one's.
+func (h *scriptHost) othersDecide(s *supervised) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, x := range h.scripts {
+		if n := x.newest(); x != s && n.State == mgmt.ScriptRunning && n.Decides {
+			return true
+		}
+	}
+	return false
+}
+
 // settleLogins has the logins looked at, by the goroutine of refuseLogins: the caller may be the engine.
 func (h *scriptHost) settleLogins() {
 	select {

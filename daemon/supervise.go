@@ -159,7 +159,7 @@ func (s *supervised) watch(ctx context.Context, n *proven) error {
 			draining := s.beginDrain(ctx)
 			s.host.wg.Go(func() {
 				clean := drain(draining, old)
-				if decided {
+				if decided && !(clean && s.host.othersDecide(s)) {
 					s.host.logins.leave(s.path, hears, clean)
 					s.host.settleLogins()
 				}

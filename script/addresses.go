@@ -74,10 +74,14 @@ func (r *runtime) reserve(network, text string) (*address, error) {
 		}
 		if name = ap.String(); ap.Port() == 0 { // the system chooses one that is free
 			a, err := reserve(network, text, false)
-			if err == nil {
-				_, err = r.o.Addresses.Take(a.name)
+			if err != nil {
+				return nil, err
 			}
-			return a, err
+			if _, err := r.o.Addresses.Take(a.name); err != nil {
+				a.leave()
+				return nil, err
+			}
+			return a, nil
 		}
 	}
 	for _, s := range r.servers {
