@@ -39,7 +39,7 @@ func tlsRows() []row {
 		}},
 		{"key-direction", 1, 1, connRule, 0, func(p *parser, a []string) error { return p.keyDirection(a[0]) }},
 		{"tls-crypt-v2-max-age", 1, many, inMain | atOnce, 0, func(p *parser, a []string) error {
-			days, err := integer(p, "tls-crypt-v2-max-age", a[0], 1, 36500)
+			days, err := integer(p, "tls-crypt-v2-max-age", a[0], 1, 106751) // as a time.Duration takes
 			p.o.TLSCryptV2MaxAge = time.Duration(days) * 24 * time.Hour
 			return err
 		}},

@@ -113,21 +113,42 @@ func (c *Config) suites(o *Options) error {
 		c.base.CurvePreferences = []tls.CurveID{tls.CurveP256, tls.CurveP384}
 	}
 	if o.Groups != "" {
-		c.base.CurvePreferences = nil
-		for name := range strings.SplitSeq(o.Groups, ":") {
-			id, ok := GroupID(name)
-			if !ok && slices.Contains(unsupported, strings.ToLower(name)) {
-				c.note("Note: the TLS library does not have the group %s of tls-groups", name)
-				continue
+		return c.setGroups(o.Groups)
+	}
+	return nil
+}
+
+// defaultGroups are what DEFAULT stands for.
+var defaultGroups = []tls.CurveID{tls.X25519MLKEM768, tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
+
+// setGroups reads tls-groups, in the words of OpenSSL 3.5: names, DEFAULT, ? in front of what may be unknown, and * in front of what a client
+// sends a key share of, which the library chooses itself.
+func (c *Config) setGroups(list string) error {
+	wrong := lineError("Failed to set allowed TLS group list: " + list)
+	c.base.CurvePreferences = nil
+	add := func(ids ...tls.CurveID) {
+		for _, id := range ids {
+			if !slices.Contains(c.base.CurvePreferences, id) {
+				c.base.CurvePreferences = append(c.base.CurvePreferences, id)
 			}
-			if !ok {
-				return lineError("Failed to set allowed TLS group list: " + o.Groups)
-			}
-			c.base.CurvePreferences = append(c.base.CurvePreferences, id)
 		}
-		if len(c.base.CurvePreferences) == 0 {
-			return lineError("Failed to set allowed TLS group list: " + o.Groups)
+	}
+	for entry := range strings.SplitSeq(list, ":") {
+		name := strings.TrimLeft(entry, "?*")
+		id, ok := GroupID(name)
+		switch {
+		case ok:
+			add(id)
+		case name == "DEFAULT":
+			add(defaultGroups...)
+		case slices.Contains(unsupported, strings.ToLower(name)):
+			c.note("Note: the TLS library does not have the group %s of tls-groups", name)
+		case !strings.Contains(entry[:len(entry)-len(name)], "?"):
+			return wrong
 		}
+	}
+	if len(c.base.CurvePreferences) == 0 {
+		return wrong
 	}
 	return nil
 }
