@@ -120,6 +120,9 @@ func (h *hub) event(i *instance, e session.Event, now time.Time) {
 		h.total.Handshakes.Add(1)
 		if e.KeyID == 0 {
 			h.answers.Credit(i.peer.Load().Addr.Addr())
+			if h.goodbye != "" {
+				h.text(i, h.goodbye, now)
+			}
 		}
 	case session.Deferred:
 		h.log(i, logging.Summary, "TLS: Username/Password authentication deferred for username '%s' %s", i.username, h.set.nameSet())

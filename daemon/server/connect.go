@@ -315,7 +315,7 @@ func shown(a netip.Addr) string {
 
 // establish opens the tunnel of a client and pushes its options.
 func (h *hub) establish(i *instance, list []route, now time.Time) {
-	if i.stage != session.Configured || i.session.Leaving() != session.Stays {
+	if i.stage != session.Configured || i.session.Leaving() != session.Stays || !h.leaving.IsZero() {
 		return
 	}
 	ciphers := i.config.DataCiphers

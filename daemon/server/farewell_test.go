@@ -89,3 +89,53 @@ func TestFarewell(t *testing.T) {
 		})
 	}
 }
+
+// A client whose login is on its way when the server leaves is told, too, and is not let in for the moment that is left: it would
+// find out after its ping-restart.
+func TestFarewellDuringALogin(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		script  string // of client-connect
+		options []string
+		waits   func(r *rig, log string) bool
+	}{
+		{
+			name: "client-connect runs", script: "touch $0.runs; sleep 0.3",
+			waits: func(_ *rig, hook string) bool { return readOr(hook+".runs") != nil },
+		},
+		{
+			name: "a verdict is out", options: []string{"--management", "127.0.0.1", "7505", "--management-client-auth"},
+			waits: func(r *rig, _ string) bool { return r.port.count("connect") == 1 },
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			hook := t.TempDir() + "/hook.sh"
+			if err := os.WriteFile(hook, []byte("#!/bin/sh\nPATH=/usr/bin:/bin\n"+tt.script+"\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			options := append([]string{"--explicit-exit-notify", "1", "--hand-window", "60"}, tt.options...)
+			if tt.script != "" {
+				options = append(options, "--script-security", "2", "--client-connect", hook)
+			}
+			r := newRig(t, "udp4", options...)
+			c, err := r.dial("", ctrlwrap.NewPlain())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(c.close)
+			c.user, c.pass = "u", "p"
+			if !c.play(30*time.Second, func() bool { return c.active[0] && tt.waits(r, hook) }) {
+				t.Fatalf("the login does not get so far: %v", c.failed)
+			}
+			r.sig.Raise(engine.Stop{Signal: engine.TERM})
+			if !c.play(15*time.Second, func() bool { return c.told("RESTART") }) {
+				t.Errorf("the client is not told: %q", c.texts)
+			}
+			c.play(time.Second, func() bool { return c.told("PUSH_REPLY") })
+			if c.told("PUSH_REPLY") {
+				t.Errorf("the client is let in by a server that leaves: %q", c.texts)
+			}
+		})
+	}
+}

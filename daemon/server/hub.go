@@ -35,6 +35,7 @@ type hub struct {
 	verifying map[transport.Peer]bool // newcomers about whom tls-crypt-v2-verify is asked
 	dropped   map[string]uint64       // packets of clients that are gone, by reason
 	leaving   time.Time               // shutting down; newcomers are ignored
+	goodbye   string                  // what clients are told then, those whose key is up later, too
 
 	reaper reaper
 }

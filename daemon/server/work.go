@@ -111,10 +111,10 @@ func (s *Server) farewell(ctx context.Context, h *hub) {
 	var waiting []*instance // of the hub's goroutine
 	h.call(ctx, func(h *hub) {
 		now := time.Now()
-		h.leaving = now
+		h.leaving, h.goodbye = now, msg
 		h.publish()
 		for _, i := range h.instances {
-			if i.stage == session.Established {
+			if i.stage >= session.Authorised || i.session.Login() != 0 && !i.session.Busy() {
 				h.text(i, msg, now)
 				waiting = append(waiting, i)
 			}
