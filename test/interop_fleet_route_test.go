@@ -179,6 +179,7 @@ func TestFleetRoute(t *testing.T) {
 	args := l.clientArgs(append(remotes, "--remote", "10.99.0.3", "1194", "--cert", l.file("other.crt"), "--key", l.file("other.key"))...)
 	o := stock(t, second, args)
 	o.WaitLine(t, up, upLimit)
+	reached(t, second, address, time.Now()) // the nodes tell each other of its addresses
 	t.Run("client to client", func(t *testing.T) { answers(t, second, address) })
 
 	l.share(t, o, leaf.Cert.SerialNumber.String())
