@@ -127,7 +127,7 @@ func TestStatusOf10000ClientsThroughPort(t *testing.T) {
 	for version, lines := range map[int]int{1: 2*statusClients + 7, 2: 2*statusClients + 6, 3: 2*statusClients + 6} {
 		var took []time.Duration
 		// The machine may be busy with other tests: one clean run is looked for, for a while.
-		for begun := time.Now(); len(took) < 9 || slices.Min(took) > statusBudget && time.Since(begun) < 10*time.Second; {
+		for begun := time.Now(); len(took) < 3 || slices.Min(took) > statusBudget && time.Since(begun) < 10*time.Second; {
 			start := used(t)
 			if n := askStatus(t, conn, r, version); n != lines {
 				t.Fatalf("version %d: %d lines, want %d", version, n, lines)
