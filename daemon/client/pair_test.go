@@ -411,7 +411,7 @@ func TestPairOfPeers(t *testing.T) {
 			}
 			if c.name == "tls once" {
 				b.end(two, engine.TERM)
-				two = peer("client", "31197", "31196", c.other)
+				peer("client", "31197", "31196", c.other)
 				b.lines(one, "TLS Error: Cannot accept new session request from [AF_INET]"+b.addr+":31197 due to session context expire or --single-session", 1)
 				if n := strings.Count(one.log.String(), "Peer Connection Initiated"); n != 1 {
 					t.Errorf("%d sessions", n)

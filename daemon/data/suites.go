@@ -6,8 +6,10 @@ import (
 	"crypto/des" //nolint:gosec // old peers
 	"strings"
 
-	"golang.org/x/crypto/blowfish" //nolint:staticcheck // old peers
-	"golang.org/x/crypto/cast5"    //nolint:staticcheck // old peers
+	//lint:ignore SA1019 old peers have nothing else
+	"golang.org/x/crypto/blowfish"
+	//lint:ignore SA1019 old peers have nothing else
+	"golang.org/x/crypto/cast5"
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/moongate-vpn/moongate/daemon/keys"
