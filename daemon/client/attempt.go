@@ -149,23 +149,21 @@ func (a *attempt) run(ctx context.Context) engine.Stop {
 
 // receive starts the reader of the link.
 func (a *attempt) receive() {
+	notice := func(err error) { // what a network reports back for an earlier packet
+		a.notice(err)
+		if a.session != nil && errors.Is(err, syscall.ECONNREFUSED) { // a closed port tells that the peer is away
+			a.post(func() { a.session.Refused(time.Now()) })
+		}
+	}
 	in := &inbound{
 		link: a.link, path: &a.c.path, control: a.control, broken: a.broken, traffic: &a.traffic, total: &a.c.totals.In,
-		notice: a.noticed, bad: a.notePacket, device: a.noteDevice,
+		notice: notice, bad: a.notePacket, device: a.noteDevice,
 		received: &a.received, heard: func(p transport.Peer) { a.post(func() { a.heardFrom(p) }) }, exit: func() { a.post(func() { a.remoteExit("OCC") }) },
 	}
 	if a.opts.MTUTest {
 		in.answer = func(msg []byte) { a.post(func() { a.answered(msg) }) }
 	}
 	a.wg.Go(in.run)
-}
-
-// noticed logs what a network reports back for an earlier packet. A closed port tells that the peer is away.
-func (a *attempt) noticed(err error) {
-	a.notice(err)
-	if a.session != nil && errors.Is(err, syscall.ECONNREFUSED) {
-		a.post(func() { a.session.Refused(time.Now()) })
-	}
 }
 
 // step moves the control session on; static-key mode has none.

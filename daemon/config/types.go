@@ -260,7 +260,7 @@ func (c Compat) TellsScriptsDNS() bool { return c == Compat26 }
 // WarnsOfResolvers reports whether resolvers of a family that the tunnel does not have are logged.
 func (c Compat) WarnsOfResolvers() bool { return c == Compat27 }
 
-// DeviceInLog is how the log calls a device that is closed.
+// DeviceInLog is the log's word for a device that is closed.
 func (c Compat) DeviceInLog() string {
 	if c == Compat27 {
 		return "tun/tap"

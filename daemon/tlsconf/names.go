@@ -118,7 +118,7 @@ func (c *Config) suites(o *Options) error {
 	return nil
 }
 
-// defaultGroups are what DEFAULT stands for.
+// defaultGroups take the place of DEFAULT.
 var defaultGroups = []tls.CurveID{tls.X25519MLKEM768, tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
 
 // setGroups reads tls-groups, in the words of OpenSSL 3.5: names, DEFAULT, ? in front of what may be unknown, and * in front of what a client
