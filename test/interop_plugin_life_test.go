@@ -52,6 +52,7 @@ func TestPluginUnderChrootLikeStock(t *testing.T) {
 			t.Parallel()
 			sameStory(t, func(t *testing.T, who string, l *lab) *daemontest.Process {
 				jail := l.jail(t)
+				_ = os.Remove(filepath.Join(jail, l.file("note"))) // of the other program
 				start := map[string]starter{"stock": stock, "ours": oursReleased}[who]
 				args := l.serverArgs("--chroot", jail, "--user", "nobody", "--persist-key", "--persist-tun", "--plugin", probe(t), "note="+l.file("note"))
 				s := start(t, l.server, append(args, strings.Fields(answers)...))

@@ -409,7 +409,7 @@ func TestPersistent(t *testing.T) {
 				}
 				return err
 			})
-			if out := ns.Run(t, "ip", "tuntap"); !strings.Contains(out, "persist") || !strings.Contains(out, "user 65534") {
+			if out := ns.Run(t, "ip", "netns", "exec", ns.Name, "ip", "tuntap"); !strings.Contains(out, "persist") || !strings.Contains(out, "user 65534") {
 				t.Errorf("made %s", out)
 			}
 			for _, plain := range []bool{false, true, false} {

@@ -445,9 +445,12 @@ func TestTwoProcessesOfOneFolder(t *testing.T) {
 	b := open(t, join(t, a, "b"))
 	eventually(t, "b in the roster", func() error { return members(a, func(m Member) bool { return m.State == Active }, 2) })
 	copied := place(t)
-	if err := os.CopyFS(copied, os.DirFS(dirA)); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "a copy of the folder, whose engine is at work", func() error {
+		if err := os.RemoveAll(copied); err != nil {
+			return err
+		}
+		return os.CopyFS(copied, os.DirFS(dirA))
+	})
 	about := filepath.Join(copied, "fleet.json")
 	text, err := os.ReadFile(about)
 	if err != nil {
