@@ -85,22 +85,13 @@ func reserve(network, text string, shared bool) (*address, error) {
 	return a, nil
 }
 
-// isFree reports why nobody else may have an address: it is taken, maybe by one that would share it.
+// isFree returns an error when another program has an address, even one that would share it.
 func isFree(text string) error {
 	ln, err := net.Listen("tcp", text)
 	if err != nil {
 		return plain(err)
 	}
 	return ln.Close()
-}
-
-// plain is the system's word about an address, which the caller names.
-func plain(err error) error {
-	var sys *os.SyscallError
-	if errors.As(err, &sys) {
-		return sys.Err
-	}
-	return err
 }
 
 func (a *address) temporary() string { return a.path + "." + strconv.Itoa(os.Getpid()) }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -123,11 +122,7 @@ func once(err error) error {
 	reason := of.Err
 	var op *net.OpError
 	if errors.As(reason, &op) && op.Op == "dial" {
-		reason = op.Err
-		var sys *os.SyscallError
-		if errors.As(reason, &sys) {
-			reason = sys.Err
-		}
+		reason = plain(op.Err)
 	}
 	return fmt.Errorf("%s: %w", of.URL, reason)
 }

@@ -130,10 +130,9 @@ func (p *parser) ciphers() error {
 		}
 	case slices.Contains(o.DataCiphers, spelt):
 	case old && o.CompatMode.before(2, 5, 0):
-		if slices.Contains(o.DataCiphers, o.Cipher) {
-			break
+		if !slices.Contains(o.DataCiphers, o.Cipher) {
+			o.DataCiphers = append(slices.Clip(o.DataCiphers), o.Cipher)
 		}
-		o.DataCiphers = append(slices.Clip(o.DataCiphers), o.Cipher)
 	case o.Cipher == o.DataCiphersFallback:
 	default:
 		p.warn("DEPRECATED OPTION: --cipher set to '%s' but missing in --data-ciphers (%s). OpenVPN ignores --cipher for cipher "+

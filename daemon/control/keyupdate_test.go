@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
-	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/wire"
@@ -89,18 +88,7 @@ func (r *recorder) keyUpdate() []byte {
 
 // What a peer makes TLS answer waits for its acknowledgements: of one that never acknowledges no more is read.
 func TestAnswersThatNobodyTakes(t *testing.T) {
-	ca, err := pki.NewCA("CA")
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := ca.Issue(pki.Spec{Name: "server", Server: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := tls.X509KeyPair(leaf.CertPEM, leaf.KeyPEM)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := certified(t)
 	var keyLog bytes.Buffer
 	now := time.Now()
 	newEnd := func(role keys.Role, c *tls.Config) *Session {

@@ -77,8 +77,8 @@ func TestOddKeyMessages(t *testing.T) {
 	}
 }
 
-// oddPair makes two sessions that trust each other.
-func oddPair(t *testing.T) (client, server *Session) {
+// certified makes a certificate.
+func certified(t *testing.T) tls.Certificate {
 	t.Helper()
 	ca, err := pki.NewCA("CA")
 	if err != nil {
@@ -92,6 +92,13 @@ func oddPair(t *testing.T) (client, server *Session) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return cert
+}
+
+// oddPair makes two sessions that trust each other.
+func oddPair(t *testing.T) (client, server *Session) {
+	t.Helper()
+	cert := certified(t)
 	now := time.Now()
 	make := func(role keys.Role) *Session {
 		s, err := New(Config{

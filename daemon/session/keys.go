@@ -2,8 +2,9 @@ package session
 
 import (
 	"fmt"
-	"github.com/moongate-vpn/moongate/daemon/data"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/data"
 )
 
 // Terms returns the terms that Attach got.

@@ -26,7 +26,7 @@ func loadPair(o *Options, v *verifier) (*tls.Certificate, error) {
 	if pair == nil || err != nil {
 		return nil, err
 	}
-	extra, bad := readCerts(o.ExtraCerts)
+	extra, bad := ReadCerts(o.ExtraCerts)
 	if len(bad) > 0 {
 		return nil, fmt.Errorf("extra-certs: %w", errors.Join(bad...))
 	}
@@ -43,7 +43,7 @@ func readPair(o *Options, v *verifier) (*tls.Certificate, error) {
 	if len(o.Cert) == 0 && len(o.Key) == 0 && o.External == nil {
 		return nil, nil
 	}
-	own, bad := readCerts(o.Cert)
+	own, bad := ReadCerts(o.Cert)
 	if len(bad) > 0 {
 		return nil, fmt.Errorf("cert: %w", errors.Join(bad...))
 	}
@@ -203,9 +203,9 @@ func matches(cert *x509.Certificate, key crypto.PrivateKey) bool {
 	return ok && pub.Equal(cert.PublicKey)
 }
 
-// readCerts returns every certificate of a PEM text, and an error for each that is none; other blocks and text between them are
+// ReadCerts returns every certificate of a PEM text, and an error for each that is none; other blocks and text between them are
 // passed over.
-func readCerts(text []byte) (list []*x509.Certificate, bad []error) {
+func ReadCerts(text []byte) (list []*x509.Certificate, bad []error) {
 	n := 0
 	for b := range pemtext.Blocks(text) {
 		if b.Type != "CERTIFICATE" && b.Type != "X509 CERTIFICATE" && b.Type != "TRUSTED CERTIFICATE" {

@@ -105,7 +105,7 @@ func newVerifier(o *Options) (*verifier, error) {
 	}
 	var lists []byte
 	if len(o.CA) > 0 {
-		list, bad := readCerts(o.CA)
+		list, bad := ReadCerts(o.CA)
 		for _, err := range bad {
 			v.notes = append(v.notes, fmt.Sprintf("WARNING: ca: %v: passed over", err))
 		}
@@ -172,7 +172,7 @@ func (v *verifier) trustDir(dir string) ([]byte, error) {
 		if !hashed.MatchString(e.Name()) {
 			continue
 		}
-		list, bad := readCerts(text)
+		list, bad := ReadCerts(text)
 		for _, err := range bad {
 			v.notes = append(v.notes, fmt.Sprintf("WARNING: capath: %s: %v: passed over", e.Name(), err))
 		}

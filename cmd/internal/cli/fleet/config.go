@@ -25,22 +25,6 @@ const fileMost = 1 << 20
 const whereLong = "It is told to this machine's node, to another one if that does not answer, or to that of -a; exit code 3 says that other nodes do not\n" +
 	"have it yet, and get it when they are back."
 
-// family is a command that has only subcommands.
-func family(use, short, long, example string, sub ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: use, Short: short, Long: long, Example: example,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return env.Usagef("unknown command %q of %s", args[0], cmd.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(sub...)
-	return cmd
-}
-
 func ccdCmd(e *env.Env) *cobra.Command {
 	names := complete(e, cobra.ShellCompDirectiveNoFileComp, fileNames)
 	put := &cobra.Command{

@@ -27,9 +27,16 @@ DIR is ` + target.FleetDefault + ` unless MOONGATE_FLEET or an argument names an
 
 // NewCmd returns the command.
 func NewCmd(e *env.Env) *cobra.Command {
+	return family("fleet", "Make a fleet of servers, look at it, and change it", long,
+		"  moongate fleet init --address 192.0.2.1\n  moongate fleet status\n  moongate -a fleet clients",
+		initCmd(e), inviteCmd(e), joinCmd(e), statusCmd(e), drainCmd(e), leaveCmd(e),
+		ccdCmd(e), configCmd(e), revokeCmd(e), unrevokeCmd(e), killCmd(e), banCmd(e), unbanCmd(e))
+}
+
+// family is a command that has only subcommands.
+func family(use, short, long, example string, sub ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "fleet", Short: "Make a fleet of servers, look at it, and change it", Long: long,
-		Example: "  moongate fleet init --address 192.0.2.1\n  moongate fleet status\n  moongate -a fleet clients",
+		Use: use, Short: short, Long: long, Example: example,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return env.Usagef("unknown command %q of %s", args[0], cmd.CommandPath())
@@ -38,8 +45,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(initCmd(e), inviteCmd(e), joinCmd(e), statusCmd(e), drainCmd(e), leaveCmd(e))
-	cmd.AddCommand(ccdCmd(e), configCmd(e), revokeCmd(e), unrevokeCmd(e), killCmd(e), banCmd(e), unbanCmd(e))
+	cmd.AddCommand(sub...)
 	return cmd
 }
 

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"bytes"
-	"encoding/pem"
 	"fmt"
 	"os"
 	"regexp"
@@ -14,6 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
 	"github.com/moongate-vpn/moongate/daemon/certs"
+	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
 // whom are the flags that say whom an order is about.
@@ -43,6 +43,17 @@ func (w *whom) words(command string) ([]string, error) {
 	return nil, env.Usagef("give --user NAME or --cn NAME")
 }
 
+// order gives an order about them.
+func (w *whom) order(e *env.Env, command string) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		words, err := w.words(command)
+		if err != nil {
+			return err
+		}
+		return order(cmd.Context(), e, words...)
+	}
+}
+
 func withReason(words []string, reason string) ([]string, error) {
 	if strings.ContainsAny(reason, "\r\n") {
 		return nil, env.Usagef("--reason must be one line")
@@ -61,13 +72,7 @@ func killCmd(e *env.Env) *cobra.Command {
 			"day; the answer names them, and the exit code is 3. The clients may log in again at once: moongate fleet ban keeps them out.\n" +
 			"(moongate -a fleet kill reaches only the nodes that answer, and takes patterns.)",
 		Example: "  moongate fleet kill --user joe", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			words, err := w.words("fleet-kill")
-			if err != nil {
-				return err
-			}
-			return order(cmd.Context(), e, words...)
-		},
+		RunE: w.order(e, "fleet-kill"),
 	}
 	w.flags(cmd, true)
 	return cmd
@@ -79,13 +84,7 @@ func banCmd(e *env.Env) *cobra.Command {
 		Use: "ban", Short: "Keep a user or common name out of all nodes",
 		Long:    "End the sessions of a user or common name on all nodes, and let it in on none. A refused client is told the reason.\n\n" + whereLong,
 		Example: "  moongate fleet ban --user joe --reason 'left the company'", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			words, err := w.words("fleet-ban")
-			if err != nil {
-				return err
-			}
-			return order(cmd.Context(), e, words...)
-		},
+		RunE: w.order(e, "fleet-ban"),
 	}
 	w.flags(cmd, true)
 	return cmd
@@ -96,13 +95,7 @@ func unbanCmd(e *env.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "unban", Short: "Let a user or common name in again", Long: "Let a user or common name in again that moongate fleet ban keeps out.",
 		Example: "  moongate fleet unban --user joe", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			words, err := w.words("fleet-unban")
-			if err != nil {
-				return err
-			}
-			return order(cmd.Context(), e, words...)
-		},
+		RunE: w.order(e, "fleet-unban"),
 	}
 	w.flags(cmd, false)
 	banned := func(cn bool) cobra.CompletionFunc {
@@ -194,24 +187,18 @@ func serialOf(arg string) (string, error) {
 
 // clientSerials are the serial numbers of the certificates in a file that are no authority's.
 func clientSerials(b []byte) (serials []string, err error) {
-	ders := [][]byte{b}
-	if bytes.Contains(b, []byte("-----BEGIN ")) {
-		ders = nil
-		for {
-			var block *pem.Block
-			if block, b = pem.Decode(b); block == nil {
-				break
-			}
-			if strings.HasSuffix(block.Type, "CERTIFICATE") {
-				ders = append(ders, block.Bytes)
-			}
-		}
+	list, bad := tlsconf.ReadCerts(b)
+	if len(bad) > 0 {
+		return nil, bad[0]
 	}
-	for _, der := range ders {
-		cert, err := certs.Parse(der)
+	if !bytes.Contains(b, []byte("-----BEGIN ")) {
+		cert, err := certs.Parse(b)
 		if err != nil {
 			return nil, err
 		}
+		list = append(list, cert)
+	}
+	for _, cert := range list {
 		if basic, err := certs.BasicConstraints(cert); err == nil && basic.CA {
 			continue
 		}

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,10 +39,11 @@ func anyNode(ctx context.Context, e *env.Env, f func(ctx context.Context, c *cli
 	if err != nil {
 		return err
 	}
-	self := caller.Self().Name
-	slices.SortStableFunc(members, func(a, b node.Member) int {
-		return cmp.Compare(away(a.Name == self), away(b.Name == self))
-	})
+	here := func(m node.Member) bool { return m.Name == caller.Self().Name }
+	if i := slices.IndexFunc(members, here); i > 0 {
+		own := members[i]
+		members = slices.Insert(slices.Delete(members, i, i+1), 0, own)
+	}
 	var why error
 	for _, m := range members {
 		began := false
@@ -57,13 +57,6 @@ func anyNode(ctx context.Context, e *env.Env, f func(ctx context.Context, c *cli
 		why = errors.Join(why, err)
 	}
 	return why
-}
-
-func away(here bool) int {
-	if here {
-		return 0
-	}
-	return 1
 }
 
 // order gives an order to the fleet and prints what became of it. One that other nodes have not carried out yet is not done.
