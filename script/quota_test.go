@@ -53,7 +53,7 @@ func TestFloodsOfASharedLog(t *testing.T) {
 	}
 }
 
-// What print and log show of a table is what it holds: in order, bounded, and without secrets.
+// print and log show what a table holds: in order, bounded, and without secrets.
 func TestTablesAreShown(t *testing.T) {
 	t.Setenv("A_SECRET", `top "secret" word`)
 	for src, want := range map[string]string{

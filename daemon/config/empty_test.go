@@ -9,7 +9,7 @@ import (
 )
 
 // An empty value, as templates write whose variable is empty, ends the start: read as "not given" it would take away a tls-crypt, a list of
-// revocations, a name to check or a user to become. Those in maybeEmpty are what stock 2.6.14 goes on with:
+// revocations, a name to check or a user to become. Stock 2.6.14 goes on with those in maybeEmpty:
 //
 //	openvpn c.conf, with `NAME ""` behind a complete client or server
 func TestEmptyValuesAreRefused(t *testing.T) {

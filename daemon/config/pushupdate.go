@@ -67,8 +67,8 @@ func (ch change) shownEntry(e string) string {
 //	?… and -?…    is passed over when it cannot be updated
 //
 // What the client itself is configured with stays, as if the new list had been pushed at the start. An entry with a wrong value
-// is noted and passed over, and what it would have replaced stays. Rejected names an option that cannot be updated, and an error a malformed entry: then the update
-// is no good as a whole.
+// is noted and passed over, and what it would have replaced stays. Rejected names an option that cannot be updated, and an error
+// tells of a malformed entry: then the update is no good as a whole.
 //
 // Rule: docs/protocol.md#47-push_update-27.
 func (o *Options) UpdatePushed(c *Connection, pushed, entries []string) (*Update, error) {

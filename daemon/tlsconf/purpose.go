@@ -101,8 +101,8 @@ func (c *check) purpose(cert *x509.Certificate) error {
 	return c.refuse(0, cert, logging.Summary, "extended key usage does not match", "VERIFY EKU ERROR")
 }
 
-// netscapeType refuses a certificate that says it is for something else. One that says nothing passes, as with stock, where the
-// option asks for no more than each chain has to hold: remote-cert-tls asks for a word.
+// netscapeType refuses a certificate that names another purpose than its role. A certificate that names none passes, as with stock;
+// remote-cert-tls demands one.
 func (c *check) netscapeType(cert *x509.Certificate) error {
 	wanted := serverRole
 	if c.v.NSType == "client" {

@@ -14,7 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// fleetNode is a node that keeps what it is told. It refuses lines that start with "bad".
+// fleetNode plays a node of a fleet: it keeps the orders that it gets, and refuses lines that start with "bad".
 type fleetNode struct {
 	name string
 

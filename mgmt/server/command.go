@@ -150,7 +150,7 @@ func (st *seat) logCommand(text, word string) {
 	st.s.logf(3, mgmt.FlagDebug, "MANAGEMENT: CMD '"+text+"'")
 }
 
-// unloggedEvery is how often it is told that commands were not logged.
+// unloggedEvery is the pause between two lines that count commands left out of the log.
 const unloggedEvery = 5 * time.Second
 
 // logUnlogged counts the commands that were not logged, as there were too many.

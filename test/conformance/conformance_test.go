@@ -105,7 +105,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// performance is what came of a scenario in an arena.
+// performance is the outcome of a scenario in an arena.
 type performance struct {
 	*arena
 	said []string

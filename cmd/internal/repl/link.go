@@ -106,7 +106,7 @@ func (s *session) follow(ctx context.Context, c *client.Client) {
 	}
 }
 
-// unwanted reports whether a kind only comes when it is switched on, and a command did that for itself.
+// unwanted reports whether notifications of a kind come only because a command switched them on for itself.
 func (s *session) unwanted(kind string) bool {
 	k := mgmt.LookupKind(kind)
 	if k == nil || k.Switch == "" {

@@ -148,7 +148,7 @@ func finish(e *env.Env, line string, r client.Reply, err error) error {
 	switch {
 	case refused && unwritten == nil && len(r.Raw) > 0:
 		return Silent{err}
-	case err != nil: // also where nobody reads the reply: what the daemon says is what counts
+	case err != nil: // the daemon's refusal decides, even when nobody reads the reply
 		return err
 	}
 	return unwritten
