@@ -43,19 +43,23 @@ quick: ## tests that need neither root nor the stock daemon
 # Everything: units, engines in memory, commands, prompt, examples, and the stock daemon in network
 # namespaces, with the race detector. Installs what is missing first.
 test: deps build ## run everything (Debian, root)
-	CGO_ENABLED=0 $(GO) build -ldflags '-s -w' -o $(MOONGATE_PROGRAM) ./cmd/moongate
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(MOONGATE_PROGRAM) ./cmd/moongate
+	$(GO) test $(RACE) -c -o $(dir $(MOONGATE_PROGRAM)) $(SECOND) # before -j2, or both halves compile everything
 	@$(MAKE) -j2 -O test-all test-second-stock
 
-# The two halves of test wait most of their time, so they run beside each other.
-# Many tests run our program as it is released: one build is enough.
-test test-all test-second-stock: export MOONGATE_PROGRAM = $(CURDIR)/bin/test/moongate
+# The two halves of test wait most of their time, so they run beside each other, and packages by threes, those that wait longest first.
+# Many tests run our program as it is released: one build is enough. Symbols for debuggers cost time to link; lint vets.
+RACE     := -race -vet=off -ldflags=-w
+LONGEST  := ./test ./test/conformance ./test/generated ./cmd/moongate
+SECOND   := ./test ./test/conformance ./cmd/moongate
+test test-all test-second-stock soak: export MOONGATE_PROGRAM = $(CURDIR)/bin/test/moongate
 test-all test-second-stock: export GORACE = atexit_sleep_ms=50 # else every program of a test takes a second to end
 test-all:
-	$(GO) test -race -parallel 6 -timeout 20m ./test ./... # ./test waits most and takes longest: it goes first
-	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 -skip 'Stocks$$' ./daemon/config ./daemon/tokens # what is compared with stock is the same with the tag
-	CGO_ENABLED=1 $(GO) test -count 1 -tags pkcs11 ./test -run PKCS11
+	$(GO) test $(RACE) -p 3 -parallel 6 -timeout 20m $(LONGEST) ./...
+	$(GO) test $(RACE) -count 1 -tags pkcs11 -skip 'Stocks$$' ./daemon/config ./daemon/tokens # what is compared with stock is the same with the tag
+	$(GO) test $(RACE) -count 1 -tags pkcs11 ./test -run PKCS11
 test-second-stock:
-	@GO=$(GO) sh test/second-stock.sh
+	@sh test/second-stock.sh $(dir $(MOONGATE_PROGRAM))
 
 race: ## the quick tests under the race detector
 	$(GO) test -race -short ./...
@@ -99,7 +103,8 @@ bench: ## the benchmarks, those of scripts first, and the tunnel arena where it 
 
 soak: deps build cross ## what takes longer than a test may, with the figures of a quiet machine: load, a hostile seat, all fuzz targets, other machines
 	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./test/generated ./mgmt/server ./daemon/client ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web
-	@GO=$(GO) sh test/second-stock.sh all
+	$(GO) test $(RACE) -c -o $(dir $(MOONGATE_PROGRAM)) $(SECOND)
+	@sh test/second-stock.sh $(dir $(MOONGATE_PROGRAM)) all
 	@sh test/fuzz.sh $(SOAK) HostileSeat
 	@sh test/fuzz.sh $(FUZZTIME)
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs interop tests against stock 2.7 as well, in both roles. Where 2.7 cannot be had it says so and ends well.
-# Usage: second-stock.sh [all]     all: what takes longer, too
+# Usage: second-stock.sh DIR [all]     DIR: test.test, conformance.test and moongate.test; all: what takes longer, too
 set -eu
+programs=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
 if ! stock=$(sh test/openvpn27.sh); then
 	echo "NOT TESTED against stock 2.7: test/openvpn27.sh could not unpack it" >&2
@@ -12,8 +13,14 @@ fi
 run='TestClientAgainstStockServer|TestServerWithClient|TestPeersWithoutPull|TestClientRenews|TestClientUsesItsToken'
 run="$run|TestServerIssuesTokens|TestServerVerifiesPasswords|TestServerFollowsAClientThatMoves|TestTapServer|TestTapClient|TestReloadKeepsClients"
 run="$run|TestSeveralListeners|TestServerMovesItsListeners"
-if [ "${1:-}" = all ]; then
+if [ "${2:-}" = all ]; then
 	run="$run|TestClientLosesNothingOverRenewals|TestServerRenewals|TestClientInBadWeather|TestTokenMatrix"
 fi
-MOONGATE_STOCK=$stock ${GO:-go} test -race -count 1 -parallel 5 -timeout 9m ./test ./test/conformance -run "^($run|TestConformance|TestCommandsOfStock)\$"
-MOONGATE_STOCK=$stock ${GO:-go} test -race -count 1 -parallel 5 -timeout 5m ./cmd/moongate -run '^TestConnect(Ends)?$/^stock$'
+export MOONGATE_STOCK=$stock
+run="^($run|TestConformance|TestCommandsOfStock)\$"
+(cd test && "$programs/test.test" -test.run "$run" -test.parallel 5 -test.timeout 9m) &
+test=$!
+(cd test/conformance && "$programs/conformance.test" -test.run "$run" -test.parallel 5 -test.timeout 9m) || failed=1
+(cd cmd/moongate && "$programs/moongate.test" -test.run '^TestConnect(Ends)?$/^stock$' -test.parallel 5 -test.timeout 5m) || failed=1
+wait $test || failed=1
+exit ${failed:-0}
