@@ -477,6 +477,14 @@ func TestMarksGo(t *testing.T) {
 	}
 }
 
+// The engine's own connection may give orders to the server: without that no server is ever taken out of a cluster.
+func TestOrders(t *testing.T) {
+	t.Parallel()
+	if reply, err := alone(t, t.TempDir()).system.Request("$SYS.REQ.SERVER.PING", nil, 15*time.Second); err != nil {
+		t.Errorf("%v: %v", reply, err)
+	}
+}
+
 // The server calls itself by the hash of its name.
 func TestPeerID(t *testing.T) {
 	t.Parallel()

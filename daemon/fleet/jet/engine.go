@@ -45,7 +45,6 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the fleet's engine: %w", err)
 	}
-	users[userSystem].Account = srv.SystemAccount()
 	lines := &lines{log: cfg.Log.OrDiscard()}
 	srv.SetLoggerV2(lines, false, false, false)
 	started := make(chan struct{})
@@ -58,6 +57,7 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 		e.Close()
 		return nil, errors.Join(err, lines.worst())
 	}
+	users[userSystem].Account = srv.SystemAccount() // which a server has once it has started
 	connect := func(user string) (*nats.Conn, error) {
 		return nats.Connect("", append(lasting(), nats.InProcessServer(srv), nats.Name(cfg.Name), nats.UserInfo(user, users[user].Password))...)
 	}

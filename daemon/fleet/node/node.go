@@ -301,9 +301,9 @@ func hasRoom(dir string) error {
 }
 
 func (n *Node) upkeep(ctx context.Context, e *jet.Engine, gone []string) {
-	ctx, cancel := context.WithTimeout(ctx, upkeepMost)
+	within, cancel := context.WithTimeout(ctx, upkeepMost)
 	defer cancel()
-	if err := e.Forget(ctx, gone); err != nil && ctx.Err() == nil {
+	if err := e.Forget(within, gone); err != nil && ctx.Err() == nil {
 		n.log(logging.At(4), "fleet: %v", err)
 	}
 }
