@@ -201,20 +201,9 @@ func (c *fleetCrowd) pause(t *testing.T, n *fleetNode) {
 func (c *fleetCrowd) alone(t *testing.T, n *fleetNode) {
 	t.Helper()
 	steady := c.steady(t, nil)
-	for _, way := range []string{"add", "del"} {
-		for _, o := range c.nodes {
-			if o != n {
-				n.ns.Run(t, "ip", "route", way, "blackhole", o.address+"/32")
-			}
-		}
-		if way == "add" {
-			await(t, "the node says that the store is away", upLimit, func() bool {
-				s, err := n.status(t)
-				return err == nil && s.Store == "away"
-			})
-			c.join(t, joining{start: stock, n: len(c.nodes), user: fmt.Sprint("newcomer-", c.fresh)})
-		}
-	}
+	c.reaches(t, n, false)
+	c.join(t, joining{start: stock, n: len(c.nodes), user: fmt.Sprint("newcomer-", c.fresh)})
+	c.reaches(t, n, true)
 	c.settled(t)
 	steady()
 }
