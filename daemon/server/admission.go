@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -91,7 +90,7 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 	}
 	set := h.set
 	why := a.refuses(&n.first, set.outer(n.from), n.replaces, now)
-	if why == "" && !h.roomToTry(n.from.Addr.Addr()) {
+	if why == "" && !h.roomToTry(n, now) {
 		why = "MULTI: too many connections that have not logged in"
 	}
 	if why != "" {
@@ -128,17 +127,25 @@ func maxHalfOpen(maxClients int) int { return min(max(maxClients, 64), 1024) }
 // slotsFor is how many instances there may be at once.
 func slotsFor(maxClients int) int { return maxClients + maxHalfOpen(maxClients) }
 
-// roomToTry reports whether one more client may try to log in. When all places are taken, the network that holds the most of
-// them loses its oldest, unless the newcomer is from there.
-func (h *hub) roomToTry(from netip.Addr) bool {
-	if len(h.instances)-h.clients < maxHalfOpen(h.set.MaxClients) {
+// tryTime is how long a client of the network that holds the most places may take for its handshake while more of that network come.
+const tryTime = 2 * time.Second
+
+// roomToTry reports whether one more client may try to log in. When all places are taken, or those of TCP connections, the network that
+// holds the most of them loses its oldest: at once for a newcomer from elsewhere, after tryTime for one from there.
+func (h *hub) roomToTry(n newcomer, now time.Time) bool {
+	room := len(h.instances)-h.clients < maxHalfOpen(h.set.MaxClients)
+	scarce := n.link.RemoteAddr().IsValid() && h.streams.scarce()
+	if room && !scarce {
 		return true
 	}
-	network, oldest := h.crowd()
-	if oldest == nil || network == ratelimit.Prefix(from) {
+	network, oldest := h.crowd(scarce)
+	switch {
+	case oldest == nil:
+		return room // those that logged in hold the connections
+	case network == ratelimit.Prefix(n.from.Addr.Addr()) && now.Sub(oldest.since) < tryTime:
 		return false
 	}
-	h.log(oldest, logging.Steps, "MULTI: connection dropped in its handshake: too many from %s", network)
+	h.logAt(h.set.outer(*oldest.peer.Load()), logging.Steps, "MULTI: connection dropped in its handshake: too many from %s", network)
 	h.remove(oldest)
 	return true
 }

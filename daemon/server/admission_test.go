@@ -251,13 +251,85 @@ func TestHalfOpenSessionsAreShared(t *testing.T) {
 		add(fmt.Sprintf("192.0.2.2:%d", 10+n))
 	}
 	add("198.51.100.1:1")
-	if h.roomToTry(netip.MustParseAddr("192.0.2.9")) {
+	room := func(from string, now time.Time) bool {
+		return h.roomToTry(newcomer{link: &near{}, from: transport.Peer{Addr: netip.MustParseAddrPort(from)}}, now)
+	}
+	if room("192.0.2.9:1", now) {
 		t.Error("the network that holds the most places got one more")
 	}
-	if !h.roomToTry(netip.MustParseAddr("203.0.113.1")) {
+	if !room("203.0.113.1:1", now) {
 		t.Error("another network got none")
 	}
 	if first.stage == session.Gone || second.stage != session.Gone {
 		t.Error("the oldest that does not wait for a verdict should have gone")
+	}
+	add("203.0.113.1:1")
+	if !room("192.0.2.9:1", now.Add(tryTime)) {
+		t.Error("the crowded network got none in the place of a handshake that stands still")
+	}
+}
+
+// passing is a TCP connection whose end frees its place.
+type passing struct {
+	stuck
+	streams *streams
+}
+
+func (p *passing) Close() error {
+	p.streams.remove(p)
+	return nil
+}
+
+// However many TCP connections one network holds, silent or with a handshake that stands still, others find a place: fewer connections
+// than handshakes may fit into the process.
+func TestHalfOpenStreamsAreShared(t *testing.T) {
+	const places = 32
+	for _, begin := range []bool{false, true} {
+		t.Run(map[bool]string{false: "silent", true: "with a handshake"}[begin], func(t *testing.T) {
+			h, add := streamHub(t)
+			h.set.MaxClients = 1024
+			h.table.grow(slotsFor(h.set.MaxClients))
+			h.streams.limits.own = places
+			connect := func(from string, begin bool) *passing {
+				peer := transport.Peer{Addr: netip.MustParseAddrPort(from)}
+				l := &passing{stuck: stuck{from: peer}, streams: h.streams}
+				if h.streams.add(l) && begin && h.roomToTry(newcomer{link: l, from: peer}, time.Now()) {
+					add(l, peer)
+				}
+				h.reaper.Wait()
+				return l
+			}
+			stays := func(l *passing) bool {
+				h.streams.mu.Lock()
+				defer h.streams.mu.Unlock()
+				return h.streams.open[l] != nil
+			}
+			crowd := func(first int) {
+				for n := range 4 * places {
+					connect(fmt.Sprintf("192.0.2.%d:%d", 1+n%8, first+n), begin)
+				}
+			}
+			crowd(1000)
+			for n := range 3 {
+				slow := connect(fmt.Sprintf("198.51.100.1:%d", 1+n), false)
+				crowd(2000 + 1000*n)
+				if !stays(slow) {
+					t.Fatal("a connection of another network lost its place before its first packet")
+				}
+				if !h.roomToTry(newcomer{link: slow, from: slow.from}, time.Now()) {
+					t.Fatal("a client of another network has no place for its handshake")
+				}
+				add(slow, slow.from)
+				crowd(10000 + 1000*n)
+				if !stays(slow) {
+					t.Fatal("a handshake of another network lost its place")
+				}
+			}
+			h.streams.mu.Lock()
+			defer h.streams.mu.Unlock()
+			if n := len(h.streams.open); n > places {
+				t.Errorf("there are %d connections, and place for %d", n, places)
+			}
+		})
 	}
 }

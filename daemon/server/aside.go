@@ -62,11 +62,18 @@ func newInbox() *inbox {
 	return in
 }
 
-// call runs f on the hub and waits until it has, or until ctx ends or the hub is gone; it reports whether f ran.
+// call runs f on the hub, waits until it has, and reports whether it did. f has not run and will not when it did not: the hub is gone,
+// or ctx ended before the hub came to it.
 func (in *inbox) call(ctx context.Context, f func(*hub)) bool {
 	done := make(chan struct{})
+	var taken atomic.Bool // by the hub, which runs f, or by call, which gives it up
 	select {
-	case in.calls <- func(h *hub) { f(h); close(done) }:
+	case in.calls <- func(h *hub) {
+		if taken.CompareAndSwap(false, true) {
+			f(h)
+			close(done)
+		}
+	}:
 	case <-ctx.Done():
 		return false
 	case <-in.gone:
@@ -74,12 +81,14 @@ func (in *inbox) call(ctx context.Context, f func(*hub)) bool {
 	}
 	select {
 	case <-done:
-		return true
 	case <-ctx.Done():
-		return false
 	case <-in.gone:
+	}
+	if taken.CompareAndSwap(false, true) {
 		return false
 	}
+	<-done
+	return true
 }
 
 // post has the hub run f soon. It is for goroutines that work for the hub, such as hooks.

@@ -143,10 +143,9 @@ type Ending struct {
 	Why fleet.Reason
 }
 
-// EndForFleet ends clients for the fleet's reasons. It waits for the hub, however busy: the fleet gives their addresses away when it hears that they
-// have ended.
+// EndForFleet ends clients for the fleet's reasons. The fleet gives their addresses away when it hears that they have ended.
 func (s *Server) EndForFleet(list []Ending) {
-	asked := s.surely(func(h *hub) {
+	asked := s.do(func(h *hub) {
 		now := time.Now()
 		by := make(map[uint64]*instance, len(h.instances))
 		for _, i := range h.instances {
@@ -199,7 +198,7 @@ func (s *Server) Drain(ctx context.Context, deadline time.Duration) (ended int) 
 	due := 0.0
 	for {
 		left := 0 // where the hub does not work any more
-		s.surely(func(h *hub) {
+		s.do(func(h *hub) {
 			now := time.Now()
 			if pace == 0 {
 				pace = max(drainPace, 2*float64(h.clients)/deadline.Seconds())

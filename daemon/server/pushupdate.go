@@ -41,7 +41,7 @@ type update struct {
 //
 // Rule: docs/protocol.md#94-push-update-broad-and-push-update-cid.
 func (s *Server) PushUpdate(cid uint64, all bool, options string) (clients int, err error) {
-	s.do(func(h *hub) {
+	if !s.do(func(h *hub) {
 		var u *update
 		if u, err = h.set.update(options); err != nil {
 			return
@@ -65,7 +65,9 @@ func (s *Server) PushUpdate(cid uint64, all bool, options string) (clients int, 
 			h.readdress(h.set, i, u, now)
 		}
 		clients = len(targets)
-	})
+	}) {
+		return 0, ErrNotServing
+	}
 	return clients, err
 }
 

@@ -45,13 +45,13 @@ func (r *roster) named(commonName string) []*instance {
 	return inOrder(slices.Collect(maps.Keys(r.names[commonName])))
 }
 
-// crowd is the network with the most clients that have not logged in, and the oldest of those, nil for none. One that waits
-// for a verdict is not the oldest: a person may be typing a code.
-func (r *roster) crowd() (network netip.Prefix, oldest *instance) {
+// crowd is the network with the most clients that have not logged in, over streams or at all, and the oldest of those, nil for none. One
+// that waits for a verdict is not the oldest: a person may be typing a code.
+func (r *roster) crowd(streams bool) (network netip.Prefix, oldest *instance) {
 	first := make(map[netip.Prefix]*instance)
 	held := make(map[netip.Prefix]int)
 	for _, i := range r.instances {
-		if i.stage >= session.Authorised {
+		if i.stage >= session.Authorised || streams && !i.link.RemoteAddr().IsValid() {
 			continue
 		}
 		p := ratelimit.Prefix(i.peer.Load().Addr.Addr())

@@ -118,6 +118,8 @@ type closing struct {
 	closed chan transport.Link
 }
 
+func (c *closing) RemoteAddr() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.1:1") }
+
 func (c *closing) Close() error {
 	c.closed <- c
 	return nil

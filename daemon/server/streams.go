@@ -3,11 +3,13 @@ package server
 import (
 	"maps"
 	"math"
+	"net/netip"
 	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 )
 
@@ -19,13 +21,15 @@ type streams struct {
 	mu   sync.Mutex // guards what follows
 	open map[transport.Link]*stream
 	next uint64
+	held int  // by instances
 	over bool // no more come in
 }
 
 // stream is one connection.
 type stream struct {
-	number uint64 // in the order of arrival
-	client bool   // it has an instance, which has limits and deadlines of its own
+	number  uint64 // in the order of arrival
+	network netip.Prefix
+	client  bool // it has an instance, which has limits and deadlines of its own
 }
 
 // newStreams makes an empty set, with room for what a server of maxClients needs.
@@ -33,8 +37,8 @@ func newStreams(maxClients int) *streams {
 	return &streams{limits: limitStreams(maxClients, descriptors()), open: make(map[transport.Link]*stream)}
 }
 
-// add enters a connection and reports whether there is room. When all places are taken, the oldest connection without an
-// instance makes room: a client's first packet comes at once.
+// add enters a connection and reports whether there is room. When all places are taken, one that waits for its first packet makes
+// room, which comes at once from a client: the oldest of the network that holds the most of these.
 func (s *streams) add(l transport.Link) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,16 +54,26 @@ func (s *streams) add(l transport.Link) bool {
 		go func() { _ = oldest.Close() }() // waits for what is queued
 	}
 	s.next++
-	s.open[l] = &stream{number: s.next}
+	s.open[l] = &stream{number: s.next, network: ratelimit.Prefix(l.RemoteAddr().Addr())}
 	return true
 }
 
-// oldestWaiting is the connection that has waited longest for its first packet, nil when all have an instance.
+// oldestWaiting is the connection that has waited longest for its first packet, of the network with the most that wait; nil when all have
+// an instance.
 func (s *streams) oldestWaiting() (oldest transport.Link) {
-	first := uint64(math.MaxUint64)
+	waiting := make(map[netip.Prefix]int)
+	for _, st := range s.open {
+		if !st.client {
+			waiting[st.network]++
+		}
+	}
+	var first *stream
 	for l, st := range s.open {
-		if !st.client && st.number < first {
-			oldest, first = l, st.number
+		if st.client {
+			continue
+		}
+		if more := first == nil || waiting[st.network] > waiting[first.network]; more || waiting[st.network] == waiting[first.network] && st.number < first.number {
+			oldest, first = l, st
 		}
 	}
 	return oldest
@@ -69,14 +83,25 @@ func (s *streams) oldestWaiting() (oldest transport.Link) {
 func (s *streams) enter(l transport.Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if st := s.open[l]; st != nil {
+	if st := s.open[l]; st != nil && !st.client {
 		st.client = true
+		s.held++
 	}
+}
+
+// scarce reports whether instances hold so many places that newcomers find none to send their first packet from.
+func (s *streams) scarce() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held >= s.limits.own-min(spareStreams, s.limits.own/8)
 }
 
 func (s *streams) remove(l transport.Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if st := s.open[l]; st != nil && st.client {
+		s.held--
+	}
 	delete(s.open, l)
 }
 
