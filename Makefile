@@ -79,7 +79,7 @@ lint: vet ## staticcheck, functions that nothing reaches, known vulnerabilities,
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags soak ./test ./test/generated ./mgmt/server ./daemon/client ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web
+	$(GO) vet -tags soak ./test ./test/generated ./mgmt/server ./daemon/client ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web ./cmd/moongate
 
 cross: ## build and vet for other machines; the tests run on 386 as well
 	for t in linux/arm64 linux/arm linux/mips linux/riscv64 darwin/arm64 freebsd/amd64; do \
@@ -102,7 +102,7 @@ bench: ## the benchmarks, those of scripts first, and the tunnel arena where it 
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 soak: deps build cross ## what takes longer than a test may, with the figures of a quiet machine: load, a hostile seat, all fuzz targets, other machines
-	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./test/generated ./mgmt/server ./daemon/client ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web
+	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./test/generated ./mgmt/server ./daemon/client ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web ./cmd/moongate
 	$(GO) test $(RACE) -c -o $(dir $(MOONGATE_PROGRAM)) $(SECOND)
 	@sh test/second-stock.sh $(dir $(MOONGATE_PROGRAM)) all
 	@sh test/fuzz.sh $(SOAK) HostileSeat

@@ -3,6 +3,7 @@ package mgmt
 import (
 	"iter"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -101,25 +102,46 @@ func StatusValues[T statusRow](row T) []string {
 	return values
 }
 
-// ParseStatusRow reads a row whose values get finds by their columns, "" for those that are not there.
-func ParseStatusRow[T statusRow](get func(column string) string) T {
-	var row T
-	v := reflect.ValueOf(&row).Elem()
-	for i, f := range statusFields[v.Type()] {
+// StatusLayout says where the fields of a row stand in a list, whose columns its HEADER names. The zero layout has none.
+type StatusLayout[T statusRow] struct {
+	at []int // of each field: its place in a row, 0 when it is not there
+}
+
+// NewStatusLayout reads the names behind HEADER and the name of the list.
+func NewStatusLayout[T statusRow](columns []string) StatusLayout[T] {
+	var l StatusLayout[T]
+	for _, f := range statusFields[reflect.TypeFor[T]()] {
+		name := f.column
+		if f.unix != "" {
+			name = f.unix
+		}
+		l.at = append(l.at, slices.Index(columns, name)+1)
+	}
+	return l
+}
+
+// Parse reads a row: the name of the list and the values.
+func (l StatusLayout[T]) Parse(values []string, row *T) {
+	v := reflect.ValueOf(row).Elem()
+	fields := statusFields[v.Type()]
+	for i, at := range l.at {
+		if at == 0 || at >= len(values) {
+			continue
+		}
+		value := values[at]
 		switch x := v.Field(i).Addr().Interface().(type) {
 		case *time.Time:
-			if n, err := strconv.ParseInt(get(f.unix), 10, 64); err == nil {
+			if n, err := strconv.ParseInt(value, 10, 64); err == nil {
 				*x = time.Unix(n, 0)
 			}
 		case *uint64:
-			*x, _ = strconv.ParseUint(get(f.column), 10, 64)
+			*x, _ = strconv.ParseUint(value, 10, 64)
 		case *string:
-			if *x = get(f.column); f.name && *x == undefined {
-				*x = ""
+			if !fields[i].name || value != undefined {
+				*x = value
 			}
 		}
 	}
-	return row
 }
 
 // StatusFields yields the fields of a row for scripts: strings, and numbers as uint64, times and ids among them. An id that is not known

@@ -2,6 +2,7 @@ package mgmt_test
 
 import (
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,11 +28,19 @@ func TestStatusRows(t *testing.T) {
 	if cells["Common Name"] != "UNDEF" || cells["Connected Since (time_t)"] != "1795480816" {
 		t.Errorf("cells %v", cells)
 	}
-	if diff := cmp.Diff(row, mgmt.ParseStatusRow[mgmt.StatusClient](func(c string) string { return cells[c] })); diff != "" {
+	slices.Reverse(columns) // columns are found by their names
+	slices.Reverse(values)
+	layout := mgmt.NewStatusLayout[mgmt.StatusClient](append(columns, "A new column"))
+	var got mgmt.StatusClient
+	layout.Parse(append([]string{"CLIENT_LIST"}, values...), &got)
+	if diff := cmp.Diff(row, got); diff != "" {
 		t.Errorf("read again (-want +got):\n%s", diff)
 	}
-	if got := mgmt.ParseStatusRow[mgmt.StatusRoute](func(string) string { return "" }); got != (mgmt.StatusRoute{}) {
-		t.Errorf("of nothing %+v", got)
+	for _, l := range []mgmt.StatusLayout[mgmt.StatusClient]{{}, mgmt.NewStatusLayout[mgmt.StatusClient](nil), layout} {
+		got = mgmt.StatusClient{}
+		if l.Parse([]string{"CLIENT_LIST"}, &got); got != (mgmt.StatusClient{}) {
+			t.Errorf("of nothing %+v", got)
+		}
 	}
 	fields := maps.Collect(mgmt.StatusFields(row))
 	if _, known := fields["peer_id"]; known || fields["cid"] != uint64(4) || fields["connected_since"] != uint64(1795480816) || fields["username"] != "joe" {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/moongate-vpn/moongate/mgmt/wire"
@@ -29,16 +30,16 @@ func (r Reply) Text() string {
 	return ""
 }
 
-// Body are the lines of a list, without SUCCESS, ERROR and END.
+// Body are the lines of a list, without SUCCESS, ERROR and END. They share memory with Raw.
 func (r Reply) Body() []string {
-	var body []string
-	for i, l := range r.Raw {
-		if i == len(r.Raw)-1 && l == listEnd || i == 0 && isStatus(l) {
-			continue
-		}
-		body = append(body, l)
+	body := r.Raw
+	if n := len(body); n > 0 && body[n-1] == listEnd {
+		body = body[:n-1]
 	}
-	return body
+	if len(body) > 0 && isStatus(body[0]) {
+		body = body[1:]
+	}
+	return slices.Clip(body)
 }
 
 // err is the first ERROR line as an error. Only the first and the last line can carry one: list bodies are free text.

@@ -71,18 +71,13 @@ func ParseStatus(lines []string) (Status, error) {
 	}
 	s := Status{Server: true}
 	s.Clients, s.Routes = slices.Grow(s.Clients, rows("CLIENT_LIST")), slices.Grow(s.Routes, rows("ROUTING_TABLE"))
-	columns := make(map[string]map[string]int)
+	var clients mgmt.StatusLayout[StatusClient]
+	var routes mgmt.StatusLayout[StatusRoute]
 	var f []string // of one line at a time: a report has thousands
 	for _, l := range lines {
 		f = f[:0]
 		for field := range strings.SplitSeq(l, sep) {
 			f = append(f, field)
-		}
-		get := func(name string) string {
-			if i, ok := columns[f[0]][name]; ok && i < len(f) {
-				return f[i]
-			}
-			return ""
 		}
 		switch f[0] {
 		case "TITLE":
@@ -93,15 +88,18 @@ func ParseStatus(lines []string) (Status, error) {
 			if len(f) < 2 {
 				continue
 			}
-			m := make(map[string]int)
-			for i, name := range f[2:] {
-				m[name] = i + 1
+			switch f[1] {
+			case "CLIENT_LIST":
+				clients = mgmt.NewStatusLayout[StatusClient](f[2:])
+			case "ROUTING_TABLE":
+				routes = mgmt.NewStatusLayout[StatusRoute](f[2:])
 			}
-			columns[f[1]] = m
 		case "CLIENT_LIST":
-			s.Clients = append(s.Clients, mgmt.ParseStatusRow[StatusClient](get))
+			s.Clients = append(s.Clients, StatusClient{})
+			clients.Parse(f, &s.Clients[len(s.Clients)-1])
 		case "ROUTING_TABLE":
-			s.Routes = append(s.Routes, mgmt.ParseStatusRow[StatusRoute](get))
+			s.Routes = append(s.Routes, StatusRoute{})
+			routes.Parse(f, &s.Routes[len(s.Routes)-1])
 		case "GLOBAL_STATS":
 			if len(f) > 2 {
 				n, _ := strconv.ParseUint(f[2], 10, 64)

@@ -28,7 +28,8 @@ type view struct {
 	at     time.Time // of the newest sample, zero before the first
 	why    string    // why there is none, "" while connected
 	rates  []report.Rates
-	perCID map[string]report.Rates // of each client between the last two samples
+	perCID map[string]report.Rates   // of each client between the last two samples
+	before map[string]report.Traffic // of each client at the sample before; kept for its memory
 	events []event
 	env    map[string]map[string]string // of clients, by CID, from their notifications
 }
@@ -72,7 +73,7 @@ var sortable = []string{"", "sent", "received", "name", "since", "real"}
 func newModel(targets []target.Target, colour bool) *model {
 	m := &model{colour: colour, width: 80, height: 24, events: true}
 	for _, t := range targets {
-		m.views = append(m.views, &view{target: t, why: "dialing", env: make(map[string]map[string]string)})
+		m.views = append(m.views, &view{target: t, why: "dialing", perCID: make(map[string]report.Rates), before: make(map[string]report.Traffic), env: make(map[string]map[string]string)})
 	}
 	return m
 }
@@ -113,14 +114,14 @@ func (v *view) sample(s sample) {
 		if len(v.rates) > maxRates {
 			v.rates = v.rates[len(v.rates)-maxRates:]
 		}
-		before := make(map[string]report.Traffic, len(v.status.Clients))
+		clear(v.before)
 		for i := range v.status.Clients {
-			before[v.status.Clients[i].ClientID] = traffic(&v.status.Clients[i])
+			v.before[v.status.Clients[i].ClientID] = traffic(&v.status.Clients[i])
 		}
-		v.perCID = make(map[string]report.Rates, len(s.status.Clients))
+		clear(v.perCID)
 		for i := range s.status.Clients {
 			c := &s.status.Clients[i]
-			if b, ok := before[c.ClientID]; ok {
+			if b, ok := v.before[c.ClientID]; ok {
 				v.perCID[c.ClientID] = rate(traffic(c), b, d)
 			}
 		}

@@ -4,6 +4,7 @@ package top
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -47,6 +48,9 @@ func NewCmd(e *env.Env) *cobra.Command {
 	return cmd
 }
 
+// framesPerSecond is how often the library looks whether there is something to draw, also when there is nothing.
+const framesPerSecond = 10
+
 // run shows the screen. The first dial happens before it, so that a daemon that cannot be reached is an error as everywhere; later losses
 // are shown.
 func run(ctx context.Context, e *env.Env, targets []target.Target, interval time.Duration) error {
@@ -63,8 +67,9 @@ func run(ctx context.Context, e *env.Env, targets []target.Target, interval time
 		return func() tea.Msg { return feeds[index].kill(ctx, h, reason) }
 	}
 	debug.SetGCPercent(400) // the heap is a few reports of clients, each of them garbage when the next comes
+	runtime.GOMAXPROCS(1)   // on an idle machine, waking a second core costs more than all of this
 	// Ctrl-C is a key on this screen; a signal ends ctx, and that quits as the key does: the reader of the terminal ends first.
-	p := tea.NewProgram(m, tea.WithoutSignalHandler(), tea.WithInput(os.Stdin), tea.WithOutput(os.Stdout), tea.WithFPS(20))
+	p := tea.NewProgram(m, tea.WithoutSignalHandler(), tea.WithInput(os.Stdin), tea.WithOutput(os.Stdout), tea.WithFPS(framesPerSecond))
 	for _, f := range feeds {
 		all.Go(func() { f.run(ctx, p.Send) })
 	}
