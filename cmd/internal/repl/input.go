@@ -68,6 +68,7 @@ const (
 	keyDiscard      = "\x15"     // Ctrl-U
 	keyNothing      = "\x1b[24~" // F12: leaves a menu of completions, does nothing else
 	keyTab          = "\t"
+	endPrompt       = keyNothing + keyTab
 )
 
 func (in *input) pump() {
@@ -138,7 +139,7 @@ func (in *input) take() typed {
 	in.mu.taking = got
 	in.mu.Unlock()
 	var line typed
-	if _, err := in.w.WriteString(keyNothing + keyTab); err == nil {
+	if _, err := in.w.WriteString(endPrompt); err == nil {
 		select {
 		case line = <-got:
 		case <-time.After(500 * time.Millisecond): // a prompt without completion

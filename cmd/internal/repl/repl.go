@@ -48,11 +48,12 @@ type session struct {
 	line *liner.State
 	in   *input // nil where the terminal cannot be read with deadlines
 
-	colour bool
-	raw    bool // lines are management lines first, notifications are shown as they come
-	json   bool
-	record *os.File
-	left   typed // what was typed when a prompt was ended from outside
+	colour   bool
+	raw      bool // lines are management lines first, notifications are shown as they come
+	json     bool
+	record   *os.File
+	left     typed  // what was typed when a prompt was ended from outside
+	unedited string // typed ahead of the next line where lines are not edited; owned by the loop
 
 	mu struct {
 		sync.Mutex
@@ -179,6 +180,11 @@ func (s *session) prompt() (string, error) {
 	s.term.open("")
 	defer s.term.shut()
 	line, err := s.line.PromptWithSuggestion(text, left.text, left.pos)
+	if rest, ended := strings.CutSuffix(line, endPrompt); ended { // a terminal without line editing: the keys that end a prompt are a line
+		s.unedited, err = s.unedited+rest, os.ErrDeadlineExceeded
+	} else if err == nil {
+		line, s.unedited = s.unedited+line, ""
+	}
 	s.mu.Lock()
 	s.mu.open = false
 	s.mu.Unlock()

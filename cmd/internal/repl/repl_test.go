@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,6 +57,9 @@ func openProgram(t *testing.T, cmd *exec.Cmd, addr, history string, cols, rows i
 	p, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: uint16(rows), Cols: uint16(cols)})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if cols == 0 {
+		cols = 80 // the program is not told how wide the screen is
 	}
 	x := &terminal{t: t, pty: p, vt: vt10x.New(vt10x.WithSize(cols, rows))}
 	done := make(chan struct{})
@@ -277,6 +281,45 @@ func TestTheDaemonRestartsWhileALineIsTyped(t *testing.T) {
 	}
 	x.write("\x15exit\r")
 	x.has("ended: 0")
+}
+
+// Where lines are not edited, the keys that end a prompt come back as a line: it is not run and not remembered.
+func TestTheDaemonRestartsWhereLinesAreNotEdited(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		cols int
+		env  string
+	}{
+		{"dumb", 80, "TERM=dumb"}, {"no terminal type", 80, "TERM="}, {"too narrow", 15, "TERM=xterm"}, {"no width", 0, "TERM=xterm"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			path, history := socketPath(t), filepath.Join(t.TempDir(), "history")
+			d := daemonAt(t, path, "mode client")
+			x := openSize(t, path, history, tt.cols, 24, tt.env)
+			all := func(want string) {
+				t.Helper()
+				x.wait(want, func(l []string) bool { return strings.Contains(strings.Join(l, ""), want) })
+			}
+			all("moongate>")
+			x.write("pi") // the terminal keeps it until Enter
+			d.Stop()
+			all("not connected>")
+			daemonAt(t, path, "mode client")
+			all("connected again")
+			x.write("d\r")
+			all(strconv.Itoa(os.Getpid()))
+			x.write("exit\r")
+			all("ended: 0")
+			b, err := os.ReadFile(history)
+			if err != nil || string(b) != "pid\nexit\n" {
+				t.Errorf("the history is %q, %v", b, err)
+			}
+			if screen := strings.Join(x.lines(), ""); strings.Contains(screen, "not a command") {
+				t.Errorf("a line that nobody typed:\n%s", screen)
+			}
+		})
+	}
 }
 
 // A question of a daemon that is gone is not asked any more.

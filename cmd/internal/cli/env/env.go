@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -153,8 +154,8 @@ func (e *Env) WriteLines(lines ...string) error {
 
 // Dumb reports whether the terminal understands no escape sequences.
 func Dumb(getenv func(string) string) bool {
-	t := getenv("TERM")
-	return t == "dumb" || t == "cons25"
+	t := strings.ToLower(getenv("TERM"))
+	return t == "dumb" || t == "cons25" || t == "" && runtime.GOOS != "windows" // which has no such variable
 }
 
 // Clean replaces what would steer the terminal in a daemon's text. TAB stays.

@@ -2,6 +2,7 @@
 package top
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"runtime"
@@ -39,7 +40,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 				return env.Usagef("top needs a terminal; moongate status and moongate clients --watch do without")
 			}
 			if env.Dumb(e.Getenv) {
-				return env.Usagef("top needs a terminal that moves its cursor, and TERM is %s; moongate status and moongate clients --watch do without", e.Getenv("TERM"))
+				return env.Usagef("top needs a terminal that moves its cursor, and TERM is %s; moongate status and moongate clients --watch do without", cmp.Or(e.Getenv("TERM"), "not set"))
 			}
 			return env.UntilInterrupted(run(cmd.Context(), e, targets, interval))
 		},
