@@ -24,7 +24,7 @@ type Options struct {
 	WriteTimeout    time.Duration // default 10 s
 	ReplyTimeout    time.Duration // default 15 s: daemons in a name lookup answer late
 
-	use string // which daemon of a mux
+	Use string // which daemon of a mux, "" for its only one; an address that Dial gets says it itself
 
 	TLS *tls.Config // for tls:// addresses; ServerName is filled in when empty
 
@@ -85,7 +85,7 @@ func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 		}
 		return nil, &UnreachableError{Addr: a.String(), Err: plainDialError(err)}
 	}
-	o.use = a.Use
+	o.Use = a.Use
 	c, err := New(ctx, conn, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a, err)
@@ -164,7 +164,7 @@ func (c *Client) greet(ctx context.Context) error {
 			c.greeting = strings.TrimPrefix(line, ">INFO:")
 			c.version = greetingVersion(c.greeting)
 			c.trace(true, line)
-			if c.o.use == "" || chosen {
+			if c.o.Use == "" || chosen {
 				return nil
 			}
 			if err := c.choose(); err != nil {
@@ -184,7 +184,7 @@ func (c *Client) greet(ctx context.Context) error {
 
 // choose asks a mux for one of its daemons, which then greets.
 func (c *Client) choose() error {
-	line := Line("use", c.o.use)
+	line := Line("use", c.o.Use)
 	if err := checkLine(line); err != nil {
 		return err
 	}

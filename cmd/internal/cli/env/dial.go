@@ -153,6 +153,7 @@ func (e *Env) dial(ctx context.Context, t target.Target, o client.Options) (*cli
 	if err != nil {
 		return nil, Usagef("%v", err)
 	}
+	o.Use = far.Use
 	conn, err := far.Dial(ctx, e.Timeout, e.AskHidden == nil || e.NoAsk)
 	return e.speak(ctx, t, o, conn, err)
 }

@@ -7,9 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
 // file is the layout of a file of targets.
@@ -71,7 +74,7 @@ func CheckName(name string) error {
 var ErrExists = errors.New("is there already")
 
 // Add appends a target to a file, which keeps its comments. The file is made when it is missing, and replaced only by one that can
-// be read again.
+// be read again. Paths are kept as absolute ones: a name means the same in every folder.
 func Add(path string, t Target) error {
 	if err := CheckName(t.Name); err != nil {
 		return err
@@ -79,18 +82,15 @@ func Add(path string, t Target) error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	old, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := t.absolute(); err != nil {
 		return err
 	}
-	have, err := parse(path, old)
+	old, have, err := load(path)
 	if err != nil {
 		return err
 	}
-	for _, h := range have {
-		if h.Name == t.Name {
-			return fmt.Errorf("%s: target %s %w", path, t.Name, ErrExists)
-		}
+	if slices.ContainsFunc(have, func(h Target) bool { return h.Name == t.Name }) {
+		return fmt.Errorf("%s: target %s %w", path, t.Name, ErrExists)
 	}
 	var b bytes.Buffer
 	b.Write(old)
@@ -109,6 +109,106 @@ func Add(path string, t Target) error {
 	if _, err := parse(path, b.Bytes()); err != nil {
 		return err
 	}
+	return replace(path, b.Bytes())
+}
+
+// absolute makes the paths of a target absolute.
+func (t *Target) absolute() (err error) {
+	abs := func(path string) string {
+		if path == "" || err != nil {
+			return path
+		}
+		path, err = filepath.Abs(path)
+		return path
+	}
+	t.CA, t.Cert, t.Key = abs(t.CA), abs(t.Cert), abs(t.Key)
+	if before, path, ok := strings.Cut(t.Password, "file:"); ok && (before == "" || before == "totp:") {
+		t.Password = before + "file:" + abs(path)
+	}
+	if a, bad := client.ParseAddr(t.Address); bad == nil && a.Network == "unix" && !IsSSH(t.Address) && !IsFleet(t.Address) && !filepath.IsAbs(a.Address) {
+		t.Address = abs(a.Address)
+		if a.Use != "" {
+			t.Address += "#" + a.Use
+		}
+	}
+	return err
+}
+
+// ErrMissing means that a file has no target of this name.
+var ErrMissing = errors.New("is not there")
+
+// Remove takes the table of a target out of a file, which keeps its comments. A target that is written in another way, and one whose removal would change more
+// than itself, is left as it is.
+func Remove(path, name string) error {
+	old, have, err := load(path)
+	if err != nil {
+		return err
+	}
+	is := func(t Target) bool { return t.Name == name }
+	if !slices.ContainsFunc(have, is) {
+		return fmt.Errorf("%s: target %s %w", path, name, ErrMissing)
+	}
+	lines := strings.SplitAfter(string(old), "\n")
+	from := slices.IndexFunc(lines, func(l string) bool { return tableOf(l) == name })
+	by := fmt.Errorf("%s: target %s is not a table of its own: remove it with an editor", path, name)
+	if from < 0 {
+		return by
+	}
+	next := from + 1
+	for next < len(lines) && !strings.HasPrefix(strings.TrimSpace(lines[next]), "[") {
+		next++
+	}
+	to := next
+	for l := strings.TrimSpace(lines[to-1]); to > from+1 && (l == "" || l[0] == '#'); l = strings.TrimSpace(lines[to-1]) {
+		to-- // comments behind the last key are not about it
+	}
+	for to < next && strings.TrimSpace(lines[to]) == "" {
+		to++
+	}
+	text := strings.Join(slices.Delete(lines, from, to), "")
+	left, err := parse(path, []byte(text))
+	if want := slices.DeleteFunc(have, is); err != nil || !same(left, want) {
+		return by
+	}
+	return replace(path, []byte(text))
+}
+
+// tableOf is the name of the target whose table begins at a line, "" of another line.
+func tableOf(line string) string {
+	var f struct{ Targets map[string]any }
+	if !strings.HasPrefix(strings.TrimSpace(line), "[") {
+		return ""
+	}
+	if _, err := toml.Decode(line, &f); err != nil || len(f.Targets) != 1 {
+		return ""
+	}
+	for name, t := range f.Targets {
+		if table, ok := t.(map[string]any); ok && len(table) == 0 {
+			return name
+		}
+	}
+	return ""
+}
+
+func same(a, b []Target) bool {
+	byName := func(x, y Target) int { return strings.Compare(x.Name, y.Name) }
+	slices.SortFunc(a, byName)
+	slices.SortFunc(b, byName)
+	return slices.Equal(a, b)
+}
+
+// load reads a file that is to be changed.
+func load(path string) ([]byte, []Target, error) {
+	old, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	have, err := parse(path, old)
+	return old, have, err
+}
+
+// replace writes a file anew.
+func replace(path string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -117,7 +217,7 @@ func Add(path string, t Target) error {
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	if _, err := tmp.Write(b.Bytes()); err != nil {
+	if _, err := tmp.Write(b); err != nil {
 		tmp.Close()
 		return err
 	}

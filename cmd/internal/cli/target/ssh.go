@@ -20,19 +20,21 @@ type SSH struct {
 	Destination string // [USER@]HOST
 	Port        string // "" for ssh's own default
 	Remote      string // socket path, or HOST:PORT there
+	Use         string // which daemon of a mux, "" for its only one
 }
 
 // IsSSH reports whether an address is for ParseSSH.
 func IsSSH(address string) bool { return strings.HasPrefix(address, "ssh://") }
 
-// ParseSSH reads ssh://[USER@]HOST[:PORT]/PATH of a socket, or ssh://[USER@]HOST[:PORT]/:PORT of a port of that machine's loopback.
+// ParseSSH reads ssh://[USER@]HOST[:PORT]/PATH of a socket, or ssh://[USER@]HOST[:PORT]/:PORT of a port of that machine's loopback. Each may end in
+// #NAME, as other addresses may.
 func ParseSSH(address string) (SSH, error) {
 	bad := fmt.Errorf("address %q: want ssh://[USER@]HOST[:PORT]/PATH.sock or ssh://HOST/:PORT", address)
 	u, err := url.Parse(address)
-	if err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || len(u.Path) < 2 {
+	if err != nil || u.Hostname() == "" || u.RawQuery != "" || len(u.Path) < 2 {
 		return SSH{}, bad
 	}
-	s := SSH{Destination: u.Hostname(), Port: u.Port(), Remote: u.Path}
+	s := SSH{Destination: u.Hostname(), Port: u.Port(), Remote: u.Path, Use: u.Fragment}
 	if strings.HasPrefix(s.Destination, "-") { // ssh would read it as an option
 		return SSH{}, bad
 	}

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -125,6 +126,63 @@ func TestAddKeepsTheFile(t *testing.T) {
 	}
 }
 
+func TestAddMakesPathsAbsolute(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	path := filepath.Join(dir, "targets.toml")
+	for i, tt := range []struct{ in, want Target }{
+		{Target{Address: "./os.sock", CA: "ca.crt", Cert: "a/b.crt", Key: "/k", Password: "file:pw"}, Target{Address: dir + "/os.sock", CA: dir + "/ca.crt", Cert: dir + "/a/b.crt", Key: "/k", Password: "file:" + dir + "/pw"}},
+		{Target{Address: "unix:os.sock#b", Password: "totp:file:../pw"}, Target{Address: dir + "/os.sock#b", Password: "totp:file:" + filepath.Dir(dir) + "/pw"}},
+		{Target{Address: "/run/x.sock", Password: "file:/pw"}, Target{Address: "/run/x.sock", Password: "file:/pw"}},
+		{Target{Address: "unix:/run/x.sock", Password: "cmd:cat file:pw"}, Target{Address: "unix:/run/x.sock", Password: "cmd:cat file:pw"}},
+		{Target{Address: "tls://h:1", Password: "env:X"}, Target{Address: "tls://h:1", Password: "env:X"}},
+		{Target{Address: "ssh://h/x.sock"}, Target{Address: "ssh://h/x.sock"}},
+	} {
+		tt.in.Name = fmt.Sprint("t", i)
+		tt.want.Name, tt.want.Source = tt.in.Name, path
+		if err := Add(path, tt.in); err != nil {
+			t.Errorf("%+v: %v", tt.in, err)
+			continue
+		}
+		got, err := Book{Files: []string{path}}.Resolve([]string{tt.in.Name})
+		if diff := cmp.Diff([]Target{tt.want}, got); diff != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+	}
+}
+
+func TestRemoveKeepsTheFile(t *testing.T) {
+	const a, b = "# about a\n[targets.a]\naddress = \":1\" # here\n# a password\npassword = \"env:X\"\n", "# about b\n[ targets . \"b\" ]\naddress = \":2\"\n"
+	for _, tt := range []struct{ name, file, remove, want, err string }{
+		{"first", a + "\n" + b, "a", "# about a\n" + b, ""},
+		{"without a blank", a + b, "a", "# about a\n" + b, ""},
+		{"last", a + "\n" + b, "b", a + "\n# about b\n", ""},
+		{"comments at the end", b + "\n# the end\n", "b", "# about b\n# the end\n", ""},
+		{"no line end", "[targets.a]\naddress = ':1'", "a", "", ""},
+		{"in the middle", "[targets.c]\naddress = ':3'\n" + a + b, "a", "[targets.c]\naddress = ':3'\n# about a\n" + b, ""},
+		{"not there", a, "x", a, "target x is not there"},
+		{"dotted", "targets.a.address = ':1'\n" + b, "a", "targets.a.address = ':1'\n" + b, "not a table of its own"},
+		{"inline", "[targets]\na = { address = ':1' }\n", "a", "[targets]\na = { address = ':1' }\n", "not a table of its own"},
+		{"a text with a bracket", "[targets.a]\naddress = ':1'\nca = \"\"\"\n[targets.b]\n\"\"\"\n", "a", "[targets.a]\naddress = ':1'\nca = \"\"\"\n[targets.b]\n\"\"\"\n", "not a table of its own"},
+		{"a mistake", "[targets.a]\naddress = 1\n", "a", "[targets.a]\naddress = 1\n", "line 2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "targets.toml")
+			if err := os.WriteFile(path, []byte(tt.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := Remove(path, tt.remove)
+			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("error %v, want %q", err, tt.err)
+			}
+			got, err := os.ReadFile(path)
+			if diff := cmp.Diff(tt.want, string(got)); diff != "" || err != nil {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
 func TestMistakesInTheFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"[targets.a]\naddress = \n":               "x.toml:2:11",
@@ -141,9 +199,11 @@ func TestMistakesInTheFile(t *testing.T) {
 
 func TestParseSSH(t *testing.T) {
 	for in, want := range map[string]SSH{
-		"ssh://h/run/x.sock":          {"h", "", "/run/x.sock"},
-		"ssh://joe@h:2222/run/x.sock": {"joe@h", "2222", "/run/x.sock"},
-		"ssh://h/:7505":               {"h", "", "127.0.0.1:7505"},
+		"ssh://h/run/x.sock":          {"h", "", "/run/x.sock", ""},
+		"ssh://joe@h:2222/run/x.sock": {"joe@h", "2222", "/run/x.sock", ""},
+		"ssh://h/:7505":               {"h", "", "127.0.0.1:7505", ""},
+		"ssh://h/run/all.sock#b":      {"h", "", "/run/all.sock", "b"},
+		"ssh://h/:7505#b":             {"h", "", "127.0.0.1:7505", "b"},
 	} {
 		got, err := ParseSSH(in)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {

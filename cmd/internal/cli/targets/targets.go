@@ -20,7 +20,7 @@ import (
 func NewCmd(e *env.Env) *cobra.Command {
 	local := map[string]string{env.Formats: "json", env.NoDaemon: "yes"}
 	list := &cobra.Command{
-		Use: "targets", Short: "List, add and test the daemons that -a knows by name",
+		Use: "targets", Short: "List, add, remove and test the daemons that -a knows by name",
 		Long: "List the daemons that -a knows by name: those of the user's file, of /etc/moongate/targets.toml, and the sockets in " + target.RunDir + ",\n" +
 			"NAME.sock each. A file has a table for each name:\n\n" +
 			"  [targets.office]\n  address = \"tls://vpn.example.com:7505\"\n  password = \"file:/etc/moongate/office.pw\"\n  ca = \"/etc/moongate/ca.crt\"",
@@ -34,16 +34,20 @@ func NewCmd(e *env.Env) *cobra.Command {
 			return show(e, all, nil)
 		},
 	}
+	names := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return target.New(e.Getenv).Names(), cobra.ShellCompDirectiveNoFileComp
+	}
 	var t target.Target
 	add := &cobra.Command{
 		Use: "add NAME ADDRESS", Short: "Add a name to the user's file",
-		Long:    "Add a name to the user's file of targets, which keeps its comments. The global flags --password, --ca, --cert and --key are kept with it.",
+		Long:    "Add a name to the user's file of targets, which keeps its comments. The global flags --password, --ca, --cert and --key are kept with it,\n" +
+			"paths as absolute ones.",
 		Example: "  moongate targets add office /run/office.sock\n  moongate targets add cloud tls://vpn.example.com:7505 --ca ca.crt --password pass:vpn/cloud",
 		Args:    cobra.ExactArgs(2), Annotations: map[string]string{env.NoDaemon: "yes"},
 		RunE: func(_ *cobra.Command, args []string) error {
-			path := target.UserFile(e.Getenv)
-			if path == "" {
-				return env.Usagef("no home folder: set HOME or XDG_CONFIG_HOME")
+			path, err := userFile(e)
+			if err != nil {
+				return err
 			}
 			if e.Password != "" {
 				if err := secret.Check(e.Password); err != nil {
@@ -57,17 +61,40 @@ func NewCmd(e *env.Env) *cobra.Command {
 			return e.WriteLines(path)
 		},
 	}
+	remove := &cobra.Command{
+		Use: "remove NAME", Aliases: []string{"rm"}, Short: "Remove a name from the user's file",
+		Long:    "Remove a name from the user's file of targets, which keeps its comments.",
+		Example: "  moongate targets remove office", Args: cobra.ExactArgs(1), Annotations: map[string]string{env.NoDaemon: "yes"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			path, err := userFile(e)
+			if err != nil {
+				return err
+			}
+			if err := target.Remove(path, args[0]); err != nil {
+				return env.Usagef("%v", err)
+			}
+			return e.WriteLines(path)
+		},
+		ValidArgsFunction: names,
+	}
 	test := &cobra.Command{
 		Use: "test [NAME…]", Short: "Reach each target and show its state",
 		Long:    "Reach each target, all without a NAME, and show its state or why it was not reached. The exit code is the highest of theirs.",
 		Example: "  moongate targets test\n  moongate targets test 'office*' --json", Annotations: local,
 		RunE: func(cmd *cobra.Command, args []string) error { return runTest(cmd.Context(), e, args) },
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return target.New(e.Getenv).Names(), cobra.ShellCompDirectiveNoFileComp
-		},
+		ValidArgsFunction: names,
 	}
-	list.AddCommand(add, test)
+	list.AddCommand(add, remove, test)
 	return list
+}
+
+// userFile is the file that add and remove change.
+func userFile(e *env.Env) (string, error) {
+	path := target.UserFile(e.Getenv)
+	if path == "" {
+		return "", env.Usagef("no home folder: set HOME or XDG_CONFIG_HOME")
+	}
+	return path, nil
 }
 
 // result is what a test of a target found.
