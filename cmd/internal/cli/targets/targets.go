@@ -40,7 +40,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 	var t target.Target
 	add := &cobra.Command{
 		Use: "add NAME ADDRESS", Short: "Add a name to the user's file",
-		Long:    "Add a name to the user's file of targets, which keeps its comments. The global flags --password, --ca, --cert and --key are kept with it,\n" +
+		Long: "Add a name to the user's file of targets, which keeps its comments. The global flags --password, --ca, --cert and --key are kept with it,\n" +
 			"paths as absolute ones.",
 		Example: "  moongate targets add office /run/office.sock\n  moongate targets add cloud tls://vpn.example.com:7505 --ca ca.crt --password pass:vpn/cloud",
 		Args:    cobra.ExactArgs(2), Annotations: map[string]string{env.NoDaemon: "yes"},
@@ -81,7 +81,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 		Use: "test [NAME…]", Short: "Reach each target and show its state",
 		Long:    "Reach each target, all without a NAME, and show its state or why it was not reached. The exit code is the highest of theirs.",
 		Example: "  moongate targets test\n  moongate targets test 'office*' --json", Annotations: local,
-		RunE: func(cmd *cobra.Command, args []string) error { return runTest(cmd.Context(), e, args) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return runTest(cmd.Context(), e, args) },
 		ValidArgsFunction: names,
 	}
 	list.AddCommand(add, remove, test)
