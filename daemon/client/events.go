@@ -50,8 +50,8 @@ func (a *attempt) event(e session.Event, now time.Time) {
 		a.text(e.Text, now)
 	case session.SoftReset:
 		if !e.ByPeer {
-			a.log(logging.Steps, "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(e.Age/time.Second),
-				int(a.opts.RenegSec/time.Second), a.traffic.Opened.Load(), 0)
+			a.log(logging.Steps, "TLS: soft reset sec=%d/%d bytes=%d/%d pkts=%d/%d", int(e.Age.Seconds()), int(a.opts.RenegSec.Seconds()),
+				e.Done.Bytes(), a.opts.RenegBytes, e.Done.Packets(), a.opts.RenegPackets)
 		}
 	case session.Unusable:
 		a.log(logging.Error, "TLS Error: %v", e.Err)

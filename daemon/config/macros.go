@@ -12,6 +12,7 @@ func (p *parser) macros() error {
 	if err := p.deviceType(); err != nil {
 		return err
 	}
+	p.defaultTopology()
 	for _, m := range []func(*parser) error{(*parser).expandServerIPv6, (*parser).expandServer, (*parser).expandBridge} {
 		if err := m(p); err != nil {
 			return err
@@ -36,6 +37,9 @@ func (p *parser) macros() error {
 // deviceType derives the kind of the device from its name.
 func (p *parser) deviceType() error {
 	o := p.o
+	if o.Dev == "" && o.Tool.Name == "" {
+		o.Dev = o.Compat.Device()
+	}
 	if o.Dev == "" {
 		return nil // said later
 	}
@@ -47,6 +51,18 @@ func (p *parser) deviceType() error {
 		}
 	}
 	return nil
+}
+
+// defaultTopology decides how addresses are laid out when the configuration does not.
+func (p *parser) defaultTopology() {
+	o := p.o
+	switch {
+	case o.Topology != "":
+	case o.DevType == DevTun && (o.ModeServer || o.state.server != nil || o.state.serverIPv6.IsValid()):
+		o.Topology = o.Compat.ServerTopology()
+	default:
+		o.Topology = TopologyNet30
+	}
 }
 
 func (p *parser) expandServerIPv6() error {

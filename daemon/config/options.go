@@ -178,7 +178,7 @@ type Device struct {
 	DevType  DevType  // derived from Dev when not given
 	DevNode  string   // default /dev/net/tun
 	LLAddr   string   // MAC address of a tap device
-	Topology Topology // default net30
+	Topology Topology // default net30, and subnet for servers under compat 2.7
 
 	Ifconfig              Ifconfig
 	IfconfigIPv6          IfconfigIPv6

@@ -102,6 +102,7 @@ func (p *parser) begin() (done bool, err error) {
 		}
 	}
 	p.o.PersistKey = p.o.PersistKey || p.o.Compat.PersistsKeys()
+	p.upcaseNames()
 	return false, nil
 }
 

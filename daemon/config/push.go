@@ -182,5 +182,9 @@ func (p *parser) imported(c *Connection) []string {
 			p.note(x.level, "OPTIONS IMPORT: %s", x.text)
 		}
 	}
+	if n, most := c.TunMTU, c.TunMTUMax; p.changed&classTunMTU != 0 && n > most {
+		p.note(logging.Warn, "Server-pushed tun-mtu is too large, please add tun-mtu-max %d in the client configuration", n)
+		c.TunMTU = most
+	}
 	return names
 }

@@ -203,7 +203,7 @@ func TestPushedMTUHasALimit(t *testing.T) {
 	if err != nil || o.Connections[0].TunMTU != 1600 {
 		t.Errorf("tun-mtu %d, %v", o.Connections[0].TunMTU, err)
 	}
-	if got := res.Notes[0].Text; got != "Server-pushed tun-mtu is too large, please add tun-mtu-max 9000 in the client configuration" {
+	if got := res.Notes[len(res.Notes)-1].Text; got != "Server-pushed tun-mtu is too large, please add tun-mtu-max 9000 in the client configuration" {
 		t.Errorf("note %q", got)
 	}
 }

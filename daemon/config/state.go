@@ -60,7 +60,6 @@ func defaults(getenv func(string) string) *Options {
 	}
 	o.ScriptSecurity = 1
 	o.DevNode = "/dev/net/tun"
-	o.Topology = TopologyNet30
 	o.RouteDelayWindow = defaultRouteWindow
 	o.ResolvRetry = ResolvInfinite
 	o.PoolPersistInterval = defaultPoolInterval

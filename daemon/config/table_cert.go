@@ -4,6 +4,7 @@ import (
 	"crypto/sha1" //nolint:gosec // verify-hash names it
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -141,33 +142,37 @@ func (p *parser) hashes(s string, size int) ([][]byte, error) {
 // usernameFields reads the fields that make up the user's name. Of alternatives, with "|" between them, the first counts that the
 // certificate has.
 func (p *parser) usernameFields(a []string) error {
-	var fields []string
 	for _, f := range a {
-		var alternatives []string
 		for one := range strings.SplitSeq(f, "|") {
-			one, err := p.usernameField(one)
-			if err != nil {
-				return err
+			if strings.HasPrefix(one, "ext:") && !isAltName(one) {
+				return errorf("Unsupported x509-username-field extension: %s", one)
 			}
-			alternatives = append(alternatives, one)
 		}
-		fields = append(fields, strings.Join(alternatives, "|"))
 	}
-	p.o.X509UsernameFields = fields
+	p.o.X509UsernameFields = slices.Clone(a)
 	return nil
 }
 
-func (p *parser) usernameField(f string) (string, error) {
-	switch {
-	case f == "ext:subjectAltName" || f == "ext:issuerAltName":
-	case strings.HasPrefix(f, "ext:"):
-		return "", errorf("Unsupported x509-username-field extension: %s", f)
-	case f == strings.ToLower(f):
-		if up := strings.ToUpper(f); up != f {
-			f = up
-			p.warn("DEPRECATED FEATURE: automatically upcased the --x509-username-field parameter to '%s'; please update your"+
-				"configuration", f)
-		}
+func isAltName(field string) bool {
+	return field == "ext:subjectAltName" || field == "ext:issuerAltName"
+}
+
+// upcaseNames makes capitals of fields in small letters.
+func (p *parser) upcaseNames() {
+	if !p.o.Compat.UpcasesNames() {
+		return
 	}
-	return f, nil
+	for i, f := range p.o.X509UsernameFields {
+		fields := strings.Split(f, "|")
+		for j, one := range fields {
+			up := strings.ToUpper(one)
+			if one != strings.ToLower(one) || up == one || isAltName(one) {
+				continue
+			}
+			fields[j] = up
+			p.warn("DEPRECATED FEATURE: automatically upcased the --x509-username-field parameter to '%s'; please update your"+
+				"configuration", up)
+		}
+		p.o.X509UsernameFields[i] = strings.Join(fields, "|")
+	}
 }

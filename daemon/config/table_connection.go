@@ -230,10 +230,6 @@ func (p *parser) tunMTU(a []string) error {
 	}
 	if p.ctx == pushContext {
 		p.o.TunMTUPushed = true
-		if limit := p.c.TunMTUMax; n > limit {
-			p.note(logging.Warn, "Server-pushed tun-mtu is too large, please add tun-mtu-max %d in the client configuration", n)
-			n = limit
-		}
 	}
 	p.c.TunMTU, p.c.TunMTUDefined = n, true
 	if len(a) > 1 {

@@ -100,6 +100,11 @@ func serverRows() []row {
 			if err != nil || !isNumber(a[0]) || !isNumber(a[1]) {
 				return errorf("--connect-freq-initial parameters must be integers and >= 0")
 			}
+			for i, what := range []string{"n", "seconds"} {
+				if strings.Trim(a[i], "0") == "" { // 2.6 takes it, and lets no client in
+					return errorf("connect-freq-initial %s: Must be an integer >= 1, not 0", what)
+				}
+			}
 			p.o.ConnectFreqInitial = r
 			return nil
 		}},

@@ -271,5 +271,38 @@ func (c Compat) DeviceInLog() string {
 // LogsEpoch reports whether peers without a pull log if they use epoch keys.
 func (c Compat) LogsEpoch() bool { return c == Compat27 }
 
+// Device is the device of a configuration that names none, "" where one must be named.
+func (c Compat) Device() string {
+	if c == Compat27 {
+		return "tun"
+	}
+	return ""
+}
+
+// ServerTopology is that of a server on a tun device that names none.
+func (c Compat) ServerTopology() Topology {
+	if c == Compat27 {
+		return TopologySubnet
+	}
+	return TopologyNet30
+}
+
+// UpcasesNames reports whether a field of x509-username-field in small letters is taken for one in capital letters.
+func (c Compat) UpcasesNames() bool { return c == Compat26 }
+
+// LogsWholeSubject reports whether a peer of another name than verify-x509-name asks for is logged by its subject, not by what was compared.
+func (c Compat) LogsWholeSubject() bool { return c == Compat26 }
+
+// LogsExitNotify reports whether a server tells its explicit-exit-notify among what it agreed on with a client.
+func (c Compat) LogsExitNotify() bool { return c == Compat27 }
+
+// TunMTUMaxInLog is how the log of a server calls the option tun-mtu-max.
+func (c Compat) TunMTUMaxInLog() string {
+	if c == Compat27 {
+		return "tun-mtu-max"
+	}
+	return "tun-max-mtu"
+}
+
 // BuiltinDNS reports whether the daemon sets the host's resolvers when the configuration has no up or dns-updown script.
 func (c Compat) BuiltinDNS() bool { return c == Compat27 }

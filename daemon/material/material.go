@@ -62,7 +62,7 @@ func base64Text(block string) string {
 
 func verify(o *config.Options) tlsconf.Verify {
 	v := tlsconf.Verify{
-		RequireKU: o.RemoteCertKURequired, RemoteCertTLS: o.RemoteCertTLS, X509Name: o.VerifyX509Name,
+		RequireKU: o.RemoteCertKURequired, RemoteCertTLS: o.RemoteCertTLS, X509Name: o.VerifyX509Name, WholeSubject: o.Compat.LogsWholeSubject(),
 		NSType: o.NSCertType, UsernameFields: o.X509UsernameFields, Fingerprints: o.PeerFingerprint,
 	}
 	if o.RemoteCertTLS == "" {

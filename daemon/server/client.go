@@ -145,7 +145,8 @@ func (h *hub) event(i *instance, e session.Event, now time.Time) {
 	case session.SoftReset:
 		i.logins.renew(e.KeyID)
 		if !e.ByPeer {
-			h.log(i, logging.Steps, "TLS: soft reset sec=%d/%d bytes=%d/-1 pkts=%d/0", int(e.Age.Seconds()), int(h.set.RenegSec.Seconds()), i.counts.TunIn.Load()+i.counts.TunOut.Load(), 0)
+			h.log(i, logging.Steps, "TLS: soft reset sec=%d/%d bytes=%d/%d pkts=%d/%d", int(e.Age.Seconds()), int(h.set.RenegSec.Seconds()),
+				e.Done.Bytes(), h.set.RenegBytes, e.Done.Packets(), h.set.RenegPackets)
 		}
 	case control.Failed:
 		h.keyFailed(i, e, now)

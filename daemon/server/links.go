@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -44,7 +45,11 @@ func (l *links) text(i *instance, msg string, now time.Time) {
 	if err := i.session.SendText(msg); err != nil {
 		status = 0
 	}
-	l.say.log(i, logging.Steps, "SENT CONTROL [%s]: '%s' (status=%d)", undef(i.commonName), message.Redact(msg), status)
+	name := i.commonName
+	if !strings.HasPrefix(msg, "PUSH_") {
+		name = undef(name)
+	}
+	l.say.log(i, logging.Steps, "SENT CONTROL [%s]: '%s' (status=%d)", name, message.Redact(msg), status)
 	l.flush(i, now)
 	l.wakeAt(i, now) // Step finds the next retransmission
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,8 +86,15 @@ func (c *clientLog) describe(set *setup, i *instance) {
 	if timers := engine.TimerNames(&limits); len(timers) > 0 {
 		c.log(i, logging.Summary, "Timers: %s", strings.Join(timers, ", "))
 	}
+	var protocol []string
+	if n := set.Connections[0].ExplicitExitNotify; n > 0 && set.Compat.LogsExitNotify() {
+		protocol = append(protocol, fmt.Sprintf("explicit-exit-notify %d", n))
+	}
 	if flags := terms.Flags(); len(flags) > 0 {
-		c.log(i, logging.Summary, "Protocol options: protocol-flags %s", strings.Join(flags, " "))
+		protocol = append(protocol, "protocol-flags "+strings.Join(flags, " "))
+	}
+	if len(protocol) > 0 {
+		c.log(i, logging.Summary, "Protocol options: %s", strings.Join(protocol, ", "))
 	}
 }
 
@@ -130,7 +138,11 @@ func (c *clientLog) pushList(set *setup, i *instance, now time.Time) []string {
 	case terms.EKM:
 		list = append(list, "key-derivation tls-ekm")
 	}
-	if i.info.Get("IV_MTU") != "" {
+	if most, err := strconv.Atoi(i.info.Get("IV_MTU")); err == nil {
+		if set.prof.TunMTU > most {
+			c.log(i, logging.Summary, "Warning: reported maximum MTU from client (%d) is lower than MTU used on the server (%d). Add %s %d to client configuration.",
+				most, set.prof.TunMTU, set.Compat.TunMTUMaxInLog(), set.prof.TunMTU)
+		}
 		list = append(list, fmt.Sprintf("tun-mtu %d", set.prof.TunMTU))
 	}
 	if i.config.Framing == config.FramingMigrate {

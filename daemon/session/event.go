@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 )
 
@@ -58,11 +59,12 @@ type (
 		Err   error
 	}
 
-	// SoftReset is the beginning of a renewal. Age is that of the newest key before it.
+	// SoftReset is the beginning of a renewal. Age and Done are those of the newest key before it.
 	SoftReset struct {
 		KeyID  uint8
 		ByPeer bool
 		Age    time.Duration
+		Done   data.KeyUsage
 	}
 
 	// Left says that the time which Leave gave the session is over.

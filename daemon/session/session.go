@@ -137,7 +137,11 @@ func (s *Session) take(e control.Event) {
 		s.settle(l, e.KeyID)
 	case control.SoftReset:
 		s.logins[e.KeyID] = nil
-		s.emit(SoftReset{KeyID: e.KeyID, ByPeer: e.ByPeer, Age: s.KeyAge(e.Started)})
+		reset := SoftReset{KeyID: e.KeyID, ByPeer: e.ByPeer, Age: s.KeyAge(e.Started)}
+		if s.plane != nil {
+			reset.Done, _ = s.plane.PrimaryUsage()
+		}
+		s.emit(reset)
 		s.keySince = e.Started
 	case control.Expired:
 		s.login(e.KeyID).over = true

@@ -170,8 +170,10 @@ func (c *check) name(cert *x509.Certificate) error {
 	}
 	subject := Subject(cert)
 	if !ok {
-		return c.refuse(0, cert, logging.Summary, "name does not match",
-			fmt.Sprintf("VERIFY X509NAME ERROR: %s, must be %s", subject, c.v.X509Name))
+		if c.v.WholeSubject {
+			got = subject
+		}
+		return c.refuse(0, cert, logging.Summary, "name does not match", fmt.Sprintf("VERIFY X509NAME ERROR: %s, must be %s", got, c.v.X509Name))
 	}
 	c.say(0, cert, logging.Summary, "VERIFY X509NAME OK: %s", subject)
 	return nil

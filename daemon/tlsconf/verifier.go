@@ -39,6 +39,7 @@ type Verify struct {
 
 	X509Name     string
 	X509NameType NameType
+	WholeSubject bool // the log tells the subject of a peer with another name, not what was compared
 
 	// UsernameFields is the option x509-username-field, see [Username].
 	UsernameFields []string

@@ -210,8 +210,9 @@ func TestVerify(t *testing.T) {
 		{name: "subject", sent: []*issued{good}, v: tlsconf.Verify{X509Name: dn}, lines: []string{rootOK, "VERIFY X509NAME OK: " + dn, goodOK}, ok: true},
 		{name: "prefix", sent: []*issued{good}, v: tlsconf.Verify{X509Name: "ser", X509NameType: tlsconf.FieldPrefix}, lines: []string{rootOK, "VERIFY X509NAME OK: " + dn, goodOK}, ok: true},
 		{name: "other subject", sent: []*issued{good}, v: tlsconf.Verify{X509Name: "server"}, lines: []string{rootOK, "VERIFY X509NAME ERROR: " + dn + ", must be server"}},
-		{name: "other name", sent: []*issued{good}, v: tlsconf.Verify{X509Name: "serve", X509NameType: tlsconf.FieldName}, lines: []string{rootOK, "VERIFY X509NAME ERROR: " + dn + ", must be serve"}},
-		{name: "other prefix", sent: []*issued{good}, v: tlsconf.Verify{X509Name: "sex", X509NameType: tlsconf.FieldPrefix}, lines: []string{rootOK, "VERIFY X509NAME ERROR: " + dn + ", must be sex"}},
+		{name: "other name", sent: []*issued{good}, v: tlsconf.Verify{X509Name: "serve", X509NameType: tlsconf.FieldName, WholeSubject: true}, lines: []string{rootOK, "VERIFY X509NAME ERROR: " + dn + ", must be serve"}},
+		{name: "other name, as 2.7 says it", sent: []*issued{good}, v: tlsconf.Verify{X509Name: "serve", X509NameType: tlsconf.FieldName}, lines: []string{rootOK, "VERIFY X509NAME ERROR: server, must be serve"}},
+		{name: "other prefix", sent: []*issued{good}, v: tlsconf.Verify{X509Name: "sex", X509NameType: tlsconf.FieldPrefix, WholeSubject: true}, lines: []string{rootOK, "VERIFY X509NAME ERROR: " + dn + ", must be sex"}},
 		{
 			name: "no such field", sent: []*issued{good}, v: tlsconf.Verify{UsernameFields: []string{"OU"}},
 			lines: []string{rootOK, "VERIFY ERROR: could not extract OU from X509 subject string ('" + dn + "') -- note that the field length is limited to 64 characters"},
