@@ -25,6 +25,7 @@ type session struct {
 	fresh     bool      // it is of this attempt
 	answered  bool      // the server, since the last attempt began
 	logins    logins
+	texts     texts
 }
 
 // newSession returns a session without a daemon, which begin starts.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 )
@@ -17,6 +18,15 @@ const sso = "webauth,openurl,crtext"
 //	WEB_AUTH:FLAGS:URL     OPEN_URL:URL     CR_TEXT:FLAGS:TEXT
 func (s *session) message(ctx context.Context, text string) error {
 	kind, rest, _ := strings.Cut(text, ":")
+	switch kind {
+	case "WEB_AUTH", "OPEN_URL", "CR_TEXT":
+	default:
+		return nil
+	}
+	if !s.texts.take(time.Now()) {
+		s.once("the server sends more pages and questions than are shown; the rest is left out")
+		return nil
+	}
 	switch kind {
 	case "WEB_AUTH":
 		_, page, _ := strings.Cut(rest, ":")
@@ -40,6 +50,33 @@ func (s *session) message(ctx context.Context, text string) error {
 		return s.send(ctx, "cr-response", base64.StdEncoding.EncodeToString([]byte(answer)))
 	}
 	return nil
+}
+
+// Texts of a server that are acted on: textsAtOnce, which come back one in each textPause.
+const (
+	textsAtOnce = 10
+	textPause   = 5 * time.Second
+)
+
+// texts bounds what a server's texts open, show and ask.
+type texts struct {
+	taken int
+	since time.Time // when the last one came back
+}
+
+// take reports whether one more is acted on.
+func (t *texts) take(now time.Time) bool {
+	back := int(now.Sub(t.since) / textPause)
+	if t.taken -= back; t.taken <= 0 {
+		t.taken, t.since = 0, now
+	} else {
+		t.since = t.since.Add(time.Duration(back) * textPause)
+	}
+	if t.taken == textsAtOnce {
+		return false
+	}
+	t.taken++
+	return true
 }
 
 // page opens a page, or shows where it is.
