@@ -85,6 +85,24 @@ func (p *parser) addressOrName(s string) bool {
 	return p.o.AllowPullFQDN && isHostName(s)
 }
 
+// hosts is quads for what may be a name, where the client's configuration looks names up.
+func (p *parser) hosts(a ...string) ([]netip.Addr, bool) {
+	found := make([]string, len(a))
+	for i, s := range a {
+		found[i] = s
+		if _, ok := ipv4(s); ok || p.cc.Lookup == nil || !isHostName(s) {
+			continue
+		}
+		addr, err := p.cc.Lookup(s)
+		if err != nil {
+			p.note(logging.Error, "RESOLVE: Cannot resolve host address: %s: (%v)", s, err)
+			return nil, false
+		}
+		found[i] = addr.String()
+	}
+	return p.quads(found...)
+}
+
 // quads parses IPv4 addresses; the log tells which one is wrong.
 func (p *parser) quads(a ...string) ([]netip.Addr, bool) {
 	addrs, all := make([]netip.Addr, len(a)), true

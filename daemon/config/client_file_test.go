@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +152,41 @@ func TestEndOfALongLine(t *testing.T) {
 		errs := o.ParseClientConfig(c, "f", []byte("push \""+strings.Repeat("x", n)+"\" \"\niroute 10.0.0.0 255.0.0.0\n"))
 		if len(errs) != 1 || errs[0].Line != 1 || len(c.Iroutes) != 1 {
 			t.Errorf("%d bytes: %v, %v", n, errs, c.Iroutes)
+		}
+	}
+}
+
+// Names in ifconfig-push are looked up where the caller can; all else that is no address stays an error.
+func TestClientAddressByName(t *testing.T) {
+	o := mustParse(t, minimalServer)
+	for _, tt := range []struct {
+		line, local, remote string // "" for an error
+		asked               int
+	}{
+		{"alice 255.255.255.0", "10.8.0.5", "255.255.255.0", 1},
+		{"10.8.0.9 gateway", "10.8.0.9", "10.8.0.1", 1},
+		{"alice gateway", "10.8.0.5", "10.8.0.1", 2},
+		{"10.8.0.9 255.255.255.0", "10.8.0.9", "255.255.255.0", 0},
+		{"nobody 255.255.255.0", "", "", 1},
+		{"alice; 255.255.255.0", "", "", 0},
+		{"fd00::1 255.255.255.0", "", "", 0},
+	} {
+		asked := 0
+		c := o.NewClientConfig()
+		c.Lookup = func(name string) (netip.Addr, error) {
+			asked++
+			if a, ok := map[string]string{"alice": "10.8.0.5", "gateway": "10.8.0.1"}[name]; ok {
+				return netip.MustParseAddr(a), nil
+			}
+			return netip.Addr{}, errors.New("Name or service not known")
+		}
+		errs := o.ParseClientConfig(c, "ccd", []byte("ifconfig-push "+tt.line+"\n"))
+		if (tt.local == "") != (len(errs) > 0) || asked != tt.asked || tt.local != "" && (c.Ifconfig.Local.String() != tt.local || c.Ifconfig.Remote.String() != tt.remote) {
+			t.Errorf("%q: %+v, %d names asked, errors %v", tt.line, c.Ifconfig, asked, errs)
+		}
+		c.Lookup = nil
+		if errs := o.ParseClientConfig(c, "ccd", []byte("ifconfig-push "+tt.line+"\n")); (len(errs) > 0) != (tt.asked > 0 || tt.local == "") {
+			t.Errorf("%q without names: %v", tt.line, errs)
 		}
 	}
 }

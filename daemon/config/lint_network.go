@@ -151,7 +151,9 @@ func lookAtClientFiles(o *Options) (found []Problem) {
 		if err != nil {
 			continue
 		}
-		for _, e := range o.ParseClientConfig(o.NewClientConfig(), path, text) {
+		cc := o.NewClientConfig()
+		cc.Lookup = func(string) (netip.Addr, error) { return netip.IPv4Unspecified(), nil } // names are looked up when the client comes
+		for _, e := range o.ParseClientConfig(cc, path, text) {
 			text := e.Text
 			if r := table()[e.Option]; strings.HasPrefix(text, unrecognized) {
 				if text = unknown(e.Option); r != nil {

@@ -28,7 +28,7 @@ func clientFileRows() []row {
 			return nil
 		}},
 		{"ifconfig-push", 2, 3, ccdOnly, 0, func(p *parser, a []string) error {
-			addrs, ok := p.quads(a...)
+			addrs, ok := p.hosts(a...)
 			if !ok {
 				return errorf("cannot parse --ifconfig-push addresses")
 			}
@@ -112,6 +112,9 @@ type ClientConfig struct {
 	AuthTokenUser       string
 	OverrideUsername    string
 	Echo                []string
+
+	// Lookup finds the IPv4 address of a name in ifconfig-push; where it is nil, a name is an error.
+	Lookup func(name string) (netip.Addr, error)
 
 	// Notes are lines for the log from ParseClientConfig. The caller empties it once they are logged.
 	Notes []Note

@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/message"
 	"github.com/moongate-vpn/moongate/daemon/plugin"
 	"github.com/moongate-vpn/moongate/daemon/session"
+	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
@@ -161,13 +163,33 @@ func (a *aside) shared(set *setup, cc *config.ClientConfig, name, prefix string)
 // parse applies client-specific lines; wrong ones are logged and skipped. A text that cannot be read to its end, for a block that never
 // ends, disables the client: what follows may say so.
 func (a *aside) parse(set *setup, cc *config.ClientConfig, path, prefix string, text []byte) {
-	for _, e := range set.ParseClientConfig(cc, path, text) {
+	cc.Lookup = a.lookup
+	wrong := set.ParseClientConfig(cc, path, text)
+	for _, n := range cc.Notes {
+		a.logLine(prefix, n.Level, "%s", n.Text)
+	}
+	cc.Notes = nil
+	for _, e := range wrong {
 		a.logLine(prefix, logging.Error, "%v", e)
 		if e.Fatal {
 			a.logLine(prefix, logging.Error, "%s cannot be read to its end: its client is disabled", path)
 			cc.Disable = true
 		}
 	}
+}
+
+// lookupLimit bounds the search for the address of a name.
+const lookupLimit = 5 * time.Second
+
+// lookup finds the first IPv4 address of a name. The error is the C library's text.
+func (a *aside) lookup(name string) (netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(a.hooksCtx, lookupLimit)
+	defer cancel()
+	addrs, err := transport.Resolve(ctx, name, transport.FamilyIPv4)
+	if err != nil {
+		return netip.Addr{}, errors.New(transport.ResolveReason(err))
+	}
+	return addrs[0], nil
 }
 
 // connectScript runs client-connect, deferred or not, and applies what it wrote.

@@ -49,6 +49,14 @@ func TestLives(t *testing.T) {
 			files: map[string]string{"DEFAULT": "ifconfig-push 10.9.0.5 255.255.255.0\n"}, hears: []string{"PUSH_REPLY"},
 			log: []string{"violates tunnel network/netmask constraint (10.8.0.0/255.255.255.0)"},
 		},
+		{
+			name: "an address by name", options: []string{"--client-config-dir", "@"}, files: map[string]string{"client1": "ifconfig-push localhost 255.255.255.0\n"},
+			hears: []string{"PUSH_REPLY"}, push: []string{"ifconfig 127.0.0.1 255.255.255.0"},
+		},
+		{
+			name: "a name that there is not", options: []string{"--client-config-dir", "@"}, files: map[string]string{"client1": "ifconfig-push 10.8.0.77 no_host!\n"},
+			hears: []string{"PUSH_REPLY"}, push: []string{"ifconfig 10.8.0.2 255.255.255.0"}, log: []string{"RESOLVE: Cannot parse IP address: no_host!: (Name or service not known)", "cannot parse --ifconfig-push addresses"},
+		},
 		{name: "no file of its own", options: []string{"--client-config-dir", "@", "--ccd-exclusive"}, hears: []string{"AUTH_FAILED"}, log: []string{"authentication failed for common name 'client1'"}},
 		{name: "disabled", options: []string{"--client-config-dir", "@"}, files: map[string]string{"client1": "disable\n"}, hears: []string{"AUTH_FAILED"}, log: []string{"rejected due to 'disable' directive"}},
 		{
