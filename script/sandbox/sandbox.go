@@ -75,6 +75,9 @@ func NewState(limits Limits) *State {
 		return boundResults(fn, func(L *lua.LState) int { return L.OptInt(2, 1) })
 	})
 	L.SetFuncs(str, boundedStrings)
+	replace(L, lua.MathLibName, "max", boundNumerals)
+	replace(L, lua.MathLibName, "min", boundNumerals)
+	openArithmetic(L)
 	L.SetFuncs(g.RawGetString(lua.TabLibName).(*lua.LTable), boundedTables)
 	s := &State{LState: L, Coroutines: openCoroutines(L), Meter: NewMeter(limits)}
 	s.Meter.SetSize(func() int64 { return Size(L) })

@@ -338,6 +338,9 @@ func format(L *lua.LState) int {
 		}
 		arg++
 		spec := "%" + f[from:i]
+		if strings.IndexByte("diucxXoeEfgG", f[i]) >= 0 {
+			checkNumeral(L, arg)
+		}
 		switch c := f[i]; c {
 		case 'd', 'i':
 			fmt.Fprintf(&b, spec+"d", int64(L.CheckNumber(arg)))

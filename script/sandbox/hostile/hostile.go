@@ -123,6 +123,8 @@ var Scripts = map[string]string{
 	"frontiers":             `return (("a "):rep(4e6)):gsub("%f[%w]%w*%f[%W]", function(w) return w:rep(100) end)`,
 	"text as a number":      `local s = "0." .. ("1"):rep(8e6 - 2) while true do hoard = s + 1 end`,
 	"texts as numbers":      `local s = "0." .. ("1"):rep(8e6 - 2) while true do local n = s * s / s end`,
+	"the most of texts":     `local s, t = "0." .. ("1"):rep(8e6 - 2), {} for i = 1, 7900 do t[i] = s end return math.max(unpack(t))`,
+	"texts as formats":      `local s, t = "0." .. ("1"):rep(8e6 - 2), {} for i = 1, 7900 do t[i] = s end return (("%g"):rep(7900)):format(unpack(t))`,
 	"comparing texts":       `local a, b = ("x"):rep(8e6), ("x"):rep(8e6 - 1) .. "x" while true do hoard = a == b or a < b or a <= b end`,
 	"texts as keys":         `local a, t = ("x"):rep(8e6), {} t[a] = 1 while true do hoard = t[a] end`,
 	"next on what is gone":  `hoard = {} for i = 1, 2e4 do hoard["k" .. i] = true end for k in pairs(hoard) do hoard[k] = nil end while true do next(hoard) end`,
