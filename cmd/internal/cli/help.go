@@ -104,9 +104,13 @@ func names(c *cobra.Command) []string {
 	return all
 }
 
+// inWords says what Go's library says in its own words, where no error of ours stands before it.
+var inWords = strings.NewReplacer("context deadline exceeded", "the time is over", "context canceled", "interrupted",
+	"i/o timeout", "no answer in time", "use of closed network connection", "the connection is closed", "unexpected EOF", "it broke off")
+
 // printError prints a command's error to w, its lines behind prefix, and what to try.
 func printError(w io.Writer, prefix string, err error) {
-	for l := range strings.SplitSeq(err.Error(), "\n") {
+	for l := range strings.SplitSeq(inWords.Replace(err.Error()), "\n") {
 		fmt.Fprintf(w, "%s%s\n", prefix, env.Clean(l))
 	}
 	if hint := env.Hint(err); hint != "" {

@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"maps"
 	"net"
 	"os"
@@ -92,6 +94,26 @@ func TestSchemasAreDocumented(t *testing.T) {
 	for _, code := range []string{"| 0 |", "| 1 |", "| 2 |", "| 3 |", "| 4 |", "| 5 |", "| 6 |"} {
 		if !strings.Contains(string(b), code) {
 			t.Errorf("exit code %s is not listed", code)
+		}
+	}
+}
+
+// No error of Go's library reaches a user in its own words.
+func TestErrorsAreInWords(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{context.DeadlineExceeded, "the time is over"},
+		{fmt.Errorf("127.0.0.1:1: %w", os.ErrDeadlineExceeded), "127.0.0.1:1: no answer in time"},
+		{fmt.Errorf("the port: %w", net.ErrClosed), "the port: the connection is closed"},
+		{fmt.Errorf("the answer: %w", io.ErrUnexpectedEOF), "the answer: it broke off"},
+		{fmt.Errorf("the prompt: %w", context.Canceled), "the prompt: interrupted"},
+	} {
+		var b strings.Builder
+		printError(&b, "moongate: ", tt.err)
+		if got := b.String(); got != "moongate: "+tt.want+"\n" {
+			t.Errorf("%v: %q, want %q", tt.err, got, tt.want)
 		}
 	}
 }

@@ -222,7 +222,7 @@ func (a *arena) daemon(ctx context.Context, ns, name, ready string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the log does not say %q: %w", ready, ctx.Err())
+			return fmt.Errorf("%s does not say %q in time: %w", a.log(name), ready, ctx.Err())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
