@@ -296,7 +296,7 @@ func (c Compat) LogsWholeSubject() bool { return c == Compat26 }
 // LogsExitNotify reports whether a server tells its explicit-exit-notify among what it agreed on with a client.
 func (c Compat) LogsExitNotify() bool { return c == Compat27 }
 
-// TunMTUMaxInLog is how the log of a server calls the option tun-mtu-max.
+// TunMTUMaxInLog tells how the log of a server calls the option tun-mtu-max.
 func (c Compat) TunMTUMaxInLog() string {
 	if c == Compat27 {
 		return "tun-mtu-max"

@@ -170,7 +170,7 @@ func TestExitCodes(t *testing.T) {
 					t.Parallel()
 					args := strings.Fields(strings.NewReplacer("LUA", lua, "FILE", filepath.Join(dir, strings.ReplaceAll(s.name, " ", "-"))).Replace(c.args))
 					if s.name == "silence" {
-						args = append(args, "--reply-timeout", "100ms")
+						args = append(args, "--reply-timeout", "500ms")
 					}
 					code, out, errs := runCommand(t, s.addr, c.in, args...)
 					if want := s.code(c); code != want {
