@@ -23,7 +23,7 @@ var kinds = []Kind{
 	{Name: KindByteCountClient, Switch: "bytecount 1", Lua: "client.bytecount", Droppable: true,
 		Example: ">BYTECOUNT_CLI:4,1200,800", Fields: "client id\nreceived, sent: bytes on the link"},
 	{Name: KindClient,
-		Example: ">CLIENT:CONNECT,4,1\n>CLIENT:ENV,common_name=laptop\n>CLIENT:ENV,END", Fields: "event: CONNECT, REAUTH, ESTABLISHED, DISCONNECT, CR_RESPONSE or ADDRESS\nclient id\nkey id: of CONNECT, REAUTH and CR_RESPONSE\nENV lines: what scripts get as environment\nAnswer to CONNECT and REAUTH: client-auth, client-auth-nt, client-deny or client-pending-auth"},
+		Example: ">CLIENT:CONNECT,4,1\n>CLIENT:ENV,common_name=laptop\n>CLIENT:ENV,END", Fields: "event: CONNECT, REAUTH, ESTABLISHED, DISCONNECT, CR_RESPONSE or ADDRESS\nclient id\nkey id: of CONNECT, REAUTH and CR_RESPONSE\nENV lines: what scripts get as environment\nCONNECT, REAUTH and DISCONNECT come only under management-client-auth\nAnswer to CONNECT and REAUTH: client-auth, client-auth-nt, client-deny or client-pending-auth"},
 	{Name: KindUpDown,
 		Example: ">UPDOWN:UP\n>UPDOWN:ENV,dev=tun0\n>UPDOWN:ENV,END", Fields: "UP or DOWN\nENV lines: what scripts get as environment"},
 	{Name: KindInfoMsg, Lua: "infomsg",

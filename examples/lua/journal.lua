@@ -2,6 +2,7 @@
 -- A journal of connections, a line of JSON each.
 --
 -- usage:  script journal.lua arg /var/log/vpn/journal.jsonl allow write=/var/log/vpn
+--         Servers tell of clients that go only under management-client-auth.
 --
 -- A line is written when a client is there and when it goes:
 --

@@ -2,6 +2,7 @@
 -- Tells a web service of clients that come and go, and tries again when it does not answer.
 --
 -- usage:  moongate run webhook.lua --allow http -- URL
+--         Servers tell of clients that go only under management-client-auth.
 --
 -- Each event is a POST with JSON: {"event": "connect", "client": "joe", "cid": 3, "address": "192.0.2.7", "time": 1800000000}. An answer outside
 -- 200 to 299, or none, is tried again after 1, 2, 4, … seconds, at most an hour apart, for a day. Events of one client arrive in order.
