@@ -48,7 +48,7 @@ const (
 	helping
 )
 
-// model is the screen. Update changes it, View draws it; it does no I/O.
+// model is what the screen shows. update changes it, lines draws it; it does no I/O.
 type model struct {
 	views         []*view
 	at            int // target shown
@@ -78,14 +78,13 @@ func newModel(targets []target.Target, colour bool) *model {
 	return m
 }
 
-// Init implements tea.Model.
-func (m *model) Init() tea.Cmd { return nil }
-
-// Update implements tea.Model.
-func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+// update takes a message in.
+func (m *model) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		m.width, m.height = msg.Width, msg.Height
+		if msg.Width > 0 && msg.Height > 0 { // without its renderer the library does not know
+			m.width, m.height = msg.Width, msg.Height
+		}
 	case sample:
 		m.views[msg.index].sample(msg)
 	case lost:
@@ -98,13 +97,13 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			m.notice = msg.who + ": " + msg.err.Error()
 		}
 	case tea.KeyPressMsg:
-		return m, m.key(msg)
+		return m.key(msg)
 	case tea.PasteMsg:
 		if m.mode == filtering || m.mode == reasoning {
-			m.typed += strings.Join(strings.Fields(msg.Content), " ")
+			m.enter(strings.Join(strings.Fields(msg.Content), " "))
 		}
 	}
-	return m, nil
+	return nil
 }
 
 func (v *view) sample(s sample) {
@@ -278,9 +277,16 @@ func (m *model) typing(k tea.KeyPressMsg, name string) tea.Cmd {
 			return m.kill(m.at, rows[i], m.typed)
 		}
 	default:
-		if k.Text != "" && len(m.typed) < 200 {
-			m.typed += k.Text
-		}
+		m.enter(k.Text)
 	}
 	return nil
+}
+
+// enter adds what was typed or pasted, up to what a filter or a reason may be.
+func (m *model) enter(text string) {
+	for _, r := range text {
+		if len(m.typed) < 200 {
+			m.typed += string(r)
+		}
+	}
 }

@@ -49,9 +49,6 @@ func NewCmd(e *env.Env) *cobra.Command {
 	return cmd
 }
 
-// framesPerSecond is how often the library looks whether there is something to draw, also when there is nothing.
-const framesPerSecond = 10
-
 // run shows the screen. The first dial happens before it, so that a daemon that cannot be reached is an error as everywhere; later losses
 // are shown.
 func run(ctx context.Context, e *env.Env, targets []target.Target, interval time.Duration) error {
@@ -69,8 +66,14 @@ func run(ctx context.Context, e *env.Env, targets []target.Target, interval time
 	}
 	debug.SetGCPercent(400) // the heap is a few reports of clients, each of them garbage when the next comes
 	runtime.GOMAXPROCS(1)   // on an idle machine, waking a second core costs more than all of this
-	// Ctrl-C is a key on this screen; a signal ends ctx, and that quits as the key does: the reader of the terminal ends first.
-	p := tea.NewProgram(m, tea.WithoutSignalHandler(), tea.WithInput(os.Stdin), tea.WithOutput(os.Stdout), tea.WithFPS(framesPerSecond))
+	on, err := openScreen(os.Stdin, os.Stdout)
+	if err != nil {
+		return err
+	}
+	defer on.close()
+	// Ctrl-C is a key on this screen; a signal ends ctx, and that quits as the key does: the reader of the terminal ends first. A panic goes through close.
+	p := tea.NewProgram(&drawn{model: m, screen: on}, tea.WithoutSignalHandler(), tea.WithoutCatchPanics(), tea.WithInput(os.Stdin), tea.WithoutRenderer(), tea.WithFPS(1))
+	defer on.watch(p.Send)()
 	for _, f := range feeds {
 		all.Go(func() { f.run(ctx, p.Send) })
 	}

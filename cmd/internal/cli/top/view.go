@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/mattn/go-runewidth"
 
@@ -26,13 +25,6 @@ const (
 	yellow  = "\x1b[33m"
 	reset   = "\x1b[0m"
 )
-
-// View implements tea.Model.
-func (m *model) View() tea.View {
-	v := tea.NewView(strings.Join(m.lines(), "\n"))
-	v.AltScreen = true
-	return v
-}
 
 // paint colours a whole line.
 func (m *model) paint(colour, s string) string {
