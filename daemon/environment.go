@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
@@ -15,9 +14,7 @@ import (
 func (p *process) environment(o *config.Options) *hooks.Env {
 	e := hooks.NewEnv()
 	for _, v := range o.Env {
-		if !strings.HasPrefix(v.Name, "IV_") {
-			e.Set(v.Name, v.Value)
-		}
+		e.Set(v.Name, v.Value)
 	}
 	flag := map[bool]string{false: "0", true: "1"}
 	if o.Config != "" {

@@ -36,7 +36,7 @@ var ErrPulledDNS = errors.New("process-push-msg-failed")
 var ErrPulledCompression = errors.New("Compression is not allowed since allow-compression is set to 'stub-only'") //nolint:staticcheck // stock's line
 
 // ApplyPushed applies the options of a push reply, all parts together and without the word PUSH_REPLY, to o and to its
-// profile c. Both are the caller's copies for one connection: see Clone.
+// profile c. Both are the caller's copies for one connection: see Clone. Notes number the options of each part, which push-continuation ends.
 //
 // Options that are wrong or not allowed are skipped with a note. The error wraps ErrPulledDNS and means that the
 // connection cannot go on with what was pulled: a DNS server without address. The result is valid with an error, too.
@@ -55,10 +55,15 @@ func (o *Options) applyPushed(c *Connection, list []string, res *PushResult) err
 	o.Notes = nil
 	p := &parser{o: o, c: c, ctx: pushContext}
 	var shaping [][2]string // name and line
-	for i, entry := range list {
-		words, err := lexer.Split(entry, fmt.Sprintf("%s:%d", pushList, i+1))
+	line := 0 // within its message
+	for _, entry := range list {
+		line++
+		words, err := lexer.Split(entry, fmt.Sprintf("%s:%d", pushList, line))
 		if err == nil && len(words) > 0 {
-			err = p.apply(Directive{Name: words[0], Params: words[1:], File: pushList, Line: i + 1})
+			err = p.apply(Directive{Name: words[0], Params: words[1:], File: pushList, Line: line})
+		}
+		if len(words) > 0 && words[0] == "push-continuation" {
+			line = 0
 		}
 		if err != nil {
 			p.warn("%s", err.Error())
@@ -101,7 +106,8 @@ func digest(lines [][2]string) (sum [32]byte) {
 	return sum
 }
 
-// filterPushed asks the pull filters about each option. It reports false when one was rejected.
+// filterPushed asks the pull filters about each option, and leaves an empty one in the place of what they take out: lines are counted as they
+// came. It reports false when one was rejected.
 func (o *Options) filterPushed(list []string, res *PushResult) ([]string, bool) {
 	if len(o.PullFilters) == 0 {
 		return list, true
@@ -114,6 +120,7 @@ func (o *Options) filterPushed(list []string, res *PushResult) ([]string, bool) 
 		switch o.pullFilter(opt) {
 		case "ignore":
 			note(logging.Steps, "Pushed option removed by filter: '%s'", opt)
+			kept = append(kept, "")
 		case "reject":
 			res.Notes = append(res.Notes, Note{logging.Warn, fmt.Sprintf("Pushed option rejected by filter: '%s'. Restarting.", opt)})
 			res.Rejected = opt

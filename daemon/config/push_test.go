@@ -57,6 +57,24 @@ func TestApplyPushed(t *testing.T) {
 	}
 }
 
+// Notes number the options of each message, with those that a filter takes out.
+func TestPushedLinesAreNumbered(t *testing.T) {
+	o := mustParse(t, minimal+"remote a\npull-filter ignore \"ping\"\n").Clone()
+	res, err := o.ApplyPushed(&o.Connections[0], []string{"first", "ping 10", "third", "push-continuation 2", "ping-restart 60", "again"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, n := range res.Notes {
+		if _, at, ok := strings.Cut(n.Text, pushList+":"); ok {
+			lines = append(lines, at)
+		}
+	}
+	if diff := cmp.Diff([]string{"1: first (2.6.14)", "3: third (2.6.14)", "2: again (2.6.14)"}, lines); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 // A redirect with a flag that we do not know still redirects, as with stock: else the traffic that a server asks for goes beside the tunnel.
 func TestPushedRedirectWithUnknownFlag(t *testing.T) {
 	for _, tt := range []struct {

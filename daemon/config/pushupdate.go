@@ -160,6 +160,7 @@ func (o *Options) changes(entries []string, u *Update) ([]change, error) {
 		if !ok {
 			return nil, nil
 		}
+		kept = slices.DeleteFunc(slices.Clone(kept), func(option string) bool { return option == "" })
 		if !remove {
 			ch.options = kept
 		}

@@ -2,6 +2,7 @@ package message
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -51,7 +52,7 @@ func PackPush(head string, options []string) ([]string, error) {
 	return append(messages, b.String()), nil
 }
 
-// PushList joins the messages of a push reply or update.
+// PushList joins the messages of a push reply or update. The marks between messages stay in it.
 type PushList struct{ Options []string }
 
 // Add takes the argument of one message and reports whether the list is complete. ok is false when the list has more
@@ -62,13 +63,19 @@ func (l *PushList) Add(arg string) (complete, ok bool) {
 		option = strings.TrimLeft(option, " ")
 		switch option {
 		case "":
+			continue
 		case pushMore:
 			complete = false
 		case pushLast:
 			complete = true
-		default:
-			l.Options = append(l.Options, option)
+			continue
 		}
+		l.Options = append(l.Options, option)
 	}
 	return complete, len(l.Options) <= maxPushed
+}
+
+// Unmarked is the list without the marks.
+func (l *PushList) Unmarked() []string {
+	return slices.DeleteFunc(slices.Clone(l.Options), func(option string) bool { return option == pushMore })
 }

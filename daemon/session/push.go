@@ -152,7 +152,7 @@ func (p *Pull) Update(arg string) error {
 		return ErrUpdates
 	}
 	if complete {
-		p.updates, p.part = append(p.updates, p.part.Options), message.PushList{}
+		p.updates, p.part = append(p.updates, p.part.Unmarked()), message.PushList{}
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ func TestPullAsks(t *testing.T) {
 	if due, next := p.Check(start.Add(time.Hour)); due != PullNothing || !next.IsZero() {
 		t.Errorf("after the reply: %v, next %v", due, next)
 	}
-	if want := []string{"route 10.0.0.0 255.0.0.0", "ping 10"}; !slices.Equal(p.Options.Options, want) {
+	if want := []string{"route 10.0.0.0 255.0.0.0", "push-continuation 2", "ping 10"}; !slices.Equal(p.Options.Options, want) {
 		t.Errorf("options %q, want %q", p.Options.Options, want)
 	}
 }

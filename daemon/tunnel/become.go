@@ -132,7 +132,8 @@ func (t *Tunnel) changeRoutes() bool {
 	if len(t.net.routes) > 0 {
 		t.cfg.State(mgmt.State{Name: mgmt.StateAddRoutes})
 	}
-	return t.journal.Become(slices.Concat(t.redirectOps(), t.routeOps()))
+	t.doubtIPv6()
+	return t.journal.Become(slices.Concat(t.redirectOps(), t.routeOps(t.net.routes), t.routeOps(t.net.routes6)))
 }
 
 // without is the addresses of a that are not in b.

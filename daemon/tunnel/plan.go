@@ -196,9 +196,6 @@ func (t *Tunnel) routes() {
 			set("route_ipv6_metric_%d=%d", k, m)
 		}
 	}
-	if len(n.routes6)+len(n.redirect.IPv6Routes()) > 0 && !o.IfconfigIPv6.Set() {
-		t.cfg.Log(logging.Warn, "WARNING: OpenVPN was configured to add an IPv6 route. However, no IPv6 has been configured for %s, therefore the route installation may fail or may not work as expected.", o.Dev)
-	}
 }
 
 // route4 is a route option as routes: several when its network is a name with several addresses.

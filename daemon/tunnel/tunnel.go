@@ -273,12 +273,24 @@ func (t *Tunnel) addRoutes() bool {
 		t.cfg.State(mgmt.State{Name: mgmt.StateAddRoutes})
 	}
 	ok := true
-	for _, op := range t.routeOps() {
-		if err := t.journal.AddRoute(op.Route); err != nil && !errors.Is(err, netconf.ErrExists) {
-			ok = false
+	add := func(ops []netconf.Op) {
+		for _, op := range ops {
+			if err := t.journal.AddRoute(op.Route); err != nil && !errors.Is(err, netconf.ErrExists) {
+				ok = false
+			}
 		}
 	}
+	add(t.routeOps(t.net.routes))
+	t.doubtIPv6()
+	add(t.routeOps(t.net.routes6))
 	return ok
+}
+
+// doubtIPv6 warns of IPv6 routes into a device without an IPv6 address.
+func (t *Tunnel) doubtIPv6() {
+	if len(t.net.routes6)+len(t.net.redirect.IPv6Routes()) > 0 && !t.cfg.Options.IfconfigIPv6.Set() {
+		t.cfg.Log(logging.Warn, "WARNING: OpenVPN was configured to add an IPv6 route. However, no IPv6 has been configured for %s, therefore the route installation may fail or may not work as expected.", t.device.Name())
+	}
 }
 
 // redirectOps are the steps of redirect-gateway, and what keeps the server reachable.
@@ -296,14 +308,11 @@ func (t *Tunnel) redirectOps() []netconf.Op {
 	})
 }
 
-// routeOps are the routes of the options.
-func (t *Tunnel) routeOps() []netconf.Op {
+// routeOps are routes of the options.
+func (t *Tunnel) routeOps(routes []netconf.Route) []netconf.Op {
 	var ops []netconf.Op
-	for _, r := range t.net.routes {
-		ops = append(ops, netconf.Op{List: true, Route: r})
-	}
-	for _, r := range t.net.routes6 {
-		if r.Dev == "" {
+	for _, r := range routes {
+		if r.Dst.Addr().Is6() && r.Dev == "" {
 			r.Dev = t.device.Name()
 		}
 		ops = append(ops, netconf.Op{List: true, Route: r})

@@ -136,9 +136,9 @@ var (
 	// notice matches what a daemon says about a configuration or what it was pushed.
 	notice = regexp.MustCompile(`WARNING|DEPRECATED|REMOVED|NOTE|Note:|NOTICE|Options error|OPTIONS ERROR|[Ii]gnor|[Uu]nsupported|not supported|PUSH_REPLY|OPTIONS IMPORT|Use --help`)
 	// untold are lines that pairings need not agree about: what the kernel could carry, what the other end tells as well, and chance;
-	// varies is what differs within others: names by chance, epoch keys, which 2.6 lacks, and the place in a pushed list.
+	// varies is what differs within others: names by chance, and epoch keys, which 2.6 lacks.
 	untold = regexp.MustCompile(`data channel offload|SENT CONTROL|--mute triggered`)
-	varies = regexp.MustCompile(`/\S*/openvpn_\w+\.tmp| aead-epoch|\[PUSH-OPTIONS\]:\d+`)
+	varies = regexp.MustCompile(`/\S*/openvpn_\w+\.tmp| aead-epoch`)
 	// stamp matches a date, or the time and the flags of machine-readable-output.
 	stamp = regexp.MustCompile(`^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d |\d{10}\.\d{6} [0-9a-f]+ )(us=\d+ )?`)
 	// towards is whom a server's line is about.
