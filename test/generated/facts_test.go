@@ -149,9 +149,17 @@ var (
 var withNotices = false
 
 // notices notes the warnings of a daemon's log and the options it was pushed, each once: how often they come is chance.
-func (f facts) notices(who, log, dir string) {
+func (f facts) notices(t *testing.T, who, log, dir string) {
+	t.Helper()
 	if !withNotices {
 		return
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range logs { // stock warns before it opens its log file, ours into it
+		log += readFile(t, path)
 	}
 	for line := range strings.Lines(log) {
 		line = towards.ReplaceAllString(stamp.ReplaceAllString(strings.TrimRight(line, " \n"), ""), "")

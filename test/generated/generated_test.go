@@ -62,10 +62,7 @@ func (s *setup) play(t *testing.T, a *authority, p pairing, life bool) outcome {
 		return outcome{facts: s.refusal(t, e)}
 	}
 	server.start(t)
-	await(t, upLimit, "port of the server", func() bool {
-		out, _ := serverHost.TryRun("ss", "-Hanut", "sport", "=", "1194")
-		return strings.TrimSpace(out) != ""
-	})
+	server.serves(t)
 	client.start(t)
 	s.tunnel(t, client)
 	time.Sleep(500*time.Millisecond + time.Duration(s.Settle)*time.Second) // scripts that come after the routes
@@ -81,8 +78,8 @@ func (s *setup) play(t *testing.T, a *authority, p pairing, life bool) outcome {
 	if !life { // what scripts saw at the end; after reloads the order of events is chance
 		o.facts.environment(t, "server", server.dir)
 		o.facts.environment(t, "client", client.dir)
-		o.facts.notices("server", server.proc.Log(), server.dir)
-		o.facts.notices("client", client.proc.Log(), client.dir)
+		o.facts.notices(t, "server", server.proc.Log(), server.dir)
+		o.facts.notices(t, "client", client.proc.Log(), client.dir)
 	}
 	return o
 }
@@ -93,7 +90,7 @@ func (s *setup) refusal(t *testing.T, e *end) facts {
 	e.start(t)
 	code := e.proc.Wait(t, upLimit)
 	f := facts{s.Refused + " exit status": strconv.Itoa(code)}
-	f.notices(s.Refused, e.proc.Log(), e.dir)
+	f.notices(t, s.Refused, e.proc.Log(), e.dir)
 	return f
 }
 
@@ -134,6 +131,7 @@ func (s *setup) reload(t *testing.T, a *authority, server, client *end, list []b
 		server.stop(t)
 		server.start(t)
 	}
+	server.serves(t)
 	if s.Reconnect == 0 {
 		return 0
 	}
@@ -188,10 +186,6 @@ func (s *setup) reloadRevoked(t *testing.T, a *authority, server *end) {
 	gone := *s
 	gone.Reconnect = 0 // nobody comes back
 	gone.reload(t, a, server, nil, a.revoked)
-	await(t, upLimit, "port of the server", func() bool {
-		out, _ := server.host.TryRun("ss", "-Hanut", "sport", "=", "1194")
-		return strings.TrimSpace(out) != ""
-	})
 }
 
 // compare plays all pairings of some generators and holds them to the stock pair. It returns the

@@ -3,6 +3,8 @@
 package generated
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -127,13 +129,22 @@ func newAuthority(t *testing.T) *authority {
 	} {
 		a.files[name] = content
 	}
+	for name, leaf := range map[string]*pki.Leaf{"server.fp": server, "client.fp": a.client} {
+		a.files[name] = []byte(fingerprint(leaf.Cert.Raw))
+	}
+	// Names with blanks, a key with a passphrase, a secret for tokens.
+	a.files["my ca.crt"], a.files["client of mine.crt"], a.files["client of mine.key"] = ca.PEM, a.client.CertPEM, a.client.KeyPEM
+	a.files["pass.txt"] = []byte("open sesame\n")
+	if a.files["client.enc.key"], err = a.client.EncryptedKey("open sesame"); err != nil {
+		t.Fatal(err)
+	}
 	ca.Revoke(a.client)
 	if a.revoked, err = ca.CRL(time.Now().Add(24 * time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	v2s, v2c := filepath.Join(dir, "v2s"), filepath.Join(dir, "v2c")
-	for _, args := range [][]string{{"--genkey", "tls-crypt-v2-server", v2s}, {"--tls-crypt-v2", v2s, "--genkey", "tls-crypt-v2-client", v2c}} {
+	v2s, v2c, token := filepath.Join(dir, "v2s"), filepath.Join(dir, "v2c"), filepath.Join(dir, "token")
+	for _, args := range [][]string{{"--genkey", "tls-crypt-v2-server", v2s}, {"--tls-crypt-v2", v2s, "--genkey", "tls-crypt-v2-client", v2c}, {"--genkey", "auth-token", token}} {
 		if out, err := exec.Command(daemontest.RequireOpenVPN(t), args...).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
@@ -152,13 +163,19 @@ func newAuthority(t *testing.T) *authority {
 		return path
 	}
 	for name, path := range map[string]string{
-		"v2s.key": v2s, "v2c.key": v2c, "server.p12": bundle("server.p12", server), "client.p12": bundle("client.p12", a.client),
+		"v2s.key": v2s, "v2c.key": v2c, "token.key": token, "server.p12": bundle("server.p12", server), "client.p12": bundle("client.p12", a.client),
 	} {
 		if a.files[name], err = os.ReadFile(path); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return a
+}
+
+// fingerprint is what peer-fingerprint takes.
+func fingerprint(der []byte) string {
+	sum := sha256.Sum256(der)
+	return strings.ReplaceAll(strings.ToUpper(fmt.Sprintf("% x", sum[:])), " ", ":")
 }
 
 // hash is the name of the authority in a capath folder.
@@ -212,7 +229,7 @@ func (s *setup) prepare(t *testing.T, a *authority, host *daemontest.Namespace, 
 	}
 	for name, content := range a.files {
 		mode := os.FileMode(0o644)
-		if strings.HasSuffix(name, ".key") || strings.HasSuffix(name, ".p12") || name == "up.txt" {
+		if strings.HasSuffix(name, ".key") || strings.HasSuffix(name, ".p12") || name == "up.txt" || name == "pass.txt" {
 			mode = 0o600
 		}
 		e.write(t, "pki/"+name, content, mode)
@@ -311,11 +328,32 @@ func (e *end) start(t *testing.T) {
 	e.proc = e.host.Start(t, "env", append([]string{"-C", e.dir}, e.argv...)...)
 }
 
-// signal sends a signal to all that runs on the host: the daemon, wherever it went.
+// signal sends a signal to the daemon, wherever it went: to what runs on the host and is not the child of another there, as scripts are.
 func (e *end) signal(sig syscall.Signal) {
-	for _, pid := range e.host.PIDs() {
-		_ = syscall.Kill(pid, sig)
+	pids := e.host.PIDs()
+	for _, pid := range pids {
+		if !slices.Contains(pids, parent(pid)) {
+			_ = syscall.Kill(pid, sig)
+		}
 	}
+}
+
+// parent is the process that a process is a child of, 0 when it is gone.
+func parent(pid int) (ppid int) {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if i := bytes.LastIndexByte(b, ')'); i >= 0 {
+		_, _ = fmt.Sscanf(string(b[i+1:]), " %1s %d", new(string), &ppid)
+	}
+	return ppid
+}
+
+// serves waits for a server's port: stock loses a signal that comes earlier.
+func (e *end) serves(t *testing.T) {
+	t.Helper()
+	await(t, upLimit, "port of the server", func() bool {
+		out, _ := e.host.TryRun("ss", "-Hanut", "sport", "=", "1194")
+		return strings.TrimSpace(out) != ""
+	})
 }
 
 // stop ends the daemon as a service manager does, and waits for its end.
