@@ -89,7 +89,6 @@ var nothingToDo = map[string]string{
 	"disable-dco":       "this process carries the packets anyway",
 	"fast-io":           "packets are read and written in batches, without a wait for each",
 	"hash-size":         "tables grow as they need",
-	"ifconfig-nowarn":   "the addresses of both ends are not compared",
 	"memstats":          "see `--metrics` and the management port for figures",
 	"persist-local-ip":  "a name in `local` is looked up at each start",
 	"push-continuation": "parts of a long reply are put together anyway",

@@ -183,8 +183,9 @@ type Device struct {
 	Ifconfig              Ifconfig
 	IfconfigIPv6          IfconfigIPv6
 	IfconfigNoexec        bool
-	TxQueueLen            int // 0: leave it alone
-	Shaper                int // outgoing bytes per second; 0 no limit
+	IfconfigNowarn        bool // addresses that seem wrong are not warned of
+	TxQueueLen            int  // 0: leave it alone
+	Shaper                int  // outgoing bytes per second; 0 no limit
 	BlockIPv6             bool
 	ClientNAT             []ClientNAT
 	Compat                Compat

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -121,8 +123,33 @@ func (p *parser) derive(c *Connection) error {
 		p.note(logging.Info, "NOTICE: --explicit-exit-notify ignored for --proto tcp")
 		c.ExplicitExitNotify = 0
 	}
+	p.doubtProfile(c)
 	return nil
 }
+
+// doubtProfile collects what is said of a profile at each start, once for all profiles.
+func (p *parser) doubtProfile(c *Connection) {
+	o := p.o
+	say := func(when bool, text string) {
+		if when && !slices.ContainsFunc(o.Warnings, func(n Note) bool { return n.Text == text }) {
+			p.doubt("%s", text)
+		}
+	}
+	encap := c.MSSFixEncap || !c.set.mssfix || c.set.mssfixDefault
+	say(c.Fragment > 0 && c.MSSFix > 0 && encap != c.FragmentEncap,
+		`WARNING: if you use --mssfix and --fragment, you should use the "mtu" flag for both or none of of them.`)
+	_, err := netip.ParseAddr(c.Remote)
+	say(o.RemoteRandomHostname && err == nil, "WARNING: ignoring --remote-random-hostname because the hostname is an IP address")
+	say(o.TCPNoDelay && c.Proto.IsUDP(), noNoDelay)
+	if o.state.fastIO && o.Compat == Compat26 {
+		udp := c.Proto.IsUDP()
+		say(!udp, "NOTE: --fast-io is disabled since we are not using UDP")
+		say(udp && o.Shaper > 0, "NOTE: --fast-io is disabled since we are using --shaper")
+	}
+}
+
+// noNoDelay is what stock says about an option of TCP on UDP.
+const noNoDelay = "NOTE: setsockopt TCP_NODELAY=1 failed"
 
 func (c *Connection) defaultMSSFix() {
 	switch {

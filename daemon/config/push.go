@@ -55,7 +55,7 @@ func (o *Options) applyPushed(c *Connection, list []string, res *PushResult) err
 	o.Notes = nil
 	p := &parser{o: o, c: c, ctx: pushContext}
 	var shaping [][2]string // name and line
-	line := 0 // within its message
+	line := 0               // within its message
 	for _, entry := range list {
 		line++
 		words, err := lexer.Split(entry, fmt.Sprintf("%s:%d", pushList, line))
@@ -187,6 +187,9 @@ func (p *parser) imported(c *Connection) []string {
 		if p.changed&x.class != 0 {
 			names = append(names, x.text)
 			p.note(x.level, "OPTIONS IMPORT: %s", x.text)
+			if x.class == classSockFlags && p.o.TCPNoDelay && c.Proto.IsUDP() {
+				p.note(logging.Info, noNoDelay)
+			}
 		}
 	}
 	if n, most := c.TunMTU, c.TunMTUMax; p.changed&classTunMTU != 0 && n > most {

@@ -22,6 +22,7 @@ type parseState struct {
 	bridge     *bridgeMacro
 	keepalive  *keepalive
 	tcpNodelay bool
+	fastIO     bool
 
 	pingRestartSet   bool
 	allowCompression bool // given

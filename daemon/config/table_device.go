@@ -41,6 +41,7 @@ func deviceRows() []row {
 			return nil
 		}},
 		{"ifconfig-noexec", 0, 0, mainPush, classIfconfig, flag(func(o *Options) *bool { return &o.IfconfigNoexec })},
+		{"ifconfig-nowarn", 0, 0, mainPush, classIfconfig, flag(func(o *Options) *bool { return &o.IfconfigNowarn })},
 		{"txqueuelen", 1, 1, inMain, 0, number(0, maxSeconds, func(o *Options) *int { return &o.TxQueueLen })},
 		{"shaper", 1, 1, mainPush, classShaper, func(p *parser, a []string) error {
 			n, err := integer(p, "shaper", a[0], 0, maxSeconds)

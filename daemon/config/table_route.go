@@ -47,6 +47,9 @@ func routeRows() []row {
 		{"redirect-private", 0, many, inMain | inRoutes | inUpdate, classRoutes, (*parser).redirect},
 		{"allow-pull-fqdn", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.AllowPullFQDN })},
 		{"dhcp-option", 1, many, inMain | inRoutes | inUpdate, classDNS, func(p *parser, a []string) error {
+			if p.ctx == pushContext && len(a) > 2 && p.o.Compat == Compat26 {
+				return p.unrecognized()
+			}
 			p.o.ForeignOptions = append(p.o.ForeignOptions, "dhcp-option "+strings.Join(a[:min(len(a), 2)], " ")) // no more, as 2.7
 			return nil
 		}},
@@ -73,7 +76,7 @@ func (p *parser) route(a []string) error {
 		if !p.addressOrName(r.Network) && !isRouteWord(r.Network) {
 			return errorf("route parameter network/IP '%s' must be a valid address", r.Network)
 		}
-		if _, ok := ipv4(r.Netmask); !ok && r.Netmask != "" && r.Netmask != "default" {
+		if _, ok := ipv4(r.Netmask); !ok && r.Netmask != "" {
 			return errorf("route parameter netmask '%s' must be an IP address", r.Netmask)
 		}
 		if r.Gateway != "" && !p.addressOrName(r.Gateway) && !isRouteWord(r.Gateway) {
@@ -86,7 +89,7 @@ func (p *parser) route(a []string) error {
 
 // isRouteWord reports whether s stands for an address in a route.
 func isRouteWord(s string) bool {
-	return s == "vpn_gateway" || s == "net_gateway" || s == "remote_host" || s == "default"
+	return s == "vpn_gateway" || s == "net_gateway" || s == "remote_host"
 }
 
 func (p *parser) routeIPv6(a []string) error {
@@ -101,7 +104,8 @@ func (p *parser) routeIPv6(a []string) error {
 	r := RouteIPv6{Network: network, Metric: -1, Table: p.o.RouteTable}
 	if len(a) > 1 {
 		r.Gateway = a[1]
-		if _, ok := ipv6(r.Gateway); !ok && !isRouteWord(r.Gateway) && r.Gateway != "net_gateway_ipv6" && r.Gateway != "vpn_gateway_ipv6" {
+		inFile := p.ctx != pushContext && (isRouteWord(r.Gateway) || r.Gateway == "default" || r.Gateway == "net_gateway_ipv6" || r.Gateway == "vpn_gateway_ipv6")
+		if _, ok := ipv6(r.Gateway); !ok && !inFile {
 			return errorf("route-ipv6 parameter gateway '%s' must be a valid address", r.Gateway)
 		}
 	}

@@ -34,7 +34,10 @@ func optionsWithoutEffect() []withoutEffect {
 		{"disable-dco", 0, many, unruled, 0, "", nil},
 		{"ecdh-curve", 1, 1, inMain | atOnce, 0, "Consider setting groups/curves preference with tls-groups instead of forcing a specific curve with ecdh-curve.", nil},
 		{"engine", 0, 1, inMain, 0, "WARNING: --%s is ignored: OpenSSL is not used", nil},
-		{"fast-io", 0, 0, inMain, 0, "", nil},
+		{"fast-io", 0, 0, inMain, 0, "", func(p *parser, _ []string) error {
+			p.o.state.fastIO = true
+			return nil
+		}},
 		{"gremlin", 1, 1, inMain, 0, "WARNING: --%s is ignored", nil},
 		{"hash-size", 2, 2, inMain, 0, "", func(p *parser, a []string) error {
 			for _, s := range a {
@@ -48,7 +51,6 @@ func optionsWithoutEffect() []withoutEffect {
 		{"http-proxy-retry", 0, many, connRule, 0, proxyRetry, nil},
 		{"http-proxy-timeout", 0, many, connRule, 0, "DEPRECATED OPTION: http-proxy-timeout: In OpenVPN 2.4 the timeout until a " +
 			"connection to a server is established is managed with a single timeout set by connect-timeout", nil},
-		{"ifconfig-nowarn", 0, 0, mainPush, classIfconfig, "", nil},
 		{"iproute", 1, 1, inMain, 0, "WARNING: --%s is ignored: routes are set without external programs", nil},
 		{"max-routes", 0, 1, unruled, 0, "DEPRECATED OPTION: --max-routes option ignored. The number of routes is unlimited as of OpenVPN 2.4. This option will be removed in a future version, please remove it from your configuration.", nil},
 		{"memstats", 1, 1, inMain, 0, "", nil},

@@ -47,7 +47,7 @@ func (p *leases) open(set *setup) error {
 		p.say.logLine("", logging.Steps, "IFCONFIG POOL IPv4: base=%s size=%d", cfg.Start, p.Size())
 	}
 	if cfg.Base6.IsValid() {
-		size6 := sizeOf6(cfg.Base6)
+		size6 := pool.Size6(cfg.Base6)
 		p.say.logLine("", logging.Steps, "IFCONFIG POOL IPv6: base=%s size=%d netbits=%d", cfg.Base6.Addr(), size6, cfg.Base6.Bits())
 		if cfg.Start.IsValid() && p.Size() < size6 {
 			p.say.logLine("", logging.Info, "NOTE: IPv4 pool size is %d, IPv6 pool size is %d. IPv4 pool size limits the number of clients that can be served from the pool", p.Size(), size6)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net/netip"
 	"os"
 )
 
@@ -35,9 +34,4 @@ func (p *poolFile) close() {
 		_ = p.f.Close()
 		p.f = nil
 	}
-}
-
-// sizeOf6 is how many addresses stock counts in an IPv6 pool.
-func sizeOf6(base netip.Prefix) int {
-	return 1 << min(16, 128-base.Bits())
 }

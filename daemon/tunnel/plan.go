@@ -87,6 +87,7 @@ func (t *Tunnel) addresses() error {
 			return err
 		}
 		n.local4, n.local, n.remote = local, local.String(), remote.String()
+		t.doubtAddresses(local, remote)
 		if o.DevType == config.DevTap || o.Topology == config.TopologySubnet {
 			bits, err := maskBits(remote)
 			if err != nil {

@@ -82,7 +82,7 @@ func (cfg Config) Size() (int, error) {
 		}
 	}
 	if cfg.Base6.IsValid() {
-		size6 = size6Of(cfg.Base6)
+		size6 = Size6(cfg.Base6)
 	}
 	size := max(size4, size6)
 	if size4 > 0 && size6 > 0 {
@@ -261,8 +261,8 @@ func (p *Pool) slotOf(a4, a6 netip.Addr) int {
 	return none
 }
 
-// size6Of counts the addresses from base to the end of its prefix, as far as a pool may reach.
-func size6Of(base netip.Prefix) int {
+// Size6 counts the addresses from base to the end of its prefix, as far as a pool may reach.
+func Size6(base netip.Prefix) int {
 	bits := 128 - base.Bits()
 	if bits >= 17 {
 		// At least twice maxSlots; a base near the end of the prefix is the administrator's decision.
