@@ -124,7 +124,7 @@ func describe(r *report, o *config.Options, prof *config.Connection, terms *sess
 		line += fmt.Sprintf(", compression: '%s'", name)
 	}
 	r.log(logging.Summary, "%s", line)
-	engine.WarnShortBlocks(r.log, terms.Cipher, o.RenegBytes)
+	engine.WarnWeak(r.log, terms.Cipher, o.Auth, o.RenegBytes)
 	limits := engine.Timers(o.Timers)
 	if timers := engine.TimerNames(&limits); len(timers) > 0 {
 		r.log(logging.Summary, "Timers: %s", strings.Join(timers, ", "))

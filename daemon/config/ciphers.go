@@ -167,6 +167,10 @@ func (p *parser) cipherList(names []string) ([]string, error) {
 		case name == "": // between two colons, as at their end
 		case ok:
 			list = append(list, c)
+			if c == "none" {
+				p.warn("WARNING: cipher 'none' specified for --data-ciphers. This allows negotiation of NO encryption and tunnelled data WILL then be " +
+					"transmitted in clear text over the network! PLEASE DO RECONSIDER THIS SETTING!")
+			}
 		case optional:
 			p.note(logging.Info, "Unsupported optional cipher in --data-ciphers: %s", name)
 		case foreignCipher.MatchString(name):

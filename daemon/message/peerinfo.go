@@ -48,6 +48,11 @@ func ParsePeerInfo(s string) PeerInfo {
 		case "IV_CIPHERS":
 			p.listed = true
 			p.ciphers = strings.Split(strings.ToUpper(value), ":")
+			for i, c := range p.ciphers {
+				if c == "NONE" { // the one name in small letters
+					p.ciphers[i] = "none"
+				}
+			}
 		case "IV_NCP":
 			p.ncp, _ = strconv.Atoi(value)
 		}

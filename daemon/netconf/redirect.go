@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
@@ -159,23 +160,27 @@ func (r Redirect) IPv6Routes() []netip.Prefix {
 	return world6
 }
 
-func planV6(ops []Op, in RedirectInput) []Op {
-	redirect := in.Flags.IPv6Routes()
-	covers := append(redirect[:len(redirect):len(redirect)], in.Routes6...)
-	if in.Server.Is6() && in.Gateway6.Dev != "" {
-		for _, p := range covers {
-			if !p.Contains(in.Server) {
-				continue
-			}
-			r := hostRoute(in.Server, in.Gateway6)
-			r.Dev, r.Metric = in.Gateway6.Dev, 1
-			ops = append(ops,
-				note(logging.Steps, "ROUTE6: %s overlaps IPv6 remote %s, adding host route to VPN endpoint", p.Masked(), in.Server),
-				Op{Route: r})
-			break
-		}
+// ServerRoute6 is the route around the tunnel to a server with an IPv6 address, and the first network that leads into the tunnel and covers
+// it, of the redirect or of routes. The network is not valid when none does.
+func (r Redirect) ServerRoute6(server netip.Addr, gw Gateway, routes []netip.Prefix) (covering netip.Prefix, around Route) {
+	if !server.Is6() || gw.Dev == "" {
+		return covering, around
 	}
-	for _, p := range redirect {
+	networks := slices.Concat(r.IPv6Routes(), routes)
+	i := slices.IndexFunc(networks, func(p netip.Prefix) bool { return p.Contains(server) })
+	if i < 0 {
+		return covering, around
+	}
+	around = hostRoute(server, gw)
+	around.Dev, around.Metric = gw.Dev, 1
+	return networks[i], around
+}
+
+func planV6(ops []Op, in RedirectInput) []Op {
+	if p, r := in.Flags.ServerRoute6(in.Server, in.Gateway6, in.Routes6); p.IsValid() {
+		ops = append(ops, note(logging.Steps, "ROUTE6: %s overlaps IPv6 remote %s, adding host route to VPN endpoint", p.Masked(), in.Server), Op{Route: r})
+	}
+	for _, p := range in.Flags.IPv6Routes() {
 		ops = append(ops, Op{Route: Route{Dst: p, Dev: in.Dev, Metric: cmp.Or(in.Metric6, NoMetric), Shown: in.VPN6}})
 	}
 	return ops

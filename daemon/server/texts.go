@@ -81,7 +81,7 @@ func (c *clientLog) describe(set *setup, i *instance) {
 		line += fmt.Sprintf(", peer-id: %d", i.slot)
 	}
 	c.log(i, logging.Summary, "%s", line)
-	engine.WarnShortBlocks(func(lv logging.Level, format string, args ...any) { c.log(i, lv, format, args...) }, terms.Cipher, set.RenegBytes)
+	engine.WarnWeak(func(lv logging.Level, format string, args ...any) { c.log(i, lv, format, args...) }, terms.Cipher, set.Auth, set.RenegBytes)
 	limits := set.limits(i)
 	if timers := engine.TimerNames(&limits); len(timers) > 0 {
 		c.log(i, logging.Summary, "Timers: %s", strings.Join(timers, ", "))

@@ -152,8 +152,11 @@ func (t *Tunnel) routes() {
 			set("route_vpn_gateway=%s", n.vpn4)
 		}
 	}
-	if t.gw6.Addr.IsValid() {
-		set("net_gateway_ipv6=%s", t.gw6.Addr)
+	switch gw := t.gw6; {
+	case gw.OnLink && t.net.server.Is6(): // the server itself
+		set("net_gateway_ipv6=%s", t.net.server)
+	case gw.Addr.IsValid():
+		set("net_gateway_ipv6=%s", gw.Addr)
 	}
 	k := 0
 	for _, r := range o.Routes {
@@ -173,30 +176,47 @@ func (t *Tunnel) routes() {
 	if r := o.IfconfigIPv6.Remote; r.IsValid() {
 		far = r.String()
 	}
+	six := func(i int, network netip.Prefix, gateway string, metric int) {
+		set("route_ipv6_network_%d=%s", i, network)
+		set("route_ipv6_gateway_%d=%s", i, gateway)
+		if metric >= 0 {
+			set("route_ipv6_metric_%d=%d", i, metric)
+		}
+	}
+	before := t.aroundVars(six)
 	for i, r := range o.RoutesIPv6 {
 		route, ok := t.route6(r)
 		if !ok {
 			continue
 		}
-		set("route_ipv6_network_%d=%s", i+1, r.Network)
 		gw := r.Gateway
 		if gw == "" || gw == "default" {
 			gw = far
 		}
-		set("route_ipv6_gateway_%d=%s", i+1, gw)
-		if route.Metric >= 0 {
-			set("route_ipv6_metric_%d=%d", i+1, route.Metric)
-		}
+		six(before+i+1, r.Network, gw, route.Metric)
 		n.routes6 = append(n.routes6, route)
 	}
 	for i, network := range n.redirect.IPv6Routes() {
-		k := len(o.RoutesIPv6) + i + 1
-		set("route_ipv6_network_%d=%s", k, network)
-		set("route_ipv6_gateway_%d=%s", k, far)
-		if m := t.metric(-1); m >= 0 {
-			set("route_ipv6_metric_%d=%d", k, m)
-		}
+		six(before+len(o.RoutesIPv6)+i+1, network, far, t.metric(-1))
 	}
+}
+
+// aroundVars tells of the route around the tunnel to a server with an IPv6 address, if there is one, and returns how many it told of.
+func (t *Tunnel) aroundVars(tell func(i int, network netip.Prefix, gateway string, metric int)) int {
+	var routes []netip.Prefix
+	for _, r := range t.cfg.Options.RoutesIPv6 {
+		routes = append(routes, r.Network)
+	}
+	covering, r := t.net.redirect.ServerRoute6(t.net.server, t.gw6, routes)
+	if !covering.IsValid() {
+		return 0
+	}
+	gateway := netip.IPv6Unspecified()
+	if r.Via.IsValid() {
+		gateway = r.Via
+	}
+	tell(1, r.Dst, gateway.String(), r.Metric)
+	return 1
 }
 
 // route4 is a route option as routes: several when its network is a name with several addresses.
