@@ -156,9 +156,14 @@ func (s *crlStore) current(say logging.Func) crlSet {
 }
 
 // revocation checks each certificate of a chain against the list of its issuer. A missing list for one
-// issuer is worth a warning, unless a list could not be read; no list at all refuses every certificate.
+// issuer is worth a warning, unless a list could not be read; no list at all refuses every certificate, but under capath alone.
 func (c *check) revocation(chain []*x509.Certificate) error {
 	if c.crls == nil || c.crls.dir != "" && c.crls.file == "" && len(c.crls.fixed.lists)+c.crls.fixed.holes == 0 {
+		if c.mayHold {
+			for depth, cert := range chain {
+				c.withoutList(depth, cert)
+			}
+		}
 		return nil
 	}
 	set := c.crls.current(func(lv logging.Level, format string, args ...any) {
@@ -180,10 +185,14 @@ func (c *check) revocation(chain []*x509.Certificate) error {
 		case set.holes > 0:
 			return c.fail(depth, cert, "unable to get certificate CRL", errors.New("a revocation list cannot be read"))
 		default:
-			c.say(depth, cert, logging.Info, "VERIFY WARNING: depth=%d, unable to get certificate CRL: %s", depth, Subject(cert))
+			c.withoutList(depth, cert)
 		}
 	}
 	return nil
+}
+
+func (c *check) withoutList(depth int, cert *x509.Certificate) {
+	c.say(depth, cert, logging.Info, "VERIFY WARNING: depth=%d, unable to get certificate CRL: %s", depth, Subject(cert))
 }
 
 // revoked returns OpenSSL's words for why the lists refuse cert, or nothing. found is false when none speaks of it.

@@ -67,6 +67,7 @@ type verifier struct {
 	eku      *usage
 	role     role      // of the peer
 	crls     *crlStore // nil: none
+	mayHold  bool      // capath, which may hold lists
 	signed   *signatures
 	now      func() time.Time
 	notes    []string // what was passed over
@@ -116,7 +117,7 @@ func newVerifier(o *Options) (*verifier, error) {
 		v.trust(list)
 		lists = append(lists, o.CA...)
 	}
-	if o.CAPath != "" {
+	if v.mayHold = o.CAPath != ""; v.mayHold {
 		text, err := v.trustDir(o.CAPath)
 		if err != nil {
 			return nil, fmt.Errorf("capath: %w", err)

@@ -16,6 +16,11 @@ var differences = []difference{
 	{".*", "ours-.*", "client env .*: IV_PROTO", "our peer between sites announces epoch keys"},
 	{".*", ".*-ours", "server env .*: IV_(LZ4|LZ4v2|LZO|LZO_STUB)", "our client compresses nothing: it announces the framings only"},
 	{".*", "ours-.*", "server env .*-delete: .*", "stock gives learn-address no variables with an address that goes, ours those of its client"},
+	{"140-.*", "ours-.*", "server env ev.sh-v2-verify: .*", "stock gives this script the metadata alone, ours what it knows of itself as well"},
+	{"135-.*", ".*", ".* env .*: X509_0_CN_[12]", "stock looks three times at a certificate that no authority stands for"},
+	{"114-.*", "ours-.*", "server status", "stock counts what compression saved, ours compresses nothing"},
+	{".*", ".*", ".* says WARNING: Compression for sending and receiving .*", "ours compresses nothing that it sends"},
+	{"(25|30|131|133)-.*", ".*-ours", "client says OPTIONS IMPORT: .*", "stock's mute takes these lines for variations of one another, ours shows them"},
 	{".*", ".*", ".* says NOTICE: --prng option ignored .*", "the random numbers are the system's, not those of OpenSSL"},
 	{".*", ".*", ".* says WARNING: OpenSSL 3.0\\+ builds do not support specifying an ECDH curve .*", "our TLS library is another one"},
 }

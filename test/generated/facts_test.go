@@ -53,7 +53,7 @@ func (f facts) network(t *testing.T, who string, n *daemontest.Namespace) {
 }
 
 // volatile are variables that differ from run to run.
-var volatile = regexp.MustCompile(`^(PWD|OLDPWD|SHLVL|_|daemon_pid|daemon_start_time|time_\w+|(un)?trusted_port|bytes_\w+|auth_(control|failed_reason|pending)_file|session_id|client_connect_(config|deferred)_file|peer_cert|password)$`)
+var volatile = regexp.MustCompile(`^(PWD|OLDPWD|SHLVL|_|daemon_pid|daemon_start_time|time_\w+|(un)?trusted_port|bytes_\w+|auth_(control|failed_reason|pending)_file|session_id|client_connect_(config|deferred)_file|metadata_file|peer_cert|password)$`)
 
 // hardware is an address that each pair of hosts has anew.
 var hardware = regexp.MustCompile(`\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b`)
