@@ -159,7 +159,7 @@ func (f facts) notices(t *testing.T, who, log, dir string) {
 		t.Fatal(err)
 	}
 	for _, path := range logs { // stock warns before it opens its log file, ours into it
-		log += readFile(t, path)
+		log += "\n" + readFile(t, path)
 	}
 	for line := range strings.Lines(log) {
 		line = towards.ReplaceAllString(stamp.ReplaceAllString(strings.TrimRight(line, " \n"), ""), "")

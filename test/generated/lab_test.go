@@ -65,6 +65,7 @@ type setup struct {
 	NoCRL     int      `json:"nocrl"`
 	CCD       []string `json:"ccd"`     // the client's file, where it says more than an address
 	Refused   string   `json:"refused"` // the end that does not start with stock either: server, client
+	Asks      int      `json:"asks"`    // it ends because nobody answers, and not by a mistake
 	Jail      int      `json:"jail"`
 	Settle    int      `json:"settle"` // seconds that scripts may come after the tunnel, with route-delay
 }
