@@ -216,6 +216,7 @@ func (c *fleetCrowd) killAll(t *testing.T) {
 		n.daemon.Signal(t, syscall.SIGKILL)
 	}
 	for _, n := range c.nodes {
+		n.daemon.Wait(t, upLimit) // and its ports are free
 		n.start(t)
 	}
 	t.Logf("  back after they noticed: %s", spread(back(t, from, inactivity)))

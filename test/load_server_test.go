@@ -101,13 +101,23 @@ func BenchmarkServerClients(b *testing.B) {
 // thousands connects clients that live in this process to a server of its own, and ends them.
 func thousands(t testing.TB, clients int) cost {
 	t.Helper()
-	const atOnce = 64
 	l := newLab(t)
+	return l.thousands(t, clients, l.ourServer(t, forThousands(clients)...))
+}
+
+// forThousands are options of a server that so many clients come to at once.
+func forThousands(clients int) []string {
+	return []string{"--server", "10.8.0.0", "255.255.0.0", "--duplicate-cn", "--max-clients", strconv.Itoa(clients + 1), "--connect-freq-initial", "1000000", "1", "--verb", "1"}
+}
+
+// thousands connects clients that live in this process to a server, and ends it.
+func (l *lab) thousands(t testing.TB, clients int, s *daemontest.Process) cost {
+	t.Helper()
+	const atOnce = 64
 	cert, err := tls.LoadX509KeyPair(l.file("client.crt"), l.file("client.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := l.ourServer(t, "--server", "10.8.0.0", "255.255.0.0", "--duplicate-cn", "--max-clients", strconv.Itoa(clients+1), "--connect-freq-initial", "1000000", "1", "--verb", "1")
 	conns := make([]*net.UDPConn, clients)
 	l.client.Do(t, func() (err error) {
 		for i := range conns {

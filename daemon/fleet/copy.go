@@ -56,6 +56,7 @@ type mirror struct {
 	byIdentity map[string][]int  // slots of leases
 	names      map[string]string // of nodes
 	graves     map[string]uint64 // the revision at which this node deleted a record
+	places     int               // no user ever had this place or a higher one
 	// Every revision up to seen is known; those in ahead too.
 	seen  uint64
 	ahead map[uint64]struct{}
@@ -124,6 +125,9 @@ func (m *mirror) apply(c Change, now time.Time) bool {
 		m.leases[slot] = e
 		m.byIdentity[l.Identity] = append(m.byIdentity[l.Identity], slot)
 		m.watchHolder(e, now)
+	}
+	if as[Place](e) != nil {
+		m.places = max(m.places, placeOf(c.Key)+1)
 	}
 	m.watchHolders(c.Key, old, e, now)
 	return true

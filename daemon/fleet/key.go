@@ -93,3 +93,12 @@ func sliceKey(n int) string             { return Key(kindSlice, strconv.Itoa(n))
 func placeKey(user string, n int) string {
 	return Key(kindPlace, user, strconv.Itoa(n))
 }
+
+// placeOf is the number of a place's key, 0 for a key that has none.
+func placeOf(key string) int {
+	n, _ := strconv.Atoi(key[strings.LastIndexByte(key, '.')+1:])
+	return min(max(n, 0), placesMost-1)
+}
+
+// placesMost is how many places a user may have at the most.
+const placesMost = 1000

@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -44,5 +45,51 @@ func TestALimitIsChanged(t *testing.T) {
 		w.nodes[0].handle.Cut(false)
 		w.pass(time.Minute)
 		login(4)
+	})
+}
+
+// A lower limit counts at the user's next login: where the newest wins, only as many are left, and where the oldest wins, nobody comes in before enough
+// have gone.
+func TestALimitIsLowered(t *testing.T) {
+	bubble(t, fleet.Config{Slots: 253, Limit: fleet.Limit{Max: 4}}, func(t *testing.T, w *world) {
+		limit := func(l fleet.Limit) {
+			for _, n := range w.nodes {
+				n.member.SetLimit(l)
+			}
+			w.pass(time.Second)
+		}
+		var in []*device
+		login := func(want int) {
+			t.Helper()
+			d := w.add("joe", fmt.Sprintf("m%d", len(in)))
+			in = append(in, d)
+			w.connect(d, w.nodes[len(in)%3])
+			w.pass(5 * time.Second)
+			if n := w.serves(); n != want {
+				t.Errorf("login %d: %d sessions, want %d", len(in), n, want)
+			}
+		}
+		login(1)
+		login(2)
+		login(3)
+		login(4)
+		limit(fleet.Limit{Max: 2})
+		login(2)
+		login(2)
+		limit(fleet.Limit{Max: 4})
+		login(3)
+		login(4)
+		limit(fleet.Limit{Max: 2, Oldest: true})
+		login(4)
+		w.leave(in[5])
+		w.leave(in[4])
+		w.pass(5 * time.Second)
+		if n := w.serves(); n != 2 {
+			t.Fatalf("%d sessions are left, and not 2", n)
+		}
+		login(2)
+		w.leave(in[6])
+		w.pass(5 * time.Second)
+		login(2)
 	})
 }

@@ -153,6 +153,7 @@ func (m *Member) Run(ctx context.Context) error {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	whole := time.Now()
+	var memory rest
 	for {
 		err := m.round(ctx)
 		if fatal := new(outError); errors.As(err, &fatal) {
@@ -173,6 +174,7 @@ func (m *Member) Run(ctx context.Context) error {
 		m.endUnsure(time.Now())
 		m.tidySlice(time.Now())
 		m.clearOrders(ctx)
+		memory.look(time.Now())
 		select {
 		case <-tick.C:
 		case <-m.soon:

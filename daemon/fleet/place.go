@@ -163,6 +163,9 @@ func (m *Member) claim(ctx context.Context, s *session, late bool) error {
 			s.place, s.late = n, false
 			m.places[key] = s
 			m.mu.Unlock()
+			if !late && !limit.Oldest {
+				m.endBeyond(ctx, s, limit)
+			}
 			return nil
 		default:
 			err = nil
@@ -175,13 +178,34 @@ func (m *Member) claim(ctx context.Context, s *session, late bool) error {
 	return ErrAway
 }
 
+// beyond are a user's places that a limit no longer has, of sessions that began while it was higher. m.mu is held.
+func (m *Member) beyond(user string, limit Limit) (list []*entry) {
+	for n := limit.Max; n < m.mirror.places; n++ {
+		if e := m.mirror.records[placeKey(user, n)]; as[Place](e) != nil {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// endBeyond ends the sessions of a session's user that its limit no longer has places for: it takes their places, and gives them back.
+func (m *Member) endBeyond(ctx context.Context, s *session, limit Limit) {
+	m.mu.Lock()
+	list, value := m.beyond(s.User, limit), encode(Place{Holder: s.Holder, Since: s.Since})
+	m.mu.Unlock()
+	for _, e := range list {
+		_ = m.update(ctx, e.Key, value, e.Revision) // what has changed meanwhile is the next login's
+		m.work.add(e.Key)
+	}
+}
+
 // readPlaces reads the places of a user.
 func (m *Member) readPlaces(ctx context.Context, user string) error {
 	prefix := Key(kindPlace, user)
 	var list []Record
 	m.mu.Lock()
 	had := make(map[string]uint64)
-	for n := range m.cfg.Limit.Max {
+	for n := range max(m.cfg.Limit.Max, m.mirror.places) {
 		if e := m.mirror.records[placeKey(user, n)]; e != nil {
 			had[e.Key] = e.Revision
 		}
@@ -231,6 +255,17 @@ func (m *Member) freePlace(ctx context.Context, s *session, limit Limit, late bo
 			return n, e, nil
 		default:
 			all = append(all, held{n, e, p})
+		}
+	}
+	if limit.Oldest { // as many as there may be can be in, in places that the limit no longer has
+		in := len(all)
+		for _, e := range m.beyond(s.User, limit) {
+			if p := as[Place](e); !p.sameClient(&s.Holder) && !m.mirror.silent(&p.Holder, time.Now()) {
+				in++
+			}
+		}
+		if in >= limit.Max && vacant >= 0 {
+			return 0, nil, ErrLimit
 		}
 	}
 	if vacant >= 0 {

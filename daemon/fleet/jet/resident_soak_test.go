@@ -23,8 +23,11 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
 )
 
-// residentMost is what a fleet may add to a process, in MB.
-const residentMost = 25
+// What a fleet may add to a process, in MB.
+const (
+	idleMost  = 25
+	crowdMost = 75 // with 10,000 sessions, two thirds of them at other nodes
+)
 
 // asNode in the environment makes this test program a node, which obeys its standard input. It holds a nodePlan.
 const asNode = "MOONGATE_TEST_NODE"
@@ -187,7 +190,7 @@ func (p *nodeProcess) size(t *testing.T) (all, own float64) {
 }
 
 // What a fleet adds to a process: its engine, its copy of the records and its own sessions, in nodes that are processes of their own, against the same process
-// before its engine starts. Nothing is done to make it less: the processes are at rest for as long as the collector of garbage needs to run by itself.
+// before its engine starts. The first two figures are of processes that were left alone for longer than the collector of garbage waits.
 func TestSoakResident(t *testing.T) {
 	const sessions, rest = 10000, 150 * time.Second
 	folder, err := pki.Init(t.TempDir()+"/fleet", pki.Plan{Name: "x", Address: "127.0.0.1"}, time.Now())
@@ -223,23 +226,23 @@ func TestSoakResident(t *testing.T) {
 	for k, p := range nodes {
 		before[k], _ = p.size(t)
 	}
-	added := func(when string) {
+	added := func(when string, most float64) {
 		t.Helper()
 		for k, p := range nodes {
 			now, own := p.size(t)
 			t.Logf("%s: node %d has %.1f MB, %.1f MB more than before its engine; %.1f MB are no file's", when, k, now, now-before[k], own)
-			if now-before[k] > residentMost {
-				t.Errorf("more than %d MB", residentMost)
+			if now-before[k] > most {
+				t.Errorf("more than %.0f MB", most)
 			}
 		}
 	}
 	all("engine")
 	time.Sleep(rest)
-	added("idle")
+	added("idle", idleMost)
 	all("login")
 	all("settled")
 	time.Sleep(rest)
-	added(fmt.Sprintf("at rest with %d sessions", sessions))
+	added(fmt.Sprintf("at rest with %d sessions", sessions), crowdMost)
 	all("free")
-	added("that, after a collection")
+	added("that, after a collection", crowdMost)
 }

@@ -5,6 +5,10 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
@@ -423,6 +427,50 @@ func TestCertificateIsRenewed(t *testing.T) {
 		t.Error("the new certificate is not on the disk")
 	}
 	shares(t, "renewed_again", a, c)
+}
+
+// The fleet's authority is renewed on disk while a daemon goes on with the one that it began with: its node says when that ends and what to do, until the
+// daemon starts again.
+func TestAuthorityThatEndsSoon(t *testing.T) {
+	t.Parallel()
+	end := time.Now().AddDate(0, 0, 20)
+	dir := place(t)
+	folder, err := pki.Init(dir, pki.Plan{Name: "a", Address: freeAddress(t), Listen: "127.0.0.1"}, end.AddDate(-20, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority, err := folder.Authority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "node.crt"), filepath.Join(dir, "node.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "a"}}, pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := authority.Issue("a", request, time.Now()) // which ends with the authority
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "node.crt"), cert, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := open(t, dir)
+	eventually(t, "a word to restart the daemon", func() error {
+		s := a.Status(t.Context())
+		if s.CertificateEnds.Sub(end).Abs() > 48*time.Hour || !strings.Contains(s.CertificateError, "restart it") {
+			return fmt.Errorf("it ends at %v: %s", s.CertificateEnds, s.CertificateError)
+		}
+		return nil
+	})
+	a.Close()
+	a = open(t, dir)
+	if s := a.Status(t.Context()); s.CertificateEnds.Before(time.Now().AddDate(9, 0, 0)) || s.CertificateError != "" {
+		t.Errorf("after another start it ends at %v: %s", s.CertificateEnds, s.CertificateError)
+	}
 }
 
 // Two machines run with one folder, as a copied machine does: they do not correct each other without an end, and say so.

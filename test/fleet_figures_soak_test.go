@@ -1,0 +1,128 @@
+//go:build linux && soak
+
+package test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
+)
+
+// What a fleet costs a node's handshakes and its tunnels, against the same daemon without a fleet: the two take turns.
+func TestSoakFleetCosts(t *testing.T) {
+	const turns, clients = 5, 1000
+	var handshakes, rates, to, back [2][]float64
+	for range turns {
+		for i := range 2 {
+			l := newLab(t)
+			c := l.thousands(t, clients, l.maybeNode(t, i == 1, forThousands(clients)...))
+			handshakes[i] = append(handshakes[i], c.handshake.Seconds()*1000)
+			rates[i] = append(rates[i], clients/c.all.Seconds())
+			there, here := tunnelRate(t, i == 1)
+			to[i], back[i] = append(to[i], there), append(back[i], here)
+		}
+	}
+	for _, f := range []struct {
+		name string
+		of   [2][]float64
+	}{{"ms of processor time a login", handshakes}, {"logins a second", rates}, {"Mbit/s to the server", to}, {"Mbit/s from the server", back}} {
+		a, b := middle(f.of[0]), middle(f.of[1])
+		t.Logf("%s: %.2f without, %.2f with a fleet: %+.1f %% (each: %.2f, %.2f)", f.name, a, b, (b/a-1)*100, f.of[0], f.of[1])
+	}
+	for _, f := range [][2][]float64{to, back} {
+		if middle(f[1]) < 0.9*middle(f[0]) { // 3 % are less than this machine's own unrest
+			t.Errorf("the tunnel of a node is slower: %.1f without, %.1f with a fleet", f[0], f[1])
+		}
+	}
+}
+
+func middle(list []float64) float64 {
+	s := slices.Sorted(slices.Values(list))
+	return s[len(s)/2]
+}
+
+// maybeNode starts a server, or one that is the only node of a fleet, and waits until it serves newcomers.
+func (l *lab) maybeNode(t *testing.T, node bool, options ...string) *daemontest.Process {
+	t.Helper()
+	if !node {
+		return l.ourServer(t, options...)
+	}
+	n := fleetNode{dir: l.file("node"), sock: l.file("node.sock")}
+	if _, err := pki.Init(n.dir, pki.Plan{Name: "a", Address: "127.0.0.1"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s := l.ourServer(t, append(options, "--fleet", n.dir, "--management", n.sock, "unix")...)
+	daemontest.Await(t, "the store answers", func() bool {
+		status, err := n.status(t)
+		return err == nil && status.Store == "up"
+	})
+	return s
+}
+
+// tunnelRate is what a tunnel between two daemons of ours carries, in Mbit/s.
+func tunnelRate(t *testing.T, node bool) (to, back float64) {
+	t.Helper()
+	l := newLab(t)
+	s := l.maybeNode(t, node)
+	c := ours(t, l.client, l.clientArgs())
+	c.WaitLine(t, up, upLimit)
+	to, back = carried(t, l.client, l.server, "10.8.0.1"), carried(t, l.client, l.server, "10.8.0.1", "-R")
+	terminate(t, c)
+	terminate(t, s)
+	return to, back
+}
+
+// carried is what TCP carries from one host to another, in Mbit/s.
+func carried(t *testing.T, from, to *daemontest.Namespace, address string, args ...string) float64 {
+	t.Helper()
+	const seconds = 4
+	s := to.Start(t, "iperf3", "-s", "-1", "--forceflush")
+	s.WaitLine(t, "Server listening", upLimit)
+	defer s.Stop(t)
+	ctx, cancel := context.WithTimeout(t.Context(), (seconds+20)*time.Second)
+	defer cancel()
+	out, err := from.Command(ctx, "iperf3", append([]string{"-J", "-c", address, "-t", strconv.Itoa(seconds)}, args...)...).Output()
+	var result struct {
+		Error string
+		End   struct {
+			Received struct {
+				Rate float64 `json:"bits_per_second"`
+			} `json:"sum_received"`
+		}
+	}
+	if e := json.Unmarshal(out, &result); err != nil || e != nil || result.Error != "" {
+		t.Fatalf("iperf3: %v %v\n%s", err, e, out)
+	}
+	return result.End.Received.Rate / 1e6
+}
+
+// What the relay carries, for a host whose packets to a client arrive at a node that does not have it.
+func TestSoakFleetRelayRate(t *testing.T) {
+	l := newFleetLAN(t)
+	login := l.write(t, "login", []byte("joe\nsecret\n"))
+	var rates []string
+	for _, at := range []*fleetNode{l.nodes[2], l.nodes[0]} { // the node that the host's packets come to, and another one
+		c := ours(t, l.mobile, l.clientArgs("--auth-user-pass", login, "--remote", at.address, "1194", "--route", "10.96.0.0", "255.255.255.0", "--explicit-exit-notify", "1"))
+		c.WaitLine(t, up, upLimit)
+		m := lanAddress.FindStringSubmatch(c.Log())
+		if m == nil {
+			t.Fatalf("the client has no address:\n%s", c.Log())
+		}
+		reached(t, l.behind, m[1:2], time.Now())
+		to, back := carried(t, l.behind, l.mobile, m[1]), carried(t, l.behind, l.mobile, m[1], "-R")
+		rates = append(rates, fmt.Sprintf("client at node %s: %.0f Mbit/s to it, %.0f Mbit/s from it", at.name, to, back))
+		if to < 1 || back < 1 {
+			t.Errorf("less than 1 Mbit/s: %s", rates[len(rates)-1])
+		}
+		terminate(t, c)
+	}
+	t.Log("a host behind node c, " + strings.Join(rates, "; "))
+}
