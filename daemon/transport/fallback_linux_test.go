@@ -70,3 +70,43 @@ func TestSegmentationFallback(t *testing.T) {
 		t.Errorf("log %q, want one line about 1400 bytes", lines)
 	}
 }
+
+// A path with a small MTU takes the trains from those alone whose path it is.
+func TestSegmentationOfOtherPaths(t *testing.T) {
+	a, b := daemontest.NewPair(t)
+	b.Run(t, "ip", "addr", "add", "10.99.0.3/24", "dev", "eth0")
+	a.Run(t, "ip", "route", "add", "10.99.0.3/32", "dev", "eth0", "mtu", "1000")
+	links := make(map[string]transport.Link)
+	for addr, n := range map[string]*daemontest.Namespace{"10.99.0.1:1194": a, "10.99.0.2:1194": b, "10.99.0.3:1194": b} {
+		n.Do(t, func() (err error) {
+			links[addr], err = transport.ListenUDP(transport.ListenConfig{Local: netip.MustParseAddrPort(addr)})
+			return err
+		})
+		t.Cleanup(func() { _ = links[addr].Close() })
+	}
+	for _, tt := range []struct {
+		to    string
+		size  int
+		whole bool
+	}{{"10.99.0.2:1194", 1400, true}, {"10.99.0.3:1194", 1400, false}, {"10.99.0.3:1194", 900, true}, {"10.99.0.2:1194", 1400, true}} {
+		var pkts [][]byte
+		for i := range 10 {
+			pkts = append(pkts, bytes.Repeat([]byte{byte(i)}, tt.size))
+		}
+		if err := links["10.99.0.1:1194"].Send(transport.Peer{Addr: netip.MustParseAddrPort(tt.to)}, pkts); err != nil {
+			t.Fatal(err)
+		}
+		to := links[tt.to]
+		_ = to.SetReadDeadline(time.Now().Add(15 * time.Second))
+		batch, calls := transport.NewBatch(), 0
+		for n := 0; n < len(pkts); n += len(batch.Packets) {
+			if err := to.Recv(batch); err != nil {
+				t.Fatalf("%d bytes to %s, packet %d: %v", tt.size, tt.to, n, err)
+			}
+			calls++
+		}
+		if whole := calls == 1; whole != tt.whole {
+			t.Errorf("%d bytes to %s: as one train: %v, want %v", tt.size, tt.to, whole, tt.whole)
+		}
+	}
+}

@@ -33,9 +33,9 @@ type udpLink struct {
 	number    uint8 // Peer.Listener
 	logf      logging.Func
 
-	// segmentLimit is the longest packet worth a segmented send: 0 turns them off. It only falls: a refusal because of
-	// the path MTU lowers it, a device that cannot do it at all clears it.
+	// segmentLimit is the longest packet worth a segmented send: 0 turns them off. A device that cannot do it at all clears it.
 	segmentLimit atomic.Int32
+	paths        pathLimits
 	scratch      sync.Pool // *sendScratch
 	stats        Stats
 }
@@ -203,7 +203,7 @@ func (l *udpLink) Send(p Peer, pkts [][]byte) error {
 	sc := l.scratch.Get().(*sendScratch)
 	var first error
 	for len(pkts) > 0 {
-		n, whole := l.joined(pkts, sc)
+		n, whole := l.joined(pkts, addr.Addr(), sc)
 		var err error
 		if n > 1 {
 			err = l.sendJoined(pkts[:n], whole, p, addr, sc)
@@ -220,9 +220,9 @@ func (l *udpLink) Send(p Peer, pkts [][]byte) error {
 }
 
 // joined finds how many packets at the front fit one segmented send, and puts them together if they are not adjacent already.
-func (l *udpLink) joined(pkts [][]byte, sc *sendScratch) (int, []byte) {
+func (l *udpLink) joined(pkts [][]byte, to netip.Addr, sc *sendScratch) (int, []byte) {
 	size := len(pkts[0])
-	if len(pkts) == 1 || size == 0 || size > int(l.segmentLimit.Load()) {
+	if len(pkts) == 1 || size == 0 || size > int(l.segmentLimit.Load()) || size > l.paths.longest(to) {
 		return 1, nil
 	}
 	total, n, adjacent := size, 1, true
@@ -269,6 +269,7 @@ func (l *udpLink) sendJoined(pkts [][]byte, whole []byte, p Peer, addr netip.Add
 	if !errors.As(err, &errno) {
 		return socketError("write", l.proto, l.fd, err)
 	}
+	tooLong := false
 	switch errno {
 	case syscall.EIO, syscall.EOPNOTSUPP, syscall.ENOPROTOOPT:
 		// The network card cannot checksum segments (known for some drivers): never again on this socket.
@@ -276,13 +277,7 @@ func (l *udpLink) sendJoined(pkts [][]byte, whole []byte, p Peer, addr netip.Add
 			l.logf(logging.Info, "NOTE: the network device refuses UDP segmentation (%s), sending packets one at a time", ErrnoText(errno))
 		}
 	case syscall.EINVAL, syscall.EMSGSIZE:
-		// A segment that does not fit the path MTU must be fragmented, which only single sends can.
-		size := int32(len(pkts[0]))
-		for old := l.segmentLimit.Load(); old >= size; old = l.segmentLimit.Load() {
-			if l.segmentLimit.CompareAndSwap(old, size-1) {
-				l.logf(logging.Detail, "UDP segmentation refused for packets of %d bytes, sending these one at a time", size)
-			}
-		}
+		tooLong = true
 	default:
 		return socketError("write", l.proto, l.fd, err)
 	}
@@ -292,7 +287,49 @@ func (l *udpLink) sendJoined(pkts [][]byte, whole []byte, p Peer, addr netip.Add
 			first = err
 		}
 	}
+	// A segment that does not fit the path MTU must be fragmented, which only single sends can. Where these fail too, the address is at
+	// fault: a peer may write any port on its packets.
+	if tooLong && first == nil && l.paths.refused(addr.Addr(), len(pkts[0])) {
+		l.logf(logging.Detail, "UDP segmentation refused for packets of %d bytes, sending these one at a time", len(pkts[0]))
+	}
 	return first
+}
+
+// pathLimits are the longest packets worth a segmented send to addresses whose path took no longer ones. A peer shortens its own path only.
+type pathLimits struct {
+	known atomic.Int32 // addresses in longestTo
+	told  atomic.Bool
+
+	mu        sync.RWMutex // guards longestTo
+	longestTo map[netip.Addr]int
+}
+
+// maxPaths bounds what is known about paths; beyond it all is learned anew.
+const maxPaths = 1024
+
+// longest is the longest packet worth a segmented send to an address.
+func (p *pathLimits) longest(to netip.Addr) int {
+	if p.known.Load() == 0 {
+		return maxDatagram
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if n, ok := p.longestTo[to]; ok {
+		return n
+	}
+	return maxDatagram
+}
+
+// refused notes that packets of size do not fit the path to an address, and reports whether that is the first time on this socket.
+func (p *pathLimits) refused(to netip.Addr, size int) (first bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.longestTo == nil || len(p.longestTo) >= maxPaths {
+		p.longestTo = make(map[netip.Addr]int)
+	}
+	p.longestTo[to] = size - 1
+	p.known.Store(int32(len(p.longestTo)))
+	return p.told.CompareAndSwap(false, true)
 }
 
 func (l *udpLink) sendOne(pkt []byte, p Peer, addr netip.AddrPort, sc *sendScratch) error {

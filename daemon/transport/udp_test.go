@@ -169,6 +169,35 @@ func TestUDPOffloadInUse(t *testing.T) {
 	}
 }
 
+// A peer whose packets come from port 0, to which nothing can be sent, costs the others no trains.
+func TestTrainsToNowhere(t *testing.T) {
+	client, server := udpPair(t, "127.0.0.1:0", Socket{})
+	if err := client.Send(Peer{}, packets(10)); err != nil {
+		t.Fatal(err)
+	}
+	b := NewBatch()
+	if err := server.Recv(b); err != nil {
+		t.Fatal(err)
+	}
+	there := b.Peer
+	nowhere := there
+	nowhere.Addr = netip.AddrPortFrom(there.Addr.Addr(), 0)
+	for _, size := range []int{1000, 20} {
+		if err := server.Send(nowhere, packets(repeat(size, 10)...)); err == nil {
+			t.Fatal("packets to port 0 were sent")
+		}
+	}
+	if err := server.Send(there, packets(repeat(1000, 30)...)); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Recv(b); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Packets) != 30 {
+		t.Errorf("first batch has %d packets, want 30", len(b.Packets))
+	}
+}
+
 func TestTrain(t *testing.T) {
 	l := &udpLink{}
 	l.segmentLimit.Store(1450)
@@ -200,7 +229,7 @@ func TestTrain(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			sc := &sendScratch{}
-			n, whole := l.joined(tt.pkts, sc)
+			n, whole := l.joined(tt.pkts, netip.Addr{}, sc)
 			if n != tt.want {
 				t.Fatalf("train of %d, want %d", n, tt.want)
 			}
