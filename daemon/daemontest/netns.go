@@ -234,6 +234,9 @@ func (n *Namespace) Command(ctx context.Context, name string, args ...string) *e
 	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + n.path(), name}, args...)...)
 }
 
+// StartIn starts a command in the namespace: a process begins in that of the thread that starts it.
+func (n *Namespace) StartIn(cmd *exec.Cmd) error { return n.inside(cmd.Start) }
+
 // Run runs a command in the namespace, at most 30 s, fails the test when it fails, and returns its output.
 func (n *Namespace) Run(t testing.TB, args ...string) string {
 	t.Helper()
@@ -252,7 +255,7 @@ func (n *Namespace) TryRun(args ...string) (string, error) {
 	var buf bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &buf, &buf
 	cmd.WaitDelay = time.Second
-	err := n.inside(cmd.Start) // a process begins in the namespace of the thread that starts it
+	err := n.StartIn(cmd)
 	if err == nil {
 		err = cmd.Wait()
 	}

@@ -64,7 +64,7 @@ func (n *Namespace) Start(t testing.TB, name string, args ...string) *Process {
 	r, w := io.Pipe()
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	p.cmd.WaitDelay = 2 * time.Second
-	if err := n.inside(p.cmd.Start); err != nil {
+	if err := n.StartIn(p.cmd); err != nil {
 		t.Fatal(err)
 	}
 	var reader sync.WaitGroup

@@ -3,7 +3,6 @@
 package conformance
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -144,14 +143,21 @@ func newArena(t *testing.T, s *scenario, program []string, stock string) *arena 
 	return a
 }
 
+// releases are those of programs that releaseOf has asked: each arena wants to know.
+var releases sync.Map
+
 // releaseOf is the release of a stock program.
 func releaseOf(t *testing.T, stock string) string {
 	t.Helper()
+	if known, ok := releases.Load(stock); ok {
+		return known.(string)
+	}
 	out, _ := exec.Command(stock, "--version").Output() // it exits with 1
 	m := regexp.MustCompile(`^OpenVPN (2\.[67])\.`).FindSubmatch(out)
 	if m == nil {
 		t.Fatalf("%s is neither 2.6 nor 2.7: %.60q", stock, out)
 	}
+	releases.Store(stock, string(m[1]))
 	return string(m[1])
 }
 
@@ -254,12 +260,7 @@ func (a *arena) start(name string) error {
 		}
 	}
 	argv = append(append([]string(nil), argv...), "--config", conf)
-	var cmd *exec.Cmd
-	if ns != nil {
-		cmd = ns.Command(context.Background(), argv[0], argv[1:]...)
-	} else {
-		cmd = exec.Command(argv[0], argv[1:]...)
-	}
+	cmd := exec.Command(argv[0], argv[1:]...)
 	p := &process{cmd: cmd, log: filepath.Join(a.dir, name+".log"), done: make(chan struct{})}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -267,7 +268,11 @@ func (a *arena) start(name string) error {
 	}
 	defer log.Close()
 	cmd.Dir, cmd.Stdout, cmd.Stderr = a.dir, log, log
-	if err := cmd.Start(); err != nil {
+	start := cmd.Start
+	if ns != nil {
+		start = func() error { return ns.StartIn(cmd) }
+	}
+	if err := start(); err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
 	go func() {

@@ -206,7 +206,12 @@ func (p *player) wait(n int, s *session, limit time.Duration, texts ...string) e
 }
 
 // plain is a masked line as steps name it, which follow 2.6: without the kind of socket in front of addresses.
-func plain(line string) string { return kindOfSocket.ReplaceAllString(line, "$1") }
+func plain(line string) string {
+	if !strings.Contains(line, "udp") && !strings.Contains(line, "tcp") {
+		return line
+	}
+	return kindOfSocket.ReplaceAllString(line, "$1")
+}
 
 var kindOfSocket = regexp.MustCompile(`\b(?:udp[46]|tcp[46]-server):(\[?[0-9a-f]+[.:])`)
 
