@@ -13,6 +13,7 @@ var fuzzTarget = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
 
 // Every fuzz target starts from files beside the seeds in its code: what real peers say, and edges that were found.
 func TestFuzzTargetsHaveCorpora(t *testing.T) {
+	t.Parallel()
 	targets := 0
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		switch {

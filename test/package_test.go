@@ -21,6 +21,7 @@ func TestPackageIsInstalledAndRuns(t *testing.T) {
 			t.Skipf("needs %s", tool)
 		}
 	}
+	t.Parallel()
 	if out, err := exec.CommandContext(t.Context(), "make", "-C", "..", "package").CombinedOutput(); err != nil {
 		t.Fatalf("make package: %v\n%s", err, out)
 	}

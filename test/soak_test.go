@@ -28,7 +28,7 @@ func TestSoakServerHooks(t *testing.T) {
 // Of three hundred stock clients that come at once, each costs 1.3 ms of processor time at most; on a busy machine
 // everything takes longer, stock's server included.
 func TestSoakServerUnderLoad(t *testing.T) {
-	theirs, own := serverUnderLoad(t, 300)
+	theirs, own := serverUnderLoad(t, 300, settling)
 	if limit := max(1300*time.Microsecond, theirs.handshake); own.handshake > limit {
 		t.Errorf("a handshake costs %v, want at most %v", own.handshake, limit)
 	}

@@ -33,6 +33,7 @@ var plain = []string{"daemon", "mgmt/server", "script"}
 const copied = "../daemon/tls"
 
 func TestPlainWords(t *testing.T) {
+	t.Parallel()
 	inComment, inName := make([]*regexp.Regexp, len(words)), make([]*regexp.Regexp, len(words))
 	fine := make(map[string]bool) // names, which come again and again
 	var all []string

@@ -274,11 +274,7 @@ func TestASecondProcessOfTheName(t *testing.T) {
 
 // At thousands of sessions that do nothing the store has little to do; the soak has 10,000.
 func TestIdleTraffic(t *testing.T) {
-	if testing.Short() {
-		idleTraffic(t, 1000)
-		return
-	}
-	idleTraffic(t, 3000)
+	idleTraffic(t, 1000)
 }
 
 func idleTraffic(t *testing.T, sessions int) {

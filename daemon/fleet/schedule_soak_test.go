@@ -19,4 +19,6 @@ func TestSoakNoAddressIsHeldTwice(t *testing.T) {
 	t.Logf("%d schedules", played)
 }
 
+func TestSoakAnOldLeaderIsNotBelieved(t *testing.T) { anOldLeaderIsNotBelieved(t, 1) }
+
 func TestSoakIdleTraffic(t *testing.T) { idleTraffic(t, 10000) }

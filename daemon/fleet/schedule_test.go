@@ -18,7 +18,7 @@ func decode[T any](t *testing.T, r fleet.Record) (v T, ok bool) {
 
 var (
 	firstSeed = flag.Uint64("fleet.seed", 1, "first seed of the random schedules")
-	schedules = flag.Int("fleet.schedules", 12, "number of random schedules")
+	schedules = flag.Int("fleet.schedules", 8, "number of random schedules")
 )
 
 // No address is ever held by two identities, nor by two live clients, whatever is cut off, killed and lost; and when all is well

@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/youmark/pkcs8"
@@ -91,7 +92,7 @@ func NewCA(name string) (*CA, error) {
 	return &CA{Cert: cert, Key: key, PEM: pemBlock("CERTIFICATE", der), serial: 1}, nil
 }
 
-// Issue makes a certificate with a fresh key.
+// Issue makes a certificate with a fresh key; those with RSA share theirs.
 func (c *CA) Issue(s Spec) (*Leaf, error) {
 	key, err := newKey(s.Key)
 	if err != nil {
@@ -203,10 +204,13 @@ func WriteFiles(dir string, files map[string][]byte) error {
 	return nil
 }
 
+// rsaKey is the key of all certificates with RSA that this process makes: one takes a second under the race detector.
+var rsaKey = sync.OnceValues(func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 func newKey(kind KeyKind) (crypto.Signer, error) {
 	switch kind {
 	case RSA:
-		return rsa.GenerateKey(rand.Reader, 2048)
+		return rsaKey()
 	case Ed25519:
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		return key, err
