@@ -42,7 +42,7 @@ func openCoroutines(L *lua.LState) *Coroutines {
 	lib := L.G.Global.RawGetString(lua.CoroutineLibName).(*lua.LTable)
 	original := func(name string) lua.LGFunction { return lib.RawGetString(name).(*lua.LFunction).GFunction }
 	create, resume := original("create"), original("resume")
-	rawCreate := L.NewFunction(func(L *lua.LState) int {
+	rawCreate := L.NewFunction(fromPrelude("create", func(L *lua.LState) int {
 		Spend(L, sizeOfThread)
 		ctx := L.RemoveContext() // else the coroutine's would be a child of it, registered for ever
 		n := create(L)
@@ -51,7 +51,7 @@ func openCoroutines(L *lua.LState) *Coroutines {
 			L.CheckThread(-1).SetContext(ctx)
 		}
 		return n
-	})
+	}))
 	rawResume := L.NewFunction(fromPrelude("resume", func(L *lua.LState) int {
 		for up, th := L, L.CheckThread(1); up != nil; up = up.Parent {
 			if up == th { // gopher-lua would run it a second time, in the middle of what it does
@@ -71,8 +71,12 @@ func openCoroutines(L *lua.LState) *Coroutines {
 		defer func() { m.nesting-- }()
 		n := resume(L)
 		if text, ok := L.Get(-1).(lua.LString); ok && n == 2 && L.Get(-2) == lua.LFalse {
+			rest, ours := Inside(strings.Replace(string(text), nameless, " (", 1))
+			if ours { // of a function in Go that the coroutine begins with
+				rest = named.ReplaceAllString(rest, "$1 (")
+			}
 			L.Pop(1)
-			L.Push(lua.LString(strings.Replace(string(text), nameless, " (", 1)))
+			L.Push(lua.LString(rest))
 		}
 		return n
 	}))
@@ -88,20 +92,26 @@ func openCoroutines(L *lua.LState) *Coroutines {
 		L.Push(lua.LBool(L.GetMetaField(L.Get(1), "__call").Type() == lua.LTFunction))
 		return 1
 	})
+	native := L.NewFunction(func(L *lua.LState) int {
+		fn, ok := L.Get(1).(*lua.LFunction)
+		L.Push(lua.LBool(ok && fn.IsG))
+		return 1
+	})
 	fn, err := L.Load(strings.NewReader(prelude), preludeName)
 	if err != nil {
 		panic(err)
 	}
 	L.Push(fn)
 	for _, v := range []lua.LValue{
-		rawYield, rawResume, rawCreate, lib.RawGetString("status"), c.Wait, c.Done, finish, callable, L.GetGlobal("error"), L.GetGlobal("type"),
+		rawYield, rawResume, rawCreate, lib.RawGetString("status"), c.Wait, c.Done, finish, callable, native, L.GetGlobal("error"), L.GetGlobal("type"),
 	} {
 		L.Push(v)
 	}
-	L.Call(10, 8)
+	L.Call(11, 9)
 	for i, set := range []func(*lua.LFunction){
 		func(f *lua.LFunction) { lib.RawSetString("yield", f) },
 		func(f *lua.LFunction) { lib.RawSetString("resume", f) },
+		func(f *lua.LFunction) { lib.RawSetString("create", f) },
 		func(f *lua.LFunction) { lib.RawSetString("wrap", f) },
 		func(f *lua.LFunction) { L.G.Global.RawSetString("pcall", f) },
 		func(f *lua.LFunction) { L.G.Global.RawSetString("xpcall", f) },
@@ -109,10 +119,9 @@ func openCoroutines(L *lua.LState) *Coroutines {
 		func(f *lua.LFunction) { c.waiting = f },
 		func(f *lua.LFunction) { c.requirer = f },
 	} {
-		set(L.Get(i - 8).(*lua.LFunction))
+		set(L.Get(i - 9).(*lua.LFunction))
 	}
-	L.Pop(8)
-	lib.RawSetString("create", rawCreate)
+	L.Pop(9)
 	lib.RawSetString("running", L.NewFunction(running))
 	return c
 }

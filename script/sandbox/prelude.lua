@@ -1,6 +1,6 @@
 -- Functions that can wait. What runs is always a coroutine; a function that waits yields the mark and a request, and whoever
 -- resumed it passes both on, up to the runtime. So handlers may wait inside pcall and inside coroutines of their own.
-local rawyield, rawresume, create, status, mark, done, finish, callable, error, type = ... -- no globals: they belong to the script
+local rawyield, rawresume, rawcreate, status, mark, done, finish, callable, native, error, type = ... -- no globals: they belong to the script
 
 -- After a yield the values arrive as they were given: this brings them to the number that the caller wants.
 local function fit(...) return ... end
@@ -15,6 +15,12 @@ local function step(co, ok, first, ...)
 end
 
 local function resume(co, ...) return step(co, rawresume(co, ...)) end
+
+-- A coroutine that begins with a function in Go would lose its results.
+local function create(fn)
+  if not native(fn) then return rawcreate(fn) end
+  return rawcreate(function(...) return fn(...) end)
+end
 
 local function raise(ok, ...)
   if ok then return ... end
@@ -69,4 +75,4 @@ local function requirer(find, keep)
   end
 end
 
-return yield, resume, wrap, pcall, xpcall, worker, waiting, requirer
+return yield, resume, create, wrap, pcall, xpcall, worker, waiting, requirer
