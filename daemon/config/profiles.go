@@ -148,7 +148,7 @@ func (p *parser) doubtProfile(c *Connection) {
 	}
 }
 
-// noNoDelay is what stock says about an option of TCP on UDP.
+// noNoDelay says that an option of TCP has no effect on UDP, in stock's words.
 const noNoDelay = "NOTE: setsockopt TCP_NODELAY=1 failed"
 
 func (c *Connection) defaultMSSFix() {
