@@ -4,13 +4,14 @@ package nearest
 // longest is how many bytes of a word are worth a comparison; longer ones are near nothing.
 const longest = 64
 
-// Name returns the first of names that differs least from word, by at most edits inserted, deleted, replaced or swapped bytes;
-// "" when none does.
+// Name returns the first of names that differs least from word, by at most edits inserted, deleted, replaced or swapped bytes and by no more than half of
+// the word; "" when none does.
 func Name(word string, names []string, edits int) string {
 	best := ""
 	if len(word) > longest {
 		return best
 	}
+	edits = min(edits, len(word)/2)
 	for _, n := range names {
 		if d := distance(word, n); d <= edits {
 			best, edits = n, d-1

@@ -15,6 +15,11 @@ func TestName(t *testing.T) {
 			t.Errorf("%.20q: %q, want %q", word, got, want)
 		}
 	}
+	for word, want := range map[string]string{"foo": "", "lgo": "log", "lo": "log", "x": ""} { // of a short word little may be wrong
+		if got := Name(word, []string{"log", "y"}, 2); got != want {
+			t.Errorf("%q: %q, want %q", word, got, want)
+		}
+	}
 	if got := Name("remote", names[1:], 0); got != "" {
 		t.Errorf("without edits %q", got)
 	}

@@ -213,7 +213,7 @@ func TestUsageErrors(t *testing.T) {
 		"hold maybe", "signal FOO", "signal", "verb 16", "verb -- -1", "verb x", "mute x", "mute -- -1", "auth-retry x", "needok x maybe", "needok", "needstr x",
 		"kill", "kill a --by x", "exec", "wait --client a --state CONNECTED", "wait --gone", "targets add x", "targets add a/b :1", "targets add a x", "targets remove", "targets remove nobody", "clients --sort x", "clients --filter x=y", "clients --columns x", "clients --filter name>3", "clients --filter sent>x", "clients --watch=1ms", "state --reconnect", "status --rate -1s", "events -k NOPE",
 		"genkey tls-crypt x --json", "man x --json", "demo --json", "record x --json", "run x --json", "replay x --json", "pid --password secret", "wait", "wait --state NONSENSE", "raw", "attach a b", "password", "password a b", "username", "reload x", "record", "replay",
-		"replay x --speed 0", "genkey", "genkey nonsense", "check", "run", "man",
+		"replay x --speed 0", "genkey", "genkey nonsense", "check", "check -x c.conf", "check c.conf -x", "check c.conf -x --verb 3", "--no-ask daemon c.conf", "--json daemon --config c.conf", "--timeout 3s daemon --conifg x", "run", "man",
 	} {
 		if code, out, errs := runCommand(t, addr, "", strings.Fields(line)...); code != 2 || !strings.HasPrefix(errs, "moongate: ") || out != "" {
 			t.Errorf("%s: exit code %d\n%s%s", line, code, out, errs)

@@ -227,14 +227,19 @@ func NewRoot(e *env.Env, version string) *cobra.Command {
 	return root
 }
 
-// daemonCmd is the page about the daemon: Main hands the daemon its arguments before cobra sees them.
+// daemonCmd is the page about the daemon: Main hands the daemon its arguments before cobra sees them, unless flags of ours stand in front.
 func daemonCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "daemon [FILE] [--any-openvpn-option …]", Short: "Run the VPN daemon, in place of openvpn",
 		Long: "Run the VPN daemon with OpenVPN's own configuration files and command line; FILE in front of options is read first, as with\n" +
 			"--config. The same happens when this program is called openvpn, with stock's grammar: a FILE stands alone.",
 		Example: "  moongate daemon client.conf\n  moongate daemon client.conf --script answer.lua --verb 4\n  moongate daemon --config client.conf --management 127.0.0.1 7505", DisableFlagParsing: true,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if help := args[max(0, len(args)-1):]; len(args) == 0 || onlyHelp(help) {
+				return cmd.Help()
+			}
+			return env.Usagef("daemon takes OpenVPN's options alone, and nothing may stand in front of it: moongate daemon [FILE] [--any-openvpn-option …]")
+		},
 	}
 }
 

@@ -64,6 +64,9 @@ func checkAll(e *env.Env, cmd *cobra.Command, args []string) error {
 		return env.Usagef("check needs a file or options\nusage: %s", cmd.UseLine())
 	}
 	first := slices.IndexFunc(args, func(s string) bool { return strings.HasPrefix(s, "--") })
+	if flag := slices.IndexFunc(args, func(s string) bool { return strings.HasPrefix(s, "-") }); flag >= 0 && flag != first {
+		return env.Usagef("check has no %s: it takes --strict, --json, and the options of the daemon, which begin with --", args[flag])
+	}
 	switch {
 	case first > 1:
 		return env.Usagef("%d files before %s: with options one configuration is checked", first, args[first])
