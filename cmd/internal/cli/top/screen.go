@@ -36,8 +36,11 @@ func openScreen(in, out *os.File) (*screen, error) {
 		return nil, err
 	}
 	s := &screen{in: in, out: out, was: was}
-	_, err = out.WriteString(enter)
-	return s, err
+	if _, err := out.WriteString(enter); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // close leaves the terminal as it was.
@@ -49,8 +52,8 @@ func (s *screen) close() {
 // watch tells the size now and whenever it changes, until stop is called.
 func (s *screen) watch(send func(tea.Msg)) (stop func()) {
 	changed := make(chan os.Signal, 1)
+	changed <- syscall.SIGWINCH // while nothing else can fill the channel
 	signal.Notify(changed, syscall.SIGWINCH)
-	changed <- syscall.SIGWINCH
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
