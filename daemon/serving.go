@@ -63,6 +63,9 @@ func (p *process) askKeyPassphrase(ctx context.Context) error {
 		if b, err = p.opts.AskPass.LoadSecret(ctx); err == nil {
 			pass, _, _ = strings.Cut(strings.ReplaceAll(string(b), "\r", ""), "\n")
 		}
+		if err == nil && pass == "" {
+			err = client.NoPassphrase(p.opts.AskPass)
+		}
 	case p.opts.ManagementQueryPasswords && p.port.Reachable():
 		pass, err = p.port.AskPassword(ctx, mgmt.SecretPrivateKey)
 	default:

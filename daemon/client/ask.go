@@ -59,6 +59,9 @@ func (q *questions) passphrase(ctx context.Context) (string, error) {
 		if b, err = q.opts.AskPass.LoadSecret(ctx); err == nil {
 			pass = firstLine(b)
 		}
+		if err == nil && pass == "" {
+			err = NoPassphrase(q.opts.AskPass)
+		}
 	case q.opts.ManagementQueryPasswords && q.port.Reachable():
 		pass, err = q.port.AskPassword(ctx, mgmt.SecretPrivateKey)
 	default:
@@ -69,6 +72,11 @@ func (q *questions) passphrase(ctx context.Context) (string, error) {
 	}
 	q.secrets.SetPassphrase(pass)
 	return pass, nil
+}
+
+// NoPassphrase is the error of a file of askpass whose first line is empty.
+func NoPassphrase(file config.Source) error {
+	return fmt.Errorf("Error reading password from Private Key authfile: %s", file) //nolint:staticcheck // stock's line
 }
 
 // AskCredentials gets user name and password from where auth-user-pass says, unless they are known. It is called at

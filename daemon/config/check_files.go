@@ -94,7 +94,7 @@ func (p *parser) checkFiles() error {
 		fileCheck{option: "--writepid", source: Source{Path: o.PIDFile}, mode: accessWrite, parent: true},
 		fileCheck{option: "--status", source: Source{Path: o.Status}, mode: accessWrite, parent: true},
 		fileCheck{option: "--chroot directory", source: Source{Path: o.Chroot}, mode: accessExec},
-		fileCheck{option: "--tls-export-cert", source: Source{Path: o.TLSExportCert}, mode: accessExec | accessWrite, chroot: true, again: true},
+		fileCheck{option: "--tls-export-cert", source: Source{Path: o.TLSExportCert}, mode: accessWrite, chroot: true, again: true},
 		fileCheck{option: "--client-config-dir", source: Source{Path: o.ClientConfigDir}, mode: accessExec, chroot: true, again: true},
 		fileCheck{option: "Temporary directory (--tmp-dir)", source: Source{Path: o.TmpDir}, mode: accessExec | accessWrite, chroot: true, again: true})
 	var wrong []string
@@ -142,7 +142,7 @@ func (p *parser) checkFile(c fileCheck) string {
 		switch {
 		case serr != nil:
 			p.warn("WARNING: cannot stat file '%s': %s", path, errnoText(serr))
-		case fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0:
+		case (fi.Mode().IsRegular() || fi.IsDir()) && fi.Mode().Perm()&0o077 != 0:
 			p.warn("WARNING: file '%s' is group or others accessible", path)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/moongate-vpn/moongate/daemon/internal/bounded"
 )
@@ -171,6 +172,10 @@ func (p *parser) include(d Directive) error {
 		return p.read(r, path)
 	}
 	b, err := bounded.ReadFile(path, maxSource)
+	if errors.Is(err, syscall.EISDIR) {
+		p.warn("WARNING: config %s: it is a folder, and nothing of it is read", path)
+		return nil
+	}
 	if err != nil {
 		e := errorf("In %s:%d: Error opening configuration file: %s", d.File, d.Line, path)
 		e.File, e.Line, e.Option = d.File, d.Line, d.Name

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -41,9 +42,18 @@ func (s Source) Load() ([]byte, error) {
 	case errors.Is(err, bounded.ErrLong):
 		return nil, fmt.Errorf("read %s: larger than %d MB, which no file of keys, certificates or passwords is", s.Path, maxSource>>20)
 	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", s.Path, err)
+		return nil, &fs.PathError{Op: "read", Path: s.Path, Err: Cause(err)}
 	}
 	return bytes.TrimPrefix(b, bom), nil
+}
+
+// Cause is an error about a file without what was done to which file.
+func Cause(err error) error {
+	var path *fs.PathError
+	for errors.As(err, &path) {
+		err = path.Err
+	}
+	return err
 }
 
 // Reference returns the reference to a secret that stands in place of a file's name (see mgmt/secret), "" for files and blocks. An existing

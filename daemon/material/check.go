@@ -19,10 +19,10 @@ func check(o *config.Options, t *tlsconf.Options) error {
 		kind  string
 		label string // end of the PEM label
 	}{
-		{o.CA, t.CA, "Cannot load CA certificate file %s (no entries were read)", "CERTIFICATE"},
-		{o.Cert, t.Cert, "Cannot load certificate file %s", "CERTIFICATE"},
-		{o.Key, t.Key, "Cannot load private key file %s", "PRIVATE KEY"},
-		{o.ExtraCerts, t.ExtraCerts, "Error reading extra certificate: %s", "CERTIFICATE"},
+		{o.CA, t.CA, noCA, "CERTIFICATE"},
+		{o.Cert, t.Cert, noCert, "CERTIFICATE"},
+		{o.Key, t.Key, noKey, "PRIVATE KEY"},
+		{o.ExtraCerts, t.ExtraCerts, noExtraCerts, "CERTIFICATE"},
 	} {
 		if !f.src.Set() || hasBlock(f.text, f.label) {
 			continue
@@ -30,7 +30,32 @@ func check(o *config.Options, t *tlsconf.Options) error {
 		return fmt.Errorf(f.kind+": %s", f.src, hint(f.text, f.label))
 	}
 	if o.PKCS12.Set() && len(t.PKCS12) == 0 {
-		return fmt.Errorf("Error reading PKCS#12 file %s: it is empty", o.PKCS12) //nolint:staticcheck // the line scripts know
+		return fmt.Errorf(noPKCS12+": it is empty", o.PKCS12)
+	}
+	return nil
+}
+
+// What stock says of files that it cannot use, with the file.
+const (
+	noCA         = "Cannot load CA certificate file %s (no entries were read)"
+	noCert       = "Cannot load certificate file %s"
+	noKey        = "Cannot load private key file %s"
+	noExtraCerts = "Error reading extra certificate: %s"
+	noPKCS12     = "Error reading PKCS#12 file %s"
+	noDH         = "Cannot load DH parameters from %s"
+)
+
+// checkDH looks whether the file of dh holds parameters. They are not used: the exchange is always one on curves.
+func checkDH(o *config.Options) error {
+	if !o.TLSServer || !o.DH.Set() || o.DH.Path == "none" {
+		return nil
+	}
+	text, err := o.DH.Load()
+	if err != nil {
+		return fmt.Errorf(noDH+": %w", o.DH, config.Cause(err))
+	}
+	if !hasBlock(text, "DH PARAMETERS") {
+		return fmt.Errorf(noDH+": %s", o.DH, hint(text, "DH PARAMETERS"))
 	}
 	return nil
 }

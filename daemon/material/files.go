@@ -9,7 +9,7 @@ import (
 // KeyFiles are the options of o that name keys and certificates, those of all its connection profiles among them: what
 // persist-key holds in memory.
 func KeyFiles(o *config.Options) []*config.Source {
-	list := []*config.Source{&o.CA, &o.Cert, &o.Key, &o.ExtraCerts, &o.PKCS12, &o.AuthTokenSecret, &o.Secret}
+	list := []*config.Source{&o.DH, &o.CA, &o.Cert, &o.Key, &o.ExtraCerts, &o.PKCS12, &o.AuthTokenSecret, &o.Secret}
 	for i := range o.Connections {
 		p := &o.Connections[i]
 		list = append(list, &p.TLSAuth, &p.TLSCrypt, &p.TLSCryptV2)

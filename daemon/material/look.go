@@ -163,6 +163,9 @@ var listed = map[string]string{
 // certificates looks at certificates, their keys and lists of revocations.
 func (l *look) certificates() {
 	o := l.o
+	if o.TLSServer && o.DH.Path != "none" {
+		l.block("dh", o.DH, "DH PARAMETERS")
+	}
 	var t tlsconf.Options
 	t.CA = l.block("ca", o.CA, "CERTIFICATE")
 	t.Cert = l.block("cert", o.Cert, "CERTIFICATE")

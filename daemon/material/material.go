@@ -26,16 +26,20 @@ func TLSOptions(o *config.Options) (tlsconf.Options, error) {
 	case "optional":
 		t.ClientCert = tlsconf.OptionalCert
 	}
+	if err := checkDH(o); err != nil {
+		return t, err
+	}
 	for _, f := range []struct {
-		src config.Source
-		dst *[]byte
-	}{{o.CA, &t.CA}, {o.ExtraCerts, &t.ExtraCerts}, {o.Cert, &t.Cert}, {o.Key, &t.Key}, {o.PKCS12, &t.PKCS12}} {
+		src  config.Source
+		dst  *[]byte
+		kind string
+	}{{o.CA, &t.CA, noCA}, {o.ExtraCerts, &t.ExtraCerts, noExtraCerts}, {o.Cert, &t.Cert, noCert}, {o.Key, &t.Key, noKey}, {o.PKCS12, &t.PKCS12, noPKCS12}} {
 		if !f.src.Set() {
 			continue
 		}
 		b, err := f.src.Load()
 		if err != nil {
-			return t, err
+			return t, fmt.Errorf(f.kind+": %w", f.src, config.Cause(err))
 		}
 		*f.dst = b
 	}
@@ -95,7 +99,7 @@ func verify(o *config.Options) tlsconf.Verify {
 func StaticKey(option string, src config.Source) (*keys.StaticKey, error) {
 	text, err := src.Load()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("Read error on key file ('%s') (--%s): %w", src, option, config.Cause(err)) //nolint:staticcheck // stock's line
 	}
 	key, err := keys.ParseStaticKey(text)
 	if err == nil && option != "tls-auth" { // it encrypts

@@ -2,6 +2,7 @@ package tlsconf
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha1" //nolint:gosec // verify-hash may name one
 	"crypto/sha256"
 	"crypto/x509"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"syscall"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/internal/bounded"
@@ -158,6 +160,11 @@ var hashed = regexp.MustCompile(`^[0-9a-f]{8}\.[0-9]+$`)
 // from all. It returns the texts, for the lists in them.
 func (v *verifier) trustDir(dir string) ([]byte, error) {
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, syscall.ENOTDIR) { // stock finds no certificate in it
+		v.notes = append(v.notes, fmt.Sprintf("WARNING: capath: %s is no folder, and no certificate in it is trusted", dir))
+		v.roots = cmp.Or(v.roots, x509.NewCertPool())
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
