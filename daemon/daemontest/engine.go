@@ -39,9 +39,12 @@ var addresses atomic.Int32
 
 // Loopback returns an address of the loopback network that no other caller of this process has, and hardly one of another
 // process: a free port could be another test's by the time it is bound.
-func Loopback() string {
-	n := addresses.Add(1)
-	return fmt.Sprintf("127.%d.%d.%d", 64+os.Getpid()%128, n/250, 2+n%250)
+func Loopback() string { return loopback(os.Getpid(), int(addresses.Add(1))) }
+
+// loopback is the nth address of a process: each has 256, and only processes whose numbers are 32768 apart have the same.
+func loopback(pid, n int) string {
+	x := pid%(1<<15)<<8 + n
+	return fmt.Sprintf("127.%d.%d.%d", 64+x>>16%128, x>>8%256, x%256)
 }
 
 // WriteKeys makes a CA with a server and a client "client1" and writes ca.crt, server.crt, server.key, client.crt and
