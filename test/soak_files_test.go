@@ -101,19 +101,21 @@ func startIn(t *testing.T, binary, config string) (how, said string) {
 			t.Fatal(err)
 		}
 	}
-	var out strings.Builder
+	out := new(daemontest.Log)
 	cmd := exec.Command("unshare", "-n", "env", "-C", dir, binary, "--config", "t.conf", "--verb", "3")
-	cmd.Stdout, cmd.Stderr, cmd.Stdin = &out, &out, nil
+	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
-	select {
-	case <-ended:
-		return "ends with " + strconv.Itoa(cmd.ProcessState.ExitCode()), out.String()
-	case <-time.After(4 * time.Second):
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end) && out.Count("link remote: ") == 0; {
+		select {
+		case <-ended:
+			return "ends with " + strconv.Itoa(cmd.ProcessState.ExitCode()), out.String()
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 	_ = cmd.Process.Kill()
 	<-ended
