@@ -234,17 +234,26 @@ func (m *Member) leastRecent(s *session, now time.Time) choice {
 	shared := m.geo.shared()
 	h := fnv.New32a()
 	h.Write([]byte(m.cfg.Node))
-	var best choice
-	for n := range shared {
-		slot := (n + int(h.Sum32()%uint32(shared))) % shared
-		if !m.free(slot) {
-			continue
-		}
-		e := m.mirror.leases[slot]
-		if e == nil {
+	first := int(h.Sum32() % uint32(max(shared, 1)))
+	slotAt := func(n int) int { return (first + n) % shared }
+	for n := m.fresh; n < shared; n++ {
+		slot := slotAt(n)
+		switch {
+		case m.mirror.leases[slot] != nil && n == m.fresh:
+			m.fresh++
+		case m.mirror.leases[slot] == nil && m.free(slot):
 			return choice{found: true, slot: slot}
 		}
-		if m.mirror.reusable(e, m.cfg.LeaseTime, now) && (!best.found || e.Revision < best.entry.Revision) {
+	}
+	var best choice
+	for n := range shared {
+		slot := slotAt(n)
+		e := m.mirror.leases[slot]
+		switch {
+		case e == nil && m.free(slot):
+			return choice{found: true, slot: slot}
+		case e == nil || best.found && e.Revision >= best.entry.Revision: // first, for it costs least
+		case m.mirror.reusable(e, m.cfg.LeaseTime, now) && m.free(slot):
 			best = choice{found: true, slot: slot, entry: e}
 		}
 	}

@@ -80,6 +80,7 @@ type Member struct {
 	cleanly  map[string]struct{} // sessions that ended with a goodbye
 	carried  map[string]struct{} // ids of orders
 	slice    int                 // -1 without one
+	fresh    int                 // where the search for a slot that nobody had goes on
 	out      error               // why the node is no part of the fleet any more
 	waits    error               // why it is none yet: the fleet has another pool
 	joined   bool
