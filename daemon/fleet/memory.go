@@ -26,13 +26,17 @@ func (r *rest) look(now time.Time) {
 		return
 	}
 	s := []metrics.Sample{
-		{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(s)
-	allocs, objects, live, free := s[0].Value.Uint64(), s[1].Value.Uint64(), s[2].Value.Uint64(), s[3].Value.Uint64()
-	quiet := allocs-r.allocs < restMost
-	r.at, r.allocs = now, allocs
-	if quiet && objects+free > live+worthIt {
+	if r.due(now, s[0].Value.Uint64(), s[1].Value.Uint64(), s[2].Value.Uint64()+s[3].Value.Uint64()) {
 		debug.FreeOSMemory()
 	}
+}
+
+// due reports whether memory is to be given back, by the bytes that were allocated so far, were in use at the last collection, and are held.
+func (r *rest) due(now time.Time, allocs, live, held uint64) bool {
+	quiet := allocs-r.allocs < restMost
+	r.at, r.allocs = now, allocs
+	return quiet && held > live+worthIt
 }

@@ -1,40 +1,40 @@
 package fleet
 
 import (
-	"runtime"
-	"runtime/metrics"
 	"testing"
 	"time"
 )
 
-// What a burst of work leaves behind is given back at rest, and not while the work goes on.
+// What a burst of work leaves behind is given back at rest, once, and not while the work goes on.
 func TestMemoryIsGivenBackAtRest(t *testing.T) {
-	kept := func() uint64 {
-		s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
-		metrics.Read(s)
-		return s[0].Value.Uint64() + s[1].Value.Uint64()
-	}
+	const mb = 1 << 20
 	now := time.Now()
-	var r rest
-	r.look(now)
-	burst := make([][]byte, 2*restMost>>20)
-	for i := range burst {
-		burst[i] = make([]byte, 1<<20)
+	r := rest{at: now}
+	allocs := uint64(0)
+	for _, tt := range []struct {
+		what                  string
+		allocated, live, held uint64 // in a minute; the last two at its end
+		want                  bool
+	}{
+		{"idle", 2 * mb, 5 * mb, 9 * mb, false},
+		{"logins", 500 * mb, 20 * mb, 40 * mb, false},
+		{"the last logins", 33 * mb, 28 * mb, 56 * mb, false},
+		{"rest", 3 * mb, 28 * mb, 56 * mb, true},
+		{"rest, after it was given back", 3 * mb, 28 * mb, 31 * mb, false},
+		{"rest, with garbage again", 3 * mb, 28 * mb, 37 * mb, true},
+	} {
+		allocs += tt.allocated
+		now = now.Add(restEvery)
+		if got := r.due(now, allocs, tt.live, tt.held); got != tt.want {
+			t.Errorf("%s: %v", tt.what, got)
+		}
 	}
-	clear(burst)
-	runtime.GC()
-	busy := kept()
-	now = now.Add(restEvery)
-	r.look(now) // as much was allocated in this minute as only work does
-	if got := kept(); got < busy/2 {
-		t.Errorf("%d MB of %d MB are kept while there is work", got>>20, busy>>20)
-	}
-	r.look(now.Add(restEvery / 2)) // too soon
-	if got := kept(); got < busy/2 {
-		t.Errorf("%d MB of %d MB are kept, half a minute later", got>>20, busy>>20)
+	r.look(now.Add(restEvery / 2))
+	if r.at != now {
+		t.Error("it looks again before its time")
 	}
 	r.look(now.Add(restEvery))
-	if got := kept(); got > busy/2 {
-		t.Errorf("%d MB of %d MB are kept at rest", got>>20, busy>>20)
+	if r.at == now || r.allocs == allocs {
+		t.Error("it does not look again in time")
 	}
 }
