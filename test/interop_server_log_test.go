@@ -470,7 +470,6 @@ var logDiffers = []struct {
 	{regexp.MustCompile(`^MULTI_sva: pool returned `), "as with ccd", "port admits"},
 	{regexp.MustCompile(`^MULTI: (Learn|primary)`), "who is refused gets no route", "no common cipher"},
 	{regexp.MustCompile(`Data Channel: `), "stock names the peer-id of the one that went", "same name twice"},
-	{regexp.MustCompile(`^add_route_ipv6`), "a route into the tunnel has no gateway for us", "start and stop with"},
 }
 
 // nameless are the lines in front of which stock leaves out the client when it acts for the management port or for a client

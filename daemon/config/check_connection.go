@@ -31,6 +31,9 @@ func (p *parser) checkConnections() error {
 		return errorf("You must define TUN/TAP device (--dev)")
 	}
 	for i := range p.o.Connections {
+		if c := &p.o.Connections[i]; p.o.Compat.RefusesSecondLocal() && !p.o.ModeServer && len(c.set.locals) > 1 {
+			return errorf("multiple --local statements only allowed in --server mode")
+		}
 		if err := p.checkConnection(&p.o.Connections[i]); err != nil {
 			return err
 		}

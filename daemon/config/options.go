@@ -443,13 +443,12 @@ type TLS struct {
 
 	VerifyX509Name       string
 	VerifyX509Type       string   // "subject" (default), "name" or "name-prefix"
-	RemoteCertTLS        string   // "client", "server" or empty; already spelled out in RemoteCertKU and RemoteCertEKU
+	RemoteCertTLS        string   // "client", "server" or empty; already spelled out in RemoteCertKURequired and RemoteCertEKU
 	RemoteCertKU         []uint16 // any of these sets of bits is enough
 	RemoteCertKURequired bool     // remote-cert-ku without values: some key usage must be there
 	RemoteCertEKU        string
 	NSCertType           string
-	VerifyHash           [][]byte // level-1 certificate, digests
-	VerifyHashSHA1       bool     // VerifyHash are SHA-1 digests
+	VerifyHash           [][]byte // level-1 certificate, SHA-1 or SHA-256 digests, one of which has to be its own
 	PeerFingerprint      [][]byte // SHA-256 digests of acceptable peers
 	X509Track            []string
 	X509UsernameFields   []string // default CN

@@ -53,7 +53,7 @@ func certificateRows() []row {
 			default:
 				return errorf("--remote-cert-tls must be 'client' or 'server'")
 			}
-			p.o.RemoteCertTLS, p.o.RemoteCertKURequired = a[0], true
+			p.o.RemoteCertTLS, p.o.RemoteCertKU, p.o.RemoteCertKURequired = a[0], nil, true
 			return nil
 		}},
 		{"remote-cert-ku", 0, many, inMain | atOnce, 0, func(p *parser, a []string) error {
@@ -92,7 +92,7 @@ func certificateRows() []row {
 				}
 			}
 			h, err := p.hashes(a[0], size)
-			p.o.VerifyHash, p.o.VerifyHashSHA1 = h, size == sha1.Size
+			p.o.VerifyHash = append(slices.Clip(p.o.VerifyHash), h...)
 			return err
 		}},
 		{"peer-fingerprint", 1, 1, inMain | inline | atOnce, 0, func(p *parser, a []string) error {

@@ -12,6 +12,9 @@ func cryptoRows() []row {
 	return []row{
 		{"cipher", 1, 1, mainAll | forNew | ownToSession, classCrypto, func(p *parser, a []string) error {
 			p.o.Cipher, p.o.CipherDefined = a[0], true
+			if p.o.DataCiphersFallback != "" {
+				p.o.DataCiphersFallback = a[0] // the last of both is meant
+			}
 			return nil
 		}},
 		{"data-ciphers", 1, 1, mainCCD | forNew, classCrypto, (*parser).dataCiphers},
@@ -68,6 +71,9 @@ func cryptoRows() []row {
 		{"allow-compression", 1, 1, inMain, 0, func(p *parser, a []string) error {
 			if a[0] != "yes" && a[0] != "no" && a[0] != "asym" {
 				return errorf("bad allow-compression option: %s -- must be 'yes', 'no', or 'asym'", a[0])
+			}
+			if a[0] != "no" && p.o.state.allowCompression && p.o.AllowCompression == "no" {
+				return errorf("Cannot set allow-compression to '%s' after set to 'no'", a[0])
 			}
 			p.o.AllowCompression, p.o.state.allowCompression = a[0], true
 			return nil

@@ -33,14 +33,8 @@ func generalRows() []row {
 			p.ident(a)
 			return nil
 		}},
-		{"log", 1, 1, inMain, 0, func(p *parser, a []string) error {
-			p.o.Log, p.o.LogAppend = a[0], false
-			return nil
-		}},
-		{"log-append", 1, 1, inMain, 0, func(p *parser, a []string) error {
-			p.o.Log, p.o.LogAppend = a[0], true
-			return nil
-		}},
+		{"log", 1, 1, inMain, 0, logFile},
+		{"log-append", 1, 1, inMain, 0, logFile},
 		{"suppress-timestamps", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.SuppressTimestamps })},
 		{"machine-readable-output", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.MachineReadableOutput })},
 		{"errors-to-stderr", 0, 0, mainPush, classVerb, flag(func(o *Options) *bool { return &o.ErrorsToStderr })},
@@ -163,6 +157,14 @@ func (p *parser) echo(a []string) error {
 	}
 	if strings.HasPrefix(text, "msg") {
 		p.note(logging.Steps, "ECHO:%s", text)
+	}
+	return nil
+}
+
+// logFile takes the first file that is named: from there on everything goes to it.
+func logFile(p *parser, a []string) error {
+	if p.o.Log == "" {
+		p.o.Log, p.o.LogAppend = a[0], p.line.Name == "log-append"
 	}
 	return nil
 }

@@ -24,10 +24,10 @@ func managementRows() []row {
 					return errorf("Unknown management-external-key flag: %s", f)
 				}
 			}
-			p.o.ManagementExternalKey, p.o.ManagementExternalKeyFlags = true, a
 			if len(a) == 0 {
-				p.o.ManagementExternalKeyFlags = []string{"pkcs1"}
+				a = []string{"pkcs1"}
 			}
+			p.o.ManagementExternalKey, p.o.ManagementExternalKeyFlags = true, append(slices.Clip(p.o.ManagementExternalKeyFlags), a...)
 			return nil
 		}},
 		{"script", 1, many, inMain | atOnce, 0, luaScript},

@@ -125,7 +125,7 @@ func (p *parser) redirect(a []string) error {
 		p.warn("WARNING: You have specified redirect-gateway and redirect-private at the same time (or the same option multiple times). " +
 			"This is not well supported and may lead to unexpected results")
 	}
-	r.Enabled = true
+	r.Enabled, r.NoIPv4 = true, false // the other flags stay
 	if p.line.Name == "redirect-gateway" {
 		r.Gateway = true
 	}

@@ -190,7 +190,8 @@ func (p *parser) server(a []string) error {
 	case len(a) > 2 && a[2] != "nopool":
 		return errorf("error parsing --server: %s is not a recognized flag", a[2])
 	}
-	p.o.state.server = &serverMacro{addrs[0], addrs[1], len(a) > 2}
+	nopool := p.o.state.server != nil && p.o.state.server.nopool // a flag stays
+	p.o.state.server = &serverMacro{addrs[0], addrs[1], nopool || len(a) > 2}
 	return nil
 }
 
@@ -201,20 +202,24 @@ type bridgeMacro struct {
 }
 
 func (p *parser) serverBridge(a []string) error {
+	var b bridgeMacro // what was said stays
+	if p.o.state.bridge != nil {
+		b = *p.o.state.bridge
+	}
 	switch {
 	case len(a) == 0:
-		p.o.state.bridge = &bridgeMacro{}
 	case len(a) == 1 && a[0] == "nogw":
-		p.o.state.bridge = &bridgeMacro{nogw: true}
+		b.nogw = true
 	case len(a) == 4:
 		addrs, ok := p.quads(a...)
 		if !ok {
 			return errorf("error parsing --server-bridge parameters")
 		}
-		p.o.state.bridge = &bridgeMacro{gateway: addrs[0], netmask: addrs[1], start: addrs[2], end: addrs[3]}
+		b.gateway, b.netmask, b.start, b.end = addrs[0], addrs[1], addrs[2], addrs[3]
 	default:
 		return p.unrecognized()
 	}
+	p.o.state.bridge = &b
 	return nil
 }
 
@@ -227,7 +232,7 @@ func (p *parser) ifconfigPool(a []string) error {
 	if !ok {
 		return errorf("error parsing --ifconfig-pool parameters")
 	}
-	pool := IfconfigPool{Start: addrs[0], End: addrs[1]}
+	pool := IfconfigPool{Start: addrs[0], End: addrs[1], Netmask: p.o.IfconfigPool.Netmask}
 	if len(a) > 2 {
 		pool.Netmask = addrs[2]
 	}

@@ -40,7 +40,7 @@ type epochOpen struct {
 	// secrets are E(current), E(current+1), …, of which the first known ones were expanded.
 	secrets [futureEpochs + 1]epochSecret
 	known   int
-	ahead   *epochKey       // the future key tried last
+	ahead   [futureEpochs + 1]*epochKey // the keys of those, as packets asked for them: forged ones cost an expansion each only once
 	scratch [nonceSize]byte // the nonce of a packet; a local array would escape to the heap
 }
 
@@ -73,7 +73,7 @@ func (k *epochOpen) open(pkt []byte, now time.Time) ([]byte, error) {
 		return nil, ErrAuth
 	}
 	k.use.openBlocks.Add(aeadBlocks(len(plain)))
-	if key == k.ahead {
+	if key.epoch > k.cur.key.epoch {
 		if win, err = k.move(key); err != nil {
 			return nil, err
 		}
@@ -84,8 +84,7 @@ func (k *epochOpen) open(pkt []byte, now time.Time) ([]byte, error) {
 	return plain, nil
 }
 
-// keyOf finds or expands the key of an epoch. Before authentication this costs an expansion and a key schedule at
-// most; secrets once expanded are kept.
+// keyOf finds or expands the key of an epoch. What it expands before authentication is kept until the epoch moves.
 func (k *epochOpen) keyOf(epoch uint16) (*epochKey, *replay.Window, error) {
 	cur := k.cur.key.epoch
 	switch {
@@ -95,10 +94,11 @@ func (k *epochOpen) keyOf(epoch uint16) (*epochKey, *replay.Window, error) {
 		return k.prev.key, k.prev.win, nil
 	case epoch < cur || int(epoch)-int(cur) > futureEpochs:
 		return nil, nil, ErrAuth
-	case k.ahead != nil && epoch == k.ahead.epoch:
-		return k.ahead, nil, nil
 	}
 	step := int(epoch - cur)
+	if key := k.ahead[step]; key != nil {
+		return key, nil, nil
+	}
 	for k.known <= step {
 		next, err := k.secrets[k.known-1].next()
 		if err != nil {
@@ -111,7 +111,7 @@ func (k *epochOpen) keyOf(epoch uint16) (*epochKey, *replay.Window, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	k.ahead = key
+	k.ahead[step] = key
 	return key, nil, nil
 }
 
@@ -120,7 +120,8 @@ func (k *epochOpen) move(key *epochKey) (*replay.Window, error) {
 	step := int(key.epoch - k.cur.key.epoch)
 	k.prev = k.cur
 	k.cur = epochRecv{key, k.c.window()}
-	k.ahead = nil
+	copy(k.ahead[:], k.ahead[step:])
+	clear(k.ahead[len(k.ahead)-step:])
 	copy(k.secrets[:], k.secrets[step:k.known])
 	clear(k.secrets[k.known-step:])
 	k.known -= step

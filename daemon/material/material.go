@@ -66,23 +66,17 @@ func base64Text(block string) string {
 
 func verify(o *config.Options) tlsconf.Verify {
 	v := tlsconf.Verify{
-		RequireKU: o.RemoteCertKURequired, RemoteCertTLS: o.RemoteCertTLS, X509Name: o.VerifyX509Name, WholeSubject: o.Compat.LogsWholeSubject(),
-		NSType: o.NSCertType, UsernameFields: o.X509UsernameFields, Fingerprints: o.PeerFingerprint,
+		RequireKU: o.RemoteCertKURequired, EKU: o.RemoteCertEKU, X509Name: o.VerifyX509Name, WholeSubject: o.Compat.LogsWholeSubject(),
+		NSType: o.NSCertType, UsernameFields: o.X509UsernameFields, Fingerprints: o.PeerFingerprint, Hashes: o.VerifyHash,
 	}
-	if o.RemoteCertTLS == "" {
-		v.EKU = o.RemoteCertEKU
-		for _, bits := range o.RemoteCertKU {
-			v.KU = append(v.KU, uint32(bits))
-		}
+	for _, bits := range o.RemoteCertKU {
+		v.KU = append(v.KU, uint32(bits))
 	}
 	switch o.VerifyX509Type {
 	case "name":
 		v.X509NameType = tlsconf.FieldName
 	case "name-prefix":
 		v.X509NameType = tlsconf.FieldPrefix
-	}
-	if len(o.VerifyHash) > 0 {
-		v.Hash = o.VerifyHash[0]
 	}
 	switch {
 	case o.CRLDir:

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -200,11 +201,11 @@ func (c *check) pinned(depth int, cert *x509.Certificate) error {
 			return c.refuse(depth, cert, logging.Error, "fingerprint not in the list", fmt.Sprintf(
 				"TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got fingerprint: %s", Fingerprint(sum[:])))
 		}
-	case depth == 1 && len(c.v.Hash) > 0:
+	case depth == 1 && len(c.v.Hashes) > 0:
 		sum256, sum1 := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw) //nolint:gosec // asked for
-		if !bytes.Equal(sum256[:], c.v.Hash) && !bytes.Equal(sum1[:], c.v.Hash) {
+		if !slices.ContainsFunc(c.v.Hashes, func(h []byte) bool { return bytes.Equal(sum256[:], h) || bytes.Equal(sum1[:], h) }) {
 			got := sum256[:]
-			if len(c.v.Hash) == sha1.Size {
+			if len(c.v.Hashes[0]) == sha1.Size {
 				got = sum1[:]
 			}
 			return c.refuse(depth, cert, logging.Error, "fingerprint of the level-1 certificate does not match", fmt.Sprintf(

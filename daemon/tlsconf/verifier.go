@@ -48,8 +48,8 @@ type Verify struct {
 
 	// Fingerprints are SHA-256 sums of acceptable peer certificates. Without a CA they replace the chain.
 	Fingerprints [][]byte
-	// Hash is the SHA-1 or SHA-256 sum of the acceptable level-1 certificate. Option verify-hash.
-	Hash []byte
+	// Hashes are SHA-1 or SHA-256 sums of acceptable level-1 certificates. Option verify-hash.
+	Hashes [][]byte
 
 	CRL     []byte // revocation lists in PEM or DER, in place; nil: none, empty: one that cannot be read
 	CRLFile string // the same in a file, read again when it changes
@@ -102,10 +102,10 @@ func newVerifier(o *Options) (*verifier, error) {
 			return nil, err
 		}
 	}
-	switch len(v.v.Hash) {
-	case 0, sha1.Size, sha256.Size:
-	default:
-		return nil, fmt.Errorf("verify-hash: %d bytes are neither SHA1 nor SHA256", len(v.v.Hash))
+	for _, h := range v.v.Hashes {
+		if len(h) != sha1.Size && len(h) != sha256.Size {
+			return nil, fmt.Errorf("verify-hash: %d bytes are neither SHA1 nor SHA256", len(h))
+		}
 	}
 	var lists []byte
 	if len(o.CA) > 0 {

@@ -237,9 +237,9 @@ func TestVerify(t *testing.T) {
 		{name: "link from the CA file", sent: []*issued{below}, ca: append(root.pem, inter.pem...), lines: []string{"VERIFY OK: depth=2, CN=Lab CA", "VERIFY OK: depth=1, CN=Inter CA", goodOK}, ok: true},
 		{name: "CA file without root", sent: []*issued{below}, ca: inter.pem, lines: []string{verifyError(1, "unable to get issuer certificate", "CN=Inter CA", inter)}},
 		{name: "signed by a leaf", sent: []*issued{belowLeaf, notCA}, lines: []string{verifyError(1, "invalid CA certificate", "CN=leaf", notCA)}},
-		{name: "verify-hash", sent: []*issued{good}, v: tlsconf.Verify{Hash: sum(root)}, lines: []string{rootOK, goodOK}, ok: true},
+		{name: "verify-hash", sent: []*issued{good}, v: tlsconf.Verify{Hashes: [][]byte{sum(root)}}, lines: []string{rootOK, goodOK}, ok: true},
 		{
-			name: "verify-hash refuses", sent: []*issued{good}, v: tlsconf.Verify{Hash: sum(good)},
+			name: "verify-hash refuses", sent: []*issued{good}, v: tlsconf.Verify{Hashes: [][]byte{sum(good)}},
 			lines: []string{"TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got fingerprint: " + tlsconf.Fingerprint(sum(root))},
 		},
 		{name: "suiteb", sent: []*issued{good}, prof: "suiteb", lines: []string{rootOK, goodOK}, ok: true},

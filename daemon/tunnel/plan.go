@@ -311,6 +311,7 @@ func (t *Tunnel) route6(r config.RouteIPv6) (netconf.Route, bool) {
 	}
 	switch gateway {
 	case "", "default":
+		route.Shown = t.cfg.Options.IfconfigIPv6.Remote
 		return route, true
 	case "net_gateway_ipv6", "net_gateway":
 		if !t.gw6.Addr.IsValid() {
@@ -326,6 +327,7 @@ func (t *Tunnel) route6(r config.RouteIPv6) (netconf.Route, bool) {
 	if t.cfg.Options.DevType == config.DevTap { // a tun device has one way out, as with stock
 		route.Via = addr
 	}
+	route.Shown = addr
 	return route, true
 }
 

@@ -303,6 +303,7 @@ func (t *Tunnel) redirectOps() []netconf.Op {
 		covered = append(covered, r.Dst)
 	}
 	return netconf.PlanRedirect(netconf.RedirectInput{
+		VPN6:  t.cfg.Options.IfconfigIPv6.Remote,
 		Flags: t.net.redirect, Server: t.net.server, Gateway4: t.gw4, Gateway6: t.gw6, VPN4: t.net.vpn4,
 		Dev: t.device.Name(), ServerOnLink: t.onLink(), Routes6: covered, Metric6: t.metric(-1),
 	})
