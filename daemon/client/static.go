@@ -38,7 +38,9 @@ func (a *attempt) startStatic() error {
 	a.channel.Resume(a.c.replays.state)
 	a.channelOpen()
 	a.terms.Cipher = suite.Name
-	if suite.Mode != data.Plain {
+	if suite.Mode == data.Plain {
+		engine.WarnWeak(a.log, suite.Name, o.Auth, 0)
+	} else {
 		for _, way := range []string{"Outgoing", "Incoming"} {
 			a.log(logging.Detail, "%s Static Key Encryption: Cipher '%s' initialized with %d bit key", way, suite.Name, suite.KeyBits())
 			engine.WarnWeak(a.log, suite.Name, a.opts.Auth, 0)

@@ -112,11 +112,7 @@ func (a *attempt) tellConnected(routesOK bool) {
 
 // describe logs what was negotiated.
 func describe(r *report, o *config.Options, prof *config.Connection, terms *session.Terms) {
-	cipher := fmt.Sprintf("cipher '%s'", terms.Cipher)
-	if !terms.Authenticated() {
-		cipher += fmt.Sprintf(", auth '%s'", o.Auth)
-	}
-	line := "Data Channel: " + cipher
+	line := "Data Channel: " + engine.CipherInLog(terms.Cipher, o.Auth)
 	if terms.V2 {
 		line += fmt.Sprintf(", peer-id: %d", terms.PeerID)
 	}

@@ -13,7 +13,7 @@ func (p *parser) checkMode() error {
 func (p *parser) checkServer() error {
 	o, s := p.o, &p.o.state
 	c := &o.Connections[0]
-	if o.DevType != DevTun && o.DevType != DevTap {
+	if o.DevType != DevTun && o.DevType != DevTap && (o.DevType != DevNull || !o.Compat.ServesWithoutDevice()) {
 		return errorf("--mode server only works with --dev tun or --dev tap")
 	}
 	if len(o.PullFilters) > 0 {

@@ -46,6 +46,10 @@ const maxCipherList = 127
 const ShortBlocks = "WARNING: INSECURE cipher (%s) with block size less than 128 bit (64 bit).  This allows attacks like SWEET32.  " +
 	"Mitigate by using a --cipher with a larger block size (e.g. AES-256-CBC). Support for these insecure ciphers will be removed in OpenVPN 2.7."
 
+// NoEncryption is the warning about a data channel without a cipher.
+const NoEncryption = "******* WARNING *******: '--cipher none' was specified. This means NO encryption will be performed and tunnelled data WILL be " +
+	"transmitted in clear text over the network! PLEASE DO RECONSIDER THIS SETTING!"
+
 // canonicalCipher finds a cipher by one of its names, whatever the case of its letters, with legacy among the legacy ones too.
 func canonicalCipher(name string, legacy bool) (string, bool) {
 	if n, ok := otherNames[strings.ToUpper(name)]; ok {
@@ -79,6 +83,10 @@ func (p *parser) ciphers() error {
 	if err != nil {
 		return err
 	}
+	shown := "DEFAULT"
+	if !slices.Equal(list, defaultCiphers) {
+		shown = strings.Join(list, ":")
+	}
 	o.DataCiphers = list
 	spelt := o.Cipher // stock shows it so, and looks for it so in data-ciphers
 	if c, ok := canonicalCipher(o.Cipher, true); ok {
@@ -86,6 +94,9 @@ func (p *parser) ciphers() error {
 	}
 	if c, ok := canonicalCipher(o.DataCiphersFallback, true); ok {
 		o.DataCiphersFallback = c
+	}
+	if o.DataCiphersFallback == "none" {
+		p.warn(NoEncryption)
 	}
 	if (o.TLSServer || o.TLSClient || o.Secret.Set()) && !isDigest(o.Auth) {
 		err := fatalf("Message hash algorithm '%s' not found", o.Auth)
@@ -122,7 +133,7 @@ func (p *parser) ciphers() error {
 		if o.DataCiphersFallback == "" {
 			example := ""
 			if o.Compat == Compat27 {
-				example = " E.g. --data-ciphers DEFAULT:BF-CBC"
+				example = " E.g. --data-ciphers " + shown + ":BF-CBC"
 			}
 			p.note(logging.Info, "Note: --cipher is not set. OpenVPN versions before 2.5 defaulted to BF-CBC as fallback when cipher negotiation failed in "+
 				"this case. If you need this fallback please add '--data-ciphers-fallback BF-CBC' to your configuration and/or add BF-CBC "+
@@ -166,6 +177,10 @@ func (p *parser) cipherList(names []string) ([]string, error) {
 		switch {
 		case name == "": // between two colons, as at their end
 		case ok:
+			if c == "none" {
+				p.warn("WARNING: cipher 'none' specified for --data-ciphers. This allows negotiation of NO encryption and tunnelled data WILL then be " +
+					"transmitted in clear text over the network! PLEASE DO RECONSIDER THIS SETTING!")
+			}
 			list = append(list, c)
 			if c == "none" {
 				p.warn("WARNING: cipher 'none' specified for --data-ciphers. This allows negotiation of NO encryption and tunnelled data WILL then be " +

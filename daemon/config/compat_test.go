@@ -23,6 +23,7 @@ func TestDefaultsOfEachRelease(t *testing.T) {
 		{"client of 2.7", "compat 2.7\n" + client, "tun", TopologyNet30, ""},
 		{"client without a device", client, "", "", "Options error: You must define TUN/TAP device (--dev)"},
 		{"server without a device", server, "", "", "Options error: --server directive only makes sense with --dev tun or --dev tap"},
+		{"server of 2.7 on no device", "compat 2.7\ndev null\n" + server, "null", TopologySubnet, ""},
 		{"server of 2.7 without a device", server + "compat 2.7\n", "tun", TopologySubnet, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

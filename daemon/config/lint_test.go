@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -68,6 +69,7 @@ func TestOptionsDocument(t *testing.T) {
 	for name := range reasons {
 		t.Errorf("the reason about %s is not needed: it takes what stock takes", name)
 	}
+	writeGivenTwice(&b)
 	b.WriteString("\n## Parameters without effect\n\nAll of these are accepted.\n\n" +
 		"- the second of `route-delay`: stock waits that long for a device of Windows; a device of ours is there when routes are set\n")
 	b.WriteString("\n## Other numbers of parameters than stock's\n\n| option | 2.6 | 2.7 | here | why |\n|---|---|---|---|---|\n" + strings.Join(differ, ""))
@@ -212,6 +214,23 @@ func TestLintAgreesWithParse(t *testing.T) {
 		opts, found := Lint(args, Env{})
 		if (err == nil) != (opts != nil) {
 			t.Errorf("%v: Parse %v, Lint %+v", args, err, found)
+		}
+	}
+}
+
+// writeGivenTwice writes what options mean that are given twice.
+func writeGivenTwice(b *strings.Builder) {
+	b.WriteString("\n## Options given twice\n\nAn option that is given twice means what it means to stock: mostly the last one counts, on the command line and in files, in the order they are read; " +
+		"lists grow, flags stay, the first log file keeps the log, and a profile's own value goes before one outside of blocks. About 400 pairs are compared with both stock daemons (TestGivenTwice). These differ:\n\n" +
+		"| a line | and another | why |\n|---|---|---|\n")
+	cell := func(s string) string { return "`" + strings.ReplaceAll(s, "\n", " ") + "`" }
+	for _, why := range slices.Sorted(maps.Keys(doubledReasons)) {
+		if why == unseenByStock {
+			continue
+		}
+		for _, p := range doubledReasons[why] {
+			first, second, _ := strings.Cut(p, "|")
+			fmt.Fprintf(b, "| %s | %s | %s |\n", cell(first), cell(second), why)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (p *parser) defaultTopology() {
 	o := p.o
 	switch {
 	case o.Topology != "":
-	case o.DevType == DevTun && (o.ModeServer || o.state.server != nil || o.state.serverIPv6.IsValid()):
+	case o.DevType != DevTap && (o.ModeServer || o.state.server != nil || o.state.serverIPv6.IsValid()):
 		o.Topology = o.Compat.ServerTopology()
 	default:
 		o.Topology = TopologyNet30
@@ -119,7 +119,7 @@ func (p *parser) expandServer() error {
 		return errorf("--server and --secret cannot be used together (you must use SSL/TLS keys)")
 	case o.IfconfigPool.Set() && !s.nopool:
 		return errorf("--server already defines an ifconfig-pool, so you can't also specify --ifconfig-pool explicitly")
-	case o.DevType != DevTun && o.DevType != DevTap:
+	case o.DevType != DevTun && o.DevType != DevTap && (o.DevType != DevNull || !o.Compat.ServesWithoutDevice()):
 		return errorf("--server directive only makes sense with --dev tun or --dev tap")
 	case bits < 16:
 		return errorf("--server directive netmask allows for too many host addresses (subnet must be 255.255.0.0 (/16) or higher)")
@@ -129,7 +129,7 @@ func (p *parser) expandServer() error {
 	broadcast := network | ^mask
 	own := fromUint(network + 1)
 	pool := IfconfigPool{}
-	if o.DevType == DevTun {
+	if o.DevType != DevTap {
 		if bits > 29 {
 			return errorf("--server directive when used with --dev tun must define a subnet of 255.255.255.248 (/29) or lower")
 		}

@@ -24,7 +24,8 @@ func (p *parser) connection(a []string) error {
 			return p.fail(e)
 		}
 	}
-	c.set.wrap = false // until the block names a key itself
+	c.set.wrap = false // until the block names a key itself: then none of the keys outside counts for it
+	c.TLSAuth, c.TLSCrypt, c.TLSCryptV2, c.TLSCryptV2ForceCookie, c.KeyDirection = Source{}, Source{}, Source{}, false, KeyBidirectional
 	err := sub.read(strings.NewReader(a[0]), connOptions)
 	p.line, p.noted = outer, append(p.noted, sub.noted...)
 	if err != nil {

@@ -26,8 +26,8 @@ func cryptoRows() []row {
 		{"providers", 1, many, unruled, 0, func(p *parser, a []string) error {
 			p.o.LegacyCiphers = slices.Contains(a, "legacy")
 			for _, name := range a {
-				if name != "legacy" && name != "default" {
-					p.warn("WARNING: --providers %s is ignored: OpenSSL is not used", name)
+				if name != "legacy" && name != "default" && name != "base" {
+					return fatalf("failed to load provider '%s': OpenSSL is not used here, which knows default, legacy and base", name)
 				}
 			}
 			return nil

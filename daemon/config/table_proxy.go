@@ -65,8 +65,9 @@ func (c *Connection) httpProxy() *HTTPProxy {
 
 func (p *parser) setHTTPProxy(a []string) error {
 	h := p.c.httpProxy()
-	h.Host, h.Port, h.Auth, h.AuthFile, h.AuthAuto, h.AuthAutoNCT = a[0], a[1], "none", "", false, false
-	if len(a) > 2 {
+	h.Host, h.Port = a[0], a[1]
+	if len(a) > 2 { // else the login of a line before stays
+		h.Auth, h.AuthFile, h.AuthAuto, h.AuthAutoNCT = "none", "", false, false
 		switch a[2] {
 		case "auto":
 			h.AuthAuto = true

@@ -257,7 +257,7 @@ func checkPool(name string, pool IfconfigPool) error {
 
 func (p *parser) authGenToken(a []string) error {
 	o := p.o
-	o.AuthGenToken, o.AuthTokenLifetime, o.AuthTokenRenewal, o.AuthTokenExternal = true, 0, 0, false
+	o.AuthGenToken, o.AuthTokenLifetime = true, 0 // the rest stays when it is not said again
 	for i, s := range a {
 		if s == "external-auth" {
 			o.AuthTokenExternal = true

@@ -290,6 +290,9 @@ func (c Compat) ServerTopology() Topology {
 // RefusesSecondLocal reports whether only a server may have several local lines. Elsewhere the last one counts for 2.6.
 func (c Compat) RefusesSecondLocal() bool { return c == Compat27 }
 
+// ServesWithoutDevice reports whether a server may have dev null: for tests of what is in front of the device.
+func (c Compat) ServesWithoutDevice() bool { return c == Compat27 }
+
 // UpcasesNames reports whether a field of x509-username-field in small letters is taken for one in capital letters.
 func (c Compat) UpcasesNames() bool { return c == Compat26 }
 

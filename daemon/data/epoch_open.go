@@ -41,7 +41,7 @@ type epochOpen struct {
 	secrets [futureEpochs + 1]epochSecret
 	known   int
 	ahead   [futureEpochs + 1]*epochKey // the keys of those, as packets asked for them: forged ones cost an expansion each only once
-	scratch [nonceSize]byte // the nonce of a packet; a local array would escape to the heap
+	scratch [nonceSize]byte             // the nonce of a packet; a local array would escape to the heap
 }
 
 // epochRecv is a receive key with its replay window; key is nil when there is none.

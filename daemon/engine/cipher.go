@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
@@ -11,21 +12,37 @@ import (
 // WarnWeak logs warnings when a data channel begins with a cipher of 64-bit blocks or none, or with packets that nothing authenticates, and
 // another when reneg-bytes, below zero, leaves it to the cipher how much a key carries.
 func WarnWeak(log logging.Func, cipher, auth string, renegBytes int64) {
-	const reconsider = " PLEASE DO RECONSIDER THIS SETTING!"
 	suite, ok := data.Lookup(cipher)
-	short, none := ok && suite.ShortBlocks(), strings.EqualFold(cipher, "none")
+	short, none := ok && suite.ShortBlocks(), isNone(cipher)
 	if short {
 		log(logging.Warn, config.ShortBlocks, suite.Name)
 	}
 	if none {
-		log(logging.Warn, "******* WARNING *******: '--cipher none' was specified. This means NO encryption will be performed and tunnelled data WILL "+
-			"be transmitted in clear text over the network!"+reconsider)
+		log(logging.Warn, config.NoEncryption)
 	}
-	if ok && suite.Mode != data.AEAD && strings.EqualFold(auth, "none") {
+	if ok && suite.Mode != data.AEAD && isNone(auth) {
 		log(logging.Warn, "******* WARNING *******: '--auth none' was specified. This means no authentication will be performed on received packets, "+
-			"meaning you CANNOT trust that the data received by the remote side have NOT been manipulated."+reconsider)
+			"meaning you CANNOT trust that the data received by the remote side have NOT been manipulated. PLEASE DO RECONSIDER THIS SETTING!")
 	}
 	if (short || none) && renegBytes < 0 {
 		log(logging.Warn, "WARNING: cipher with small block size in use, reducing reneg-bytes to 64MB to mitigate SWEET32 attacks.")
 	}
 }
+
+// CipherInLog is what the log says of a data channel's cipher, and of the digest of those that have one.
+func CipherInLog(cipher, auth string) string {
+	suite, ok := data.Lookup(cipher)
+	if ok && suite.Mode == data.Plain {
+		cipher = "[null-cipher]"
+	}
+	line := fmt.Sprintf("cipher '%s'", cipher)
+	if ok && suite.Mode == data.AEAD {
+		return line
+	}
+	if isNone(auth) {
+		auth = "[null-digest]"
+	}
+	return line + fmt.Sprintf(", auth '%s'", auth)
+}
+
+func isNone(name string) bool { return strings.EqualFold(name, "none") }

@@ -17,6 +17,8 @@ func TestServerCipher(t *testing.T) {
 		{"2.4 client", "IV_NCP=2\n", "V4,cipher BF-CBC,auth SHA1", gcm, "", "AES-256-GCM"},
 		{"by options string", "", "V4,dev-type tun,cipher aes-256-cbc,auth SHA1", []string{"AES-256-GCM", "AES-256-CBC"}, "", "AES-256-CBC"},
 		{"list is authoritative", "IV_CIPHERS=AES-128-GCM\n", "V4,cipher AES-256-CBC", []string{"AES-256-CBC"}, "AES-256-CBC", ""},
+		{"no cipher", "IV_CIPHERS=none\n", "", []string{"none"}, "", "none"},
+		{"no cipher is last", "IV_CIPHERS=none:AES-256-GCM\n", "", []string{"AES-256-GCM", "none"}, "", "AES-256-GCM"},
 		{"fallback", "", "V4,dev-type tun", gcm, "AES-256-CBC", "AES-256-CBC"},
 		{"fallback not for those who tell", "", "V4,cipher BF-CBC", gcm, "AES-256-CBC", ""},
 	}

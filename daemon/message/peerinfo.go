@@ -48,10 +48,8 @@ func ParsePeerInfo(s string) PeerInfo {
 		case "IV_CIPHERS":
 			p.listed = true
 			p.ciphers = strings.Split(strings.ToUpper(value), ":")
-			for i, c := range p.ciphers {
-				if c == "NONE" { // the one name in small letters
-					p.ciphers[i] = "none"
-				}
+			if n := slices.Index(p.ciphers, "NONE"); n >= 0 {
+				p.ciphers[n] = "none" // the one name in small letters
 			}
 		case "IV_NCP":
 			p.ncp, _ = strconv.Atoi(value)
@@ -74,7 +72,7 @@ func (p *PeerInfo) SSO(method string) bool {
 	return slices.Contains(strings.Split(p.Get("IV_SSO"), ","), method)
 }
 
-// Ciphers are the data ciphers that the peer accepts, in upper case. authoritative says that it listed them itself; else the
+// Ciphers are the data ciphers that the peer accepts, in upper case but for "none". authoritative says that it listed them itself; else the
 // list holds the ciphers that IV_NCP stands for, or none.
 func (p *PeerInfo) Ciphers() (list []string, authoritative bool) {
 	if !p.listed && p.ncp >= 2 {

@@ -73,10 +73,7 @@ func (c *clientLog) describe(set *setup, i *instance) {
 		return
 	}
 	terms := i.session.Terms()
-	line := fmt.Sprintf("Data Channel: cipher '%s'", terms.Cipher)
-	if !terms.Authenticated() {
-		line += fmt.Sprintf(", auth '%s'", set.Auth)
-	}
+	line := "Data Channel: " + engine.CipherInLog(terms.Cipher, set.Auth)
 	if terms.V2 {
 		line += fmt.Sprintf(", peer-id: %d", i.slot)
 	}

@@ -238,6 +238,7 @@ func TestVerify(t *testing.T) {
 		{name: "CA file without root", sent: []*issued{below}, ca: inter.pem, lines: []string{verifyError(1, "unable to get issuer certificate", "CN=Inter CA", inter)}},
 		{name: "signed by a leaf", sent: []*issued{belowLeaf, notCA}, lines: []string{verifyError(1, "invalid CA certificate", "CN=leaf", notCA)}},
 		{name: "verify-hash", sent: []*issued{good}, v: tlsconf.Verify{Hashes: [][]byte{sum(root)}}, lines: []string{rootOK, goodOK}, ok: true},
+		{name: "verify-hash of one of two", sent: []*issued{good}, v: tlsconf.Verify{Hashes: [][]byte{sum(good), sum(root)}}, lines: []string{rootOK, goodOK}, ok: true},
 		{
 			name: "verify-hash refuses", sent: []*issued{good}, v: tlsconf.Verify{Hashes: [][]byte{sum(good)}},
 			lines: []string{"TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got fingerprint: " + tlsconf.Fingerprint(sum(root))},
