@@ -98,9 +98,8 @@ func planV4(ops []Op, in RedirectInput) []Op {
 		ops = append(ops, Op{Route: hostRoute(in.Server, gw)})
 	}
 
-	blocked := netip.Prefix{}
-	if in.Flags.BlockLocal && known && !gw.OnLink && gw.Prefix.IsValid() && gw.Prefix.Bits() < 32 && !gw.Prefix.Contains(in.Server) {
-		blocked = gw.Prefix.Masked()
+	blocked := in.Flags.Blocked(gw, in.Server)
+	if len(blocked) > 0 {
 		ops = append(ops, note(logging.Steps, "ROUTE: bypass_host_route[0]=%s", gw.Addr), Op{Route: hostRoute(gw.Addr, gw)})
 	}
 	switch {
@@ -120,11 +119,20 @@ func planV4(ops []Op, in RedirectInput) []Op {
 		}
 		ops = append(ops, Op{Route: via(all, in.VPN4)})
 	}
-	if blocked.IsValid() {
-		lower, upper := halves(blocked)
-		ops = append(ops, Op{List: true, Route: via(upper, in.VPN4)}, Op{List: true, Route: via(lower, in.VPN4)})
+	for _, half := range blocked {
+		ops = append(ops, Op{List: true, Route: via(half, in.VPN4)})
 	}
 	return ops
+}
+
+// Blocked are the two halves of the gateway's network, the upper one first, which block-local leads into the tunnel; none without that flag, or
+// when the server is in that network.
+func (r Redirect) Blocked(gw Gateway, server netip.Addr) []netip.Prefix {
+	if !r.Enabled || r.NoIPv4 || !r.BlockLocal || gw.Dev == "" || gw.OnLink || !gw.Prefix.IsValid() || gw.Prefix.Bits() >= 32 || gw.Prefix.Contains(server) {
+		return nil
+	}
+	lower, upper := halves(gw.Prefix.Masked())
+	return []netip.Prefix{upper, lower}
 }
 
 // hostRoute keeps one address reachable outside the tunnel. An address of the gateway's own network, the gateway itself

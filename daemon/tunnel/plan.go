@@ -159,17 +159,24 @@ func (t *Tunnel) routes() {
 		set("net_gateway_ipv6=%s", gw.Addr)
 	}
 	k := 0
+	four := func(dst netip.Prefix, via netip.Addr, metric int) {
+		k++
+		set("route_network_%d=%s", k, dst.Addr())
+		set("route_netmask_%d=%s", k, net.IP(net.CIDRMask(dst.Bits(), 32)))
+		set("route_gateway_%d=%s", k, via)
+		if metric >= 0 {
+			set("route_metric_%d=%d", k, metric)
+		}
+	}
 	for _, r := range o.Routes {
 		for _, route := range t.route4(r) {
-			k++
-			bits := net.CIDRMask(route.Dst.Bits(), 32)
-			set("route_network_%d=%s", k, route.Dst.Addr())
-			set("route_netmask_%d=%s", k, net.IP(bits))
-			set("route_gateway_%d=%s", k, route.Via)
-			if route.Metric >= 0 {
-				set("route_metric_%d=%d", k, route.Metric)
-			}
+			four(route.Dst, route.Via, route.Metric)
 			n.routes = append(n.routes, route)
+		}
+	}
+	if n.vpn4.IsValid() {
+		for _, half := range n.redirect.Blocked(t.gw4, n.server) {
+			four(half, n.vpn4, netconf.NoMetric)
 		}
 	}
 	far := "::" // as stock has it without one

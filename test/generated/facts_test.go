@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 )
@@ -110,7 +109,7 @@ func (f facts) status(t *testing.T, server *end) {
 			t.Logf("%s:\n%s", path, text)
 		}
 	})
-	await(t, 15*time.Second, "client in "+path, func() bool {
+	await(t, upLimit, "client in "+path, func() bool {
 		b, err := os.ReadFile(path)
 		text = string(b)
 		listed := strings.Count(text, "10.99.0.2") > 1 || strings.Contains(text, "OpenVPN STATISTICS") // of a peer
