@@ -33,6 +33,8 @@ func (p *parser) checkConnections() error {
 	for i := range p.o.Connections {
 		if c := &p.o.Connections[i]; p.o.Compat.RefusesSecondLocal() && !p.o.ModeServer && len(c.set.locals) > 1 {
 			return errorf("multiple --local statements only allowed in --server mode")
+		} else if p.o.Compat.RefusesSecondLocal() && p.o.ModeServer && len(c.set.locals) > len(c.Listeners) {
+			return errorf("two --local lines name the same address, port and protocol")
 		}
 		if err := p.checkConnection(&p.o.Connections[i]); err != nil {
 			return err

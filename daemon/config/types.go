@@ -287,7 +287,7 @@ func (c Compat) ServerTopology() Topology {
 	return TopologyNet30
 }
 
-// RefusesSecondLocal reports whether only a server may have several local lines. Elsewhere the last one counts for 2.6.
+// RefusesSecondLocal reports whether only a server may have several local lines, no two of them alike. The last one counts for clients of 2.6.
 func (c Compat) RefusesSecondLocal() bool { return c == Compat27 }
 
 // ServesWithoutDevice reports whether a server may have dev null: for tests of what is in front of the device.

@@ -1,6 +1,6 @@
 // Package dco encodes and decodes the messages of the kernel's generic netlink family "ovpn", which moves the data channel
-// into the kernel: commands about peers and keys, and the kernel's notifications. It opens no socket and does no I/O: values go
-// in, the bytes behind the netlink header come out, and back.
+// into the kernel: commands about peers and keys, and the kernel's notifications. Messages need no I/O: values go
+// in, the bytes behind the netlink header come out, and back. Socket finds the family in the running kernel and carries them.
 //
 //	message   command u8 | version u8 | 0 u16 | attributes
 //	peer      IFINDEX u32, PEER { ID, REMOTE_…, SOCKET, VPN_…, LOCAL_…, KEEPALIVE_…, DEL_REASON, counters }
