@@ -91,6 +91,7 @@ func (s *setup) protoName(p transport.Peer) string {
 
 func (i *dataPath) outer() outer        { return outer{i.proto, i.peer.Load().Addr} }
 func (i *dataPath) addressText() string { return i.outer().String() }
+func (i *dataPath) source() netip.Addr  { return i.peer.Load().Addr.Addr() }
 
 // announceSocket logs what kind of socket a server listens on.
 func (s *Server) announceSocket(l listener) {

@@ -107,7 +107,7 @@ func (h *hub) enter(n newcomer, in func(h *hub, n newcomer, now time.Time), now 
 	h.beside(hooks.OfEvent, func(ctx context.Context, a *aside) func(*hub) {
 		err := a.verifyMetadata(ctx, set, n.first.Metadata)
 		if err != nil {
-			a.limitedLog(set.outer(n.from).String(), logging.Warn, "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
+			a.limitedLog(n.from.Addr.Addr(), set.outer(n.from).String(), logging.Warn, "TLS CRYPT V2 VERIFY SCRIPT ERROR: %v", err)
 		}
 		return func(h *hub) {
 			delete(h.verifying, n.from)

@@ -44,7 +44,7 @@ func (in *inbound) routeFrame(i *dataPath, pkt, frame []byte, now time.Time) {
 func (in *inbound) learn(i *dataPath, at forward.EtherAddr, now time.Time) bool {
 	if !i.learns.Allow(now) {
 		if i.restless.CompareAndSwap(false, true) {
-			in.limitedLog(i.addressText(), logging.Warn, "MULTI: stations behind %s come and move faster than one a second: frames of further ones are dropped, which is not logged again", i.name)
+			in.limitedLog(i.source(), i.addressText(), logging.Warn, "MULTI: stations behind %s come and move faster than one a second: frames of further ones are dropped, which is not logged again", i.name)
 		}
 		return false
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -41,7 +42,7 @@ func (c *clientLog) logNoise(i *instance, now time.Time, lv logging.Level, forma
 
 // logAt writes a line about an address without an instance.
 func (c *clientLog) logAt(at outer, lv logging.Level, format string, args ...any) {
-	c.limitedLog(at.String(), lv, format, args...)
+	c.limitedLog(at.at.Addr(), at.String(), lv, format, args...)
 }
 
 // logLine writes a line with a prefix, "" for none. It may be called from any goroutine.
@@ -49,9 +50,9 @@ func (b *base) logLine(prefix string, lv logging.Level, format string, args ...a
 	b.deps.Log.With(prefix).Msg(lv, format, args...)
 }
 
-// limiter bounds lines that peers can cause: some at once, then one a second, and how many were left out.
+// limiter bounds lines that peers can cause: some at once, then one a second, half of them about one network; and counts those left out.
 type limiter struct {
-	room     *ratelimit.Bucket
+	room     *ratelimit.PerPrefix
 	lost     atomic.Int64
 	reported uint64 // lost before the last line about them; the hub's
 }
@@ -63,15 +64,15 @@ const (
 )
 
 func newLimiter() *limiter {
-	return &limiter{room: ratelimit.New(strangeLines, strangeLines*strangePause)}
+	return &limiter{room: ratelimit.NewPerPrefix(strangeLines, strangeLines*strangePause)}
 }
 
-// limitedLog is logLine for what a peer can cause as often as it likes.
-func (a *aside) limitedLog(prefix string, lv logging.Level, format string, args ...any) {
+// limitedLog is logLine for what a peer can cause as often as it likes. source is the peer's address, invalid where there is none.
+func (a *aside) limitedLog(source netip.Addr, prefix string, lv logging.Level, format string, args ...any) {
 	if !a.deps.Log.Enabled(lv) {
 		return
 	}
-	if !a.limiter.room.Allow(time.Now()) {
+	if !a.limiter.room.Allow(source, time.Now()) {
 		a.limiter.lost.Add(1)
 		return
 	}
@@ -89,7 +90,7 @@ func (c *clientLog) tellLost() {
 // badControl logs a control packet that a session refused.
 func (h *hub) badControl(i *instance, err error) {
 	for _, line := range engine.UnwrapLines(err, h.set.wrapping(), h.set.fullAddress(*i.peer.Load())) {
-		h.limitedLog(i.prefix(), logging.Info, "%s", line)
+		h.limitedLog(i.source(), i.prefix(), logging.Info, "%s", line)
 	}
 	if i.link.RemoteAddr().IsValid() && !errors.Is(err, control.ErrEarly) {
 		h.end(i, "tls-error") // a stream that makes no sense is of no use any more

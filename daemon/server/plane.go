@@ -53,7 +53,7 @@ func (p *plane) receive(link transport.Link, batch func(*transport.Batch)) error
 }
 
 // notice logs a passing error of a link or of the device.
-func (p *plane) notice(err error) { p.limitedLog("", logging.Error, "%v", err) }
+func (p *plane) notice(err error) { p.limitedLog(netip.Addr{}, "", logging.Error, "%v", err) }
 
 // bad logs a data packet that did not open.
 func (p *plane) bad(i *dataPath, err error) {
@@ -61,17 +61,17 @@ func (p *plane) bad(i *dataPath, err error) {
 	if ch := i.tunnel.Load(); ch != nil {
 		cipher = ch.Params().Cipher
 	}
-	p.limitedLog(i.addressText(), logging.Info, "%s", data.OpenErrorText(err, cipher))
+	p.limitedLog(i.source(), i.addressText(), logging.Info, "%s", data.OpenErrorText(err, cipher))
 }
 
 // badSource logs a packet from an address that is not the client's.
 func (p *plane) badSource(i *dataPath, src netip.Addr) {
-	p.limitedLog(i.addressText(), logging.Detail, "MULTI: bad source address from client [%s], packet dropped", src)
+	p.limitedLog(i.source(), i.addressText(), logging.Detail, "MULTI: bad source address from client [%s], packet dropped", src)
 }
 
 // quota logs that a client has too many stations.
 func (p *plane) quota(i *dataPath) {
-	p.limitedLog(i.addressText(), logging.Steps, "MULTI ROUTE: route quota (%d) exceeded for %s/%s (see --max-routes-per-client option)", i.maxStations, i.name, i.addressText())
+	p.limitedLog(i.source(), i.addressText(), logging.Steps, "MULTI ROUTE: route quota (%d) exceeded for %s/%s (see --max-routes-per-client option)", i.maxStations, i.name, i.addressText())
 }
 
 // floated asks the hub to move a client that sent an authentic packet from another address.

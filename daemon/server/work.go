@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
@@ -158,7 +159,7 @@ func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
 		},
 		senseless: e.senseless,
 		refused: func(from transport.Peer, why string) {
-			e.limitedLog(e.boot.outer(from).String(), logging.Error, "%s", why)
+			e.limitedLog(from.Addr.Addr(), e.boot.outer(from).String(), logging.Error, "%s", why)
 		},
 	}
 	return &inbound{plane: e.plane, link: l, longest: e.boot.prof.MaxFrame(), unknown: d.handle}
@@ -174,7 +175,7 @@ func (e *entrance) unverified(stream bool, from transport.Peer, err error) {
 		prefix = e.boot.outer(from).String()
 	}
 	for _, line := range engine.UnwrapLines(err, e.boot.wrapping(), e.boot.fullAddress(from)) {
-		e.limitedLog(prefix, logging.Info, "%s", line)
+		e.limitedLog(from.Addr.Addr(), prefix, logging.Info, "%s", line)
 	}
 }
 
@@ -182,15 +183,17 @@ func (e *entrance) unverified(stream bool, from transport.Peer, err error) {
 func (e *entrance) senseless(from transport.Peer, why string) {
 	text := e.boot.outer(from).String()
 	if why != noPacket || e.boot.wrap.Plain() { // of others unverified has told
-		e.limitedLog(text, logging.Info, "TLS Error: %s from %s", why, e.boot.fullAddress(from))
+		e.limitedLog(from.Addr.Addr(), text, logging.Info, "TLS Error: %s from %s", why, e.boot.fullAddress(from))
 	}
-	e.limitedLog(text, logging.Error, "Fatal TLS error (check_tls_errors_co), restarting")
-	e.limitedLog(text, logging.Steps, restarting, mgmt.ReasonTLSError)
+	e.limitedLog(from.Addr.Addr(), text, logging.Error, "Fatal TLS error (check_tls_errors_co), restarting")
+	e.limitedLog(from.Addr.Addr(), text, logging.Steps, restarting, mgmt.ReasonTLSError)
 }
 
 // acceptStreams takes TCP connections and gives each a receiver.
 func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg *sync.WaitGroup) error {
-	other := newShare(e.boot, e.streams.limits.shared, func(lv logging.Level, format string, args ...any) { e.limitedLog("", lv, format, args...) })
+	other := newShare(e.boot, e.streams.limits.shared, func(lv logging.Level, format string, args ...any) {
+		e.limitedLog(netip.Addr{}, "", lv, format, args...)
+	})
 	if other != nil {
 		e.logLine("", logging.Info, "PORT SHARE PROXY: proxy starting")
 		defer e.logLine("", logging.Info, "PORT SHARE PROXY: proxy exiting")
@@ -201,7 +204,7 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 			if errors.Is(err, net.ErrClosed) {
 				return nil
 			}
-			e.limitedLog("", logging.Error, "accept: %v", err)
+			e.limitedLog(netip.Addr{}, "", logging.Error, "accept: %v", err)
 			select {
 			case <-time.After(100 * time.Millisecond): // out of descriptors, most likely
 			case <-e.gone:
@@ -210,7 +213,7 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 			continue
 		}
 		if !e.streams.add(l) {
-			e.limitedLog("", logging.Info, "TCP connection from %s refused: there are too many", e.boot.fullAddress(l.Peer()))
+			e.limitedLog(l.RemoteAddr().Addr(), "", logging.Info, "TCP connection from %s refused: there are too many", e.boot.fullAddress(l.Peer()))
 			_ = l.Close()
 			continue
 		}
@@ -234,8 +237,10 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 func (e *entrance) streamEnded(ctx context.Context, l *transport.TCPLink, err error) {
 	peer := l.Peer()
 	lost := func(name string) {
-		transport.LogLost(err, func(lv logging.Level, format string, args ...any) { e.limitedLog(name, lv, format, args...) })
-		e.limitedLog(name, logging.Steps, restarting, mgmt.ReasonConnectionReset)
+		transport.LogLost(err, func(lv logging.Level, format string, args ...any) {
+			e.limitedLog(peer.Addr.Addr(), name, lv, format, args...)
+		})
+		e.limitedLog(peer.Addr.Addr(), name, logging.Steps, restarting, mgmt.ReasonConnectionReset)
 	}
 	nonsense := errors.Is(err, transport.ErrFrame)
 	if nonsense && l.Stats().RecvPackets.Load() == 0 {
