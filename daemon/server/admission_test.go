@@ -3,8 +3,10 @@ package server
 import (
 	"crypto/rand"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -331,5 +333,37 @@ func TestHalfOpenStreamsAreShared(t *testing.T) {
 				t.Errorf("there are %d connections, and place for %d", n, places)
 			}
 		})
+	}
+}
+
+// A TCP connection that says nothing takes no buffers for packets.
+func TestSilentStreamsAreCheap(t *testing.T) {
+	const silent, most = 100, 32 << 10 // bytes each; a buffer for packets has 64 KB
+	r := newRig(t, "tcp4-server")
+	taken := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := taken()
+	for range silent {
+		c, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	r.await("all connections are accepted", func() bool {
+		n := 0
+		r.onHub(func(h *hub) {
+			h.streams.mu.Lock()
+			defer h.streams.mu.Unlock()
+			n = len(h.streams.open)
+		})
+		return n == silent
+	})
+	if each := (int64(taken()) - int64(before)) / silent; each > most {
+		t.Errorf("a silent connection takes %d bytes, at most %d should be", each, most)
 	}
 }

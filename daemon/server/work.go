@@ -227,7 +227,10 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 				other.serve(ctx, l)
 				return
 			}
-			err := e.inbound(l, true).run()
+			_, err := l.Peek(1) // a silent connection takes no buffers
+			if err == nil {
+				err = e.inbound(l, true).run()
+			}
 			e.streamEnded(ctx, l, err)
 		})
 	}
