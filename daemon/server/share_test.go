@@ -83,7 +83,8 @@ func TestDescriptorsAreRaised(t *testing.T) {
 
 // Silent connections make room for others, connections with an instance do not.
 func TestStreamsMakeRoom(t *testing.T) {
-	s := &streams{limits: streamLimits{own: 3}, open: make(map[transport.Link]*stream)}
+	s := newStreams(1)
+	s.limits.own = 3
 	closed := make(chan transport.Link, 8)
 	link := func() *closing { return &closing{closed: closed} }
 	client, silent, later := link(), link(), link()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"container/list"
 	"maps"
 	"math"
 	"net/netip"
@@ -18,23 +19,25 @@ import (
 type streams struct {
 	limits streamLimits
 
-	mu   sync.Mutex // guards what follows
-	open map[transport.Link]*stream
-	next uint64
-	held int  // by instances
-	over bool // no more come in
+	mu      sync.Mutex // guards what follows
+	open    map[transport.Link]*stream
+	waiting map[netip.Prefix]*list.List // of *stream, the oldest first: those without an instance, by network
+	next    uint64
+	held    int  // by instances
+	over    bool // no more come in
 }
 
 // stream is one connection.
 type stream struct {
+	link    transport.Link
 	number  uint64 // in the order of arrival
 	network netip.Prefix
-	client  bool // it has an instance, which has limits and deadlines of its own
+	place   *list.Element // in waiting; nil once it has an instance, which has limits and deadlines of its own
 }
 
 // newStreams makes an empty set, with room for what a server of maxClients needs.
 func newStreams(maxClients int) *streams {
-	return &streams{limits: limitStreams(maxClients, descriptors()), open: make(map[transport.Link]*stream)}
+	return &streams{limits: limitStreams(maxClients, descriptors()), open: make(map[transport.Link]*stream), waiting: make(map[netip.Prefix]*list.List)}
 }
 
 // add enters a connection and reports whether there is room. When all places are taken, one that waits for its first packet makes
@@ -50,30 +53,27 @@ func (s *streams) add(l transport.Link) bool {
 		if oldest == nil {
 			return false
 		}
-		delete(s.open, oldest)
-		go func() { _ = oldest.Close() }() // waits for what is queued
+		s.drop(oldest)
+		go func() { _ = oldest.link.Close() }() // waits for what is queued
 	}
 	s.next++
-	s.open[l] = &stream{number: s.next, network: ratelimit.Prefix(l.RemoteAddr().Addr())}
+	st := &stream{link: l, number: s.next, network: ratelimit.Prefix(l.RemoteAddr().Addr())}
+	if s.waiting[st.network] == nil {
+		s.waiting[st.network] = list.New()
+	}
+	st.place = s.waiting[st.network].PushBack(st)
+	s.open[l] = st
 	return true
 }
 
 // oldestWaiting is the connection that has waited longest for its first packet, of the network with the most that wait; nil when all have
 // an instance.
-func (s *streams) oldestWaiting() (oldest transport.Link) {
-	waiting := make(map[netip.Prefix]int)
-	for _, st := range s.open {
-		if !st.client {
-			waiting[st.network]++
-		}
-	}
-	var first *stream
-	for l, st := range s.open {
-		if st.client {
-			continue
-		}
-		if more := first == nil || waiting[st.network] > waiting[first.network]; more || waiting[st.network] == waiting[first.network] && st.number < first.number {
-			oldest, first = l, st
+func (s *streams) oldestWaiting() (oldest *stream) {
+	most := 0
+	for _, q := range s.waiting {
+		first := q.Front().Value.(*stream)
+		if q.Len() > most || q.Len() == most && first.number < oldest.number {
+			oldest, most = first, q.Len()
 		}
 	}
 	return oldest
@@ -83,10 +83,29 @@ func (s *streams) oldestWaiting() (oldest transport.Link) {
 func (s *streams) enter(l transport.Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if st := s.open[l]; st != nil && !st.client {
-		st.client = true
+	if st := s.open[l]; st != nil && st.place != nil {
+		s.unwait(st)
 		s.held++
 	}
+}
+
+// unwait takes a connection out of those that wait for their first packet.
+func (s *streams) unwait(st *stream) {
+	q := s.waiting[st.network]
+	q.Remove(st.place)
+	st.place = nil
+	if q.Len() == 0 {
+		delete(s.waiting, st.network)
+	}
+}
+
+func (s *streams) drop(st *stream) {
+	if st.place != nil {
+		s.unwait(st)
+	} else {
+		s.held--
+	}
+	delete(s.open, st.link)
 }
 
 // scarce reports whether instances hold so many places that newcomers find none to send their first packet from.
@@ -99,10 +118,9 @@ func (s *streams) scarce() bool {
 func (s *streams) remove(l transport.Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if st := s.open[l]; st != nil && st.client {
-		s.held--
+	if st := s.open[l]; st != nil {
+		s.drop(st)
 	}
-	delete(s.open, l)
 }
 
 // close closes all connections at once: each waits for a peer that does not read. No more come in: one that was accepted
