@@ -34,7 +34,7 @@ func (p *process) openJournal() error {
 func (p *process) keepJournal(dir string) error {
 	written := make(chan struct{}, 1)
 	w, err := journal.Open(journal.Config{
-		Dir: dir, Run: p.seen.run,
+		Dir: dir, Run: p.seen.run, User: p.privileges.uid,
 		Log: func(format string, args ...any) { p.lg.Msg(logging.Warn, format, args...) },
 		Wrote: func() {
 			select {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -18,6 +19,7 @@ type Config struct {
 	Age     time.Duration // of the newest event in a segment before it is removed; default 400 days
 	Queue   int           // events that wait for the disk; default 8192
 	Batch   time.Duration // between two writes; default 200 ms
+	User    int           // that the process becomes: segments that root makes before belong to it; default none
 	// Log takes one line when the disk begins to fail, and one when it works again.
 	Log func(format string, args ...any)
 	// Wrote is called after each batch that is on the disk and after segments were removed. May be nil.
@@ -194,8 +196,13 @@ func (w *Writer) write(text []byte) error {
 		if err != nil {
 			return err
 		}
-		w.file, w.size = f, 0
 		w.next++
+		if w.cfg.User > 0 && os.Geteuid() == 0 { // Give may have passed already, and the index is read as the user
+			if err := f.Chown(w.cfg.User, -1); err != nil {
+				return errors.Join(err, f.Close())
+			}
+		}
+		w.file, w.size = f, 0
 	}
 	n, err := w.file.Write(text)
 	w.size += int64(n)

@@ -142,7 +142,7 @@ func TestGivenToAnotherUser(t *testing.T) {
 		t.Skip("needs root")
 	}
 	if dir := os.Getenv("JOURNAL_GIVEN"); dir != "" {
-		w, err := Open(Config{Dir: dir, Segment: 1, Batch: time.Millisecond})
+		w, err := Open(Config{Dir: dir, Segment: 1, Batch: time.Millisecond, User: nobody})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,6 +152,14 @@ func TestGivenToAnotherUser(t *testing.T) {
 		}
 		if err := Give(root, nobody); err != nil {
 			t.Fatal(err)
+		}
+		w.Record(Event{Kind: KindLogin}) // between the two, as of a daemon that starts
+		for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+			if n, _ := count(t, dir); n == 2 {
+				break
+			} else if time.Since(begin) > 10*time.Second {
+				t.Fatalf("%d events", n)
+			}
 		}
 		if err := syscall.Setgid(nobody); err != nil {
 			t.Fatal(err)
@@ -190,12 +198,14 @@ func TestGivenToAnotherUser(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if n, segments := count(t, dir); n < 2 || segments < 2 {
+	if n, segments := count(t, dir); n < 3 || segments < 3 {
 		t.Errorf("%d events in %d segments", n, segments)
 	}
-	var newest syscall.Stat_t
-	if err := syscall.Stat(filepath.Join(dir, SegmentName(2)), &newest); err != nil || newest.Uid != nobody || newest.Gid != readers || newest.Mode&0o777 != 0o640 {
-		t.Errorf("a new segment belongs to %d:%d with mode %o, %v", newest.Uid, newest.Gid, newest.Mode, err)
+	for n := int64(2); n <= 3; n++ { // made before the drop and after it
+		var made syscall.Stat_t
+		if err := syscall.Stat(filepath.Join(dir, SegmentName(n)), &made); err != nil || made.Uid != nobody || made.Gid != readers || made.Mode&0o777 != 0o640 {
+			t.Errorf("segment %d belongs to %d:%d with mode %o, %v", n, made.Uid, made.Gid, made.Mode, err)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, "mail"), nil, 0o600); err != nil {
 		t.Fatal(err)
