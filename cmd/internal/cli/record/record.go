@@ -91,16 +91,16 @@ func runRecord(ctx context.Context, e *env.Env, path string, d time.Duration) er
 	mu.Unlock()
 	defer w.Flush()
 	defer c.Close() // before the flush: nothing is traced afterwards
-	if d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
-		defer cancel()
-	}
 	for _, cmd := range asked {
 		var re *client.ReplyError
 		if _, err := c.Cmd(ctx, cmd); err != nil && !errors.As(err, &re) {
 			return err
 		}
+	}
+	if d > 0 { // from here: the answers that a recording begins with are always in it
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
 	}
 	select {
 	case <-ctx.Done(): // the asked-for end

@@ -145,7 +145,8 @@ func run(parent context.Context, e *env.Env, o Options) error {
 			return f.write(e)
 		})
 	}
-	ctx, cancel := context.WithTimeout(parent, o.timeout)
+	end := time.Now().Add(o.timeout)
+	ctx, cancel := context.WithDeadline(parent, end)
 	defer cancel()
 	last := "no answer"
 	for {
@@ -163,7 +164,7 @@ func run(parent context.Context, e *env.Env, o Options) error {
 			return f.write(e)
 		case parent.Err() != nil:
 			return parent.Err()
-		case ctx.Err() != nil:
+		case ctx.Err() != nil || !time.Now().Before(end): // a dial that the end cut off may return before ctx knows of it
 			return fmt.Errorf("%w after %v, last seen: %s", env.ErrTimeout, o.timeout, last)
 		case !env.Gone(err):
 			return err
