@@ -44,12 +44,14 @@ quick: ## tests that need neither root nor the stock daemon
 # namespaces, with the race detector. Installs what is missing first.
 test: deps build ## run everything (Debian, root)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(MOONGATE_PROGRAM) ./cmd/moongate
-	$(GO) test $(RACE) -c -o $(dir $(MOONGATE_PROGRAM)) $(SECOND) # before -j2, or both halves compile everything
+	$(UNRACED) -c -o $(dir $(MOONGATE_PROGRAM)) $(SECOND)
 	@$(MAKE) -j2 -O test-all test-second-stock
 
 # The two halves of test wait most of their time, so they run beside each other, and packages by threes, those that wait longest first.
 # Many tests run our program as it is released: one build is enough. Symbols for debuggers cost time to link; lint vets.
+# The race detector looks on where the same ways are gone with the stock daemon that is installed: not again with another release of it.
 RACE     := -race -vet=off -ldflags=-w
+UNRACED   = CGO_ENABLED=0 $(GO) test -vet=off -ldflags='-s -w'
 LONGEST  := ./test ./test/conformance ./test/generated ./cmd/moongate
 SECOND   := ./test ./test/conformance ./cmd/moongate
 test test-all test-second-stock soak: export MOONGATE_PROGRAM = $(CURDIR)/bin/test/moongate
@@ -103,7 +105,7 @@ bench: ## the benchmarks, those of scripts first, and the tunnel arena where it 
 
 soak: deps build cross ## what takes longer than a test may, with the figures of a quiet machine: load, a hostile seat, all fuzz targets, other machines
 	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./test/generated ./mgmt/server ./daemon/client ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web ./cmd/moongate
-	$(GO) test $(RACE) -c -o $(dir $(MOONGATE_PROGRAM)) $(SECOND)
+	$(UNRACED) -c -o $(dir $(MOONGATE_PROGRAM)) $(SECOND)
 	@sh test/second-stock.sh $(dir $(MOONGATE_PROGRAM)) all
 	@sh test/fuzz.sh $(SOAK) HostileSeat
 	@sh test/fuzz.sh $(FUZZTIME)
