@@ -61,7 +61,7 @@ func TestFilesOfTheWorld(t *testing.T) {
 		for _, ends := range []struct {
 			name           string
 			server, client starter
-		}{{"our server", ours, stock}, {"our client", stock, ours}} {
+		}{{"our server", oursReleased, stock}, {"our client", stock, oursReleased}} {
 			port++
 			port := strconv.Itoa(port)
 			t.Run(r.name+", "+ends.name, func(t *testing.T) {

@@ -54,6 +54,7 @@ func TestClientRedirectsTheGateway(t *testing.T) {
 			t.Errorf("no route %q in\n%s", want, routes)
 		}
 	}
+	firstAnswer(t, l.client, "fd00:8::1")
 	ping(t, l.client, "fd00:8::1", 3, 0, "0.1")
 	terminate(t, c)
 	if diff := cmp.Diff(before, network(t, l.client)); diff != "" {

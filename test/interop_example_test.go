@@ -113,6 +113,7 @@ func (l *lab) attachedText(t *testing.T, m *client.Client, example, src string, 
 		t.Fatal(err)
 	}
 	path := l.write(t, example, []byte(src)) // its files lie beside it
+	o.Burst = upLimit                        // the processor time of this process is that of all its tests
 	ready := make(chan struct{})
 	o.Status = func(s mgmt.ScriptStatus) {
 		if s.State == mgmt.ScriptRunning || s.State == mgmt.ScriptReady {

@@ -101,10 +101,7 @@ func (l *fleetLAN) follow(t *testing.T, addresses []string, n *fleetNode) {
 func reached(t *testing.T, from *daemontest.Namespace, addresses []string, begin time.Time) time.Duration {
 	t.Helper()
 	for _, address := range addresses {
-		daemontest.Await(t, "an answer of "+address, func() bool {
-			_, err := from.TryRun("ping", "-n", "-c", "1", "-W", "1", address)
-			return err == nil
-		})
+		firstAnswer(t, from, address)
 	}
 	return time.Since(begin)
 }

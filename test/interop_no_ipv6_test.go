@@ -42,7 +42,7 @@ func TestClientWithIPv6Disabled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for program, start := range programs {
+			for program, start := range compared {
 				l := newLab(t)
 				l.client.Run(t, append([]string{"sysctl", "-qw"}, tt.off...)...)
 				if tt.world6 {

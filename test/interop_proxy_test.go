@@ -157,7 +157,7 @@ func TestProxiesLikeStock(t *testing.T) {
 			args = append(args, "--proto", proto[1], "--nobind", "--management-hold", "--suppress-timestamps")
 			want := tt.run(t, l, "stock.sock", stock, args)
 			want = slices.DeleteFunc(want, func(s string) bool { return slices.Contains(tt.differs, s) })
-			if diff := cmp.Diff(want, tt.run(t, l, "ours.sock", ours, args)); diff != "" {
+			if diff := cmp.Diff(want, tt.run(t, l, "ours.sock", oursReleased, args)); diff != "" {
 				t.Errorf("(-stock +ours):\n%s", diff)
 			}
 		})

@@ -66,7 +66,7 @@ func routeVariables(t *testing.T, push, extra []string) {
 		}
 		return all
 	}
-	if diff := cmp.Diff(seen(stock), seen(ours)); diff != "" {
+	if diff := cmp.Diff(seen(stock), seen(oursReleased)); diff != "" {
 		t.Errorf("(-stock +ours):\n%s", diff)
 	}
 }

