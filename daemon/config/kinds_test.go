@@ -50,7 +50,7 @@ func TestMacroConflictsAreStocks(t *testing.T) {
 func TestNumbersWithSomethingBehindThem(t *testing.T) {
 	dir := workDir(t)
 	const (
-		management = clientBase + "management 127.0.0.1 1 pass\n"
+		management = clientBase + "management 127.0.0.2 1 pass\n" // stock listens there: other packages count on nobody at 127.0.0.1:1
 		server     = serverBase + "auth-user-pass-verify ./script via-env\nscript-security 2\n"
 		bridge     = "dev tap\nserver 10.8.0.0 255.255.255.0\nca cert\ncert cert\nkey key\ndh none\nvlan-tagging\n"
 	)
