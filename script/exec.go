@@ -92,7 +92,7 @@ func (r *runtime) exec(L *lua.LState) int {
 		switch {
 		case ctx.Err() != nil:
 			err = fmt.Errorf("%s: it took longer than %v", words[0], d)
-		case errors.As(err, &exit):
+		case errors.As(err, &exit), errors.Is(err, exec.ErrWaitDelay): // it has ended, and one that it left behind may still write
 			err = nil
 		case err != nil:
 			err = fmt.Errorf("%s: %w", words[0], err)

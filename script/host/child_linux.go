@@ -96,6 +96,8 @@ func work(isConfined bool, in *reader, to *speaker) error {
 		return confine(p.Spec) // does not come back
 	}
 	_ = f.Close()
+	unix.CloseOnExec(sessionFD) // programs that the script starts must not speak for it, nor outlive its end
+	unix.CloseOnExec(controlFD)
 	debug.SetMemoryLimit(p.Spec.memory() + 16<<20)
 	runtime.GOMAXPROCS(1) // a script is one thread; what collects its garbage leaves the other cores to others
 	return runChild(p, in, to)

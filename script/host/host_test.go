@@ -12,6 +12,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -153,6 +155,34 @@ func TestChildEnds(t *testing.T) {
 	}
 	c, _ = start(t, idle, func(conn net.Conn) { fmt.Fprint(conn, greeting); time.Sleep(50 * time.Millisecond) }, host.Spec{})
 	if err := wait(t, c); err == nil || !strings.Contains(err.Error(), "lost") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A program that a script starts has none of its descriptors, and one that stays behind does not hold up its end.
+func TestProgramsHaveNoDescriptors(t *testing.T) {
+	c, o := start(t, `
+		local r = exec{"sh", "-c", "ls /proc/$$/fd; sleep 300 & echo $!"}
+		print((r.stdout:gsub("%s+", " ")))
+		moongate.every(60, function() end)`, serve(""), host.Spec{Allow: script.Allow{Exec: true}})
+	if err := <-c.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Fields(o.printed[0])
+	pid, err := strconv.Atoi(words[len(words)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Kill(pid, syscall.SIGKILL)
+	for _, ours := range []string{"3", "4", "5"} { // others may be those of the test's own parents
+		if slices.Contains(words[:len(words)-1], ours) {
+			t.Errorf("descriptors %v", words)
+		}
+	}
+	if err := syscall.Kill(c.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(t, c); err == nil || !strings.Contains(err.Error(), "signal: killed") {
 		t.Errorf("error %v", err)
 	}
 }

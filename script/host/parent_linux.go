@@ -140,7 +140,10 @@ func pair(name string) ([2]*os.File, error) {
 
 // run reads what the child tells until it has ended.
 func (c *Child) run(ctx context.Context, conn net.Conn) {
-	stop := context.AfterFunc(ctx, func() { c.kill() })
+	stop := context.AfterFunc(ctx, func() {
+		c.kill()
+		_ = c.control.SetReadDeadline(time.Now().Add(time.Second)) // whoever holds its end
+	})
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx) // of its questions
 	defer cancel()
