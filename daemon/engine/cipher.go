@@ -29,7 +29,7 @@ func WarnWeak(log logging.Func, cipher, auth string, renegBytes int64) {
 	}
 }
 
-// CipherInLog is what the log says of a data channel's cipher, and of the digest of those that have one.
+// CipherInLog names for the log a data channel's cipher, and of the digest of those that have one.
 func CipherInLog(cipher, auth string) string {
 	suite, ok := data.Lookup(cipher)
 	if ok && suite.Mode == data.Plain {

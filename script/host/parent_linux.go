@@ -142,7 +142,7 @@ func pair(name string) ([2]*os.File, error) {
 func (c *Child) run(ctx context.Context, conn net.Conn) {
 	stop := context.AfterFunc(ctx, func() {
 		c.kill()
-		_ = c.control.SetReadDeadline(time.Now().Add(time.Second)) // whoever holds its end
+		_ = c.control.SetReadDeadline(time.Now().Add(time.Second)) // a process of its may hold the other end
 	})
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx) // of its questions
