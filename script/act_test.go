@@ -38,7 +38,7 @@ func TestActingIsClosed(t *testing.T) {
 		`store.get("x")`:                   "store is not allowed: start the script with --allow store",
 		`file.write("` + dir + `/x", "")`:  "is not allowed: start the script with --allow write=" + dir,
 		`file.append("` + dir + `/x", "")`: "is not allowed: start the script with --allow write=" + dir,
-		`assert(file.read("/etc/passwd"))`: "outside the folders open to this script",
+		`assert(file.read("/etc/passwd"))`: "reading /etc/passwd is not allowed: start the script with --allow read=/etc/passwd",
 		`exec{"true", timeut = 1}`:         "exec is not allowed",
 	} {
 		_, _, err := run(t, &daemon{}, src, script.Options{})

@@ -16,11 +16,12 @@ type Allow struct {
 	Exec, HTTP, Env, Secret bool
 	Store                   bool
 	StoreFile               string   // empty: beside the script, with the ending .db
-	Read, Write             []string // folders
+	Read                    []string // files and folders
+	Write                   []string // folders
 }
 
 // Permissions are the words of --allow.
-var Permissions = []string{"exec", "http", "env", "secret", "store", "store=FILE", "read=FOLDER", "write=FOLDER"}
+var Permissions = []string{"exec", "http", "env", "secret", "store", "store=FILE", "read=PATH", "write=FOLDER"}
 
 // ParseAllow reads lists of permissions, separated by commas.
 func ParseAllow(lists ...string) (Allow, error) {

@@ -27,7 +27,7 @@ import (
 )
 
 // install puts everything a script sees into the state.
-func (r *runtime) install(dirs []string) {
+func (r *runtime) install(readable []string) {
 	L := r.L.LState
 	mg := L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{
 		"after":  func(L *lua.LState) int { return r.addTimer(L, false) },
@@ -61,13 +61,13 @@ func (r *runtime) install(dirs []string) {
 	L.SetGlobal("base64", lib.Base64(L))
 	L.SetGlobal("otp", lib.OTP(L))
 	L.SetGlobal("log", lib.Log(L, r.log, r.secrets.clip))
-	files := lib.File(L, dirs)
+	files := lib.File(L, r.dir, readable)
 	lib.Writer{Base: r.dir, Dirs: r.o.Allow.Write, Tell: r.tell, Fake: r.fakeWrite}.AddTo(L, files)
 	L.SetGlobal("file", files)
 	L.SetGlobal("http", r.httpModule())
 	L.SetGlobal("store", r.storeModule())
 	L.SetGlobal("print", L.NewFunction(r.print))
-	L.SetGlobal("require", r.L.Require(L, func(L *lua.LState) int { return r.find(L, dirs[:1]) }, r.keepModule))
+	L.SetGlobal("require", r.L.Require(L, r.find, r.keepModule))
 	r.eventMeta, r.replyMeta = r.newEventMeta(), r.newReplyMeta()
 }
 
@@ -439,7 +439,7 @@ var moduleName = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
 // find is the first half of require: NAME.lua from the script's folder; dots are folders. It returns the module, or nil and
 // the function that makes it.
-func (r *runtime) find(L *lua.LState, dirs []string) int {
+func (r *runtime) find(L *lua.LState) int {
 	name := L.CheckString(1)
 	if v, ok := r.loaded[name]; ok {
 		L.Push(v)
@@ -449,7 +449,7 @@ func (r *runtime) find(L *lua.LState, dirs []string) int {
 		L.ArgError(1, "not a module name")
 	}
 	file := filepath.FromSlash(strings.ReplaceAll(name, ".", "/")) + ".lua"
-	src, err := lib.ReadFile(dirs, file)
+	src, err := lib.ReadFile([]string{r.dir}, filepath.Join(r.dir, file))
 	if errors.Is(err, os.ErrNotExist) {
 		L.RaiseError("module %s not found: there is no %s beside the script", name, file)
 	} else if err != nil {

@@ -40,9 +40,9 @@ func TestNoWayOut(t *testing.T) {
 	defer web.Close()
 	path := filepath.Join(dir, "t.lua")
 	for src, want := range map[string]string{
-		`assert(file.read("../x"))`:                                         "outside the folders open to this script",
-		`assert(file.read("sub/../../x"))`:                                  "outside the folders open to this script",
-		`assert(file.read("/proc/self/environ"))`:                           "outside the folders open to this script",
+		`assert(file.read("../x"))`:                                         "is not allowed: start the script with --allow read=",
+		`assert(file.read("sub/../../x"))`:                                  "is not allowed: start the script with --allow read=",
+		`assert(file.read("/proc/self/environ"))`:                           "is not allowed: start the script with --allow read=",
 		`assert(file.read("link"))`:                                         "path escapes from parent",
 		`assert(file.read("away/data"))`:                                    "path escapes from parent",
 		`assert(file.lines("proc/environ"))`:                                "path escapes from parent",
@@ -87,7 +87,7 @@ func TestNoWayOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		begin := time.Now()
-		_, _, err := runFile(t, &daemon{}, path, script.Options{Allow: allow(t, "http,secret,write="+dir)})
+		_, _, err := runFile(t, &daemon{}, path, script.Options{Allow: allow(t, "http,secret,read="+dir+",write="+dir)})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", src, err, want)
 		}
@@ -100,6 +100,53 @@ func TestNoWayOut(t *testing.T) {
 	}
 	if _, err := os.Stat(outside + "/new"); err == nil {
 		t.Error("there is a new file outside")
+	}
+}
+
+// A folder of a configuration has keys in it: a script reads the files that it is allowed to, and modules.
+func TestScriptsReadWhatIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"server.key": "-----BEGIN PRIVATE KEY-----\nhush\n", "login": "hush", "keys/ca.key": "hush", "list.json": "[]", "data/list": "[]", "module.lua": "return 1"} {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("server.key", filepath.Join(dir, "link.lua")); err != nil {
+		t.Fatal(err)
+	}
+	const closed = "is not allowed: start the script with --allow read="
+	for _, tt := range []struct{ allow, name, want string }{
+		{"", "server.key", closed}, {"", "login", closed}, {"", "keys/ca.key", closed}, {"", "list.json", closed}, {"", "t.lua", closed}, {"", "module.lua", closed},
+		{"read=DIR/list.json", "list.json", ""}, {"read=DIR/list.json", "DIR/list.json", ""}, {"read=DIR/list.json", "data/../list.json", ""},
+		{"read=DIR/list.json", "server.key", closed}, {"read=DIR/list.json", "list.json/../server.key", closed}, {"read=DIR/list.json", "list.jso", closed},
+		{"read=DIR/data", "data/list", ""}, {"read=DIR/data", "data/../login", closed}, {"read=DIR/data", "data", "not a regular file"},
+		{"read=DIR/keys,read=DIR/data", "data/list", ""}, {"read=DIR/none", "none", "no such file"}, {"read=DIR", "login", ""},
+		{"write=DIR", "login", closed}, {"store=DIR/s.db,exec,http,env,secret", "login", closed},
+	} {
+		var o script.Options
+		if tt.allow != "" {
+			o.Allow = allow(t, strings.ReplaceAll(tt.allow, "DIR", dir))
+		}
+		path := filepath.Join(dir, "t.lua")
+		src := `assert(require "module" == 1) assert(file.read("` + strings.ReplaceAll(tt.name, "DIR", dir) + `")) assert(file.lines("` + strings.ReplaceAll(tt.name, "DIR", dir) + `"))`
+		if err := os.WriteFile(path, []byte(src), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := runFile(t, &daemon{}, path, o)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("allow %q, read %s: error %v, want %q", tt.allow, tt.name, err, tt.want)
+		}
+	}
+	// What is no Lua is not shown by the error of loading it.
+	if err := os.WriteFile(filepath.Join(dir, "t.lua"), []byte(`require "link"`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := runFile(t, &daemon{}, filepath.Join(dir, "t.lua"), script.Options{}); err == nil || strings.Contains(err.Error(), "hush") {
+		t.Errorf("a key as a module: %v", err)
 	}
 }
 

@@ -124,7 +124,7 @@ func newRuntime(ctx context.Context, path string, o Options) (*runtime, error) {
 	r.results.wake = make(chan struct{}, 1)
 	r.stats.init(path)
 	r.dir = dir
-	r.install(slices.Concat([]string{dir}, o.ReadDirs, o.Allow.Read))
+	r.install(slices.Concat(o.ReadDirs, o.Allow.Read))
 	return r, nil
 }
 

@@ -30,7 +30,7 @@ type Options struct {
 	Strict         bool                                              // Run fails when a handler failed
 	Log            *slog.Logger                                      // log.* and the errors of handlers; default: nowhere
 	Print          func(string)                                      // print(); default: Log at info
-	ReadDirs       []string                                          // folders file.read may open beside the script's own
+	ReadDirs       []string                                          // files and folders that file.read may open, like Allow.Read
 	Queue          int                                               // events waiting, default client.DefaultQueue
 	Client         client.Options                                    // for Run
 	Redial         func(ctx context.Context) (*client.Client, error) // a new session after one was lost, closed by the caller; nil: Run ends

@@ -296,7 +296,7 @@ func TestModules(t *testing.T) {
 		print(moongate.quote('a "b"'), #moongate.args, moongate.args[1], moongate.now() > 1e9)
 		log.info("hi", {a = 1})
 	`), 0o600)
-	printed, logged, err := runFile(t, &daemon{}, main, script.Options{Args: []string{"x"}})
+	printed, logged, err := runFile(t, &daemon{}, main, script.Options{Args: []string{"x"}, ReadDirs: []string{dir}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -389,7 +389,7 @@ func runUntil(ctx context.Context, t *testing.T, d *daemon, path string, args ..
 		}
 	}()
 	defer func() { there.Close(); <-done }()
-	return script.Run(ctx, here, path, script.Options{Args: args})
+	return script.Run(ctx, here, path, script.Options{ReadDirs: []string{filepath.Dir(path)}, Args: args})
 }
 
 func TestExampleNeedOK(t *testing.T) {

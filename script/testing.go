@@ -75,10 +75,15 @@ func testOne(ctx context.Context, path string, index int, recording func(string)
 		return TestResult{}, err
 	}
 	defer os.RemoveAll(store)
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		cancel()
+		return TestResult{}, err
+	}
 	b := &bench{now: time.Unix(1_800_000_000, 0), replies: make(map[string]string), taken: make(map[string][]string)}
 	o := Options{
 		HandlerTimeout: DefaultHandlerTimeout, Burst: 2 * time.Second, Alone: false, Clock: func() time.Time { return b.now },
-		Allow: Allow{Store: true, StoreFile: filepath.Join(store, "test.db")},
+		Allow: Allow{Read: []string{dir}, Store: true, StoreFile: filepath.Join(store, "test.db")},
 		Print: func(s string) { b.note("printed", s) }, Log: slog.New(slog.NewTextHandler(benchLog{b}, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: bare})),
 	}.withDefaults()
 	r, err := newRuntime(ctx, path, o)

@@ -93,7 +93,7 @@ func TestServerRunsAdmitClientsExample(t *testing.T) {
 	l.write(t, "clients.json", []byte(`{"client1": {"config": ["push \"route 10.20.0.0 255.255.0.0\""]}, "phone": {"totp": "`+secret+`"}}`))
 	l.issue(t, "phone", pki.Spec{Name: "phone"})
 	l.issue(t, "stranger", pki.Spec{Name: "stranger"})
-	s := l.ourServer(t, "--management-client-auth", "--auth-user-pass-optional", "--script", admit)
+	s := l.ourServer(t, "--management-client-auth", "--auth-user-pass-optional", "--script", admit, "allow", "read="+l.file("clients.json"))
 	as := func(name string) []string {
 		return []string{"--cert", l.file(name + ".crt"), "--key", l.file(name + ".key")}
 	}

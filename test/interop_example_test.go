@@ -105,6 +105,14 @@ func (l *lab) attached(t *testing.T, m *client.Client, example string, o script.
 	l.attachedText(t, m, example, read("../examples/lua/"+example), o, allow...)
 }
 
+// in puts the lab's folder in place of DIR.
+func in(l *lab, list []string) (out []string) {
+	for _, a := range list {
+		out = append(out, strings.ReplaceAll(a, "DIR", l.dir))
+	}
+	return out
+}
+
 // attachedText is attached for a script of the test's own.
 func (l *lab) attachedText(t *testing.T, m *client.Client, example, src string, o script.Options, allow ...string) {
 	t.Helper()
@@ -157,8 +165,8 @@ func TestServerExamples(t *testing.T) {
 		want          string   // of the client's log
 		more          func(t *testing.T, l *lab)
 	}{
-		{name: "a group", example: "groups-by-certificate.lua", want: "route 10.10.0.0 255.255.0.0"},
-		{name: "no group", example: "groups-by-certificate.lua", args: []string{"other.json"}, want: refused + "not of a group"},
+		{name: "a group", example: "groups-by-certificate.lua", allow: []string{"read=DIR/groups.json"}, want: "route 10.10.0.0 255.255.0.0"},
+		{name: "no group", example: "groups-by-certificate.lua", args: []string{"other.json"}, allow: []string{"read=DIR"}, want: refused + "not of a group"},
 		{name: "in the hours", example: "office-hours.lua", args: []string{"0-24", "1-7"}, want: up},
 		{name: "outside the hours", example: "office-hours.lua", args: []string{"0-0", "1-7"}, want: refused + "come back in office hours"},
 		{name: "the newest session", example: "one-session.lua", want: "Halt command was pushed by server ('you are connected elsewhere')"},
@@ -180,7 +188,7 @@ func TestServerExamples(t *testing.T) {
 		{name: "a right password", example: "block-brute-force.lua", args: []string{"/bin/true"}, allow: []string{"exec,store=DIR/bans.db"}, want: up},
 		{name: "single sign-on", example: "web-sso.lua", args: []string{"https://sso.example/login", "127.0.0.1:0"}, allow: []string{"http,store=DIR/sso.db"},
 			client: []string{"--setenv", "IV_SSO", "crtext"}, want: refused + "a newer client is needed"},
-		{name: "a list", example: "admit-clients.lua", want: up},
+		{name: "a list", example: "admit-clients.lua", allow: []string{"read=DIR/clients.json"}, want: up},
 	} {
 		for daemon, start := range programs {
 			t.Run(tt.name+"/"+daemon, func(t *testing.T) {
@@ -201,14 +209,8 @@ func TestServerExamples(t *testing.T) {
 				}
 				s := start(t, l.server, l.serverArgs(opts...))
 				s.WaitLine(t, up, upLimit)
-				in := func(list []string) (out []string) {
-					for _, a := range list {
-						out = append(out, strings.ReplaceAll(a, "DIR", l.dir))
-					}
-					return out
-				}
 				m := manage(t, sock)
-				l.attached(t, m, tt.example, script.Options{Args: in(tt.args)}, in(tt.allow)...)
+				l.attached(t, m, tt.example, script.Options{Args: in(l, tt.args)}, in(l, tt.allow)...)
 				c := stock(t, l.client, l.clientArgs(append([]string{"--connect-retry-max", "1"}, tt.client...)...))
 				if tt.example == "one-session.lua" {
 					c.WaitLine(t, up, upLimit)
@@ -250,7 +252,7 @@ exit 1`, want: up},
 		{name: "hold in its hours", example: "hold-by-schedule.lua", args: []string{"0-24", "1-7"}, client: []string{"--management-hold"}, want: up},
 		{name: "ask again", example: "ask-again.lua", args: []string{"joe", "sh", "-c", `read r; [ "$r" = first ] && echo wrong || echo right`}, allow: []string{"exec"},
 			client: []string{"--auth-user-pass", "--management-query-passwords"}, verify: `[ "$p" = right ]`, want: up},
-		{name: "a file", example: "answer-passwords.lua", client: []string{"--auth-user-pass", "--management-query-passwords", "--management-hold"},
+		{name: "a file", example: "answer-passwords.lua", allow: []string{"read=DIR/credentials.json"}, client: []string{"--auth-user-pass", "--management-query-passwords", "--management-hold"},
 			verify: `[ "$u $p" = "joe hush" ]`, want: up},
 	} {
 		for daemon, start := range programs {
@@ -267,7 +269,7 @@ exit 1`, want: up},
 				s.WaitLine(t, up, upLimit)
 				sock := l.file("client.sock")
 				c := start(t, l.client, l.clientArgs(append(tt.client, "--management", sock, "unix")...))
-				l.attached(t, manage(t, sock), tt.example, script.Options{Args: tt.args}, tt.allow...)
+				l.attached(t, manage(t, sock), tt.example, script.Options{Args: tt.args}, in(l, tt.allow)...)
 				c.WaitLine(t, tt.want, upLimit)
 				c.Stop(t)
 				s.Stop(t)

@@ -11,14 +11,14 @@ type LuaScript struct {
 	Path      string
 	Args      []string      // arg TEXT, repeatable
 	Allow     []string      // allow LIST: what the script may do beside the management port
-	Read      []string      // read FOLDER, repeatable: where file.read may look beside the script's own folder
+	Read      []string      // read PATH, repeatable: a file or folder that file.read may open, like allow read=PATH
 	Memory    int           // memory MIB; 0: the default
 	Timeout   time.Duration // timeout SECONDS of a handler; 0: the default
 	Burst     time.Duration // burst MILLISECONDS of processor time; 0: the default
 	InProcess bool          // in-process: without a process of its own
 }
 
-// Permissions are the words that allow knows. read and write take =FOLDER.
+// Permissions are the words that allow knows. read takes =PATH, write =FOLDER.
 var Permissions = []string{"exec", "http", "env", "secret", "store", "read", "write"}
 
 // luaScript reads a line. Words may be written as options, with dashes, and with their value behind "=".
@@ -57,7 +57,7 @@ func luaScript(p *parser, a []string) error {
 			for permission := range strings.SplitSeq(v, ",") {
 				name, folder, has := strings.Cut(permission, "=")
 				if !slices.Contains(Permissions, name) || name != "store" && has != (name == "read" || name == "write") || has && folder == "" {
-					return errorf("script %s: unknown permission '%s', want exec, http, env, secret, store, store=FILE, read=FOLDER, write=FOLDER", s.Path, permission)
+					return errorf("script %s: unknown permission '%s', want exec, http, env, secret, store, store=FILE, read=PATH, write=FOLDER", s.Path, permission)
 				}
 				s.Allow = append(s.Allow, permission)
 			}

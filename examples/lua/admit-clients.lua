@@ -1,10 +1,11 @@
 #!/usr/bin/env -S moongate run
 -- Admits the clients of a list, some with a one-time code on top, and refuses all others.
 --
--- usage:  moongate run admit-clients.lua [clients.json]
+-- usage:  moongate run admit-clients.lua --allow read=clients.json
+--         script admit-clients.lua allow read=clients.json [arg clients.json]     in the configuration of a server
 --
 -- The server has management-client-auth, and auth-user-pass-optional where clients have a certificate and no password. The file
--- lies beside this script (or below a folder given with --read) and is read anew for every client:
+-- lies beside this script and is read anew for every client:
 --
 --   { "laptop": { "config": ["push \"route 10.20.0.0 255.255.0.0\""] },
 --     "phone":  { "totp": "JBSWY3DPEHPK3PXP" } }

@@ -1,9 +1,9 @@
 #!/usr/bin/env -S moongate run
 -- Answers username/password prompts and private key prompts from a file, with one-time codes where asked.
 --
--- usage:  moongate run answer-passwords.lua [credentials.json]
+-- usage:  moongate run answer-passwords.lua --allow read=credentials.json [-- credentials.json]
 --
--- The file lies beside this script (or below a folder given with --read), readable by its owner alone:
+-- The file lies beside this script, readable by its owner alone:
 --
 --   { "Auth":        { "username": "joe", "password": "correct horse", "totp": "JBSWY3DPEHPK3PXP" },
 --     "Private Key": { "password": "battery staple" } }

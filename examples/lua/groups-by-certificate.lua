@@ -1,7 +1,7 @@
 #!/usr/bin/env -S moongate run
 -- Admits clients by their certificate's organisational unit, and pushes each group its routes.
 --
--- usage:  script groups-by-certificate.lua [arg groups.json]     in the configuration of a server with management-client-auth
+-- usage:  script groups-by-certificate.lua allow read=groups.json [arg groups.json]     in the configuration of a server with management-client-auth
 --
 -- The file lies beside the script and is read anew for every client:
 --

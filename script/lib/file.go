@@ -17,12 +17,12 @@ import (
 // maxFile is the largest file a script may read, in bytes.
 const maxFile = 1 << 20
 
-// File is the module file: read(name) and lines(name). Only files below dirs can be read; a relative name is looked up in the
-// first of them. Links that lead outside are refused.
-func File(L *lua.LState, dirs []string) *lua.LTable {
+// File is the module file: read(name) and lines(name). Only files that are of paths, or below a folder of paths, can be read; a
+// relative name is below base. Links that lead outside are refused.
+func File(L *lua.LState, base string, paths []string) *lua.LTable {
 	return L.SetFuncs(L.NewTable(), map[string]lua.LGFunction{
 		"read": func(L *lua.LState) int {
-			b, err := readFile(L, dirs)
+			b, err := readFile(L, base, paths)
 			if err != nil {
 				return fail(L, err)
 			}
@@ -30,7 +30,7 @@ func File(L *lua.LState, dirs []string) *lua.LTable {
 			return 1
 		},
 		"lines": func(L *lua.LState) int {
-			b, err := readFile(L, dirs)
+			b, err := readFile(L, base, paths)
 			if err != nil {
 				return fail(L, err)
 			}
@@ -44,24 +44,30 @@ func File(L *lua.LState, dirs []string) *lua.LTable {
 	})
 }
 
-func readFile(L *lua.LState, dirs []string) (b []byte, err error) {
+func readFile(L *lua.LState, base string, paths []string) (b []byte, err error) {
 	name := L.CheckString(1)
-	sandbox.Blocked(L, func() { b, err = ReadFile(dirs, name) })
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(base, name)
+	}
+	sandbox.Blocked(L, func() { b, err = ReadFile(paths, name) })
+	if errors.Is(err, errClosed) {
+		err = fmt.Errorf("reading %s is not allowed: start the script with --allow read=%s, or write allow read=%s behind it in the configuration", name, name, name)
+	}
 	return b, err
 }
 
-// ReadFile reads name if it is below one of dirs.
-func ReadFile(dirs []string, name string) ([]byte, error) {
-	if len(dirs) == 0 {
-		return nil, fmt.Errorf("read %s: no folder is open to this script", name)
-	}
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(dirs[0], name)
-	}
-	for _, dir := range dirs {
+// errClosed means that a file is not of what may be read.
+var errClosed = errors.New("not of what may be read")
+
+// ReadFile reads name, an absolute path, if it is one of paths or below one of them.
+func ReadFile(paths []string, name string) ([]byte, error) {
+	for _, dir := range paths {
 		rel, err := filepath.Rel(dir, name)
 		if err != nil || !filepath.IsLocal(rel) {
 			continue
+		}
+		if rel == "." {
+			dir, rel = filepath.Split(name)
 		}
 		root, err := os.OpenRoot(dir)
 		if err != nil {
@@ -85,7 +91,7 @@ func ReadFile(dirs []string, name string) ([]byte, error) {
 		}
 		return b, nil
 	}
-	return nil, fmt.Errorf("read %s: outside the folders open to this script", name)
+	return nil, errClosed
 }
 
 // reason drops the path that the caller names already.

@@ -427,7 +427,7 @@ function log.error(message, fields) end
 
 file = {}
 
----The whole of a file below the script's folder, or below a folder opened with --read. At most 1 MiB.
+---The whole of a file, at most 1 MiB. A relative name is below the script's folder. Needs --allow read=PATH, a file or folder.
 ---@param name string
 ---@return string? text
 ---@return string? err

@@ -38,7 +38,7 @@ func newRun(e *env.Env) *cobra.Command {
 			"no handler and no timer is left, or when the daemon is lost. moongate.stop(N) sets the exit code.\n\n" +
 			"Several files share one connection. Arguments for them follow --. On SIGHUP, and with --watch when a file changes, a script is\n" +
 			"loaded again: the new version takes over when it has run without an error, else the old one stays.",
-		Example: "  moongate run examples/lua/answer-passwords.lua -- credentials.json\n  moongate run hooks.lua -a /run/vpn.sock --reconnect --watch",
+		Example: "  moongate run examples/lua/answer-passwords.lua --allow read=examples/lua/credentials.json\n  moongate run hooks.lua -a /run/vpn.sock --reconnect --watch",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			files, rest := split(args, cmd.ArgsLenAtDash())
@@ -48,7 +48,7 @@ func newRun(e *env.Env) *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.SetInterspersed(true)
-	fl.StringArrayVar(&f.ReadDirs, "read", nil, "folder file.read may open beside the script's own (repeatable)")
+	fl.StringArrayVar(&f.ReadDirs, "read", nil, "file or folder that file.read may open, as --allow read=PATH (repeatable)")
 	fl.StringArrayVar(&f.allow, "allow", nil, "what scripts may do beside: "+strings.Join(script.Permissions, ", ")+" (repeatable, or separated by commas)")
 	fl.DurationVar(&f.HandlerTimeout, "handler-timeout", script.DefaultHandlerTimeout, "longest time for one handler, waits included")
 	fl.DurationVar(&f.Burst, "burst", script.DefaultBurst, "longest processor time of a handler between two waits")
