@@ -67,13 +67,15 @@ func TestExec(t *testing.T) {
 		print(select(2, pcall(exec, {"true", timeut = 1})))
 		print(select(2, pcall(exec, {})))
 		print(exec{"sh", "-c", "echo $HOME"}.stdout == "\n")
+		local left = exec{"sh", "-c", "echo up; sleep 5 & exit 4"}
+		print(left.code, left.stdout)
 	`, script.Options{Allow: allow(t, "exec")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	check(t, "printed", printed, []string{
 		"3\tin\nfrom env\n\terr\n", `nil	no-such-program: exec: "no-such-program": executable file not found in $PATH`, "nil\tsh: it took longer than 50ms",
-		"1048576", "bad argument #1 to exec (unknown field timeut; did you mean timeout?)", "bad argument #1 to exec (no program)", "true",
+		"1048576", "bad argument #1 to exec (unknown field timeut; did you mean timeout?)", "bad argument #1 to exec (no program)", "true", "4\tup\n",
 	})
 	if d := time.Since(begin); d > 8*time.Second {
 		t.Errorf("took %v", d)
@@ -85,6 +87,11 @@ func TestHTTP(t *testing.T) {
 		switch r.URL.Path {
 		case "/slow":
 			time.Sleep(300 * time.Millisecond)
+		case "/close":
+			panic(http.ErrAbortHandler)
+		case "/half":
+			w.Header().Set("Content-Length", "100")
+			fmt.Fprint(w, "half")
 		case "/long":
 			fmt.Fprint(w, strings.Repeat("x", 2<<20))
 		default:
@@ -105,6 +112,8 @@ func TestHTTP(t *testing.T) {
 		print(r.status, r.headers["x-seen"], r.body)
 		print(select(2, http.request{url = url .. "/slow", timeout = 0.05}):match("no answer within 50ms$"))
 		print(select(2, http.request{url = url .. "/long"}):match("longer than 1048576 bytes"))
+		print(select(2, http.request{url = url .. "/close"}):match("[^/]*$"))
+		print(select(2, http.request{url = url .. "/half"}):match("[^/]*$"))
 		print(select(2, http.request{url = secure}):match("certificate"))
 		print(select(2, http.request{url = "http://127.0.0.1:1/"}))
 		print(select(2, pcall(http.request, {url = "ftp://x"})))
@@ -123,7 +132,8 @@ func TestHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, "printed", printed, []string{
-		"418\tPOST yes\tgot body", "no answer within 50ms", "longer than 1048576 bytes", "certificate", "http://127.0.0.1:1/: connection refused",
+		"418\tPOST yes\tgot body", "no answer within 50ms", "longer than 1048576 bytes",
+		"close: the other end closed the connection", "half: the connection broke off in the middle of an answer", "certificate", "http://127.0.0.1:1/: connection refused",
 		`bad argument #1 to request (url "ftp://x": want http:// or https:// and a host)`, "201\tb\tPUT /here 1 z", "500",
 		"want 127.0.0.1:PORT, [::1]:PORT or /SOCKET: put a proxy in front for others)",
 	})

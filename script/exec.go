@@ -92,7 +92,7 @@ func (r *runtime) exec(L *lua.LState) int {
 		switch {
 		case ctx.Err() != nil:
 			err = fmt.Errorf("%s: it took longer than %v", words[0], d)
-		case errors.As(err, &exit), errors.Is(err, exec.ErrWaitDelay): // it has ended, and one that it left behind may still write
+		case errors.As(err, &exit), errors.Is(err, exec.ErrWaitDelay): // it ended; what it left behind still has its output
 			err = nil
 		case err != nil:
 			err = fmt.Errorf("%s: %w", words[0], err)
@@ -176,7 +176,9 @@ func (r *runtime) secretOf(L *lua.LState) int {
 		case r.fetching <- struct{}{}:
 			defer func() { <-r.fetching }()
 		case <-ctx.Done():
-			return func() []lua.LValue { return values(nil, ctx.Err()) }
+			return func() []lua.LValue {
+				return values(nil, fmt.Errorf("secret %s: eight others are being fetched, and none ended in time", ref))
+			}
 		}
 		text, err := secret.Resolve(ctx, ref, secret.Options{StateDir: r.o.SecretState})
 		r.secrets.add(text)

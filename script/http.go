@@ -14,6 +14,8 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"github.com/moongate-vpn/moongate/mgmt/client"
 )
 
 // Bounds of requests.
@@ -106,7 +108,7 @@ func fetch(req *http.Request) (*http.Response, string, error) {
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxOutput+1))
 	switch {
 	case err != nil:
-		return nil, "", fmt.Errorf("%s: %w", req.URL.Redacted(), err)
+		return nil, "", fmt.Errorf("%s: %w", req.URL.Redacted(), client.Ending(err))
 	case len(b) > maxOutput:
 		return nil, "", fmt.Errorf("%s: the answer is longer than %d bytes", req.URL.Redacted(), maxOutput)
 	}
@@ -124,7 +126,7 @@ func once(err error) error {
 	if errors.As(reason, &op) && op.Op == "dial" {
 		reason = plain(op.Err)
 	}
-	return fmt.Errorf("%s: %w", of.URL, reason)
+	return fmt.Errorf("%s: %w", of.URL, client.Ending(reason))
 }
 
 func (r *runtime) response(resp *http.Response, body string) *lua.LTable {

@@ -29,7 +29,7 @@ func WarnWeak(log logging.Func, cipher, auth string, renegBytes int64) {
 	}
 }
 
-// CipherInLog names for the log a data channel's cipher, and of the digest of those that have one.
+// CipherInLog returns how the log names the cipher of a data channel, and the digest of one that has it.
 func CipherInLog(cipher, auth string) string {
 	suite, ok := data.Lookup(cipher)
 	if ok && suite.Mode == data.Plain {

@@ -302,7 +302,7 @@ func (c *Client) send(p *pending, line string, more []string) error {
 	c.conn.SetWriteDeadline(time.Now().Add(c.o.WriteTimeout))
 	if _, err := io.WriteString(c.conn, b.String()); err != nil {
 		c.conn.Close() // half a line may be out: the stream is of no use any more
-		return fmt.Errorf("%w: %v", ErrLost, err)
+		return fmt.Errorf("%w: %v", ErrLost, Ending(err))
 	}
 	return nil
 }
@@ -467,7 +467,7 @@ func (c *Client) finish(err error) {
 	case errors.Is(err, io.EOF):
 		c.queue.err = fmt.Errorf("%w: it closed the session", ErrLost)
 	default:
-		c.queue.err = fmt.Errorf("%w: %v", ErrLost, err)
+		c.queue.err = fmt.Errorf("%w: %v", ErrLost, Ending(err))
 	}
 	left, why := c.queue.waiting, c.queue.err
 	c.queue.waiting = nil

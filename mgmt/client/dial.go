@@ -83,7 +83,7 @@ func Dial(ctx context.Context, addr string, o Options) (*Client, error) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("no answer within %v", o.DialTimeout)
 		}
-		return nil, &UnreachableError{Addr: a.String(), Err: plainDialError(err)}
+		return nil, &UnreachableError{Addr: a.String(), Err: Ending(plainDialError(err))}
 	}
 	o.Use = a.Use
 	c, err := New(ctx, conn, o)
@@ -152,7 +152,7 @@ func (c *Client) greet(ctx context.Context) error {
 		case err != nil && errors.Is(err, bufio.ErrBufferFull):
 			return ErrNotManagement
 		case err != nil:
-			return fmt.Errorf("%w before the greeting: %v", ErrLost, err)
+			return fmt.Errorf("%w before the greeting: %v", ErrLost, Ending(err))
 		case prompt && asked:
 			return ErrPassword
 		case prompt:
@@ -191,7 +191,7 @@ func (c *Client) choose() error {
 	c.trace(false, line)
 	c.conn.SetDeadline(time.Now().Add(c.o.GreetingTimeout))
 	if _, err := c.conn.Write([]byte(line + "\n")); err != nil {
-		return fmt.Errorf("%w: %v", ErrLost, err)
+		return fmt.Errorf("%w: %v", ErrLost, Ending(err))
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ func (c *Client) sendPassword(ctx context.Context) error {
 	c.trace(false, redacted)
 	c.conn.SetDeadline(time.Now().Add(c.o.GreetingTimeout))
 	if _, err := c.conn.Write([]byte(pw + "\n")); err != nil {
-		return fmt.Errorf("%w: %v", ErrLost, err)
+		return fmt.Errorf("%w: %v", ErrLost, Ending(err))
 	}
 	return nil
 }

@@ -106,7 +106,8 @@ func names(c *cobra.Command) []string {
 
 // inWords says what Go's library says in its own words, where no error of ours stands before it.
 var inWords = strings.NewReplacer("context deadline exceeded", "the time is over", "context canceled", "interrupted",
-	"i/o timeout", "no answer in time", "use of closed network connection", "the connection is closed", "unexpected EOF", "it broke off")
+	"i/o timeout", "no answer in time", "use of closed network connection", "the connection is closed", "unexpected EOF", "it broke off",
+	"connection reset by peer", "the other end reset the connection", "broken pipe", "the other end closed the connection")
 
 // printError prints a command's error to w, its lines behind prefix, and what to try.
 func printError(w io.Writer, prefix string, err error) {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,6 +110,7 @@ func TestErrorsAreInWords(t *testing.T) {
 		{fmt.Errorf("the port: %w", net.ErrClosed), "the port: the connection is closed"},
 		{fmt.Errorf("the answer: %w", io.ErrUnexpectedEOF), "the answer: it broke off"},
 		{fmt.Errorf("the prompt: %w", context.Canceled), "the prompt: interrupted"},
+		{fmt.Errorf("the web page: %w", syscall.ECONNRESET), "the web page: the other end reset the connection"},
 	} {
 		var b strings.Builder
 		printError(&b, "moongate: ", tt.err)
