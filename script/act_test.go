@@ -67,6 +67,9 @@ func TestExec(t *testing.T) {
 		print(select(2, pcall(exec, {"true", timeut = 1})))
 		print(select(2, pcall(exec, {})))
 		print(exec{"sh", "-c", "echo $HOME"}.stdout == "\n")
+		local function f(x) return x, "more" end
+		print(exec{"sh", "-c", 'echo "$# $0"; cat', stdin = f("hush")}.stdout, #{"a", x = f(1)}, #{"a", ["x"] = f(1)}, #{"a", x = "b" .. f(1)}, #{f(1), x = f(1)}, #{"a", f(1)}, ({"a", x = f(1)}).x)
+		print((function(...) return #{"a", x = ...}, #{"a", ...} end)(1, 2))
 		local left = exec{"sh", "-c", "echo up; sleep 5 & exit 4"}
 		print(left.code, left.stdout)
 	`, script.Options{Allow: allow(t, "exec")})
@@ -75,7 +78,8 @@ func TestExec(t *testing.T) {
 	}
 	check(t, "printed", printed, []string{
 		"3\tin\nfrom env\n\terr\n", `nil	no-such-program: exec: "no-such-program": executable file not found in $PATH`, "nil\tsh: it took longer than 50ms",
-		"1048576", "bad argument #1 to exec (unknown field timeut; did you mean timeout?)", "bad argument #1 to exec (no program)", "true", "4\tup\n",
+		"1048576", "bad argument #1 to exec (unknown field timeut; did you mean timeout?)", "bad argument #1 to exec (no program)", "true",
+		"0 sh\nhush\t1\t1\t1\t1\t3\t1", "1\t3", "4\tup\n",
 	})
 	if d := time.Since(begin); d > 8*time.Second {
 		t.Errorf("took %v", d)

@@ -193,6 +193,9 @@ func (w *rewriter) expr(p *ast.Expr) {
 		for _, f := range e.Fields {
 			w.expr(&f.Key)
 			w.expr(&f.Value)
+			if f.Key != nil { // gopher-lua adds the results of a last field's call to the list, too: {"a", x = f()}
+				f.Value = single(f.Value)
+			}
 		}
 	case *ast.FuncCallExpr:
 		w.expr(&e.Func)
