@@ -63,3 +63,11 @@ func TestNoFirstPacketIsAnswered(t *testing.T) {
 		}
 	}
 }
+
+// A cipher that a server pushes is none of the client's own choice: it does not become what the client falls back on.
+func TestPushedCipherIsNoFallback(t *testing.T) {
+	o := mustParse(t, minimal+"remote a\ndata-ciphers-fallback AES-256-CBC\n").Clone()
+	if _, err := o.ApplyPushed(&o.Connections[0], []string{"cipher AES-128-CBC"}); err != nil || o.DataCiphersFallback != "AES-256-CBC" {
+		t.Errorf("falls back on %q, %v", o.DataCiphersFallback, err)
+	}
+}

@@ -12,7 +12,7 @@ func cryptoRows() []row {
 	return []row{
 		{"cipher", 1, 1, mainAll | forNew | ownToSession, classCrypto, func(p *parser, a []string) error {
 			p.o.Cipher, p.o.CipherDefined = a[0], true
-			if p.o.DataCiphersFallback != "" {
+			if p.ctx == mainContext && p.o.DataCiphersFallback != "" { // a server that pushes a cipher makes it no fallback
 				p.o.DataCiphersFallback = a[0] // the last of both is meant
 			}
 			return nil
