@@ -248,5 +248,4 @@ var otherwise = []string{
 	"`local`: two lines that say the same end a server under `compat 2.7`, by an error of the option where stock fails to bind; under `compat 2.6` they are one",
 	"`connect-freq-initial` with a zero is refused; stock 2.6 takes it and lets no client in",
 	"`reneg-pkts` and `reneg-bytes` of a peer that asks for a renewal right after another are not followed at once: the key in use serves on",
-	"`Unrecognized option` in a pushed list counts options through all messages of the list; stock counts within each message",
 }
