@@ -57,9 +57,9 @@ type limiter struct {
 	reported uint64 // lost before the last line about them; the hub's
 }
 
-// Lines that peers may cause, all together: strangeLines at once, which come back one in each strangePause.
+// Lines that peers may cause, all together: strangeLines at once, of which one network gets half, and which come back one in each strangePause.
 const (
-	strangeLines = 20
+	strangeLines = 40
 	strangePause = time.Second
 )
 
