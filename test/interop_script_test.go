@@ -223,7 +223,7 @@ func TestReloadWhileALoginWaits(t *testing.T) {
 		then          func(t *testing.T, l *reloadLab, c *daemontest.Process)
 		want          string
 	}{
-		"for a web service": {example, "arg https://sso.example/login arg SOCK allow http,store", page, func(t *testing.T, l *reloadLab, c *daemontest.Process) {
+		"for a web service": {example, "arg https://sso.example/login arg SOCK allow http,store burst 5000", page, func(t *testing.T, l *reloadLab, c *daemontest.Process) {
 			web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, "unix", l.file("sock"))
 			}}}

@@ -30,7 +30,7 @@ func (r Reply) Text() string {
 	return ""
 }
 
-// Body are the lines of a list, without SUCCESS, ERROR and END. They share memory with Raw.
+// Body are the lines of a list, without SUCCESS, ERROR and END, nil for none. They share memory with Raw.
 func (r Reply) Body() []string {
 	body := r.Raw
 	if n := len(body); n > 0 && body[n-1] == listEnd {
@@ -38,6 +38,9 @@ func (r Reply) Body() []string {
 	}
 	if len(body) > 0 && isStatus(body[0]) {
 		body = body[1:]
+	}
+	if len(body) == 0 {
+		return nil
 	}
 	return slices.Clip(body)
 }
