@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/control"
@@ -13,9 +14,11 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
-// caller is a second peer that starts a session with a tls-server while one is up: the same one after a restart, most
-// likely. It replaces the session once it has proved its identity, and not before.
+// caller is a second peer that starts a session while one is up: the same one after a restart, most likely. It replaces the session once
+// it has proved its identity, and not before. A tls-server is called by the reset of a client; a tls-client by that of a server that knows
+// where its client is, and begins a session of its own then.
 type caller struct {
+	id      wire.SessionID // that it called with
 	session *session.Session
 	wrap    ctrlwrap.Wrapper
 	peer    transport.Peer
@@ -32,7 +35,7 @@ const callerChance = time.Second
 // The session id is at the same place under every wrapping, so that a forged packet does not touch the replay window
 // of the session that is here.
 func (a *attempt) called(p controlPacket, now time.Time) bool {
-	if role(a.opts) != keys.Server || a.stream || len(p.b) < 9 || a.session.Peer().IsZero() || wire.SessionID(p.b[1:9]) == a.session.Peer() {
+	if a.opts.Pull || a.stream || len(p.b) < 9 || a.session.Peer().IsZero() || wire.SessionID(p.b[1:9]) == a.session.Peer() {
 		return false
 	}
 	op, _, err := wire.ParseHeader(p.b)
@@ -46,15 +49,25 @@ func (a *attempt) called(p controlPacket, now time.Time) bool {
 		}
 		return true
 	}
+	n, own := a.next, role(a.opts)
+	theirs := n != nil && p.from.Addr == n.peer.Addr
+	if theirs && own == keys.Client { // the answer to a caller's session is a reset, too
+		if input := n.session.Input(p.b, now); !unasked(own, input) {
+			if input != nil {
+				a.controlError(p, input, now)
+			}
+			return true
+		}
+	}
 	var input error
-	switch n := a.next; {
+	switch {
 	case op.IsHardReset() && n.givesWay(wire.SessionID(p.b[1:9]), a.opts.HandWindow, now):
 		var next *caller
-		if next, input = newCaller(a.newSession, p, now); input == nil {
+		if next, input = newCaller(own, a.newSession, p, now); input == nil {
 			a.next.close()
 			a.next = next
 		}
-	case n != nil && p.from.Addr == n.peer.Addr:
+	case theirs && own == keys.Server:
 		input = n.session.Input(p.b, now)
 	}
 	if input != nil {
@@ -69,21 +82,26 @@ func (c *caller) givesWay(to wire.SessionID, handWindow time.Duration, now time.
 		return true
 	}
 	age := now.Sub(c.started)
-	return age > handWindow || age >= callerChance && to != c.session.Peer()
+	return age > handWindow || age >= callerChance && to != c.id
 }
 
 // newCaller starts the session of a caller by its reset. One that is not good makes none.
-func newCaller(newSession func(now time.Time) (*session.Session, ctrlwrap.Wrapper, error), p controlPacket, now time.Time) (*caller, error) {
+func newCaller(own keys.Role, newSession func(now time.Time) (*session.Session, ctrlwrap.Wrapper, error), p controlPacket, now time.Time) (*caller, error) {
 	s, w, err := newSession(now)
 	if err != nil {
 		return nil, err
 	}
-	c := &caller{session: s, wrap: w, peer: p.from, started: now}
-	if err := s.Input(p.b, now); err != nil {
+	c := &caller{id: wire.SessionID(p.b[1:9]), session: s, wrap: w, peer: p.from, started: now}
+	if err := s.Input(p.b, now); err != nil && !unasked(own, err) {
 		c.close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// unasked reports whether a client's session refused a packet only because it is no answer: an authentic one, of a server that speaks first.
+func unasked(own keys.Role, err error) bool {
+	return own == keys.Client && (errors.Is(err, control.ErrFirst) || errors.Is(err, control.ErrSession))
 }
 
 // callerEvents moves a caller's session on and lets it take over when its first key is active.
@@ -96,6 +114,11 @@ func (a *attempt) callerEvents(now time.Time) {
 		switch e := e.(type) {
 		case control.Active:
 			a.replace(e, now)
+		case control.NeedCredentials:
+			if !a.useCredentials(a.next.session) { // nobody is asked while a tunnel is up
+				a.next.close()
+				a.next = nil
+			}
 		case control.Failed:
 			a.log(logging.Error, "TLS Error: %v", e.Err)
 			a.next.close()

@@ -56,3 +56,55 @@ func TestForgedCallers(t *testing.T) {
 		})
 	}
 }
+
+// A tls-server that knows where its client is tells it when it is started again: nobody waits for ping-restart. The reset may come late, and
+// forged ones change nothing.
+func TestServerOfOneClientIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ wrap, server, client string }{
+		{"", "31206", "31207"},
+		{"--tls-auth", "31208", "31209"},
+		{"--tls-crypt", "31210", "31211"},
+	} {
+		t.Run("wrap "+tt.wrap, func(t *testing.T) {
+			t.Parallel()
+			b := newBoth(t, "udp4")
+			peer := func(name, own, other string, extra ...string) *running {
+				if tt.wrap != "" {
+					extra = append(extra, tt.wrap, b.write("static.key", staticKeyText))
+				}
+				return b.peer(append(extra, "--proto", "udp4", "--local", b.addr, "--lport", own, "--remote", b.addr, other, "--ca", b.file("ca.crt"),
+					"--cert", b.file(name+".crt"), "--key", b.file(name+".key"))...)
+			}
+			serve := func() *running { return peer("server", tt.server, tt.client, "--tls-server", "--dh", "none") }
+			server := serve()
+			client := peer("client", tt.client, tt.server, "--tls-client")
+			b.lines(client, "Initialization Sequence Completed", 1)
+			for again := 2; again <= 3; again++ {
+				b.end(server, engine.TERM)
+				forger, err := net.DialUDP("udp4", udpAddr(t, b.addr, tt.server), udpAddr(t, b.addr, tt.client))
+				if err != nil {
+					t.Fatal(err)
+				}
+				reset := append([]byte{wire.Header(wire.OpControlHardResetServerV2, 0), 6, 6, 6, 6, 6, 6, 6, byte(again)}, 0, 0, 0, 0, 0)
+				_, err = forger.Write(reset)
+				forger.Close()
+				if err != nil {
+					t.Fatal(err)
+				}
+				server = serve()
+				b.lines(server, "Initialization Sequence Completed", 1)
+				b.lines(client, "Peer Connection Initiated", again)
+			}
+		})
+	}
+}
+
+func udpAddr(t *testing.T, addr, port string) *net.UDPAddr {
+	t.Helper()
+	a, err := net.ResolveUDPAddr("udp4", net.JoinHostPort(addr, port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

@@ -74,7 +74,7 @@ func (a *attempt) initialPacket() {
 // needCredentials answers the session's wish for user name and password, now or when the answer to a prompt comes. A renewal that
 // came to nothing meanwhile, and the next one, are no reason to ask again.
 func (a *attempt) needCredentials() {
-	if a.useCredentials() || a.asking {
+	if a.useCredentials(a.session) || a.asking {
 		return
 	}
 	a.asking = true
@@ -86,18 +86,18 @@ func (a *attempt) needCredentials() {
 				a.stopWith(fatal(err))
 				return
 			}
-			a.useCredentials()
+			a.useCredentials(a.session)
 		}
 	})
 }
 
-// useCredentials hands the known credentials to the session, false when there are none.
-func (a *attempt) useCredentials() bool {
+// useCredentials hands the known credentials to a session, false when there are none.
+func (a *attempt) useCredentials(s *session.Session) bool {
 	user, pass, ok := a.c.secrets.login(a.opts.AuthUserPass.Enabled)
 	if !ok {
 		return false
 	}
-	a.session.SetCredentials(user, pass)
+	s.SetCredentials(user, pass)
 	a.c.secrets.on(func(s *credentials.Set) { s.Sent(a.opts.AuthNocache) })
 	return true
 }

@@ -62,7 +62,7 @@ func (a *attempt) newSession(now time.Time) (*session.Session, ctrlwrap.Wrapper,
 		return a.c.verifyCert(a.ctx, depth, cert, subject)
 	}}
 	s, err := session.New(session.Config{Renewal: a.opts.RenegSec, Config: control.Config{
-		Role: role(a.opts), TLS: a.c.conf.TLS(hk), Wrap: w.wrap, StaticKey: w.static, ResetOp: w.reset,
+		Role: role(a.opts), Announce: a.session == nil && a.peer.Addr.IsValid() && !a.stream, TLS: a.c.conf.TLS(hk), Wrap: w.wrap, StaticKey: w.static, ResetOp: w.reset,
 		LocalOptions: occ, PeerInfo: announcement(a.opts, a.prof, &a.c.deps), PacketSize: packetSize(a.prof, a.peer.Addr),
 		TLSTimeout: a.opts.TLSTimeout, HandWindow: a.opts.HandWindow, TranWindow: a.opts.TranWindow, RenegAfter: a.opts.RenegSec,
 		Wake: func() {

@@ -50,6 +50,10 @@ type Config struct {
 	// ResetOp is the client's first opcode: OpControlHardResetClientV2 (also for zero) or V3.
 	ResetOp wire.Opcode
 
+	// Announce has a server send its reset before the client's first packet: a client whose session is over, because the server was
+	// started again, begins a new one.
+	Announce bool
+
 	// LocalOptions and PeerInfo go into our key message: the options string and the IV_ lines.
 	LocalOptions, PeerInfo string
 

@@ -203,10 +203,30 @@ func (s *Session) queue(k *keyState, now time.Time) {
 	k.backlog = nil
 }
 
+// announcement is when a server's reset is due that no packet of the client has asked for; at is zero when none is.
+type announcement struct {
+	at, until time.Time
+	pause     time.Duration
+}
+
+// speakFirst sends the reset of a server that announces itself, with longer and longer pauses, until the client has answered. It is message 0 of the
+// key that the client's first packet makes.
+func (s *Session) speakFirst(now time.Time) {
+	a := &s.announce
+	if s.havePeer || a.at.IsZero() || now.Before(a.at) {
+		return
+	}
+	s.packet(&keyState{}, wire.OpControlHardResetServerV2, &wire.ControlBody{}, now)
+	a.at, a.pause = now.Add(a.pause), 2*a.pause
+	if a.at.After(a.until) {
+		a.at = time.Time{}
+	}
+}
+
 // transmit makes packets of every message that is due and of acks that are left.
 func (s *Session) transmit(k *keyState, now time.Time) {
 	if !s.havePeer && s.cfg.Role == keys.Server {
-		return // a server does not speak first
+		return // what a server says first is no answer: speakFirst
 	}
 	s.due = k.send.Due(s.due[:0], now)
 	for _, m := range s.due {

@@ -18,6 +18,7 @@ type Session struct {
 	own, peer wire.SessionID
 	havePeer  bool
 	refused   int // times that the opening packet met a closed port
+	announce  announcement
 
 	primary *keyState // nil only before a server's first packet
 	lame    *keyState // the key before primary, or nil
@@ -55,6 +56,8 @@ func New(cfg Config, now time.Time) (*Session, error) {
 	if cfg.Role == keys.Client {
 		s.primary = s.newKey(0, now)
 		s.primary.send.Queue(s.cfg.ResetOp, nil, now)
+	} else if cfg.Announce {
+		s.announce = announcement{at: now, pause: s.cfg.TLSTimeout, until: now.Add(s.cfg.HandWindow)}
 	}
 	return s, nil
 }
@@ -161,6 +164,7 @@ func (s *Session) Step(now time.Time) (deadline time.Time) {
 		return time.Time{}
 	}
 	s.timers(now)
+	s.speakFirst(now)
 	for _, k := range s.live() {
 		s.progress(k, now)
 	}
@@ -228,6 +232,9 @@ func (s *Session) deadline(now time.Time) time.Time {
 		if !t.IsZero() && (d.IsZero() || t.Before(d)) {
 			d = t
 		}
+	}
+	if !s.havePeer {
+		earliest(s.announce.at)
 	}
 	for _, k := range s.live() {
 		earliest(k.send.NextDeadline())

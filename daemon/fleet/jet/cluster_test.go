@@ -367,10 +367,18 @@ func TestLeaderCutOff(t *testing.T) {
 		}
 	})
 	// The write of unknown outcome is there at all nodes or at none.
-	_, errFar := far.Get(within(t, 5*time.Second), "unknown")
-	_, errNear := near.Get(within(t, 5*time.Second), "unknown")
-	if errors.Is(errFar, fleet.ErrNotFound) != errors.Is(errNear, fleet.ErrNotFound) {
-		t.Errorf("the write of unknown outcome: %v here, %v there", errFar, errNear)
+	known := func(c *Store) (is bool) {
+		eventually(t, "the write of unknown outcome", func() error {
+			_, err := c.Get(within(t, 5*time.Second), "unknown")
+			if is = err == nil; errors.Is(err, fleet.ErrNotFound) {
+				return nil
+			}
+			return err
+		})
+		return is
+	}
+	if here, there := known(far), known(near); here != there {
+		t.Errorf("the write of unknown outcome is there: %v here, %v there", here, there)
 	}
 }
 
