@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 )
 
 // ProgramVariable in the environment is the path of our program, where it is built already: make test builds it once for all.
@@ -16,6 +17,9 @@ func BuildProgram(path string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", ProgramVariable, err)
 		}
+		// A process that another test starts meanwhile would have the file open for writing, and path could not be executed.
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
 		return os.WriteFile(path, b, 0o755)
 	}
 	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, "github.com/moongate-vpn/moongate/cmd/moongate")
