@@ -89,7 +89,7 @@ func (m *Meter) Spend(bytes int) { m.credit -= bytes / perCredit }
 // Spent is Spend followed by a look: false when the function has to stop.
 func (m *Meter) Spent(bytes int) bool {
 	m.Spend(bytes)
-	return m.credit > 0 || m.look() == nil
+	return m.credit > 0 || !m.over()
 }
 
 // Blocked announces that a function in Go waited so long for a disk: such a wait takes no processor time, and holds up the script's other
@@ -109,7 +109,7 @@ func (m *Meter) Done() <-chan struct{} {
 	if m.credit--; m.credit > 0 {
 		return nil
 	}
-	if m.look() != nil {
+	if m.over() {
 		return closed
 	}
 	return nil
@@ -125,6 +125,15 @@ func (m *Meter) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (m *Meter) Value(any) any { return nil }
 
 var _ context.Context = (*Meter)(nil)
+
+// over reports whether the burst may not go on. Then nothing does: a pcall on the way out would else have a few instructions.
+func (m *Meter) over() bool {
+	if m.look() == nil {
+		return false
+	}
+	m.credit = 0
+	return true
+}
 
 // look decides whether the burst may go on.
 func (m *Meter) look() error {
