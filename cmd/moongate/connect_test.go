@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -194,7 +195,16 @@ func connectAnswersAScript(t *testing.T, v *vpn) {
 		print("the slot is " .. tostring(slot))
 	end)`)
 	tty, out, wait := onTerminal(t, v.command("connect", v.profile("asks", "script ask.lua")))
-	play(t, tty, out, append(login("joe", "moonlight"), step{shows: "Insert the card [Y/n]", types: "\r"}, step{shows: "Which slot?", types: "two words\r"}))
+	// The server and the script ask beside each other: each question is answered when it comes.
+	for left := append(login("joe", "moonlight"), step{shows: "Insert the card [Y/n]", types: "\r"}, step{shows: "Which slot?", types: "two words\r"}); len(left) > 0; {
+		next := -1
+		eventually(t, left[0].shows, func() bool {
+			next = slices.IndexFunc(left, func(s step) bool { return strings.Contains(out.String(), s.shows) })
+			return next >= 0
+		})
+		tty.WriteString(left[next].types)
+		left = slices.Delete(left, next, next+1)
+	}
 	// Each look at the log adds lines to it, and it is shown from the newest on: who looks often does not see far. Following misses nothing.
 	follow, log := v.command("log", "--all", "-f", "-a", "asks"), &screen{}
 	follow.Stdout, follow.Stderr = log, log
