@@ -271,6 +271,21 @@ func TestHalfOpenSessionsAreShared(t *testing.T) {
 	}
 }
 
+// A server that ends, whatever for, answers no opening packet from before its first client goes: the answer would tie a client to a session
+// that nobody serves.
+func TestNoAnswerDuringTheEnd(t *testing.T) {
+	h, add := streamHub(t)
+	i := add(newAir().listen(), transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:4000")})
+	h.publish()
+	if h.gate.Load().leaving {
+		t.Fatal("the server leaves already")
+	}
+	h.shutdown()
+	if i.stage != session.Gone || !h.gate.Load().leaving {
+		t.Errorf("stage %v, leaving %v", i.stage, h.gate.Load().leaving)
+	}
+}
+
 // passing is a TCP connection whose end frees its place.
 type passing struct {
 	stuck

@@ -133,6 +133,10 @@ func (h *hub) disconnectScript(i *instance, env *hooks.Env) {
 
 // shutdown removes every client. The hub's goroutine is over.
 func (h *hub) shutdown() {
+	if h.leaving.IsZero() { // else farewell has said so
+		h.leaving = time.Now()
+		h.publish() // an opening packet that is answered now ties its client to a server that is gone
+	}
 	for _, i := range h.oldestFirst() {
 		i.ending = cmp.Or(i.ending, endShutdown)
 		h.remove(i)
