@@ -29,3 +29,17 @@ func TestServerWithoutDH(t *testing.T) {
 		t.Errorf("dh %q, notes %+v", o.DH.Path, o.Notes)
 	}
 }
+
+// A list that allows no encryption is warned of once.
+func TestNoEncryptionIsWarnedOfOnce(t *testing.T) {
+	o := mustParse(t, minimal+"remote a\ndata-ciphers none:AES-256-GCM\n")
+	n := 0
+	for _, note := range o.Notes {
+		if strings.Contains(note.Text, "cipher 'none' specified for --data-ciphers") {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("warned %d times", n)
+	}
+}

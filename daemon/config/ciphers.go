@@ -177,10 +177,6 @@ func (p *parser) cipherList(names []string) ([]string, error) {
 		switch {
 		case name == "": // between two colons, as at their end
 		case ok:
-			if c == "none" {
-				p.warn("WARNING: cipher 'none' specified for --data-ciphers. This allows negotiation of NO encryption and tunnelled data WILL then be " +
-					"transmitted in clear text over the network! PLEASE DO RECONSIDER THIS SETTING!")
-			}
 			list = append(list, c)
 			if c == "none" {
 				p.warn("WARNING: cipher 'none' specified for --data-ciphers. This allows negotiation of NO encryption and tunnelled data WILL then be " +
