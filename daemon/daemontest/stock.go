@@ -177,12 +177,20 @@ func (p *Process) Signal(t testing.TB, sig syscall.Signal) {
 // Wait waits for the end and returns the exit status, -1 for death by signal.
 func (p *Process) Wait(t testing.TB, timeout time.Duration) int {
 	t.Helper()
-	select {
-	case <-p.done:
-	case <-time.After(timeout):
+	if !p.Ended(timeout) {
 		t.Fatalf("%s still runs after %v:\n%s", p.name, timeout, p.Log())
 	}
 	return p.cmd.ProcessState.ExitCode()
+}
+
+// Ended waits for the end, and reports whether it came within limit.
+func (p *Process) Ended(limit time.Duration) bool {
+	select {
+	case <-p.done:
+		return true
+	case <-time.After(limit):
+		return false
+	}
 }
 
 // Stop ends the program: SIGTERM, then SIGKILL after 5 s. It is idempotent.
