@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
@@ -25,12 +27,12 @@ type session struct {
 	fresh     bool      // it is of this attempt
 	answered  bool      // the server, since the last attempt began
 	logins    logins
-	texts     texts
+	texts     *rate.Limiter
 }
 
 // newSession returns a session without a daemon, which begin starts.
 func newSession(e *env.Env, o Options) *session {
-	return &session{e: e, o: o, progress: progress{out: e.Err, told: make(map[string]bool)}, deadline: time.Now().Add(o.timeout), logins: logins{asked: make(map[string]int)}}
+	return &session{e: e, o: o, progress: progress{out: e.Err, told: make(map[string]bool)}, deadline: time.Now().Add(o.timeout), logins: logins{asked: make(map[string]int)}, texts: newTexts()}
 }
 
 // run lets the daemon go and follows it: to the tunnel under --background, else to its end.

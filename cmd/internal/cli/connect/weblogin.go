@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 )
 
@@ -23,7 +25,7 @@ func (s *session) message(ctx context.Context, text string) error {
 	default:
 		return nil
 	}
-	if !s.texts.take(time.Now()) {
+	if !s.texts.Allow() {
 		s.once("the server sends more pages and questions than are shown; the rest is left out")
 		return nil
 	}
@@ -58,26 +60,8 @@ const (
 	textPause   = 5 * time.Second
 )
 
-// texts bounds what a server's texts open, show and ask.
-type texts struct {
-	taken int
-	since time.Time // when the last one came back
-}
-
-// take reports whether one more is acted on.
-func (t *texts) take(now time.Time) bool {
-	back := int(now.Sub(t.since) / textPause)
-	if t.taken -= back; t.taken <= 0 {
-		t.taken, t.since = 0, now
-	} else {
-		t.since = t.since.Add(time.Duration(back) * textPause)
-	}
-	if t.taken == textsAtOnce {
-		return false
-	}
-	t.taken++
-	return true
-}
+// newTexts bounds what a server's texts open, show and ask.
+func newTexts() *rate.Limiter { return rate.NewLimiter(rate.Every(textPause), textsAtOnce) }
 
 // page opens a page, or shows where it is.
 func (s *session) page(ctx context.Context, address string) error {

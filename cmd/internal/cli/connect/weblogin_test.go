@@ -50,10 +50,10 @@ func TestManyTexts(t *testing.T) {
 }
 
 func TestTextsComeBack(t *testing.T) {
-	var x texts
+	x := newTexts()
 	now := time.Now()
 	for n := range textsAtOnce {
-		if !x.take(now) {
+		if !x.AllowN(now, 1) {
 			t.Fatalf("text %d is left out", n)
 		}
 	}
@@ -61,7 +61,7 @@ func TestTextsComeBack(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{{0, false}, {textPause - 1, false}, {textPause, true}, {textPause, false}, {2*textPause - 1, false}, {2 * textPause, true}, {time.Hour, true}} {
-		if got := x.take(now.Add(tt.after)); got != tt.want {
+		if got := x.AllowN(now.Add(tt.after), 1); got != tt.want {
 			t.Errorf("after %v: %v", tt.after, got)
 		}
 	}
