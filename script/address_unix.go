@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/mgmt/peercred"
 )
 
@@ -89,7 +90,7 @@ func reserve(network, text string, shared bool) (*address, error) {
 func isFree(text string) error {
 	ln, err := net.Listen("tcp", text)
 	if err != nil {
-		return plain(err)
+		return client.Ending(err)
 	}
 	return ln.Close()
 }

@@ -3,7 +3,6 @@ package script
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -128,13 +127,4 @@ func tableError(t *lua.LTable) string {
 	}
 	slices.Sort(parts)
 	return "{" + strings.Join(parts, ", ") + "}"
-}
-
-// plain is the system's word about an address, which the caller names.
-func plain(err error) error {
-	var sys *os.SyscallError
-	if errors.As(err, &sys) {
-		return sys.Err
-	}
-	return err
 }

@@ -121,12 +121,7 @@ func once(err error) error {
 	if !errors.As(err, &of) {
 		return err
 	}
-	reason := of.Err
-	var op *net.OpError
-	if errors.As(reason, &op) && op.Op == "dial" {
-		reason = plain(op.Err)
-	}
-	return fmt.Errorf("%s: %w", of.URL, client.Ending(reason))
+	return fmt.Errorf("%s: %w", of.URL, client.Ending(of.Err))
 }
 
 func (r *runtime) response(resp *http.Response, body string) *lua.LTable {
