@@ -50,25 +50,20 @@ func (a *attempt) called(p controlPacket, now time.Time) bool {
 		return true
 	}
 	n, own := a.next, role(a.opts)
-	theirs := n != nil && p.from.Addr == n.peer.Addr
-	if theirs && own == keys.Client { // the answer to a caller's session is a reset, too
-		if input := n.session.Input(p.b, now); !unasked(own, input) {
-			if input != nil {
-				a.controlError(p, input, now)
-			}
+	var input error
+	if n != nil && p.from.Addr == n.peer.Addr {
+		if input = n.session.Input(p.b, now); input == nil {
 			return true
 		}
 	}
-	var input error
-	switch {
-	case op.IsHardReset() && n.givesWay(wire.SessionID(p.b[1:9]), a.opts.HandWindow, now):
+	if op.IsHardReset() && n.givesWay(wire.SessionID(p.b[1:9]), a.opts.HandWindow, now) {
 		var next *caller
 		if next, input = newCaller(own, a.newSession, p, now); input == nil {
-			a.next.close()
+			n.close()
 			a.next = next
 		}
-	case theirs && own == keys.Server:
-		input = n.session.Input(p.b, now)
+	} else if unasked(own, input) {
+		input = nil // its call again
 	}
 	if input != nil {
 		a.controlError(p, input, now)
@@ -99,7 +94,7 @@ func newCaller(own keys.Role, newSession func(now time.Time) (*session.Session, 
 	return c, nil
 }
 
-// unasked reports whether a client's session refused a packet only because it is no answer: an authentic one, of a server that speaks first.
+// unasked reports whether a client's session refused an authentic packet for one reason alone: it answers nothing. A server that speaks first sends such.
 func unasked(own keys.Role, err error) bool {
 	return own == keys.Client && (errors.Is(err, control.ErrFirst) || errors.Is(err, control.ErrSession))
 }

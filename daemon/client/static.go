@@ -43,7 +43,7 @@ func (a *attempt) startStatic() error {
 	} else {
 		for _, way := range []string{"Outgoing", "Incoming"} {
 			a.log(logging.Detail, "%s Static Key Encryption: Cipher '%s' initialized with %d bit key", way, suite.Name, suite.KeyBits())
-			engine.WarnWeak(a.log, suite.Name, a.opts.Auth, 0)
+			engine.WarnWeak(a.log, suite.Name, o.Auth, 0)
 			if d, err := keys.ParseDigest(o.Auth); err == nil {
 				a.log(logging.Detail, "%s Static Key Encryption: Using %d bit message hash '%s' for HMAC authentication", way, d.Size*8, d.Name)
 			}
