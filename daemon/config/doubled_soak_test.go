@@ -3,8 +3,6 @@
 package config
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -81,32 +79,16 @@ func stockWord(t *testing.T, bin, dir string, fill *strings.Replacer, base strin
 
 var dumped = regexp.MustCompile(`(?s)Current Parameter Settings:\n(.*?)\nOpenVPN 2\.`)
 
-// stockMeans is the parameters that stock logs, and the file it logs them to.
+// stockMeans returns the parameters that stock logs, and the file it logs them to.
 func stockMeans(t *testing.T, bin, dir, text string) verdict {
-	if err := os.WriteFile(filepath.Join(dir, "c.conf"), []byte(text), 0o600); err != nil {
-		t.Error(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, bin, "c.conf")
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Error(err)
-	}
-	all := string(out)
+	all, _ := runStock(t, bin, dir, text, 4*time.Second)
 	for _, name := range []string{"a", "b"} { // of log
 		if logged, err := os.ReadFile(filepath.Join(dir, name)); err == nil && len(logged) > 0 {
 			all += "in " + name + "\n" + string(logged)
 		}
 		_ = os.Remove(filepath.Join(dir, name))
 	}
-	var lines []string
-	for line := range strings.Lines(all) {
-		lines = append(lines, timestamp.ReplaceAllString(strings.TrimSuffix(line, "\n"), ""))
-	}
-	all = strings.Join(lines, "\n")
+	all = strings.Join(undated(all), "\n")
 	m := dumped.FindStringSubmatch(all)
 	if m == nil {
 		return verdict{refused: all + " "}

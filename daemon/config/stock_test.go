@@ -28,23 +28,35 @@ func stock(t *testing.T, dir, text string) ([]string, int) {
 	if err != nil {
 		t.Skip("openvpn is not installed: make test installs it")
 	}
+	out, status := runStock(t, bin, dir, text, 10*time.Second)
+	return undated(out), status
+}
+
+// runStock runs a stock daemon on text in a file for so long at the most, and returns its output and exit status. Other goroutines than the
+// test's may call it.
+func runStock(t *testing.T, bin, dir, text string, limit time.Duration) (out string, status int) {
+	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, "c.conf"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin, "c.conf")
 	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
+	b, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	var lines []string
-	for line := range strings.Lines(string(out)) {
+	return string(b), cmd.ProcessState.ExitCode()
+}
+
+// undated returns the lines of a log without their times.
+func undated(log string) (lines []string) {
+	for line := range strings.Lines(log) {
 		lines = append(lines, timestamp.ReplaceAllString(strings.TrimSuffix(line, "\n"), ""))
 	}
-	return lines, cmd.ProcessState.ExitCode()
+	return lines
 }
 
 var (

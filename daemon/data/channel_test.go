@@ -382,23 +382,28 @@ func TestAnswerOCC(t *testing.T) {
 	}
 }
 
+// trying returns functions that seal a packet of so many bytes at one end, and report whether one opens at the other.
+func trying(t *testing.T, a, b *Channel, size int) (seal func() []byte, opens func([]byte) bool) {
+	seal = func() []byte {
+		t.Helper()
+		pkt, err := a.Seal(nil, packet(size), testNow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pkt
+	}
+	return seal, func(pkt []byte) bool {
+		_, _, err := b.Open(bytes.Clone(pkt), testNow)
+		return err == nil
+	}
+}
+
 // A receiver that missed whole epochs finds the one its peer has come to, 16 ahead at most, and then knows the one before no more.
 func TestLostEpochs(t *testing.T) {
 	for lost := 1; lost <= futureEpochs+1; lost++ {
 		a, b := pair(t, Params{Cipher: "AES-256-GCM", V2: true, Epoch: true, ReplayWindow: 64}, 0, testBlock())
 		s := a.keys.Load().slots[0].send.(*epochSeal)
-		seal := func() []byte {
-			t.Helper()
-			pkt, err := a.Seal(nil, packet(20), testNow)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return pkt
-		}
-		opens := func(pkt []byte) bool {
-			_, _, err := b.Open(bytes.Clone(pkt), testNow)
-			return err == nil
-		}
+		seal, opens := trying(t, a, b, 20)
 		first, late := seal(), seal()
 		if !opens(first) {
 			t.Fatal("the first packet does not open")

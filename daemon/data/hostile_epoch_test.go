@@ -12,18 +12,7 @@ func TestForgedEpochs(t *testing.T) {
 		a, b := pair(t, Params{Cipher: suite, V2: true, Epoch: true, ReplayWindow: 64}, 0, testBlock())
 		send := a.keys.Load().slots[0].send.(*epochSeal)
 		recv := b.keys.Load().slots[0].recv.(*epochOpen)
-		seal := func() []byte {
-			t.Helper()
-			pkt, err := a.Seal(nil, packet(40), testNow)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return pkt
-		}
-		opens := func(pkt []byte) bool {
-			_, _, err := b.Open(bytes.Clone(pkt), testNow)
-			return err == nil
-		}
+		seal, opens := trying(t, a, b, 40)
 		for range 20 { // the epoch before has a key, too
 			if err := send.advance(send.now() + 1); err != nil || !opens(seal()) {
 				t.Fatalf("%s: epoch %d: %v", suite, send.now(), err)
