@@ -67,7 +67,7 @@ func (l *lab) maybeNode(t *testing.T, node bool, options ...string) *daemontest.
 	return s
 }
 
-// tunnelRate is what a tunnel between two daemons of ours carries, in Mbit/s.
+// tunnelRate measures a tunnel between two daemons of ours, in Mbit/s.
 func tunnelRate(t *testing.T, node bool) (to, back float64) {
 	t.Helper()
 	l := newLab(t)
@@ -80,7 +80,7 @@ func tunnelRate(t *testing.T, node bool) (to, back float64) {
 	return to, back
 }
 
-// carried is what TCP carries from one host to another, in Mbit/s.
+// carried measures TCP from one host to another, in Mbit/s.
 func carried(t *testing.T, from, to *daemontest.Namespace, address string, args ...string) float64 {
 	t.Helper()
 	const seconds = 4

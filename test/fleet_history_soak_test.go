@@ -138,7 +138,7 @@ func (c *fleetCrowd) reaches(t *testing.T, n *fleetNode, whole bool) {
 	}
 }
 
-// answer is what a command says.
+// answer holds the output of a command and its exit code.
 type answer struct {
 	code        int
 	out, errors string

@@ -250,7 +250,7 @@ func TestTopIsCheap(t *testing.T) {
 	topIsCheap(t, 6*time.Second)
 }
 
-// topIsCheap runs two screens over one daemon, and only one of them looks at it again: the difference is what looking costs.
+// topIsCheap runs two screens over one daemon, and only one of them looks at it again: the difference is the cost of looking.
 func topIsCheap(t *testing.T, window time.Duration) {
 	const interval = 2 * time.Second
 	a := topDaemon(t, 1000).ListenTCP(server.Access{})

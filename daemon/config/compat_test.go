@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What a configuration leaves out is what each release puts there: 2.7 takes a tun device, and gives the clients of a server one subnet.
+// Each release fills in what a configuration leaves out: 2.7 takes a tun device, and gives the clients of a server one subnet.
 func TestDefaultsOfEachRelease(t *testing.T) {
 	const server, client = "server 10.8.0.0 255.255.255.0\ndh none\nca x\ncert x\nkey x\n", "client\nremote a\nca x\ncert x\nkey x\n"
 	for _, tt := range []struct {

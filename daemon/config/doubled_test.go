@@ -145,7 +145,7 @@ var doubledBases = map[string]string{
 	"static":          "dev null\nsetenv opt allow-deprecated-insecure-static-crypto\ncipher AES-256-CBC\nremote 127.0.0.1 1\n",
 }
 
-// sequences are what is made of two lines: the words of a table of meanings.
+// meaning says in a word how two lines together compare with each alone.
 func meaning(first, second, both, reverse verdict) string {
 	switch {
 	case first.refused != "" || second.refused != "":
@@ -175,7 +175,7 @@ func texts(base string, p [2]string) (first, second, both, reverse string) {
 	return b + p[0] + start + end, b + start + p[1] + end, b + p[0] + start + p[1] + end, b + start + p[1] + end + p[0]
 }
 
-// verdict is what a daemon makes of a configuration.
+// verdict tells why a daemon refuses a configuration, or how it reads it.
 type verdict struct{ refused, meant string }
 
 // doubledDir has the files that the pairs name.
@@ -217,7 +217,7 @@ func doubledDir(t *testing.T) (dir string, fill *strings.Replacer) {
 	return dir, strings.NewReplacer("CERT2", read(other, "cert"), "CERT", read(dir, "cert"), "KEY", read(dir, "key"), "TA", key("1f"))
 }
 
-// oursMeans is what our options are after parsing.
+// oursMeans parses a configuration and writes our options down.
 func oursMeans(t *testing.T, dir string, args ...string) verdict {
 	t.Helper()
 	o, err := Parse(args, Env{})

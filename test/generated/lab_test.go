@@ -173,7 +173,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// fingerprint is what peer-fingerprint takes.
+// fingerprint writes a certificate's digest as peer-fingerprint takes it.
 func fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	return strings.ReplaceAll(strings.ToUpper(fmt.Sprintf("% x", sum[:])), " ", ":")

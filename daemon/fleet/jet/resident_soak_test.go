@@ -172,7 +172,7 @@ func (p *nodeProcess) do(line string) error {
 	return nil
 }
 
-// size is what a process has in memory, in MB: all, and without what is mapped from its program's file.
+// size returns the memory of a process in MB: all of it, and the part that is not mapped from a file.
 func (p *nodeProcess) size(t *testing.T) (all, own float64) {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

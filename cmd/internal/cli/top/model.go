@@ -48,7 +48,7 @@ const (
 	helping
 )
 
-// model is what the screen shows. update changes it, lines draws it; it does no I/O.
+// model holds the state of the screen. update changes it, lines draws it; it does no I/O.
 type model struct {
 	views         []*view
 	at            int // target shown
