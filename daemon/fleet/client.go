@@ -19,7 +19,6 @@ type Client struct {
 	CommonName, Account string
 	// Serial is the number of its certificate in decimal digits, "" without one.
 	Serial string
-	Real   string
 	Since  time.Time
 	// Fixed says that it has an address of its own and needs none of the pool.
 	Fixed bool
@@ -80,9 +79,3 @@ type session struct {
 
 // lease is the lease that a session wants the store to have.
 func (s *session) lease() *Lease { return &Lease{Holder: s.Holder, Since: s.Since} }
-
-func (s *session) record() *Session {
-	h := s.Holder
-	h.Identity, h.Mark = s.Client.Identity, s.Client.Mark
-	return &Session{Holder: h, User: s.Account, CommonName: s.CommonName, Real: s.Real, Slot: s.slot, Since: s.Since}
-}

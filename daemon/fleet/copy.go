@@ -12,7 +12,7 @@ import (
 // entry is a record as a node has it. A node has some for each client of the fleet, so it is small: the bytes of a record are made of its value when
 // they are needed.
 type entry struct {
-	Key      string
+	Key      string // "" of a lease, which has its slot
 	Revision uint64
 	value    any    // of the record's type
 	raw      []byte // the bytes, of a record that this program would write otherwise
@@ -48,29 +48,31 @@ func as[T any](e *entry) *T {
 	return v
 }
 
-// mirror is a node's own copy of the store, but for the sessions of others.
+// mirror is a node's own copy of the store.
 type mirror struct {
-	self       string // the node
-	records    map[string]*entry
-	leases     map[int]*entry
+	records    map[string]*entry // but for pages
+	pages      map[int]uint64    // the revision of each page, whose leases are as they are there
+	leases     map[int]*entry    // by slot
 	byIdentity map[string][]int  // slots of leases
 	names      map[string]string // of nodes
 	graves     map[string]uint64 // the revision at which this node deleted a record
 	places     int               // no user ever had this place or a higher one
-	// Every revision up to seen is known; those in ahead too.
-	seen  uint64
-	ahead map[uint64]struct{}
+	// Every revision up to seen is known; those in ahead too. The newest may be beyond.
+	seen   uint64
+	ahead  map[uint64]struct{}
+	newest uint64
 }
 
-func newMirror(self string) *mirror {
+func newMirror() *mirror {
 	return &mirror{
-		self: self, records: make(map[string]*entry), leases: make(map[int]*entry), byIdentity: make(map[string][]int), names: make(map[string]string),
+		records: make(map[string]*entry), pages: make(map[int]uint64), leases: make(map[int]*entry), byIdentity: make(map[string][]int), names: make(map[string]string),
 		graves: make(map[string]uint64), ahead: make(map[uint64]struct{}),
 	}
 }
 
 // noteSeen notes that a revision is known.
 func (m *mirror) noteSeen(rev uint64) {
+	m.newest = max(m.newest, rev)
 	if rev <= m.seen {
 		return
 	}
@@ -86,6 +88,7 @@ func (m *mirror) noteSeen(rev uint64) {
 
 // skipTo notes that all revisions up to rev are known: a list read after rev was the newest has their outcome.
 func (m *mirror) skipTo(rev uint64) {
+	m.newest = max(m.newest, rev)
 	if rev <= m.seen {
 		return
 	}
@@ -97,7 +100,7 @@ func (m *mirror) skipTo(rev uint64) {
 	}
 }
 
-// apply takes in a change and reports whether it is news. Changes may come late, and twice.
+// apply takes in a change of anything but a page, and reports whether it is news. Changes may come late, and twice.
 func (m *mirror) apply(c Change, now time.Time) bool {
 	m.noteSeen(c.Revision)
 	old := m.records[c.Key]
@@ -112,38 +115,86 @@ func (m *mirror) apply(c Change, now time.Time) bool {
 	case m.graves[c.Key] >= c.Revision && m.graves[c.Key] > 0:
 		return false
 	}
-	value := m.parse(c.Record)
+	value := parse(c.Record)
 	if value == nil {
 		return false
 	}
 	e := newEntry(c.Record, value, now)
-	m.share(value)
 	m.drop(c.Key)
 	m.records[c.Key] = e
-	if l := as[Lease](e); l != nil {
-		slot := slotOf(c.Key)
-		m.leases[slot] = e
-		m.byIdentity[l.Identity] = append(m.byIdentity[l.Identity], slot)
-		m.watchHolder(e, now)
-	}
-	if as[Place](e) != nil {
+	if p := as[Place](e); p != nil {
+		m.share(&p.Holder)
 		m.places = max(m.places, placeOf(c.Key)+1)
 	}
 	m.watchHolders(c.Key, old, e, now)
 	return true
 }
 
-// share has a value use the texts that others of the same session have.
-func (m *mirror) share(value any) {
-	var h *Holder
-	switch v := value.(type) {
-	case *Lease:
-		h = &v.Holder
-	case *Place:
-		h = &v.Holder
-	default:
+// turn takes in a page that is at a revision, and returns the slots whose leases are news. Pages may come late, and twice.
+func (m *mirror) turn(n int, rev uint64, p *page, now time.Time) (news []int) {
+	m.noteSeen(rev)
+	if rev <= m.pages[n] {
+		return nil
+	}
+	m.pages[n] = rev
+	for i, r := range p {
+		slot := firstOf(n) + i
+		if e := m.leases[slot]; revisionOf(e) != r.revision {
+			m.lease(slot, r, now)
+			news = append(news, slot)
+		}
+	}
+	return news
+}
+
+// page is a page as it is here.
+func (m *mirror) page(n int) *page {
+	p := new(page)
+	for i := range p {
+		if e := m.leases[firstOf(n)+i]; e != nil {
+			p[i] = revised{as[Lease](e), e.Revision}
+		}
+	}
+	return p
+}
+
+// lease puts a lease in the place of that of a slot; the zero value takes it away.
+func (m *mirror) lease(slot int, r revised, now time.Time) {
+	if old := as[Lease](m.leases[slot]); old != nil {
+		delete(m.leases, slot)
+		of := slices.DeleteFunc(m.byIdentity[old.Identity], func(n int) bool { return n == slot })
+		if m.byIdentity[old.Identity] = of; len(of) == 0 {
+			delete(m.byIdentity, old.Identity)
+		}
+	}
+	if r.lease == nil {
 		return
 	}
+	e := &entry{Revision: r.revision, value: r.lease, at: now}
+	m.share(&r.lease.Holder)
+	m.leases[slot] = e
+	m.byIdentity[r.lease.Identity] = append(m.byIdentity[r.lease.Identity], slot)
+	m.watchHolder(e, now)
+}
+
+// entry is the copy of what has a key, a lease's too; nil for none.
+func (m *mirror) entry(key string) *entry {
+	if slot, ok := leaseSlot(key); ok {
+		return m.leases[slot]
+	}
+	return m.records[key]
+}
+
+// revisionOf is that of an entry that may be nil: 0 then.
+func revisionOf(e *entry) uint64 {
+	if e == nil {
+		return 0
+	}
+	return e.Revision
+}
+
+// share has a holder use the texts that others of the same session have.
+func (m *mirror) share(h *Holder) {
 	if name, ok := m.names[h.Node]; ok {
 		h.Node = name
 	} else {
@@ -174,40 +225,18 @@ func (m *mirror) buried(key string, last uint64, now time.Time) {
 }
 
 func (m *mirror) drop(key string) {
-	e := m.records[key]
-	if e == nil {
-		return
-	}
 	delete(m.records, key)
-	if l := as[Lease](e); l != nil {
-		slot := slotOf(key)
-		delete(m.leases, slot)
-		of := slices.DeleteFunc(m.byIdentity[l.Identity], func(n int) bool { return n == slot })
-		if m.byIdentity[l.Identity] = of; len(of) == 0 {
-			delete(m.byIdentity, l.Identity)
-		}
-	}
 }
 
 // parse is the typed value of a record, nil for one that this node does not keep. One that it cannot read is of nobody: it is there, and who holds it
 // is over.
-func (m *mirror) parse(r Record) any {
-	kind, rest, _ := strings.Cut(r.Key, ".")
+func parse(r Record) any {
+	kind, _, _ := strings.Cut(r.Key, ".")
 	switch kind {
 	case kindStore:
 		return typed[identityOfStore](r)
 	case kindNode:
 		return typed[Node](r)
-	case kindSession:
-		if node, _, _ := strings.Cut(rest, "."); node != Key(m.self) {
-			return nil
-		}
-		return typed[Session](r)
-	case kindLease:
-		if _, err := strconv.Atoi(rest); err != nil {
-			return nil
-		}
-		return typed[Lease](r)
 	case kindSlice:
 		return typed[Slice](r)
 	case kindPlace:
@@ -232,10 +261,14 @@ func typed[T any](r Record) any {
 	return &v
 }
 
-// slotOf is the slot of a lease's key, which parse has checked.
-func slotOf(key string) int {
-	n, _ := strconv.Atoi(strings.TrimPrefix(key, kindLease+"."))
-	return n
+// leaseSlot is the slot of a lease's key; false for a key of something else.
+func leaseSlot(key string) (int, bool) {
+	rest, ok := strings.CutPrefix(key, kindLease+".")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(rest)
+	return n, err == nil
 }
 
 // below returns the entries below a prefix, sorted by key.

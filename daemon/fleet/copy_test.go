@@ -17,14 +17,14 @@ func TestACopyIsSmall(t *testing.T) {
 		return s.HeapAlloc
 	}
 	before := heap()
-	m := newMirror("a")
+	m := newMirror()
 	for n := range clients {
 		h := Holder{
 			Node: string(rune('a' + n%3)), Epoch: fmt.Sprintf("%016x", n%3), Session: fmt.Sprintf("%016x-%d", n%3, n), Identity: fmt.Sprint("client ", n), Mark: fmt.Sprintf("certificate %032x", n),
 		}
 		since := time.Now()
-		lease, place := leaseKey(n), placeKey("cn "+h.Identity, 0)
-		m.apply(Change{Record: Record{Key: lease, Value: encode(Lease{Holder: h, Since: since}), Revision: uint64(2*n + 1)}}, since)
+		place := placeKey("cn "+h.Identity, 0)
+		m.lease(n, revised{&Lease{Holder: h, Since: since}, uint64(2*n + 1)}, since)
 		m.apply(Change{Record: Record{Key: place, Value: encode(Place{Holder: h, Since: since}), Revision: uint64(2*n + 2)}}, since)
 	}
 	each := (heap() - before) / clients

@@ -114,13 +114,23 @@ func (m *Member) replay(d *folder, b []byte) (complete int64) {
 		}
 		switch {
 		case l.Store != "":
-			m.store, m.mirror = l.Store, newMirror(m.cfg.Node)
+			m.store, m.mirror = l.Store, newMirror()
 		case l.Epoch != "":
 			d.epochs = append(d.epochs, l.Epoch)
 		case l.Record != nil:
 			r := l.Record
+			if slot, ok := leaseSlot(r.Key); ok {
+				if lease, ok := decode[Lease](Record{Value: r.Value}); ok {
+					m.mirror.lease(slot, revised{&lease, r.Revision}, now)
+				}
+				continue
+			}
 			m.mirror.apply(Change{Record: Record{Key: r.Key, Value: r.Value, Revision: r.Revision}}, now)
 		case l.Gone != "":
+			if slot, ok := leaseSlot(l.Gone); ok {
+				m.mirror.lease(slot, revised{}, now)
+				continue
+			}
 			m.mirror.drop(l.Gone)
 		case l.Grant != nil:
 			d.grants[*l.Grant] = struct{}{}
@@ -134,7 +144,7 @@ func (m *Member) replay(d *folder, b []byte) (complete int64) {
 			complete = l.Complete
 		}
 	}
-	m.mirror.seen, m.mirror.ahead = 0, make(map[uint64]struct{})
+	m.mirror.seen, m.mirror.ahead, m.mirror.newest = 0, make(map[uint64]struct{}), 0
 	return complete
 }
 
@@ -145,7 +155,7 @@ func (m *Member) remember(d *folder, now time.Time) {
 		w := &word{was: s.Was}
 		if s.Value != nil {
 			r := Record{Key: key, Value: s.Value}
-			w.entry = newEntry(r, m.mirror.parse(r), now)
+			w.entry = newEntry(r, parse(r), now)
 		}
 		if o := as[Order](w.entry); o != nil {
 			m.carried[o.ID] = struct{}{} // here it was, before
@@ -199,9 +209,11 @@ func (m *Member) whole() []byte {
 		d.put(line{Store: m.store})
 	}
 	for _, key := range slices.Sorted(maps.Keys(m.mirror.records)) {
-		if e := m.mirror.records[key]; kept(key) {
-			d.put(line{Record: &onDisk{Key: key, Revision: e.Revision, Value: e.bytes()}})
-		}
+		e := m.mirror.records[key]
+		d.put(line{Record: &onDisk{Key: key, Revision: e.Revision, Value: e.bytes()}})
+	}
+	for slot, e := range m.mirror.leases {
+		d.put(line{Record: &onDisk{Key: leaseKey(slot), Revision: e.Revision, Value: e.bytes()}})
 	}
 	for slot := range d.grants {
 		d.put(line{Grant: &slot})
@@ -222,9 +234,6 @@ func (d *folder) taken() []byte {
 	return b
 }
 
-// kept reports whether the copy on disk has a record: all but sessions.
-func kept(key string) bool { return !strings.HasPrefix(key, kindSession+".") }
-
 func (d *folder) put(l line) {
 	d.pending.Write(encode(l))
 	d.pending.WriteByte('\n')
@@ -233,7 +242,7 @@ func (d *folder) put(l line) {
 
 // changed notes a change. It reaches the disk within a second. Of a node's record only a new epoch counts.
 func (d *folder) changed(c Change) {
-	if d == nil || !kept(c.Key) {
+	if d == nil {
 		return
 	}
 	d.mu.Lock()
@@ -253,6 +262,20 @@ func (d *folder) changed(c Change) {
 	if json.Valid(c.Value) {
 		d.put(line{Record: &onDisk{Key: c.Key, Revision: c.Revision, Value: c.Value}})
 	}
+}
+
+// leased notes the lease of a slot, the zero value that there is none.
+func (d *folder) leased(slot int, r revised) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r.lease == nil {
+		d.put(line{Gone: leaseKey(slot)})
+		return
+	}
+	d.put(line{Record: &onDisk{Key: leaseKey(slot), Revision: r.revision, Value: encode(r.lease)}})
 }
 
 // begin notes that what follows is of another store.
@@ -348,7 +371,7 @@ func (m *Member) stamp(last *time.Time, anyway bool) (long bool) {
 		*last = m.synced
 		d.put(line{Complete: last.UnixMilli()})
 	}
-	return d.lines > 4*len(m.mirror.records)+4096
+	return d.lines > 4*(len(m.mirror.records)+len(m.mirror.leases))+4096
 }
 
 // keepFolder writes changes each second, and the log anew when it is mostly history.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // join makes the node part of the store: reads it, fills a new one, and takes the node's record and a slice.
@@ -74,6 +76,9 @@ func (m *Member) identify(ctx context.Context) (id identityOfStore, err error) {
 	if !ok {
 		return id, &outError{"the fleet's store holds something else than a fleet"}
 	}
+	if id.Layout < layout {
+		return id, &outError{fmt.Sprintf("the fleet's store has layout %d, and this moongate writes %d: end all nodes, remove the folder engine in the folder of each, and start them again; each fills the new store with what it knows", max(id.Layout, 1), layout)}
+	}
 	if id.Layout > layout {
 		return id, &outError{fmt.Sprintf("the fleet's store has layout %d, and this moongate reads %d at the most: it is older than that of the other nodes", id.Layout, layout)}
 	}
@@ -88,28 +93,41 @@ func (m *Member) adopt(id string) {
 		return
 	}
 	if m.store != "" {
-		for _, kind := range []string{kindLease, kindSlice, kindPlace, kindBan, kindFile, kindRevoked} {
+		m.refill.leases = make(map[int]*Lease, len(m.mirror.leases))
+		for slot, e := range m.mirror.leases {
+			m.refill.leases[slot] = as[Lease](e)
+		}
+		for _, kind := range []string{kindSlice, kindPlace, kindBan, kindFile, kindRevoked} {
 			for _, e := range m.mirror.below(kind) {
-				m.refill = append(m.refill, Record{Key: e.Key, Value: e.bytes()})
+				m.refill.records = append(m.refill.records, Record{Key: e.Key, Value: e.bytes()})
 			}
 		}
 	}
-	m.store, m.mirror = id, newMirror(m.cfg.Node)
+	m.store, m.mirror = id, newMirror()
 	for _, s := range m.sessions {
 		s.rev, s.base = 0, 0
 	}
 	m.folder.begin(id)
 }
 
+// refill is what a node knows of the store before.
+type refill struct {
+	leases  map[int]*Lease // by slot
+	records []Record       // all others that are worth it
+}
+
 // fill writes what is known of the store before, where nobody did.
 func (m *Member) fill(ctx context.Context) error {
+	if err := m.fillLeases(ctx); err != nil {
+		return err
+	}
 	for {
 		m.mu.Lock()
-		if len(m.refill) == 0 {
+		if len(m.refill.records) == 0 {
 			m.mu.Unlock()
 			return nil
 		}
-		r := m.refill[0]
+		r := m.refill.records[0]
 		m.mu.Unlock()
 		if err := m.create(ctx, r.Key, r.Value); errors.Is(err, ErrConflict) {
 			_ = m.refresh(ctx, r.Key)
@@ -117,9 +135,33 @@ func (m *Member) fill(ctx context.Context) error {
 			return err // a record that is written twice is in conflict with itself
 		}
 		m.mu.Lock()
-		m.refill = m.refill[1:]
+		m.refill.records = m.refill.records[1:]
 		m.mu.Unlock()
 	}
+}
+
+// fillLeases is fill for leases, which share records. One that is written twice is in conflict with itself.
+func (m *Member) fillLeases(ctx context.Context) error {
+	m.mu.Lock()
+	leases := m.refill.leases
+	m.mu.Unlock()
+	var all errgroup.Group
+	all.SetLimit(8 * pageSize)
+	for slot, l := range leases {
+		all.Go(func() error {
+			if err := m.writeLease(ctx, slot, l, 0); !errors.Is(err, ErrConflict) {
+				return err
+			}
+			return nil
+		})
+	}
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refill.leases = nil
+	return nil
 }
 
 // takeName makes the node's record. A record of an earlier run of this folder is ours at once; one of an unknown process is, when
@@ -313,6 +355,9 @@ func (m *Member) requeue() {
 	for key := range m.mirror.records {
 		m.react(key)
 	}
+	for slot := range m.mirror.leases {
+		m.react(leaseKey(slot))
+	}
 	for _, s := range m.sessions {
 		m.wanted(s)
 	}
@@ -329,7 +374,6 @@ func (m *Member) requeue() {
 
 // wanted queues the records that a session needs.
 func (m *Member) wanted(s *session) {
-	m.work.add(sessionKey(m.cfg.Node, s.Session))
 	if s.slot >= 0 {
 		m.work.add(leaseKey(s.slot))
 	}

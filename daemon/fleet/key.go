@@ -76,8 +76,8 @@ func unescape(s string) (string, bool) {
 const (
 	kindStore   = "store"   // the identity of the store and its pool: one record
 	kindNode    = "node"    // by name
-	kindSession = "session" // by node and session
-	kindLease   = "lease"   // by slot of the pool
+	kindPage    = "leases"  // of the slots of the pool, by number
+	kindLease   = "lease"   // by slot of the pool: in the work and in the copy on disk; the store has pages of them
 	kindSlice   = "slice"   // by number
 	kindPlace   = "place"   // by user and number
 	kindOrder   = "order"   // by id
@@ -86,10 +86,9 @@ const (
 	kindRevoked = "revoked" // by serial number
 )
 
-func nodeKey(name string) string        { return Key(kindNode, name) }
-func sessionKey(node, id string) string { return Key(kindSession, node, id) }
-func leaseKey(slot int) string          { return Key(kindLease, strconv.Itoa(slot)) }
-func sliceKey(n int) string             { return Key(kindSlice, strconv.Itoa(n)) }
+func nodeKey(name string) string { return Key(kindNode, name) }
+func leaseKey(slot int) string   { return Key(kindLease, strconv.Itoa(slot)) }
+func sliceKey(n int) string      { return Key(kindSlice, strconv.Itoa(n)) }
 func placeKey(user string, n int) string {
 	return Key(kindPlace, user, strconv.Itoa(n))
 }

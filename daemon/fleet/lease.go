@@ -2,9 +2,12 @@ package fleet
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"hash/fnv"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,6 +20,7 @@ func (m *Member) Begin(ctx context.Context, c Client) (slot int, err error) {
 		return -1, err
 	}
 	m.begun++
+	c.Identity, c.Mark = bounded(c.Identity), bounded(c.Mark)
 	s := &session{Client: c, slot: -1, place: -1, Holder: Holder{
 		Node: m.cfg.Node, Epoch: m.epoch, Session: m.epoch + "-" + strconv.FormatUint(m.begun, 10), Identity: c.Identity, Mark: c.Mark,
 	}}
@@ -42,6 +46,17 @@ func (m *Member) Begin(ctx context.Context, c Client) (slot int, err error) {
 	}
 	m.wanted(s)
 	return s.slot, nil
+}
+
+// textMost is how many bytes a client's texts may take in a record that others share. Longer ones are told apart by their sums.
+const textMost = 96
+
+func bounded(s string) string {
+	if len(s) <= textMost {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return strings.ToValidUTF8(s[:textMost-2*len(sum)], "") + hex.EncodeToString(sum[:])
 }
 
 // End tells that a client is gone: once for each that Begin let in, if the fleet has ended it too. cleanly says that it said goodbye, and so is not on its way to another node.
@@ -78,13 +93,13 @@ func (m *Member) Forgo(id uint64) {
 
 // takeSlot finds a session a slot of the pool.
 func (m *Member) takeSlot(ctx context.Context, s *session) error {
-	for {
+	for online := true; ; {
 		m.mu.Lock()
 		if m.sessions[s.ID] != s {
 			m.mu.Unlock()
 			return ErrEnded
 		}
-		c := m.choose(s, ctx.Err() == nil && !m.away && m.joined, time.Now())
+		c := m.choose(s, online && ctx.Err() == nil && !m.away && m.joined, time.Now())
 		if !c.found {
 			soon := len(m.leaving) > 0
 			m.mu.Unlock()
@@ -104,17 +119,15 @@ func (m *Member) takeSlot(ctx context.Context, s *session) error {
 			return nil
 		}
 		m.trying[c.slot] = struct{}{}
-		value := encode(s.lease())
+		lease := s.lease()
 		m.mu.Unlock()
 		key := leaseKey(c.slot)
-		var err error
-		if c.entry == nil {
-			err = m.create(ctx, key, value)
-		} else {
-			err = m.update(ctx, key, value, c.entry.Revision)
-		}
-		if err != nil && !errors.Is(err, ErrAway) {
+		err := m.writeLease(ctx, c.slot, lease, c.base())
+		switch {
+		case errors.Is(err, ErrUnknown):
 			_ = m.refresh(ctx, key)
+		case errors.Is(err, ErrAway):
+			online = false
 		}
 		m.mu.Lock()
 		delete(m.trying, c.slot)
@@ -141,12 +154,7 @@ type choice struct {
 	fence time.Time
 }
 
-func (c *choice) base() uint64 {
-	if c.entry == nil {
-		return 0
-	}
-	return c.entry.Revision
-}
+func (c *choice) base() uint64 { return revisionOf(c.entry) }
 
 // choose chooses a slot: the one that the client has, or the identity had; else the one that nobody has had for the longest time.
 // Without the store that is one of the node's slice, but for a client that had a slot when the store was last heard of.

@@ -65,6 +65,7 @@ type Member struct {
 	epoch  string
 	folder *folder
 	work   *queue
+	pages  *pageWriter
 	soon   chan struct{} // the record is renewed at once: an order was carried out
 
 	mu       sync.Mutex // guards what follows
@@ -90,7 +91,7 @@ type Member struct {
 	seenNew  chan struct{}
 	draining bool
 	beat     uint64
-	refill   []Record // of the store before, for a new one
+	refill   refill // for a new store
 	userTurn map[string]*turn
 	words    map[string]*word // by key: what this node was told, and the store has not heard of
 	messages int              // that the store was asked, for tests
@@ -110,7 +111,7 @@ func New(cfg Config) (*Member, error) {
 	var id [8]byte
 	rand.Read(id[:])
 	m := &Member{
-		cfg: cfg, geo: newGeometry(cfg.Slots), epoch: hex.EncodeToString(id[:]), work: newQueue(), soon: make(chan struct{}, 1), mirror: newMirror(cfg.Node),
+		cfg: cfg, geo: newGeometry(cfg.Slots), epoch: hex.EncodeToString(id[:]), work: newQueue(), pages: newPageWriter(), soon: make(chan struct{}, 1), mirror: newMirror(),
 		sessions: make(map[uint64]*session), byName: make(map[string]*session), bySlot: make(map[int]*session), places: make(map[string]*session), leaving: make(map[int]uint64), trying: make(map[int]struct{}), burnt: make(map[int]uint64),
 		cleanly: make(map[string]struct{}), carried: make(map[string]struct{}), slice: -1, away: true, seenNew: make(chan struct{}), userTurn: make(map[string]*turn), words: make(map[string]*word),
 	}
@@ -138,6 +139,7 @@ func (m *Member) Run(ctx context.Context) error {
 	for range settlers {
 		wg.Go(func() { m.work.run(ctx, m.settle) })
 	}
+	wg.Go(func() { m.pages.run(ctx, m.writePage) })
 	wg.Go(func() { m.keepFolder(ctx) })
 	watch := func() (stop func()) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -315,6 +317,12 @@ func (m *Member) readAll(ctx context.Context, written bool) error {
 			m.forget(key, now)
 		}
 	}
+	for slot := range m.mirror.leases {
+		n := pageOf(slot)
+		if _, ok := there[pageKey(n)]; !ok && m.mirror.pages[n] <= head {
+			m.forgetPage(n)
+		}
+	}
 	clear(m.mirror.graves)
 	m.mirror.skipTo(head)
 	if written {
@@ -333,14 +341,53 @@ func (m *Member) take(c Change) {
 
 // learn is take for a caller that holds the lock.
 func (m *Member) learn(c Change) {
+	if n, ok := pageNumber(c.Key); ok {
+		p := m.pages.sent(n, c.Value)
+		var err error
+		if p == nil {
+			p, err = decodePage(n, c.Value)
+		}
+		if err != nil { // of nobody: the next that is written here takes its place
+			p = m.mirror.page(n)
+		}
+		m.learnPage(n, c.Revision, p)
+		return
+	}
 	news := m.mirror.apply(c, time.Now())
-	close(m.seenNew)
-	m.seenNew = make(chan struct{})
+	m.sawNews()
 	if !news {
 		return
 	}
 	m.folder.changed(c)
 	m.react(c.Key)
+}
+
+// learnPage takes in a page of the store and acts on it.
+func (m *Member) learnPage(n int, rev uint64, p *page) {
+	news := m.mirror.turn(n, rev, p, time.Now())
+	m.sawNews()
+	for _, slot := range news {
+		m.folder.leased(slot, p[pageRest(slot)])
+		m.react(leaseKey(slot))
+	}
+}
+
+// forgetPage takes out the leases of a page that the store does not have.
+func (m *Member) forgetPage(n int) {
+	delete(m.mirror.pages, n)
+	for slot := firstOf(n); slot < firstOf(n+1); slot++ {
+		if m.mirror.leases[slot] != nil {
+			m.mirror.lease(slot, revised{}, time.Time{})
+			m.folder.leased(slot, revised{})
+			m.react(leaseKey(slot))
+		}
+	}
+}
+
+// sawNews wakes those who wait for a revision.
+func (m *Member) sawNews() {
+	close(m.seenNew)
+	m.seenNew = make(chan struct{})
 }
 
 // forget takes a record out that the store does not have any more.
@@ -355,11 +402,15 @@ func (m *Member) forget(key string, now time.Time) {
 	m.react(key)
 }
 
-// refresh reads one record.
+// refresh reads one record, for a lease its page.
 func (m *Member) refresh(ctx context.Context, key string) error {
+	if slot, ok := leaseSlot(key); ok {
+		key = pageKey(pageOf(slot))
+	}
 	var r Record
+	page, isPage := pageNumber(key)
 	m.mu.Lock()
-	had := m.mirror.records[key]
+	had, hadPage := m.mirror.records[key], m.mirror.pages[page]
 	m.mu.Unlock()
 	err := m.call(ctx, func(ctx context.Context) (err error) {
 		r, err = m.cfg.Store.Get(ctx, key)
@@ -370,6 +421,10 @@ func (m *Member) refresh(ctx context.Context, key string) error {
 	switch {
 	case err == nil:
 		m.learn(Change{Record: r})
+	case errors.Is(err, ErrNotFound) && isPage:
+		if m.mirror.pages[page] == hadPage {
+			m.forgetPage(page)
+		}
 	case errors.Is(err, ErrNotFound) && m.mirror.records[key] == had:
 		m.forget(key, time.Now())
 	}

@@ -272,6 +272,41 @@ func TestASecondProcessOfTheName(t *testing.T) {
 	})
 }
 
+// Logins that come at once share the writes of their leases, at three nodes that want the same part of the pool too; their ends do as well.
+func TestLoginsShareWrites(t *testing.T) {
+	const clients = 300
+	bubble(t, fleet.Config{Slots: 1000}, func(t *testing.T, w *world) {
+		w.trusted = true
+		for step, play := range []func(){
+			func() {
+				for i := range clients {
+					d := w.add(fmt.Sprint("user ", i), "00")
+					w.wg.Go(func() { w.connect(d, w.nodes[i%3]) })
+				}
+			},
+			func() {
+				for _, d := range w.devices {
+					w.leave(d)
+				}
+			},
+		} {
+			before := w.cluster.Calls()
+			play()
+			w.pass(5 * time.Second)
+			// Each write is a call and a change at three watches; the nodes' renewals are some 20.
+			if calls := w.cluster.Calls() - before; calls > clients {
+				t.Errorf("step %d: %d messages for %d clients", step, calls, clients)
+			}
+			w.agree()
+		}
+		if n := w.serves(); n != 0 {
+			t.Errorf("%d clients after all have left", n)
+		}
+		w.trusted = false
+		w.check()
+	})
+}
+
 // At thousands of sessions that do nothing the store has little to do; the soak has 10,000.
 func TestIdleTraffic(t *testing.T) {
 	idleTraffic(t, 1000)

@@ -130,7 +130,7 @@ func (q *queue) done(key string, ok bool) {
 }
 
 // run settles keys until ctx ends.
-func (q *queue) run(ctx context.Context, settle func(ctx context.Context, key string) bool) {
+func (q *queue) run(ctx context.Context, settle func(ctx context.Context, key string, done func(bool))) {
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
 	for {
@@ -139,7 +139,7 @@ func (q *queue) run(ctx context.Context, settle func(ctx context.Context, key st
 			if !ok {
 				break
 			}
-			q.done(key, settle(ctx, key))
+			settle(ctx, key, func(ok bool) { q.done(key, ok) })
 		}
 		if j := q.nextJob(); j != nil && ctx.Err() == nil {
 			if j(ctx) != nil {

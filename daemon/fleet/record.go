@@ -45,17 +45,7 @@ func (h *Holder) sameSession(o *Holder) bool {
 	return h.Node == o.Node && h.Epoch == o.Epoch && h.Session == o.Session
 }
 
-// A Session is the record of one client that is connected. It does not expire: it is dead when its node has another epoch.
-type Session struct {
-	Holder
-	User       string    `json:"user,omitempty"`
-	CommonName string    `json:"cn,omitempty"`
-	Real       string    `json:"real,omitempty"`
-	Slot       int       `json:"slot"`
-	Since      time.Time `json:"since"`
-}
-
-// A Lease says who has a slot of the pool, or had it last.
+// A Lease says which session has a slot of the pool, or had it last. It does not expire: its session is over when its node has another epoch.
 type Lease struct {
 	Holder
 	// Free says that the session is over.
@@ -112,8 +102,8 @@ func (b *Ban) key() string {
 	return Key(kindBan, "cn", b.CommonName)
 }
 
-// layout is the newest layout of records that this program reads.
-const layout = 1
+// layout is the layout of records that this program reads and writes.
+const layout = 2
 
 // identityOfStore is the first record of a store. A store with another ID is a new one, which the nodes fill again.
 type identityOfStore struct {
@@ -121,7 +111,7 @@ type identityOfStore struct {
 	// Pool describes the addresses; slots mean nothing to nodes with others.
 	Pool  string `json:"pool"`
 	Slots int    `json:"slots"`
-	// Layout is that of the records. It grows when an older program would read them wrongly: fields that it does not know are no reason.
+	// Layout is that of the records. It grows when another program would read them wrongly: fields that it does not know are no reason.
 	Layout int `json:"layout,omitempty"`
 	// Open says that the nodes have had their time to fill the store: what it does not hold is free.
 	Open bool `json:"open,omitempty"`

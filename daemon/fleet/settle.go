@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -15,8 +14,40 @@ type intent struct {
 	wanted bool
 }
 
-// settle makes one record of the store what this node knows that it has to be, and reports whether nothing is left to do.
-func (m *Member) settle(ctx context.Context, key string) bool {
+// settle makes one record of the store what this node knows that it has to be, and tells done whether nothing is left to do: for a lease later, when
+// its page is written.
+func (m *Member) settle(ctx context.Context, key string, done func(bool)) {
+	if slot, ok := leaseSlot(key); ok {
+		m.settleLease(slot, done)
+		return
+	}
+	done(m.settleRecord(ctx, key))
+}
+
+// settleLease has the lease of a slot written if it is not what it has to be.
+func (m *Member) settleLease(slot int, done func(bool)) {
+	m.mu.Lock()
+	if !m.joined {
+		m.mu.Unlock()
+		done(false)
+		return
+	}
+	e := m.mirror.leases[slot]
+	l := m.intendedLease(slot, e)
+	m.mu.Unlock()
+	if l == nil {
+		done(true)
+		return
+	}
+	m.pages.add(&leaseWrite{slot: slot, lease: l, was: revisionOf(e), done: func(err error) {
+		if errors.Is(err, ErrConflict) { // there is another one
+			m.work.add(leaseKey(slot))
+		}
+		done(err == nil || errors.Is(err, ErrConflict))
+	}})
+}
+
+func (m *Member) settleRecord(ctx context.Context, key string) bool {
 	if id, ok := strings.CutPrefix(key, latePlace+"."); ok {
 		return m.settlePlace(ctx, id)
 	}
@@ -60,12 +91,8 @@ func (m *Member) settle(ctx context.Context, key string) bool {
 
 // intended says what the node wants of a record, of which it has the copy e.
 func (m *Member) intended(key string, e *entry) intent {
-	kind, rest, _ := strings.Cut(key, ".")
+	kind, _, _ := strings.Cut(key, ".")
 	switch kind {
-	case kindLease:
-		return m.intendedLease(slotOf(key), e)
-	case kindSession:
-		return m.intendedSession(rest, e)
 	case kindPlace:
 		return m.intendedPlace(key, e)
 	case kindSlice:
@@ -76,10 +103,10 @@ func (m *Member) intended(key string, e *entry) intent {
 	return intent{}
 }
 
-// intendedLease says what the node wants of the lease of a slot.
-func (m *Member) intendedLease(slot int, e *entry) intent {
+// intendedLease is what the node wants in the place of the lease of a slot, nil for no change.
+func (m *Member) intendedLease(slot int, e *entry) *Lease {
 	if _, ok := m.trying[slot]; ok {
-		return intent{} // a login is about to write it
+		return nil // a login is about to write it
 	}
 	s, l := m.bySlot[slot], as[Lease](e)
 	base, burnt := m.burnt[slot]
@@ -90,33 +117,33 @@ func (m *Member) intendedLease(slot int, e *entry) intent {
 	switch {
 	case s == nil && burnt:
 		m.burn(slot, e)
-		return intent{value: encode(Lease{Holder: Holder{Node: m.cfg.Node, Epoch: m.epoch}, Free: true}), entry: e, wanted: true}
+		return &Lease{Holder: Holder{Node: m.cfg.Node, Epoch: m.epoch}, Free: true}
 	case s == nil && l == nil:
-		return intent{}
+		return nil
 	case s == nil && (l.Free || l.Node != m.cfg.Node || l.Epoch != m.epoch) && !m.spent(slot, e, time.Now()):
-		return intent{}
+		return nil
 	case s == nil:
 		free := *l
 		free.Free = true
 		if _, free.Clean = m.cleanly[l.Session]; free.Clean {
 			delete(m.cleanly, l.Session)
 		}
-		return intent{value: encode(free), entry: e, wanted: true}
+		return &free
 	case l == nil:
 		m.burn(slot, e)
-		return intent{value: encode(s.lease()), wanted: true}
+		return s.lease()
 	case l.sameSession(&s.Holder) && !l.Free:
 		s.rev, s.fence = e.Revision, time.Time{}
-		return intent{}
+		return nil
 	case s.rev > 0 && e.Revision > s.rev:
 		m.lose(s, l)
-		return intent{}
+		return nil
 	case m.mayTake(s, e):
 		m.burn(slot, e)
-		return intent{value: encode(s.lease()), entry: e, wanted: true}
+		return s.lease()
 	}
 	m.lose(s, l)
-	return intent{}
+	return nil
 }
 
 // burn notes that a write is on its way about a slot of the node's slice, which replaces what is now: until the record is
@@ -153,25 +180,13 @@ func (m *Member) lose(s *session, l *Lease) {
 	m.expel(s, why)
 }
 
-func (m *Member) intendedSession(rest string, e *entry) intent {
-	s := m.byName[rest[strings.IndexByte(rest, '.')+1:]]
-	if s == nil {
-		return intent{entry: e, wanted: e != nil}
-	}
-	value := encode(s.record())
-	if e != nil && bytes.Equal(value, e.bytes()) {
-		return intent{}
-	}
-	return intent{value: value, entry: e, wanted: true}
-}
-
 // react acts on what a changed record means for this node.
 func (m *Member) react(key string) {
-	e := m.mirror.records[key]
+	e := m.mirror.entry(key)
 	kind, _, _ := strings.Cut(key, ".")
 	switch kind {
 	case kindLease:
-		slot := slotOf(key)
+		slot, _ := leaseSlot(key)
 		l := as[Lease](e)
 		_, burnt := m.burnt[slot]
 		if m.bySlot[slot] != nil || burnt || l != nil && !l.Free && l.Node == m.cfg.Node && l.Epoch == m.epoch {
@@ -179,8 +194,6 @@ func (m *Member) react(key string) {
 		}
 	case kindPlace:
 		m.reactPlace(key, as[Place](e))
-	case kindSession:
-		m.work.add(key)
 	case kindSlice:
 		if m.slice >= 0 && key == sliceKey(m.slice) {
 			m.work.add(key)

@@ -84,7 +84,7 @@ func TestClocksFarApart(t *testing.T) {
 func TestRecordsThatCannotBeRead(t *testing.T) {
 	bubble(t, fleet.Config{Slots: 8, LeaseTime: time.Minute, Limit: fleet.Limit{Max: 1}}, func(t *testing.T, w *world) {
 		h := w.cluster.Handle()
-		for _, key := range []string{"lease.0", "lease.1", "lease.x", "lease.7", "place.user=20joe.0", "slice.1", "ban.user.ann", "ccd.joe", "revoked.5", "order.x", "session.a.x", "node.z", "new=20kind.x", "node"} {
+		for _, key := range []string{"leases.0", "leases.1", "leases.x", "leases.99999999", "lease.0", "place.user=20joe.0", "slice.1", "ban.user.ann", "ccd.joe", "revoked.5", "order.x", "session.a.x", "node.z", "new=20kind.x", "node"} {
 			if _, err := h.Create(t.Context(), key, []byte(`{"node":17,"text":[],"since":"yesterday"}`)); err != nil && !errors.Is(err, fleet.ErrConflict) {
 				t.Fatal(err)
 			}
@@ -117,12 +117,12 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// A node whose program is older than the layout of the store says so and serves nobody; a field that it does not know is no reason.
-func TestNewerStores(t *testing.T) {
+// A node whose program has another layout than the store says so and serves nobody; a field that it does not know is no reason.
+func TestStoresOfOtherPrograms(t *testing.T) {
 	for id, want := range map[string]string{
 		`{"id":"1","pool":"test","slots":253,"open":true,"layout":99}`:           "layout 99",
-		`{"id":"1","pool":"test","slots":253,"open":true,"layout":1,"other":{}}`: "",
-		`{"id":"1","pool":"test","slots":253,"open":true}`:                       "",
+		`{"id":"1","pool":"test","slots":253,"open":true,"layout":2,"other":{}}`: "",
+		`{"id":"1","pool":"test","slots":253,"open":true}`:                       "layout 1",
 		`{"id":17}`: "something else than a fleet",
 	} {
 		t.Run(id, func(t *testing.T) {

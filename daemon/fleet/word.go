@@ -33,7 +33,7 @@ func (m *Member) current(key string) *entry {
 func (m *Member) tell(ctx context.Context, key string, value []byte) error {
 	r := Record{Key: key, Value: value}
 	m.mu.Lock()
-	e := newEntry(r, m.mirror.parse(r), time.Now())
+	e := newEntry(r, parse(r), time.Now())
 	m.mu.Unlock()
 	return m.say(ctx, key, &word{entry: e})
 }

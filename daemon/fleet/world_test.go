@@ -73,7 +73,7 @@ type device struct {
 func newWorld(t *testing.T, seed uint64, nodes int, cfg fleet.Config) *world {
 	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 2)), cluster: fleettest.New(seed), config: cfg, ended: make(map[uint64]bool)}
 	w.cluster.Trace = func(c fleet.Change) {
-		if strings.HasPrefix(c.Key, "node.") || strings.HasPrefix(c.Key, "session.") {
+		if strings.HasPrefix(c.Key, "node.") {
 			return
 		}
 		go func() { // the history has another lock
@@ -344,34 +344,30 @@ func (w *world) agree() {
 	defer w.mu.Unlock()
 	type lease struct {
 		fleet.Holder
-		slot string
+		slot int
 	}
 	held := make(map[string]lease) // by session
-	for _, r := range w.cluster.Records() {
-		parts, ok := fleet.Segments(r.Key)
-		if !ok {
-			w.t.Errorf("key %s", r.Key)
-		}
-		if l, ok := decode[fleet.Lease](w.t, r); parts[0] == "lease" && ok && !l.Free && w.runs(l.Holder) {
-			held[l.Session] = lease{l.Holder, parts[1]}
+	for slot, l := range fleet.LeasesOf(w.cluster.Records()) {
+		if !l.Free && w.runs(l.Holder) {
+			held[l.Session] = lease{l.Holder, slot}
 		}
 	}
 	for _, n := range w.nodes {
 		for _, t := range n.up {
-			var found string
+			found := -1
 			for s, h := range held {
-				if h.Node == n.name && h.Identity == t.device.identity && h.Mark == t.mark && h.slot == fmt.Sprint(t.slot) {
+				if h.Node == n.name && h.Identity == t.device.identity && h.Mark == t.mark && h.slot == t.slot {
 					found = h.slot
 					delete(held, s)
 				}
 			}
-			if found != fmt.Sprint(t.slot) {
-				w.t.Errorf("seed %d: node %s serves %d at slot %d, the store says %q", w.seed, n.name, t.id, t.slot, found)
+			if found != t.slot {
+				w.t.Errorf("seed %d: node %s serves %d at slot %d, the store does not say so", w.seed, n.name, t.id, t.slot)
 			}
 		}
 	}
 	for s, h := range held {
-		w.t.Errorf("seed %d: the store has slot %s for session %s, which no node serves", w.seed, h.slot, s)
+		w.t.Errorf("seed %d: the store has slot %d for session %s, which no node serves", w.seed, h.slot, s)
 	}
 }
 
@@ -423,6 +419,11 @@ func (w *world) play(d time.Duration) {
 				dev.renew()
 			}
 			w.mu.Unlock()
+		case 11:
+			for range 5 { // at once
+				dev, n := w.devices[w.rnd.IntN(len(w.devices))], w.nodes[w.rnd.IntN(len(w.nodes))]
+				w.wg.Go(func() { w.connect(dev, n) })
+			}
 		default:
 			w.wg.Go(func() { w.connect(dev, n) })
 		}

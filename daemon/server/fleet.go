@@ -46,7 +46,7 @@ func FleetPool(o *config.Options) (slots int, describe string, err error) {
 func (s *setup) inFleet(i *instance) fleet.Client {
 	c := fleet.Client{
 		ID: i.member, Identity: i.commonName, User: "cn " + i.commonName, CommonName: i.commonName, Account: i.username, Serial: i.serial,
-		Real: i.peer.Load().Addr.String(), Since: time.Now(), Returning: i.logins.byToken,
+		Since: time.Now(), Returning: i.logins.byToken,
 	}
 	var token string
 	if !i.token.Initial.IsZero() {

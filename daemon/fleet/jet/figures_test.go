@@ -16,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/fleet"
@@ -62,6 +63,67 @@ func TestSoakFigures(t *testing.T) {
 	if perSecond > 50 {
 		t.Error("more than 50 messages a second")
 	}
+}
+
+// The processor time that the login of a client costs a lone node, 64 at a time, with its records on the disk.
+func TestSoakLoginCost(t *testing.T) {
+	const clients = 4000
+	for _, tt := range []struct {
+		limit int
+		most  time.Duration
+	}{{0, 100 * time.Microsecond}, {1, 500 * time.Microsecond}} {
+		e := alone(t, t.TempDir())
+		ctx, stop := context.WithCancel(t.Context())
+		m, err := fleet.New(fleet.Config{
+			Node: "a", Store: e.Store(), Folder: t.TempDir(), Slots: 65000, Pool: "test", Limit: fleet.Limit{Max: tt.limit}, Alone: true, Host: nobody{},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- m.Run(ctx) }()
+		eventually(t, "the node", func() error {
+			if !m.Ready() {
+				return errors.New("not in")
+			}
+			return nil
+		})
+		before, began := processorTime(t), time.Now()
+		var logins errgroup.Group
+		logins.SetLimit(64)
+		for n := range clients {
+			logins.Go(func() error {
+				name := fmt.Sprint("user ", n)
+				_, err := m.Begin(ctx, fleet.Client{ID: uint64(n), Identity: name, Mark: fmt.Sprintf("%064x", n), User: name, Account: name, CommonName: name, Since: time.Now()})
+				return err
+			})
+		}
+		if err := logins.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(began)
+		time.Sleep(2 * time.Second) // for the copy on disk
+		each := (processorTime(t) - before) / clients
+		t.Logf("limit %d: %v of processor time a login, %.0f a second", tt.limit, each, clients/took.Seconds())
+		if each > tt.most {
+			t.Errorf("more than %v", tt.most)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		e.Close()
+	}
+}
+
+// processorTime is this process's so far.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // nobody is a server whose clients are never ended.

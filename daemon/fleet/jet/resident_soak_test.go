@@ -76,7 +76,7 @@ func runNode(text string) error {
 					defer cancel()
 					name := fmt.Sprint("user ", n)
 					_, err := member.Begin(ctx, fleet.Client{
-						ID: uint64(n), Identity: name, Mark: fmt.Sprintf("%064x", n), User: name, Account: name, CommonName: name, Real: fmt.Sprintf("192.0.2.1:%d", 10000+n), Since: time.Now(),
+						ID: uint64(n), Identity: name, Mark: fmt.Sprintf("%064x", n), User: name, Account: name, CommonName: name, Since: time.Now(),
 					})
 					return err
 				})
