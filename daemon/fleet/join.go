@@ -77,7 +77,7 @@ func (m *Member) identify(ctx context.Context) (id identityOfStore, err error) {
 		return id, &outError{"the fleet's store holds something else than a fleet"}
 	}
 	if id.Layout < layout {
-		return id, &outError{fmt.Sprintf("the fleet's store has layout %d, and this moongate writes %d: end all nodes, remove the folder engine in the folder of each, and start them again; each fills the new store with what it knows", max(id.Layout, 1), layout)}
+		return id, &outError{fmt.Sprintf("the fleet's store has layout %d, and this moongate writes %d: end all nodes, remove the folder engine in the folder of each, and start them again: each fills the new store with what it knows", max(id.Layout, 1), layout)}
 	}
 	if id.Layout > layout {
 		return id, &outError{fmt.Sprintf("the fleet's store has layout %d, and this moongate reads %d at the most: it is older than that of the other nodes", id.Layout, layout)}

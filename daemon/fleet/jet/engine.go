@@ -19,7 +19,7 @@ import (
 const (
 	memoryMost = 16 << 20
 	diskMost   = 256 << 20
-	bucketMost = 128 << 20
+	bucketMost = 31 << 20 // some 60,000 clients; NATS keeps a cache of 8 MB in the place of 4 from 32 MB on
 
 	routePing   = 2 * time.Second // a route that a partition left behind is closed after three
 	routeWait   = 4 * time.Second // for a write to a route
