@@ -146,7 +146,7 @@ func limitOf(o *config.Options) fleet.Limit {
 	case o.DuplicateCN:
 		return fleet.Limit{}
 	}
-	return fleet.Limit{Max: 1}
+	return fleet.Limit{Single: true}
 }
 
 // manageForFleet gives another node's command a seat.

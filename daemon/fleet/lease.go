@@ -25,6 +25,7 @@ func (m *Member) Begin(ctx context.Context, c Client) (slot int, err error) {
 		Node: m.cfg.Node, Epoch: m.epoch, Session: m.epoch + "-" + strconv.FormatUint(m.begun, 10), Identity: c.Identity, Mark: c.Mark,
 	}}
 	m.sessions[c.ID], m.byName[s.Session] = s, s
+	m.ofOne[c.Identity] = append(m.ofOne[c.Identity], s)
 	m.mu.Unlock()
 	if !c.Fixed && m.cfg.Slots > 0 {
 		err = m.takeSlot(ctx, s)
@@ -87,6 +88,7 @@ func (m *Member) Forgo(id uint64) {
 		delete(m.bySlot, slot)
 	}
 	s.slot, s.rev, s.base, s.fence = -1, 0, 0, time.Time{}
+	s.late = m.limitOf(s).Max > 0 && s.place < 0
 	m.work.add(leaseKey(slot))
 	m.wanted(s)
 }

@@ -10,7 +10,19 @@ import (
 
 // A limit that a reload brings counts for logins from then on; nobody is ended by it.
 func TestALimitIsChanged(t *testing.T) {
-	bubble(t, fleet.Config{Slots: 253, Limit: fleet.Limit{Max: 1}}, func(t *testing.T, w *world) {
+	for name, tt := range map[string]struct {
+		one  fleet.Limit
+		last int // sessions after one is put in force again, and another login
+	}{
+		"a place": {fleet.Limit{Max: 1}, 3}, // those that came while there was none do not count
+		"single":  {fleet.Limit{Single: true}, 1},
+	} {
+		t.Run(name, func(t *testing.T) { aLimitIsChanged(t, tt.one, tt.last) })
+	}
+}
+
+func aLimitIsChanged(t *testing.T, one fleet.Limit, last int) {
+	bubble(t, fleet.Config{Slots: 253, Limit: one}, func(t *testing.T, w *world) {
 		limit := func(l fleet.Limit) {
 			for _, n := range w.nodes {
 				n.member.SetLimit(l)
@@ -45,6 +57,8 @@ func TestALimitIsChanged(t *testing.T) {
 		w.nodes[0].handle.Cut(false)
 		w.pass(time.Minute)
 		login(4)
+		limit(one)
+		login(last)
 	})
 }
 

@@ -24,6 +24,8 @@ const (
 
 // A Limit is how many sessions a user may have in the fleet at a time.
 type Limit struct {
+	// Single is one session for each identity, the newest, as a server has it by itself. It costs nothing: leases tell. The others count for users.
+	Single bool
 	// Max is the number, 0 for no limit.
 	Max int
 	// Oldest refuses newcomers; else they take the place of the oldest session.
@@ -71,8 +73,9 @@ type Member struct {
 	mu       sync.Mutex // guards what follows
 	mirror   *mirror
 	sessions map[uint64]*session
-	byName   map[string]*session // by what the records call it
-	begun    uint64              // sessions so far
+	byName   map[string]*session   // by what the records call it
+	ofOne    map[string][]*session // by identity
+	begun    uint64                // sessions so far
 	bySlot   map[int]*session
 	places   map[string]*session // by key
 	leaving  map[int]uint64      // slots of sessions that the host is about to end
@@ -112,7 +115,7 @@ func New(cfg Config) (*Member, error) {
 	rand.Read(id[:])
 	m := &Member{
 		cfg: cfg, geo: newGeometry(cfg.Slots), epoch: hex.EncodeToString(id[:]), work: newQueue(), pages: newPageWriter(), soon: make(chan struct{}, 1), mirror: newMirror(),
-		sessions: make(map[uint64]*session), byName: make(map[string]*session), bySlot: make(map[int]*session), places: make(map[string]*session), leaving: make(map[int]uint64), trying: make(map[int]struct{}), burnt: make(map[int]uint64),
+		sessions: make(map[uint64]*session), byName: make(map[string]*session), ofOne: make(map[string][]*session), bySlot: make(map[int]*session), places: make(map[string]*session), leaving: make(map[int]uint64), trying: make(map[int]struct{}), burnt: make(map[int]uint64),
 		cleanly: make(map[string]struct{}), carried: make(map[string]struct{}), slice: -1, away: true, seenNew: make(chan struct{}), userTurn: make(map[string]*turn), words: make(map[string]*word),
 	}
 	if cfg.Folder != "" {
@@ -127,7 +130,16 @@ func New(cfg Config) (*Member, error) {
 func (m *Member) SetLimit(l Limit) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	single := m.cfg.Limit.Single
 	m.cfg.Limit = l
+	if !single || l.Max == 0 {
+		return
+	}
+	for _, s := range m.sessions { // they have needed no place
+		if s.late = s.place < 0; s.late {
+			m.wanted(s)
+		}
+	}
 }
 
 // Run keeps the node in the fleet until ctx ends or the node is no part of it any more.

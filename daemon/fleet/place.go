@@ -46,12 +46,12 @@ func (m *Member) inTurn(ctx context.Context, user string) (end func(), ok bool) 
 // background, and so is that of others while the store is away, unless the limit is strict.
 func (m *Member) takePlace(ctx context.Context, s *session) error {
 	m.mu.Lock()
-	online, limit := m.joined && !m.away, m.cfg.Limit.Max
+	online, limit := m.joined && !m.away, m.limitOf(s)
 	m.mu.Unlock()
-	if limit == 0 || s.User == "" {
+	if limit.Max == 0 || s.User == "" {
 		return nil
 	}
-	if online && !s.Returning {
+	if online && !s.Returning && !limit.Single {
 		switch err := m.claimInTurn(ctx, s, false); {
 		case err == nil, errors.Is(err, ErrLimit), errors.Is(err, ErrEnded):
 			return err
@@ -74,7 +74,8 @@ func (m *Member) takePlace(ctx context.Context, s *session) error {
 
 // countOwn applies a limit to the node's own sessions, for the time that the store is away.
 func (m *Member) countOwn(s *session) error {
-	if m.cfg.Limit.Max == 0 {
+	limit := m.limitOf(s)
+	if limit.Max == 0 {
 		return nil
 	}
 	var own []*session
@@ -83,19 +84,19 @@ func (m *Member) countOwn(s *session) error {
 			own = append(own, o)
 		}
 	}
-	if m.cfg.Limit.Strict {
-		for n := range m.cfg.Limit.Max {
+	if limit.Strict {
+		for n := range limit.Max {
 			if p := as[Place](m.mirror.records[placeKey(s.User, n)]); p != nil && p.sameClient(&s.Holder) {
 				return nil // it takes its own place along
 			}
 		}
 		return fmt.Errorf("%w: the fleet cannot be asked, and its limit is strict", ErrLimit)
 	}
-	excess := len(own) + 1 - m.cfg.Limit.Max
+	excess := len(own) + 1 - limit.Max
 	if excess <= 0 {
 		return nil
 	}
-	if m.cfg.Limit.Oldest {
+	if limit.Oldest {
 		return ErrLimit
 	}
 	slices.SortFunc(own, func(a, b *session) int { return a.Since.Compare(b.Since) })
@@ -119,7 +120,7 @@ func (m *Member) claimInTurn(ctx context.Context, s *session, late bool) error {
 func (m *Member) claim(ctx context.Context, s *session, late bool) error {
 	for sure := false; ctx.Err() == nil; {
 		m.mu.Lock()
-		limit := m.cfg.Limit
+		limit := m.limitOf(s)
 		if limit.Max == 0 { // there was one when the claim began
 			s.late = false
 		}
@@ -205,7 +206,7 @@ func (m *Member) readPlaces(ctx context.Context, user string) error {
 	var list []Record
 	m.mu.Lock()
 	had := make(map[string]uint64)
-	for n := range max(m.cfg.Limit.Max, m.mirror.places) {
+	for n := range max(m.cfg.Limit.Max, 1, m.mirror.places) {
 		if e := m.mirror.records[placeKey(user, n)]; e != nil {
 			had[e.Key] = e.Revision
 		}
@@ -320,8 +321,15 @@ func (m *Member) settlePlace(ctx context.Context, id string) bool {
 	return err == nil || errors.Is(err, ErrLimit) || errors.Is(err, ErrEnded)
 }
 
-// reactPlace ends a session whose place another has.
+// reactPlace ends a session whose place another has, and those of one identity that need none.
 func (m *Member) reactPlace(key string, p *Place) {
+	if m.cfg.Limit.Single && p != nil {
+		for _, s := range slices.Clone(m.ofOne[p.Identity]) {
+			if s.slot >= 0 && !p.sameSession(&s.Holder) && !p.sameClient(&s.Holder) && !m.mirror.over(&p.Holder) {
+				m.expel(s, Limited)
+			}
+		}
+	}
 	s := m.places[key]
 	switch {
 	case s == nil && p == nil:

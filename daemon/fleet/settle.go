@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -192,6 +193,9 @@ func (m *Member) react(key string) {
 		if m.bySlot[slot] != nil || burnt || l != nil && !l.Free && l.Node == m.cfg.Node && l.Epoch == m.epoch {
 			m.work.add(key)
 		}
+		if m.cfg.Limit.Single && l != nil && !l.Free {
+			m.keepNewest(l)
+		}
 	case kindPlace:
 		m.reactPlace(key, as[Place](e))
 	case kindSlice:
@@ -235,6 +239,10 @@ func (m *Member) left(id uint64) {
 func (m *Member) drop(s *session) {
 	delete(m.sessions, s.ID)
 	delete(m.byName, s.Session)
+	of := slices.DeleteFunc(m.ofOne[s.Client.Identity], func(o *session) bool { return o == s })
+	if m.ofOne[s.Client.Identity] = of; len(of) == 0 {
+		delete(m.ofOne, s.Client.Identity)
+	}
 	if s.slot >= 0 && m.bySlot[s.slot] == s {
 		delete(m.bySlot, s.slot)
 		if _, burnt := m.burnt[s.slot]; !burnt && m.mirror.leases[s.slot] == nil {

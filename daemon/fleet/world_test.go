@@ -352,8 +352,10 @@ func (w *world) agree() {
 			held[l.Session] = lease{l.Holder, slot}
 		}
 	}
+	of := make(map[string]int)
 	for _, n := range w.nodes {
 		for _, t := range n.up {
+			of[t.device.identity]++
 			found := -1
 			for s, h := range held {
 				if h.Node == n.name && h.Identity == t.device.identity && h.Mark == t.mark && h.slot == t.slot {
@@ -364,6 +366,11 @@ func (w *world) agree() {
 			if found != t.slot {
 				w.t.Errorf("seed %d: node %s serves %d at slot %d, the store does not say so", w.seed, n.name, t.id, t.slot)
 			}
+		}
+	}
+	for identity, n := range of {
+		if n > 1 && w.config.Limit.Single {
+			w.t.Errorf("seed %d: %s has %d sessions", w.seed, identity, n)
 		}
 	}
 	for s, h := range held {

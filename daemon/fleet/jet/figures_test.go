@@ -69,13 +69,13 @@ func TestSoakFigures(t *testing.T) {
 func TestSoakLoginCost(t *testing.T) {
 	const clients = 4000
 	for _, tt := range []struct {
-		limit int
+		limit fleet.Limit
 		most  time.Duration
-	}{{0, 100 * time.Microsecond}, {1, 500 * time.Microsecond}} {
+	}{{fleet.Limit{Single: true}, 100 * time.Microsecond}, {fleet.Limit{Max: 1}, 500 * time.Microsecond}} {
 		e := alone(t, t.TempDir())
 		ctx, stop := context.WithCancel(t.Context())
 		m, err := fleet.New(fleet.Config{
-			Node: "a", Store: e.Store(), Folder: t.TempDir(), Slots: 65000, Pool: "test", Limit: fleet.Limit{Max: tt.limit}, Alone: true, Host: nobody{},
+			Node: "a", Store: e.Store(), Folder: t.TempDir(), Slots: 65000, Pool: "test", Limit: tt.limit, Alone: true, Host: nobody{},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -104,7 +104,7 @@ func TestSoakLoginCost(t *testing.T) {
 		took := time.Since(began)
 		time.Sleep(2 * time.Second) // for the copy on disk
 		each := (processorTime(t) - before) / clients
-		t.Logf("limit %d: %v of processor time a login, %.0f a second", tt.limit, each, clients/took.Seconds())
+		t.Logf("limit %+v: %v of processor time a login, %.0f a second", tt.limit, each, clients/took.Seconds())
 		if each > tt.most {
 			t.Errorf("more than %v", tt.most)
 		}
@@ -144,7 +144,7 @@ func TestSoakIdleTraffic(t *testing.T) {
 	var members []*fleet.Member
 	for k, e := range c.engines {
 		m, err := fleet.New(fleet.Config{
-			Node: fmt.Sprint("n", k), Store: e.Store(), Slots: 2 * sessions, Pool: "test", Limit: fleet.Limit{Max: 1}, Alone: true, Host: nobody{},
+			Node: fmt.Sprint("n", k), Store: e.Store(), Slots: 2 * sessions, Pool: "test", Limit: fleet.Limit{Single: true}, Alone: true, Host: nobody{},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -112,7 +112,7 @@ func startNode(ctx context.Context, plan nodePlan, all *sync.WaitGroup) (*fleet.
 	}
 	context.AfterFunc(ctx, e.Close)
 	m, err := fleet.New(fleet.Config{
-		Node: plan.Name, Store: e.Store(), Slots: 4 * plan.Sessions, Pool: "test", Limit: fleet.Limit{Max: 1}, Alone: true, Host: nobody{},
+		Node: plan.Name, Store: e.Store(), Slots: 4 * plan.Sessions, Pool: "test", Limit: fleet.Limit{Single: true}, Alone: true, Host: nobody{},
 	})
 	if err != nil {
 		return nil, err
