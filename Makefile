@@ -104,7 +104,8 @@ bench: ## the benchmarks, those of scripts first, and the tunnel arena where it 
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 soak: deps build cross ## what takes longer than a test may, with the figures of a quiet machine: load, a hostile seat, all fuzz targets, other machines
-	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./test/generated ./mgmt/server ./daemon/client ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web ./cmd/moongate
+	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -p 1 -timeout 0 -v -run Soak ./test ./mgmt/server ./daemon/client ./daemon/fleet ./daemon/fleet/jet ./daemon/journal/index ./cmd/internal/web ./cmd/moongate
+	MOONGATE_SOAK=$(SOAK) $(GO) test -tags soak -count 1 -parallel 6 -timeout 0 -v -run Soak ./test/generated # it waits more than it works
 	$(UNRACED) -c -o $(dir $(MOONGATE_PROGRAM)) $(SECOND)
 	@sh test/second-stock.sh $(dir $(MOONGATE_PROGRAM)) all
 	@sh test/fuzz.sh $(SOAK) HostileSeat

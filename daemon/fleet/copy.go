@@ -53,7 +53,7 @@ type mirror struct {
 	records    map[string]*entry // but for pages
 	pages      map[int]uint64    // the revision of each page, whose leases are as they are there
 	leases     map[int]*entry    // by slot
-	byIdentity map[string][]int  // slots of leases
+	byIdentity map[string][]int  // slots of leases; none of those without an identity, which are like no other
 	names      map[string]string // of nodes
 	graves     map[string]uint64 // the revision at which this node deleted a record
 	places     int               // no user ever had this place or a higher one
@@ -173,7 +173,9 @@ func (m *mirror) lease(slot int, r revised, now time.Time) {
 	e := &entry{Revision: r.revision, value: r.lease, at: now}
 	m.share(&r.lease.Holder)
 	m.leases[slot] = e
-	m.byIdentity[r.lease.Identity] = append(m.byIdentity[r.lease.Identity], slot)
+	if r.lease.Identity != "" {
+		m.byIdentity[r.lease.Identity] = append(m.byIdentity[r.lease.Identity], slot)
+	}
 	m.watchHolder(e, now)
 }
 

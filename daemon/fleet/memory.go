@@ -11,7 +11,7 @@ import (
 const (
 	restEvery = time.Minute
 	restMost  = 32 << 20 // bytes that are allocated in that time, at rest
-	worthIt   = 8 << 20  // bytes to give back
+	worthIt   = 2 << 20  // bytes to give back
 )
 
 // rest gives memory back when there has been little work since it was last asked.
