@@ -22,7 +22,7 @@ var cases = []struct {
 	{"sha1-insecure", "tls-cert-profile insecure takes signatures with SHA-1", "interop_certificates_test.go", "TestFilesOfTheWorld", []string{"SHA-1"}},
 	{"renewed-ca", "names of different string types compare equal", "interop_certificates_test.go", "TestFilesOfTheWorld", []string{"renewed authority"}},
 	{"encrypted-keys", "what can be opened is; other forms are named and end the daemon", "../daemon/tlsconf/key_forms_test.go", "TestEncryptedForms", nil},
-	{"encrypted-keys, BER", "so are bundles of indefinite length", "../daemon/tlsconf/ber_test.go", "TestBundlesOfBER", nil},
+	{"encrypted-keys, BER", "so are bundles of indefinite length", "../daemon/tlsconf/bundles_ber_test.go", "TestBundlesOfBER", nil},
 	{"pem-bom", "a byte order mark in front of a PEM file is nothing", "interop_certificates_test.go", "TestFilesOfTheWorld", []string{"byte order marks", "key of tls-auth with a byte order mark"}},
 	{"missing-log-dir", "a warning, and the log goes where it went", "interop_logfile_test.go", "TestLogIntoAMissingFolder", nil},
 	{"log-rotation", "no NUL bytes after a truncation, and the file is opened anew", "interop_logfile_test.go", "TestLogRotation", nil},

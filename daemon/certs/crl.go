@@ -58,13 +58,13 @@ const (
 	KeyUsageCRLSign          = 0x02
 )
 
-// ParseList reads a revocation list in DER. An entry counts with its serial number alone: what else is in it, and whether that
+// ParseList reads a revocation list in BER. An entry counts with its serial number alone: what else is in it, and whether that
 // can be read, changes nothing.
 func ParseList(der []byte) (*List, error) {
 	l := &List{revoked: make(map[string]struct{})}
 	var err error
 	if l.signed, err = parseSigned(der); err == nil {
-		err = l.parse(l.signed.body.content)
+		err = l.parse(l.signed.body)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("revocation list: %w", err)
@@ -83,6 +83,9 @@ func (l *List) parse(r reader) error {
 	}
 	issuer, err := r.want(tagSequence)
 	if err != nil {
+		return err
+	}
+	if err := checkName(issuer.raw); err != nil { // it would fit no authority, and its entries nobody
 		return err
 	}
 	l.RawIssuer = issuer.raw

@@ -36,8 +36,8 @@ type element struct {
 	raw     []byte
 }
 
-// reader takes elements from the front of what is left. Lengths need not be minimal, as BER allows; an indefinite length and
-// tags of more than one byte are refused.
+// reader takes elements from the front of what is left: DER, except that lengths need not be minimal. An indefinite length and
+// tags of more than one byte are refused; see [DER].
 type reader []byte
 
 func (r reader) empty() bool { return len(r) == 0 }

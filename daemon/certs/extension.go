@@ -234,7 +234,13 @@ func GeneralNames(value []byte) ([]GeneralName, error) {
 		if err != nil || e.tag&0xc0 != 0x80 {
 			return names, ErrExtension
 		}
-		names = append(names, GeneralName{int(e.tag & 0x1f), e.content})
+		kind := int(e.tag & tagNumber)
+		if text := kind == KindEmail || kind == KindDNS || kind == KindURI; text && e.tag&tagConstructed != 0 {
+			if e.content, err = join(e.content, tagIA5String); err != nil {
+				return names, ErrExtension
+			}
+		}
+		names = append(names, GeneralName{kind, e.content})
 	}
 	return names, nil
 }

@@ -67,11 +67,14 @@ func attribute(r *reader) (Attribute, error) {
 	return Attribute{Type: oid(kind.content), Value: text, oid: kind.content, tag: value.tag, raw: value.raw}, nil
 }
 
-// checkName refuses a name with a string that its own type forbids: invalid UTF-8, half a character. OpenSSL reads no
-// certificate with one, and what its text would be is anyone's guess. Characters that a type merely should not have are taken.
+// checkName refuses a name with a string that its own type forbids: invalid UTF-8, half a character, parts that DER could not join.
+// OpenSSL reads no certificate with one, and what its text would be is anyone's guess. Characters that a type merely should not have are taken.
 func checkName(raw []byte) error {
 	for _, set := range Names(raw) {
 		for _, a := range set {
+			if isString(a.tag ^ tagConstructed) {
+				return fmt.Errorf("name with a string of type %d in parts: %w", a.tag&tagNumber, errDER)
+			}
 			switch a.tag {
 			case tagUTF8, tagBMPString, tagUniversalString:
 				if _, ok := str(a.tag, contentOf(a.raw)); !ok {

@@ -7,20 +7,22 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/cloudflare/circl/sign/ed448"
 )
 
-// Parse reads a certificate in DER. Bytes behind it are passed over.
-func Parse(der []byte) (*x509.Certificate, error) {
-	signed, err := parseSigned(der)
+// Parse reads a certificate in BER. Bytes behind it are passed over. In Raw all but the signed body is DER, as OpenSSL sends it and
+// counts its fingerprint.
+func Parse(ber []byte) (*x509.Certificate, error) {
+	signed, err := parseSigned(ber)
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	c := &x509.Certificate{Raw: signed.raw, RawTBSCertificate: signed.body.raw, Signature: signed.signature}
+	c := &x509.Certificate{Raw: signed.raw, RawTBSCertificate: signed.bytes, Signature: signed.signature}
 	c.SignatureAlgorithm = signed.algorithm.name()
-	if err := parseBody(c, signed.body.content); err != nil {
+	if err := parseBody(c, signed.body); err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	return c, nil
@@ -28,22 +30,28 @@ func Parse(der []byte) (*x509.Certificate, error) {
 
 // signed holds the common parts of certificates and lists: a body, how it is signed, the signature.
 type signed struct {
-	raw       []byte
-	body      element
+	raw       []byte // all of it; in DER but for the body
+	bytes     []byte // the body as it was signed
+	body      reader // the elements in the body, in DER
 	algorithm algorithm
 	signature []byte
 }
 
-func parseSigned(der []byte) (signed, error) {
+func parseSigned(ber []byte) (signed, error) {
+	der, err := DER(ber)
+	if err != nil {
+		der = ber // something in it is no element: it may be nothing that is read
+	}
 	r := reader(der)
 	all, err := r.want(tagSequence)
 	if err != nil {
 		return signed{}, err
 	}
-	s := signed{raw: all.raw}
-	if s.body, err = all.content.want(tagSequence); err != nil {
+	body, err := all.content.want(tagSequence)
+	if err != nil {
 		return signed{}, err
 	}
+	s := signed{raw: all.raw, bytes: body.raw, body: body.content}
 	if s.algorithm, err = parseAlgorithm(&all.content); err != nil {
 		return signed{}, err
 	}
@@ -54,7 +62,18 @@ func parseSigned(der []byte) (signed, error) {
 	if s.signature, err = bits(sig.content); err != nil {
 		return signed{}, err
 	}
+	if &der[0] != &ber[0] {
+		s.bytes = bodyIn(ber)
+		s.raw = appendElement(nil, []byte{tagSequence}, slices.Concat(s.bytes, s.algorithm.raw, sig.raw))
+	}
 	return s, nil
+}
+
+// bodyIn returns the body of a certificate or list as it stands there; all of ber is known to be BER.
+func bodyIn(ber []byte) []byte {
+	_, content, _, _ := berHeader(ber)
+	_, rest, _ := appendDER(nil, content, 1)
+	return content[:len(content)-len(rest)]
 }
 
 func parseBody(c *x509.Certificate, r reader) error {
@@ -162,7 +181,7 @@ func publicKey(spki []byte) (x509.PublicKeyAlgorithm, any) {
 	bits := value.content[1:]
 	switch {
 	case alg.oid.Equal(oidRSA), alg.oid.Equal(oidRSAPSS):
-		if key := rsaKey(reader(bits)); key != nil {
+		if key := rsaKey(inDER(bits)); key != nil {
 			return x509.RSA, key
 		}
 		return x509.UnknownPublicKeyAlgorithm, nil
@@ -227,7 +246,7 @@ func parseExtensions(r reader) ([]pkix.Extension, error) {
 			return nil, err
 		}
 		exts = append(exts, pkix.Extension{
-			Id: oid(id.content), Critical: len(critical.content) == 1 && critical.content[0] != 0, Value: value.content,
+			Id: oid(id.content), Critical: len(critical.content) == 1 && critical.content[0] != 0, Value: inDER(value.content),
 		})
 	}
 	return exts, nil

@@ -213,7 +213,7 @@ func CheckSignature(cert, by *x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	body := s.body.content
+	body := s.body
 	if _, _, err := body.skip(0xa0); err != nil {
 		return err
 	}
@@ -233,13 +233,13 @@ func (s signed) check(inner reader, key any) error {
 		return fmt.Errorf("%w: it names two algorithms", ErrSignature)
 	}
 	scheme, hash, mask, salt := s.algorithm.how()
-	digest := s.body.raw
+	digest := s.bytes
 	if hash != 0 {
 		if !hash.Available() {
 			return ErrAlgorithm
 		}
 		h := hash.New()
-		h.Write(s.body.raw)
+		h.Write(s.bytes)
 		digest = h.Sum(nil)
 	}
 	ok := false

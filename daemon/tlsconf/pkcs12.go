@@ -24,7 +24,7 @@ import (
 // openBundle returns the private key of a PKCS#12 bundle, its certificate and the others. The library reads what it can; the
 // digests and ciphers it lacks, BER, and certificates that crypto/x509 refuses, are read here.
 func openBundle(ber []byte, pass string) (crypto.PrivateKey, *x509.Certificate, []*x509.Certificate, error) {
-	der, err := derOf(ber)
+	der, err := certs.DER(ber)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("bundle: %w", err)
 	}
@@ -138,13 +138,9 @@ func (b *bundle) read(der []byte, pass string) error {
 	return nil
 }
 
-// unmarshalBER is asn1.Unmarshal for one part of a bundle, which may be BER.
+// unmarshalBER reads one part of a bundle, which may be BER.
 func unmarshalBER(ber []byte, into any) error {
-	der, err := derOf(ber)
-	if err == nil {
-		_, err = asn1.Unmarshal(der, into)
-	}
-	if err != nil {
+	if err := certs.UnmarshalBER(ber, into); err != nil {
 		return fmt.Errorf("bundle: %w", err)
 	}
 	return nil
@@ -175,7 +171,7 @@ func (b *bundle) content(p contentInfo) ([]byte, error) {
 		}
 		data := sealed.Info.Data.Bytes
 		if sealed.Info.Data.IsCompound {
-			if data, err = joinOctets(data); err != nil {
+			if data, err = certs.JoinOctets(data); err != nil {
 				return nil, fmt.Errorf("bundle: %w", err)
 			}
 		}
