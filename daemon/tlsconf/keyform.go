@@ -7,12 +7,20 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
+	"math/big"
 
 	"github.com/moongate-vpn/moongate/daemon/certs"
 )
 
 // parseDER reads a private key in any of its forms, whatever the label of its block says, as OpenSSL does.
-func parseDER(der []byte) (crypto.PrivateKey, error) {
+func parseDER(ber []byte) (crypto.PrivateKey, error) {
+	der, err := certs.DER(ber)
+	if err != nil {
+		return nil, err
+	}
+	if name := unusable(der); name != "" {
+		return nil, fmt.Errorf("private key of type %s, %s", name, whatSigns)
+	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err == nil {
 		return key, nil
@@ -27,6 +35,33 @@ func parseDER(der []byte) (crypto.PrivateKey, error) {
 		return key, ecErr
 	}
 	return nil, err
+}
+
+// whatSigns ends the errors about keys that do not.
+const whatSigns = "which signs no handshake here; want RSA, P-256, P-384, P-521 or Ed25519"
+
+// otherKeys are types of keys in PKCS#8 that people have, and crypto/tls signs with none of.
+var otherKeys = map[string]string{
+	"1.2.840.113549.1.1.10": "RSA-PSS", "1.3.101.113": "Ed448", "1.3.101.110": "X25519", "1.3.101.111": "X448", "1.2.840.10040.4.1": "DSA",
+	"1.2.840.113549.1.3.1": "DH", "1.2.840.10046.2.1": "DH",
+}
+
+// unusable names the type of a key that cannot sign, "" for one that may.
+func unusable(der []byte) string {
+	var outer struct {
+		Version   int
+		Algorithm pkix.AlgorithmIdentifier
+		Key       []byte
+		Rest      []asn1.RawValue `asn1:"optional,tag:0"`
+	}
+	if _, err := asn1.Unmarshal(der, &outer); err == nil {
+		return otherKeys[outer.Algorithm.Algorithm.String()]
+	}
+	var numbers []*big.Int // of the old form of DSA: version, p, q, g, public, private
+	if _, err := asn1.Unmarshal(der, &numbers); err == nil && len(numbers) == 6 {
+		return "DSA"
+	}
+	return ""
 }
 
 var oidEC = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
@@ -70,7 +105,7 @@ func parseEC(der []byte) (crypto.PrivateKey, error) {
 	}
 	key, err := ecdsa.ParseRawPrivateKey(curve, append(make([]byte, size-len(inner.Key)), inner.Key...))
 	if err != nil {
-		return nil, fmt.Errorf("private key on the curve %s, which signs no handshake here; want P-256, P-384, P-521 or Ed25519", curve.Params().Name)
+		return nil, fmt.Errorf("private key on the curve %s, %s", curve.Params().Name, whatSigns)
 	}
 	return key, nil
 }

@@ -111,14 +111,17 @@ func newPair(chain []*x509.Certificate, key crypto.PrivateKey) *tls.Certificate 
 // A wrong or missing passphrase is ErrPassphrase.
 func ParseKey(text []byte, passphrase func() (string, error)) (crypto.PrivateKey, error) {
 	for block := range pemtext.Blocks(text) {
-		switch block.Type {
-		case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
-			key, err := parseKeyBlock(block, passphrase)
-			if err != nil {
-				return nil, fmt.Errorf("key: %w", err)
-			}
-			return key, nil
+		if block.Type == "OPENSSH PRIVATE KEY" {
+			return nil, errors.New("key: a key in the form of OpenSSH; convert a copy of it: ssh-keygen -p -m PEM -f COPY")
 		}
+		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			continue
+		}
+		key, err := parseKeyBlock(block, passphrase)
+		if err != nil {
+			return nil, fmt.Errorf("key: %w", err)
+		}
+		return key, nil
 	}
 	return nil, errors.New("key: no private key in PEM form")
 }

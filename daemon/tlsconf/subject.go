@@ -10,31 +10,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/certs"
 )
 
-// attributes maps attribute types to OpenSSL's short names.
-var attributes = map[string]string{
-	"2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST",
-	"2.5.4.9": "street", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title", "2.5.4.13": "description",
-	"2.5.4.15": "businessCategory", "2.5.4.16": "postalAddress", "2.5.4.17": "postalCode",
-	"2.5.4.20": "telephoneNumber", "2.5.4.41": "name", "2.5.4.42": "GN", "2.5.4.43": "initials",
-	"2.5.4.44": "generationQualifier", "2.5.4.45": "x500UniqueIdentifier", "2.5.4.46": "dnQualifier",
-	"2.5.4.65": "pseudonym", "2.5.4.97": "organizationIdentifier",
-	"1.2.840.113549.1.9.1": "emailAddress", "1.2.840.113549.1.9.2": "unstructuredName",
-	"0.9.2342.19200300.100.1.1": "UID", "0.9.2342.19200300.100.1.25": "DC",
-	"1.2.840.113549.1.9.7": "challengePassword", "1.2.840.113549.1.9.8": "unstructuredAddress", "1.2.840.113549.1.9.20": "friendlyName",
-	"2.5.4.18": "postOfficeBox", "2.5.4.19": "physicalDeliveryOfficeName", "2.5.4.23": "facsimileTelephoneNumber",
-	"2.5.4.24": "x121Address", "2.5.4.31": "member", "2.5.4.32": "owner", "2.5.4.51": "houseIdentifier", "2.5.4.54": "dmdName",
-	"2.5.4.72": "role", "0.9.2342.19200300.100.1.3": "mail", "0.9.2342.19200300.100.1.9": "host", "1.2.643.3.131.1.1": "INN",
-	"1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL", "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST",
-	"1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
-}
-
-// longAttributes maps the long names that may stand in x509-username-field to short ones.
-var longAttributes = map[string]string{
-	"commonName": "CN", "surname": "SN", "countryName": "C", "localityName": "L", "stateOrProvinceName": "ST",
-	"streetAddress": "street", "organizationName": "O", "organizationalUnitName": "OU", "givenName": "GN",
-	"userId": "UID", "domainComponent": "DC",
-}
-
 // maxName is the longest common name, in bytes.
 const maxName = 64
 
