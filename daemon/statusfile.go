@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/engine"
+	"github.com/moongate-vpn/moongate/daemon/internal/inplace"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 )
 
@@ -22,8 +23,10 @@ func keepStatusFile(path string, every time.Duration, e engine.Engine, log loggi
 		return func() {}
 	}
 	told := false
+	var last []byte
 	write := func() {
-		err := writeStatus(f, e)
+		var err error
+		last, err = writeStatus(f, e, last)
 		if err != nil && !told {
 			log(logging.Warn, "WARNING: status file: %v", err)
 		}
@@ -57,17 +60,18 @@ func keepStatusFile(path string, every time.Duration, e engine.Engine, log loggi
 	}
 }
 
-// writeStatus rewrites the file in place and cuts it to its new length: readers that hold it open go on.
-func writeStatus(f *os.File, e engine.Engine) error {
+// writeStatus rewrites the file in place: readers that hold it open go on. On a full disk it holds what was written last, which is
+// returned.
+func writeStatus(f *os.File, e engine.Engine, last []byte) ([]byte, error) {
 	lines, _ := e.Status(0)
-	text := strings.Join(lines, "\n") + "\n"
+	text := []byte(strings.Join(lines, "\n") + "\n")
 	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() { // a device, or a pipe
 		_ = f.SetWriteDeadline(time.Now().Add(time.Second))
-		_, err := f.WriteString(text)
-		return err
+		_, err := f.Write(text)
+		return nil, err
 	}
-	if _, err := f.WriteAt([]byte(text), 0); err != nil {
-		return err
+	if err := inplace.Rewrite(f, last, text); err != nil {
+		return last, err
 	}
-	return f.Truncate(int64(len(text)))
+	return text, nil
 }

@@ -3,6 +3,8 @@
 package test
 
 import (
+	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -55,4 +57,30 @@ func TestFilesThatCannotBeMade(t *testing.T) {
 			})
 		}
 	}
+}
+
+// On a disk without room the pool's file stays as it was, and is written when there is room again. Stock's is cut to what fits.
+func TestFilesOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	var before strings.Builder // fills a page almost: a client more does not fit
+	for i := range 120 {
+		fmt.Fprintf(&before, "%-21s,10.8.0.%d,\n", fmt.Sprintf("somebody.%d", i), 100+i)
+	}
+	disk := l.file("disk")
+	pool := l.write(t, "pool", []byte(before.String()))
+	prepare := strings.NewReplacer("DISK", disk, "POOL", pool).Replace("mkdir DISK && mount -t tmpfs -o size=64k none DISK && cp POOL DISK/pool && ! cat /dev/zero >DISK/fill")
+	s := l.startWith(t, "ours", prepare, l.serverArgs("--ifconfig-pool-persist", disk+"/pool", "1"))
+	s.WaitLine(t, up, upLimit)
+	inside := fmt.Sprintf("/proc/%d/root%s/", s.PID(), disk)
+	l.stockClient(t, "--nobind")
+	s.WaitLine(t, "no space left on device", upLimit)
+	if got := read(inside + "pool"); got != before.String() {
+		t.Errorf("without room the file went from %d bytes to %d: %q", before.Len(), len(got), got[max(0, len(got)-60):])
+	}
+	if err := os.Remove(inside + "fill"); err != nil {
+		t.Fatal(err)
+	}
+	written(t, inside+"pool", "client1,10.8.0.")
+	terminate(t, s)
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/internal/inplace"
 )
 
 // Resolvers are the name servers of a tunnel.
@@ -254,7 +256,7 @@ func editFile(path string, edit func(string) string) error {
 	}
 	next, err := os.CreateTemp(filepath.Dir(path), ".resolv.conf.moongate-")
 	if err != nil {
-		return os.WriteFile(path, []byte(text), mode)
+		return rewrite(path, old, []byte(text), mode)
 	}
 	defer os.Remove(next.Name())
 	_, err = next.WriteString(text)
@@ -262,7 +264,16 @@ func editFile(path string, edit func(string) string) error {
 		return err
 	}
 	if err = os.Rename(next.Name(), path); errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EXDEV) {
-		return os.WriteFile(path, []byte(text), mode)
+		return rewrite(path, old, []byte(text), mode)
 	}
 	return err
+}
+
+// rewrite writes into a file in its place. On a full disk it stays as it was.
+func rewrite(path string, old, text []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	return errors.Join(inplace.Rewrite(f, old, text), f.Close())
 }

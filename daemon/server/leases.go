@@ -85,10 +85,7 @@ func (p *leases) store(set *setup) {
 	var b bytes.Buffer
 	err := p.Store(&b)
 	if err == nil {
-		_, err = p.file.f.WriteAt(b.Bytes(), 0)
-	}
-	if err == nil {
-		err = p.file.f.Truncate(int64(b.Len()))
+		err = p.file.write(b.Bytes())
 	}
 	if err != nil {
 		p.say.logLine("", logging.Warn, "write %s: %v", set.PoolPersist, err)

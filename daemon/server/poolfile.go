@@ -1,7 +1,11 @@
 package server
 
 import (
+	"bytes"
+	"io"
 	"os"
+
+	"github.com/moongate-vpn/moongate/daemon/internal/inplace"
 )
 
 // poolFile is the file of ifconfig-pool-persist. It stays open: after the user has changed it could not be opened again.
@@ -27,6 +31,18 @@ func (p *poolFile) open(path string, readOnly bool) error {
 	}
 	p.path, p.f = path, f
 	return nil
+}
+
+// maxPoolFile bounds what is kept of the file while it is rewritten.
+const maxPoolFile = 64 << 20
+
+// write makes text the content, unless it is that already.
+func (p *poolFile) write(text []byte) error {
+	old, err := io.ReadAll(io.NewSectionReader(p.f, 0, maxPoolFile))
+	if err != nil || bytes.Equal(old, text) {
+		return err
+	}
+	return inplace.Rewrite(p.f, old, text)
 }
 
 func (p *poolFile) close() {
