@@ -146,7 +146,7 @@ files: docs
 	bin/moongate completion fish > dist/root/usr/share/fish/vendor_completions.d/moongate.fish
 	install -D -m 644 -t dist/root/usr/lib/systemd/system packaging/systemd/*.service
 	install -D -m 644 packaging/sysusers.conf dist/root/usr/lib/sysusers.d/moongate.conf
-	for d in openvpn-client openvpn-server; do \
+	for d in openvpn openvpn-client openvpn-server; do \
 		install -D -m 644 packaging/systemd/$$d@.service.d/moongate.conf dist/root/usr/share/moongate/systemd/$$d@.service.d/moongate.conf; done
 	install -D -m 644 -t dist/root/usr/share/moongate/examples/lua examples/lua/*.lua
 	install -D -m 644 -t dist/root/usr/share/moongate/types script/meta/*.lua
