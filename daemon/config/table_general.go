@@ -113,6 +113,7 @@ func (p *parser) setenv(a []string) error {
 	switch {
 	case name == "FORWARD_COMPATIBLE" && value == "1":
 		p.o.state.forwardCompatible = true
+		p.addEnv(name, value) // the only one of them that scripts see
 	case name == "GENERIC_CONFIG":
 		return errorf("this is a generic configuration and cannot directly be used")
 	case name == "REMOTE_RANDOM_HOSTNAME" && len(a) == 1:

@@ -79,6 +79,7 @@ type Tunnel struct {
 	upRan        bool
 	dnsRan       bool
 	routed       bool
+	ran          string // the type of the last script, which the port is told like any other variable
 	world
 }
 
@@ -224,6 +225,7 @@ func (t *Tunnel) run(ctx context.Context, c hooks.Call) error {
 	if c.Event != plugin.RouteUp {
 		t.cfg.Log(logging.Info, "%s", c.Line())
 	}
+	t.ran = c.Type
 	return t.cfg.Hooks.Run(ctx, c)
 }
 
@@ -250,7 +252,11 @@ func (t *Tunnel) RoutesUp(ctx context.Context) bool {
 // tell tells the management port that the tunnel is up, or about to go.
 func (t *Tunnel) tell(up bool) {
 	if t.net.upDown && t.routed {
-		t.cfg.UpDown(up, t.cfg.Env.Newest())
+		env := t.cfg.Env
+		if t.ran != "" {
+			env = env.With("script_type=" + t.ran)
+		}
+		t.cfg.UpDown(up, env.Newest())
 	}
 }
 
