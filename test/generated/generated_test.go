@@ -57,6 +57,15 @@ func (s *setup) play(t *testing.T, a *authority, p pairing, life bool) outcome {
 			}
 		}
 	})
+	var seats []*held
+	for who, e := range map[string]*end{"server": server, "client": client} {
+		for _, command := range s.Before[who] {
+			e.host.Run(t, "sh", "-c", strings.ReplaceAll(command, "@D@", e.dir))
+		}
+		if of, ok := s.Seats[who]; ok {
+			seats = append(seats, of.take(t, a, who, e.dir))
+		}
+	}
 	if s.Refused != "" {
 		e := map[string]*end{"server": server, "client": client}[s.Refused]
 		return outcome{facts: s.refusal(t, e)}
@@ -80,6 +89,9 @@ func (s *setup) play(t *testing.T, a *authority, p pairing, life bool) outcome {
 		o.facts.environment(t, "client", client.dir)
 		o.facts.notices(t, "server", server.proc.Log(), server.dir)
 		o.facts.notices(t, "client", client.proc.Log(), client.dir)
+		for _, h := range seats {
+			h.facts(t, o.facts, map[string]string{"server": server.dir, "client": client.dir}[h.who])
+		}
 	}
 	return o
 }

@@ -56,18 +56,20 @@ func build(t *testing.T) {
 // setup is one generator's case.json.
 type setup struct {
 	name      string
-	Gateway   string   `json:"gw"`
-	Reload    string   `json:"reload"` // crl, restart, hup, mgmtkill, mgmtsig, none
-	ServerArg []string `json:"sargs"`
-	ClientArg []string `json:"cargs"`
-	Static    any      `json:"static_ccd"` // 1 or the address of the client's file
-	Reconnect int      `json:"reconnect"`  // the client comes back by itself after the reload
-	NoCRL     int      `json:"nocrl"`
-	CCD       []string `json:"ccd"`     // the client's file, where it says more than an address
-	Refused   string   `json:"refused"` // the end that does not start with stock either: server, client
-	Asks      int      `json:"asks"`    // it ends because nobody answers, and not by a mistake
-	Jail      int      `json:"jail"`
-	Settle    int      `json:"settle"` // seconds that scripts may come after the tunnel, with route-delay
+	Gateway   string              `json:"gw"`
+	Reload    string              `json:"reload"` // crl, restart, hup, mgmtkill, mgmtsig, none
+	ServerArg []string            `json:"sargs"`
+	ClientArg []string            `json:"cargs"`
+	Static    any                 `json:"static_ccd"` // 1 or the address of the client's file
+	Reconnect int                 `json:"reconnect"`  // the client comes back by itself after the reload
+	NoCRL     int                 `json:"nocrl"`
+	CCD       []string            `json:"ccd"`     // the client's file, where it says more than an address
+	Refused   string              `json:"refused"` // the end that does not start with stock either: server, client
+	Asks      int                 `json:"asks"`    // it ends because nobody answers, and not by a mistake
+	Jail      int                 `json:"jail"`
+	Settle    int                 `json:"settle"` // seconds that scripts may come after the tunnel, with route-delay
+	Seats     map[string]seat     `json:"seats"`  // who holds the management port of an end: server, client
+	Before    map[string][]string `json:"before"` // commands on an end's host before its daemon starts
 }
 
 // setups reads the cases, all of them or those of the names.
