@@ -164,3 +164,22 @@ func TestClientAtAClosedPort(t *testing.T) {
 	l.stockServer(t)
 	c.WaitLine(t, up, upLimit)
 }
+
+// A second SIGUSR1 while a server waits to restart changes nothing: the server restarts.
+func TestServerRestartedTwice(t *testing.T) {
+	t.Parallel()
+	for name, program := range programs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			s := program(t, l.server, l.serverArgs())
+			s.WaitLine(t, up, upLimit)
+			from := s.Lines()
+			s.Signal(t, syscall.SIGUSR1)
+			s.WaitLineAfter(t, from, "Restart pause", upLimit)
+			s.Signal(t, syscall.SIGUSR1)
+			s.WaitLineAfter(t, from, up, upLimit)
+			terminate(t, s)
+		})
+	}
+}

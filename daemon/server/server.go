@@ -128,7 +128,8 @@ func (s *Server) Run(ctx context.Context) (stop engine.Stop) {
 
 // pause waits before a restart, for the management port's release or a moment.
 func (s *Server) pause(ctx context.Context) (engine.Stop, bool) {
-	ctx, cancel := s.deps.Signals.Context(ctx)
+	life := ctx
+	ctx, cancel := s.deps.Signals.Context(life)
 	defer cancel()
 	var err error
 	if s.port.HoldFlag() {
@@ -141,6 +142,12 @@ func (s *Server) pause(ctx context.Context) (engine.Stop, bool) {
 		return engine.Stop{}, true
 	}
 	stop, ok := s.deps.Signals.Take()
+	if life.Err() == nil && stop.Signal <= engine.USR1 {
+		if s.port.HoldFlag() {
+			return s.pause(life) // the hold goes on
+		}
+		return engine.Stop{}, true // a restart is under way already
+	}
 	if !ok {
 		stop = engine.Stop{Signal: engine.TERM}
 	}
