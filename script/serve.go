@@ -2,6 +2,7 @@ package script
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,20 +10,25 @@ import (
 	"strings"
 	"time"
 
-	lua "github.com/yuin/gopher-lua"
-	"golang.org/x/net/netutil"
-
 	"github.com/moongate-vpn/moongate/mgmt/httplimit"
+	lua "github.com/yuin/gopher-lua"
 )
 
 // Bounds of what is served.
 const (
 	maxServers = 8
-	maxConns   = 64            // of a server; others wait until one ends
+	maxConns   = 64            // of a server; one more ends the oldest that asks for nothing, or waits
+	smallBody  = 16 << 10      // a request this short, by its own word, does not wait for others
 	maxBodies  = 8 * maxOutput // of the requests of all servers that are read or answered; others wait
+
+	writeWithin = 30 * time.Second // for a peer to read its answer
 
 	serveOn = 500 * time.Millisecond // of a version that was replaced: connections that wait for it, or have just come, get their answers
 )
+
+var serveLimits = httplimit.Limits{
+	Connections: maxConns, Wait: true, Head: 10 * time.Second, Request: 30 * time.Second, HeaderBytes: maxHeaders,
+}
 
 // webServer is one http.serve. It listens from the moment on that the script may begin to handle events: while a new version of a script is
 // proven, the old one still has the address.
@@ -56,7 +62,7 @@ func (r *runtime) serveHTTP(L *lua.LState) int {
 	if err != nil {
 		return push(L, nil, fmt.Errorf("serve %s: %w", text, err))
 	}
-	s := &webServer{r: r, at: at, srv: httplimit.Limits{Head: 10 * time.Second, Request: 30 * time.Second, HeaderBytes: maxHeaders}.Server(r.base, r.webHandler(fn))}
+	s := &webServer{r: r, at: at, srv: serveLimits.Server(r.base, r.webHandler(fn))}
 	r.servers = append(r.servers, s)
 	r.live++
 	if r.o.control.begin == nil {
@@ -73,16 +79,17 @@ func (r *runtime) serveHTTP(L *lua.LState) int {
 
 // listen begins to serve.
 func (s *webServer) listen() error {
-	ln, err := s.at.listen()
+	bare, err := s.at.listen()
 	if err != nil {
 		return err
 	}
+	ln := serveLimits.Listener(bare)
 	context.AfterFunc(s.r.base, func() { _ = s.srv.Close() })
 	s.stop = func() {
 		_ = ln.Close()                                      // now: the address is free when this returns
 		s.r.ops.Go(func() { _ = s.srv.Shutdown(s.r.base) }) // what is being answered goes on
 	}
-	s.r.ops.Go(func() { _ = s.srv.Serve(netutil.LimitListener(ln, maxConns)) })
+	s.r.ops.Go(func() { _ = s.srv.Serve(ln) })
 	return nil
 }
 
@@ -134,13 +141,19 @@ func (r *runtime) webHandler(fn *lua.LFunction) http.Handler {
 		if req.ContentLength >= 0 {
 			size = min(size, req.ContentLength)
 		}
-		if err := bodies.Acquire(req.Context(), size); err != nil {
-			return // the client has gone
+		if size > smallBody { // slow ones hold up nothing that is small
+			if err := bodies.Acquire(req.Context(), size); err != nil {
+				return // the client has gone
+			}
+			defer bodies.Release(size)
 		}
-		defer bodies.Release(size)
 		body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxOutput))
-		if err != nil {
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
+			return
+		}
+		if err != nil {
+			http.Error(w, "the request did not come whole", http.StatusRequestTimeout)
 			return
 		}
 		answer := make(chan func(http.ResponseWriter), 1)
@@ -161,6 +174,7 @@ func (r *runtime) webHandler(fn *lua.LFunction) http.Handler {
 		})
 		select {
 		case write := <-answer:
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeWithin)) // the answer may have taken its time
 			write(w)
 		case <-r.base.Done():
 		case <-req.Context().Done():

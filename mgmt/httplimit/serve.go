@@ -16,7 +16,8 @@ import (
 
 // Limits bound what one server does for its peers. Zero fields have the values that are named.
 type Limits struct {
-	Connections int           // at a time, 64; one more is closed at once
+	Connections int           // at a time, 64; one more ends the oldest that has no answer under way
+	Wait        bool          // when all have one, one more waits instead of being closed
 	Head        time.Duration // to read the head of a request, as Request
 	Request     time.Duration // to read a request, 10 s
 	Answer      time.Duration // from the head of a request to the end of its answer; 0 is no limit, for streams that set their own
@@ -29,11 +30,16 @@ type Limits struct {
 // idle is how long a connection without a request stays.
 const idle = time.Minute
 
-// Server is a server of h with these limits but for Connections and Leave. Contexts of requests end with ctx.
+// Listener bounds the connections of ln, for Server.
+func (l Limits) Listener(ln net.Listener) net.Listener {
+	return newListener(ln, cmp.Or(l.Connections, 64), l.Wait)
+}
+
+// Server is a server of h with these limits, for what Listener returns; Leave is not its own. Contexts of requests end with ctx.
 func (l Limits) Server(ctx context.Context, h http.Handler) *http.Server {
 	request := cmp.Or(l.Request, 10*time.Second)
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: cmp.Or(l.Head, request), ReadTimeout: request, WriteTimeout: l.Answer, IdleTimeout: idle,
+		Handler: counted(h), ConnContext: withPeer, ConnState: written, ReadHeaderTimeout: cmp.Or(l.Head, request), ReadTimeout: request, WriteTimeout: l.Answer, IdleTimeout: idle,
 		MaxHeaderBytes: cmp.Or(l.HeaderBytes, 16<<10), BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: log.New(faults{}, "", 0),
 	}
 }
@@ -41,7 +47,7 @@ func (l Limits) Server(ctx context.Context, h http.Handler) *http.Server {
 // Serve answers on ln until ctx ends, and then lets answers finish for as long as they may. It closes ln. Contexts of requests end with it. The error is
 // nil after the end of ctx.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, l Limits) error {
-	ln = listener(ln, cmp.Or(l.Connections, 64))
+	ln = l.Listener(ln)
 	if l.TLS != nil {
 		ln = tls.NewListener(ln, l.TLS)
 	}

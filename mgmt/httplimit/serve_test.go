@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,24 +77,112 @@ func TestPeersThatHoldOnAreLetGo(t *testing.T) {
 	}
 }
 
-func TestConnectionsAreBounded(t *testing.T) {
-	addr, end := start(t, func(http.ResponseWriter, *http.Request) {}, Limits{Connections: 2, Request: 15 * time.Second})
-	first, second := dial(t, addr, "GET / HTTP/1.1\r\n"), dial(t, addr, "GET / HTTP/1.1\r\n")
-	if _, err := io.ReadAll(dial(t, addr, "")); err != nil && !strings.Contains(err.Error(), "reset") {
-		t.Errorf("a third connection: %v", err)
+// Peers that hold all connections, each in its way, keep nobody out, and those that are being answered stay.
+func TestHeldConnectionsMakeRoom(t *testing.T) {
+	for name, text := range map[string]string{
+		"silent":       "",
+		"half a head":  "GET / HTTP/1.1\r\n",
+		"half a body":  "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
+		"endless body": "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+		"kept":         "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			slow := make(chan bool)
+			addr, end := start(t, func(w http.ResponseWriter, r *http.Request) {
+				if _, err := io.ReadAll(r.Body); err != nil {
+					return
+				}
+				if r.URL.Path == "/slow" {
+					slow <- true
+					<-slow
+				}
+				io.WriteString(w, "hello")
+			}, Limits{Connections: 3, Request: time.Minute})
+			asked := dial(t, addr, "GET /slow HTTP/1.0\r\n\r\n")
+			<-slow
+			for range 10 {
+				dial(t, addr, text)
+			}
+			if answer, err := io.ReadAll(dial(t, addr, "GET / HTTP/1.0\r\n\r\n")); err != nil || !strings.HasSuffix(string(answer), "hello") {
+				t.Errorf("another: %q, %v", answer, err)
+			}
+			slow <- true
+			if answer, err := io.ReadAll(asked); err != nil || !strings.HasSuffix(string(answer), "hello") {
+				t.Errorf("the one being answered: %q, %v", answer, err)
+			}
+			if err := end(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	first.Close()
-	second.Close()
-	for stop := time.Now().Add(15 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := http.Get("http://" + addr); err == nil {
-			break
-		} else if time.Now().After(stop) {
-			t.Fatal(err)
+}
+
+// When all are being answered, one more is closed at once, or waits.
+func TestAnswersUnderWayAreBounded(t *testing.T) {
+	for _, wait := range []bool{false, true} {
+		begun, release := make(chan bool), make(chan bool)
+		addr, end := start(t, func(w http.ResponseWriter, r *http.Request) {
+			begun <- true
+			<-release
+			io.WriteString(w, "hello")
+		}, Limits{Connections: 2, Wait: wait})
+		for range 2 {
+			dial(t, addr, "GET / HTTP/1.0\r\n\r\n")
+			<-begun
+		}
+		third := dial(t, addr, "GET / HTTP/1.0\r\n\r\n")
+		if wait {
+			close(release)
+			<-begun
+		}
+		answer, err := io.ReadAll(third)
+		if got := strings.HasSuffix(string(answer), "hello"); got != wait || err != nil && !strings.Contains(err.Error(), "reset") {
+			t.Errorf("wait %v: %q, %v", wait, answer, err)
+		}
+		if !wait {
+			close(release)
+		}
+		if err := end(); err != nil {
+			t.Error(err)
 		}
 	}
-	if err := end(); err != nil {
-		t.Error(err)
+}
+
+// The connections of one network count together, whatever their addresses.
+func TestTheNetworkWithMostLosesOne(t *testing.T) {
+	l := newListener(nil, 4, false)
+	for _, from := range []string{"192.0.2.1:1", "[2001:db8::1]:1", "[2001:db8::2]:1", "[::ffff:192.0.2.9]:1"} {
+		l.enter(&placed{from: from})
 	}
+	for _, c := range []struct{ from, goes string }{
+		{"192.0.2.7:1", "[2001:db8::1]:1"},
+		{"192.0.2.9:2", "192.0.2.1:1"}, // all networks have one: the oldest
+		{"192.0.2.1:3", "192.0.2.9:1"},
+	} {
+		before := slices.Clone(l.peers)
+		p := l.enter(&placed{from: c.from})
+		i := slices.IndexFunc(before, func(old *peer) bool { return !slices.Contains(l.peers, old) })
+		if p == nil || i < 0 || before[i].RemoteAddr().String() != c.goes || !before[i].Conn.(*placed).closed {
+			t.Errorf("%s: %v goes, want %s", c.from, i, c.goes)
+		}
+	}
+}
+
+// placed is a connection that has an address and nothing else.
+type placed struct {
+	net.Conn
+	from   string
+	closed bool
+}
+
+func (c *placed) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.from))
+}
+
+func (c *placed) Close() error {
+	c.closed = true
+	return nil
 }
 
 // The end lets answers finish that are given the time, and ends the contexts of the others.

@@ -100,6 +100,7 @@ const (
 	connections  = 4 * streamsMax
 	beat         = 20 * time.Second // of streams that have nothing to say
 	writeLimit   = 30 * time.Second
+	answerLimit  = 2 * time.Minute // but for streams, each event of which has writeLimit
 )
 
 // events is GET /api/events: the stream of a browser.
@@ -146,5 +147,5 @@ func (p *Page) Serve(ctx context.Context, ln net.Listener) error {
 	defer wg.Wait()
 	wg.Go(func() { p.feed.run(ctx) })
 	defer cancel() // before the feed is waited for
-	return httplimit.Serve(ctx, ln, p.Handler(), httplimit.Limits{Connections: connections, Request: requestLimit, TLS: p.cfg.TLS})
+	return httplimit.Serve(ctx, ln, p.Handler(), httplimit.Limits{Connections: connections, Request: requestLimit, Answer: answerLimit, TLS: p.cfg.TLS})
 }
