@@ -50,9 +50,20 @@ func TestStorable(t *testing.T) {
 	for line, want := range map[string]bool{
 		"verb 3": true, "password Auth x": false, " \"password\" Auth x": false, "username Auth joe": false, "": false,
 		"cr-response aGk=": false, "needstr x y": false, "needok x ok": true, "passwordx": false,
+		"exec 'password Auth x'": false, "exec pid 'username Auth joe' \"password Auth x\"": false, `\watch 2s password Auth x`: false,
+		"on 'edge*' raw password Auth x": false, "--json raw cr-response aGk=": false, "raw 'needstr x y'": false,
+		"pasword Auth x": false, "Password Auth x": false, "exec 'passwrod Auth x'": false, "PASSWORD Auth x": false,
+		"help password": true, "events -k PASSWORD": true, "kill laptop --by user": true, "connect --password file:x": true, `\record out.txt`: true, "proxy NONE": false,
 	} {
 		if got := storable(line); got != want {
 			t.Errorf("%q: %v, want %v", line, got, want)
+		}
+	}
+	for line, want := range map[string]string{
+		"state on": "state on", "password Auth x": "password Auth [...]", "exec 'password Auth x'": "exec [...]", "pasword Auth x": "pasword [...]",
+	} {
+		if got := shown(line); got != want {
+			t.Errorf("%q is written down as %q, want %q", line, got, want)
 		}
 	}
 }

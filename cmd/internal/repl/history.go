@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/client"
+	"github.com/moongate-vpn/moongate/mgmt/nearest"
 )
 
 // DefaultHistory is moongate/history in the user's state folder.
@@ -23,22 +25,34 @@ func DefaultHistory(getenv func(string) string) string {
 	return filepath.Join(dir, "moongate", "history")
 }
 
-// storable reports whether a line may be remembered: not when it could hold a secret.
+// storable reports whether a line may be remembered: not when it could hold a secret, be it for another command to send, or misspelt.
 func storable(line string) bool {
 	trimmed := strings.TrimLeft(line, " \"'")
-	if trimmed == "" || client.Redact(line) != line {
+	if trimmed == "" || client.Redact(line) != line || strings.HasPrefix(trimmed, "password") || strings.HasPrefix(trimmed, "username") {
 		return false
 	}
-	rest, raw := strings.CutPrefix(trimmed, "raw ")
-	if raw && !storable(rest) {
-		return false
-	}
-	for _, word := range []string{"password", "username"} {
-		if strings.HasPrefix(trimmed, word) {
+	words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \"'", r) })
+	for _, w := range words[:len(words)-1] { // a secret stands behind it
+		if w = strings.ToLower(w); hides(w) || !strings.HasPrefix(w, "-") && nearest.Name(w, []string{"password", "username"}, 2) != "" {
 			return false
 		}
 	}
 	return true
+}
+
+// hides reports whether what follows a management command may be a secret.
+func hides(command string) bool {
+	c := mgmt.Lookup(command)
+	return c != nil && c.Hides != mgmt.HidesNothing
+}
+
+// shown is a line as it may be written down.
+func shown(line string) string {
+	if redacted := client.Redact(line); redacted != line || storable(line) {
+		return redacted
+	}
+	word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	return word + " [...]"
 }
 
 // maxHistory is how much of the end of the history file is read.

@@ -136,7 +136,7 @@ func (s *session) source(ctx context.Context, args []string) {
 			s.print(args[0] + ": \\source does not nest\n")
 			return
 		}
-		s.print(promptText + env.Clean(line) + "\n")
+		s.print(promptText + env.Clean(shown(line)) + "\n")
 		s.run(ctx, line)
 	}
 	if err := sc.Err(); err != nil {
