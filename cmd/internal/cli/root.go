@@ -258,7 +258,7 @@ func demoCmd(e *env.Env) *cobra.Command {
 			}
 			return env.UntilInterrupted(demo.Run(cmd.Context(), demo.Options{
 				Out: e.Out, Err: e.Err, Program: program, Prompt: e.InTTY && e.OutTTY && !noPrompt, Stdin: os.Stdin, Stdout: os.Stdout, Keep: keep, Fleet: fleet,
-				Bold: e.OutTTY && e.Getenv("NO_COLOR") == "",
+				Bold: e.Colours(),
 			}))
 		},
 	}

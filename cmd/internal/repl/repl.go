@@ -71,7 +71,7 @@ type session struct {
 
 // Run shows the prompt until the user leaves (nil) or ctx ends. c is an open session of e's target; when it is lost it is dialed again.
 func Run(ctx context.Context, e *env.Env, c *client.Client, o Options) error {
-	s := &session{e: e, o: o, term: &Terminal{out: os.Stdout, redraw: redrawLine, plain: env.Dumb(e.Getenv)}, colour: e.Getenv("NO_COLOR") == "" && !env.Dumb(e.Getenv)}
+	s := &session{e: e, o: o, term: &Terminal{out: os.Stdout, redraw: redrawLine, plain: env.Dumb(e.Getenv)}, colour: e.Colours()}
 	s.e.NoAsk = true // the terminal is the prompt's
 	s.mu.c = c
 	s.mu.switches = make(map[string]string)
@@ -161,7 +161,7 @@ func (s *session) loop(ctx context.Context) error {
 		if word == "exit" || word == "quit" || word == `\q` {
 			return nil
 		}
-		s.note(promptText + client.Redact(line) + "\n")
+		s.note(promptText + shown(line) + "\n")
 		s.run(ctx, line)
 	}
 }

@@ -99,7 +99,8 @@ func show(ctx context.Context, e *env.Env, c *client.Client, o Options, s Select
 func watch(ctx context.Context, e *env.Env, o Options, s Selection) error {
 	return e.With(ctx, func(ctx context.Context, c *client.Client) error {
 		for tick := time.NewTicker(o.watch); ; {
-			if e.OutTTY && e.Format == "table" && e.Session == nil {
+			inPlace := e.Steers() && e.Session == nil && e.Origin == "" && e.Format == "table"
+			if inPlace {
 				fmt.Fprint(e.Out, "\x1b[H\x1b[2J")
 			}
 			if err := show(ctx, e, c, o, s); err != nil {
@@ -113,7 +114,7 @@ func watch(ctx context.Context, e *env.Env, o Options, s Selection) error {
 				tick.Stop()
 				return ctx.Err()
 			}
-			if e.Format == "table" && !e.OutTTY {
+			if e.Format == "table" && !inPlace {
 				if err := e.WriteLines(""); err != nil {
 					return err
 				}

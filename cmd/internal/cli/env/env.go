@@ -158,5 +158,11 @@ func Dumb(getenv func(string) string) bool {
 	return t == "dumb" || t == "cons25" || t == "" && runtime.GOOS != "windows" // which has no such variable
 }
 
+// Steers reports whether standard output is a terminal that understands escape sequences.
+func (e *Env) Steers() bool { return e.OutTTY && !Dumb(e.Getenv) }
+
+// Colours reports whether standard output takes colours, and the user wants them.
+func (e *Env) Colours() bool { return e.Steers() && e.Getenv("NO_COLOR") == "" }
+
 // Clean replaces what would steer the terminal in a daemon's text. TAB stays.
 func Clean(s string) string { return mgmt.Plain(s) }
