@@ -47,8 +47,10 @@ const (
 // Run plays the demonstration. Whatever it made is gone when it returns, also on an error or the end of ctx; what a run
 // that was killed has left is cleaned up by the next one.
 func Run(ctx context.Context, o Options) (err error) {
-	if _, err := exec.LookPath("ip"); err != nil {
-		return errors.New("the demonstration needs the ip command: install iproute2")
+	for _, p := range []struct{ program, from string }{{"ip", "iproute2"}, {"ping", "iputils-ping"}} {
+		if _, err := exec.LookPath(p.program); err != nil {
+			return fmt.Errorf("the demonstration needs the program %s: install %s", p.program, p.from)
+		}
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal is gone
 	defer stop()

@@ -13,14 +13,7 @@ const inside = "MOONGATE_DEMO_INSIDE"
 
 // borrowRoot plays the demonstration in a user namespace, where a user without rights is root over networks of their own.
 func borrowRoot(ctx context.Context, o Options) error {
-	args := []string{"demo"}
-	if o.Keep {
-		args = append(args, "--keep")
-	}
-	if !o.Prompt {
-		args = append(args, "--no-prompt")
-	}
-	cmd := exec.CommandContext(ctx, o.Program, args...)
+	cmd := exec.CommandContext(ctx, o.Program, o.arguments()...)
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = o.Stdin, o.Out, o.Err
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -37,6 +30,20 @@ func borrowRoot(ctx context.Context, o Options) error {
 		return fmt.Errorf("the demonstration ended early (%w): see above", err)
 	}
 	return ctx.Err()
+}
+
+// arguments are the command line that plays the same.
+func (o Options) arguments() []string {
+	args := []string{"demo"}
+	for _, f := range []struct {
+		set  bool
+		flag string
+	}{{o.Fleet, "--fleet"}, {o.Keep, "--keep"}, {!o.Prompt, "--no-prompt"}} {
+		if f.set {
+			args = append(args, f.flag)
+		}
+	}
+	return args
 }
 
 // settle makes /run ours in a user namespace: ip netns keeps its names there, the daemon its notes.
