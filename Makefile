@@ -18,7 +18,7 @@ ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 
 .DEFAULT_GOAL := all
-.PHONY: test-all test-second-stock generated pictures files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo demo-fleet docs install deps clean
+.PHONY: test-all test-second-stock generated pictures files package release all help build build-pkcs11 quick test race interop lint cross fmt fmt-check vet fuzz bench soak cover demo demo-fleet docs install uninstall deps clean
 
 all: build quick ## build and run the quick tests
 
@@ -114,10 +114,10 @@ soak: deps build cross ## what takes longer than a test may, with the figures of
 cover: ## coverage per package
 	$(GO) test -short -coverprofile cover.out ./... && $(GO) tool cover -func cover.out | tail -n 1
 
-demo: deps build ## a tunnel between two namespaces, answered by Lua
+demo: build ## a tunnel between two namespaces, answered by Lua
 	bin/moongate demo
 
-demo-fleet: deps build ## three servers that act as one, one of which is killed
+demo-fleet: build ## three servers that act as one, one of which is killed
 	bin/moongate demo --fleet
 
 docs: build ## manual pages into dist/man
@@ -137,8 +137,8 @@ files: docs
 	rm -rf dist/root
 	install -D -m 755 bin/moongate dist/root/usr/bin/moongate
 	@if [ -e bin/moongate-plugin ]; then install -D -m 755 bin/moongate-plugin dist/root/usr/lib/moongate/moongate-plugin; fi
-	install -D -m 644 -t dist/root/usr/share/man/man1 dist/man/*.1
-	install -D -m 644 -t dist/root/usr/share/man/man7 dist/man/*.7
+	install -D -m 644 -t dist/root/usr/share/man/man1 dist/man/man1/*.1
+	install -D -m 644 -t dist/root/usr/share/man/man7 dist/man/man7/*.7
 	gzip -9n dist/root/usr/share/man/man*/*
 	install -d dist/root/usr/share/bash-completion/completions dist/root/usr/share/zsh/vendor-completions dist/root/usr/share/fish/vendor_completions.d
 	bin/moongate completion bash > dist/root/usr/share/bash-completion/completions/moongate
@@ -156,6 +156,10 @@ files: docs
 install: files ## into $(DESTDIR)/usr: binary, manual pages, completions, units, examples, types
 	install -d $(DESTDIR)/ && cp -R dist/root/. $(DESTDIR)/
 	@if [ -z "$(DESTDIR)" ] && command -v systemd-sysusers >/dev/null; then systemd-sysusers moongate.conf; fi
+
+uninstall: files ## takes away what install put into $(DESTDIR)/usr
+	cd dist/root && find . ! -type d -exec sh -c 'for f; do rm -f "$(DESTDIR)/$$f"; done' sh {} +
+	cd dist/root && find . -depth -type d -path '*/moongate*' -exec sh -c 'for d; do rmdir "$(DESTDIR)/$$d" || true; done' sh {} +
 
 package: files ## .deb and .rpm into dist
 	VERSION=$(PKGVERSION) ARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) package -f packaging/nfpm.yaml -p deb -t dist/

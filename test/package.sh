@@ -121,6 +121,18 @@ test -s /usr/share/moongate/types/moongate.lua && moongate check /usr/share/moon
 test -s /usr/share/doc/moongate/CHANGELOG.md
 moongate -a home signal term
 moongate -a office signal term
+
+# what goes takes its links and, when purged, its journals along; configurations stay
+mkdir -p /etc/systemd/system/multi-user.target.wants /var/lib/moongate/journal/office
+ln -s /usr/lib/systemd/system/moongate-server@.service /etc/systemd/system/multi-user.target.wants/moongate-server@office.service
+dpkg -r moongate
+test ! -L /etc/systemd/system/multi-user.target.wants/moongate-server@office.service
+test -e /var/lib/moongate/journal/office
+dpkg -P moongate
+test ! -e /var/lib/moongate
+test -s /etc/openvpn/server/office.conf
+while read -r f; do test ! -e "$f"; done < /tmp/deb.files
+test ! -e /usr/share/moongate && test ! -e /usr/share/doc/moongate
 echo INSTALLED
 INSIDE
 chroot "$root" /bin/sh /tmp/inside.sh

@@ -2,6 +2,7 @@
 package man
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,16 +19,17 @@ import (
 func NewCmd(e *env.Env, root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "man DIR", Short: "Write the manual pages",
-		Long:    "Write a manual page for each command, and one about the management lines and notifications, into DIR and print their names.",
-		Example: "  moongate man /usr/local/share/man/man1", Args: cobra.ExactArgs(1),
+		Long:    "Write a manual page for each command, and one about the management lines and notifications, into DIR/man1 and DIR/man7, and print their names.",
+		Example: "  moongate man /usr/local/share/man", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := os.MkdirAll(args[0], 0o755); err != nil {
+			commands, lines := filepath.Join(args[0], "man1"), filepath.Join(args[0], "man7")
+			if err := errors.Join(os.MkdirAll(commands, 0o755), os.MkdirAll(lines, 0o755)); err != nil {
 				return err
 			}
-			if err := write(e, root, args[0]); err != nil {
+			if err := write(e, root, commands); err != nil {
 				return err
 			}
-			name := filepath.Join(args[0], "moongate-management.7")
+			name := filepath.Join(lines, "moongate-management.7")
 			if err := os.WriteFile(name, []byte(management()), 0o644); err != nil {
 				return err
 			}
@@ -71,6 +73,9 @@ func Page(c *cobra.Command) string {
 		fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", lines(c.Example))
 	}
 	if !c.HasParent() || c.Name() != "daemon" {
+		if !c.HasParent() || !strings.Contains(c.Long, "Exit codes:") {
+			b.WriteString(exitStatus)
+		}
 		b.WriteString(common)
 	}
 	b.WriteString(".SH SEE ALSO\n.BR moongate\\-management (7)\n")
@@ -85,8 +90,8 @@ func Page(c *cobra.Command) string {
 	return b.String()
 }
 
-// common is the same on every page.
-const common = `.SH EXIT STATUS
+// exitStatus is what the exit codes of commands mean that do not say so themselves.
+const exitStatus = `.SH EXIT STATUS
 .TP
 .B 0
 done; commands that go on until interrupted end so
@@ -110,7 +115,10 @@ timed out, or interrupted before it was done
 the asked\-for condition does not hold
 .PP
 With several targets the highest one.
-.SH ENVIRONMENT
+`
+
+// common is the same on every page.
+const common = `.SH ENVIRONMENT
 .TP
 .B MOONGATE_ADDR
 what \-a says
