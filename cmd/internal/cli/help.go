@@ -11,6 +11,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/table"
+	"github.com/moongate-vpn/moongate/mgmt/client"
 	"github.com/moongate-vpn/moongate/mgmt/nearest"
 )
 
@@ -104,14 +105,9 @@ func names(c *cobra.Command) []string {
 	return all
 }
 
-// inWords says what Go's library says in its own words, where no error of ours stands before it.
-var inWords = strings.NewReplacer("context deadline exceeded", "the time is over", "context canceled", "interrupted",
-	"i/o timeout", "no answer in time", "use of closed network connection", "the connection is closed", "unexpected EOF", "it broke off",
-	"connection reset by peer", "the other end reset the connection", "broken pipe", "the other end closed the connection")
-
 // printError prints a command's error to w, its lines behind prefix, and what to try.
 func printError(w io.Writer, prefix string, err error) {
-	for l := range strings.SplitSeq(inWords.Replace(err.Error()), "\n") {
+	for l := range strings.SplitSeq(client.InWords(err.Error()), "\n") {
 		fmt.Fprintf(w, "%s%s\n", prefix, env.Clean(l))
 	}
 	if hint := env.Hint(err); hint != "" {

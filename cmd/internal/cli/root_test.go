@@ -105,10 +105,10 @@ func TestErrorsAreInWords(t *testing.T) {
 		err  error
 		want string
 	}{
-		{context.DeadlineExceeded, "the time is over"},
+		{context.DeadlineExceeded, "no answer in time"},
 		{fmt.Errorf("127.0.0.1:1: %w", os.ErrDeadlineExceeded), "127.0.0.1:1: no answer in time"},
 		{fmt.Errorf("the port: %w", net.ErrClosed), "the port: the connection is closed"},
-		{fmt.Errorf("the answer: %w", io.ErrUnexpectedEOF), "the answer: it broke off"},
+		{fmt.Errorf("the answer: %w", io.ErrUnexpectedEOF), "the answer: the connection broke off in the middle of an answer"},
 		{fmt.Errorf("the prompt: %w", context.Canceled), "the prompt: interrupted"},
 		{fmt.Errorf("the web page: %w", syscall.ECONNRESET), "the web page: the other end reset the connection"},
 	} {
