@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/client"
@@ -10,7 +9,6 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/logging"
 	vpnserver "github.com/moongate-vpn/moongate/daemon/server"
-	"github.com/moongate-vpn/moongate/mgmt"
 )
 
 // newServer makes the engine of mode server, and what asks for the private key's passphrase before it starts.
@@ -24,7 +22,7 @@ func (p *process) newServer(runner *hooks.Runner) (engine.Engine, func(context.C
 		Reach: p.fleet.reach(), Relay: p.fleet.openRelay(),
 	}
 	return vpnserver.New(d), func(ctx context.Context) error {
-		if !p.opts.AskPass.Set() && !p.opts.AskPassAsk {
+		if !p.opts.AsksPassphrase() {
 			return nil
 		}
 		return p.askKeyPassphrase(ctx)
@@ -53,24 +51,9 @@ func (p *process) keyPassphrase() (string, error) {
 	return pass, nil
 }
 
-// askKeyPassphrase gets the passphrase where askpass says, from the management port, or from the terminal.
+// askKeyPassphrase gets the passphrase, and keeps it.
 func (p *process) askKeyPassphrase(ctx context.Context) error {
-	var pass string
-	var err error
-	switch {
-	case p.opts.AskPass.Set() && p.opts.AskPass.Path != "stdin":
-		var b []byte
-		if b, err = p.opts.AskPass.LoadSecret(ctx); err == nil {
-			pass, _, _ = strings.Cut(strings.ReplaceAll(string(b), "\r", ""), "\n")
-		}
-		if err == nil && pass == "" {
-			err = client.NoPassphrase(p.opts.AskPass)
-		}
-	case p.opts.ManagementQueryPasswords && p.port.Reachable():
-		pass, err = p.port.AskPassword(ctx, mgmt.SecretPrivateKey)
-	default:
-		pass, err = p.ask(ctx, "Enter Private Key Password:", false)
-	}
+	pass, err := client.KeyPassphrase(ctx, p.opts, p.port, p.ask)
 	if err != nil {
 		return err
 	}

@@ -39,34 +39,19 @@ type questions struct {
 
 // AskPassphrase gets the private key's passphrase where askpass says, unless it is known. It is called at start.
 func (q *questions) AskPassphrase(ctx context.Context) error {
-	if !q.opts.AskPass.Set() && !q.opts.AskPassAsk {
+	if !q.opts.AsksPassphrase() {
 		return nil
 	}
 	_, err := q.passphrase(ctx)
 	return err
 }
 
-// passphrase returns the private key's passphrase: the known one, askpass's file or secret, or an answer from the port or terminal.
+// passphrase returns the private key's passphrase: the known one, or what KeyPassphrase gets.
 func (q *questions) passphrase(ctx context.Context) (string, error) {
 	if p, ok := q.secrets.Passphrase(); ok {
 		return p, nil
 	}
-	var pass string
-	var err error
-	switch {
-	case q.opts.AskPass.Set() && q.opts.AskPass.Path != "stdin":
-		var b []byte
-		if b, err = q.opts.AskPass.LoadSecret(ctx); err == nil {
-			pass = firstLine(b)
-		}
-		if err == nil && pass == "" {
-			err = NoPassphrase(q.opts.AskPass)
-		}
-	case q.opts.ManagementQueryPasswords && q.port.Reachable():
-		pass, err = q.port.AskPassword(ctx, mgmt.SecretPrivateKey)
-	default:
-		pass, err = q.console(ctx, "Enter Private Key Password:", false)
-	}
+	pass, err := KeyPassphrase(ctx, q.opts, q.port, q.console)
 	if err != nil {
 		return "", err
 	}
@@ -74,9 +59,30 @@ func (q *questions) passphrase(ctx context.Context) (string, error) {
 	return pass, nil
 }
 
-// NoPassphrase is the error of a file of askpass whose first line is empty.
-func NoPassphrase(file config.Source) error {
-	return fmt.Errorf("Error reading password from Private Key authfile: %s", file) //nolint:staticcheck // stock's line
+// PassphrasePort is a management port that may know a passphrase.
+type PassphrasePort interface {
+	Reachable() bool
+	AskPassword(ctx context.Context, secret string) (string, error)
+}
+
+// KeyPassphrase gets the passphrase of the private key of either engine: from the file or secret of askpass, from the port under
+// management-query-passwords, or from console, which asks at the terminal. A file without a first line is an error in stock's words.
+func KeyPassphrase(ctx context.Context, o *config.Options, port PassphrasePort, console func(ctx context.Context, prompt string, echo bool) (string, error)) (string, error) {
+	switch {
+	case o.AskPass.Set() && o.AskPass.Path != "stdin":
+		b, err := o.AskPass.LoadSecret(ctx)
+		if err != nil {
+			return "", err
+		}
+		pass := firstLine(b)
+		if pass == "" {
+			return "", fmt.Errorf("Error reading password from Private Key authfile: %s", o.AskPass) //nolint:staticcheck // stock's line
+		}
+		return pass, nil
+	case o.ManagementQueryPasswords && port.Reachable():
+		return port.AskPassword(ctx, mgmt.SecretPrivateKey)
+	}
+	return console(ctx, "Enter Private Key Password:", false)
 }
 
 // AskCredentials gets user name and password from where auth-user-pass says, unless they are known. It is called at

@@ -401,6 +401,9 @@ type Client struct {
 	PushPeerInfo          bool
 }
 
+// AsksPassphrase reports whether the private key's passphrase is asked for at the start.
+func (c *Client) AsksPassphrase() bool { return c.AskPass.Set() || c.AskPassAsk }
+
 // AuthUserPass is where the client's name and password come from.
 type AuthUserPass struct {
 	Enabled      bool
