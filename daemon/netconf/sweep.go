@@ -4,16 +4,25 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
-// SweepNotes removes the notes that killed processes left for network namespaces that have ended: their routes ended with
-// them, and no process will look for the notes again. root holds a folder for each namespace. Notes stay that this user did
-// not write, whose process runs or cannot be seen from here, or whose change of the resolvers is not taken back.
+// SweepNotes removes what processes left of their notes and nobody will look for again. root holds a folder for each network
+// namespace, named by Namespace, and what other programs put there, which stays.
 func SweepNotes(root string) {
+	sweepFiles(root)
+	sweepFolders(root)
+}
+
+// sweepFiles removes the notes that killed processes left for network namespaces that have ended: their routes ended with
+// them. Notes stay that this user did not write, whose process runs or cannot be seen from here, or whose change of the
+// resolvers is not taken back.
+func sweepFiles(root string) {
 	files, err := filepath.Glob(filepath.Join(root, "*", "*"+notesSuffix))
 	if err != nil || len(files) == 0 {
 		return
@@ -37,6 +46,30 @@ func SweepNotes(root string) {
 			_ = os.Remove(path)
 			_ = os.Remove(filepath.Dir(path)) // stays while other notes are in it
 		}
+	}
+}
+
+// namespaceFolder is the form of what Namespace returns.
+var namespaceFolder = regexp.MustCompile(`^[0-9a-f]{8}-[0-9]+$`)
+
+// folderAge is how long a folder must have been as it is before it counts as left behind: a process that made its folder puts its
+// notes there at once.
+const folderAge = time.Minute
+
+// sweepFolders removes empty folders of namespaces. A process that has given up its privileges, or lives in a chroot, cannot do so
+// when it ends.
+func sweepFolders(root string) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		dir := filepath.Join(root, e.Name())
+		info, err := os.Lstat(dir)
+		if !namespaceFolder.MatchString(e.Name()) || onlyOurs(info, err) != nil || !info.IsDir() || time.Since(info.ModTime()) < folderAge {
+			continue
+		}
+		_ = os.Remove(dir) // stays while something is in it
 	}
 }
 
