@@ -61,47 +61,67 @@ func (s *scrape) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (s *scrape) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v int, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
-	}
-	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
-	}
-	gauge(buildInfo, 1, s.src.Version, runtime.Version())
+	to := samples{ch}
+	to.gauge(buildInfo, 1, s.src.Version, runtime.Version())
+	s.process(to)
+	s.scripts(to)
+	s.engine(to)
+}
+
+// samples takes the values of one scrape.
+type samples struct{ ch chan<- prometheus.Metric }
+
+func (to samples) gauge(d *prometheus.Desc, v int, labels ...string) {
+	to.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+}
+
+func (to samples) counter(d *prometheus.Desc, v uint64, labels ...string) {
+	to.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+// process tells what outlives engines: totals, the management port, the journal.
+func (s *scrape) process(to samples) {
 	t := s.src.Totals
-	counter(linkBytes, t.In.Load(), "in")
-	counter(linkBytes, t.Out.Load(), "out")
-	counter(handshakes, t.Handshakes.Load())
-	counter(handshakeBad, t.Failed.Timeout.Load(), "timeout")
-	counter(handshakeBad, t.Failed.Certificate.Load(), "certificate")
-	counter(handshakeBad, t.Failed.TLS.Load(), "tls")
-	counter(handshakeBad, t.Failed.Other.Load(), "other")
-	gauge(seats, s.src.Seats())
-	counter(seatsLost, s.src.SeatsLost())
-	counter(journalLost, s.src.JournalLost())
+	to.counter(linkBytes, t.In.Load(), "in")
+	to.counter(linkBytes, t.Out.Load(), "out")
+	to.counter(handshakes, t.Handshakes.Load())
+	to.counter(handshakeBad, t.Failed.Timeout.Load(), "timeout")
+	to.counter(handshakeBad, t.Failed.Certificate.Load(), "certificate")
+	to.counter(handshakeBad, t.Failed.TLS.Load(), "tls")
+	to.counter(handshakeBad, t.Failed.Other.Load(), "other")
+	to.gauge(seats, s.src.Seats())
+	to.counter(seatsLost, s.src.SeatsLost())
+	to.counter(journalLost, s.src.JournalLost())
 	for name, n := range s.src.SinksLost() {
-		counter(sinksLost, n, label(name))
+		to.counter(sinksLost, n, label(name))
 	}
-	gauge(queue, s.src.JournalQueue(), "journal")
-	scripts := make(map[string]mgmt.ScriptStatus) // a file may run twice
+	to.gauge(queue, s.src.JournalQueue(), "journal")
+}
+
+// scripts tells of the Lua scripts, by the names of their files: two scripts may run the same file.
+func (s *scrape) scripts(to samples) {
+	byName := make(map[string]mgmt.ScriptStatus)
 	for _, sc := range s.src.Scripts() {
 		name := label(filepath.Base(sc.Name))
-		if _, known := scripts[name]; !known && len(scripts) >= maxScripts {
+		if _, known := byName[name]; !known && len(byName) >= maxScripts {
 			name = "other"
 		}
-		sum := scripts[name]
+		sum := byName[name]
 		sum.Events, sum.Errors, sum.Dropped, sum.Memory = sum.Events+sc.Events, sum.Errors+sc.Errors, sum.Dropped+sc.Dropped, sum.Memory+sc.Memory
 		sum.Took.Add(sc.Took)
-		scripts[name] = sum
+		byName[name] = sum
 	}
-	for name, sc := range scripts {
-		counter(scriptEvents, sc.Events, name)
-		counter(scriptErrors, sc.Errors, name)
-		counter(scriptDropped, sc.Dropped, name)
-		ch <- handlerTimes(sc.Took, name)
-		gauge(scriptMemory, int(sc.Memory), name)
+	for name, sc := range byName {
+		to.counter(scriptEvents, sc.Events, name)
+		to.counter(scriptErrors, sc.Errors, name)
+		to.counter(scriptDropped, sc.Dropped, name)
+		to.ch <- handlerTimes(sc.Took, name)
+		to.gauge(scriptMemory, int(sc.Memory), name)
 	}
+}
 
+// engine tells of the running engine; without one all its values are 0.
+func (s *scrape) engine(to samples) {
 	var c engine.Census
 	if e := s.src.Engine(); e != nil {
 		c = e.Census(s.src.Names != NamesOff)
@@ -110,23 +130,23 @@ func (s *scrape) Collect(ch chan<- prometheus.Metric) {
 	if c.Ready {
 		up = 1
 	}
-	gauge(ready, up)
-	gauge(clients, c.Clients)
-	gauge(handshaking, c.Handshaking)
-	gauge(maxClients, c.MaxClients)
-	gauge(hooksRunning, c.Hooks)
-	gauge(hooksMax, c.MostHooks)
-	counter(linesLeftOut, c.LinesLeftOut)
+	to.gauge(ready, up)
+	to.gauge(clients, c.Clients)
+	to.gauge(handshaking, c.Handshaking)
+	to.gauge(maxClients, c.MaxClients)
+	to.gauge(hooksRunning, c.Hooks)
+	to.gauge(hooksMax, c.MostHooks)
+	to.counter(linesLeftOut, c.LinesLeftOut)
 	for _, by := range []struct {
 		d      *prometheus.Desc
 		counts map[string]int
 	}{{versions, c.Versions}, {platforms, c.Platforms}, {ciphers, c.Ciphers}, {queue, c.Queues}} {
 		for value, n := range by.counts {
-			gauge(by.d, n, value)
+			to.gauge(by.d, n, value)
 		}
 	}
 	for reason, n := range c.Dropped {
-		counter(dropped, n, reason)
+		to.counter(dropped, n, reason)
 	}
 	names := make(map[string]engine.Moved)
 	for name, moved := range c.Names {
@@ -138,8 +158,8 @@ func (s *scrape) Collect(ch chan<- prometheus.Metric) {
 		names[name] = engine.Moved{In: sum.In + moved.In, Out: sum.Out + moved.Out}
 	}
 	for name, moved := range names {
-		gauge(clientBytes, int(moved.In), name, "in")
-		gauge(clientBytes, int(moved.Out), name, "out")
+		to.gauge(clientBytes, int(moved.In), name, "in")
+		to.gauge(clientBytes, int(moved.Out), name, "out")
 	}
 }
 
