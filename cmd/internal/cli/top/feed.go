@@ -93,6 +93,7 @@ func (f *feed) set(c *client.Client) {
 	f.current = c
 }
 
+// session sends a sample each interval, and what happens between, until the connection or ctx ends.
 func (f *feed) session(ctx context.Context, c *client.Client, send func(tea.Msg)) error {
 	sub := c.Subscribe()
 	defer sub.Close()
@@ -101,41 +102,59 @@ func (f *feed) session(ctx context.Context, c *client.Client, send func(tea.Msg)
 			return err
 		}
 	}
-	for tick := time.NewTicker(f.interval); ; {
-		s, err := status.Read(ctx, c)
-		var refused *client.ReplyError
-		switch {
-		case errors.As(err, &refused) && env.Code(err) == env.CodeDaemon: // a daemon in a hold has no status
-			s = status.Status{}
-			if s.State, err = c.State(ctx); err != nil {
-				return err
-			}
-		case err != nil:
+	tick := time.NewTicker(f.interval)
+	defer tick.Stop()
+	for {
+		s, err := f.status(ctx, c)
+		if err != nil {
 			return err
 		}
 		send(sample{f.index, time.Now(), s})
-		for waiting := true; waiting; {
-			select {
-			case <-sub.Ready():
-				for n, ok := sub.TryNext(); ok; n, ok = sub.TryNext() {
-					if n.Kind == mgmt.KindLog {
-						if l, err := mgmt.ParseLog(n.Text); err != nil || l.Flags != mgmt.FlagWarning && l.Flags != mgmt.FlagFatal && l.Flags != mgmt.FlagNonFatal {
-							continue // of the log only what is wrong
-						}
-					}
-					send(happened{f.index, time.Now(), n})
-				}
-				if sub.Ended() {
-					return c.Err()
-				}
-			case <-tick.C:
-				waiting = false
-			case <-ctx.Done():
-				tick.Stop()
-				return ctx.Err()
-			}
+		if err := f.listen(ctx, c, sub, tick.C, send); err != nil {
+			return err
 		}
 	}
+}
+
+// status reads the status; a daemon in a hold has none, and only its state is read.
+func (f *feed) status(ctx context.Context, c *client.Client) (s status.Status, err error) {
+	s, err = status.Read(ctx, c)
+	var refused *client.ReplyError
+	if errors.As(err, &refused) && env.Code(err) == env.CodeDaemon {
+		s = status.Status{}
+		s.State, err = c.State(ctx)
+	}
+	return s, err
+}
+
+// listen sends notifications until the next tick.
+func (f *feed) listen(ctx context.Context, c *client.Client, sub *client.Subscription, tick <-chan time.Time, send func(tea.Msg)) error {
+	for {
+		select {
+		case <-sub.Ready():
+			for n, ok := sub.TryNext(); ok; n, ok = sub.TryNext() {
+				if shows(n) {
+					send(happened{f.index, time.Now(), n})
+				}
+			}
+			if sub.Ended() {
+				return c.Err()
+			}
+		case <-tick:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// shows reports whether the screen shows a notification: of the log only what is wrong.
+func shows(n client.Notification) bool {
+	if n.Kind != mgmt.KindLog {
+		return true
+	}
+	l, err := mgmt.ParseLog(n.Text)
+	return err == nil && (l.Flags == mgmt.FlagWarning || l.Flags == mgmt.FlagFatal || l.Flags == mgmt.FlagNonFatal)
 }
 
 // kill disconnects a client.
