@@ -67,11 +67,8 @@ const (
 	markMissed    = "missed"
 )
 
+// runEvents follows the daemon, over the loss of a connection with --reconnect.
 func runEvents(ctx context.Context, e *env.Env, o Options) error {
-	want := o.kinds
-	if len(want) == 0 {
-		want = []string{mgmt.KindState, mgmt.KindEcho, mgmt.KindByteCount}
-	}
 	shown := 0
 	return e.Follow(ctx, o.reconnect, func(ctx context.Context, c *client.Client, again bool) error {
 		if again {
@@ -79,38 +76,7 @@ func runEvents(ctx context.Context, e *env.Env, o Options) error {
 				return err
 			}
 		}
-		sub := c.Subscribe(o.kinds...)
-		defer sub.Close()
-		err := func() error {
-			for _, k := range want {
-				row := mgmt.LookupKind(k)
-				if row.Switch == "" {
-					continue
-				}
-				if _, err := c.Cmd(ctx, row.Switch); err != nil {
-					return err
-				}
-			}
-			var missed uint64
-			for {
-				note, err := sub.Next(ctx)
-				if err != nil {
-					return err
-				}
-				if n := sub.Dropped(); n > missed {
-					if err := mark(e, markMissed, fmt.Sprint(n-missed, " notifications")); err != nil {
-						return err
-					}
-					missed = n
-				}
-				if err := writeEvent(e, note); err != nil {
-					return err
-				}
-				if shown++; shown == o.count {
-					return nil
-				}
-			}
-		}()
+		err := writeEvents(ctx, e, o, c, &shown)
 		if o.reconnect && err != nil && env.Gone(err) {
 			if merr := mark(e, markLost, err.Error()); merr != nil {
 				return merr
@@ -118,6 +84,44 @@ func runEvents(ctx context.Context, e *env.Env, o Options) error {
 		}
 		return err
 	})
+}
+
+// writeEvents switches the streams on and writes what comes over one connection, until it ends or shown has reached the count asked for.
+func writeEvents(ctx context.Context, e *env.Env, o Options, c *client.Client, shown *int) error {
+	sub := c.Subscribe(o.kinds...)
+	defer sub.Close()
+	want := o.kinds
+	if len(want) == 0 {
+		want = []string{mgmt.KindState, mgmt.KindEcho, mgmt.KindByteCount}
+	}
+	for _, k := range want {
+		row := mgmt.LookupKind(k)
+		if row.Switch == "" {
+			continue
+		}
+		if _, err := c.Cmd(ctx, row.Switch); err != nil {
+			return err
+		}
+	}
+	var missed uint64
+	for {
+		note, err := sub.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if n := sub.Dropped(); n > missed {
+			if err := mark(e, markMissed, fmt.Sprint(n-missed, " notifications")); err != nil {
+				return err
+			}
+			missed = n
+		}
+		if err := writeEvent(e, note); err != nil {
+			return err
+		}
+		if *shown++; *shown == o.count {
+			return nil
+		}
+	}
 }
 
 // mark writes an event of our own.
