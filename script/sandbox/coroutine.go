@@ -41,8 +41,41 @@ func openCoroutines(L *lua.LState) *Coroutines {
 	c := &Coroutines{Wait: L.NewUserData(), Done: L.NewUserData()}
 	lib := L.G.Global.RawGetString(lua.CoroutineLibName).(*lua.LTable)
 	original := func(name string) lua.LGFunction { return lib.RawGetString(name).(*lua.LFunction).GFunction }
-	create, resume := original("create"), original("resume")
-	rawCreate := L.NewFunction(fromPrelude("create", func(L *lua.LState) int {
+	native := func(name string, fn lua.LGFunction) lua.LValue { return L.NewFunction(fromPrelude(name, fn)) }
+	fn, err := L.Load(strings.NewReader(prelude), preludeName)
+	if err != nil {
+		panic(err)
+	}
+	L.Push(fn)
+	for _, v := range []lua.LValue{ // the parameters of the prelude
+		native("yield", rawYield), native("resume", rawResume(original("resume"))), native("create", rawCreate(original("create"))),
+		lib.RawGetString("status"), c.Wait, c.Done, L.NewFunction(finish), L.NewFunction(isCallable), L.NewFunction(isNative),
+		L.GetGlobal("error"), L.GetGlobal("type"),
+	} {
+		L.Push(v)
+	}
+	L.Call(11, 9)
+	for i, set := range []func(*lua.LFunction){
+		func(f *lua.LFunction) { lib.RawSetString("yield", f) },
+		func(f *lua.LFunction) { lib.RawSetString("resume", f) },
+		func(f *lua.LFunction) { lib.RawSetString("create", f) },
+		func(f *lua.LFunction) { lib.RawSetString("wrap", f) },
+		func(f *lua.LFunction) { L.G.Global.RawSetString("pcall", f) },
+		func(f *lua.LFunction) { L.G.Global.RawSetString("xpcall", f) },
+		func(f *lua.LFunction) { c.worker = f },
+		func(f *lua.LFunction) { c.waiting = f },
+		func(f *lua.LFunction) { c.requirer = f },
+	} {
+		set(L.Get(i - 9).(*lua.LFunction))
+	}
+	L.Pop(9)
+	lib.RawSetString("running", L.NewFunction(running))
+	return c
+}
+
+// rawCreate is gopher-lua's create, with the memory counted and the context of the script.
+func rawCreate(create lua.LGFunction) lua.LGFunction {
+	return func(L *lua.LState) int {
 		Spend(L, sizeOfThread)
 		ctx := L.RemoveContext() // else the coroutine's would be a child of it, registered for ever
 		n := create(L)
@@ -51,8 +84,12 @@ func openCoroutines(L *lua.LState) *Coroutines {
 			L.CheckThread(-1).SetContext(ctx)
 		}
 		return n
-	}))
-	rawResume := L.NewFunction(fromPrelude("resume", func(L *lua.LState) int {
+	}
+}
+
+// rawResume is gopher-lua's resume within bounds, and with errors that name the functions as scripts know them.
+func rawResume(resume lua.LGFunction) lua.LGFunction {
+	return func(L *lua.LState) int {
 		for up, th := L, L.CheckThread(1); up != nil; up = up.Parent {
 			if up == th { // gopher-lua would run it a second time, in the middle of what it does
 				L.Push(lua.LFalse)
@@ -79,51 +116,32 @@ func openCoroutines(L *lua.LState) *Coroutines {
 			L.Push(lua.LString(rest))
 		}
 		return n
-	}))
-	rawYield := L.NewFunction(fromPrelude("yield", func(L *lua.LState) int {
-		if L.Parent == nil {
-			L.RaiseError("attempt to yield from outside a coroutine")
-		}
-		checkPlain(L)
-		return -1
-	}))
-	finish := L.NewFunction(func(*lua.LState) int { return -1 }) // the worker's own yield stands where it may
-	callable := L.NewFunction(func(L *lua.LState) int {
-		L.Push(lua.LBool(L.GetMetaField(L.Get(1), "__call").Type() == lua.LTFunction))
-		return 1
-	})
-	native := L.NewFunction(func(L *lua.LState) int {
-		fn, ok := L.Get(1).(*lua.LFunction)
-		L.Push(lua.LBool(ok && fn.IsG))
-		return 1
-	})
-	fn, err := L.Load(strings.NewReader(prelude), preludeName)
-	if err != nil {
-		panic(err)
 	}
-	L.Push(fn)
-	for _, v := range []lua.LValue{
-		rawYield, rawResume, rawCreate, lib.RawGetString("status"), c.Wait, c.Done, finish, callable, native, L.GetGlobal("error"), L.GetGlobal("type"),
-	} {
-		L.Push(v)
+}
+
+// rawYield yields where it can.
+func rawYield(L *lua.LState) int {
+	if L.Parent == nil {
+		L.RaiseError("attempt to yield from outside a coroutine")
 	}
-	L.Call(11, 9)
-	for i, set := range []func(*lua.LFunction){
-		func(f *lua.LFunction) { lib.RawSetString("yield", f) },
-		func(f *lua.LFunction) { lib.RawSetString("resume", f) },
-		func(f *lua.LFunction) { lib.RawSetString("create", f) },
-		func(f *lua.LFunction) { lib.RawSetString("wrap", f) },
-		func(f *lua.LFunction) { L.G.Global.RawSetString("pcall", f) },
-		func(f *lua.LFunction) { L.G.Global.RawSetString("xpcall", f) },
-		func(f *lua.LFunction) { c.worker = f },
-		func(f *lua.LFunction) { c.waiting = f },
-		func(f *lua.LFunction) { c.requirer = f },
-	} {
-		set(L.Get(i - 9).(*lua.LFunction))
-	}
-	L.Pop(9)
-	lib.RawSetString("running", L.NewFunction(running))
-	return c
+	checkPlain(L)
+	return -1
+}
+
+// finish yields without a look around: the worker's own yield stands where it may.
+func finish(*lua.LState) int { return -1 }
+
+// isCallable reports whether a value has a __call metamethod that is a function.
+func isCallable(L *lua.LState) int {
+	L.Push(lua.LBool(L.GetMetaField(L.Get(1), "__call").Type() == lua.LTFunction))
+	return 1
+}
+
+// isNative reports whether a value is a function in Go.
+func isNative(L *lua.LState) int {
+	fn, ok := L.Get(1).(*lua.LFunction)
+	L.Push(lua.LBool(ok && fn.IsG))
+	return 1
 }
 
 // checkPlain raises when L's coroutine cannot yield here: gopher-lua runs metamethods, iterators and functions that Go code calls

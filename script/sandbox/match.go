@@ -101,39 +101,12 @@ func (m *matcher) do(s, p int) int {
 				return -1
 			}
 		case '%':
-			if p+1 < len(m.pat) {
-				switch c := m.pat[p+1]; {
-				case c == 'b':
-					if s = m.balance(s, p+2); s < 0 {
-						return -1
-					}
-					p += 4
-					continue
-				case c == 'f':
-					p += 2
-					if p >= len(m.pat) || m.pat[p] != '[' {
-						m.fail("missing '[' after '%%f' in pattern")
-					}
-					ep := m.classEnd(p)
-					var prev, next byte
-					if s > 0 {
-						prev = m.src[s-1]
-					}
-					if s < len(m.src) {
-						next = m.src[s]
-					}
-					if m.set(prev, p, ep-1) || !m.set(next, p, ep-1) {
-						return -1
-					}
-					p = ep
-					continue
-				case c >= '0' && c <= '9':
-					if s = m.backReference(s, c); s < 0 {
-						return -1
-					}
-					p += 2
-					continue
+			if rest, next, ok := m.escape(s, p); ok {
+				if rest < 0 {
+					return -1
 				}
+				s, p = rest, next
+				continue
 			}
 		}
 		ep := m.classEnd(p)
@@ -162,6 +135,43 @@ func (m *matcher) do(s, p int) int {
 			s, p = s+1, ep
 		}
 	}
+}
+
+// escape matches the items %b, %f and %1 to %9 at p: s and p behind them, s negative when they do not match. ok is false for the other
+// escapes, which are single items.
+func (m *matcher) escape(s, p int) (rest, next int, ok bool) {
+	if p+1 == len(m.pat) {
+		return s, p, false
+	}
+	switch c := m.pat[p+1]; {
+	case c == 'b':
+		return m.balance(s, p+2), p + 4, true
+	case c == 'f':
+		rest, next = m.frontier(s, p+2)
+		return rest, next, true
+	case c >= '0' && c <= '9':
+		return m.backReference(s, c), p + 2, true
+	}
+	return s, p, false
+}
+
+// frontier matches the set at p where it begins to hold: not for the byte before s, and for that at s. Both ends of the text count as a NUL.
+func (m *matcher) frontier(s, p int) (rest, next int) {
+	if p >= len(m.pat) || m.pat[p] != '[' {
+		m.fail("missing '[' after '%%f' in pattern")
+	}
+	ep := m.classEnd(p)
+	var before, at byte
+	if s > 0 {
+		before = m.src[s-1]
+	}
+	if s < len(m.src) {
+		at = m.src[s]
+	}
+	if m.set(before, p, ep-1) || !m.set(at, p, ep-1) {
+		return -1, ep
+	}
+	return s, ep
 }
 
 func (m *matcher) maxExpand(s, p, ep, least int) int {
