@@ -145,52 +145,7 @@ func (c *Child) run(ctx context.Context, conn net.Conn) {
 		_ = c.control.SetReadDeadline(time.Now().Add(time.Second)) // a process of its may hold the other end
 	})
 	defer stop()
-	ctx, cancel := context.WithCancel(ctx) // of its questions
-	defer cancel()
-	var last *end
-	in := newReader(c.control)
-	for {
-		m, err := in.next()
-		if err != nil {
-			if !errors.Is(err, io.EOF) && ctx.Err() == nil && last == nil {
-				c.kill() // it does not speak our language
-			}
-			break
-		}
-		switch {
-		case m.Ready:
-			c.tellReady(nil)
-		case m.Log != nil:
-			attrs := make([]slog.Attr, len(m.Log.Attrs))
-			for i, a := range m.Log.Attrs {
-				attrs[i] = slog.String(a[0], a[1])
-			}
-			c.out.Log.LogAttrs(ctx, m.Log.Level, m.Log.Text, attrs...)
-		case m.Print != nil:
-			c.out.Print(*m.Print)
-		case m.Status != nil:
-			c.out.Status(*m.Status)
-		case m.Ask != nil:
-			ask, cancel := context.WithCancel(ctx)
-			c.asking.Lock()
-			c.questions[m.Ask.ID] = cancel
-			c.asking.Unlock()
-			go c.ask(ask, *m.Ask)
-		case m.Take != nil:
-			c.take(*m.Take)
-		case m.Leave != "":
-			c.leave(m.Leave)
-		case m.Alive:
-			select {
-			case c.alive <- struct{}{}:
-			default:
-			}
-		case m.Unask != 0:
-			c.unask(m.Unask)
-		case m.End != nil:
-			last = m.End
-		}
-	}
+	last := c.listen(ctx)
 	for name := range c.taken {
 		c.leave(name)
 	}
@@ -199,20 +154,80 @@ func (c *Child) run(ctx context.Context, conn net.Conn) {
 	late := time.AfterFunc(time.Second, c.kill)
 	err := c.cmd.Wait()
 	late.Stop()
-	switch {
-	case last != nil:
-		c.err = last.err()
-	case ctx.Err() != nil:
-		c.err = ctx.Err()
-	case c.silent.Load() != nil:
-		c.err = *c.silent.Load()
-	case err != nil:
-		c.err = fmt.Errorf("its process died: %v%s", err, c.why()) // not wrapped: it has an exit code, and did not choose it
-	default:
-		c.err = errors.New("its process ended without a word")
-	}
+	c.err = c.outcome(ctx, last, err)
 	c.tellReady(c.err)
 	close(c.done)
+}
+
+// listen acts on what the child tells until it tells nothing more, and returns its last word, nil without one.
+func (c *Child) listen(ctx context.Context) (last *end) {
+	asked, cancel := context.WithCancel(ctx) // its questions end with it
+	defer cancel()
+	in := newReader(c.control)
+	for {
+		m, err := in.next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && ctx.Err() == nil && last == nil {
+				c.kill() // it does not speak our language
+			}
+			return last
+		}
+		if m.End != nil {
+			last = m.End
+			continue
+		}
+		c.hear(asked, m)
+	}
+}
+
+// hear acts on one message of the child.
+func (c *Child) hear(ctx context.Context, m message) {
+	switch {
+	case m.Ready:
+		c.tellReady(nil)
+	case m.Log != nil:
+		attrs := make([]slog.Attr, len(m.Log.Attrs))
+		for i, a := range m.Log.Attrs {
+			attrs[i] = slog.String(a[0], a[1])
+		}
+		c.out.Log.LogAttrs(ctx, m.Log.Level, m.Log.Text, attrs...)
+	case m.Print != nil:
+		c.out.Print(*m.Print)
+	case m.Status != nil:
+		c.out.Status(*m.Status)
+	case m.Ask != nil:
+		ask, cancel := context.WithCancel(ctx)
+		c.asking.Lock()
+		c.questions[m.Ask.ID] = cancel
+		c.asking.Unlock()
+		go c.ask(ask, *m.Ask)
+	case m.Take != nil:
+		c.take(*m.Take)
+	case m.Leave != "":
+		c.leave(m.Leave)
+	case m.Alive:
+		select {
+		case c.alive <- struct{}{}:
+		default:
+		}
+	case m.Unask != 0:
+		c.unask(m.Unask)
+	}
+}
+
+// outcome is the error of a child that has ended: its last word, else why it was ended, else how its process ended (err).
+func (c *Child) outcome(ctx context.Context, last *end, err error) error {
+	switch {
+	case last != nil:
+		return last.err()
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case c.silent.Load() != nil:
+		return *c.silent.Load()
+	case err != nil:
+		return fmt.Errorf("its process died: %v%s", err, c.why()) // not wrapped: it has an exit code, and did not choose it
+	}
+	return errors.New("its process ended without a word")
 }
 
 // take answers a child that is about to serve.
