@@ -138,60 +138,90 @@ func maskBits(mask netip.Addr) (int, error) {
 	return ones, nil
 }
 
-// routes works out the routes and their variables. What cannot be worked out is logged and left out.
+// routes works out the routes and their variables, in stock's order. What cannot be worked out is logged and left out.
 func (t *Tunnel) routes() {
-	o, n := t.cfg.Options, &t.net
-	netGateway := "0.0.0.0"
-	if t.gw4.Addr.IsValid() {
-		netGateway = t.gw4.Addr.String()
-	}
-	set := func(format string, args ...any) { n.routeVars = append(n.routeVars, fmt.Sprintf(format, args...)) }
-	if len(o.Routes) > 0 || n.redirect.Enabled {
-		set("route_net_gateway=%s", netGateway)
+	t.gatewayVars()
+	t.routes4()
+	t.routes6()
+}
+
+// routeVar adds a variable for scripts.
+func (n *network) routeVar(format string, args ...any) {
+	n.routeVars = append(n.routeVars, fmt.Sprintf(format, args...))
+}
+
+// gatewayVars tells scripts the gateways of this host and of the tunnel.
+func (t *Tunnel) gatewayVars() {
+	n := &t.net
+	if len(t.cfg.Options.Routes) > 0 || n.redirect.Enabled {
+		netGateway := "0.0.0.0"
+		if t.gw4.Addr.IsValid() {
+			netGateway = t.gw4.Addr.String()
+		}
+		n.routeVar("route_net_gateway=%s", netGateway)
 		if n.vpn4.IsValid() {
-			set("route_vpn_gateway=%s", n.vpn4)
+			n.routeVar("route_vpn_gateway=%s", n.vpn4)
 		}
 	}
 	switch gw := t.gw6; {
-	case gw.OnLink && t.net.server.Is6(): // the server itself
-		set("net_gateway_ipv6=%s", t.net.server)
+	case gw.OnLink && n.server.Is6(): // the server itself
+		n.routeVar("net_gateway_ipv6=%s", n.server)
 	case gw.Addr.IsValid():
-		set("net_gateway_ipv6=%s", gw.Addr)
+		n.routeVar("net_gateway_ipv6=%s", gw.Addr)
 	}
+}
+
+// routes4 works out the IPv4 routes.
+func (t *Tunnel) routes4() {
+	n := &t.net
 	k := 0
-	four := func(dst netip.Prefix, via netip.Addr, metric int) {
+	tell := func(dst netip.Prefix, via netip.Addr, metric int) {
 		k++
-		set("route_network_%d=%s", k, dst.Addr())
-		set("route_netmask_%d=%s", k, net.IP(net.CIDRMask(dst.Bits(), 32)))
-		set("route_gateway_%d=%s", k, via)
+		n.routeVar("route_network_%d=%s", k, dst.Addr())
+		n.routeVar("route_netmask_%d=%s", k, net.IP(net.CIDRMask(dst.Bits(), 32)))
+		n.routeVar("route_gateway_%d=%s", k, via)
 		if metric >= 0 {
-			set("route_metric_%d=%d", k, metric)
+			n.routeVar("route_metric_%d=%d", k, metric)
 		}
 	}
-	for _, r := range o.Routes {
+	for _, r := range t.cfg.Options.Routes {
 		for _, route := range t.route4(r) {
-			four(route.Dst, route.Via, route.Metric)
+			tell(route.Dst, route.Via, route.Metric)
 			n.routes = append(n.routes, route)
 		}
 	}
 	if n.vpn4.IsValid() {
 		for _, half := range n.redirect.Blocked(t.gw4, n.server) {
-			four(half, n.vpn4, netconf.NoMetric)
+			tell(half, n.vpn4, netconf.NoMetric)
 		}
 	}
+}
+
+// routes6 works out the IPv6 routes. The first variable is that of the route around the tunnel to a server with an IPv6 address.
+func (t *Tunnel) routes6() {
+	o, n := t.cfg.Options, &t.net
 	far := "::" // as stock has it without one
 	if r := o.IfconfigIPv6.Remote; r.IsValid() {
 		far = r.String()
 	}
-	six := func(i int, network netip.Prefix, gateway string, metric int) {
-		set("route_ipv6_network_%d=%s", i, network)
-		set("route_ipv6_gateway_%d=%s", i, gateway)
+	i := 0
+	tell := func(network netip.Prefix, gateway string, metric int) {
+		n.routeVar("route_ipv6_network_%d=%s", i, network)
+		n.routeVar("route_ipv6_gateway_%d=%s", i, gateway)
 		if metric >= 0 {
-			set("route_ipv6_metric_%d=%d", i, metric)
+			n.routeVar("route_ipv6_metric_%d=%d", i, metric)
 		}
 	}
-	before := t.aroundVars(six)
-	for i, r := range o.RoutesIPv6 {
+	if around, ok := t.around6(); ok {
+		i++
+		gateway := netip.IPv6Unspecified()
+		if around.Via.IsValid() {
+			gateway = around.Via
+		}
+		tell(around.Dst, gateway.String(), around.Metric)
+	}
+	for _, r := range o.RoutesIPv6 {
+		i++ // also for one that is left out
 		route, ok := t.route6(r)
 		if !ok {
 			continue
@@ -200,30 +230,23 @@ func (t *Tunnel) routes() {
 		if gw == "" || gw == "default" {
 			gw = far
 		}
-		six(before+i+1, r.Network, gw, route.Metric)
+		tell(r.Network, gw, route.Metric)
 		n.routes6 = append(n.routes6, route)
 	}
-	for i, network := range n.redirect.IPv6Routes() {
-		six(before+len(o.RoutesIPv6)+i+1, network, far, t.metric(-1))
+	for _, network := range n.redirect.IPv6Routes() {
+		i++
+		tell(network, far, t.metric(-1))
 	}
 }
 
-// aroundVars tells of the route around the tunnel to a server with an IPv6 address, if there is one, and returns how many it told of.
-func (t *Tunnel) aroundVars(tell func(i int, network netip.Prefix, gateway string, metric int)) int {
+// around6 is the route around the tunnel to a server with an IPv6 address, false when none is needed.
+func (t *Tunnel) around6() (netconf.Route, bool) {
 	var routes []netip.Prefix
 	for _, r := range t.cfg.Options.RoutesIPv6 {
 		routes = append(routes, r.Network)
 	}
 	covering, r := t.net.redirect.ServerRoute6(t.net.server, t.gw6, routes)
-	if !covering.IsValid() {
-		return 0
-	}
-	gateway := netip.IPv6Unspecified()
-	if r.Via.IsValid() {
-		gateway = r.Via
-	}
-	tell(1, r.Dst, gateway.String(), r.Metric)
-	return 1
+	return r, covering.IsValid()
 }
 
 // route4 is a route option as routes: several when its network is a name with several addresses.

@@ -96,9 +96,6 @@ func (t *Tunnel) Device() tun.Device { return t.device }
 // Addresses are our own in the tunnel; either may be invalid.
 func (t *Tunnel) Addresses() (v4, v6 netip.Addr) { return t.net.local4, t.net.local6 }
 
-// HasRoutes reports whether RoutesUp has an IPv4 route to add.
-func (t *Tunnel) HasRoutes() bool { return len(t.net.routes) > 0 }
-
 // Bypasses reports whether routes were changed that lead around the tunnel, over gateways this host had before it.
 func (t *Tunnel) Bypasses() bool {
 	return t.journal.HasRoute(func(r netconf.Route) bool {
