@@ -11,7 +11,6 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
-	"go.etcd.io/bbolt"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/moongate-vpn/moongate/mgmt"
@@ -21,68 +20,78 @@ import (
 	"github.com/moongate-vpn/moongate/script/sandbox"
 )
 
-// runtime is one script. The goroutine of run owns all of it but results.
+// runtime is one script. The goroutine of run owns all of it but results. Each of its parts has one file that writes it:
+//
+//	connection   runtime.go: the session with the daemon
+//	tasking      task.go: what runs, and the events that wait for it
+//	timing       timers.go: what is due
+//	beside       exec.go, ask.go, task.go: work that other goroutines do
+//	serving      serve.go: http.serve
+//	deciding     verdict.go: the logins that the script decides about
+//	storing      store.go: the file of the module store
 type runtime struct {
 	path string
 	dir  string // of path
 	o    Options
 	log  *slog.Logger
 	L    *sandbox.State
-	c    session // nil between two
-	sub  *client.Subscription
 	base context.Context // of run
+
+	connection
+	tasking
+	timing
+	beside
+	serving
+	deciding
+	storing
+	bans bans
 
 	handlers  map[string][]*handler // by event name, in order of registration
 	live      int                   // handlers that are on
 	waiters   []*waiter             // of wait_for
-	timers    timerHeap
-	periodic  int               // script timers in the heap: after and every
-	streams   map[string]string // commands that switch real-time streams on, by event name
 	eventMeta *lua.LTable
 	replyMeta *lua.LTable
 	loaded    map[string]lua.LValue // require
 	sources   map[string][]string   // lines by file name, to explain errors
 	secrets   redactor
 	quota     *quota // of a log that others share, nil without
-
-	// What runs (task.go).
-	current *task
-	busy    map[subject]*line
-	early   []subject // of lines that began while no event was let in, in order of arrival
-	backlog int       // events in lines
-	tasks   int       // alive, the main chunk included
-	idle    []*lua.LState
-	seq     uint64           // events so far
-	recent  []*lua.LUserData // the newest of them, for wait_for; empty while no task is alive
-	closed  bool             // no event is begun: the main chunk has not ended, or the script is draining
-
-	ops       sync.WaitGroup
-	acting    chan struct{} // a place for each program and request at work
-	fetching  chan struct{} // the same for secrets
-	asking    chan struct{} // the same for questions
-	servers   []*webServer
-	bodies    *semaphore.Weighted  // bytes of requests to servers
-	undecided map[login]bool       // logins that handlers at work have said nothing about
-	denied    map[string]time.Time // clients that were refused of late, by cid
-	db        *bbolt.DB            // the store, nil while nothing needs it
-	opened    stamp                // of its file when it was opened: while it is open nobody else writes
-	bans      bans
-	underWay  int             // operations of await under way
-	held      int             // bytes that wait with them
-	bench     *bench          // in a test
-	sent      <-chan struct{} // closed when the last command is on its way
-	results   struct {
-		sync.Mutex
-		list []func()
-		wake chan struct{} // room for one
-	}
+	bench     *bench // in a test
 
 	stopped  bool
 	exitCode int
 	fatal    error // the script cannot go on
 	draining bool
-	dropped  uint64 // told so far
 	stats    stats
+}
+
+// connection is the session with the daemon.
+type connection struct {
+	c       session // nil between two
+	sub     *client.Subscription
+	streams map[string]string // commands that switch real-time streams on, by event name
+	sent    <-chan struct{}   // closed when the last command is on its way
+	dropped uint64            // events of this session, as far as the script was told
+}
+
+// serving holds the servers of http.serve.
+type serving struct {
+	servers []*webServer
+	bodies  *semaphore.Weighted // bytes of requests to them
+}
+
+// beside is the work that other goroutines do for a script.
+type beside struct {
+	ops      sync.WaitGroup
+	acting   chan struct{} // a place for each program and request at work
+	fetching chan struct{} // the same for secrets
+	asking   chan struct{} // the same for questions
+	underWay int           // operations of await
+	held     int           // bytes that wait with them
+	results  struct {
+		sync.Mutex
+		list []func()
+		wake chan struct{} // room for one
+	}
 }
 
 // session is a script's connection to a daemon.
@@ -107,9 +116,9 @@ func newRuntime(ctx context.Context, path string, o Options) (*runtime, error) {
 	r := &runtime{
 		path: path, o: o, log: o.Log.With("script", filepath.Base(path)),
 		L:        sandbox.NewState(sandbox.Limits{Burst: o.Burst, Memory: o.Memory, Shared: !o.Alone}),
-		handlers: make(map[string][]*handler), streams: make(map[string]string), loaded: make(map[string]lua.LValue),
-		busy: make(map[subject]*line), sources: make(map[string][]string), base: ctx, closed: true,
+		handlers: make(map[string][]*handler), loaded: make(map[string]lua.LValue), sources: make(map[string][]string), base: ctx,
 	}
+	r.streams, r.busy, r.closed = make(map[string]string), make(map[subject]*line), true
 	if o.Addresses == nil {
 		r.o.Addresses = AddressesOf(path)
 	}

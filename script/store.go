@@ -25,6 +25,12 @@ const (
 
 var bucket = []byte("moongate")
 
+// storing holds the file of the module store.
+type storing struct {
+	db     *bbolt.DB // nil while nothing needs it
+	opened stamp     // of the file when it was opened: while it is open no other process writes
+}
+
 // storeModule is the module store: a small file of texts by name, each with an end of its time if it has one. A value is its
 // expiry in Unix nanoseconds, 0 for none, 8 bytes, and its text.
 func (r *runtime) storeModule() *lua.LTable {

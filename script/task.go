@@ -46,6 +46,19 @@ type task struct {
 	failedCall bool  // a handler of the row ended with an error
 }
 
+// tasking holds the tasks of a script, and the events that wait for one.
+type tasking struct {
+	current *task
+	busy    map[subject]*line
+	early   []subject // of lines that began while no event was let in, in order of arrival
+	backlog int       // events in lines
+	tasks   int       // alive, the main chunk included
+	idle    []*lua.LState
+	seq     uint64           // events so far
+	recent  []*lua.LUserData // the newest of them, for wait_for; empty while no task is alive
+	closed  bool             // no event is begun: the main chunk has not ended, or the script is draining
+}
+
 // subject names the thing that events are about.
 type subject struct {
 	name string

@@ -42,6 +42,12 @@ func (h *timerHeap) Pop() any {
 	return t
 }
 
+// timing holds what is due.
+type timing struct {
+	timers   timerHeap
+	periodic int // timers of after and every among them
+}
+
 const (
 	minPeriod = time.Millisecond
 	maxTimers = 10_000 // of after and every

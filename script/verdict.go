@@ -14,6 +14,12 @@ import (
 // login is a key of a client that waits for a verdict.
 type login struct{ cid, kid string }
 
+// deciding holds the logins that a script decides about.
+type deciding struct {
+	undecided map[login]bool       // that handlers at work have said nothing about
+	denied    map[string]time.Time // clients that were refused of late, by cid
+}
+
 // asksFor notes that the handlers of an event have to decide about a login.
 func (r *runtime) asksFor(t *task) {
 	ud, ok := t.event.(*lua.LUserData)
