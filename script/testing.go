@@ -63,48 +63,27 @@ type bench struct {
 	settled []func() // called when nothing runs any more
 }
 
+// testOne runs test number index of the file at path. The error is the file's own, or errNoTest behind the last one.
 func testOne(ctx context.Context, path string, index int, recording func(string) ([]RecordedLine, error)) (TestResult, error) {
 	chunk, err := compile(path)
 	if err != nil {
 		return TestResult{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	store, err := os.MkdirTemp("", "moongate-test-")
 	if err != nil {
-		cancel()
 		return TestResult{}, err
 	}
 	defer os.RemoveAll(store)
-	dir, err := filepath.Abs(filepath.Dir(path))
-	if err != nil {
-		cancel()
-		return TestResult{}, err
-	}
-	b := &bench{now: time.Unix(1_800_000_000, 0), replies: make(map[string]string), taken: make(map[string][]string)}
-	o := Options{
-		HandlerTimeout: DefaultHandlerTimeout, Burst: 2 * time.Second, Alone: false, Clock: func() time.Time { return b.now },
-		Allow: Allow{Read: []string{dir}, Store: true, StoreFile: filepath.Join(store, "test.db")},
-		Print: func(s string) { b.note("printed", s) }, Log: slog.New(slog.NewTextHandler(benchLog{b}, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: bare})),
-	}.withDefaults()
-	r, err := newRuntime(ctx, path, o)
-	if err != nil {
-		cancel()
-		return TestResult{}, err
-	}
-	defer r.close()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	r.bench, b.r, r.c, r.closed = b, r, b, false
-	r.stats.State = mgmt.ScriptRunning
-	if err := b.install(recording); err != nil {
+	b, err := newBench(ctx, path, filepath.Join(store, "test.db"))
+	if err != nil {
 		return TestResult{}, err
 	}
-	r.sources[baseName(path)] = chunk.Lines()
-	fn, err := chunk.Load(r.L.LState)
-	if err != nil {
-		return TestResult{}, r.scriptError(err, nil)
-	}
-	if e := b.call(fn); e != nil {
-		return TestResult{}, e
+	defer b.r.close()
+	defer cancel() // first: close waits for what runs
+	if err := b.load(chunk, recording); err != nil {
+		return TestResult{}, err
 	}
 	one, ok := b.tests.RawGetInt(index + 1).(*lua.LTable)
 	if !ok {
@@ -119,10 +98,44 @@ func testOne(ctx context.Context, path string, index int, recording func(string)
 		res.Failure = "it took longer than a minute"
 	case e != nil:
 		res.Failure = e.Error()
-	case r.stats.Errors > 0:
-		res.Failure = "a handler failed: " + r.stats.LastError
+	case b.r.stats.Errors > 0:
+		res.Failure = "a handler failed: " + b.r.stats.LastError
 	}
 	return res, nil
+}
+
+// newBench makes a runtime whose clock, daemon and output are the bench's.
+func newBench(ctx context.Context, path, store string) (*bench, error) {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{now: time.Unix(1_800_000_000, 0), replies: make(map[string]string), taken: make(map[string][]string)}
+	r, err := newRuntime(ctx, path, Options{
+		HandlerTimeout: DefaultHandlerTimeout, Burst: 2 * time.Second, Alone: false, Clock: func() time.Time { return b.now },
+		Allow: Allow{Read: []string{dir}, Store: true, StoreFile: store},
+		Print: func(s string) { b.note("printed", s) }, Log: slog.New(slog.NewTextHandler(benchLog{b}, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: bare})),
+	}.withDefaults())
+	if err != nil {
+		return nil, err
+	}
+	r.bench, b.r, r.c, r.closed = b, r, b, false
+	r.stats.State = mgmt.ScriptRunning
+	return b, nil
+}
+
+// load runs the main chunk of a file of tests, which collects them.
+func (b *bench) load(chunk *sandbox.Chunk, recording func(string) ([]RecordedLine, error)) error {
+	r := b.r
+	if err := b.install(recording); err != nil {
+		return err
+	}
+	r.sources[baseName(r.path)] = chunk.Lines()
+	fn, err := chunk.Load(r.L.LState)
+	if err != nil {
+		return r.scriptError(err, nil)
+	}
+	return b.call(fn)
 }
 
 func bare(_ []string, a slog.Attr) slog.Attr {
@@ -259,32 +272,8 @@ func (b *bench) install(recording func(string) ([]RecordedLine, error)) error {
 			L.Error(lua.LString(sandbox.Where(L)+L.CheckString(1)), 0)
 			return 0
 		},
-		"take": func(L *lua.LState) int {
-			t := L.NewTable()
-			for _, s := range b.taken[L.CheckString(1)] {
-				t.Append(lua.LString(s))
-			}
-			delete(b.taken, L.CheckString(1))
-			L.Push(t)
-			return 1
-		},
-		"compile": func(L *lua.LState) int {
-			path := L.CheckString(1)
-			if !filepath.IsAbs(path) {
-				path = filepath.Join(r.dir, path)
-			}
-			chunk, err := compile(path)
-			if err != nil {
-				L.RaiseError("%s", err.Error())
-			}
-			r.sources[baseName(path)] = chunk.Lines()
-			fn, err := chunk.Load(L)
-			if err != nil {
-				L.RaiseError("%s", err.Error())
-			}
-			L.Push(fn)
-			return 1
-		},
+		"take":      b.take,
+		"compile":   b.compile,
 		"recording": func(L *lua.LState) int { return b.recording(L, recording) },
 	})
 	fn, err := L.Load(strings.NewReader(testLibrary), sandbox.Hidden)
@@ -292,6 +281,36 @@ func (b *bench) install(recording func(string) ([]RecordedLine, error)) error {
 		return err
 	}
 	return L.CallByParam(lua.P{Fn: fn, Protect: true}, native)
+}
+
+// take gives the test what was noted under a name, and forgets it.
+func (b *bench) take(L *lua.LState) int {
+	t := L.NewTable()
+	for _, s := range b.taken[L.CheckString(1)] {
+		t.Append(lua.LString(s))
+	}
+	delete(b.taken, L.CheckString(1))
+	L.Push(t)
+	return 1
+}
+
+// compile loads the script that is tested, by its path from the file of tests.
+func (b *bench) compile(L *lua.LState) int {
+	path := L.CheckString(1)
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(b.r.dir, path)
+	}
+	chunk, err := compile(path)
+	if err != nil {
+		L.RaiseError("%s", err.Error())
+	}
+	b.r.sources[baseName(path)] = chunk.Lines()
+	fn, err := chunk.Load(L)
+	if err != nil {
+		L.RaiseError("%s", err.Error())
+	}
+	L.Push(fn)
+	return 1
 }
 
 // advance moves the clock from timer to timer up to target.
