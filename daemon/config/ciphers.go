@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -75,17 +74,12 @@ func isCipher(name string) bool { return cipherName.MatchString(name) }
 // ciphers applies the rules of cipher, data-ciphers and data-ciphers-fallback.
 func (p *parser) ciphers() error {
 	o := p.o
-	given := o.DataCiphers != nil
-	if !given {
+	if o.DataCiphers == nil {
 		o.DataCiphers = defaultCiphers
 	}
 	list, err := p.cipherList(o.DataCiphers)
 	if err != nil {
 		return err
-	}
-	shown := "DEFAULT"
-	if !slices.Equal(list, defaultCiphers) {
-		shown = strings.Join(list, ":")
 	}
 	o.DataCiphers = list
 	spelt := o.Cipher // stock shows it so, and looks for it so in data-ciphers
@@ -108,8 +102,7 @@ func (p *parser) ciphers() error {
 	} else if o.Cipher == "" && fallback != "" && !isCipher(fallback) {
 		return notSupported("data-ciphers-fallback", fallback)
 	}
-	old := o.CompatMode != Version{}
-	if old && o.CompatMode.before(2, 4, 0) {
+	if o.CompatMode.before(2, 4, 0) {
 		if !o.CipherDefined {
 			o.Cipher = "BF-CBC"
 		}
@@ -117,30 +110,36 @@ func (p *parser) ciphers() error {
 			o.DataCiphersFallback = o.Cipher
 		}
 	}
-	negotiating := o.Pull || o.ModeServer
-	if !negotiating {
-		// Peers that do not pull use cipher where negotiation fails.
-		if o.Cipher == "" {
-			o.Cipher = "BF-CBC"
-		}
-		if o.DataCiphersFallback == "" && o.CipherDefined {
-			o.DataCiphersFallback = o.Cipher
-		}
-		return nil
+	if o.Pull || o.ModeServer {
+		p.negotiatedCipher(spelt)
+	} else {
+		o.fixedCipher()
 	}
+	return nil
+}
+
+// fixedCipher is for peers that do not pull: they use cipher where negotiation fails.
+func (o *Options) fixedCipher() {
+	if o.Cipher == "" {
+		o.Cipher = "BF-CBC"
+	}
+	if o.DataCiphersFallback == "" && o.CipherDefined {
+		o.DataCiphersFallback = o.Cipher
+	}
+}
+
+// negotiatedCipher is for those that do: cipher counts only as far as data-ciphers has it. spelt is cipher as it was given.
+func (p *parser) negotiatedCipher(spelt string) {
+	o := p.o
 	switch {
 	case o.Cipher == "":
 		if o.DataCiphersFallback == "" {
-			example := ""
-			if o.Compat == Compat27 {
-				example = " E.g. --data-ciphers " + shown + ":BF-CBC"
-			}
 			p.note(logging.Info, "Note: --cipher is not set. OpenVPN versions before 2.5 defaulted to BF-CBC as fallback when cipher negotiation failed in "+
 				"this case. If you need this fallback please add '--data-ciphers-fallback BF-CBC' to your configuration and/or add BF-CBC "+
-				"to --data-ciphers."+example)
+				"to --data-ciphers."+o.fallbackExample())
 		}
 	case slices.Contains(o.DataCiphers, spelt):
-	case old && o.CompatMode.before(2, 5, 0):
+	case o.CompatMode.before(2, 5, 0):
 		if !slices.Contains(o.DataCiphers, o.Cipher) {
 			o.DataCiphers = append(slices.Clip(o.DataCiphers), o.Cipher)
 		}
@@ -149,7 +148,18 @@ func (p *parser) ciphers() error {
 		p.warn("DEPRECATED OPTION: --cipher set to '%s' but missing in --data-ciphers (%s). OpenVPN ignores --cipher for cipher "+
 			"negotiations. ", spelt, strings.Join(o.DataCiphers, ":"))
 	}
-	return nil
+}
+
+// fallbackExample is the example that 2.7 adds to its note about a missing cipher.
+func (o *Options) fallbackExample() string {
+	if o.Compat != Compat27 {
+		return ""
+	}
+	shown := "DEFAULT"
+	if !slices.Equal(o.DataCiphers, defaultCiphers) {
+		shown = strings.Join(o.DataCiphers, ":")
+	}
+	return " E.g. --data-ciphers " + shown + ":BF-CBC"
 }
 
 func notSupported(option, cipher string) *Error {
@@ -209,59 +219,4 @@ func (p *parser) cipherList(names []string) ([]string, error) {
 		err.Word, err.Advice = strings.Join(names, ":"), "no cipher of it is here; --show-ciphers lists what there is"
 	}
 	return nil, err
-}
-
-func (v Version) before(major, minor, patch int) bool {
-	return slices.Compare([]int{v.Major, v.Minor, v.Patch}, []int{major, minor, patch}) < 0
-}
-
-// pullPingRestart is ping-restart of a client that pulls over UDP, unless its file or its server says otherwise.
-const pullPingRestart = 120 * time.Second
-
-// keepalives applies the default of ping-restart.
-func (p *parser) keepalives() error {
-	if o := p.o; o.Pull && !o.state.pingRestartSet && o.Connections[0].Proto.IsUDP() {
-		o.PingRestart = pullPingRestart
-	}
-	return nil
-}
-
-// compatibility applies the remaining defaults that depend on compat-mode and on other options.
-func (p *parser) compatibility() error {
-	o := p.o
-	old := func(major, minor, patch int) bool {
-		return o.CompatMode != Version{} && o.CompatMode.before(major, minor, patch)
-	}
-	if o.TLSVersionMin == "" {
-		o.TLSVersionMin = "1.2"
-		if old(2, 3, 7) {
-			o.TLSVersionMin = "1.0"
-		}
-		if o.TLSVersionMax != "" && o.TLSVersionMax < o.TLSVersionMin {
-			o.TLSVersionMin = o.TLSVersionMax
-		}
-	} else if o.TLSVersionMax != "" && o.TLSVersionMin > o.TLSVersionMax {
-		return errorf("--tls-version-min bigger than --tls-version-max")
-	}
-	switch {
-	case o.state.allowCompression && o.AllowCompression == "no" && o.Compressed:
-		return errorf("'--allow-compression no' conflicts with  enabling compression")
-	case o.state.allowCompression:
-	case old(2, 6, 0), o.Framing != FramingNone && o.Framing != FramingMigrate:
-		o.AllowCompression = "asym"
-	}
-	if o.Pull {
-		o.UpDelay = true
-	}
-	if o.RenegSecMin == 0 {
-		o.RenegSecMin = o.RenegSec * 9 / 10
-	}
-	if o.RenegSecMin > o.RenegSec {
-		o.RenegSecMin = o.RenegSec
-	}
-	if o.AuthGenToken && !o.state.tokenRenewal {
-		o.AuthTokenRenewal = o.RenegSec
-	}
-	o.completeFleet()
-	return nil
 }

@@ -101,11 +101,36 @@ func add6(a netip.Addr, n uint64) netip.Addr {
 	return netip.AddrFrom16(b)
 }
 
+// expandServer applies "server NETWORK NETMASK [nopool]": addresses of our end, the pool, and what clients are pushed.
 func (p *parser) expandServer() error {
 	o, s := p.o, p.o.state.server
 	if s == nil {
 		return nil
 	}
+	if err := p.checkServerMacro(s); err != nil {
+		return err
+	}
+	o.ModeServer, o.TLSServer = true, true
+	var pool IfconfigPool
+	switch {
+	case o.DevType == DevTap || o.Topology == TopologySubnet:
+		pool = p.serveSubnet(s)
+	default:
+		pool = p.servePairs(s)
+	}
+	if o.DevType != DevTap {
+		o.Push = append(o.Push, "topology "+string(o.Topology))
+	}
+	if s.nopool {
+		return nil
+	}
+	o.IfconfigPool = pool
+	return checkPool("--server directive pool", pool)
+}
+
+// checkServerMacro refuses what does not go with server, in stock's order.
+func (p *parser) checkServerMacro(s *serverMacro) error {
+	o := p.o
 	bits, ok := maskBits(s.netmask)
 	if !ok || toUint(s.network)&^toUint(s.netmask) != 0 {
 		return errorf("--server directive network/netmask combination is invalid")
@@ -123,57 +148,49 @@ func (p *parser) expandServer() error {
 		return errorf("--server directive only makes sense with --dev tun or --dev tap")
 	case bits < 16:
 		return errorf("--server directive netmask allows for too many host addresses (subnet must be 255.255.0.0 (/16) or higher)")
+	case o.DevType != DevTap && bits > 29:
+		return errorf("--server directive when used with --dev tun must define a subnet of 255.255.255.248 (/29) or lower")
+	case o.DevType == DevTap && bits > 30:
+		return errorf("--server directive when used with --dev tap must define a subnet of 255.255.255.252 (/30) or lower")
 	}
-	o.ModeServer, o.TLSServer = true, true
+	return nil
+}
+
+// serveSubnet makes the network one subnet of all, and returns its pool: the second address to the last.
+func (p *parser) serveSubnet(s *serverMacro) IfconfigPool {
+	o := p.o
+	network := toUint(s.network)
+	own, second := fromUint(network+1), fromUint(network+2)
+	o.Ifconfig = Ifconfig{Local: own, Remote: s.netmask}
+	if o.DevType != DevTap && o.RouteGateway == "" && !o.RouteGatewayDHCP {
+		o.RouteGateway = second.String()
+	}
+	o.Push = append(o.Push, "route-gateway "+own.String())
+	o.constrain(s)
+	return IfconfigPool{Start: second, End: fromUint((network | ^toUint(s.netmask)) - 1), Netmask: s.netmask}
+}
+
+// servePairs makes point-to-point links to the clients of the network (topology net30 and p2p), and returns its pool.
+func (p *parser) servePairs(s *serverMacro) IfconfigPool {
+	o := p.o
 	network, mask := toUint(s.network), toUint(s.netmask)
-	broadcast := network | ^mask
 	own := fromUint(network + 1)
-	pool := IfconfigPool{}
-	if o.DevType != DevTap {
-		if bits > 29 {
-			return errorf("--server directive when used with --dev tun must define a subnet of 255.255.255.248 (/29) or lower")
-		}
-		if o.Topology == TopologySubnet {
-			o.Ifconfig = Ifconfig{Local: own, Remote: s.netmask}
-			pool = IfconfigPool{Start: fromUint(network + 2), End: fromUint(broadcast - 1), Netmask: s.netmask}
-			if o.RouteGateway == "" && !o.RouteGatewayDHCP {
-				o.RouteGateway = fromUint(network + 2).String()
-			}
-			o.Push = append(o.Push, "route-gateway "+own.String())
-			o.constrain(s)
-		} else {
-			o.Ifconfig = Ifconfig{Local: own, Remote: fromUint(network + 2)}
-			end := broadcast - 4
-			if bits == 29 {
-				end = broadcast
-			}
-			pool = IfconfigPool{Start: fromUint(network + 4), End: fromUint(end)}
-			o.Routes = append(o.Routes, Route{Network: s.network.String(), Netmask: s.netmask.String(), Metric: -1})
-			if o.ClientToClient {
-				o.Push = append(o.Push, "route "+s.network.String()+" "+s.netmask.String())
-			} else if o.Topology == TopologyNet30 {
-				o.Push = append(o.Push, "route "+own.String())
-			}
-			if o.Topology == TopologyNet30 && !s.nopool {
-				p.warn("WARNING: --topology net30 support for server configs with IPv4 pools will be removed in a future release. Please " +
-					"migrate to --topology subnet as soon as possible.")
-			}
-		}
-		o.Push = append(o.Push, "topology "+string(o.Topology))
-	} else {
-		if bits > 30 {
-			return errorf("--server directive when used with --dev tap must define a subnet of 255.255.255.252 (/30) or lower")
-		}
-		o.Ifconfig = Ifconfig{Local: own, Remote: s.netmask}
-		pool = IfconfigPool{Start: fromUint(network + 2), End: fromUint(broadcast - 1), Netmask: s.netmask}
-		o.Push = append(o.Push, "route-gateway "+own.String())
-		o.constrain(s)
+	o.Ifconfig = Ifconfig{Local: own, Remote: fromUint(network + 2)}
+	o.Routes = append(o.Routes, Route{Network: s.network.String(), Netmask: s.netmask.String(), Metric: -1})
+	if o.ClientToClient {
+		o.Push = append(o.Push, "route "+s.network.String()+" "+s.netmask.String())
+	} else if o.Topology == TopologyNet30 {
+		o.Push = append(o.Push, "route "+own.String())
 	}
-	if s.nopool {
-		return nil
+	if o.Topology == TopologyNet30 && !s.nopool {
+		p.warn("WARNING: --topology net30 support for server configs with IPv4 pools will be removed in a future release. Please " +
+			"migrate to --topology subnet as soon as possible.")
 	}
-	o.IfconfigPool = pool
-	return checkPool("--server directive pool", pool)
+	end := network | ^mask // of a /29, the broadcast address
+	if bits, _ := maskBits(s.netmask); bits != 29 {
+		end -= 4
+	}
+	return IfconfigPool{Start: fromUint(network + 4), End: fromUint(end)}
 }
 
 // constrain sets the default of ifconfig-push-constraint.
