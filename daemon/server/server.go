@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"math/big"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -175,22 +174,9 @@ func fatal(err error) engine.Stop {
 
 // serve is one instance of the server: device up, sockets, clients, everything down.
 func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
-	for _, n := range s.opts.Load().Warnings {
-		s.logLine("", n.Level, "%s", n.Text)
-	}
-	set, err := s.material()
+	set, err := s.prepare()
 	if err != nil {
 		return fatal(err)
-	}
-	set.plugins = s.scripts.Plugins
-	for _, n := range set.tls.Notes() {
-		s.logLine("", logging.Warn, "%s", n)
-	}
-	if set.AuthGenToken && set.token == nil {
-		s.logLine("", logging.Info, "Using random OpenVPN auth-token server key.")
-		if set.token, err = keys.GenerateTokenKey(rand.Reader); err != nil {
-			return fatal(err)
-		}
 	}
 	starting, started := s.deps.Signals.Context(ctx) // scripts and lookups, which a signal cuts short
 	defer started()
@@ -237,6 +223,26 @@ func (s *Server) serve(ctx context.Context) (stop engine.Stop) {
 	return s.work(ctx, h, socks, &tn.planes)
 }
 
+// prepare reads what the options name, and logs what they have to say.
+func (s *Server) prepare() (*setup, error) {
+	for _, n := range s.opts.Load().Warnings {
+		s.logLine("", n.Level, "%s", n.Text)
+	}
+	set, err := s.material()
+	if err != nil {
+		return nil, err
+	}
+	set.plugins = s.scripts.Plugins
+	for _, n := range set.tls.Notes() {
+		s.logLine("", logging.Warn, "%s", n)
+	}
+	if set.AuthGenToken && set.token == nil {
+		s.logLine("", logging.Info, "Using random OpenVPN auth-token server key.")
+		set.token, err = keys.GenerateTokenKey(rand.Reader)
+	}
+	return set, err
+}
+
 // assemble puts a hub together from its parts, for the setup of the start.
 func assemble(a *aside) *hub {
 	say := &clientLog{aside: a}
@@ -270,31 +276,25 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	if set.prof.ServesTCP() {
 		h.logLine("", logging.Steps, "MULTI: TCP INIT maxclients=%d maxevents=%d", set.MaxClients, set.MaxClients+5)
 	}
-	h.plane = &plane{
-		dev: dev, tap: set.tap(), clientToClient: set.ClientToClient, passTOS: set.PassTOS && !set.tap() && set.prof.ServesUDP(), maxPacket: max(set.prof.TunMTU+64, 2048), vlans: newVLANs(set.Options),
-		table: h.table, routes: h.routes, stations: h.stations, total: s.total, aside: a,
-	}
 	if set.StaleRoutesAge > 0 {
 		h.logLine("", logging.Info, "Initializing stale route check timer to run every %d seconds and to removing routes with activity timeout older than %d seconds",
 			int(set.StaleRoutesInterval.Seconds()), int(set.StaleRoutesAge.Seconds()))
 	}
-	if h.plane.maxPacket > maxTunPacket {
-		return nil, fmt.Errorf("tun-mtu %d is larger than %d", set.prof.TunMTU, maxTunPacket-64)
-	}
-	return h, nil
+	h.plane, err = newPlane(h, set, dev)
+	return h, err
 }
 
-// renegAfter draws the age at which a key of ours is renewed.
-func (s *setup) renegAfter() time.Duration {
-	lo, hi := s.RenegSecMin, s.RenegSec
-	if hi <= 0 || lo >= hi {
-		return hi
+// newPlane makes what the data plane of an instance shares.
+func newPlane(h *hub, set *setup, dev tun.Device) (*plane, error) {
+	p := &plane{
+		dev: dev, tap: set.tap(), clientToClient: set.ClientToClient, passTOS: set.PassTOS && !set.tap() && set.prof.ServesUDP(),
+		maxPacket: max(set.prof.TunMTU+64, 2048), vlans: newVLANs(set.Options),
+		table: h.table, routes: h.routes, stations: h.stations, total: h.total, aside: h.aside,
 	}
-	n, err := rand.Int(rand.Reader, big.NewInt(int64(hi-lo)))
-	if err != nil {
-		return hi
+	if p.maxPacket > maxTunPacket {
+		return nil, fmt.Errorf("tun-mtu %d is larger than %d", set.prof.TunMTU, maxTunPacket-64)
 	}
-	return lo + time.Duration(n.Int64())
+	return p, nil
 }
 
 // Forget implements engine.Engine: a server keeps no passwords.

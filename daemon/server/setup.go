@@ -1,10 +1,13 @@
 package server
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"math/big"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
@@ -181,6 +184,19 @@ func (s *setup) controlSize(v6 bool) int {
 		outer = 48
 	}
 	return max(s.prof.MaxPacketSize, 154) - outer
+}
+
+// renegAfter draws the age at which a key of ours is renewed.
+func (s *setup) renegAfter() time.Duration {
+	lo, hi := s.RenegSecMin, s.RenegSec
+	if hi <= 0 || lo >= hi {
+		return hi
+	}
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(hi-lo)))
+	if err != nil {
+		return hi
+	}
+	return lo + time.Duration(n.Int64())
 }
 
 // hooksAtOnce is how many hooks may run at once.
