@@ -77,8 +77,8 @@ func (st *seat) execute(text string) bool {
 		return true
 	}
 	c := call{st, cmd, params[1:], text}
-	if min, atLeast := c.arity(); len(c.args) < min && !relayed {
-		c.reply(arityError(cmd.Name, min, atLeast))
+	if least, atLeast := c.arity(); len(c.args) < least && !relayed {
+		c.reply(arityError(cmd.Name, least, atLeast))
 		return true
 	}
 	if need := cmd.Needs(len(c.args)); !st.role.May(need) {

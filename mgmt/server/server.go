@@ -109,23 +109,34 @@ type Server struct {
 		wake      chan struct{} // capacity 1: some seat's interval changed
 	}
 
-	mu        sync.Mutex // guards all below
-	closed    bool
-	lastSeat  uint64
-	seats     []*seat // attached: greeted, in order of arrival
-	hold      bool
-	envFilter int // what new seats start with
-	version   int // what new seats start with
-	prompts   []*prompt
-	answered  map[answeredKey]*seat // who answered the last prompt of this kind and type
-	decided   map[clientKey]*seat   // who decided about a client's key
-	logs      ring
-	states    ring
-	echoes    ring
-	lost      uint64 // lines that slow seats lost, in total
-	greeting  string // of INFO
-	away      bool   // Gone was called, and not yet Found
+	mu       sync.Mutex // guards all below
+	closed   bool
+	hold     bool
+	away     bool   // Gone was called, and not yet Found
+	greeting string // of INFO
+	attendance
+	questions
+	histories
 }
+
+// attendance holds the seats of a Server.
+type attendance struct {
+	seats     []*seat // attached: greeted, in order of arrival
+	lastSeat  uint64  // the newest one's number
+	lost      uint64  // lines that slow seats lost, in total
+	envFilter int     // what new seats start with
+	version   int     // what new seats start with: the protocol version that a seat announces
+}
+
+// questions hold the prompts that wait, and the seats whose answers were taken.
+type questions struct {
+	prompts  []*prompt
+	answered map[answeredKey]*seat // who answered the last prompt of this kind and type
+	decided  map[clientKey]*seat   // who decided about a client's key
+}
+
+// histories hold the lines that "log", "state" and "echo" show.
+type histories struct{ logs, states, echoes ring }
 
 // New returns a Server without listeners.
 func New(cfg Config) *Server {
@@ -137,9 +148,9 @@ func New(cfg Config) *Server {
 		cfg.Now = time.Now
 	}
 	s := &Server{
-		cfg: cfg, done: make(chan struct{}), hold: cfg.Hold, version: 1,
-		answered: make(map[answeredKey]*seat), decided: make(map[clientKey]*seat),
-		logs: ring{max: cfg.LogCache}, states: ring{max: stateCache}, echoes: ring{max: echoCache},
+		cfg: cfg, done: make(chan struct{}), hold: cfg.Hold, attendance: attendance{version: 1},
+		questions: questions{answered: make(map[answeredKey]*seat), decided: make(map[clientKey]*seat)},
+		histories: histories{logs: ring{max: cfg.LogCache}, states: ring{max: stateCache}, echoes: ring{max: echoCache}},
 	}
 	s.proto.Store(int64(cfg.Version))
 	s.greeting = Greeting(cfg.Version)
@@ -244,7 +255,7 @@ type Password struct {
 	Role mgmt.Role
 }
 
-// LogValue implements slog.LogValuer.
+// String keeps the text out of logs and errors.
 func (Password) String() string { return "[...]" }
 
 // ending is how many sessions of a listener may be about to end.
