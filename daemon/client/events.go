@@ -20,17 +20,17 @@ import (
 )
 
 // events handles what the control session reports, in order, and tells whether there was anything.
-func (a *attempt) events(now time.Time) (any bool) {
+func (a *attempt) events(now time.Time) (some bool) {
 	for a.session != nil && (a.stop == nil || a.exit.begun()) && !a.undecided() {
 		e, ok := a.session.Event()
 		if !ok {
 			break
 		}
-		any = true
+		some = true
 		a.event(e, now)
 	}
 	a.callerEvents(now)
-	return any
+	return some
 }
 
 func (a *attempt) event(e session.Event, now time.Time) {

@@ -16,7 +16,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
-// route of packets: what the data plane needs to know about the connection. Immutable; the owner publishes a new one.
+// path tells the data plane what it needs to know about the connection. It is immutable; the owner publishes a new one.
 type path struct {
 	link    transport.Link
 	peer    transport.Peer
