@@ -29,9 +29,9 @@ type Options struct {
 
 // NewCmds returns the commands of this package.
 func NewCmds(e *env.Env) []*cobra.Command {
-	make := func(name, kind, short, example string, count int) *cobra.Command {
+	cmd := func(name, kind, short, example string, count int) *cobra.Command {
 		o := Options{name: name, kind: kind}
-		cmd := &cobra.Command{
+		c := &cobra.Command{
 			Use: name, Short: short,
 			Long: short + ". With -f it goes on until interrupted; nothing is lost or doubled in between. With --reconnect it goes on when the daemon\n" +
 				"is back, and says on standard error when its history does not reach back to the last entry shown.",
@@ -50,16 +50,16 @@ func NewCmds(e *env.Env) []*cobra.Command {
 				return err
 			},
 		}
-		cmd.Flags().IntVarP(&o.count, "lines", "n", count, "how many of the newest entries to show")
-		cmd.Flags().BoolVar(&o.all, "all", false, "show the whole history")
-		cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with new entries")
-		cmd.Flags().BoolVar(&o.reconnect, "reconnect", false, "with -f: dial again when the daemon is lost")
-		return cmd
+		c.Flags().IntVarP(&o.count, "lines", "n", count, "how many of the newest entries to show")
+		c.Flags().BoolVar(&o.all, "all", false, "show the whole history")
+		c.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with new entries")
+		c.Flags().BoolVar(&o.reconnect, "reconnect", false, "with -f: dial again when the daemon is lost")
+		return c
 	}
 	return []*cobra.Command{
-		make("state", mgmt.KindState, "Show the daemon's state", "  moongate state\n  moongate state -f --json\n  moongate state --all", 1),
-		make("log", mgmt.KindLog, "Show the daemon's log", "  moongate log -n 50\n  moongate log -f --reconnect", 20),
-		make("echo", mgmt.KindEcho, "Show the echo directives the daemon got", "  moongate echo --all", 20),
+		cmd("state", mgmt.KindState, "Show the daemon's state", "  moongate state\n  moongate state -f --json\n  moongate state --all", 1),
+		cmd("log", mgmt.KindLog, "Show the daemon's log", "  moongate log -n 50\n  moongate log -f --reconnect", 20),
+		cmd("echo", mgmt.KindEcho, "Show the echo directives the daemon got", "  moongate echo --all", 20),
 	}
 }
 
