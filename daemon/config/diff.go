@@ -27,10 +27,6 @@ func OnReload(option string) mgmt.Outcome {
 	}
 }
 
-// Directives returns the lines of the main configuration in the order they were read, those of included files in
-// their place and blocks as one parameter.
-func (o *Options) Directives() []Directive { return slices.Clone(o.directives) }
-
 // Diff lists the options that differ, by name in alphabetical order. The order of lines counts within one option
 // only; where they stand does not. Files that options name are not looked into.
 func Diff(old, new *Options) []Change {

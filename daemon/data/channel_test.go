@@ -70,12 +70,13 @@ func TestSealOpen(t *testing.T) {
 						t.Fatal(err)
 					}
 					var got [][]byte
-					for _, r := range b.OpenBatch(nil, batch.Packets, testNow) {
-						if r.Err != nil {
-							t.Fatal(r.Err)
+					for _, pkt := range batch.Packets {
+						payload, kind, err := b.Open(pkt, testNow)
+						if err != nil {
+							t.Fatal(err)
 						}
-						if r.Kind == Packet {
-							got = append(got, bytes.Clone(r.Payload))
+						if kind == Packet {
+							got = append(got, bytes.Clone(payload))
 						}
 					}
 					if len(got) != len(payloads) {
@@ -334,9 +335,9 @@ func TestBatch(t *testing.T) {
 				}
 				at += len(pkt)
 			}
-			for j, r := range b.OpenBatch(nil, batches[i].Packets, testNow) {
-				if r.Err != nil { // window 0 wants every id in order
-					t.Fatalf("round %d, batch %d, packet %d: %v", round, i, j, r.Err)
+			for j, pkt := range batches[i].Packets {
+				if _, _, err := b.Open(pkt, testNow); err != nil { // window 0 wants every id in order
+					t.Fatalf("round %d, batch %d, packet %d: %v", round, i, j, err)
 				}
 			}
 		}

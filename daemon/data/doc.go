@@ -19,6 +19,6 @@
 // # Concurrency
 //
 // Seal, SealBatch and their kin may run on several goroutines: ids come from an atomic counter, legacy ciphers take a
-// lock of their key. Open and OpenBatch have one caller at a time. SetKey, DropKey and the getters may run beside both:
+// lock of their key. Open has one caller at a time. SetKey, DropKey and the getters may run beside both:
 // key slots are published as immutable snapshots.
 package data

@@ -51,22 +51,6 @@ func (c *Channel) open(pkt []byte, now time.Time) ([]byte, Kind, error) {
 	return payload, kind, nil
 }
 
-// Opened is one result of OpenBatch.
-type Opened struct {
-	Payload []byte // as Open returns it
-	Kind    Kind
-	Err     error
-}
-
-// OpenBatch opens pkts in place and appends one result for each to dst, in order.
-func (c *Channel) OpenBatch(dst []Opened, pkts [][]byte, now time.Time) []Opened {
-	for _, pkt := range pkts {
-		payload, kind, err := c.Open(pkt, now)
-		dst = append(dst, Opened{payload, kind, err})
-	}
-	return dst
-}
-
 // scratch is working memory of openers, shared by all channels so that an idle one owns none.
 type scratch struct {
 	nonce [12]byte

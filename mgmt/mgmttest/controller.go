@@ -13,7 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
-// Mode is what a scripted daemon runs.
+// Mode names the engine that a scripted daemon runs.
 type Mode uint8
 
 // Modes.
@@ -47,12 +47,10 @@ type Controller struct {
 	idle      bool // no packets: a client reports no byte counts
 	remotes   []server.Remote
 	peers     []Peer
-	status    []string
 	reload    reload
 	scripts   []mgmt.ScriptStatus
 	fleet     *fleetNode // nil without a fleet
 	calls     []string
-	after     func(call string) // told of each call, without the lock
 }
 
 // NewController returns a Controller in mode Starting, with stock's defaults.
@@ -80,28 +78,15 @@ func (c *Controller) Counted() bool {
 	return c.counted
 }
 
-// SetRemotes sets the connection entries of a client.
-func (c *Controller) SetRemotes(r ...server.Remote) { c.set(func() { c.remotes = r }) }
-
 // SetPeers sets the clients of a server.
 func (c *Controller) SetPeers(p ...Peer) { c.set(func() { c.peers = p }) }
-
-// SetStatus replaces the status report; END is added.
-func (c *Controller) SetStatus(lines ...string) { c.set(func() { c.status = lines }) }
-
-// OnCall has f called after each recorded call, on the goroutine of the command.
-func (c *Controller) OnCall(f func(call string)) { c.set(func() { c.after = f }) }
 
 // Record adds to the calls.
 func (c *Controller) Record(format string, args ...any) {
 	call := fmt.Sprintf(format, args...)
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.calls = append(c.calls, call)
-	f := c.after
-	c.mu.Unlock()
-	if f != nil {
-		f(call)
-	}
 }
 
 // Calls returns what was recorded since the last time.
@@ -180,9 +165,6 @@ type clientSide struct{ *Controller }
 func (c clientSide) Status(int) ([]string, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.status != nil {
-		return append(slices.Clone(c.status), "END"), true
-	}
 	return []string{
 		"OpenVPN STATISTICS", "Updated," + time.Now().Format(mgmt.StatusTime), "TUN/TAP read bytes,0", "TUN/TAP write bytes,0",
 		"TCP/UDP read bytes," + strconv.FormatUint(c.count.In, 10), "TCP/UDP write bytes," + strconv.FormatUint(c.count.Out, 10),
@@ -216,9 +198,6 @@ type serverSide struct{ *Controller }
 func (c serverSide) Status(version int) ([]string, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.status != nil {
-		return append(slices.Clone(c.status), "END"), true
-	}
 	now := time.Now()
 	sep, date := ",", now.Format(mgmt.StatusTime)
 	if version < 2 {
