@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"github.com/moongate-vpn/moongate/daemon/certs"
 	"github.com/moongate-vpn/moongate/daemon/tls"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
@@ -26,21 +24,10 @@ func TestJudgedByStock(t *testing.T) {
 	}
 	at := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
 	for _, path := range files {
-		a, err := txtar.ParseFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		content := map[string][]byte{"-": nil}
-		for _, f := range a.Files {
-			content[f.Name] = f.Data
-		}
-		for line := range strings.Lines(string(a.Comment)) {
-			f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-			if strings.HasPrefix(line, "#") {
-				continue
-			}
+		content, rows := table(t, path)
+		for _, f := range rows {
 			if len(f) != 9 {
-				t.Fatalf("%s: %d fields in %q", path, len(f), line)
+				t.Fatalf("%s: %d fields in %q", path, len(f), f)
 			}
 			t.Run(f[0], func(t *testing.T) {
 				o := tlsconf.Options{
@@ -110,18 +97,10 @@ func judge(t *testing.T, o tlsconf.Options, sent []byte) string {
 // ns-cert-type asks for no more than the chain does, as with stock 2.6.14 (60 handshakes of certificates with and without each extension, in
 // both roles): a certificate that says nothing of its use passes.
 func TestNetscapeTypeIsStocks(t *testing.T) {
-	a, err := txtar.ParseFile("testdata/judged/purposes.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	content := map[string][]byte{}
-	for _, f := range a.Files {
-		content[f.Name] = f.Data
-	}
+	content, all := table(t, "testdata/judged/purposes.txtar")
 	rows := 0
-	for line := range strings.Lines(string(a.Comment)) {
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if strings.HasPrefix(line, "#") || f[5] != "-" {
+	for _, f := range all {
+		if f[5] != "-" {
 			continue
 		}
 		rows++
@@ -143,14 +122,7 @@ func TestNetscapeTypeIsStocks(t *testing.T) {
 //
 //	openvpn --tls-client --dev null --remote 127.0.0.1 9 --nobind --ca ca.crt --cert CERT --key KEY --tls-cert-profile PROFILE
 func TestOwnCertificateAndProfile(t *testing.T) {
-	a, err := txtar.ParseFile("testdata/judged/signatures.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	content := map[string][]byte{}
-	for _, f := range a.Files {
-		content[f.Name] = f.Data
-	}
+	content, _ := table(t, "testdata/judged/signatures.txtar")
 	for _, tt := range []struct{ cert, profile, want string }{
 		{"sig-rsa256.sent.pem", "", ""}, {"sig-rsa256.sent.pem", "preferred", ""},
 		{"sig-rsa1.sent.pem", "", "ca md too weak"}, {"sig-rsa1.sent.pem", "preferred", "ca md too weak"}, {"sig-rsa1.sent.pem", "insecure", ""},

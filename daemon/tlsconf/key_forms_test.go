@@ -6,30 +6,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
 // One key in every form that the openssl command encrypts it in, and what stock 2.6.14 does with each. A form that cannot be
 // opened is told by its name and never taken for a wrong passphrase, which would be asked for again without end.
 func TestEncryptedForms(t *testing.T) {
-	a, err := txtar.ParseFile("testdata/keys.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	content := map[string][]byte{}
-	for _, f := range a.Files {
-		content[f.Name] = f.Data
-	}
-	rows := 0
-	for line := range strings.Lines(string(a.Comment)) {
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+	content, rows := table(t, "testdata/keys.txtar")
+	for _, f := range rows {
 		name, pass, stock, want := f[0], strings.TrimPrefix(f[1], "-"), f[2] == "1", f[3]
-		rows++
 		t.Run(name, func(t *testing.T) {
 			o := tlsconf.Options{CA: content["c.crt"], Cert: content["c.crt"], Key: content[name]}
 			if strings.HasSuffix(name, ".p12") {
@@ -71,7 +56,7 @@ func TestEncryptedForms(t *testing.T) {
 			}
 		})
 	}
-	if rows < 60 {
-		t.Errorf("%d forms", rows)
+	if len(rows) < 60 {
+		t.Errorf("%d forms", len(rows))
 	}
 }

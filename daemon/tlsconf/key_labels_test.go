@@ -7,29 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
 
 // Keys under other labels than their own, on curves that are described in place of named, with points in each form, and bundles
 // whose passphrase is in Latin-1: what stock 2.6.14 starts with opens here, or the error says which curve cannot.
 func TestKeyLabelsAndCurves(t *testing.T) {
-	a, err := txtar.ParseFile("testdata/forms.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	content := map[string][]byte{}
-	for _, f := range a.Files {
-		content[f.Name] = f.Data
-	}
-	rows := 0
-	for line := range strings.Lines(string(a.Comment)) {
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		rows++
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+	content, rows := table(t, "testdata/forms.txtar")
+	for _, f := range rows {
 		name, cert, kind, stock, want := f[0], f[1], f[2], f[4], f[5]
 		pass, err := hex.DecodeString(strings.TrimPrefix(f[3], "-"))
 		if err != nil {
@@ -59,7 +44,7 @@ func TestKeyLabelsAndCurves(t *testing.T) {
 			}
 		})
 	}
-	if rows < 28 {
-		t.Errorf("%d rows", rows)
+	if len(rows) < 28 {
+		t.Errorf("%d rows", len(rows))
 	}
 }
