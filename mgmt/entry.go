@@ -39,7 +39,7 @@ func (e LogEntry) Append(b []byte) []byte {
 // String is the line of Append.
 func (e LogEntry) String() string { return string(e.Append(nil)) }
 
-// ParseLog reads a line of the log history, or what follows ">LOG:".
+// ParseLog reads a line of the log history, or what follows ">LOG:". The error is ErrFields, or about the time.
 func ParseLog(line string) (LogEntry, error) {
 	f := strings.SplitN(line, ",", 3)
 	if len(f) < 3 {
@@ -69,7 +69,7 @@ func (e EchoEntry) Append(b []byte) []byte {
 // String is the line of Append.
 func (e EchoEntry) String() string { return string(e.Append(nil)) }
 
-// ParseEcho reads a line of the echo history, or what follows ">ECHO:".
+// ParseEcho reads a line of the echo history, or what follows ">ECHO:". The error is ErrFields, or about the time.
 func ParseEcho(line string) (EchoEntry, error) {
 	ts, text, ok := strings.Cut(line, ",")
 	if !ok {
@@ -91,7 +91,7 @@ func (c ByteCount) Append(b []byte) []byte {
 	return strconv.AppendUint(append(b, ','), c.Out, 10)
 }
 
-// ParseByteCount reads what follows ">BYTECOUNT:".
+// ParseByteCount reads what follows ">BYTECOUNT:": received,sent. The error is ErrFields, or about the number.
 func ParseByteCount(s string) (ByteCount, error) {
 	in, out, ok := strings.Cut(s, ",")
 	if !ok {

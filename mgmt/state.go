@@ -82,7 +82,8 @@ func (s State) Append(b []byte) []byte {
 // String is the line of Append.
 func (s State) String() string { return string(s.Append(nil)) }
 
-// ParseState reads a line of the state history, or what follows ">STATE:". Daemons before 2.4 send fewer fields.
+// ParseState reads a line of the state history, or what follows ">STATE:". Daemons before 2.4 send fewer fields. The error
+// is ErrFields for less than a time and a name, or about the field that is wrong.
 func ParseState(line string) (State, error) {
 	f := strings.Split(line, ",")
 	if len(f) < 2 {

@@ -45,12 +45,13 @@ func Twice(cert *x509.Certificate) bool {
 var ErrExtension = errors.New("malformed extension")
 
 // KeyUsage returns the bits of the key usage extension, first octet in the low byte, as 0x80a0 for digitalSignature,
-// keyEncipherment and decipherOnly. ok is false without one.
+// keyEncipherment and decipherOnly. ok is false without one; the error is ErrExtension.
 func KeyUsage(cert *x509.Certificate) (usage uint32, ok bool, err error) {
 	return bitString(cert, OIDKeyUsage)
 }
 
 // NetscapeType returns the bits of the Netscape certificate type: 0x80 client, 0x40 server, 0x04 authority of both.
+// ok is false without one; the error is ErrExtension.
 func NetscapeType(cert *x509.Certificate) (usage uint32, ok bool, err error) {
 	return bitString(cert, OIDNetscapeType)
 }
@@ -76,6 +77,7 @@ func bitString(cert *x509.Certificate, id asn1.ObjectIdentifier) (usage uint32, 
 }
 
 // ExtKeyUsage returns the purposes of the extended key usage extension. ok is false without one; an empty list allows nothing.
+// The error is ErrExtension.
 func ExtKeyUsage(cert *x509.Certificate) (usages []asn1.ObjectIdentifier, ok bool, err error) {
 	value, ok := Extension(cert, OIDExtKeyUsage)
 	if !ok {
@@ -103,7 +105,7 @@ type Constraints struct {
 	PathLen int // -1: no limit
 }
 
-// BasicConstraints reads the extension of that name.
+// BasicConstraints reads the extension of that name. The error is ErrExtension; without the extension Present is false.
 func BasicConstraints(cert *x509.Certificate) (Constraints, error) {
 	c := Constraints{PathLen: -1}
 	value, ok := Extension(cert, OIDBasicConstraints)

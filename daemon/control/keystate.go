@@ -91,7 +91,7 @@ func (k *keyState) export(label string, n int) ([]byte, error) {
 
 // KeyBlock derives the data keys of a key id, from the TLS exporter or from the key messages. From then on
 // the key counts as in use, and the peer may renew it. The key messages are wiped: the block can be had
-// again from the exporter only.
+// again from the exporter only. The error is ErrNotUp before the key messages have crossed, or that of the derivation.
 func (s *Session) KeyBlock(keyID uint8, ekm bool) (*keys.Block, error) {
 	k := s.key(keyID)
 	if k == nil || k.phase < phaseGotKey {

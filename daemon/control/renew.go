@@ -42,7 +42,7 @@ func (s *Session) softReset(now time.Time, byPeer bool) {
 
 // EnableDynamicTLSCrypt protects all further renewals with a key of this session's first TLS connection,
 // combined with the static key if there is one. To be called once, when both ends have agreed on it and
-// before the first renewal.
+// before the first renewal. The error is ErrNotUp without the first connection.
 //
 //	key = exporter(256 bytes) XOR static key
 func (s *Session) EnableDynamicTLSCrypt() error {

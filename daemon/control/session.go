@@ -317,7 +317,7 @@ func (s *Session) Close() {
 	s.ending, s.events, s.out, s.texts = nil, nil, nil, nil
 }
 
-// Export returns keying material of the newest finished TLS connection, without a context.
+// Export returns n bytes of keying material of the newest finished TLS connection, without a context; ErrNotUp when there is none.
 func (s *Session) Export(label string, n int) ([]byte, error) {
 	for _, k := range []*keyState{s.primary, s.lame} {
 		if k != nil && k.up {

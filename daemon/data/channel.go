@@ -24,7 +24,7 @@ type Channel struct {
 	Counters Counters
 }
 
-// New checks p and returns a channel without keys.
+// New checks p and returns a channel without keys. The error is ErrUnknown for an algorithm, or says which parameters do not go together.
 func New(p Params) (*Channel, error) {
 	suite, d, err := p.check()
 	if err != nil {
@@ -68,17 +68,17 @@ func (c *Channel) Seal(dst, payload []byte, now time.Time) ([]byte, error) {
 	return c.seal(dst, payload, now)
 }
 
-// SealControl is Seal for in-band payloads (OCC): no mssfix.
+// SealControl is Seal for in-band payloads (OCC), with the same errors: no mssfix.
 func (c *Channel) SealControl(dst, payload []byte, now time.Time) ([]byte, error) {
 	return c.seal(dst, payload, now)
 }
 
-// SealPing appends a keepalive packet.
+// SealPing appends a keepalive packet. Errors: ErrNoKey, ErrExhausted.
 func (c *Channel) SealPing(dst []byte, now time.Time) ([]byte, error) {
 	return c.seal(dst, pingMagic, now)
 }
 
-// SealExit appends an OCC exit packet.
+// SealExit appends an OCC exit packet. Errors: ErrNoKey, ErrExhausted.
 func (c *Channel) SealExit(dst []byte, now time.Time) ([]byte, error) {
 	return c.seal(dst, AppendOCC(nil, OCCExit, nil), now)
 }

@@ -20,7 +20,7 @@ type Plane interface {
 }
 
 // Attach gives the session its data plane, with the first key. It is called once, when that key is active; neither end can renew
-// it before. The keys of renewals follow on their own.
+// it before. The keys of renewals follow on their own. The error is that of the derivation, or of the plane.
 func (s *Session) Attach(t Terms, p Plane) error {
 	s.plane, s.terms = p, t
 	if t.DynamicTLSCrypt {
@@ -31,7 +31,7 @@ func (s *Session) Attach(t Terms, p Plane) error {
 	return s.install(0)
 }
 
-// Open attaches a data channel in this process. p is t.Params and what terms do not decide.
+// Open attaches a data channel in this process. p is t.Params and what terms do not decide. The errors are those of data.New and Attach.
 func (s *Session) Open(t Terms, p data.Params) (*data.Channel, error) {
 	ch, err := data.New(p)
 	if err != nil {

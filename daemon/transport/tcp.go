@@ -66,7 +66,7 @@ func newTCPLink(conn *net.TCPConn, proto string, s Stream, carry []byte) *TCPLin
 	return l
 }
 
-// Recv returns all complete frames read, at least one.
+// Recv returns all complete frames read, at least one. Errors: see Link.
 func (l *TCPLink) Recv(b *Batch) error {
 	buf := b.slab[Headroom:]
 	n := copy(buf, l.carry)
@@ -139,7 +139,8 @@ func (b *Batch) frames(buf []byte, limit int) (int, error) {
 	return used, nil
 }
 
-// Send queues packets for the writer. See Stream for a full queue.
+// Send queues packets for the writer; empty ones and those too long for a frame are dropped. See Stream for a full queue. The error is
+// net.ErrClosed after Close, else why the writer ended.
 func (l *TCPLink) Send(_ Peer, pkts [][]byte) error {
 	var timer *time.Timer
 	l.mu.Lock()

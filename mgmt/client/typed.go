@@ -18,6 +18,9 @@ func Line(words ...string) string {
 	return strings.Join(words, " ")
 }
 
+// The methods below send a command. Their errors are those of Cmd, and ErrNotManagement or that of the parser of package mgmt when the reply
+// has not the form of the command's.
+
 // Do sends a command made of words and returns the text after "SUCCESS: ".
 func (c *Client) Do(ctx context.Context, words ...string) (string, error) {
 	r, err := c.Cmd(ctx, Line(append([]string(nil), words...)...))
@@ -139,7 +142,7 @@ func (c *Client) Scripts(ctx context.Context) ([]mgmt.ScriptStatus, error) {
 	return history(ctx, c, "scripts", mgmt.ParseScript)
 }
 
-// Versions are what the daemon says about itself.
+// Versions hold what the daemon says about itself.
 type Versions struct {
 	Daemon     string // product line
 	Management int    // protocol version
