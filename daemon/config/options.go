@@ -41,7 +41,7 @@ type Options struct {
 	Notes    []Note
 	Warnings []Note
 
-	directives []Directive // what was read, for Diff and the parameter dump
+	directives []Directive // the lines in the order they were read, those of included files in their place, for Diff and the parameter dump
 	state      parseState  // what the rules need between parsing and checking
 }
 
@@ -237,7 +237,7 @@ type DNSServer struct {
 type Transport struct {
 	RemoteRandom           bool
 	RemoteRandomHostname   bool
-	ResolvRetry            time.Duration // ResolvInfinite by default; 0 tries once
+	ResolvRetry            time.Duration // resolvInfinite by default; 0 tries once
 	Preresolve             bool
 	IPRemoteHint           string
 	ConnectRetryMax        int // rounds through the list; 0 endless
@@ -252,8 +252,8 @@ type Transport struct {
 	Float                  bool // any profile floats
 }
 
-// ResolvInfinite is the value of ResolvRetry that never gives up.
-const ResolvInfinite = time.Duration(1<<63 - 1)
+// resolvInfinite is the value of ResolvRetry that never gives up.
+const resolvInfinite = time.Duration(1<<63 - 1)
 
 // Connection is one profile: where to connect to and how.
 type Connection struct {

@@ -62,7 +62,7 @@ func defaults(getenv func(string) string) *Options {
 	o.ScriptSecurity = 1
 	o.DevNode = "/dev/net/tun"
 	o.RouteDelayWindow = defaultRouteWindow
-	o.ResolvRetry = ResolvInfinite
+	o.ResolvRetry = resolvInfinite
 	o.PoolPersistInterval = defaultPoolInterval
 	o.MaxClients, o.MaxRoutesPerClient, o.TCPQueueLimit = 1024, 256, 64
 	o.ConnectFreqInitial = Rate{100, 10 * time.Second}

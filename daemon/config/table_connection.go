@@ -108,7 +108,7 @@ func connectionRows() []row {
 		{"remote-random-hostname", 0, 0, inMain, 0, flag(func(o *Options) *bool { return &o.RemoteRandomHostname })},
 		{"resolv-retry", 1, 1, inMain, 0, func(p *parser, a []string) (err error) {
 			if a[0] == "infinite" {
-				p.o.ResolvRetry = ResolvInfinite
+				p.o.ResolvRetry = resolvInfinite
 				return nil
 			}
 			p.o.ResolvRetry, err = duration(p, "resolv-retry", a[0])

@@ -85,7 +85,7 @@ func (p *Prototype) verifyV2(pkt []byte) (First, error) {
 	if p.cfg.WrapKey == nil {
 		return First{}, ErrWKc
 	}
-	rest, kc, metadata, err := UnwrapWKc(p.cfg.WrapKey, pkt)
+	rest, kc, metadata, err := unwrapWKc(p.cfg.WrapKey, pkt)
 	if err != nil {
 		return First{}, err
 	}
@@ -99,10 +99,10 @@ func (p *Prototype) verifyV2(pkt []byte) (First, error) {
 	return f, nil
 }
 
-// UnwrapWKc cuts the wrapped client key off a packet with opcode 10 or 11 and opens it. rest, the packet without it,
+// unwrapWKc cuts the wrapped client key off a packet with opcode 10 or 11 and opens it. rest, the packet without it,
 // aliases pkt. Errors: ErrWKc for a key that is malformed or not for this server, ErrShort for a packet too short
 // to be a control packet in front of it.
-func UnwrapWKc(key *keys.WrapKey, pkt []byte) (rest []byte, kc *keys.StaticKey, metadata []byte, err error) {
+func unwrapWKc(key *keys.WrapKey, pkt []byte) (rest []byte, kc *keys.StaticKey, metadata []byte, err error) {
 	rest, wkc, err := keys.SplitWKc(pkt)
 	if err != nil {
 		return nil, nil, nil, err

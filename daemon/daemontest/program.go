@@ -7,15 +7,15 @@ import (
 	"syscall"
 )
 
-// ProgramVariable in the environment is the path of our program, where it is built already: make test builds it once for all.
-const ProgramVariable = "MOONGATE_PROGRAM"
+// programVariable in the environment is the path of our program, where it is built already: make test builds it once for all.
+const programVariable = "MOONGATE_PROGRAM"
 
 // BuildProgram puts our program at path as it is released, without cgo.
 func BuildProgram(path string) error {
-	if built := os.Getenv(ProgramVariable); built != "" {
+	if built := os.Getenv(programVariable); built != "" {
 		b, err := os.ReadFile(built)
 		if err != nil {
-			return fmt.Errorf("%s: %w", ProgramVariable, err)
+			return fmt.Errorf("%s: %w", programVariable, err)
 		}
 		// A process that another test starts meanwhile would have the file open for writing, and path could not be executed.
 		syscall.ForkLock.RLock()

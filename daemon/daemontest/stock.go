@@ -30,13 +30,13 @@ type Process struct {
 	more  chan struct{} // closed and replaced with every line
 }
 
-// StockVariable in the environment is the path of the stock program that tests run against, in place of the installed one.
-const StockVariable = "MOONGATE_STOCK"
+// stockVariable in the environment is the path of the stock program that tests run against, in place of the installed one.
+const stockVariable = "MOONGATE_STOCK"
 
 // RequireOpenVPN is the path of the stock program. It skips a test where there is none.
 func RequireOpenVPN(t testing.TB) string {
 	t.Helper()
-	if path := os.Getenv(StockVariable); path != "" {
+	if path := os.Getenv(stockVariable); path != "" {
 		return path
 	}
 	for _, p := range []string{"openvpn", "/usr/sbin/openvpn", "/usr/local/sbin/openvpn"} {
@@ -213,7 +213,7 @@ func (p *Process) Stop(t testing.TB) {
 // RequireOpenVPN27 is the path of a stock program of 2.7, which test/openvpn27.sh unpacks. It skips a test where there is none.
 func RequireOpenVPN27(t testing.TB) string {
 	t.Helper()
-	if path := os.Getenv(StockVariable); path != "" {
+	if path := os.Getenv(stockVariable); path != "" {
 		if out, _ := exec.Command(path, "--version").Output(); strings.HasPrefix(string(out), "OpenVPN 2.7") {
 			return path
 		}

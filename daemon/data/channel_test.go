@@ -377,7 +377,7 @@ func TestAnswerOCC(t *testing.T) {
 		{"empty", nil, nil},
 	}
 	for _, tt := range tests {
-		if got := AnswerOCC(nil, tt.msg, "V4", 1500, 100, 24); !bytes.Equal(got, tt.want) {
+		if got := answerOCC(nil, tt.msg, "V4", 1500, 100, 24); !bytes.Equal(got, tt.want) {
 			t.Errorf("%s: %x, want %x", tt.name, got, tt.want)
 		}
 	}

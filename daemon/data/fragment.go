@@ -94,7 +94,7 @@ func (r *reassembly) add(h uint32, body []byte, now time.Time) ([]byte, error) {
 		size = int(h>>15&0x3FFF) * 4
 	}
 	switch {
-	case kind == 3, len(body) == 0, size == 0, size%4 != 0, len(body) > size, index*size+len(body) > MaxPayload:
+	case kind == 3, len(body) == 0, size == 0, size%4 != 0, len(body) > size, index*size+len(body) > maxPayload:
 		return nil, ErrFragment
 	}
 	p := r.find(seq, now)

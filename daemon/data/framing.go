@@ -74,7 +74,7 @@ func (f Framing) append(dst, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-// strip removes the framing of b, in place where it can; decompressed data is a fresh slice of at most MaxPayload
+// strip removes the framing of b, in place where it can; decompressed data is a fresh slice of at most maxPayload
 // bytes. Errors: ErrFraming, ErrCompressed, ErrShort for an empty b where a byte is due.
 func (f Framing) strip(b []byte, decompress bool) ([]byte, error) {
 	if f == FramingNone {
@@ -127,13 +127,13 @@ func inflate(src []byte, allowed bool, decompress func(src, dst []byte) (int, er
 	if !allowed || len(src) == 0 {
 		return nil, ErrCompressed
 	}
-	for size := 4096; ; size = MaxPayload {
+	for size := 4096; ; size = maxPayload {
 		dst := make([]byte, size)
 		n, err := decompress(src, dst)
 		switch {
 		case err == nil && n >= 0 && n <= len(dst):
 			return dst[:n], nil
-		case size == MaxPayload:
+		case size == maxPayload:
 			return nil, ErrFraming
 		}
 	}

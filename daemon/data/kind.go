@@ -66,10 +66,10 @@ func classify(payload []byte) ([]byte, Kind) {
 // maxLoad is the largest packet that a peer gets by asking for one of a size, in bytes: a jumbo frame.
 const maxLoad = 9216
 
-// AnswerOCC appends the OCC payload that answers msg (type | body, as Open returns it), or returns dst unchanged when
+// answerOCC appends the OCC payload that answers msg (type | body, as Open returns it), or returns dst unchanged when
 // none is due. options is our OCC string; maxRecv and maxSend are the largest packets seen in bytes; overhead is the
 // Channel's. Stock answers the same.
-func AnswerOCC(dst, msg []byte, options string, maxRecv, maxSend, overhead int) []byte {
+func answerOCC(dst, msg []byte, options string, maxRecv, maxSend, overhead int) []byte {
 	if len(msg) == 0 {
 		return dst
 	}

@@ -24,7 +24,7 @@ func (c *Channel) loadOverhead() int {
 // SealAnswer returns the packets that answer an in-band message (type | body, as Open returns it), none when no answer is due or no
 // key is there. options is our OCC string.
 func (c *Channel) SealAnswer(msg []byte, options string, now time.Time) [][]byte {
-	answer := AnswerOCC(nil, msg, options, int(c.Counters.MaxOpened.Load()), int(c.Counters.MaxSealed.Load()), c.loadOverhead())
+	answer := answerOCC(nil, msg, options, int(c.Counters.MaxOpened.Load()), int(c.Counters.MaxSealed.Load()), c.loadOverhead())
 	return c.sealInBand(answer, now)
 }
 

@@ -15,7 +15,7 @@ func FuzzOCC(f *testing.F) {
 		overhead &= 0xff
 		const options = "V4,dev-type tun"
 		dst := []byte("before")
-		got := AnswerOCC(bytes.Clone(dst), msg, options, 1500, 1400, overhead)
+		got := answerOCC(bytes.Clone(dst), msg, options, 1500, 1400, overhead)
 		if !bytes.HasPrefix(got, dst) {
 			t.Fatal("what was there is gone")
 		}
@@ -29,7 +29,7 @@ func FuzzOCC(f *testing.F) {
 		if most := max(maxLoad-overhead, len(occMagic)+1+len(options)+1); len(got) > most {
 			t.Fatalf("%d bytes for %x", len(got), msg)
 		}
-		if again := AnswerOCC(nil, got[len(occMagic):], options, 1500, 1400, overhead); len(again) != 0 {
+		if again := answerOCC(nil, got[len(occMagic):], options, 1500, 1400, overhead); len(again) != 0 {
 			t.Fatalf("the answer to %x gets an answer: %x", msg, again)
 		}
 	})

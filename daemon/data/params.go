@@ -11,8 +11,8 @@ import (
 // NoPeerID is the 24-bit peer-id that means "none".
 const NoPeerID = 0xFFFFFF
 
-// MaxPayload is the largest payload, in bytes, that fragments or a compressed packet may grow into.
-const MaxPayload = 65535
+// maxPayload is the largest payload, in bytes, that fragments or a compressed packet may grow into.
+const maxPayload = 65535
 
 // Params describe a data channel. They do not change during a session; renegotiations only bring new keys.
 type Params struct {

@@ -73,7 +73,7 @@ func FuzzStrip(f *testing.F) {
 			}
 		}
 		out, err := fr.strip(bytes.Clone(b), decompress)
-		if err != nil && out != nil || len(out) > max(len(b), MaxPayload) {
+		if err != nil && out != nil || len(out) > max(len(b), maxPayload) {
 			t.Fatalf("%d bytes, error %v", len(out), err)
 		}
 	})
@@ -173,7 +173,7 @@ func FuzzReassemble(f *testing.F) {
 		for len(b) > 0 {
 			n := min(int(b[0]), len(b)-1)
 			whole, err := c.reassemble(b[1:1+n], now)
-			if err != nil && whole != nil || len(whole) > MaxPayload {
+			if err != nil && whole != nil || len(whole) > maxPayload {
 				t.Fatalf("%d bytes and error %v", len(whole), err)
 			}
 			b, now = b[1+n:], now.Add(time.Millisecond)
@@ -358,7 +358,7 @@ func FuzzOpen(f *testing.F) {
 			if err != nil && (payload != nil || kind != None) {
 				t.Fatalf("%s: payload %x, kind %d with error %v", c.p.Cipher, payload, kind, err)
 			}
-			if len(payload) > MaxPayload+len(b) {
+			if len(payload) > maxPayload+len(b) {
 				t.Fatalf("payload of %d bytes", len(payload))
 			}
 		}

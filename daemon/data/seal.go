@@ -41,7 +41,7 @@ func (c *Channel) sealable(payload []byte) error {
 	switch {
 	case len(payload) == 0:
 		return ErrEmpty
-	case len(payload) > MaxPayload:
+	case len(payload) > maxPayload:
 		return ErrTooBig
 	}
 	return nil

@@ -27,8 +27,8 @@ const (
 	CipherChaCha20Poly1305
 )
 
-// CipherOf is the kernel's number for a data cipher of the options, false when only user space has it.
-func CipherOf(name string) (Cipher, bool) {
+// cipherOf is the kernel's number for a data cipher of the options, false when only user space has it.
+func cipherOf(name string) (Cipher, bool) {
 	switch name {
 	case "AES-128-GCM", "AES-192-GCM", "AES-256-GCM":
 		return CipherAESGCM, true

@@ -59,7 +59,7 @@ type held struct {
 
 // Attach implements engine.Offload.
 func (d *Device) Attach(p engine.OffloadPeer, gone func(engine.Gone)) (engine.Offloaded, error) {
-	if _, ok := CipherOf(p.Params.Cipher); !ok {
+	if _, ok := cipherOf(p.Params.Cipher); !ok {
 		return nil, fmt.Errorf("cipher %s: %w", p.Params.Cipher, ErrValue)
 	}
 	n := &peer{d: d, id: p.Params.PeerID, role: p.Params.Role, cipher: p.Params.Cipher, gone: gone}
@@ -153,7 +153,7 @@ func (p *peer) SetKey(keyID uint8, b *keys.Block, sendFrom time.Time) error {
 // key takes from b what the kernel wants: the leading bytes of the cipher's part, and the implicit IV.
 func (p *peer) key(id uint8, slot Slot, b *keys.Block) (*Key, error) {
 	suite, ok := data.Lookup(p.cipher)
-	cipher, known := CipherOf(p.cipher)
+	cipher, known := cipherOf(p.cipher)
 	if !ok || !known {
 		return nil, fmt.Errorf("cipher %s: %w", p.cipher, ErrValue)
 	}

@@ -20,7 +20,7 @@ func NewEnv() *Env { return &Env{vars: make(map[string]string)} }
 
 // Set adds or replaces a variable. A replaced one counts as the newest.
 func (e *Env) Set(name, value string) {
-	name = CleanName(name)
+	name = cleanName(name)
 	if name == "" {
 		return
 	}
@@ -105,8 +105,8 @@ func (e *Env) Newest() []string {
 	return out
 }
 
-// CleanName drops what is no letter, digit or underscore, as stock does.
-func CleanName(s string) string {
+// cleanName drops what is no letter, digit or underscore, as stock does.
+func cleanName(s string) string {
 	return keep(s, func(c byte) bool {
 		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
 	})

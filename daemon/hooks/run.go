@@ -16,8 +16,8 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt/lexer"
 )
 
-// NotAllowed is the hint logged when script-security forbids a script.
-const NotAllowed = "WARNING: External program may not be called unless '--script-security 2' or higher is enabled. See --help text or man page for detailed info."
+// notAllowed is the hint logged when script-security forbids a script.
+const notAllowed = "WARNING: External program may not be called unless '--script-security 2' or higher is enabled. See --help text or man page for detailed info."
 
 // ErrDisallowed is the cause of an Error when script-security forbids scripts.
 var ErrDisallowed = errors.New("disallowed by script-security setting")
@@ -131,7 +131,7 @@ func (r *Runner) Run(ctx context.Context, c Call) error {
 
 func (r *Runner) run(ctx context.Context, c Call) error {
 	if r.Security < 2 {
-		r.Log.OrDiscard()(logging.Warn, "%s", NotAllowed)
+		r.Log.OrDiscard()(logging.Warn, "%s", notAllowed)
 		return &Error{Tag: c.Tag, Code: -1, Err: ErrDisallowed}
 	}
 	argv, err := lexer.Split(c.Command, c.Tag)

@@ -17,11 +17,11 @@ const (
 	pemAuthToken = "OpenVPN auth-token server key"
 )
 
-// ServerKeySize is the size of the two keys only servers have, in bytes.
-const ServerKeySize = 128
+// serverKeySize is the size of the two keys only servers have, in bytes.
+const serverKeySize = 128
 
 // WrapKey is a tls-crypt-v2 server key: it wraps and unwraps client keys.
-type WrapKey [ServerKeySize]byte
+type WrapKey [serverKeySize]byte
 
 func (k *WrapKey) cipher() []byte { return k[0:32] }
 func (k *WrapKey) hmac() []byte   { return k[64:96] }
@@ -53,7 +53,7 @@ func ParseWrapKey(text []byte) (*WrapKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(b) != ServerKeySize {
+	if len(b) != serverKeySize {
 		return nil, ErrKeySize
 	}
 	return (*WrapKey)(b), nil
@@ -101,7 +101,7 @@ func ParseClientKey(text []byte) (*ClientKey, error) {
 }
 
 // TokenKey is the server key of auth-tokens.
-type TokenKey [ServerKeySize]byte
+type TokenKey [serverKeySize]byte
 
 func (k *TokenKey) hmac() []byte { return k[64:96] }
 
@@ -132,7 +132,7 @@ func ParseTokenKey(text []byte) (*TokenKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(b) != ServerKeySize {
+	if len(b) != serverKeySize {
 		return nil, ErrKeySize
 	}
 	return (*TokenKey)(b), nil

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TokenPrefix begins every auth-token made by a stock server or by us; clients treat tokens as opaque.
-const TokenPrefix = "SESS_ID_AT_"
+// tokenPrefix begins every auth-token made by a stock server or by us; clients treat tokens as opaque.
+const tokenPrefix = "SESS_ID_AT_"
 
 // Errors of VerifyToken.
 var (
@@ -38,7 +38,7 @@ type Token struct {
 }
 
 // IsToken reports whether a password has the shape of an auth-token of ours.
-func IsToken(password string) bool { return strings.HasPrefix(password, TokenPrefix) }
+func IsToken(password string) bool { return strings.HasPrefix(password, tokenPrefix) }
 
 // NewToken starts a token session of user at now, with a random session name.
 func NewToken(rand io.Reader, user string, now time.Time) (Token, error) {
@@ -74,7 +74,7 @@ func (k *TokenKey) Encode(t Token) string {
 	binary.BigEndian.PutUint64(b[12:], uint64(t.Initial.Unix()))
 	binary.BigEndian.PutUint64(b[20:], uint64(t.Issued.Unix()))
 	k.sign(b[tokenSignedSize:], t.User, b[:tokenSignedSize])
-	return TokenPrefix + base64.StdEncoding.EncodeToString(b[:])
+	return tokenPrefix + base64.StdEncoding.EncodeToString(b[:])
 }
 
 // Verify checks a token presented with the user name claimed.
@@ -84,7 +84,7 @@ func (k *TokenKey) Encode(t Token) string {
 // go by that one, never by claimed. Verify returns ErrTokenForm for another shape, ErrToken for another key or name, and
 // ErrTokenExpired together with the token outside its times.
 func (k *TokenKey) Verify(text, claimed string, now time.Time, renewal, lifetime time.Duration) (Token, error) {
-	enc, ok := strings.CutPrefix(text, TokenPrefix)
+	enc, ok := strings.CutPrefix(text, tokenPrefix)
 	if !ok {
 		return Token{}, ErrTokenForm
 	}

@@ -97,7 +97,7 @@ func TestTokenRenewal(t *testing.T) {
 	if _, err := NewToken(bytes.NewReader(nil), "alice", now); err == nil {
 		t.Error("no error without randomness")
 	}
-	if !IsToken(TokenPrefix+"x") || IsToken("secret") {
+	if !IsToken(tokenPrefix+"x") || IsToken("secret") {
 		t.Error("IsToken")
 	}
 }

@@ -128,7 +128,7 @@ type Announcement struct {
 func (a Announcement) String() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	proto := PullProto
+	proto := pullProto
 	if a.Pull {
 		line("IV_VER=%s", a.Version)
 		line("IV_PLAT=%s", a.Platform)
@@ -141,7 +141,7 @@ func (a Announcement) String() string {
 			line("IV_NCP=2")
 		}
 	} else {
-		proto = PeerProto
+		proto = peerProto
 	}
 	if a.NoEpoch {
 		proto &^= ProtoDataEpoch

@@ -21,11 +21,11 @@ const (
 	ProtoPushUpdate      Proto = 1 << 12 // PUSH_UPDATE
 )
 
-// What we announce: PullProto as a client that takes options from its server, PeerProto to a peer that pushes nothing.
+// What we announce: pullProto as a client that takes options from its server, peerProto to a peer that pushes nothing.
 const (
-	PullProto = ProtoDataV2 | ProtoRequestPush | ProtoTLSKeyExport | ProtoAuthPendingWord | ProtoDNS26 | ProtoCCExit | ProtoAuthTemp |
+	pullProto = ProtoDataV2 | ProtoRequestPush | ProtoTLSKeyExport | ProtoAuthPendingWord | ProtoDNS26 | ProtoCCExit | ProtoAuthTemp |
 		ProtoDynamicTLSCrypt | ProtoDataEpoch | ProtoDNS | ProtoPushUpdate
-	PeerProto = ProtoDataV2 | ProtoTLSKeyExport | ProtoP2PNegotiation | ProtoDNS26 | ProtoCCExit | ProtoDynamicTLSCrypt | ProtoDataEpoch
+	peerProto = ProtoDataV2 | ProtoTLSKeyExport | ProtoP2PNegotiation | ProtoDNS26 | ProtoCCExit | ProtoDynamicTLSCrypt | ProtoDataEpoch
 )
 
 // Has reports whether a peer announced a bit.

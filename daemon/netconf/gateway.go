@@ -15,7 +15,7 @@ func (g Gateway) Line() string {
 	if g.Addr.IsValid() && !g.Addr.IsUnspecified() {
 		addr = g.Addr.String()
 		if g.Prefix.Contains(g.Addr) {
-			addr += "/" + Netmask(g.Prefix.Bits())
+			addr += "/" + netmask(g.Prefix.Bits())
 		}
 	}
 	mac := g.MAC
@@ -25,7 +25,7 @@ func (g Gateway) Line() string {
 	return fmt.Sprintf("ROUTE_GATEWAY %s IFACE=%s HWADDR=%s", addr, g.Dev, mac)
 }
 
-// Netmask writes an IPv4 prefix length as a mask: 24 is 255.255.255.0.
-func Netmask(bits int) string {
+// netmask writes an IPv4 prefix length as a mask: 24 is 255.255.255.0.
+func netmask(bits int) string {
 	return net.IP(net.CIDRMask(bits, 32)).String()
 }

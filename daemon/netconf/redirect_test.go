@@ -137,7 +137,7 @@ func TestHalves(t *testing.T) {
 
 func TestMasks(t *testing.T) {
 	for bits, mask := range map[int]string{0: "0.0.0.0", 8: "255.0.0.0", 23: "255.255.254.0", 32: "255.255.255.255"} {
-		if got := Netmask(bits); got != mask {
+		if got := netmask(bits); got != mask {
 			t.Errorf("%d: %s, want %s", bits, got, mask)
 		}
 	}

@@ -59,8 +59,8 @@ const (
 
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// NewMeter returns a meter that counts from Begin on.
-func NewMeter(l Limits) *Meter {
+// newMeter returns a meter that counts from Begin on.
+func newMeter(l Limits) *Meter {
 	m := &Meter{limits: l}
 	m.heap.init(l)
 	return m

@@ -9,7 +9,7 @@ import (
 )
 
 // maxNumeral is the longest text that is taken as a number, in bytes. The exact value of every float64 is shorter; reading one of
-// MaxString takes tens of milliseconds, which nothing interrupts.
+// maxString takes tens of milliseconds, which nothing interrupts.
 const maxNumeral = 4096
 
 // boundNumerals makes fn, which takes any number of numbers, refuse long texts in their place.

@@ -48,7 +48,7 @@ func concatOperator(L *lua.LState) int {
 			return concatByPairs(L)
 		}
 	}
-	if total > MaxString {
+	if total > maxString {
 		L.RaiseError("resulting string too large")
 	}
 	if total > perCredit {
@@ -73,7 +73,7 @@ func concatByPairs(L *lua.LState) int {
 		left := L.Get(i)
 		if lua.LVCanConvToString(left) && lua.LVCanConvToString(right) {
 			a, b := lua.LVAsString(left), lua.LVAsString(right)
-			if len(a)+len(b) > MaxString {
+			if len(a)+len(b) > maxString {
 				L.RaiseError("resulting string too large")
 			}
 			Spend(L, len(a)+len(b))

@@ -79,7 +79,7 @@ func NewState(limits Limits) *State {
 	replace(L, lua.MathLibName, "min", boundNumerals)
 	openArithmetic(L)
 	L.SetFuncs(g.RawGetString(lua.TabLibName).(*lua.LTable), boundedTables)
-	s := &State{LState: L, Coroutines: openCoroutines(L), Meter: NewMeter(limits)}
+	s := &State{LState: L, Coroutines: openCoroutines(L), Meter: newMeter(limits)}
 	s.Meter.SetSize(func() int64 { return Size(L) })
 	L.SetContext(s.Meter)
 	return s

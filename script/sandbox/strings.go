@@ -9,8 +9,8 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// MaxString is the longest string our functions build, in bytes.
-const MaxString = 8 << 20
+// maxString is the longest string our functions build, in bytes.
+const maxString = 8 << 20
 
 // boundedStrings replaces the functions of the string table whose work or result is unbounded.
 var boundedStrings = map[string]lua.LGFunction{
@@ -193,7 +193,7 @@ func gsub(L *lua.LState) int {
 		default:
 			s++
 		}
-		if b.Len() > MaxString {
+		if b.Len() > maxString {
 			L.RaiseError("resulting string too large")
 		}
 		if s > len(src) || anchored {
@@ -262,7 +262,7 @@ func (m *matcher) expand(L *lua.LState, b *strings.Builder, r string, s, e int) 
 		default:
 			b.WriteByte(r[i])
 		}
-		if b.Len() > MaxString {
+		if b.Len() > maxString {
 			return // gsub raises
 		}
 	}
@@ -274,7 +274,7 @@ func rep(L *lua.LState) int {
 		L.Push(lua.LString(""))
 		return 1
 	}
-	if n > MaxString/len(s) {
+	if n > maxString/len(s) {
 		L.RaiseError("resulting string too large")
 	}
 	Spend(L, n*len(s))
@@ -298,7 +298,7 @@ func concat(L *lua.LState) int {
 		if k < j {
 			b.WriteString(sep)
 		}
-		if b.Len() > MaxString {
+		if b.Len() > maxString {
 			L.RaiseError("resulting string too large")
 		}
 	}
@@ -354,7 +354,7 @@ func format(L *lua.LState) int {
 			fmt.Fprintf(&b, spec+string(c), float64(L.CheckNumber(arg)))
 		case 'q':
 			s := L.CheckString(arg)
-			if b.Len()+len(s) > MaxString/4 { // a byte becomes four at most
+			if b.Len()+len(s) > maxString/4 { // a byte becomes four at most
 				L.RaiseError("resulting string too large")
 			}
 			quote(&b, s)
@@ -363,7 +363,7 @@ func format(L *lua.LState) int {
 		default:
 			L.RaiseError("invalid option '%%%s' in format", string(c))
 		}
-		if b.Len() > MaxString {
+		if b.Len() > maxString {
 			L.RaiseError("resulting string too large")
 		}
 	}

@@ -47,10 +47,10 @@ func newService(t *testing.T, answers ...int) *service {
 		if err != nil {
 			s.wrong = append(s.wrong, err.Error())
 		}
-		if want := "sha256=" + hex.EncodeToString(Sign([]byte(secret), r.Header.Get(TimeHeader), body)); r.Header.Get(SignatureHeader) != want {
-			s.wrong = append(s.wrong, "signature "+r.Header.Get(SignatureHeader))
+		if want := "sha256=" + hex.EncodeToString(sign([]byte(secret), r.Header.Get(timeHeader), body)); r.Header.Get(signatureHeader) != want {
+			s.wrong = append(s.wrong, "signature "+r.Header.Get(signatureHeader))
 		}
-		s.ids = append(s.ids, r.Header.Get(DeliveryHeader))
+		s.ids = append(s.ids, r.Header.Get(deliveryHeader))
 		code := s.answers[min(s.asked, len(s.answers)-1)]
 		s.asked++
 		if code == http.StatusFound {

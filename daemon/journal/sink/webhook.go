@@ -22,9 +22,9 @@ import (
 
 // Headers of a delivery.
 const (
-	TimeHeader      = "X-Moongate-Time"      // seconds since 1970, of this attempt
-	DeliveryHeader  = "X-Moongate-Delivery"  // the same for each attempt of a batch
-	SignatureHeader = "X-Moongate-Signature" // "sha256=" and Sign in hexadecimal
+	timeHeader      = "X-Moongate-Time"      // seconds since 1970, of this attempt
+	deliveryHeader  = "X-Moongate-Delivery"  // the same for each attempt of a batch
+	signatureHeader = "X-Moongate-Signature" // "sha256=" and sign in hexadecimal
 )
 
 // requestLimit bounds a request, and answerMost what is read of its answer.
@@ -33,8 +33,8 @@ const (
 	answerMost   = 64 << 10
 )
 
-// Sign is the HMAC of a delivery: HMAC-SHA256 with the secret over time, a dot, and the body.
-func Sign(secret []byte, at string, body []byte) []byte {
+// sign is the HMAC of a delivery: HMAC-SHA256 with the secret over time, a dot, and the body.
+func sign(secret []byte, at string, body []byte) []byte {
 	h := hmac.New(sha256.New, secret)
 	h.Write([]byte(at + "."))
 	h.Write(body)
@@ -85,10 +85,10 @@ func (w *webhook) put(ctx context.Context, id string, batch []journal.Event) (ta
 	at := strconv.FormatInt(time.Now().Unix(), 10)
 	r.Header.Set("Content-Type", "application/x-ndjson")
 	r.Header.Set("User-Agent", "moongate")
-	r.Header.Set(TimeHeader, at)
-	r.Header.Set(DeliveryHeader, id)
+	r.Header.Set(timeHeader, at)
+	r.Header.Set(deliveryHeader, id)
 	if len(w.secret) > 0 {
-		r.Header.Set(SignatureHeader, "sha256="+hex.EncodeToString(Sign(w.secret, at, body.Bytes())))
+		r.Header.Set(signatureHeader, "sha256="+hex.EncodeToString(sign(w.secret, at, body.Bytes())))
 	}
 	resp, err := w.client.Do(r)
 	if err != nil {

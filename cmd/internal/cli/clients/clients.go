@@ -30,7 +30,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "clients", Short: "List the clients of a server",
 		Long: "List the clients of a server. The daemon of a single tunnel has none: that is exit code 6.\n\n" +
-			"Columns are " + strings.Join(ColumnNames(), ", ") + ". A filter is COLUMN=GLOB, COLUMN!=GLOB, COLUMN>N or COLUMN<N, where N may have a unit\n" +
+			"Columns are " + strings.Join(columnNames(), ", ") + ". A filter is COLUMN=GLOB, COLUMN!=GLOB, COLUMN>N or COLUMN<N, where N may have a unit\n" +
 			"(sent>10MB, since<1h), or a glob for the common name. With several filters all must hold.",
 		Example: "  moongate clients\n  moongate clients --sort sent --filter 'lab-*' --columns name,sent\n  moongate clients --watch=2s\n  moongate clients --json",
 		Args:    cobra.NoArgs, Annotations: map[string]string{env.Formats: "json,raw"},
@@ -58,7 +58,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 	f.DurationVar(&o.watch, "watch", 0, "show it again at this interval until interrupted")
 	f.Lookup("watch").NoOptDefVal = "2s"
 	names := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return ColumnNames(), cobra.ShellCompDirectiveNoFileComp
+		return columnNames(), cobra.ShellCompDirectiveNoFileComp
 	}
 	_ = cmd.RegisterFlagCompletionFunc("sort", names)
 	_ = cmd.RegisterFlagCompletionFunc("columns", names)

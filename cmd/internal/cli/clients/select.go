@@ -21,7 +21,7 @@ import (
 type column struct {
 	name, title string
 	text        func(client.StatusClient) string  // for people
-	number      func(client.StatusClient) float64 // nil: its text is what counts
+	number      func(client.StatusClient) float64 // nil: its text counts
 	parse       func(string) (float64, error)     // a number as people write it
 	descending  bool                              // the largest first unless asked otherwise
 }
@@ -49,8 +49,8 @@ var more = []column{
 	{name: "peer", title: "PEER", text: func(c client.StatusClient) string { return table.Or(c.PeerID) }, number: func(c client.StatusClient) float64 { return integer(c.PeerID) }, parse: plain},
 }
 
-// ColumnNames are the words for --columns, --sort and --filter.
-func ColumnNames() []string {
+// columnNames are the words for --columns, --sort and --filter.
+func columnNames() []string {
 	var names []string
 	for _, c := range slices.Concat(columns, more) {
 		names = append(names, c.name)
@@ -64,7 +64,7 @@ func lookup(name string) (column, error) {
 			return c, nil
 		}
 	}
-	return column{}, env.Usagef("column %q: want one of %s", name, strings.Join(ColumnNames(), ", "))
+	return column{}, env.Usagef("column %q: want one of %s", name, strings.Join(columnNames(), ", "))
 }
 
 func integer(s string) float64 {

@@ -4,12 +4,11 @@ import "github.com/spf13/cobra"
 
 // Annotations of a command that the root reads before it runs.
 const (
-	Formats   = "formats"   // what it prints besides tables: "json", "raw" or "json,raw"
-	NoDaemon  = "local"     // it reaches no daemon
-	OneTarget = "one"       // it takes one target only
-	AnyTarget = "any"       // with several targets, a condition that holds on one of them holds
-	Follows   = "follows"   // it goes on until interrupted
-	RawWords  = "raw-words" // its words are a management line
+	Formats   = "formats" // what it prints besides tables: "json", "raw" or "json,raw"
+	NoDaemon  = "local"   // it reaches no daemon
+	OneTarget = "one"     // it takes one target only
+	AnyTarget = "any"     // with several targets, a condition that holds on one of them holds
+	Follows   = "follows" // it goes on until interrupted
 )
 
 // Mark sets annotations of commands: Mark(cmds, NoDaemon), or with Formats the formats.

@@ -24,8 +24,8 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/journal/index"
 )
 
-// DefaultDir is where the packaged units keep journals, each in a folder with the name of its daemon.
-const DefaultDir = "/var/lib/moongate/journal"
+// defaultDir is where the packaged units keep journals, each in a folder with the name of its daemon.
+const defaultDir = "/var/lib/moongate/journal"
 
 // NewCmds returns the commands of this package.
 func NewCmds(e *env.Env) []*cobra.Command {
@@ -173,7 +173,7 @@ func tabulate[T any](e *env.Env, head []string, at int, all []of[T], row func(it
 
 // dirFlag adds --dir.
 func dirFlag(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "dir", DefaultDir, "directory of a journal, or of folders with journals")
+	cmd.Flags().StringVar(dir, "dir", defaultDir, "directory of a journal, or of folders with journals")
 }
 
 // moment reads a time, "" for none.
