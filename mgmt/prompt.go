@@ -153,7 +153,7 @@ func quotedType(text, prefix string, ends ...string) (typ, rest string, ok bool)
 
 const holdText = "Waiting for hold release:"
 
-// AppendHold adds the text of HOLD; wait is what the daemon would have paused by itself.
+// AppendHold adds the text of HOLD; wait is the pause that the daemon would have made by itself.
 func AppendHold(b []byte, wait time.Duration) []byte {
 	return strconv.AppendInt(append(b, holdText...), int64(wait/time.Second), 10)
 }

@@ -1,6 +1,6 @@
 package mgmt
 
-// Outcome is what a reload could do about a changed option.
+// Outcome tells what a reload did about a changed option.
 type Outcome string
 
 // Outcomes, the least effort first.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Role is what a seat may do, a set of rights. Every role can look.
+// Role says what a seat may do: a set of rights. Every role can look.
 type Role uint8
 
 // The roles that listeners and passwords carry.

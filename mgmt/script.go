@@ -20,7 +20,7 @@ const (
 	ScriptEnded    ScriptState = "ended"    // it ended by itself
 )
 
-// ScriptStatus is what a script is doing.
+// ScriptStatus tells what a script is doing.
 type ScriptStatus struct {
 	Name      string       `json:"name"`
 	State     ScriptState  `json:"state"`
@@ -86,7 +86,7 @@ func clean(s string) string {
 	}, s)
 }
 
-// ParseScript reads a line of the reply to scripts.
+// ParseScript reads a line of the reply to scripts. The error is ErrFields.
 func ParseScript(line string) (ScriptStatus, error) {
 	f := strings.SplitN(line, ",", 9)
 	if len(f) < 9 {

@@ -27,7 +27,7 @@ var words = []struct{ word, instead string }{
 }
 
 // plain are the rooms, with everything below them, whose comments and names keep to the field's words.
-var plain = []string{"daemon", "mgmt/server", "script"}
+var plain = []string{"daemon", "mgmt", "script", "cmd"}
 
 // copied are the files that are another project's: the toolchain's crypto/tls.
 const copied = "../daemon/tls"

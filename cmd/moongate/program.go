@@ -12,7 +12,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon"
 )
 
-// program is what this build consists of.
+// program puts this build together.
 func program() cli.Program {
 	return cli.Program{
 		Version: daemon.Version,

@@ -82,7 +82,7 @@ moongate.on("client.cr_response", function(ev)
   end
 end)
 
--- A renewed key: whoever is in stays in, as long as the list says so.
+-- A renewed key: a client that is in stays in, as long as the list says so.
 moongate.on("client.reauth", function(ev)
   local client = find(ev)
   decide(ev, client ~= nil, client, not client and "not in the list any more" or nil)

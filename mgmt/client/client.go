@@ -417,7 +417,7 @@ func (p *pending) refusedAtOnce() bool {
 	})
 }
 
-// notTaken are what errors say that come in front of a block: there is no such request or command, or its ids are none.
+// notTaken are texts of errors that come in front of a block: there is no such request or command, or its ids are none.
 var notTaken = []string{"is not currently available", "cannot parse ", " requires ", "unknown command"}
 
 // take adds line to the reply and reports whether the reply is complete.

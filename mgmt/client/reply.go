@@ -13,14 +13,14 @@ const (
 	listEnd       = wire.End
 )
 
-// Reply is what the daemon answered to one command.
+// Reply is the answer of the daemon to one command.
 type Reply struct {
 	// Raw are the lines in order, without line ends, the closing END of a list included. It is empty for
 	// commands that have no answer.
 	Raw []string
 }
 
-// Text is what followed the first "SUCCESS: ", or "".
+// Text is the text behind the first "SUCCESS: ", or "".
 func (r Reply) Text() string {
 	for _, l := range r.Raw {
 		if t, ok := strings.CutPrefix(l, successPrefix); ok {

@@ -19,7 +19,7 @@ const (
 	partUpdate              // push-update-*: status lines up to the final one
 )
 
-// shape is what to expect for a command line.
+// shape tells what to expect for a command line.
 type shape struct {
 	word   string // command word, "" when the line is none
 	parts  []part

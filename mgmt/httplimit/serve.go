@@ -74,7 +74,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, l Limits) error
 	return nil
 }
 
-// faults passes on what net/http says about handlers that fail. What it says about strangers' connections could fill any log.
+// faults passes on what net/http says about handlers that fail. What it says about connections before the login could fill any log.
 type faults struct{}
 
 func (faults) Write(p []byte) (int, error) {

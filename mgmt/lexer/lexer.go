@@ -75,7 +75,7 @@ const (
 // Split returns the parameters of line, nil when it is empty or a comment. where names the line in errors, all of
 // which are of type *Error.
 //
-// A line has no limit of its own here; whoever reads lines has one.
+// A line has no limit of its own here: the callers that read lines have one.
 func Split(line, where string) ([]string, error) {
 	line, _, _ = strings.Cut(line, "\x00") // text ends at a NUL
 	var params []string

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Op is what a line of a dialogue does.
+// Op says what a line of a dialogue does.
 type Op byte
 
 // Ops, by their letter in the file.

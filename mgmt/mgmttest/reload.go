@@ -2,7 +2,7 @@ package mgmttest
 
 import "github.com/moongate-vpn/moongate/mgmt"
 
-// reload is what the next reloads answer.
+// reload holds the answer of the next reloads.
 type reload struct {
 	changes []mgmt.Reloaded
 	err     error

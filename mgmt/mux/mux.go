@@ -39,7 +39,7 @@ type Upstream struct {
 	Options client.Options
 }
 
-// Config is what New needs.
+// Config holds what New needs.
 type Config struct {
 	Upstreams []Upstream // at least one
 	Limits    server.Limits

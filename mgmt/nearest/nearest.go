@@ -1,4 +1,4 @@
-// Package nearest finds the name that somebody meant.
+// Package nearest finds the name that was meant by a misspelt one.
 package nearest
 
 // longest is how many bytes of a word are worth a comparison; longer ones are near nothing.

@@ -134,7 +134,7 @@ func (l late) Error() string { return string(l) }
 // Is makes it an error of a deadline.
 func (l late) Is(err error) bool { return err == context.DeadlineExceeded }
 
-// wanted is what of a text the caller asked for.
+// wanted is the part of a text that the caller asked for.
 func (o Options) wanted(text string) string {
 	if o.Whole {
 		return text

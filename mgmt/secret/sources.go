@@ -96,7 +96,7 @@ func fromCommand(ctx context.Context, line string, o Options) (string, error) {
 	return output(ctx, o, words[0], words[1:]...)
 }
 
-// output is what a program prints, or the first line of it. At the deadline the program is killed with everything it started.
+// output returns all that a program prints, or the first line of it. At the deadline the program is killed with everything it started.
 func output(ctx context.Context, o Options, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	Group(cmd)

@@ -55,7 +55,7 @@ func code(ctx context.Context, key string, o Options) (string, error) {
 	return totp.GenerateCodeCustom(key, at, opts)
 }
 
-// maxAhead is how many steps may be reserved before their time: more have no use within anybody's patience, and tell of a
+// maxAhead is how many steps may be reserved before their time: more have no use within a user's patience, and tell of a
 // clock that was set back.
 const maxAhead = 10
 

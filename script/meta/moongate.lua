@@ -135,14 +135,14 @@ function moongate.version() end
 ---@return { off: fun() } handle
 function moongate.observe(what, fn) end
 
----Put a NEED-OK question to whoever is attached to the daemon's management port, and wait for the answer. For scripts of the daemon.
+---Put a NEED-OK question to the clients attached to the daemon's management port, and wait for the answer. For scripts of the daemon.
 ---@param name string letters, digits, dots, underscores and dashes
 ---@param text string
 ---@return boolean? ok
 ---@return string? err
 function moongate.ask_ok(name, text) end
 
----Put a NEED-STR question to whoever is attached to the daemon's management port, and wait for the answer. For scripts of the daemon.
+---Put a NEED-STR question to the clients attached to the daemon's management port, and wait for the answer. For scripts of the daemon.
 ---@param name string letters, digits, dots, underscores and dashes
 ---@param text string
 ---@return string? answer

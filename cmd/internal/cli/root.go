@@ -44,7 +44,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/demo"
 )
 
-// Program is what main brings along.
+// Program holds what main brings along.
 type Program struct {
 	Version string
 	// Daemon runs the daemon with OpenVPN's command line. args0 are the arguments in front of it, for a daemon that starts

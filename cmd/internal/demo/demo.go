@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// Options is what a run needs.
+// Options hold what a run needs.
 type Options struct {
 	Out, Err io.Writer
 	// Program is the moongate binary that plays both ends and the commands.

@@ -23,7 +23,7 @@ type Shell interface {
 	Complete(ctx context.Context, e *env.Env, words []string, prefix string) []string
 }
 
-// Fit is what a command tree says about a line.
+// Fit tells how a line fits a command tree.
 type Fit struct {
 	OK      bool   // a command with the right number of arguments, or with flags
 	Refused string // a command that the prompt does not run, and why
@@ -42,7 +42,7 @@ func (s *session) world(out, errs writer) *env.Env {
 	return e
 }
 
-// writer is what a command prints to.
+// writer takes what a command prints.
 type writer interface{ Write(p []byte) (int, error) }
 
 // liveWriter prints whole lines as they come.

@@ -1,4 +1,4 @@
-// Package env is what every command gets: streams, the connection to a daemon, output formats, and the one place where kinds
+// Package env has what every command gets: streams, the connection to a daemon, output formats, and the one place where kinds
 // of errors become exit codes.
 //
 // Data goes to Out, talk to Err. A command returns an error and prints none.

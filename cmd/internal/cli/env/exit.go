@@ -75,7 +75,7 @@ func Code(err error) int {
 	case errors.As(err, &unreachable) && errors.Is(err, fs.ErrPermission), errors.Is(err, target.ErrClosed):
 		return CodeRefused
 	case errors.As(err, &unreachable), errors.Is(err, client.ErrLost), errors.Is(err, client.ErrNotManagement):
-		return CodeUnreachable // also when a time limit is the reason: what counts is what was not reached
+		return CodeUnreachable // also when a time limit is the reason: the address was not reached
 	case errors.As(err, &reply):
 		if strings.HasPrefix(reply.Text, "the '"+reply.Cmd+"' command is not permitted") {
 			return CodeRefused

@@ -9,7 +9,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/target"
 )
 
-// tls is what --ca, --cert and --key, the file of targets, or MOONGATE_CA, MOONGATE_CERT and MOONGATE_KEY ask for at tls:// addresses,
+// tls holds what --ca, --cert and --key, the file of targets, or MOONGATE_CA, MOONGATE_CERT and MOONGATE_KEY ask for at tls:// addresses,
 // nil for nothing. A file that is wrong is a UsageError.
 func (e *Env) tls(t target.Target) (*tls.Config, error) {
 	first := func(flag, named, variable string) string {

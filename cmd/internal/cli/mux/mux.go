@@ -98,7 +98,7 @@ func run(ctx context.Context, e *env.Env, o *options) error {
 	return err
 }
 
-// config is what to share out. The log goes to the error stream.
+// config says what to share out. The log goes to the error stream.
 func (o *options) config(e *env.Env) (mux.Config, error) {
 	var talk sync.Mutex
 	cfg := mux.Config{Log: func(verb int, _, text string) {

@@ -54,7 +54,7 @@ func NewCmds(e *env.Env) []*cobra.Command {
 	return []*cobra.Command{rec, rep}
 }
 
-// asked is what a recording starts with, so that a replay can answer it.
+// asked lists what a recording starts with, so that a replay can answer it.
 var asked = []string{"version", "pid", "state all", "state", "log all", "echo all", "status", "status 2", "status 3", "hold", "load-stats",
 	"state on", "echo on", "log on", "bytecount 1"}
 

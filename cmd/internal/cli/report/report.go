@@ -84,7 +84,7 @@ type Route struct {
 	LastRef        string `json:"last_ref" jsonschema_description:"when it was used last, RFC 3339 in UTC"`
 }
 
-// StateFields are what the daemon says about a state.
+// StateFields hold what the daemon says about a state.
 type StateFields struct {
 	Time       string `json:"time" jsonschema_description:"since when, RFC 3339 in UTC"`
 	Name       string `json:"name" jsonschema_description:"CONNECTING, WAIT, AUTH, GET_CONFIG, ASSIGN_IP, ADD_ROUTES, CONNECTED, RECONNECTING, EXITING and others"`
@@ -280,7 +280,7 @@ func ScriptsOf(list []mgmt.ScriptStatus) []Script {
 	return rows
 }
 
-// Scripts is what "scripts" prints.
+// Scripts is the output of "scripts".
 type Scripts struct {
 	Head
 	Scripts []Script `json:"scripts"`

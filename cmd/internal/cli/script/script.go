@@ -11,7 +11,7 @@ import (
 // exit carries a script's own exit code.
 type exit struct{ *script.ExitError }
 
-// ExitCode is what the script asked for.
+// ExitCode is the one that the script asked for.
 func (e exit) ExitCode() int { return e.Code }
 
 // NewCmds returns the commands of this package.

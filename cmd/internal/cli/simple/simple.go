@@ -158,7 +158,7 @@ func Print(e *env.Env, name string, r client.Reply, strip string) error {
 	return e.WriteLines(text)
 }
 
-// typed is what a command shows as a value with a type of its own.
+// typed is a value with a type of its own that a command shows.
 func typed(name, text string) (v any, ok bool) {
 	n, err := strconv.Atoi(text)
 	set := report.Setting{Head: report.Head{Schema: report.SettingSchema}}

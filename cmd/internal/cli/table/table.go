@@ -15,7 +15,7 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 )
 
-// narrowest is what a column may be cut to before the last column goes.
+// narrowest is the width that a column may be cut to before the last column goes.
 const narrowest = 11
 
 // Write prints columns padded by display width, two blanks between them. On a terminal that is too narrow columns go from the right,

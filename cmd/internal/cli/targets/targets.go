@@ -97,7 +97,7 @@ func userFile(e *env.Env) (string, error) {
 	return path, nil
 }
 
-// result is what a test of a target found.
+// result is the finding of a test of a target.
 type result struct {
 	state string
 	err   error

@@ -37,7 +37,7 @@ type view struct {
 // event is a line of the events pane.
 type event struct{ text, colour string }
 
-// mode is what keys mean.
+// mode decides what keys mean.
 type mode int
 
 const (

@@ -75,7 +75,7 @@ func NewCmd(e *env.Env) *cobra.Command {
 	return cmd
 }
 
-// found is what was waited for.
+// found holds what was waited for.
 type found struct {
 	state  *mgmt.State
 	client *client.StatusClient
