@@ -122,6 +122,39 @@ func TestCommandLinesOfTheDocuments(t *testing.T) {
 	}
 }
 
+// inText finds what the text of a page says about a command.
+var inText = regexp.MustCompile("`moongate ([^`|;&<>…]+)`")
+
+// Every command that the text of a page names exists, with the flags that stand behind it.
+func TestCommandsInTheText(t *testing.T) {
+	root := cli.NewRoot(&env.Env{Getenv: os.Getenv}, "x")
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultVersionFlag()
+	root.InitDefaultHelpFlag()
+	named := 0
+	for page, text := range pages(t) {
+		for _, m := range inText.FindAllStringSubmatch(text, -1) {
+			named++
+			cmd, rest, err := root.Find(strings.Fields(m[1]))
+			if err != nil {
+				t.Errorf("%s: %s: %v", page, m[0], err)
+				continue
+			}
+			cmd.InitDefaultHelpFlag()
+			for _, word := range rest {
+				name, isFlag := strings.CutPrefix(word, "--")
+				name, _, _ = strings.Cut(name, "=")
+				if isFlag && name != "" && !cmd.DisableFlagParsing && cmd.Flag(name) == nil && root.PersistentFlags().Lookup(name) == nil {
+					t.Errorf("%s: %s: %s has no flag --%s", page, m[0], cmd.CommandPath(), name)
+				}
+			}
+		}
+	}
+	if named < 60 {
+		t.Errorf("only %d commands named", named)
+	}
+}
+
 // fits parses a command line without running it.
 func fits(words []string) error {
 	root := cli.NewRoot(&env.Env{Getenv: os.Getenv}, "x")
