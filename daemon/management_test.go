@@ -15,30 +15,34 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/config"
 )
 
-// Who speaks as soon as the port is open, before the daemon waits for anything, is answered as if it had been waiting:
-// nothing said early is lost.
-func TestEarlyCommandsFindDaemonWaiting(t *testing.T) {
+// portProcess is a process with an open port and no engine, and a connection to the port.
+func portProcess(t *testing.T, args ...string) (*process, net.Conn) {
+	t.Helper()
 	sock := filepath.Join(t.TempDir(), "port.sock")
-	opts, err := config.Parse([]string{
-		"--dev", "tun", "--ifconfig", "10.8.0.1", "10.8.0.2", "--cipher", "none", "--auth", "none",
-		"--management-hold", "--management", sock, "unix",
-	}, config.Env{SkipFiles: true})
+	opts, err := config.Parse(append(args, "--management", sock, "unix"), config.Env{SkipFiles: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := newProcess(nil, opts, Env{Stdout: io.Discard, NoSignals: true}.withDefaults())
-	defer p.close()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	p.makePort(ctx)
+	t.Cleanup(p.close)
+	p.makePort(t.Context())
 	if _, err := p.ways.open(p.opts); err != nil {
 		t.Fatal(err)
 	}
-	early, err := net.Dial("unix", sock)
+	conn, err := net.Dial("unix", sock)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer early.Close()
+	t.Cleanup(func() { conn.Close() })
+	return p, conn
+}
+
+// Who speaks as soon as the port is open, before the daemon waits for anything, is answered as if it had been waiting:
+// nothing said early is lost.
+func TestEarlyCommandsFindDaemonWaiting(t *testing.T) {
+	p, early := portProcess(t, "--dev", "tun", "--ifconfig", "10.8.0.1", "10.8.0.2", "--cipher", "none", "--auth", "none", "--management-hold")
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
 	if _, err := io.WriteString(early, "state on all\nhold release\nexit\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -101,30 +105,11 @@ func TestPasswordFileWithoutPassword(t *testing.T) {
 
 // While somebody is asked at the terminal for what an engine needs, the port answers: a script in the daemon would give up.
 func TestPortAnswersBesideTheTerminal(t *testing.T) {
-	sock := filepath.Join(t.TempDir(), "port.sock")
-	opts, err := config.Parse([]string{
-		"--client", "--dev", "tun", "--remote", "127.0.0.1", "--auth-user-pass", "--ca", "x", "--management", sock, "unix",
-	}, config.Env{SkipFiles: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := newProcess(nil, opts, Env{Stdout: io.Discard, NoSignals: true}.withDefaults())
-	defer p.close()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	p.makePort(ctx)
-	if _, err := p.ways.open(p.opts); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("unix", sock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	p, conn := portProcess(t, "--client", "--dev", "tun", "--remote", "127.0.0.1", "--auth-user-pass", "--ca", "x")
 	if _, err := io.WriteString(conn, "pid\nexit\n"); err != nil {
 		t.Fatal(err)
 	}
-	asking, stop := context.WithTimeout(ctx, 100*time.Millisecond)
+	asking, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer stop()
 	if _, err := p.ask(asking, "Enter Auth Username:", true); err == nil {
 		t.Error("nobody is at the terminal, and answered")
