@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
@@ -292,7 +293,8 @@ func (s *Session) dropLame() {
 // retire ends a key's TLS connection and wipes its secrets. A handshake still running is waited for in Close.
 func (s *Session) retire(k *keyState) {
 	if k.stream != nil {
-		if finished, _, _ := k.stream.state(); !finished {
+		s.ending = slices.DeleteFunc(s.ending, (*stream).finished)
+		if !k.stream.finished() {
 			s.ending = append(s.ending, k.stream)
 		}
 		k.stream.abort()

@@ -98,6 +98,12 @@ func (s *stream) state() (finished, computing bool, err error) {
 	return p.finished, !p.finished && (!p.waiting || len(p.in) > 0), p.err
 }
 
+// finished tells whether the handshake is over.
+func (s *stream) finished() bool {
+	over, _, _ := s.state()
+	return over
+}
+
 // read returns the next record's plaintext, or errNoData. Only after the handshake.
 func (s *stream) read(b []byte) (int, error) { return s.conn.Read(b) }
 
