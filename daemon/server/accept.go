@@ -22,8 +22,10 @@ type preHandshake struct {
 	proto   *ctrlwrap.Prototype
 	cookies *cookie.Jar
 	answers *ratelimit.PerPrefix // connect-freq-initial
-	force   bool                 // tls-crypt-v2 force-cookie
-	stream  bool                 // a TCP link: its address needs no proof
+	// regulars is the same for networks whose clients were in: resets with forged addresses use up what all share.
+	regulars *ratelimit.Regulars
+	force    bool // tls-crypt-v2 force-cookie
+	stream   bool // a TCP link: its address needs no proof
 	// refuses is why the hub is sure to refuse a client, "" when it is not.
 	refuses    func(f ctrlwrap.First, from transport.Peer, now time.Time) string
 	admit      func(newcomer)
@@ -124,19 +126,25 @@ func (d *preHandshake) take(l transport.Link, from transport.Peer, pkt []byte, n
 	switch {
 	case reset && (d.stream || op == wire.OpControlHardResetClientV3 && !f.Early && !d.force):
 		// A stream has proved its address; a client of 2.5 cannot send its key again, so that state is needed now.
-		if body.MsgID == 0 && (d.stream || d.answers.Allow(from.Addr.Addr(), now)) {
+		if body.MsgID == 0 && (d.stream || d.mayAnswer(from, now)) {
 			d.hand(newcomer{link: l, from: from, first: f, packet: slices.Clone(pkt)})
 		} else if d.stream {
 			return noPacket
 		}
 	case reset:
-		if body.MsgID == 0 && (op != wire.OpControlHardResetClientV3 || f.Early) && d.answers.Allow(from.Addr.Addr(), now) {
+		if body.MsgID == 0 && (op != wire.OpControlHardResetClientV3 || f.Early) && d.mayAnswer(from, now) {
 			d.answer(l, from, &f, now)
 		}
 	case !d.returned(l, from, &f, &body, pkt, now):
 		d.follow(l, from, pkt)
 	}
 	return ""
+}
+
+// mayAnswer reports whether a reset may be answered.
+func (d *preHandshake) mayAnswer(from transport.Peer, now time.Time) bool {
+	a := from.Addr.Addr()
+	return d.answers.Allow(a, now) || d.regulars.Allow(a, now)
 }
 
 // follow hands on a packet from an address that was admitted shortly before, and reports whether it is one. Its session

@@ -61,10 +61,11 @@ func (a *admission) tooOld(f *ctrlwrap.First, now time.Time) string {
 
 // arrivals is shared by the hub and the receivers of newcomers. Each part is safe for concurrent use.
 type arrivals struct {
-	cookies *cookie.Jar
-	answers *ratelimit.PerPrefix // connect-freq-initial
-	gate    *atomic.Pointer[admission]
-	streams *streams
+	cookies  *cookie.Jar
+	answers  *ratelimit.PerPrefix // connect-freq-initial
+	regulars *ratelimit.Regulars  // the same for networks whose clients were in
+	gate     *atomic.Pointer[admission]
+	streams  *streams
 }
 
 // publish gives the pre-handshake checks the admission in force.

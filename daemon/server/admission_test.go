@@ -382,3 +382,45 @@ func TestSilentStreamsAreCheap(t *testing.T) {
 		t.Errorf("a silent connection takes %d bytes, at most %d should be", each, most)
 	}
 }
+
+// Resets with forged addresses, however many, use up what all may be answered. A client whose network was in before gets in all the same.
+func TestForgedResetsKeepNoRegularOut(t *testing.T) {
+	inFakeTime(t, func(t *testing.T) {
+		r := newRig(t, inMemory, "--connect-freq-initial", "2", "10")
+		c, err := r.dial("198.51.100.1", ctrlwrap.NewPlain())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !c.up(patience) {
+			t.Fatalf("not up: %v", c.failed)
+		}
+		c.close()
+		flood := func() {
+			for n := range 200 {
+				sid := wire.SessionID{1, byte(n)}
+				body := wire.ControlBody{}
+				select {
+				case r.air.in <- datagram{netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n), 1, 1}), 4000), body.Append(append([]byte{wire.Header(wire.OpControlHardResetClientV2, 0)}, sid[:]...), wire.OpControlHardResetClientV2)}:
+				default:
+				}
+			}
+		}
+		in := func(host string) bool {
+			c, err := r.dial(host, ctrlwrap.NewPlain())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.close()
+			for end := time.Now().Add(patience); time.Now().Before(end); {
+				flood()
+				if c.play(20*time.Millisecond, func() bool { return c.told("PUSH_REPLY") }) {
+					return true
+				}
+			}
+			return false
+		}
+		if !in("198.51.100.9") {
+			t.Error("a client whose network was in before is kept out")
+		}
+	})
+}

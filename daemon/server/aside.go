@@ -51,6 +51,8 @@ type inbox struct {
 const (
 	packetQueue = 4096
 	callQueue   = 1024
+	// packetShare is how many control packets at one client's address may wait: several windows of a session and its challenger.
+	packetShare = 64
 )
 
 func newInbox() *inbox {
@@ -107,12 +109,17 @@ func (in *inbox) tell(f func(*hub)) {
 	}
 }
 
-// toHub passes a control packet on, or drops it when the hub has enough.
+// toHub passes a control packet on, or drops it when the hub has enough, of all clients or of this one: anyone can write a client's
+// address on packets.
 func (in *inbox) toHub(c controlPacket) {
-	select {
-	case in.packets <- c:
-	default:
+	if c.to.queued.Add(1) <= packetShare {
+		select {
+		case in.packets <- c:
+			return
+		default:
+		}
 	}
+	c.to.queued.Add(-1)
 }
 
 // waiting yields the newcomers that wait for the hub, which calls it.

@@ -363,6 +363,7 @@ func (h *hub) establish(i *instance, list []route, now time.Time) {
 	h.route(h.set, i, list, now)
 	i.stage.Reach(session.Established)
 	h.established++
+	h.regulars.Note(i.peer.Load().Addr.Addr())
 	i.timers.Open()
 	i.timers.Use(&i.counts.Traffic, now)
 	if h.set.MTUTest && i.tunnel.Load() != nil && !i.link.RemoteAddr().IsValid() { // of datagrams alone

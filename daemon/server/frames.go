@@ -16,7 +16,7 @@ func (in *inbound) routeFrame(i *dataPath, pkt, frame []byte, now time.Time) {
 	if !ok || src.IsGroup() {
 		return
 	}
-	if in.vlans != nil && vlanOf(frame) != 0 {
+	if in.vlans != nil && (vlanOf(frame) != 0 || hidesVLAN(frame)) {
 		return // clients are access ports
 	}
 	if at := (forward.EtherAddr{MAC: src, VLAN: i.vlan}); !in.stations.Known(at, i, second(now)) && !in.learn(i, at, now) {
@@ -40,9 +40,10 @@ func (in *inbound) routeFrame(i *dataPath, pkt, frame []byte, now time.Time) {
 	in.frameToDevice(i, pkt, frame)
 }
 
-// learn notes a station that is new behind a client, or comes from another one, and reports whether the client may have it.
+// learn notes a station that is new behind a client, or comes from another one, and reports whether the client may have it. A station that
+// another client took comes back at that one's expense: who writes the address of another's station on frames uses up its own share.
 func (in *inbound) learn(i *dataPath, at forward.EtherAddr, now time.Time) bool {
-	if !i.learns.Allow(now) {
+	if !in.stations.Taken(at, i) && !i.learns.Allow(now) {
 		if i.restless.CompareAndSwap(false, true) {
 			in.limitedLog(i.source(), i.addressText(), logging.Warn, "MULTI: stations behind %s come and move faster than one a second: frames of further ones are dropped, which is not logged again", i.name)
 		}
@@ -152,6 +153,19 @@ func vlanOf(frame []byte) uint16 {
 		return 0
 	}
 	return binary.BigEndian.Uint16(frame[vlanTagAt+2:]) & 0xfff
+}
+
+// hidesVLAN reports whether the first tag of a frame carries a priority only, and there is another one behind it: who takes the first off
+// finds the frame in the VLAN of the second.
+func hidesVLAN(frame []byte) bool {
+	if len(frame) < vlanTagAt+vlanTagSize+2 || binary.BigEndian.Uint16(frame[vlanTagAt:]) != vlanType {
+		return false
+	}
+	switch binary.BigEndian.Uint16(frame[vlanTagAt+vlanTagSize:]) {
+	case vlanType, 0x88a8, 0x9100: // of IEEE 802.1Q, of a provider's bridge, and what came before that
+		return true
+	}
+	return false
 }
 
 // tagged returns a copy of a frame with a tag, and head room for the device. A priority stays.

@@ -3,7 +3,11 @@ package server
 import (
 	"bytes"
 	"testing"
+	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
+	"github.com/moongate-vpn/moongate/daemon/logging"
+	"github.com/moongate-vpn/moongate/daemon/server/forward"
 	"github.com/moongate-vpn/moongate/daemon/tun"
 )
 
@@ -35,6 +39,37 @@ func TestVLANAdmission(t *testing.T) {
 		v := &vlans{tt.accept, 4}
 		if vlan, ok := v.admit(tt.frame); vlan != tt.vlan || ok != tt.ok {
 			t.Errorf("%s, tag %x: VLAN %d %v, want %d %v", tt.accept, tt.frame[12:16], vlan, ok, tt.vlan, tt.ok)
+		}
+	}
+}
+
+// A client is in its own VLAN only, whatever tags it puts on frames.
+func TestClientsAreAccessPorts(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		rest []byte // behind the addresses
+		ok   bool
+	}{
+		{"no tag", []byte{0x08, 0x00, 0x45, 0}, true},
+		{"a priority", []byte{0x81, 0x00, 0xa0, 0x00, 0x08, 0x00}, true},
+		{"another VLAN", []byte{0x81, 0x00, 0x00, 0x07, 0x08, 0x00}, false},
+		{"another VLAN behind a priority", []byte{0x81, 0x00, 0xa0, 0x00, 0x81, 0x00, 0x00, 0x07, 0x08, 0x00}, false},
+		{"another VLAN behind two", []byte{0x81, 0x00, 0, 0, 0x81, 0x00, 0, 0, 0x81, 0x00, 0x00, 0x07, 0x08, 0x00}, false},
+		{"a provider's VLAN behind a priority", []byte{0x81, 0x00, 0, 0, 0x88, 0xa8, 0x00, 0x07, 0x08, 0x00}, false},
+		{"half a tag", []byte{0x81, 0x00, 0x00}, true},
+		{"a priority and nothing", []byte{0x81, 0x00, 0xa0, 0x00}, true},
+	} {
+		for _, accept := range []string{"all", "tagged", "untagged"} {
+			p := &plane{
+				tap: true, stations: new(forward.Stations[*dataPath]), vlans: &vlans{accept, 4},
+				aside: &aside{base: &base{deps: Deps{Log: logging.Discard()}}, inbox: newInbox(), limiter: newLimiter()},
+			}
+			in, d := &inbound{plane: p}, &dataPath{maxStations: 4, vlan: 4, learns: ratelimit.New(4, 4*time.Second)}
+			pkt := append(make([]byte, tun.Offset), frame(tt.rest...)...)
+			in.routeFrame(d, pkt, pkt[tun.Offset:], time.Now())
+			if got := len(in.device) > 0; got != tt.ok {
+				t.Errorf("%s, accept %s: passed %v, want %v", tt.name, accept, got, tt.ok)
+			}
 		}
 	}
 }

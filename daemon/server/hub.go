@@ -55,6 +55,7 @@ func (h *hub) run(ctx context.Context) {
 		}
 		select {
 		case p := <-h.packets:
+			p.to.queued.Add(-1)
 			h.input(p, time.Now())
 		case n := <-h.arrive:
 			h.newcomer(n, time.Now())

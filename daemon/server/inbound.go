@@ -31,7 +31,7 @@ type inbound struct {
 type controlPacket struct {
 	link transport.Link
 	from transport.Peer
-	to   *dataPath // nil: the hub looks for it
+	to   *dataPath
 	b    []byte
 }
 
@@ -109,7 +109,7 @@ func (in *inbound) open(i *dataPath, from transport.Peer, pkt []byte, now time.T
 	i.open.Unlock()
 	if err != nil {
 		i.counts.failed.Add(1)
-		in.bad(i, err)
+		in.bad(i, from, err)
 		return
 	}
 	i.counts.LinkIn.Add(uint64(size))

@@ -40,6 +40,7 @@ type dataPath struct {
 	peer   atomic.Pointer[transport.Peer] // moves when the client floats
 	tunnel atomic.Pointer[data.Channel]   // nil until the client is authorised
 	open   sync.Mutex                     // one packet is opened at a time, also while two sockets have some
+	queued atomic.Int32                   // control packets on their way to the hub
 	counts counts
 
 	// Set before tunnel is.

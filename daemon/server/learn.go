@@ -202,7 +202,7 @@ func (r *routing) unroute(set *setup, i *instance) {
 		}
 	}
 	i.learned.inherited, i.learned.reported = nil, nil
-	stations := r.stations.Forget(func(s *station) bool { return s.Client == &i.dataPath })
+	stations := r.stations.Leave(&i.dataPath)
 	if i.heir != nil {
 		i.heir.learned.inherited = append(i.heir.learned.inherited, lost...)
 	} else {

@@ -79,6 +79,11 @@ func (a *aside) limitedLog(source netip.Addr, prefix string, lv logging.Level, f
 	a.logLine(prefix, lv, format, args...)
 }
 
+// linesAbout is limitedLog without a prefix.
+func (a *aside) linesAbout(source netip.Addr, lv logging.Level, format string, args ...any) {
+	a.limitedLog(source, "", lv, format, args...)
+}
+
 // tellLost says how many lines limitedLog left out.
 func (c *clientLog) tellLost() {
 	if lost := c.limiter.lost.Swap(0); lost > 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/data"
 	"github.com/moongate-vpn/moongate/daemon/engine"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -32,7 +33,7 @@ func TestWorkOfOnePeersPackets(t *testing.T) {
 				a = b
 			}
 			in.routeFrame(a, pkt, pkt[tun.Offset:], now)
-		}, most: 2 * stations, later: 2 * stations},
+		}, most: 1 + 2*stations, later: 2 * stations},
 		{name: "another station each time", packet: func(in *inbound, n int, now time.Time, a, _ *dataPath) {
 			pkt := append(make([]byte, tun.Offset), frame(0x08, 0x00)...)
 			pkt[tun.Offset+10], pkt[tun.Offset+11] = byte(n>>8), byte(n)
@@ -84,6 +85,107 @@ func TestWorkOfOnePeersPackets(t *testing.T) {
 				t.Errorf("the log says it %d times of two clients", n)
 			}
 		})
+	}
+}
+
+// Control packets at the address of one client, however many, leave room in the hub's queue for those of others, and for its own again
+// once the hub has taken some.
+func TestPacketsAtOneAddressLeaveRoom(t *testing.T) {
+	in := newInbox()
+	crowd := make([]dataPath, 8)
+	flood := func(to *dataPath) (taken int) {
+		before := len(in.packets)
+		for range 2 * packetQueue {
+			in.toHub(controlPacket{to: to})
+		}
+		return len(in.packets) - before
+	}
+	for n := range crowd {
+		if got := flood(&crowd[n]); got != packetShare {
+			t.Errorf("of a flood at address %d %d packets wait, want %d", n, got, packetShare)
+		}
+	}
+	for len(in.packets) > 0 {
+		p := <-in.packets
+		p.to.queued.Add(-1)
+	}
+	if got := flood(&crowd[0]); got != packetShare {
+		t.Errorf("once the hub has taken them %d wait, want %d", got, packetShare)
+	}
+}
+
+// Whoever writes the address of another client's station on frames cannot keep that client's own frames out, nor use up its share of
+// stations that may come.
+func TestStationsComeBack(t *testing.T) {
+	const stations = 4
+	for _, tt := range []struct {
+		name      string
+		attackers int
+	}{{"one spoofs", 1}, {"five spoof", 5}} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &plane{
+				tap: true, stations: new(forward.Stations[*dataPath]), total: new(engine.Totals),
+				aside: &aside{base: &base{deps: Deps{Log: logging.Discard()}}, inbox: newInbox(), limiter: newLimiter()},
+			}
+			client := func() *dataPath {
+				d := &dataPath{maxStations: stations, learns: ratelimit.New(stations, stations*time.Second)}
+				d.peer.Store(&transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:1")})
+				return d
+			}
+			in, victim := &inbound{plane: p}, client()
+			attackers := make([]*dataPath, tt.attackers)
+			for n := range attackers {
+				attackers[n] = client()
+			}
+			send := func(d *dataPath, last byte, now time.Time) bool {
+				pkt := append(make([]byte, tun.Offset), frame(0x08, 0x00)...)
+				pkt[tun.Offset+11] = last
+				in.device = in.device[:0]
+				in.routeFrame(d, pkt, pkt[tun.Offset:], now)
+				return len(in.device) > 0
+			}
+			now := time.Now()
+			if !send(victim, 1, now) {
+				t.Fatal("the first frame is dropped")
+			}
+			calls := 0
+			for second := range 60 {
+				for range 50 {
+					for _, a := range attackers {
+						send(a, 1, now)
+					}
+					if !send(victim, 1, now) {
+						t.Fatalf("after %d seconds the victim's frames are dropped", second)
+					}
+				}
+				calls += len(p.calls)
+				for len(p.calls) > 0 {
+					<-p.calls
+				}
+				now = now.Add(time.Second)
+			}
+			if most := 1 + 2*tt.attackers*(stations+60); calls > most {
+				t.Errorf("the hub was told %d times, want %d at most", calls, most)
+			}
+			if !send(victim, 2, now) {
+				t.Error("a new station of the victim is refused")
+			}
+		})
+	}
+}
+
+// Data packets that strangers write with a client's peer-id take the lines of the strangers' network, not of the client's.
+func TestLinesAboutForgedData(t *testing.T) {
+	text := new(daemontest.Log)
+	p := &plane{aside: &aside{base: &base{deps: Deps{Log: logging.New(logging.Config{Stdout: text, Stderr: text, Verb: 4})}}, limiter: newLimiter()}}
+	victim, stranger := new(dataPath), transport.Peer{Addr: netip.MustParseAddrPort("203.0.113.9:9")}
+	victim.peer.Store(&transport.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:1")})
+	for range 1000 {
+		p.bad(victim, stranger, data.ErrAuth)
+	}
+	p.badSource(victim, netip.MustParseAddr("10.9.9.9"))
+	if !strings.Contains(text.String(), "bad source address from client") {
+		t.Error("the line about the client itself was left out")
 	}
 }
 

@@ -55,13 +55,13 @@ func (p *plane) receive(link transport.Link, batch func(*transport.Batch)) error
 // notice logs a passing error of a link or of the device.
 func (p *plane) notice(err error) { p.limitedLog(netip.Addr{}, "", logging.Error, "%v", err) }
 
-// bad logs a data packet that did not open.
-func (p *plane) bad(i *dataPath, err error) {
+// bad logs a data packet that did not open. It may be a stranger's: anyone can write a client's peer-id on packets.
+func (p *plane) bad(i *dataPath, from transport.Peer, err error) {
 	cipher := ""
 	if ch := i.tunnel.Load(); ch != nil {
 		cipher = ch.Params().Cipher
 	}
-	p.limitedLog(i.source(), i.addressText(), logging.Info, "%s", data.OpenErrorText(err, cipher))
+	p.limitedLog(from.Addr.Addr(), i.addressText(), logging.Info, "%s", data.OpenErrorText(err, cipher))
 }
 
 // badSource logs a packet from an address that is not the client's.

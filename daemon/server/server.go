@@ -260,8 +260,9 @@ func (s *Server) newHub(set *setup, dev tun.Device) (*hub, error) {
 	a := &aside{base: &s.base, inbox: newInbox(), boot: set, limiter: newLimiter()}
 	h := assemble(a)
 	h.carried, h.pool.file, h.links.occ = &s.carried, &s.carried.pool, set.ownOptions()
-	h.streams = newStreams(set.MaxClients)
+	h.streams = newStreams(set.MaxClients, set.PortShare.Host != "")
 	h.answers = ratelimit.NewPerPrefix(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per)
+	h.regulars = ratelimit.NewRegulars(set.ConnectFreqInitial.Count, set.ConnectFreqInitial.Per)
 	h.creation = ratelimit.New(set.ConnectFreq.Count, set.ConnectFreq.Per)
 	h.publish()
 	a.hooksCtx, h.errands.stop = context.WithCancel(context.Background())

@@ -17,12 +17,12 @@ import (
 	"github.com/moongate-vpn/moongate/mgmt"
 )
 
-// share hands TCP connections of other protocols to another server (port-share). They have places and limits of their own:
-// any peer may have one, and none takes the place of a client.
+// share hands TCP connections of other protocols to another server (port-share), from all listeners. They have places and limits of
+// their own: any peer may have one, and none takes the place of a client.
 type share struct {
 	target string // host:port
 	dir    string // for files that tell where a connection came from, "" for none
-	log    logging.Func
+	log    func(source netip.Addr, lv logging.Level, format string, args ...any)
 	name   func(transport.Peer) outer
 	limit  int // connections at once
 	idle   time.Duration
@@ -33,7 +33,7 @@ type share struct {
 }
 
 // newShare is nil without port-share.
-func newShare(set *setup, limit int, log logging.Func) *share {
+func newShare(set *setup, limit int, log func(source netip.Addr, lv logging.Level, format string, args ...any)) *share {
 	if set.PortShare.Host == "" {
 		return nil
 	}
@@ -96,25 +96,26 @@ func (s *share) foreign(l *transport.TCPLink) bool {
 // serve hands a connection of another protocol on until it ends, or ctx does. The link is used up then.
 func (s *share) serve(ctx context.Context, l *transport.TCPLink) {
 	from, name := l.RemoteAddr(), s.name(l.Peer())
-	s.log(logging.Info, "%s Non-OpenVPN client protocol detected", name)
-	s.log(logging.Steps, "%s SIGTERM[soft,%s] received, client-instance exiting", name, mgmt.ReasonPortShare)
+	source := from.Addr()
+	s.log(source, logging.Info, "%s Non-OpenVPN client protocol detected", name)
+	s.log(source, logging.Steps, "%s SIGTERM[soft,%s] received, client-instance exiting", name, mgmt.ReasonPortShare)
 	conn, head := l.Detach()
 	defer conn.Close()
 	c := &handed{in: conn.(*net.TCPConn), share: s, source: ratelimit.Prefix(from.Addr())}
 	if !s.enter(c) {
-		s.log(logging.Error, "PORT SHARE PROXY: connection from %s refused: there are too many (%d)", name, s.limit)
+		s.log(source, logging.Error, "PORT SHARE PROXY: connection from %s refused: there are too many (%d)", name, s.limit)
 		return
 	}
 	defer s.leave(c)
 	d := net.Dialer{Timeout: shareDialTime}
 	to, err := d.DialContext(ctx, "tcp", s.target)
 	if err != nil {
-		s.log(logging.Error, "PORT SHARE PROXY: connect to port-share server failed: %v", err)
+		s.log(source, logging.Error, "PORT SHARE PROXY: connect to port-share server failed: %v", err)
 		return
 	}
 	c.out = to.(*net.TCPConn)
 	defer c.out.Close()
-	defer s.note(transport.AddrText(c.out.LocalAddr().(*net.TCPAddr).AddrPort()), transport.AddrText(from))()
+	defer s.note(transport.AddrText(c.out.LocalAddr().(*net.TCPAddr).AddrPort()), from)()
 	c.run(ctx, head)
 }
 
@@ -229,13 +230,13 @@ func (c *handed) copy(to, from *net.TCPConn, first []byte) {
 // removes it.
 //
 // Rule: docs/protocol.md#88-port-share: the name is the proxy's address, the content the client's.
-func (s *share) note(seen, origin string) (remove func()) {
+func (s *share) note(seen string, origin netip.AddrPort) (remove func()) {
 	if s.dir == "" {
 		return func() {}
 	}
 	path := filepath.Join(s.dir, seen)
-	if err := os.WriteFile(path, []byte(origin), 0o600); err != nil {
-		s.log(logging.Warn, "PORT SHARE PROXY: %v", err)
+	if err := os.WriteFile(path, []byte(transport.AddrText(origin)), 0o600); err != nil {
+		s.log(origin.Addr(), logging.Warn, "PORT SHARE PROXY: %v", err)
 		return func() {}
 	}
 	return func() { _ = os.Remove(path) }

@@ -7,12 +7,14 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -52,15 +54,18 @@ func TestLimitStreams(t *testing.T) {
 		name        string
 		maxClients  int
 		descriptors uint64
+		shares      bool
 		want        streamLimits
 	}{
-		{"plenty", 1024, 1 << 20, streamLimits{own: 2*1024 + spareStreams, shared: maxShared}},
-		{"no limit", 10, ^uint64(0), streamLimits{own: 84, shared: maxShared}},
-		{"the usual soft limit", 1024, 1024, streamLimits{own: 672, shared: 112}},
-		{"few clients", 10, 1024, streamLimits{own: 84, shared: 112}},
-		{"nearly none", 1024, 64, streamLimits{own: 12, shared: 2}},
+		{"plenty", 1024, 1 << 20, true, streamLimits{own: 2*1024 + spareStreams, shared: maxShared}},
+		{"no limit", 10, ^uint64(0), true, streamLimits{own: 84, shared: maxShared}},
+		{"the usual soft limit", 1024, 1024, true, streamLimits{own: 672, shared: 112}},
+		{"few clients", 10, 1024, true, streamLimits{own: 84, shared: 112}},
+		{"nearly none", 1024, 64, true, streamLimits{own: 12, shared: 2}},
+		{"the usual soft limit, no port-share", 1024, 1024, false, streamLimits{own: 896}},
+		{"nearly none, no port-share", 1024, 64, false, streamLimits{own: 16}},
 	} {
-		got := limitStreams(tt.maxClients, tt.descriptors)
+		got := limitStreams(tt.maxClients, tt.descriptors, tt.shares)
 		if got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
@@ -83,7 +88,7 @@ func TestDescriptorsAreRaised(t *testing.T) {
 
 // Silent connections make room for others, connections with an instance do not.
 func TestStreamsMakeRoom(t *testing.T) {
-	s := newStreams(1)
+	s := newStreams(1, false)
 	s.limits.own = 3
 	closed := make(chan transport.Link, 8)
 	link := func() *closing { return &closing{closed: closed} }
@@ -147,7 +152,7 @@ func proxied(t *testing.T, limit int, idle time.Duration) (s *share, open func()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s = &share{target: ln.Addr().String(), log: func(logging.Level, string, ...any) {}, name: (&setup{}).outer, limit: limit, idle: idle, began: time.Now(), open: make(map[*handed]struct{})}
+	s = &share{target: ln.Addr().String(), log: func(netip.Addr, logging.Level, string, ...any) {}, name: (&setup{}).outer, limit: limit, idle: idle, began: time.Now(), open: make(map[*handed]struct{})}
 	var serving sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(func() {
@@ -367,5 +372,90 @@ func TestLongFramesEndAConnectionAtOnce(t *testing.T) {
 		if got := ended(c); got != tt.ends {
 			t.Errorf("length %d: ended %v, want %v", tt.length, got, tt.ends)
 		}
+	}
+}
+
+// The places of connections that port-share hands on are those of all listeners together.
+func TestSharePlacesOfAllListeners(t *testing.T) {
+	s, _, accepted := proxied(t, 2, time.Hour)
+	e := &entrance{
+		plane:    &plane{aside: &aside{base: &base{deps: Deps{Log: logging.Discard()}}, inbox: newInbox(), limiter: newLimiter(), boot: new(setup)}},
+		arrivals: arrivals{streams: newStreams(8, true)}, other: s,
+	}
+	e.boot.Options = new(config.Options)
+	e.boot.HandWindow = time.Minute
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	var fronts []*transport.Listener
+	for range 2 {
+		ln, err := transport.ListenTCP(transport.ListenConfig{Local: netip.MustParseAddrPort("127.0.0.1:0")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		fronts = append(fronts, ln)
+		wg.Go(func() { _ = e.acceptStreams(ctx, ln, &wg) })
+	}
+	open := func(front int) net.Conn {
+		c, err := net.Dial("tcp", fronts[front].Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.WriteString(c, "GET /"); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for front := range fronts {
+		open(front)
+		defer (<-accepted).Close() // the collector would close it earlier
+	}
+	if !ended(open(1)) {
+		t.Error("a third connection has a place")
+	}
+}
+
+// A stranger's connections, however many, cause a bounded number of lines.
+func TestLinesAboutConnections(t *testing.T) {
+	t.Parallel()
+	web, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer web.Close()
+	host, port, _ := net.SplitHostPort(web.Addr().String())
+	for name, greeting := range map[string]string{"silent": "", "a web client": "GET / HTTP/1.1\r\n", "nonsense": "\xff\xff\xff\xff"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, "tcp-server", "--port-share", host, port)
+			began := time.Now()
+			before := strings.Count(r.log.String(), "\n")
+			const many = 300
+			for range many {
+				c, err := net.Dial("tcp", r.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.WriteString(c, greeting)
+				c.Close()
+			}
+			r.await("the server has seen all of them", func() bool {
+				left := true
+				r.onHub(func(h *hub) {
+					h.streams.mu.Lock()
+					defer h.streams.mu.Unlock()
+					left = len(h.streams.open) > 0
+				})
+				return !left
+			})
+			lines := strings.Count(r.log.String(), "\n") - before
+			if most := strangeLines + int(time.Since(began)/strangePause) + 4; lines > most {
+				t.Errorf("%d connections cause %d lines, want %d at most", many, lines, most)
+			}
+		})
 	}
 }

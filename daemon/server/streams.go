@@ -35,9 +35,9 @@ type stream struct {
 	place   *list.Element // in waiting; nil once it has an instance, which has limits and deadlines of its own
 }
 
-// newStreams makes an empty set, with room for what a server of maxClients needs.
-func newStreams(maxClients int) *streams {
-	return &streams{limits: limitStreams(maxClients, descriptors()), open: make(map[transport.Link]*stream), waiting: make(map[netip.Prefix]*list.List)}
+// newStreams makes an empty set, with room for what a server of maxClients needs. shares is whether there is port-share.
+func newStreams(maxClients int, shares bool) *streams {
+	return &streams{limits: limitStreams(maxClients, descriptors(), shares), open: make(map[transport.Link]*stream), waiting: make(map[netip.Prefix]*list.List)}
 }
 
 // add enters a connection and reports whether there is room. When all places are taken, one that waits for its first packet makes
@@ -154,11 +154,14 @@ const (
 	sharedDescriptors = 2
 )
 
-// limitStreams divides the descriptors of the process: at least a quarter of what there is for connections stays for those
-// that port-share hands on, as far as they may use it.
-func limitStreams(maxClients int, descriptors uint64) streamLimits {
+// limitStreams divides the descriptors of the process: with port-share at least a quarter of what there is for connections stays for
+// those that it hands on, as far as they may use it.
+func limitStreams(maxClients int, descriptors uint64, shares bool) streamLimits {
 	left := max(int(min(descriptors, math.MaxInt32))-ownDescriptors, 16) //nolint:gosec // bounded
-	shared := min(maxShared, left/4/sharedDescriptors)
+	shared := 0
+	if shares {
+		shared = min(maxShared, left/4/sharedDescriptors)
+	}
 	return streamLimits{own: min(2*maxClients+spareStreams, left-shared*sharedDescriptors), shared: shared}
 }
 

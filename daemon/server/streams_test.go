@@ -47,7 +47,7 @@ func streamHub(t *testing.T) (*hub, func(l transport.Link, from transport.Peer) 
 	b.opts.Store(o)
 	b.env.Store(hooks.NewEnv())
 	h := newBareHub(b, o)
-	h.streams = newStreams(o.MaxClients)
+	h.streams = newStreams(o.MaxClients, false)
 	h.plane.table, h.plane.routes = h.table, h.routes
 	return h, func(l transport.Link, from transport.Peer) *instance {
 		t.Helper()

@@ -38,7 +38,11 @@ func (s *Server) work(ctx context.Context, h *hub, socks *sockets, planes *sync.
 	for w := range out.workers {
 		planes.Go(func() { out.seal(w) })
 	}
-	door := &entrance{plane: h.plane, arrivals: h.arrivals}
+	door := &entrance{plane: h.plane, arrivals: h.arrivals, other: newShare(h.boot, h.streams.limits.shared, h.plane.linesAbout)}
+	if door.other != nil {
+		s.logLine("", logging.Info, "PORT SHARE PROXY: proxy starting")
+		defer s.logLine("", logging.Info, "PORT SHARE PROXY: proxy exiting")
+	}
 	for _, l := range socks.udp {
 		wg.Go(func() { report(door.inbound(l, false).run()) })
 	}
@@ -147,12 +151,13 @@ func (s *Server) farewell(ctx context.Context, h *hub) {
 type entrance struct {
 	*plane
 	arrivals
+	other *share // nil without port-share
 }
 
 // inbound makes the receiver of a link, with a preHandshake of its own.
 func (e *entrance) inbound(l transport.Link, stream bool) *inbound {
 	d := &preHandshake{
-		proto: ctrlwrap.NewPrototype(e.boot.wrap), cookies: e.cookies, answers: e.answers, force: e.boot.prof.TLSCryptV2ForceCookie,
+		proto: ctrlwrap.NewPrototype(e.boot.wrap), cookies: e.cookies, answers: e.answers, regulars: e.regulars, force: e.boot.prof.TLSCryptV2ForceCookie,
 		stream: stream, admit: e.admit, unverified: func(from transport.Peer, err error) { e.unverified(stream, from, err) },
 		refuses: func(f ctrlwrap.First, from transport.Peer, now time.Time) string {
 			return e.gate.Load().refuses(&f, e.boot.outer(from), false, now)
@@ -191,13 +196,6 @@ func (e *entrance) senseless(from transport.Peer, why string) {
 
 // acceptStreams takes TCP connections and gives each a receiver.
 func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg *sync.WaitGroup) error {
-	other := newShare(e.boot, e.streams.limits.shared, func(lv logging.Level, format string, args ...any) {
-		e.limitedLog(netip.Addr{}, "", lv, format, args...)
-	})
-	if other != nil {
-		e.logLine("", logging.Info, "PORT SHARE PROXY: proxy starting")
-		defer e.logLine("", logging.Info, "PORT SHARE PROXY: proxy exiting")
-	}
 	for {
 		l, err := ln.Accept()
 		if err != nil {
@@ -217,14 +215,14 @@ func (e *entrance) acceptStreams(ctx context.Context, ln *transport.Listener, wg
 			_ = l.Close()
 			continue
 		}
-		e.logLine("", logging.Info, "TCP connection established with %s", e.boot.fullAddress(l.Peer()))
+		e.linesAbout(l.RemoteAddr().Addr(), logging.Info, "TCP connection established with %s", e.boot.fullAddress(l.Peer()))
 		wg.Go(func() {
 			defer l.Close()
 			defer e.streams.remove(l)
 			_ = l.SetReadDeadline(time.Now().Add(e.boot.HandWindow)) // until there is an instance
-			if other != nil && other.foreign(l) {
+			if e.other != nil && e.other.foreign(l) {
 				e.streams.remove(l) // it takes no place of a client
-				other.serve(ctx, l)
+				e.other.serve(ctx, l)
 				return
 			}
 			_, err := l.Peek(1) // a silent connection takes no buffers

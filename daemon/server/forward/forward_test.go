@@ -135,6 +135,29 @@ func TestStations(t *testing.T) {
 	}
 }
 
+// A station that others take belongs to the client it was taken from first, until that one has it again or leaves.
+func TestStationsTaken(t *testing.T) {
+	var s Stations[string]
+	m := EtherAddr{MAC{2, 0, 0, 0, 0, 1}, 0}
+	for step, tt := range []struct{ sender, home string }{
+		{"a", ""}, {"b", "a"}, {"c", "a"}, {"b", "a"}, {"a", ""}, {"c", "a"}, {"a", ""},
+	} {
+		s.Learn(m, tt.sender, 9, 1)
+		for _, c := range []string{"a", "b", "c"} {
+			if got := s.Taken(m, c); got != (c == tt.home) {
+				t.Errorf("after step %d it was taken from %s: %v", step, c, got)
+			}
+		}
+	}
+	s.Learn(m, "b", 9, 1)
+	if gone := s.Leave("a"); len(gone) != 0 || s.Taken(m, "a") {
+		t.Errorf("a client that left still has a claim; %d stations went with it", len(gone))
+	}
+	if gone := s.Leave("b"); len(gone) != 1 {
+		t.Errorf("%d stations went with the client that has one", len(gone))
+	}
+}
+
 func FuzzAddresses(f *testing.F) {
 	f.Add([]byte{0x45, 19: 1})
 	f.Add([]byte{0x60, 39: 1})

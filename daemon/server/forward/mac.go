@@ -37,6 +37,9 @@ type Station[C comparable] struct {
 	Addr    EtherAddr
 	Client  C
 	lastRef atomic.Int64
+
+	taken bool // from home, which has not been heard since
+	home  C
 }
 
 // LastRef is the second of the last frame from or to the station, see Table.
@@ -76,11 +79,15 @@ func (s *Stations[C]) Learn(addr EtherAddr, client C, limit int, now int64) Lear
 		s.tab, s.n = make(map[EtherAddr]*Station[C]), make(map[C]int)
 	}
 	result := Added
+	e := &Station[C]{Addr: addr, Client: client}
 	if was, ok := s.tab[addr]; ok {
 		s.drop(was)
 		result = Moved
+		e.taken, e.home = true, was.Client
+		if was.taken {
+			e.home, e.taken = was.home, was.home != client
+		}
 	}
-	e := &Station[C]{Addr: addr, Client: client}
 	e.lastRef.Store(now)
 	s.tab[addr] = e
 	s.n[client]++
@@ -97,6 +104,14 @@ func (s *Stations[C]) Known(addr EtherAddr, client C, now int64) bool {
 	}
 	e.touch(now)
 	return true
+}
+
+// Taken reports whether addr was behind client before others took it.
+func (s *Stations[C]) Taken(addr EtherAddr, client C) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e, ok := s.tab[addr]
+	return ok && e.taken && e.home == client
 }
 
 // Lookup finds the client behind addr.
@@ -120,6 +135,20 @@ func (s *Stations[C]) Forget(match func(*Station[C]) bool) []*Station[C] {
 		if match(e) {
 			gone = append(gone, e)
 			s.drop(e)
+		}
+	}
+	return gone
+}
+
+// Leave forgets a client: its stations, which are returned, and that others were taken from it.
+func (s *Stations[C]) Leave(client C) []*Station[C] {
+	gone := s.Forget(func(e *Station[C]) bool { return e.Client == client })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var none C
+	for _, e := range s.tab {
+		if e.home == client {
+			e.taken, e.home = false, none
 		}
 	}
 	return gone
