@@ -30,6 +30,7 @@ var wallTimes = map[string]string{
 	"daemontest/clock/step.go":      "makes such times",
 	"history.go":                    "written to disk",
 	"fleet/folder.go":               "written to disk",
+	"fleet/page.go":                 "when sessions began, in records that other nodes read",
 	"fleet/node/caller.go":          "a deadline that has passed",
 	"fleet/pki/invite.go":           "invitations outlive the program",
 	"journal/index/index.go":        "written to disk",

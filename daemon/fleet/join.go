@@ -110,7 +110,7 @@ func (m *Member) adopt(id string) {
 	m.folder.begin(id)
 }
 
-// refill is what a node knows of the store before.
+// refill holds what a node knows of the store before.
 type refill struct {
 	leases  map[int]*Lease // by slot
 	records []Record       // all others that are worth it

@@ -33,7 +33,7 @@ type revised struct {
 	revision uint64
 }
 
-// page is what a record says about pageSize slots of the pool.
+// page holds the leases of pageSize slots of the pool.
 type page [pageSize]revised
 
 // pageRecord is a page as it is written. The nodes' runs are written once.

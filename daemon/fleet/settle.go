@@ -104,7 +104,7 @@ func (m *Member) intended(key string, e *entry) intent {
 	return intent{}
 }
 
-// intendedLease is what the node wants in the place of the lease of a slot, nil for no change.
+// intendedLease returns the lease that the node wants in the place of that of a slot, nil for no change.
 func (m *Member) intendedLease(slot int, e *entry) *Lease {
 	if _, ok := m.trying[slot]; ok {
 		return nil // a login is about to write it

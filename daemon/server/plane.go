@@ -55,7 +55,7 @@ func (p *plane) receive(link transport.Link, batch func(*transport.Batch)) error
 // notice logs a passing error of a link or of the device.
 func (p *plane) notice(err error) { p.limitedLog(netip.Addr{}, "", logging.Error, "%v", err) }
 
-// bad logs a data packet that did not open. It may be a stranger's: anyone can write a client's peer-id on packets.
+// bad logs a data packet that did not open. Anyone can write a client's peer-id on packets.
 func (p *plane) bad(i *dataPath, from transport.Peer, err error) {
 	cipher := ""
 	if ch := i.tunnel.Load(); ch != nil {

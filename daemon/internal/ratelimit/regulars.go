@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Regulars is a limit of its own for networks that have shown who they are: when strangers have used up what all share, these still get
+// Regulars is a limit of its own for networks that have shown who they are: when others have used up what all share, these still get
 // something. It is safe for concurrent use; a nil one allows nothing.
 type Regulars struct {
 	limit *PerPrefix

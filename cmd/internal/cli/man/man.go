@@ -90,7 +90,7 @@ func Page(c *cobra.Command) string {
 	return b.String()
 }
 
-// exitStatus is what the exit codes of commands mean that do not say so themselves.
+// exitStatus explains the exit codes of commands that do not do so themselves.
 const exitStatus = `.SH EXIT STATUS
 .TP
 .B 0
