@@ -82,6 +82,9 @@ func certificateRows() []row {
 			p.warn("DEPRECATED OPTION: The option --verify-hash is deprecated. You should switch to the either use the level 1 certificate " +
 				"as --ca option, use --tls-verify or use --peer-fingerprint")
 			size := sha1.Size
+			if p.line.Inline { // which names no algorithm
+				size = sha256.Size
+			}
 			if len(a) > 1 {
 				switch a[1] {
 				case "SHA1":
