@@ -35,6 +35,9 @@ func (m *Member) Begin(ctx context.Context, c Client) (slot int, err error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err == nil && m.cfg.Limit.Single && s.slot >= 0 {
+		m.keepNewest(c.Identity) // a newer lease may have come before this one had its slot
+	}
 	if err == nil && m.sessions[c.ID] != s {
 		err = ErrEnded
 	}

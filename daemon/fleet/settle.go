@@ -194,7 +194,7 @@ func (m *Member) react(key string) {
 			m.work.add(key)
 		}
 		if m.cfg.Limit.Single && l != nil && !l.Free {
-			m.keepNewest(l)
+			m.keepNewest(l.Identity)
 		}
 	case kindPlace:
 		m.reactPlace(key, as[Place](e))

@@ -17,15 +17,15 @@ func (m *Member) limitOf(s *session) Limit {
 	return Limit{}
 }
 
-// keepNewest ends the sessions of this node whose identity has a newer one, after news of a lease. All nodes see the same leases, so all of them
-// keep the same one.
-func (m *Member) keepNewest(news *Lease) {
-	own := m.ofOne[news.Identity]
-	if len(own) == 0 || news.Identity == "" {
+// keepNewest ends the sessions that this node has of an identity but for the newest, after news of a lease and after a login. All nodes see the same leases,
+// so all of them keep the same one.
+func (m *Member) keepNewest(identity string) {
+	own := m.ofOne[identity]
+	if len(own) == 0 || identity == "" {
 		return
 	}
 	newest := -1
-	for _, slot := range slices.Sorted(slices.Values(m.mirror.byIdentity[news.Identity])) {
+	for _, slot := range slices.Sorted(slices.Values(m.mirror.byIdentity[identity])) {
 		if l := as[Lease](m.mirror.leases[slot]); l.Free || m.mirror.over(&l.Holder) {
 			continue
 		}
