@@ -59,7 +59,7 @@ func TestFilesThatCannotBeMade(t *testing.T) {
 	}
 }
 
-// On a disk without room the pool's file stays as it was, and is written when there is room again. Stock's is cut to what fits.
+// On a disk without room the pool's file stays as it was, and is written when there is room again.
 func TestFilesOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
