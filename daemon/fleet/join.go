@@ -104,6 +104,7 @@ func (m *Member) adopt(id string) {
 		}
 	}
 	m.store, m.mirror = id, newMirror()
+	clear(m.unsure)
 	for _, s := range m.sessions {
 		s.rev, s.base = 0, 0
 	}

@@ -78,6 +78,7 @@ type Member struct {
 	begun    uint64                // sessions so far
 	bySlot   map[int]*session
 	places   map[string]*session // by key
+	unsure   map[string]uint64   // by key of a place: the revision that a write replaces which may be on its way
 	leaving  map[int]uint64      // slots of sessions that the host is about to end
 	trying   map[int]struct{}    // slots that a login is about to write
 	burnt    map[int]uint64      // slots of the slice about which a write may be on its way, and the revision it replaces
@@ -115,7 +116,7 @@ func New(cfg Config) (*Member, error) {
 	rand.Read(id[:])
 	m := &Member{
 		cfg: cfg, geo: newGeometry(cfg.Slots), epoch: hex.EncodeToString(id[:]), work: newQueue(), pages: newPageWriter(), soon: make(chan struct{}, 1), mirror: newMirror(),
-		sessions: make(map[uint64]*session), byName: make(map[string]*session), ofOne: make(map[string][]*session), bySlot: make(map[int]*session), places: make(map[string]*session), leaving: make(map[int]uint64), trying: make(map[int]struct{}), burnt: make(map[int]uint64),
+		sessions: make(map[uint64]*session), byName: make(map[string]*session), ofOne: make(map[string][]*session), bySlot: make(map[int]*session), places: make(map[string]*session), unsure: make(map[string]uint64), leaving: make(map[int]uint64), trying: make(map[int]struct{}), burnt: make(map[int]uint64),
 		cleanly: make(map[string]struct{}), carried: make(map[string]struct{}), slice: -1, away: true, seenNew: make(chan struct{}), userTurn: make(map[string]*turn), words: make(map[string]*word),
 	}
 	if cfg.Folder != "" {

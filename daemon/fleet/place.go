@@ -148,6 +148,12 @@ func (m *Member) claim(ctx context.Context, s *session, late bool) error {
 		if errors.Is(err, ErrAway) {
 			return err
 		}
+		if errors.Is(err, ErrUnknown) && e != nil {
+			m.mu.Lock()
+			m.unsure[key] = e.Revision
+			m.mu.Unlock()
+			m.work.add(key)
+		}
 		if err != nil {
 			if err := m.refresh(ctx, key); err != nil && !errors.Is(err, ErrNotFound) {
 				return err
@@ -345,6 +351,11 @@ func (m *Member) reactPlace(key string, p *Place) {
 // intendedPlace says what the node wants of a place.
 func (m *Member) intendedPlace(key string, e *entry) intent {
 	s, p := m.places[key], as[Place](e)
+	if rev, ok := m.unsure[key]; ok && (e == nil || e.Revision > rev) {
+		delete(m.unsure, key) // what was on its way has come, or cannot any more
+	} else if ok {
+		return intent{value: e.bytes(), entry: e, wanted: true} // it must not take the place for a session that may be over
+	}
 	switch {
 	case s != nil && p == nil:
 		return intent{value: encode(Place{Holder: s.Holder, Since: s.Since}), wanted: true}
