@@ -23,9 +23,10 @@ func TestForgedCallers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBoth(t, "udp4")
+			key := b.write("static.key", staticKeyText)
 			peer := func(name string, extra ...string) *running {
 				if tt.wrap != nil {
-					extra = append(extra, tt.wrap[0], b.write("static.key", staticKeyText))
+					extra = append(extra, tt.wrap[0], key)
 				}
 				return b.peer(append(extra, "--proto", "udp4", "--ca", b.file("ca.crt"), "--cert", b.file(name+".crt"), "--key", b.file(name+".key"))...)
 			}
@@ -69,9 +70,10 @@ func TestServerOfOneClientIsStartedAgain(t *testing.T) {
 		t.Run("wrap "+tt.wrap, func(t *testing.T) {
 			t.Parallel()
 			b := newBoth(t, "udp4")
+			key := b.write("static.key", staticKeyText) // once: a peer that starts must not find it empty
 			peer := func(name, own, other string, extra ...string) *running {
 				if tt.wrap != "" {
-					extra = append(extra, tt.wrap, b.write("static.key", staticKeyText))
+					extra = append(extra, tt.wrap, key)
 				}
 				return b.peer(append(extra, "--proto", "udp4", "--local", b.addr, "--lport", own, "--remote", b.addr, other, "--ca", b.file("ca.crt"),
 					"--cert", b.file(name+".crt"), "--key", b.file(name+".key"))...)
