@@ -3,12 +3,12 @@ package control_test
 import (
 	"runtime"
 	"runtime/debug"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/control"
 	"github.com/moongate-vpn/moongate/daemon/ctrlwrap"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 )
@@ -116,23 +116,14 @@ func BenchmarkHandshake(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	before := cpu(b)
+	before := daemontest.ProcessorTime(b)
 	for b.Loop() {
 		q := newQuick(b, static)
 		q.connect()
 		q.client.Close()
 		q.server.Close()
 	}
-	b.ReportMetric(float64(cpu(b)-before)/float64(b.N)/1e6, "cpu-ms/op")
-}
-
-func cpu(tb testing.TB) time.Duration {
-	tb.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	b.ReportMetric(float64(daemontest.ProcessorTime(b)-before)/float64(b.N)/1e6, "cpu-ms/op")
 }
 
 // BenchmarkMemory is what a connected session keeps. Clients and servers are the same code; a pair is two.

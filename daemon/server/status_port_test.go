@@ -11,9 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/moongate-vpn/moongate/daemon/config"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/session"
 	"github.com/moongate-vpn/moongate/daemon/transport"
 	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
@@ -110,16 +109,6 @@ func askStatus(tb testing.TB, conn net.Conn, r *bufio.Reader, version int) int {
 	}
 }
 
-// used is the processor time of this process so far: other processes make it no longer.
-func used(t *testing.T) time.Duration {
-	t.Helper()
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // The report of 10,000 clients takes the server and its reader no more processor time than the budget, and what it takes from the control
 // plane is a fraction of that. BenchmarkStatus10000ClientsThroughPort tells the time by the clock.
 func TestStatusOf10000ClientsThroughPort(t *testing.T) {
@@ -128,11 +117,11 @@ func TestStatusOf10000ClientsThroughPort(t *testing.T) {
 		var took []time.Duration
 		// The machine may be busy with other tests: one clean run is looked for, for a while.
 		for begun := time.Now(); len(took) < 3 || slices.Min(took) > statusBudget && time.Since(begun) < 10*time.Second; {
-			start := used(t)
+			start := daemontest.ProcessorTime(t)
 			if n := askStatus(t, conn, r, version); n != lines {
 				t.Fatalf("version %d: %d lines, want %d", version, n, lines)
 			}
-			took = append(took, used(t)-start)
+			took = append(took, daemontest.ProcessorTime(t)-start)
 		}
 		slices.Sort(took)
 		t.Logf("version %d: best %v, median %v, worst %v", version, took[0], took[len(took)/2], took[len(took)-1])

@@ -1,10 +1,10 @@
 package tlsconf_test
 
 import (
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	"github.com/moongate-vpn/moongate/daemon/tlsconf"
 )
@@ -37,17 +37,12 @@ func BenchmarkHandshake(b *testing.B) {
 	}
 	c := end(tlsconf.Options{CA: ca.PEM, Cert: client.CertPEM, Key: client.KeyPEM})
 	s := end(tlsconf.Options{CA: ca.PEM, Cert: server.CertPEM, Key: server.KeyPEM, Server: true, Verify: tlsconf.Verify{CRL: crl}})
-	cpu := func() int64 {
-		var u syscall.Rusage
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-		return u.Utime.Nano() + u.Stime.Nano()
-	}
 	b.ReportAllocs()
-	start := cpu()
+	start := daemontest.ProcessorTime(b)
 	for b.Loop() {
 		if _, _, err := shake(b, c.TLS(tlsconf.Hooks{}), s.TLS(tlsconf.Hooks{})); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(cpu()-start)/1000/float64(b.N), "cpu-us/op")
+	b.ReportMetric(float64(daemontest.ProcessorTime(b)-start)/1000/float64(b.N), "cpu-us/op")
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/fleet"
@@ -88,7 +87,7 @@ func TestSoakLoginCost(t *testing.T) {
 			}
 			return nil
 		})
-		before, began := processorTime(t), time.Now()
+		before, began := daemontest.ProcessorTime(t), time.Now()
 		var logins errgroup.Group
 		logins.SetLimit(64)
 		for n := range clients {
@@ -103,7 +102,7 @@ func TestSoakLoginCost(t *testing.T) {
 		}
 		took := time.Since(began)
 		time.Sleep(2 * time.Second) // for the copy on disk
-		each := (processorTime(t) - before) / clients
+		each := (daemontest.ProcessorTime(t) - before) / clients
 		t.Logf("limit %+v: %v of processor time a login, %.0f a second", tt.limit, each, clients/took.Seconds())
 		if each > tt.most {
 			t.Errorf("more than %v", tt.most)
@@ -114,16 +113,6 @@ func TestSoakLoginCost(t *testing.T) {
 		}
 		e.Close()
 	}
-}
-
-// processorTime is this process's so far.
-func processorTime(t *testing.T) time.Duration {
-	t.Helper()
-	var r unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // nobody is a server whose clients are never ended.

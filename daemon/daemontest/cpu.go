@@ -1,0 +1,17 @@
+package daemontest
+
+import (
+	"syscall"
+	"testing"
+	"time"
+)
+
+// ProcessorTime is what this process has used so far: other processes make it no longer.
+func ProcessorTime(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
