@@ -295,18 +295,24 @@ func TestSharePlacesBySource(t *testing.T) {
 	}
 }
 
+// portSharing is a server with port-share, and a back end that accepts what comes until the test is over.
+func portSharing(t *testing.T, options ...string) *rig {
+	t.Helper()
+	web, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { web.Close() })
+	host, port, _ := net.SplitHostPort(web.Addr().String())
+	return newRig(t, "tcp-server", append(options, "--port-share", host, port)...)
+}
+
 // Connections of others, however many and whether they say something, keep no client out.
 func TestOthersKeepNoClientOut(t *testing.T) {
 	for name, greeting := range map[string]string{"held web connections": "GET / HTTP/1.1\r\n", "silent connections": "", "two bytes": "\x00\x0e", "half a frame": "\x00\x0e\x38"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			web, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer web.Close()
-			host, port, _ := net.SplitHostPort(web.Addr().String())
-			r := newRig(t, "tcp-server", "--max-clients", "10", "--hand-window", "60", "--port-share", host, port)
+			r := portSharing(t, "--max-clients", "10", "--hand-window", "60")
 			for n := range 120 {
 				c, err := net.Dial("tcp", r.addr)
 				if err != nil {
@@ -422,16 +428,10 @@ func TestSharePlacesOfAllListeners(t *testing.T) {
 // A stranger's connections, however many, cause a bounded number of lines.
 func TestLinesAboutConnections(t *testing.T) {
 	t.Parallel()
-	web, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer web.Close()
-	host, port, _ := net.SplitHostPort(web.Addr().String())
 	for name, greeting := range map[string]string{"silent": "", "a web client": "GET / HTTP/1.1\r\n", "nonsense": "\xff\xff\xff\xff"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "tcp-server", "--port-share", host, port)
+			r := portSharing(t)
 			began := time.Now()
 			before := strings.Count(r.log.String(), "\n")
 			const many = 300
