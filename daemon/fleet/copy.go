@@ -109,7 +109,7 @@ func (m *mirror) apply(c Change, now time.Time) bool {
 		return false
 	case c.Deleted:
 		delete(m.graves, c.Key)
-		m.drop(c.Key)
+		delete(m.records, c.Key)
 		m.watchHolders(c.Key, old, nil, now)
 		return old != nil
 	case m.graves[c.Key] >= c.Revision && m.graves[c.Key] > 0:
@@ -120,7 +120,6 @@ func (m *mirror) apply(c Change, now time.Time) bool {
 		return false
 	}
 	e := newEntry(c.Record, value, now)
-	m.drop(c.Key)
 	m.records[c.Key] = e
 	if p := as[Place](e); p != nil {
 		m.share(&p.Holder)
@@ -179,14 +178,6 @@ func (m *mirror) lease(slot int, r revised, now time.Time) {
 	m.watchHolder(e, now)
 }
 
-// entry is the copy of what has a key, a lease's too; nil for none.
-func (m *mirror) entry(key string) *entry {
-	if slot, ok := leaseSlot(key); ok {
-		return m.leases[slot]
-	}
-	return m.records[key]
-}
-
 // revisionOf is that of an entry that may be nil: 0 then.
 func revisionOf(e *entry) uint64 {
 	if e == nil {
@@ -220,14 +211,10 @@ func (m *mirror) share(h *Holder) {
 // buried notes that this node deleted the record that was at revision last.
 func (m *mirror) buried(key string, last uint64, now time.Time) {
 	if e := m.records[key]; e != nil && e.Revision <= last {
-		m.drop(key)
+		delete(m.records, key)
 		m.graves[key] = last
 		m.watchHolders(key, e, nil, now)
 	}
-}
-
-func (m *mirror) drop(key string) {
-	delete(m.records, key)
 }
 
 // parse is the typed value of a record, nil for one that this node does not keep. One that it cannot read is of nobody: it is there, and who holds it

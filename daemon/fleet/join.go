@@ -357,7 +357,7 @@ func (m *Member) requeue() {
 		m.react(key)
 	}
 	for slot := range m.mirror.leases {
-		m.react(leaseKey(slot))
+		m.reactLease(slot)
 	}
 	for _, s := range m.sessions {
 		m.wanted(s)

@@ -130,7 +130,7 @@ func (m *Member) takeSlot(ctx context.Context, s *session) error {
 		err := m.writeLease(ctx, c.slot, lease, c.base())
 		switch {
 		case errors.Is(err, ErrUnknown):
-			_ = m.refresh(ctx, key)
+			_ = m.refresh(ctx, pageKey(pageOf(c.slot)))
 		case errors.Is(err, ErrAway):
 			online = false
 		}

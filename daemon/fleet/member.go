@@ -381,7 +381,7 @@ func (m *Member) learnPage(n int, rev uint64, p *page) {
 	m.sawNews()
 	for _, slot := range news {
 		m.folder.leased(slot, p[pageRest(slot)])
-		m.react(leaseKey(slot))
+		m.reactLease(slot)
 	}
 }
 
@@ -392,7 +392,7 @@ func (m *Member) forgetPage(n int) {
 		if m.mirror.leases[slot] != nil {
 			m.mirror.lease(slot, revised{}, time.Time{})
 			m.folder.leased(slot, revised{})
-			m.react(leaseKey(slot))
+			m.reactLease(slot)
 		}
 	}
 }
@@ -409,17 +409,14 @@ func (m *Member) forget(key string, now time.Time) {
 	if e == nil {
 		return
 	}
-	m.mirror.drop(key)
+	delete(m.mirror.records, key)
 	m.mirror.watchHolders(key, e, nil, now)
 	m.folder.changed(Change{Record: Record{Key: key}, Deleted: true})
 	m.react(key)
 }
 
-// refresh reads one record, for a lease its page.
+// refresh reads one record.
 func (m *Member) refresh(ctx context.Context, key string) error {
-	if slot, ok := leaseSlot(key); ok {
-		key = pageKey(pageOf(slot))
-	}
 	var r Record
 	page, isPage := pageNumber(key)
 	m.mu.Lock()

@@ -41,10 +41,11 @@ func (m *Member) settleLease(slot int, done func(bool)) {
 		return
 	}
 	m.pages.add(&leaseWrite{slot: slot, lease: l, was: revisionOf(e), done: func(err error) {
-		if errors.Is(err, ErrConflict) { // there is another one
+		conflict := errors.Is(err, ErrConflict)
+		if conflict { // there is another one
 			m.work.add(leaseKey(slot))
 		}
-		done(err == nil || errors.Is(err, ErrConflict))
+		done(err == nil || conflict)
 	}})
 }
 
@@ -183,19 +184,9 @@ func (m *Member) lose(s *session, l *Lease) {
 
 // react acts on what a changed record means for this node.
 func (m *Member) react(key string) {
-	e := m.mirror.entry(key)
+	e := m.mirror.records[key]
 	kind, _, _ := strings.Cut(key, ".")
 	switch kind {
-	case kindLease:
-		slot, _ := leaseSlot(key)
-		l := as[Lease](e)
-		_, burnt := m.burnt[slot]
-		if m.bySlot[slot] != nil || burnt || l != nil && !l.Free && l.Node == m.cfg.Node && l.Epoch == m.epoch {
-			m.work.add(key)
-		}
-		if m.cfg.Limit.Single && l != nil && !l.Free {
-			m.keepNewest(l.Identity)
-		}
 	case kindPlace:
 		m.reactPlace(key, as[Place](e))
 	case kindSlice:
@@ -211,6 +202,18 @@ func (m *Member) react(key string) {
 		m.expelBanned(as[Ban](e))
 	case kindRevoked:
 		m.expelRevoked(as[Revocation](e))
+	}
+}
+
+// reactLease acts on what a changed lease means for this node.
+func (m *Member) reactLease(slot int) {
+	l := as[Lease](m.mirror.leases[slot])
+	_, burnt := m.burnt[slot]
+	if m.bySlot[slot] != nil || burnt || l != nil && !l.Free && l.Node == m.cfg.Node && l.Epoch == m.epoch {
+		m.work.add(leaseKey(slot))
+	}
+	if m.cfg.Limit.Single && l != nil && !l.Free {
+		m.keepNewest(l.Identity)
 	}
 }
 
