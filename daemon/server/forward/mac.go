@@ -38,15 +38,14 @@ type Station[C comparable] struct {
 	Client  C
 	lastRef atomic.Int64
 
-	taken bool // from home, which has not been heard since
-	home  C
+	home C // whom it was taken from, which has not been heard since; zero for nobody
 }
 
 // LastRef is the second of the last frame from or to the station, see Table.
 func (s *Station[C]) LastRef() int64 { return s.lastRef.Load() }
 
 // Stations is the learning table of a TAP server: the data plane learns the sender of each frame. It is safe for
-// concurrent use; the zero value is empty and ready.
+// concurrent use; the zero value is empty and ready. The zero C is no client.
 type Stations[C comparable] struct {
 	mu  sync.RWMutex // guards both maps
 	tab map[EtherAddr]*Station[C]
@@ -83,9 +82,13 @@ func (s *Stations[C]) Learn(addr EtherAddr, client C, limit int, now int64) Lear
 	if was, ok := s.tab[addr]; ok {
 		s.drop(was)
 		result = Moved
-		e.taken, e.home = true, was.Client
-		if was.taken {
-			e.home, e.taken = was.home, was.home != client
+		var nobody C
+		switch was.home {
+		case nobody:
+			e.home = was.Client
+		case client: // it is back
+		default:
+			e.home = was.home
 		}
 	}
 	e.lastRef.Store(now)
@@ -111,7 +114,7 @@ func (s *Stations[C]) Taken(addr EtherAddr, client C) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	e, ok := s.tab[addr]
-	return ok && e.taken && e.home == client
+	return ok && e.home == client
 }
 
 // Lookup finds the client behind addr.
@@ -145,10 +148,10 @@ func (s *Stations[C]) Leave(client C) []*Station[C] {
 	gone := s.Forget(func(e *Station[C]) bool { return e.Client == client })
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var none C
+	var nobody C
 	for _, e := range s.tab {
 		if e.home == client {
-			e.taken, e.home = false, none
+			e.home = nobody
 		}
 	}
 	return gone
