@@ -40,7 +40,7 @@ type signed struct {
 func parseSigned(ber []byte) (signed, error) {
 	der, err := DER(ber)
 	if err != nil {
-		der = ber // something in it is no element: it may be nothing that is read
+		der = ber // what is wrong may be in a part that nothing reads
 	}
 	r := reader(der)
 	all, err := r.want(tagSequence)

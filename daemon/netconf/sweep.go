@@ -52,8 +52,8 @@ func sweepFiles(root string) {
 // namespaceFolder is the form of what Namespace returns.
 var namespaceFolder = regexp.MustCompile(`^[0-9a-f]{8}-[0-9]+$`)
 
-// folderAge is how long a folder must have been as it is before it counts as left behind: a process that made its folder puts its
-// notes there at once.
+// folderAge is the time without a change after which an empty folder counts as left behind. A process writes its notes at once when it has made
+// their folder.
 const folderAge = time.Minute
 
 // sweepFolders removes empty folders of namespaces. A process that has given up its privileges, or lives in a chroot, cannot do so

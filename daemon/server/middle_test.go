@@ -13,7 +13,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/wire"
 )
 
-// tapped notes what a client and the server say to each other, for somebody between them.
+// tapped records the packets of a client and the server: what a man in the middle sees.
 type tapped struct {
 	*airConn
 	said, heard [][]byte

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// seat is what a program does that holds an end's management port (mgmt.sock): a GUI, a supervisor, a service that decides about logins. It gives
-// its commands, answers everything that it is asked, and takes the port again when the daemon starts anew.
+// seat describes a program that holds an end's management port (mgmt.sock), for example a GUI, a supervisor, or a service that decides about logins. The
+// program gives its commands, answers every question, and takes the port again when the daemon starts anew.
 type seat struct {
 	Commands []string `json:"commands"`
 	Listen   int      `json:"listen"` // the daemon calls (management-client)
