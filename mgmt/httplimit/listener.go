@@ -56,7 +56,8 @@ func (l *listener) Close() error {
 
 // enter takes a connection in, nil if there is no room.
 func (l *listener) enter(conn net.Conn) *peer {
-	p := &peer{Conn: conn, from: network(conn), at: l}
+	from, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+	p := &peer{Conn: conn, from: Network(from.Addr()), at: l}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.peers) >= l.most {
@@ -99,18 +100,15 @@ func (l *listener) remove(p *peer) {
 	}
 }
 
-// network is where a connection comes from: an IPv4 address, the first half of an IPv6 address, nothing for a unix socket.
-func network(conn net.Conn) netip.Prefix {
-	at, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-	if err != nil {
-		return netip.Prefix{}
-	}
+// Network is the network that a peer's address counts with: an IPv4 address, the first half of an IPv6 address; the zero prefix for no address, as of a
+// unix socket.
+func Network(a netip.Addr) netip.Prefix {
 	bits := 64
-	if at.Addr().Unmap().Is4() {
+	if a = a.Unmap(); a.Is4() {
 		bits = 32
 	}
-	from, _ := at.Addr().Unmap().WithZone("").Prefix(bits)
-	return from
+	p, _ := a.Prefix(bits)
+	return p
 }
 
 // peer is a connection of a listener.

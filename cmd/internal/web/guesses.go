@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/moongate-vpn/moongate/mgmt/httplimit"
 )
 
 // Limits of guesses at passwords. Those of all networks together are the ones that a password has to withstand.
@@ -28,11 +30,7 @@ func newGuesses() guesses {
 
 // allow reports whether an attempt from an address may be made.
 func (g *guesses) allow(from netip.Addr, now time.Time) bool {
-	bits := 64
-	if from = from.Unmap(); from.Is4() {
-		bits = 32
-	}
-	network, _ := from.Prefix(bits) // the zero prefix for no address
+	network := httplimit.Network(from)
 	l := g.from[network]
 	if l == nil {
 		if len(g.from) >= guessersMost {
