@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// ProcessorTime is what this process has used so far: other processes make it no longer.
+// ProcessorTime returns the processor time of this process so far: other processes make it no longer.
 func ProcessorTime(t testing.TB) time.Duration {
 	t.Helper()
 	var u syscall.Rusage
