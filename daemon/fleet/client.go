@@ -75,6 +75,8 @@ type session struct {
 	fence time.Time
 	place int  // of its user, -1 without one
 	late  bool // its place is claimed in the background
+	// writing says that its lease is on its way to the store, though it is in already.
+	writing bool
 }
 
 // lease is the lease that a session wants the store to have.

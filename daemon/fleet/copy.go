@@ -48,10 +48,18 @@ func as[T any](e *entry) *T {
 	return v
 }
 
+// pageEntry is a page as a node has it, but for its leases.
+type pageEntry struct {
+	revision uint64 // 0 for one that is not in the store
+	owner    run
+	leases   int // how many it has
+}
+
 // mirror is a node's own copy of the store.
 type mirror struct {
+	geo        geometry
 	records    map[string]*entry // but for pages
-	pages      map[int]uint64    // the revision of each page, whose leases are as they are there
+	pages      map[int]*pageEntry
 	leases     map[int]*entry    // by slot
 	byIdentity map[string][]int  // slots of leases; none of those without an identity, which are like no other
 	names      map[string]string // of nodes
@@ -63,9 +71,9 @@ type mirror struct {
 	newest uint64
 }
 
-func newMirror() *mirror {
+func newMirror(geo geometry) *mirror {
 	return &mirror{
-		records: make(map[string]*entry), pages: make(map[int]uint64), leases: make(map[int]*entry), byIdentity: make(map[string][]int), names: make(map[string]string),
+		geo: geo, records: make(map[string]*entry), pages: make(map[int]*pageEntry), leases: make(map[int]*entry), byIdentity: make(map[string][]int), names: make(map[string]string),
 		graves: make(map[string]uint64), ahead: make(map[uint64]struct{}),
 	}
 }
@@ -132,12 +140,13 @@ func (m *mirror) apply(c Change, now time.Time) bool {
 // turn takes in a page that is at a revision, and returns the slots whose leases are news. Pages may come late, and twice.
 func (m *mirror) turn(n int, rev uint64, p *page, now time.Time) (news []int) {
 	m.noteSeen(rev)
-	if rev <= m.pages[n] {
+	here := m.entryOf(n)
+	if rev <= here.revision {
 		return nil
 	}
-	m.pages[n] = rev
-	for i, r := range p {
-		slot := firstOf(n) + i
+	here.revision, here.owner = rev, p.owner
+	for i, r := range p.leases {
+		slot := m.geo.firstOf(n) + i
 		if e := m.leases[slot]; revisionOf(e) != r.revision {
 			m.lease(slot, r, now)
 			news = append(news, slot)
@@ -146,23 +155,52 @@ func (m *mirror) turn(n int, rev uint64, p *page, now time.Time) (news []int) {
 	return news
 }
 
-// page is a page as it is here.
-func (m *mirror) page(n int) *page {
-	p := new(page)
-	for i := range p {
-		if e := m.leases[firstOf(n)+i]; e != nil {
-			p[i] = revised{as[Lease](e), e.Revision}
+// entryOf is the entry of a page, which is made if there is none.
+func (m *mirror) entryOf(n int) *pageEntry {
+	e := m.pages[n]
+	if e == nil {
+		e = new(pageEntry)
+		m.pages[n] = e
+	}
+	return e
+}
+
+// page is a page as it is here, and its revision.
+func (m *mirror) page(n int) (*page, uint64) {
+	here := m.entryOf(n)
+	p := &page{owner: here.owner, leases: make([]revised, m.geo.page)}
+	for i := range p.leases {
+		if e := m.leases[m.geo.firstOf(n)+i]; e != nil {
+			p.leases[i] = revised{as[Lease](e), e.Revision}
 		}
 	}
-	return p
+	return p, here.revision
+}
+
+// revisionOfPage is 0 for a page that is not in the store.
+func (m *mirror) revisionOfPage(n int) uint64 {
+	if e := m.pages[n]; e != nil {
+		return e.revision
+	}
+	return 0
+}
+
+// ownerOf is the run that owns a page, the zero run for none: a run that is over owns nothing.
+func (m *mirror) ownerOf(n int) run {
+	if e := m.pages[n]; e != nil && e.owner != (run{}) && !m.over(&Holder{Node: e.owner.Node, Epoch: e.owner.Epoch}) {
+		return e.owner
+	}
+	return run{}
 }
 
 // lease puts a lease in the place of that of a slot; the zero value takes it away.
 func (m *mirror) lease(slot int, r revised, now time.Time) {
+	of := m.entryOf(m.geo.pageOf(slot))
 	if old := as[Lease](m.leases[slot]); old != nil {
+		of.leases--
 		delete(m.leases, slot)
-		of := slices.DeleteFunc(m.byIdentity[old.Identity], func(n int) bool { return n == slot })
-		if m.byIdentity[old.Identity] = of; len(of) == 0 {
+		left := slices.DeleteFunc(m.byIdentity[old.Identity], func(n int) bool { return n == slot })
+		if m.byIdentity[old.Identity] = left; len(left) == 0 {
 			delete(m.byIdentity, old.Identity)
 		}
 	}
@@ -171,6 +209,7 @@ func (m *mirror) lease(slot int, r revised, now time.Time) {
 	}
 	e := &entry{Revision: r.revision, value: r.lease, at: now}
 	m.share(&r.lease.Holder)
+	of.leases++
 	m.leases[slot] = e
 	if r.lease.Identity != "" {
 		m.byIdentity[r.lease.Identity] = append(m.byIdentity[r.lease.Identity], slot)

@@ -17,7 +17,7 @@ func TestACopyIsSmall(t *testing.T) {
 		return s.HeapAlloc
 	}
 	before := heap()
-	m := newMirror()
+	m := newMirror(newGeometry(0, 0))
 	for n := range clients {
 		h := Holder{
 			Node: string(rune('a' + n%3)), Epoch: fmt.Sprintf("%016x", n%3), Session: fmt.Sprintf("%016x-%d", n%3, n), Identity: fmt.Sprint("client ", n), Mark: fmt.Sprintf("certificate %032x", n),

@@ -53,6 +53,15 @@ type onDisk struct {
 	Value    json.RawMessage `json:"value"`
 }
 
+// leaseOnDisk is a lease as a line of the log, which is read as a record.
+type leaseOnDisk struct {
+	Record struct {
+		Key      string `json:"key"`
+		Revision uint64 `json:"rev"`
+		Value    *Lease `json:"value"`
+	} `json:"record"`
+}
+
 // saidOnDisk is a word.
 type saidOnDisk struct {
 	Key   string          `json:"key"`
@@ -114,7 +123,7 @@ func (m *Member) replay(d *folder, b []byte) (complete int64) {
 		}
 		switch {
 		case l.Store != "":
-			m.store, m.mirror = l.Store, newMirror()
+			m.store, m.mirror = l.Store, newMirror(m.geo)
 		case l.Epoch != "":
 			d.epochs = append(d.epochs, l.Epoch)
 		case l.Record != nil:
@@ -213,7 +222,7 @@ func (m *Member) whole() []byte {
 		d.put(line{Record: &onDisk{Key: key, Revision: e.Revision, Value: e.bytes()}})
 	}
 	for slot, e := range m.mirror.leases {
-		d.put(line{Record: &onDisk{Key: leaseKey(slot), Revision: e.Revision, Value: e.bytes()}})
+		d.putLease(slot, revised{as[Lease](e), e.Revision})
 	}
 	for slot := range d.grants {
 		d.put(line{Grant: &slot})
@@ -234,7 +243,14 @@ func (d *folder) taken() []byte {
 	return b
 }
 
-func (d *folder) put(l line) {
+func (d *folder) putLease(slot int, r revised) {
+	var l leaseOnDisk
+	l.Record.Key, l.Record.Revision, l.Record.Value = leaseKey(slot), r.revision, r.lease
+	d.put(&l)
+}
+
+// put adds a line.
+func (d *folder) put(l any) {
 	d.pending.Write(encode(l))
 	d.pending.WriteByte('\n')
 	d.lines++
@@ -275,7 +291,7 @@ func (d *folder) leased(slot int, r revised) {
 		d.put(line{Gone: leaseKey(slot)})
 		return
 	}
-	d.put(line{Record: &onDisk{Key: leaseKey(slot), Revision: r.revision, Value: encode(r.lease)}})
+	d.putLease(slot, r)
 }
 
 // begin notes that what follows is of another store.

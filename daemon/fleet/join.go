@@ -45,7 +45,7 @@ func (m *Member) join(ctx context.Context) error {
 	m.requeue()
 	m.mu.Unlock()
 	m.cfg.Log("fleet: node %s is in", m.cfg.Node)
-	m.work.start(func(ctx context.Context) error { return m.open(ctx, id) })
+	m.work.start(func(ctx context.Context) error { return m.openStore(ctx, id) })
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (m *Member) adopt(id string) {
 			}
 		}
 	}
-	m.store, m.mirror = id, newMirror()
+	m.store, m.mirror = id, newMirror(m.geo)
 	clear(m.unsure)
 	for _, s := range m.sessions {
 		s.rev, s.base = 0, 0
@@ -147,10 +147,10 @@ func (m *Member) fillLeases(ctx context.Context) error {
 	leases := m.refill.leases
 	m.mu.Unlock()
 	var all errgroup.Group
-	all.SetLimit(8 * pageSize)
+	all.SetLimit(8 * m.geo.page)
 	for slot, l := range leases {
 		all.Go(func() error {
-			if err := m.writeLease(ctx, slot, l, 0); !errors.Is(err, ErrConflict) {
+			if err := m.writeLease(ctx, &leaseWrite{slot: slot, lease: l}); !errors.Is(err, ErrConflict) {
 				return err
 			}
 			return nil
@@ -286,8 +286,8 @@ func (m *Member) sliceIsOver(n int, now time.Time) bool {
 	return true
 }
 
-// open lets newcomers have what the store does not hold, after its time to be filled.
-func (m *Member) open(ctx context.Context, id identityOfStore) error {
+// openStore lets newcomers have what the store does not hold, after its time to be filled.
+func (m *Member) openStore(ctx context.Context, id identityOfStore) error {
 	if id.Open {
 		return nil
 	}
@@ -375,7 +375,7 @@ func (m *Member) requeue() {
 
 // wanted queues the records that a session needs.
 func (m *Member) wanted(s *session) {
-	if s.slot >= 0 {
+	if s.slot >= 0 && !s.writing {
 		m.work.add(leaseKey(s.slot))
 	}
 	if s.place >= 0 {

@@ -34,7 +34,7 @@ func FuzzSegments(f *testing.F) {
 
 func TestSlicesAreDisjoint(t *testing.T) {
 	for slots := range 600 {
-		g := newGeometry(slots)
+		g := newGeometry(slots, 0)
 		owner := make(map[int]int)
 		for n := range g.slices {
 			if g.size < 1 {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"hash/fnv"
 	"strconv"
 	"strings"
 	"time"
@@ -19,13 +18,8 @@ func (m *Member) Begin(ctx context.Context, c Client) (slot int, err error) {
 		m.mu.Unlock()
 		return -1, err
 	}
-	m.begun++
-	c.Identity, c.Mark = bounded(c.Identity), bounded(c.Mark)
-	s := &session{Client: c, slot: -1, place: -1, Holder: Holder{
-		Node: m.cfg.Node, Epoch: m.epoch, Session: m.epoch + "-" + strconv.FormatUint(m.begun, 10), Identity: c.Identity, Mark: c.Mark,
-	}}
-	m.sessions[c.ID], m.byName[s.Session] = s, s
-	m.ofOne[c.Identity] = append(m.ofOne[c.Identity], s)
+	s := m.newSession(c)
+	m.admit(s)
 	m.mu.Unlock()
 	if !c.Fixed && m.cfg.Slots > 0 {
 		err = m.takeSlot(ctx, s)
@@ -35,11 +29,8 @@ func (m *Member) Begin(ctx context.Context, c Client) (slot int, err error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err == nil && m.cfg.Limit.Single && s.slot >= 0 {
-		m.keepNewest(c.Identity) // a newer lease may have come before this one had its slot
-	}
-	if err == nil && m.sessions[c.ID] != s {
-		err = ErrEnded
+	if err == nil {
+		err = m.isIn(s)
 	}
 	if err != nil {
 		if m.sessions[c.ID] == s {
@@ -48,19 +39,74 @@ func (m *Member) Begin(ctx context.Context, c Client) (slot int, err error) {
 		m.left(c.ID)
 		return -1, err
 	}
-	m.wanted(s)
 	return s.slot, nil
 }
 
-// textMost is how many bytes a client's texts may take in a record that others share. Longer ones are told apart by their sums.
+// BeginNow is [Member.Begin] for a client that need not wait. It reports false, and has done nothing, for one that must, or may not come in.
+func (m *Member) BeginNow(c Client) (slot int, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.cfg.Limit; c.Fixed || l.Max > 0 && !l.Single && c.User != "" || m.refuses(&c) != nil {
+		return -1, false
+	}
+	s := m.newSession(c)
+	at := m.chooseNow(s, time.Now())
+	if !at.found {
+		return -1, false
+	}
+	m.admit(s)
+	m.occupy(s, at)
+	_ = m.isIn(s) // if the fleet has ended it, the host hears of that
+	return at.slot, true
+}
+
+// newSession is a session of a client, which is not in yet.
+func (m *Member) newSession(c Client) *session {
+	m.begun++
+	c.Identity, c.Mark = bounded(c.Identity), bounded(c.Mark)
+	return &session{Client: c, slot: -1, place: -1, Holder: Holder{
+		Node: m.cfg.Node, Epoch: m.epoch, Session: m.epoch + "-" + strconv.FormatUint(m.begun, 10), Identity: c.Identity, Mark: c.Mark,
+	}}
+}
+
+// admit adds a session, which looks for a slot and a place from now on.
+func (m *Member) admit(s *session) {
+	m.sessions[s.ID], m.byName[s.Session] = s, s
+	if s.Client.Identity != "" {
+		m.ofOne[s.Client.Identity] = append(m.ofOne[s.Client.Identity], s)
+	}
+}
+
+// isIn lets a session in that has what it needs, or fails if the fleet has ended it meanwhile.
+func (m *Member) isIn(s *session) error {
+	if m.cfg.Limit.Single && s.slot >= 0 {
+		m.keepNewest(s.Client.Identity) // a newer lease may have come before this one had its slot
+	}
+	if m.sessions[s.ID] != s {
+		return ErrEnded
+	}
+	m.wanted(s)
+	return nil
+}
+
+// textMost is how many bytes of JSON a client's texts may take in a record that others share. Longer ones are told apart by their sums.
 const textMost = 96
 
 func bounded(s string) string {
-	if len(s) <= textMost {
+	if short(s) {
 		return s
 	}
 	sum := sha256.Sum256([]byte(s))
-	return strings.ToValidUTF8(s[:textMost-2*len(sum)], "") + hex.EncodeToString(sum[:])
+	text := hex.EncodeToString(sum[:])
+	if begin := strings.ToValidUTF8(s[:min(len(s), textMost-len(text))], ""); short(begin + text) {
+		return begin + text
+	}
+	return text
+}
+
+func short(s string) bool {
+	const quotes, longest = 2, 6 // a byte is written as six at the most
+	return len(s) <= textMost/longest || len(s) <= textMost && len(encode(s))-quotes <= textMost
 }
 
 // End tells that a client is gone: once for each that Begin let in, if the fleet has ended it too. cleanly says that it said goodbye, and so is not on its way to another node.
@@ -114,9 +160,8 @@ func (m *Member) takeSlot(ctx context.Context, s *session) error {
 			continue
 		}
 		if c.local {
-			s.slot, s.base, s.fence = c.slot, c.base(), c.fence
-			m.bySlot[c.slot] = s
-			grant := m.slice >= 0 && m.geo.sliceOf(c.slot) == m.slice
+			m.occupy(s, c)
+			grant := m.ofOwnSlice(c.slot)
 			m.mu.Unlock()
 			if grant {
 				return m.folder.grant(c.slot)
@@ -127,10 +172,10 @@ func (m *Member) takeSlot(ctx context.Context, s *session) error {
 		lease := s.lease()
 		m.mu.Unlock()
 		key := leaseKey(c.slot)
-		err := m.writeLease(ctx, c.slot, lease, c.base())
+		err := m.writeLease(ctx, &leaseWrite{slot: c.slot, lease: lease, was: c.base(), newcomer: c.entry == nil})
 		switch {
 		case errors.Is(err, ErrUnknown):
-			_ = m.refresh(ctx, pageKey(pageOf(c.slot)))
+			_ = m.refresh(ctx, pageKey(m.geo.pageOf(c.slot)))
 		case errors.Is(err, ErrAway):
 			online = false
 		}
@@ -148,6 +193,21 @@ func (m *Member) takeSlot(ctx context.Context, s *session) error {
 	}
 }
 
+// occupy gives a session a slot that the store need not be asked for.
+func (m *Member) occupy(s *session, c choice) {
+	s.slot, s.base, s.fence = c.slot, c.base(), c.fence
+	m.bySlot[c.slot] = s
+	m.fences = m.fences || !c.fence.IsZero()
+	if c.stocked {
+		m.give(s)
+	}
+}
+
+// ofOwnSlice reports whether a slot is of the node's slice.
+func (m *Member) ofOwnSlice(slot int) bool {
+	return m.slice >= 0 && m.geo.sliceOf(slot) == m.slice
+}
+
 // choice is a slot for a session.
 type choice struct {
 	found bool
@@ -157,23 +217,53 @@ type choice struct {
 	// until the store confirms that, or until fence.
 	local bool
 	fence time.Time
+	// stocked says that the slot is of this node's stock.
+	stocked bool
 }
 
 func (c *choice) base() uint64 { return revisionOf(c.entry) }
 
 // choose chooses a slot: the one that the client has, or the identity had; else the one that nobody has had for the longest time.
-// Without the store that is one of the node's slice, but for a client that had a slot when the store was last heard of.
+// Without the store that is one of the node's slice, but for a client that had a slot when the store was last heard of. A node that has many newcomers gives
+// them slots of its stock.
 func (m *Member) choose(s *session, online bool, now time.Time) choice {
 	if c := m.former(s, online, now); c.found {
 		return c
 	}
-	id := as[identityOfStore](m.mirror.records[kindStore])
-	if online && id != nil && id.Open {
-		if c := m.leastRecent(s, now); c.found {
+	if online && m.open() {
+		c := m.ofStock()
+		m.restock(now)
+		if !c.found {
+			c = m.leastRecent(now)
+		}
+		if c.found {
 			return c
 		}
 	}
 	return m.ofSlice(s, now)
+}
+
+// chooseNow is choose for a client that does not wait for the store, nor for the disk.
+func (m *Member) chooseNow(s *session, now time.Time) (c choice) {
+	online := m.joined && !m.away
+	if c = m.former(s, online, now); c.found {
+		if !c.local || m.ofOwnSlice(c.slot) {
+			return choice{}
+		}
+		return c
+	}
+	if online && m.open() {
+		if c = m.ofStock(); c.found {
+			m.restock(now)
+		}
+	}
+	return c
+}
+
+// open reports whether what the store does not hold is free.
+func (m *Member) open() bool {
+	id := as[identityOfStore](m.mirror.records[kindStore])
+	return id != nil && id.Open
 }
 
 // former is a slot that the session's client or identity had.
@@ -199,7 +289,7 @@ func (m *Member) former(s *session, online bool, now time.Time) choice {
 		}
 		best, held = choice{found: true, slot: slot, entry: e}, same && !ended
 	}
-	if !best.found || online && !(held && s.Returning) {
+	if !best.found || online && !held {
 		return best
 	}
 	best.local, best.fence = true, m.synced.Add(m.cfg.LeaseTime-margin)
@@ -243,18 +333,16 @@ func (m *mirror) reusable(e *entry, time time.Duration, now time.Time) bool {
 
 // leastRecent is the slot for all nodes that nobody had, else the one whose lease was written first. Nodes begin their search in
 // different places, so that they rarely want the same slot.
-func (m *Member) leastRecent(s *session, now time.Time) choice {
+func (m *Member) leastRecent(now time.Time) choice {
 	shared := m.geo.shared()
-	h := fnv.New32a()
-	h.Write([]byte(m.cfg.Node))
-	first := int(h.Sum32() % uint32(max(shared, 1)))
+	first := int(hashOf(m.cfg.Node) % uint32(max(shared, 1)))
 	slotAt := func(n int) int { return (first + n) % shared }
 	for n := m.fresh; n < shared; n++ {
 		slot := slotAt(n)
 		switch {
 		case m.mirror.leases[slot] != nil && n == m.fresh:
 			m.fresh++
-		case m.mirror.leases[slot] == nil && m.free(slot):
+		case m.mirror.leases[slot] == nil && m.free(slot) && !m.foreign(m.geo.pageOf(slot)):
 			return choice{found: true, slot: slot}
 		}
 	}
@@ -263,7 +351,7 @@ func (m *Member) leastRecent(s *session, now time.Time) choice {
 		slot := slotAt(n)
 		e := m.mirror.leases[slot]
 		switch {
-		case e == nil && m.free(slot):
+		case e == nil && m.free(slot) && !m.foreign(m.geo.pageOf(slot)):
 			return choice{found: true, slot: slot}
 		case e == nil || best.found && e.Revision >= best.entry.Revision: // first, for it costs least
 		case m.mirror.reusable(e, m.cfg.LeaseTime, now) && m.free(slot):

@@ -45,7 +45,9 @@ type Config struct {
 	// Slots is the size of the pool of addresses, 0 for none; Pool describes it, the same on all nodes.
 	Slots int
 	Pool  string
-	Limit Limit
+	// PageSize is how many slots share a record, 0 for what fits: the same on all nodes.
+	PageSize int
+	Limit    Limit
 	// LeaseTime is how long an address waits for its client before another gets it; 0 means an hour.
 	LeaseTime time.Duration
 	// Alone says that no other node can have clients yet: a new store needs no time to be filled.
@@ -84,10 +86,12 @@ type Member struct {
 	burnt    map[int]uint64      // slots of the slice about which a write may be on its way, and the revision it replaces
 	cleanly  map[string]struct{} // sessions that ended with a goodbye
 	carried  map[string]struct{} // ids of orders
-	slice    int                 // -1 without one
-	fresh    int                 // where the search for a slot that nobody had goes on
-	out      error               // why the node is no part of the fleet any more
-	waits    error               // why it is none yet: the fleet has another pool
+	stock    *stock
+	fences   bool  // some session may have one
+	slice    int   // -1 without one
+	fresh    int   // where the search for a slot that nobody had goes on
+	out      error // why the node is no part of the fleet any more
+	waits    error // why it is none yet: the fleet has another pool
 	joined   bool
 	store    string    // identity of the store that the node joined last
 	away     bool      // the store did not answer last
@@ -114,8 +118,9 @@ func New(cfg Config) (*Member, error) {
 	}
 	var id [8]byte
 	rand.Read(id[:])
+	geo := newGeometry(cfg.Slots, cfg.PageSize)
 	m := &Member{
-		cfg: cfg, geo: newGeometry(cfg.Slots), epoch: hex.EncodeToString(id[:]), work: newQueue(), pages: newPageWriter(), soon: make(chan struct{}, 1), mirror: newMirror(),
+		cfg: cfg, geo: geo, epoch: hex.EncodeToString(id[:]), work: newQueue(), pages: newPageWriter(geo), soon: make(chan struct{}, 1), mirror: newMirror(geo), stock: newStock(cfg.Node, geo),
 		sessions: make(map[uint64]*session), byName: make(map[string]*session), ofOne: make(map[string][]*session), bySlot: make(map[int]*session), places: make(map[string]*session), unsure: make(map[string]uint64), leaving: make(map[int]uint64), trying: make(map[int]struct{}), burnt: make(map[int]uint64),
 		cleanly: make(map[string]struct{}), carried: make(map[string]struct{}), slice: -1, away: true, seenNew: make(chan struct{}), userTurn: make(map[string]*turn), words: make(map[string]*word),
 	}
@@ -189,6 +194,7 @@ func (m *Member) Run(ctx context.Context) error {
 		}
 		m.endUnsure(time.Now())
 		m.tidySlice(time.Now())
+		m.handBack(time.Now())
 		m.clearOrders(ctx)
 		memory.look(time.Now())
 		select {
@@ -330,9 +336,8 @@ func (m *Member) readAll(ctx context.Context, written bool) error {
 			m.forget(key, now)
 		}
 	}
-	for slot := range m.mirror.leases {
-		n := pageOf(slot)
-		if _, ok := there[pageKey(n)]; !ok && m.mirror.pages[n] <= head {
+	for n, p := range m.mirror.pages {
+		if _, ok := there[pageKey(n)]; !ok && p.revision <= head {
 			m.forgetPage(n)
 		}
 	}
@@ -355,13 +360,18 @@ func (m *Member) take(c Change) {
 // learn is take for a caller that holds the lock.
 func (m *Member) learn(c Change) {
 	if n, ok := pageNumber(c.Key); ok {
+		if c.Revision <= m.mirror.revisionOfPage(n) { // the watch brings what this node wrote, too
+			m.mirror.noteSeen(c.Revision)
+			m.sawNews()
+			return
+		}
 		p := m.pages.sent(n, c.Value)
 		var err error
 		if p == nil {
-			p, err = decodePage(n, c.Value)
+			p, err = decodePage(m.geo.firstOf(n), m.geo.page, c.Value)
 		}
 		if err != nil { // of nobody: the next that is written here takes its place
-			p = m.mirror.page(n)
+			p, _ = m.mirror.page(n)
 		}
 		m.learnPage(n, c.Revision, p)
 		return
@@ -380,21 +390,21 @@ func (m *Member) learnPage(n int, rev uint64, p *page) {
 	news := m.mirror.turn(n, rev, p, time.Now())
 	m.sawNews()
 	for _, slot := range news {
-		m.folder.leased(slot, p[pageRest(slot)])
+		m.folder.leased(slot, p.leases[m.geo.inPage(slot)])
 		m.reactLease(slot)
 	}
 }
 
 // forgetPage takes out the leases of a page that the store does not have.
 func (m *Member) forgetPage(n int) {
-	delete(m.mirror.pages, n)
-	for slot := firstOf(n); slot < firstOf(n+1); slot++ {
+	for slot := m.geo.firstOf(n); slot < m.geo.firstOf(n+1); slot++ {
 		if m.mirror.leases[slot] != nil {
 			m.mirror.lease(slot, revised{}, time.Time{})
 			m.folder.leased(slot, revised{})
 			m.reactLease(slot)
 		}
 	}
+	delete(m.mirror.pages, n)
 }
 
 // sawNews wakes those who wait for a revision.
@@ -420,7 +430,7 @@ func (m *Member) refresh(ctx context.Context, key string) error {
 	var r Record
 	page, isPage := pageNumber(key)
 	m.mu.Lock()
-	had, hadPage := m.mirror.records[key], m.mirror.pages[page]
+	had, hadPage := m.mirror.records[key], m.mirror.revisionOfPage(page)
 	m.mu.Unlock()
 	err := m.call(ctx, func(ctx context.Context) (err error) {
 		r, err = m.cfg.Store.Get(ctx, key)
@@ -432,7 +442,7 @@ func (m *Member) refresh(ctx context.Context, key string) error {
 	case err == nil:
 		m.learn(Change{Record: r})
 	case errors.Is(err, ErrNotFound) && isPage:
-		if m.mirror.pages[page] == hadPage {
+		if m.mirror.revisionOfPage(page) == hadPage {
 			m.forgetPage(page)
 		}
 	case errors.Is(err, ErrNotFound) && m.mirror.records[key] == had:

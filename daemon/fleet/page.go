@@ -9,13 +9,7 @@ import (
 	"time"
 )
 
-// pageSize is how many slots of the pool share one record. A record of them all is 20 KiB at the most, 4 KiB usually.
-const pageSize = 32
-
-func pageKey(n int) string  { return Key(kindPage, strconv.Itoa(n)) }
-func pageOf(slot int) int   { return slot / pageSize }
-func firstOf(page int) int  { return page * pageSize }
-func pageRest(slot int) int { return slot % pageSize }
+func pageKey(n int) string { return Key(kindPage, strconv.Itoa(n)) }
 
 // pageNumber is the number of a page's key; false for a key of something else.
 func pageNumber(key string) (int, bool) {
@@ -33,15 +27,21 @@ type revised struct {
 	revision uint64
 }
 
-// page holds the leases of pageSize slots of the pool.
-type page [pageSize]revised
+// page holds the leases of the slots of a page.
+type page struct {
+	// owner alone gives away the slots without a lease, the zero run for nobody: every node may.
+	owner  run
+	leases []revised // by place in the page
+}
 
 // pageRecord is a page as it is written. The nodes' runs are written once.
 type pageRecord struct {
+	Owner  *int          `json:"owner,omitempty"` // index in Runs
 	Runs   []run         `json:"runs"`
 	Leases []leaseRecord `json:"leases"`
 }
 
+// run is one run of a node.
 type run struct {
 	Node  string `json:"node"`
 	Epoch string `json:"epoch"`
@@ -60,21 +60,29 @@ type leaseRecord struct {
 	Since    int64  `json:"since,omitempty"` // microseconds of the calendar
 }
 
-// encode is the record of the page with number n.
-func (p *page) encode(n int) []byte {
-	r := pageRecord{Runs: []run{}, Leases: make([]leaseRecord, 0, pageSize)}
-	for i, e := range p {
+// index is that of a run, which is added if it is not there.
+func (r *pageRecord) index(of run) int {
+	i := slices.Index(r.Runs, of)
+	if i < 0 {
+		i = len(r.Runs)
+		r.Runs = append(r.Runs, of)
+	}
+	return i
+}
+
+// encode is the record of the page whose first slot is first.
+func (p *page) encode(first int) []byte {
+	r := pageRecord{Runs: []run{}, Leases: make([]leaseRecord, 0, len(p.leases))}
+	if p.owner != (run{}) {
+		r.Owner = new(r.index(p.owner))
+	}
+	for i, e := range p.leases {
 		l := e.lease
 		if l == nil {
 			continue
 		}
-		of := slices.Index(r.Runs, run{l.Node, l.Epoch})
-		if of < 0 {
-			of = len(r.Runs)
-			r.Runs = append(r.Runs, run{l.Node, l.Epoch})
-		}
 		to := leaseRecord{
-			Slot: firstOf(n) + i, Revision: e.revision, Run: of, Session: strings.TrimPrefix(l.Session, l.Epoch), Identity: l.Identity, Mark: l.Mark, Free: l.Free, Clean: l.Clean,
+			Slot: first + i, Revision: e.revision, Run: r.index(run{l.Node, l.Epoch}), Session: strings.TrimPrefix(l.Session, l.Epoch), Identity: l.Identity, Mark: l.Mark, Free: l.Free, Clean: l.Clean,
 		}
 		if !l.Since.IsZero() {
 			to.Since = l.Since.UnixMicro()
@@ -84,16 +92,23 @@ func (p *page) encode(n int) []byte {
 	return encode(r)
 }
 
-// decodePage reads the record of the page with number n.
-func decodePage(n int, value []byte) (*page, error) {
+// decodePage reads the record of a page of so many slots, whose first is first.
+func decodePage(first, slots int, value []byte) (*page, error) {
 	var r pageRecord
 	if err := json.Unmarshal(value, &r); err != nil {
 		return nil, err
 	}
-	p := new(page)
+	p := &page{leases: make([]revised, slots)}
+	if o := r.Owner; o != nil {
+		if *o < 0 || *o >= len(r.Runs) {
+			return nil, fmt.Errorf("the page is of run %d", *o)
+		}
+		p.owner = r.Runs[*o]
+	}
 	for _, l := range r.Leases {
-		if pageOf(l.Slot) != n || l.Slot < 0 || l.Run < 0 || l.Run >= len(r.Runs) {
-			return nil, fmt.Errorf("page %d has slot %d of run %d", n, l.Slot, l.Run)
+		at := l.Slot - first
+		if at < 0 || at >= slots || l.Run < 0 || l.Run >= len(r.Runs) {
+			return nil, fmt.Errorf("the page from slot %d on has slot %d of run %d", first, l.Slot, l.Run)
 		}
 		of := r.Runs[l.Run]
 		to := &Lease{Holder: Holder{Node: of.Node, Epoch: of.Epoch, Identity: l.Identity, Mark: l.Mark}, Free: l.Free, Clean: l.Clean}
@@ -103,7 +118,7 @@ func decodePage(n int, value []byte) (*page, error) {
 		if l.Since != 0 {
 			to.Since = time.UnixMicro(l.Since)
 		}
-		p[pageRest(l.Slot)] = revised{to, l.Revision}
+		p.leases[at] = revised{to, l.Revision}
 	}
 	return p, nil
 }

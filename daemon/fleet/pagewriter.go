@@ -9,36 +9,48 @@ import (
 	"time"
 )
 
-// Times of the pages' writer. At 500 logins a second ten of them share a write.
+// Times of the pages' writer.
 const (
-	gather     = 25 * time.Millisecond // between two writes of one page
-	pace       = 4 * time.Millisecond  // between any two
-	newsWithin = 50 * time.Millisecond // for the watch to bring a page that another node has written
+	gather     = 25 * time.Millisecond  // between two writes of one page
+	pace       = 4 * time.Millisecond   // between any two
+	patience   = 250 * time.Millisecond // of a lease that nobody waits for
+	newsWithin = 50 * time.Millisecond  // for the watch to bring a page that another node has written
 )
 
 // writesAtOnce is how many pages are written at once.
 const writesAtOnce = 4
 
-// leaseWrite is a lease that is to take the place of the one at a revision.
+// leaseWrite is a lease that is to take the place of the one at a revision. Without a lease it is about the slot's page: who owns it.
 type leaseWrite struct {
 	slot  int
 	lease *Lease
 	was   uint64 // 0 for none
+	// newcomer says that nobody had the slot, and so the page may not be another node's.
+	newcomer bool
+	// patient says that nobody waits for it.
+	patient bool
 	// done is told the outcome once: nil, ErrConflict, ErrAway, ErrUnknown. It does not wait.
 	done func(error)
 }
 
-// pageWriter gathers the leases that are to be written. The first of a page is written at once, those that come meanwhile share the next write. A page is
-// written by one goroutine at a time.
+// pageWriter gathers the leases that are to be written. The first of a page is written at once if somebody waits for it; those that come meanwhile share the next
+// write. A page is written by one goroutine at a time.
 type pageWriter struct {
+	geo  geometry
 	poke chan struct{}
 
 	mu      sync.Mutex // guards what follows
-	waiting map[int][]*leaseWrite
+	waiting map[int]*pageWaiting
 	order   []int // pages that have some, the one that waits longest first
 	busy    map[int]*pageWrite
 	begun   map[int]time.Time // when the last write of a page began, not long ago
 	ended   bool
+}
+
+// pageWaiting are the leases that wait to be written to a page, from due on.
+type pageWaiting struct {
+	due  time.Time
+	list []*leaseWrite
 }
 
 // pageWrite is a write on its way.
@@ -47,29 +59,43 @@ type pageWrite struct {
 	page  *page
 }
 
-func newPageWriter() *pageWriter {
+func newPageWriter(geo geometry) *pageWriter {
 	return &pageWriter{
-		poke: make(chan struct{}, 1), waiting: make(map[int][]*leaseWrite), busy: make(map[int]*pageWrite), begun: make(map[int]time.Time),
+		geo: geo, poke: make(chan struct{}, 1), waiting: make(map[int]*pageWaiting), busy: make(map[int]*pageWrite), begun: make(map[int]time.Time),
 	}
 }
 
-// add has a lease written soon.
+// add has a lease written soon. The caller may hold a lock that done takes.
 func (w *pageWriter) add(l *leaseWrite) {
+	if !w.put(l, time.Now()) {
+		go l.done(ErrAway)
+	}
+}
+
+// put is add, and reports false after the end.
+func (w *pageWriter) put(l *leaseWrite, due time.Time) bool {
+	if l.patient {
+		due = due.Add(patience)
+	}
 	w.mu.Lock()
-	ended := w.ended
-	if !ended {
-		n := pageOf(l.slot)
-		if _, ok := w.waiting[n]; !ok {
-			w.order = append(w.order, n)
-		}
-		w.waiting[n] = append(w.waiting[n], l)
+	defer w.mu.Unlock()
+	if w.ended {
+		return false
 	}
-	w.mu.Unlock()
-	if ended {
-		l.done(ErrAway)
-		return
+	n := w.geo.pageOf(l.slot)
+	p := w.waiting[n]
+	switch {
+	case p == nil:
+		p = &pageWaiting{due: due}
+		w.waiting[n] = p
+		w.order = append(w.order, n)
+		w.wake()
+	case due.Before(p.due):
+		p.due = due
+		w.wake()
 	}
-	w.wake()
+	p.list = append(p.list, l)
+	return true
 }
 
 func (w *pageWriter) wake() {
@@ -83,12 +109,15 @@ func (w *pageWriter) wake() {
 func (w *pageWriter) withdraw(l *leaseWrite) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := pageOf(l.slot)
-	i := slices.Index(w.waiting[n], l)
+	p := w.waiting[w.geo.pageOf(l.slot)]
+	if p == nil {
+		return false
+	}
+	i := slices.Index(p.list, l)
 	if i < 0 {
 		return false
 	}
-	w.waiting[n] = slices.Delete(w.waiting[n], i, i+1)
+	p.list = slices.Delete(p.list, i, i+1)
 	return true
 }
 
@@ -105,13 +134,17 @@ func (w *pageWriter) next(now time.Time) (n int, list []*leaseWrite, wait time.D
 		if _, ok := w.busy[page]; ok {
 			continue
 		}
-		if at, ok := w.begun[page]; ok {
-			if d := gather - now.Sub(at); wait == 0 || d < wait {
+		due := w.waiting[page].due
+		if at, ok := w.begun[page]; ok && due.Before(at.Add(gather)) {
+			due = at.Add(gather)
+		}
+		if d := due.Sub(now); d > 0 {
+			if wait == 0 || d < wait {
 				wait = d
 			}
 			continue
 		}
-		list = w.waiting[page]
+		list = w.waiting[page].list
 		delete(w.waiting, page)
 		w.order = slices.Delete(w.order, i, i+1)
 		w.begun[page], w.busy[page] = now, &pageWrite{}
@@ -151,8 +184,8 @@ func (w *pageWriter) end() {
 	waiting := w.waiting
 	w.waiting, w.order = nil, nil
 	w.mu.Unlock()
-	for _, list := range waiting {
-		for _, l := range list {
+	for _, p := range waiting {
+		for _, l := range p.list {
 			l.done(ErrAway)
 		}
 	}
@@ -188,10 +221,10 @@ func (w *pageWriter) run(ctx context.Context, write func(ctx context.Context, n 
 	}
 }
 
-// writeLease writes a lease in the place of the one at revision was, 0 for none, and waits for it: ErrConflict, ErrAway, or ErrUnknown.
-func (m *Member) writeLease(ctx context.Context, slot int, l *Lease, was uint64) error {
+// writeLease writes a lease and waits for it: ErrConflict, ErrAway, or ErrUnknown.
+func (m *Member) writeLease(ctx context.Context, w *leaseWrite) error {
 	outcome := make(chan error, 1)
-	w := &leaseWrite{slot: slot, lease: l, was: was, done: func(err error) { outcome <- err }}
+	w.done = func(err error) { outcome <- err }
 	m.pages.add(w)
 	select {
 	case err := <-outcome:
@@ -207,42 +240,71 @@ func (m *Member) writeLease(ctx context.Context, slot int, l *Lease, was uint64)
 // writePage writes leases of a page, again after other nodes have written it meanwhile, until each has its outcome.
 func (m *Member) writePage(ctx context.Context, n int, list []*leaseWrite) {
 	for {
-		p, last, kept := m.nextPage(n, list)
-		if len(kept) == 0 {
-			return
+		next := m.nextPage(n, list)
+		for _, w := range next.refused {
+			w.done(ErrConflict)
 		}
-		value := p.encode(n)
-		m.pages.sends(n, value, p)
-		err := m.putPage(ctx, n, p, value, last)
-		if errors.Is(err, ErrConflict) && m.newerPage(ctx, n, last) {
-			list = kept
-			continue
+		list = next.list
+		var err error
+		if next.changed {
+			value := next.page.encode(m.geo.firstOf(n))
+			m.pages.sends(n, value, next.page)
+			err = m.putPage(ctx, n, next.page, value, next.last)
+			if errors.Is(err, ErrConflict) {
+				if m.newerPage(ctx, n, next.last) {
+					continue
+				}
+				err = ErrAway // another page is there, which cannot be read
+			}
 		}
-		if errors.Is(err, ErrConflict) {
-			err = ErrAway // another page is there, which cannot be read
-		}
-		for _, w := range kept {
+		for _, w := range list {
 			w.done(err)
 		}
 		return
 	}
 }
 
-// nextPage is a page with the leases that may be written into it, and the revision that it replaces. Those that may not have their outcome.
-func (m *Member) nextPage(n int, list []*leaseWrite) (p *page, last uint64, kept []*leaseWrite) {
+// nextPage is a page as it is to be, and which of the changes it has.
+type nextPage struct {
+	page          *page
+	last          uint64 // the revision that it replaces
+	changed       bool
+	list, refused []*leaseWrite
+}
+
+// nextPage makes a page with the changes that may be made now.
+func (m *Member) nextPage(n int, list []*leaseWrite) (next nextPage) {
 	m.mu.Lock()
-	p, last = m.mirror.page(n), m.mirror.pages[n]
+	defer m.mu.Unlock()
+	p, last := m.mirror.page(n)
+	next.page, next.last = p, last
+	before, foreign := p.owner, m.foreign(n)
+	if m.stock.claim == n && !foreign {
+		m.claimed(n, p, time.Now())
+		next.changed = true
+	}
 	revision := max(last, m.mirror.newest) + 1 // this write's will not be lower
-	m.mu.Unlock()
 	for _, w := range list {
-		if at := &p[pageRest(w.slot)]; at.revision == w.was {
+		at := &p.leases[m.geo.inPage(w.slot)]
+		switch {
+		case w.lease == nil && !foreign:
+		case w.lease != nil && at.revision == w.was && (at.lease != nil || !w.newcomer || !foreign):
 			*at = revised{w.lease, revision}
-			kept = append(kept, w)
-		} else {
-			w.done(ErrConflict)
+			next.changed = true
+		default:
+			next.refused = append(next.refused, w)
+			continue
+		}
+		next.list = append(next.list, w)
+	}
+	if !foreign {
+		p.owner = run{}
+		if m.needs(n, p) {
+			p.owner = m.run()
 		}
 	}
-	return p, last, kept
+	next.changed = len(next.list) > 0 && (next.changed || p.owner != before)
+	return next
 }
 
 func (m *Member) putPage(ctx context.Context, n int, p *page, value []byte, last uint64) error {
@@ -269,7 +331,7 @@ func (m *Member) newerPage(ctx context.Context, n int, than uint64) bool {
 	defer limit.Stop()
 	for {
 		m.mu.Lock()
-		here, news := m.mirror.pages[n] > than, m.seenNew
+		here, news := m.mirror.revisionOfPage(n) > than, m.seenNew
 		m.mu.Unlock()
 		if here {
 			return true
@@ -282,6 +344,6 @@ func (m *Member) newerPage(ctx context.Context, n int, than uint64) bool {
 		_ = m.refresh(ctx, pageKey(n))
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		return m.mirror.pages[n] > than
+		return m.mirror.revisionOfPage(n) > than
 	}
 }

@@ -12,7 +12,7 @@ import (
 // A page's first lease is written at once, those that come within its time share the next write, and other pages do not wait for it.
 func TestPagesGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newPageWriter()
+		w := newPageWriter(newGeometry(0, 0))
 		ctx, stop := context.WithCancel(t.Context())
 		began := time.Now()
 		type write struct {
@@ -60,7 +60,7 @@ func TestPagesGather(t *testing.T) {
 // Each lease that waits has an outcome when the writer ends, and each that comes later; one that is withdrawn has none.
 func TestPagesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newPageWriter()
+		w := newPageWriter(newGeometry(0, 0))
 		var outcomes []error
 		note := func(err error) { outcomes = append(outcomes, err) }
 		a, b := &leaseWrite{slot: 1, done: note}, &leaseWrite{slot: 2, done: note}
@@ -73,6 +73,7 @@ func TestPagesEnd(t *testing.T) {
 		stop()
 		w.run(ctx, func(context.Context, int, []*leaseWrite) { t.Error("written after the end") })
 		w.add(b)
+		synctest.Wait()
 		if len(outcomes) != 2 || !errors.Is(outcomes[0], ErrAway) || !errors.Is(outcomes[1], ErrAway) {
 			t.Errorf("outcomes %v", outcomes)
 		}

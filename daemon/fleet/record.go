@@ -103,7 +103,7 @@ func (b *Ban) key() string {
 }
 
 // layout is the layout of records that this program reads and writes.
-const layout = 2
+const layout = 3
 
 // identityOfStore is the first record of a store. A store with another ID is a new one, which the nodes fill again.
 type identityOfStore struct {

@@ -37,9 +37,13 @@ func TestNoAddressIsHeldTwice(t *testing.T) {
 // schedule plays ten minutes of a seed, lets everything come back, and compares the store with what the nodes serve.
 func schedule(t *testing.T, seed uint64) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, seed, 3, fleet.Config{Slots: 40, LeaseTime: 2 * time.Minute, Alone: seed%2 == 0, Limit: fleet.Limit{Single: seed%3 == 0}})
+		w := newWorld(t, seed, 3, fleet.Config{Slots: 40, PageSize: 3, LeaseTime: 2 * time.Minute, Alone: seed%2 == 0, Limit: fleet.Limit{Single: seed%3 == 0}})
 		for i := range 12 {
-			w.devices = append(w.devices, &device{identity: fmt.Sprintf("user %d", i/2), mark: fmt.Sprintf("%02d", i)})
+			d := &device{identity: fmt.Sprintf("user %d", i/2), mark: fmt.Sprintf("%02d", i), unnamed: seed%5 < 2}
+			if d.unnamed { // newcomers, nearly all of them
+				d.identity = d.mark
+			}
+			w.devices = append(w.devices, d)
 		}
 		w.play(10 * time.Minute)
 		w.heal()

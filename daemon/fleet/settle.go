@@ -40,7 +40,7 @@ func (m *Member) settleLease(slot int, done func(bool)) {
 		done(true)
 		return
 	}
-	m.pages.add(&leaseWrite{slot: slot, lease: l, was: revisionOf(e), done: func(err error) {
+	m.pages.add(&leaseWrite{slot: slot, lease: l, was: revisionOf(e), patient: true, done: func(err error) {
 		conflict := errors.Is(err, ErrConflict)
 		if conflict { // there is another one
 			m.work.add(leaseKey(slot))
@@ -111,6 +111,9 @@ func (m *Member) intendedLease(slot int, e *entry) *Lease {
 		return nil // a login is about to write it
 	}
 	s, l := m.bySlot[slot], as[Lease](e)
+	if s != nil && s.writing {
+		return nil
+	}
 	base, burnt := m.burnt[slot]
 	if burnt && e != nil && (e.Revision > base || !l.Free) {
 		delete(m.burnt, slot) // what was on its way has come, or cannot any more
@@ -170,7 +173,7 @@ func (m *Member) mayTake(s *session, e *entry) bool {
 		return e.Revision == s.base || l.Free || m.mirror.over(&l.Holder) || !l.Since.After(s.Since)
 	}
 	// The node gave away a slot of its slice: nobody else does.
-	return m.slice >= 0 && m.geo.sliceOf(s.slot) == m.slice && (l.Free || l.Node == m.cfg.Node)
+	return m.ofOwnSlice(s.slot) && (l.Free || l.Node == m.cfg.Node)
 }
 
 // lose ends a session whose address another has.
@@ -207,9 +210,12 @@ func (m *Member) react(key string) {
 
 // reactLease acts on what a changed lease means for this node.
 func (m *Member) reactLease(slot int) {
-	l := as[Lease](m.mirror.leases[slot])
+	e, s := m.mirror.leases[slot], m.bySlot[slot]
+	l := as[Lease](e)
 	_, burnt := m.burnt[slot]
-	if m.bySlot[slot] != nil || burnt || l != nil && !l.Free && l.Node == m.cfg.Node && l.Epoch == m.epoch {
+	if s != nil && !burnt && l != nil && !l.Free && l.sameSession(&s.Holder) {
+		s.rev, s.fence = e.Revision, time.Time{}
+	} else if s != nil || burnt || l != nil && !l.Free && l.Node == m.cfg.Node && l.Epoch == m.epoch {
 		m.work.add(leaseKey(slot))
 	}
 	if m.cfg.Limit.Single && l != nil && !l.Free {
@@ -242,7 +248,7 @@ func (m *Member) left(id uint64) {
 func (m *Member) drop(s *session) {
 	delete(m.sessions, s.ID)
 	delete(m.byName, s.Session)
-	of := slices.DeleteFunc(m.ofOne[s.Client.Identity], func(o *session) bool { return o == s })
+	of := slices.DeleteFunc(m.ofOne[s.Client.Identity], func(o *session) bool { return o == s }) // none of those without an identity
 	if m.ofOne[s.Client.Identity] = of; len(of) == 0 {
 		delete(m.ofOne, s.Client.Identity)
 	}
@@ -253,8 +259,10 @@ func (m *Member) drop(s *session) {
 		}
 	}
 	m.wanted(s)
-	if key := placeKey(s.User, s.place); s.place >= 0 && m.places[key] == s {
-		delete(m.places, key)
+	if s.place >= 0 {
+		if key := placeKey(s.User, s.place); m.places[key] == s {
+			delete(m.places, key)
+		}
 	}
 }
 
@@ -262,9 +270,15 @@ func (m *Member) drop(s *session) {
 func (m *Member) endUnsure(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.fences {
+		return
+	}
+	m.fences = false
 	for _, s := range m.sessions {
 		if !s.fence.IsZero() && past(s.fence, now) {
 			m.expel(s, Expired)
+		} else if !s.fence.IsZero() {
+			m.fences = true
 		}
 	}
 }

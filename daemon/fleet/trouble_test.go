@@ -121,7 +121,7 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 func TestStoresOfOtherPrograms(t *testing.T) {
 	for id, want := range map[string]string{
 		`{"id":"1","pool":"test","slots":253,"open":true,"layout":99}`:           "layout 99",
-		`{"id":"1","pool":"test","slots":253,"open":true,"layout":2,"other":{}}`: "",
+		`{"id":"1","pool":"test","slots":253,"open":true,"layout":3,"other":{}}`: "",
 		`{"id":"1","pool":"test","slots":253,"open":true}`:                       "layout 1",
 		`{"id":17}`: "something else than a fleet",
 	} {

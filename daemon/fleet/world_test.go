@@ -54,11 +54,11 @@ type node struct {
 
 // tunnel is a session that a node serves; its device may be elsewhere by now.
 type tunnel struct {
-	at     *node
-	id     uint64
-	device *device
-	mark   string
-	slot   int
+	at             *node
+	id             uint64
+	device         *device
+	identity, mark string
+	slot           int
 }
 
 // device is a client.
@@ -66,6 +66,7 @@ type device struct {
 	identity, mark string
 	serial         string
 	token          bool
+	unnamed        bool // its token is its identity
 	at             *tunnel
 	busy           bool
 }
@@ -177,7 +178,7 @@ func (w *world) connect(d *device, n *node) {
 	d.busy = true
 	d.at = nil // what it had is over for the device, but its node does not know yet
 	w.nextID++
-	t := &tunnel{at: n, id: w.nextID, device: d, mark: d.mark}
+	t := &tunnel{at: n, id: w.nextID, device: d, identity: d.identity, mark: d.mark}
 	m, up := n.member, n.up
 	for _, old := range up { // a server ends what it has of a client first
 		if old.device == d {
@@ -193,7 +194,11 @@ func (w *world) connect(d *device, n *node) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	began := time.Now()
-	slot, err := m.Begin(ctx, c)
+	slot, ok := m.BeginNow(c)
+	var err error
+	if !ok {
+		slot, err = m.Begin(ctx, c)
+	}
 	took := time.Since(began)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -259,6 +264,9 @@ func (w *world) leave(d *device) {
 // renew gives a device that starts again another token.
 func (d *device) renew() {
 	d.mark, d.token = d.mark[:2]+fmt.Sprint(time.Now().UnixMicro()%1e9), false
+	if d.unnamed {
+		d.identity = d.mark
+	}
 }
 
 // check holds what must be so at all times. The caller holds the lock.
@@ -281,9 +289,9 @@ func (w *world) check() {
 				u = &use{identities: make(map[string]struct{})}
 				slots[t.slot] = u
 			}
-			u.identities[t.device.identity] = struct{}{}
+			u.identities[t.identity] = struct{}{}
 			if t.device.at == t {
-				u.live = append(u.live, fmt.Sprintf("%s/%s at %s", t.device.identity, t.mark, n.name))
+				u.live = append(u.live, fmt.Sprintf("%s/%s at %s", t.identity, t.mark, n.name))
 			}
 		}
 	}
@@ -347,7 +355,7 @@ func (w *world) agree() {
 		slot int
 	}
 	held := make(map[string]lease) // by session
-	for slot, l := range fleet.LeasesOf(w.cluster.Records()) {
+	for slot, l := range fleet.LeasesOf(w.cluster.Records(), w.config.PageSize) {
 		if !l.Free && w.runs(l.Holder) {
 			held[l.Session] = lease{l.Holder, slot}
 		}
@@ -355,10 +363,10 @@ func (w *world) agree() {
 	of := make(map[string]int)
 	for _, n := range w.nodes {
 		for _, t := range n.up {
-			of[t.device.identity]++
+			of[t.identity]++
 			found := -1
 			for s, h := range held {
-				if h.Node == n.name && h.Identity == t.device.identity && h.Mark == t.mark && h.slot == t.slot {
+				if h.Node == n.name && h.Identity == t.identity && h.Mark == t.mark && h.slot == t.slot {
 					found = h.slot
 					delete(held, s)
 				}
@@ -426,6 +434,18 @@ func (w *world) play(d time.Duration) {
 				dev.renew()
 			}
 			w.mu.Unlock()
+		case 12:
+			for range 5 { // newcomers at one node, one after the other
+				dev := w.devices[w.rnd.IntN(len(w.devices))]
+				w.mu.Lock()
+				if !dev.busy {
+					dev.at = nil
+					dev.renew()
+				}
+				w.mu.Unlock()
+				w.wg.Go(func() { w.connect(dev, n) })
+				w.pass(time.Duration(w.rnd.Int64N(int64(200 * time.Millisecond))))
+			}
 		case 11:
 			for range 5 { // at once
 				dev, n := w.devices[w.rnd.IntN(len(w.devices))], w.nodes[w.rnd.IntN(len(w.nodes))]

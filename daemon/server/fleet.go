@@ -18,6 +18,8 @@ import (
 type Fleet interface {
 	// Begin lets a client in and finds it a slot of the pool, -1 for none. It may wait until ctx ends.
 	Begin(ctx context.Context, c fleet.Client) (slot int, err error)
+	// BeginNow is Begin for a client that need not wait. It reports false, and has done nothing, for one that must, or may not come in.
+	BeginNow(c fleet.Client) (slot int, ok bool)
 	// Forgo tells that a client needs no slot, and End that it is gone. They return at once.
 	Forgo(id uint64)
 	End(id uint64, cleanly bool)
@@ -76,6 +78,10 @@ func (s *setup) inFleet(i *instance) fleet.Client {
 func (h *hub) askFleet(i *instance) {
 	i.member = h.members.Add(1)
 	c := h.set.inFleet(i)
+	if slot, ok := h.deps.Fleet.BeginNow(c); ok {
+		h.fleetAnswered(i, slot, nil, time.Now())
+		return
+	}
 	h.beside(fleetPatience, func(ctx context.Context, a *aside) func(*hub) {
 		slot, err := a.deps.Fleet.Begin(ctx, c)
 		select {
@@ -114,6 +120,19 @@ func (h *hub) fleetAnswered(i *instance, slot int, err error, now time.Time) {
 		}
 	}
 	h.configure(i)
+}
+
+// fleetHas reports whether the nodes have something in common that a client of a name gets, or is refused without.
+func (h *hub) fleetHas(cn string) bool {
+	if h.deps.Fleet == nil {
+		return false
+	}
+	for _, name := range []string{"", cn, defaultFile} {
+		if _, ok := h.deps.Fleet.File(name); ok {
+			return true
+		}
+	}
+	return h.set.CCDExclusive
 }
 
 // sendOn sends a client to another node.

@@ -17,6 +17,8 @@ type scripted struct {
 	err   error
 	files map[string]string
 	hangs bool // until the server's patience ends
+	// atOnce says that no client need wait.
+	atOnce bool
 
 	mu    sync.Mutex // guards what follows
 	begun []fleet.Client
@@ -37,6 +39,16 @@ func (s *scripted) Begin(ctx context.Context, c fleet.Client) (int, error) {
 		<-ctx.Done()
 	}
 	return s.slot, s.err
+}
+
+func (s *scripted) BeginNow(c fleet.Client) (int, bool) {
+	if !s.atOnce {
+		return -1, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun = append(s.begun, c)
+	return s.slot, true
 }
 
 func (s *scripted) Forgo(uint64) {
@@ -77,6 +89,7 @@ func TestNewcomersOfAFleet(t *testing.T) {
 		has   string // in it
 	}{
 		{name: "a slot", fleet: &scripted{slot: 40}, hears: "PUSH_REPLY", has: "ifconfig 10.8.0.42 255.255.255.0"},
+		{name: "a slot at once", fleet: &scripted{slot: 40, atOnce: true}, hears: "PUSH_REPLY", has: "ifconfig 10.8.0.42 255.255.255.0"},
 		{name: "the store hangs", fleet: &scripted{slot: 7, hangs: true}, hears: "PUSH_REPLY", has: "ifconfig 10.8.0.9 255.255.255.0"},
 		{name: "no address is left", fleet: &scripted{slot: -1, err: fleet.ErrExhausted}, hears: "RESTART,[N]"},
 		{name: "banned", fleet: &scripted{err: fleet.ErrBanned}, hears: "AUTH_FAILED", has: "banned in the fleet"},
