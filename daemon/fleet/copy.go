@@ -187,7 +187,7 @@ func (m *mirror) revisionOfPage(n int) uint64 {
 
 // ownerOf is the run that owns a page, the zero run for none: a run that is over owns nothing.
 func (m *mirror) ownerOf(n int) run {
-	if e := m.pages[n]; e != nil && e.owner != (run{}) && !m.over(&Holder{Node: e.owner.Node, Epoch: e.owner.Epoch}) {
+	if e := m.pages[n]; e != nil && e.owner != (run{}) && !m.ended(e.owner) {
 		return e.owner
 	}
 	return run{}
@@ -314,9 +314,12 @@ func (m *mirror) below(prefix string) []*entry {
 func (m *mirror) node(name string) *Node { return as[Node](m.records[nodeKey(name)]) }
 
 // over reports whether a holder is over for good: its node runs again, or has left.
-func (m *mirror) over(h *Holder) bool {
-	n := m.node(h.Node)
-	return n == nil || n.Epoch != h.Epoch
+func (m *mirror) over(h *Holder) bool { return m.ended(run{h.Node, h.Epoch}) }
+
+// ended reports whether a run of a node is over for good.
+func (m *mirror) ended(r run) bool {
+	n := m.node(r.Node)
+	return n == nil || n.Epoch != r.Epoch
 }
 
 // silent reports whether a holder's node has not been heard of for ten seconds. It may still have clients.

@@ -280,7 +280,7 @@ func (m *Member) nextPage(n int, list []*leaseWrite) (next nextPage) {
 	next.page, next.last = p, last
 	before, foreign := p.owner, m.foreign(n)
 	if m.stock.claim == n && !foreign {
-		m.claimed(n, p, time.Now())
+		m.clear(n, p, time.Now())
 		next.changed = true
 	}
 	revision := max(last, m.mirror.newest) + 1 // this write's will not be lower

@@ -134,8 +134,8 @@ func (m *Member) usable(n int, now time.Time) (count int) {
 	return count
 }
 
-// claimed is a page when this node has claimed it: leases whose time is over are taken out if few slots have none.
-func (m *Member) claimed(n int, p *page, now time.Time) {
+// clear takes leases whose time is over out of a page that is being claimed, if few of its slots have none.
+func (m *Member) clear(n int, p *page, now time.Time) {
 	if 2*m.neverUsed(n) >= m.geo.page {
 		return
 	}
