@@ -151,6 +151,11 @@ func (m *Member) takeSlot(ctx context.Context, s *session) error {
 			return ErrEnded
 		}
 		c := m.choose(s, online && ctx.Err() == nil && !m.away && m.joined, time.Now())
+		if joins := online && !m.away && !m.joined; joins && c.entry == nil && ctx.Err() == nil {
+			m.mu.Unlock()
+			_ = pause(ctx, 10*time.Millisecond) // the store answers, and will soon say what the client had
+			continue
+		}
 		if !c.found {
 			soon := len(m.leaving) > 0
 			m.mu.Unlock()

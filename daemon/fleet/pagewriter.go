@@ -25,6 +25,8 @@ type leaseWrite struct {
 	slot  int
 	lease *Lease
 	was   uint64 // 0 for none
+	// session is whose lease it is, of a session that is in already. When it has ended meanwhile its lease takes no other's place.
+	session *session
 	// newcomer says that nobody had the slot, and so the page may not be another node's.
 	newcomer bool
 	// patient says that nobody waits for it.
@@ -287,6 +289,9 @@ func (m *Member) nextPage(n int, list []*leaseWrite) (next nextPage) {
 	for _, w := range list {
 		at := &p.leases[m.geo.inPage(w.slot)]
 		switch {
+		case w.session != nil && m.bySlot[w.slot] != w.session && at.lease != nil:
+			next.refused = append(next.refused, w)
+			continue
 		case w.lease == nil && !foreign:
 		case w.lease != nil && at.revision == w.was && (at.lease != nil || !w.newcomer || !foreign):
 			*at = revised{w.lease, revision}

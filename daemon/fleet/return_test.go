@@ -43,6 +43,30 @@ func TestTheAddressStaysAtTheNode(t *testing.T) {
 	}
 }
 
+// A client keeps its address at a node that has just started again, at whatever moment it comes: also while the node is on its way into the store.
+func TestTheAddressStaysWhileTheNodeStarts(t *testing.T) {
+	for after := time.Duration(0); after < 30*time.Millisecond; after += time.Millisecond {
+		t.Run(after.String(), func(t *testing.T) {
+			bubble(t, fleet.Config{Slots: 253}, func(t *testing.T, w *world) {
+				d, n := w.add("alice", "00"), w.nodes[0]
+				w.connect(d, n)
+				slot := d.at.slot
+				w.pass(10 * time.Second)
+				n.kill()
+				w.pass(time.Second)
+				n.start()
+				w.pass(after)
+				w.connect(d, n)
+				if d.at == nil || d.at.slot != slot {
+					t.Errorf("it has %+v, want slot %d", d.at, slot)
+				}
+				w.pass(10 * time.Second)
+				w.agree()
+			})
+		})
+	}
+}
+
 // A client with an address of its own gives back what the pool gave it.
 func TestForgo(t *testing.T) {
 	bubble(t, fleet.Config{Slots: 253}, func(t *testing.T, w *world) {

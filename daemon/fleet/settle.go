@@ -34,13 +34,13 @@ func (m *Member) settleLease(slot int, done func(bool)) {
 		return
 	}
 	e := m.mirror.leases[slot]
-	l := m.intendedLease(slot, e)
+	l, s := m.intendedLease(slot, e), m.bySlot[slot]
 	m.mu.Unlock()
 	if l == nil {
 		done(true)
 		return
 	}
-	m.pages.add(&leaseWrite{slot: slot, lease: l, was: revisionOf(e), patient: true, done: func(err error) {
+	m.pages.add(&leaseWrite{slot: slot, lease: l, was: revisionOf(e), session: s, patient: true, done: func(err error) {
 		conflict := errors.Is(err, ErrConflict)
 		if conflict { // there is another one
 			m.work.add(leaseKey(slot))

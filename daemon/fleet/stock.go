@@ -190,7 +190,7 @@ func (m *Member) handBack(now time.Time) {
 func (m *Member) give(s *session) {
 	slot := s.slot
 	s.writing = true
-	m.pages.add(&leaseWrite{slot: slot, lease: s.lease(), newcomer: true, patient: true, done: func(err error) {
+	m.pages.add(&leaseWrite{slot: slot, lease: s.lease(), session: s, newcomer: true, patient: true, done: func(err error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		s.writing = false
