@@ -22,7 +22,7 @@ type Client struct {
 	Since  time.Time
 	// Fixed says that it has an address of its own and needs none of the pool.
 	Fixed bool
-	// Returning says that it came with a token, and does not wait for the store if that can be.
+	// Returning says that it came with a token, and does not wait until its user's places are counted.
 	Returning bool
 }
 

@@ -35,7 +35,7 @@ type leaseWrite struct {
 	done func(error)
 }
 
-// pageWriter gathers the leases that are to be written. The first of a page is written at once if somebody waits for it; those that come meanwhile share the next
+// pageWriter gathers the leases that are to be written. The first of a page is written at once if a login waits for it; those that come meanwhile share the next
 // write. A page is written by one goroutine at a time.
 type pageWriter struct {
 	geo  geometry
@@ -288,19 +288,15 @@ func (m *Member) nextPage(n int, list []*leaseWrite) (next nextPage) {
 	revision := max(last, m.mirror.newest) + 1 // this write's will not be lower
 	for _, w := range list {
 		at := &p.leases[m.geo.inPage(w.slot)]
-		switch {
-		case w.session != nil && m.bySlot[w.slot] != w.session && at.lease != nil:
-			next.refused = append(next.refused, w)
-			continue
-		case w.lease == nil && !foreign:
-		case w.lease != nil && at.revision == w.was && (at.lease != nil || !w.newcomer || !foreign):
-			*at = revised{w.lease, revision}
-			next.changed = true
-		default:
+		if !m.may(w, *at, foreign) {
 			next.refused = append(next.refused, w)
 			continue
 		}
 		next.list = append(next.list, w)
+		if w.lease != nil {
+			*at = revised{w.lease, revision}
+			next.changed = true
+		}
 	}
 	if !foreign {
 		p.owner = run{}
@@ -310,6 +306,19 @@ func (m *Member) nextPage(n int, list []*leaseWrite) (next nextPage) {
 	}
 	next.changed = len(next.list) > 0 && (next.changed || p.owner != before)
 	return next
+}
+
+// may reports whether a change may be made where a page has a lease; foreign says that the page is another node's.
+func (m *Member) may(w *leaseWrite, at revised, foreign bool) bool {
+	switch {
+	case w.lease == nil:
+		return !foreign
+	case at.revision != w.was:
+		return false
+	case at.lease == nil:
+		return !w.newcomer || !foreign
+	}
+	return w.session == nil || m.bySlot[w.slot] == w.session
 }
 
 func (m *Member) putPage(ctx context.Context, n int, p *page, value []byte, last uint64) error {

@@ -13,7 +13,7 @@ const (
 	leftOver = 2                // pages that a node leaves for others
 )
 
-// A stock is what a node gives to newcomers without waiting for the store: the slots without a lease of pages that it owns there. While its run goes on no
+// A stock holds the slots that a node gives to newcomers without waiting for the store: those without a lease of pages that it owns there. While its run goes on no
 // other node gives them away, so their leases may be written a moment later. The member's lock guards it.
 type stock struct {
 	slots []int     // in the order in which they are given
