@@ -66,7 +66,7 @@ func (h *hub) authorise(i *instance, now time.Time) {
 func (h *hub) configure(i *instance) {
 	set, extra := h.set, i.logins.fromPort
 	asks := set.wants(set.ClientConnect, plugin.ClientConnect|plugin.ClientConnectV2)
-	if !asks && set.ClientConfigDir == "" && !h.fleetHas(undef(i.commonName)) && len(extra) == 0 { // nothing that takes time
+	if !asks && set.ClientConfigDir == "" && !set.shares(h.deps.Fleet, undef(i.commonName)) && len(extra) == 0 { // nothing that takes time
 		cc := set.NewClientConfig()
 		cc.Pin(set.Timers)
 		h.gathered(i, cc, true, nil, time.Now())

@@ -122,17 +122,17 @@ func (h *hub) fleetAnswered(i *instance, slot int, err error, now time.Time) {
 	h.configure(i)
 }
 
-// fleetHas reports whether the nodes have something in common that a client of a name gets, or is refused without.
-func (h *hub) fleetHas(cn string) bool {
-	if h.deps.Fleet == nil {
+// shares reports whether the nodes of a fleet, which may be nil, have a file in common for a client of a name, or refuse it without.
+func (s *setup) shares(f Fleet, cn string) bool {
+	if f == nil {
 		return false
 	}
 	for _, name := range []string{"", cn, defaultFile} {
-		if _, ok := h.deps.Fleet.File(name); ok {
+		if _, ok := f.File(name); ok {
 			return true
 		}
 	}
-	return h.set.CCDExclusive
+	return s.CCDExclusive
 }
 
 // sendOn sends a client to another node.
