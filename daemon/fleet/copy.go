@@ -185,12 +185,14 @@ func (m *mirror) revisionOfPage(n int) uint64 {
 	return 0
 }
 
-// ownerOf is the run that owns a page, the zero run for none: a run that is over owns nothing.
+// ownerOf is the run that owns a page, the zero run for none: a run that is over owns nothing. One that is not known may just have begun, as long as
+// something is missing of what was written before the page.
 func (m *mirror) ownerOf(n int) run {
-	if e := m.pages[n]; e != nil && e.owner != (run{}) && !m.ended(e.owner) {
-		return e.owner
+	e := m.pages[n]
+	if e == nil || e.owner == (run{}) || m.ended(e.owner) && m.seen >= e.revision {
+		return run{}
 	}
-	return run{}
+	return e.owner
 }
 
 // lease puts a lease in the place of that of a slot; the zero value takes it away.

@@ -34,3 +34,30 @@ func TestACopyIsSmall(t *testing.T) {
 		t.Errorf("more than %d", most)
 	}
 }
+
+// A page is its owner's until the owner's run is over, which a node knows only when it has what was written before the page.
+func TestOwnersOfPages(t *testing.T) {
+	now := time.Now()
+	geo := newGeometry(0, 4)
+	m := newMirror(geo)
+	owner, leases := run{"a", "2"}, make([]revised, geo.page)
+	node := func(epoch string, revision uint64) {
+		m.apply(Change{Record: Record{Key: nodeKey("a"), Value: encode(Node{Epoch: epoch}), Revision: revision}}, now)
+	}
+	check := func(when string, want run) {
+		t.Helper()
+		if got := m.ownerOf(1); got != want {
+			t.Errorf("%s: the owner is %v, want %v", when, got, want)
+		}
+	}
+	check("no page", run{})
+	node("1", 1)
+	m.turn(1, 3, &page{owner: owner, leases: leases}, now)
+	check("before the owner's record is here", owner)
+	node("2", 2)
+	check("while the owner runs", owner)
+	node("3", 4)
+	check("after the owner's run", run{})
+	m.turn(1, 5, &page{leases: leases}, now)
+	check("given back", run{})
+}
