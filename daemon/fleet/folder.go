@@ -53,15 +53,6 @@ type onDisk struct {
 	Value    json.RawMessage `json:"value"`
 }
 
-// leaseOnDisk is a lease as a line of the log, which is read as a record.
-type leaseOnDisk struct {
-	Record struct {
-		Key      string `json:"key"`
-		Revision uint64 `json:"rev"`
-		Value    *Lease `json:"value"`
-	} `json:"record"`
-}
-
 // saidOnDisk is a word.
 type saidOnDisk struct {
 	Key   string          `json:"key"`
@@ -243,16 +234,15 @@ func (d *folder) taken() []byte {
 	return b
 }
 
-func (d *folder) putLease(slot int, r revised) {
-	var l leaseOnDisk
-	l.Record.Key, l.Record.Revision, l.Record.Value = leaseKey(slot), r.revision, r.lease
-	d.put(&l)
-}
-
-// put adds a line.
-func (d *folder) put(l any) {
+func (d *folder) put(l line) {
 	d.pending.Write(encode(l))
 	d.pending.WriteByte('\n')
+	d.lines++
+}
+
+// putLease is put for the record of a lease. There are many, so it is encoded once.
+func (d *folder) putLease(slot int, r revised) {
+	fmt.Fprintf(&d.pending, "{\"record\":{\"key\":%q,\"rev\":%d,\"value\":%s}}\n", leaseKey(slot), r.revision, encode(r.lease))
 	d.lines++
 }
 

@@ -9,8 +9,8 @@ type geometry struct{ slots, slices, size, page int }
 // maxSlices is how many nodes have slices.
 const maxSlices = 8
 
-// pageSize is how many slots are a page. A record of them all is 40 KiB at the most, 16 KiB usually.
-const pageSize = 128
+// pageSize is how many slots are a page. A record of them all is 64 KiB at the most, 40 KiB usually.
+const pageSize = 256
 
 // newGeometry divides a pool of a number of slots. A page of 0 slots has pageSize.
 func newGeometry(slots, page int) geometry {

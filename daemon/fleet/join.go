@@ -182,11 +182,13 @@ func (m *Member) takeName(ctx context.Context) error {
 			}
 		}
 		var err error
+		began := time.Now()
 		if e == nil {
 			err = m.create(ctx, key, value)
 		} else {
 			err = m.update(ctx, key, value, e.Revision)
 		}
+		m.hasRenewed(began, err)
 		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
 			return err
 		}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -9,6 +10,9 @@ import (
 // Key joins segments to the key of a record. Each segment may be any text: what a key cannot hold is written as '=' and two
 // hexadecimal digits, and an empty segment as "=".
 func Key(segments ...string) string {
+	if !slices.ContainsFunc(segments, unplain) {
+		return strings.Join(segments, ".")
+	}
 	var b strings.Builder
 	for n, s := range segments {
 		if n > 0 {
@@ -30,6 +34,16 @@ func escape(b *strings.Builder, s string) {
 			fmt.Fprintf(b, "=%02X", c)
 		}
 	}
+}
+
+// unplain reports whether a segment has to be escaped.
+func unplain(s string) bool {
+	for i := range len(s) {
+		if !plain(s[i]) {
+			return true
+		}
+	}
+	return s == ""
 }
 
 func plain(c byte) bool {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -90,18 +89,14 @@ func (m *Member) isIn(s *session) error {
 }
 
 // textMost is how many bytes of JSON a client's texts may take in a record that others share. Longer ones are told apart by their sums.
-const textMost = 96
+const textMost = 64
 
 func bounded(s string) string {
 	if short(s) {
 		return s
 	}
 	sum := sha256.Sum256([]byte(s))
-	text := hex.EncodeToString(sum[:])
-	if begin := strings.ToValidUTF8(s[:min(len(s), textMost-len(text))], ""); short(begin + text) {
-		return begin + text
-	}
-	return text
+	return hex.EncodeToString(sum[:])
 }
 
 func short(s string) bool {

@@ -95,6 +95,7 @@ type Member struct {
 	joined   bool
 	store    string    // identity of the store that the node joined last
 	away     bool      // the store did not answer last
+	renewed  time.Time // when the last write of the node's record began
 	synced   time.Time // the copy was complete then or later
 	seenNew  chan struct{}
 	draining bool
@@ -268,21 +269,27 @@ func (m *Member) renew(ctx context.Context) error {
 	if n == nil || n.Epoch != m.epoch {
 		return ErrConflict
 	}
-	return m.update(ctx, key, value, e.Revision)
+	began := time.Now()
+	err := m.update(ctx, key, value, e.Revision)
+	m.hasRenewed(began, err)
+	return err
 }
 
-// isSynced asks for the newest revision and waits a moment for the watch to bring it. The node has just written: without that an old
-// leader could answer, that has not heard yet of the one after it.
-func (m *Member) isSynced(ctx context.Context) bool {
-	began := time.Now()
-	var head uint64
-	err := m.call(ctx, func(ctx context.Context) (err error) {
-		head, err = m.cfg.Store.Head(ctx)
-		return err
-	})
-	if err != nil {
-		return false
+// hasRenewed notes a write of the node's record that began at a time.
+func (m *Member) hasRenewed(began time.Time, err error) {
+	if err == nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.renewed = began
 	}
+}
+
+// isSynced waits a moment for the watch to bring all that was written before the node's record, which the node has just renewed: a majority has taken that
+// after all the rest. What an old leader says, who has not heard yet of the one after it, counts for nothing.
+func (m *Member) isSynced(ctx context.Context) bool {
+	m.mu.Lock()
+	head, began := revisionOf(m.mirror.records[nodeKey(m.cfg.Node)]), m.renewed
+	m.mu.Unlock()
 	limit := time.NewTimer(time.Second)
 	defer limit.Stop()
 	for {

@@ -67,7 +67,7 @@ func TestPage(t *testing.T) {
 func TestBounded(t *testing.T) {
 	long := strings.Repeat("ü", 100)
 	a, b := bounded(long+"a"), bounded(long+"b")
-	if a == b || len(a) > textMost || !strings.HasPrefix(a, "ü") || len(bounded(strings.Repeat("\x01", 20))) != 64 || bounded("joe") != "joe" || bounded(long+"a") != a {
+	if a == b || len(a) > textMost || len(bounded(strings.Repeat("\x01", 20))) != textMost || bounded("joe") != "joe" || bounded(long+"a") != a {
 		t.Errorf("%q and %q", a, b)
 	}
 }

@@ -194,8 +194,8 @@ func (m *Member) give(s *session) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		s.writing = false
-		if err != nil || m.bySlot[slot] == s && s.rev == 0 {
-			m.work.add(leaseKey(slot))
+		if l := as[Lease](m.mirror.leases[slot]); err != nil || m.bySlot[slot] != s || l == nil || l.Free || !l.sameSession(&s.Holder) {
+			m.work.add(leaseKey(slot)) // what came meanwhile has waited for this
 		}
 	}})
 }

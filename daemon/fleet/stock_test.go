@@ -155,3 +155,19 @@ func TestStockOfALostStore(t *testing.T) {
 		w.agree()
 	})
 }
+
+// Of two newcomers of one name at one node that has a stock one stays, and the other's address is free again.
+func TestStockAndOneSession(t *testing.T) {
+	bubble(t, fleet.Config{Slots: 200, PageSize: 5, Limit: fleet.Limit{Single: true}}, func(t *testing.T, w *world) {
+		w.newcomers(w.nodes[0], 6, 50*time.Millisecond)
+		for i := range 6 {
+			w.connect(w.add("joe", fmt.Sprintf("%02d", i)), w.nodes[0])
+			w.pass(20 * time.Millisecond)
+		}
+		w.pass(20 * time.Second)
+		if n := w.serves(); n != 7 {
+			t.Errorf("%d sessions, want one of joe and six others", n)
+		}
+		w.agree()
+	})
+}
