@@ -59,6 +59,7 @@ type pageEntry struct {
 type mirror struct {
 	geo        geometry
 	records    map[string]*entry // but for pages
+	kinds      map[string]int    // how many records there are, by kind
 	pages      map[int]*pageEntry
 	leases     map[int]*entry    // by slot
 	byIdentity map[string][]int  // slots of leases; none of those without an identity, which are like no other
@@ -73,9 +74,23 @@ type mirror struct {
 
 func newMirror(geo geometry) *mirror {
 	return &mirror{
-		geo: geo, records: make(map[string]*entry), pages: make(map[int]*pageEntry), leases: make(map[int]*entry), byIdentity: make(map[string][]int), names: make(map[string]string),
+		geo: geo, records: make(map[string]*entry), kinds: make(map[string]int), pages: make(map[int]*pageEntry), leases: make(map[int]*entry), byIdentity: make(map[string][]int), names: make(map[string]string),
 		graves: make(map[string]uint64), ahead: make(map[uint64]struct{}),
 	}
+}
+
+// set puts a record in the place of the one of a key; nil takes it away.
+func (m *mirror) set(key string, e *entry) {
+	kind, _, _ := strings.Cut(key, ".")
+	if m.records[key] != nil {
+		m.kinds[kind]--
+	}
+	if e == nil {
+		delete(m.records, key)
+		return
+	}
+	m.records[key] = e
+	m.kinds[kind]++
 }
 
 // noteSeen notes that a revision is known.
@@ -117,7 +132,7 @@ func (m *mirror) apply(c Change, now time.Time) bool {
 		return false
 	case c.Deleted:
 		delete(m.graves, c.Key)
-		delete(m.records, c.Key)
+		m.set(c.Key, nil)
 		m.watchHolders(c.Key, old, nil, now)
 		return old != nil
 	case m.graves[c.Key] >= c.Revision && m.graves[c.Key] > 0:
@@ -128,7 +143,7 @@ func (m *mirror) apply(c Change, now time.Time) bool {
 		return false
 	}
 	e := newEntry(c.Record, value, now)
-	m.records[c.Key] = e
+	m.set(c.Key, e)
 	if p := as[Place](e); p != nil {
 		m.share(&p.Holder)
 		m.places = max(m.places, placeOf(c.Key)+1)
@@ -252,7 +267,7 @@ func (m *mirror) share(h *Holder) {
 // buried notes that this node deleted the record that was at revision last.
 func (m *mirror) buried(key string, last uint64, now time.Time) {
 	if e := m.records[key]; e != nil && e.Revision <= last {
-		delete(m.records, key)
+		m.set(key, nil)
 		m.graves[key] = last
 		m.watchHolders(key, e, nil, now)
 	}

@@ -131,7 +131,7 @@ func (m *Member) replay(d *folder, b []byte) (complete int64) {
 				m.mirror.lease(slot, revised{}, now)
 				continue
 			}
-			delete(m.mirror.records, l.Gone)
+			m.mirror.set(l.Gone, nil)
 		case l.Grant != nil:
 			d.grants[*l.Grant] = struct{}{}
 		case l.Ungrant != nil:

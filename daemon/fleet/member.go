@@ -426,7 +426,7 @@ func (m *Member) forget(key string, now time.Time) {
 	if e == nil {
 		return
 	}
-	delete(m.mirror.records, key)
+	m.mirror.set(key, nil)
 	m.mirror.watchHolders(key, e, nil, now)
 	m.folder.changed(Change{Record: Record{Key: key}, Deleted: true})
 	m.react(key)

@@ -17,11 +17,14 @@ func (m *Member) refuses(c *Client) error {
 	if why := cmp.Or(m.out, m.waits); why != nil {
 		return fmt.Errorf("%w: %w", ErrOut, why)
 	}
-	if r := as[Revocation](m.current(revokedKey(c.Serial))); r != nil && c.Serial != "" {
+	if r := m.revocation(c.Serial); r != nil {
 		return fmt.Errorf("%w%s", ErrRevoked, reasonOf(r.Reason))
 	}
 	if m.draining {
 		return ErrDraining
+	}
+	if m.none(kindBan) {
+		return nil
 	}
 	for _, b := range []Ban{{User: c.Account}, {CommonName: c.CommonName}} {
 		if b.User == "" && b.CommonName == "" {
@@ -32,6 +35,14 @@ func (m *Member) refuses(c *Client) error {
 		}
 	}
 	return nil
+}
+
+// revocation is that of a certificate, by its serial number, nil for none.
+func (m *Member) revocation(serial string) *Revocation {
+	if serial == "" || m.none(kindRevoked) {
+		return nil
+	}
+	return as[Revocation](m.current(revokedKey(serial)))
 }
 
 func reasonOf(text string) string {

@@ -58,6 +58,9 @@ func (m *Member) currents(kind string) []*entry {
 func (m *Member) File(name string) (text string, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.none(kindFile) {
+		return "", false
+	}
 	f := as[File](m.current(fileKey(name)))
 	if f == nil {
 		return "", false

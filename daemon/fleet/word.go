@@ -29,6 +29,9 @@ func (m *Member) current(key string) *entry {
 	return m.mirror.records[key]
 }
 
+// none reports that this node knows no record of a kind.
+func (m *Member) none(kind string) bool { return len(m.words) == 0 && m.mirror.kinds[kind] == 0 }
+
 // tell makes a record hold at this node at once, and writes it in the place of the one before, now or, after ErrLater, when the store is back.
 func (m *Member) tell(ctx context.Context, key string, value []byte) error {
 	r := Record{Key: key, Value: value}
