@@ -57,7 +57,8 @@
 // All lines a connection received, line ends included. Masked is what differs from run to run or by nature: times, process
 // ids, counters, product titles, ports the kernel picks, signatures. Sorted are the rows of status tables, whose order
 // is that of a hash, and nothing else: the variables of a block stand in the order of their setting. See masks and settle.
-// Lines that come or not by the moment count only where a scenario waits for them: see momentary.
+// Lines that come or not by the moment count only where a scenario waits for them: see momentary. In what stock says alone, a name
+// that it leaves out by the moment is put back: see named.
 //
 // # Deliberate differences
 //

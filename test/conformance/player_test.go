@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -29,6 +30,7 @@ type player struct {
 	sessions map[int]*session
 	peer     *session // of the peer's port
 	request  string   // the last signature request, unmasked
+	client   string   // what the last line about a client began with, behind the log's flags
 	said     []string // the transcript
 }
 
@@ -189,7 +191,7 @@ func (p *player) wait(n int, s *session, limit time.Duration, texts ...string) e
 		line, err := s.next(over)
 		if err == nil {
 			p.remember(line)
-			line = p.mask(line)
+			line = p.mask(p.named(line))
 			taken = append(taken, line)
 		}
 		found := slices.ContainsFunc(texts, func(text string) bool { return strings.HasPrefix(plain(line), text) })
@@ -226,6 +228,48 @@ func (a *arena) mask(line string) string {
 // pause is what 2.7.8 says two seconds about whatever connect-retry says, where we follow the option.
 var pause = regexp.MustCompile(`(>HOLD:Waiting for hold release:|Restart pause, )[1-9]\d*`)
 
+// named gives a line of stock's server about a client's data channel the client's name. Stock leaves it out when the clock turns to
+// another second while it works on a packet of the client: it then sets the data channel up outside of the packet's turn.
+func (p *player) named(line string) string {
+	if p.s.daemon != "server" || p.program[0] != p.stock {
+		return line
+	}
+	if m := clientLine.FindStringSubmatch(line); m != nil {
+		p.client = m[1]
+	}
+	return bareLine.ReplaceAllString(line, "${1}"+p.client+"$2")
+}
+
+var (
+	clientLine = regexp.MustCompile(`^>LOG:\d+,\w*,([^ /]+/[^ ]+:\d+ )`)
+	bareLine   = regexp.MustCompile(`^(>LOG:\d+,,)(Data Channel: |Timers: |Protocol options: )`)
+)
+
+func TestNamed(t *testing.T) {
+	const about, whole, bare = ">LOG:1795409019,,client1/10.99.0.2:4001 SENT CONTROL", ">LOG:1795409019,,client1/10.99.0.2:4001 Timers: ping 10", ">LOG:1795409019,,Timers: ping 10"
+	for _, c := range []struct {
+		name, base, program string
+		before              []string
+		want                string
+	}{
+		{"stock's server", "server", "stock", []string{about}, whole},
+		{"before the client has a name", "server", "stock", nil, bare},
+		{"a client has no names", "client", "stock", []string{about}, bare},
+		{"ours leaves nothing out", "server", "ours", []string{about}, bare},
+	} {
+		p := &player{arena: &arena{s: &scenario{daemon: c.base}, program: []string{c.program}, stock: "stock"}}
+		for _, line := range c.before {
+			p.named(line)
+		}
+		if got := p.named(bare); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+		if got := p.named(whole); got != whole {
+			t.Errorf("%s: %q became %q", c.name, whole, got)
+		}
+	}
+}
+
 func (p *player) remember(line string) {
 	if strings.HasPrefix(line, ">PK_SIGN:") || strings.HasPrefix(line, ">RSA_SIGN:") {
 		_, p.request, _ = strings.Cut(line, ":")
@@ -236,7 +280,7 @@ func (p *player) remember(line string) {
 func (p *player) poll(n int, s *session, arg string) error {
 	return p.pollOn(s, arg, func(line string) {
 		p.remember(line)
-		p.said = append(p.said, tag(n, p.mask(line)))
+		p.said = append(p.said, tag(n, p.mask(p.named(line))))
 	})
 }
 
