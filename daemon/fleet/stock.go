@@ -10,7 +10,7 @@ const (
 	busyFor  = time.Second      // since the newcomer before: then the node keeps a stock
 	idleFor  = 10 * time.Second // without newcomers: then it gives the stock back
 	bareFor  = 10 * time.Second // between two looks for a page when there was none
-	leftOver = 2                // pages that a node leaves for others
+	leftOver = 4                // pages that a node leaves for others
 )
 
 // A stock holds the slots that a node gives to newcomers without waiting for the store: those without a lease of pages that it owns there. While its run goes on no
