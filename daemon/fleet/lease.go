@@ -270,6 +270,7 @@ func (m *Member) open() bool {
 func (m *Member) former(s *session, online bool, now time.Time) choice {
 	var best choice
 	var held bool
+	fence := m.synced.Add(m.cfg.LeaseTime - margin)
 	for _, slot := range m.mirror.byIdentity[s.Client.Identity] {
 		e := m.mirror.leases[slot]
 		if slot >= m.cfg.Slots || !m.free(slot) || best.found && newer(best.entry, e) {
@@ -282,17 +283,20 @@ func (m *Member) former(s *session, online bool, now time.Time) choice {
 		switch {
 		case l.Free && slice >= 0 && slice != m.slice:
 			continue // its node alone gives it away
-		case same && (online || !ended):
+		case same && (online || !ended || m.ownBefore(e, now)):
 		case online && (l.Free && l.Clean || (ended || ours) && l.Mark == "" || m.saidGoodbye(l)):
 		default:
 			continue
 		}
-		best, held = choice{found: true, slot: slot, entry: e}, same && !ended
+		best, held = choice{found: true, slot: slot, entry: e}, same && (!ended || m.ownBefore(e, now))
+		if until := e.over.Add(m.cfg.LeaseTime - margin); !e.over.IsZero() && until.Before(fence) {
+			fence = until
+		}
 	}
 	if !best.found || online && !held {
 		return best
 	}
-	best.local, best.fence = true, m.synced.Add(m.cfg.LeaseTime-margin)
+	best.local, best.fence = true, fence
 	if m.synced.IsZero() || !held || past(best.fence, now) {
 		if online {
 			best.local, best.fence = false, time.Time{}
@@ -301,6 +305,13 @@ func (m *Member) former(s *session, online bool, now time.Time) choice {
 		return choice{}
 	}
 	return best
+}
+
+// ownBefore reports whether a lease was held in an earlier run of this node, which this run ended by its record: until the lease's time is over nobody but its
+// client may have the slot.
+func (m *Member) ownBefore(e *entry, now time.Time) bool {
+	l := as[Lease](e)
+	return l.Node == m.cfg.Node && !l.Free && !e.over.IsZero() && !past(e.over.Add(m.cfg.LeaseTime-margin), now)
 }
 
 // newer reports whether a is the later of two leases of an identity. A session has two when one of them was written too late for it: that

@@ -67,6 +67,28 @@ func TestTheAddressStaysWhileTheNodeStarts(t *testing.T) {
 	}
 }
 
+// A client keeps its address at a node that has started again and come into the store, and then does not hear of it any more.
+func TestTheAddressStaysAfterTheNodeStarted(t *testing.T) {
+	bubble(t, fleet.Config{Slots: 253}, func(t *testing.T, w *world) {
+		d, n := w.add("alice", "00"), w.nodes[0]
+		w.connect(d, n)
+		slot := d.at.slot
+		w.pass(10 * time.Second)
+		n.kill()
+		w.pass(time.Second)
+		n.start()
+		w.pass(5 * time.Second)
+		n.handle.Cut(true)
+		w.pass(10 * time.Second)
+		w.connect(d, n)
+		if d.at == nil || d.at.slot != slot {
+			t.Errorf("it has %+v, want slot %d", d.at, slot)
+		}
+		w.heal()
+		w.agree()
+	})
+}
+
 // A client with an address of its own gives back what the pool gave it.
 func TestForgo(t *testing.T) {
 	bubble(t, fleet.Config{Slots: 253}, func(t *testing.T, w *world) {
