@@ -45,7 +45,7 @@ type Config struct {
 	// Slots is the size of the pool of addresses, 0 for none; Pool describes it, the same on all nodes.
 	Slots int
 	Pool  string
-	// PageSize is how many slots share a record, 0 for what fits: the same on all nodes.
+	// PageSize is how many slots share a record, the same on all nodes; 0 means 256. Tests have smaller ones.
 	PageSize int
 	Limit    Limit
 	// LeaseTime is how long an address waits for its client before another gets it; 0 means an hour.

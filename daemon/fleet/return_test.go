@@ -43,18 +43,24 @@ func TestTheAddressStaysAtTheNode(t *testing.T) {
 	}
 }
 
+// restarted is a client whose node has been killed and has just started again, and the slot that it had there.
+func (w *world) restarted() (d *device, n *node, slot int) {
+	d, n = w.add("alice", "00"), w.nodes[0]
+	w.connect(d, n)
+	slot = d.at.slot
+	w.pass(10 * time.Second)
+	n.kill()
+	w.pass(time.Second)
+	n.start()
+	return d, n, slot
+}
+
 // A client keeps its address at a node that has just started again, at whatever moment it comes: also while the node is on its way into the store.
 func TestTheAddressStaysWhileTheNodeStarts(t *testing.T) {
 	for after := time.Duration(0); after < 30*time.Millisecond; after += time.Millisecond {
 		t.Run(after.String(), func(t *testing.T) {
 			bubble(t, fleet.Config{Slots: 253}, func(t *testing.T, w *world) {
-				d, n := w.add("alice", "00"), w.nodes[0]
-				w.connect(d, n)
-				slot := d.at.slot
-				w.pass(10 * time.Second)
-				n.kill()
-				w.pass(time.Second)
-				n.start()
+				d, n, slot := w.restarted()
 				w.pass(after)
 				w.connect(d, n)
 				if d.at == nil || d.at.slot != slot {
@@ -70,13 +76,7 @@ func TestTheAddressStaysWhileTheNodeStarts(t *testing.T) {
 // A client keeps its address at a node that has started again and come into the store, and then does not hear of it any more.
 func TestTheAddressStaysAfterTheNodeStarted(t *testing.T) {
 	bubble(t, fleet.Config{Slots: 253}, func(t *testing.T, w *world) {
-		d, n := w.add("alice", "00"), w.nodes[0]
-		w.connect(d, n)
-		slot := d.at.slot
-		w.pass(10 * time.Second)
-		n.kill()
-		w.pass(time.Second)
-		n.start()
+		d, n, slot := w.restarted()
 		w.pass(5 * time.Second)
 		n.handle.Cut(true)
 		w.pass(10 * time.Second)

@@ -127,11 +127,17 @@ func (m *Member) neverUsed(n int) int {
 // usable is how many slots of a page any client may have.
 func (m *Member) usable(n int, now time.Time) (count int) {
 	for slot := m.geo.firstOf(n); slot < m.geo.firstOf(n+1); slot++ {
-		if e := m.mirror.leases[slot]; m.free(slot) && (e == nil || m.mirror.reusable(e, m.cfg.LeaseTime, now)) {
+		if m.mirror.leases[slot] == nil && m.free(slot) || m.outlived(slot, now) {
 			count++
 		}
 	}
 	return count
+}
+
+// outlived reports whether a slot has a lease that is over, and its time too.
+func (m *Member) outlived(slot int, now time.Time) bool {
+	e := m.mirror.leases[slot]
+	return e != nil && m.free(slot) && m.mirror.reusable(e, m.cfg.LeaseTime, now)
 }
 
 // clear takes leases whose time is over out of a page that is being claimed, if few of its slots have none.
@@ -140,8 +146,7 @@ func (m *Member) clear(n int, p *page, now time.Time) {
 		return
 	}
 	for i := range p.leases {
-		slot := m.geo.firstOf(n) + i
-		if e := m.mirror.leases[slot]; e != nil && m.free(slot) && m.mirror.reusable(e, m.cfg.LeaseTime, now) {
+		if m.outlived(m.geo.firstOf(n)+i, now) {
 			p.leases[i] = revised{}
 		}
 	}

@@ -67,7 +67,7 @@ func TestNoStockForFew(t *testing.T) {
 	})
 }
 
-// What a node has in stock nobody else gives away, not even while the node is gone; when it runs again its old stock is everybody's.
+// No other node gives away what a node has in stock, not even while that node is gone. When it runs again, its old stock is free for all.
 func TestStockIsOneNodes(t *testing.T) {
 	bubble(t, fleet.Config{Slots: 40, PageSize: 5, LeaseTime: 2 * time.Minute}, func(t *testing.T, w *world) {
 		w.newcomers(w.nodes[0], 4, 100*time.Millisecond)
