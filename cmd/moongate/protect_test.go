@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,20 +14,9 @@ import (
 	"github.com/moongate-vpn/moongate/cmd/internal/cli"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/daemon"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 )
-
-// freePort is a TCP port of the loopback that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
-}
 
 // heldDaemon runs our daemon in this process, in its first hold, until the test ends.
 func heldDaemon(t *testing.T, args ...string) *bytes.Buffer {
@@ -78,7 +68,7 @@ func TestListenersAreProtected(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	one, mutual := freePort(t), freePort(t)
+	one, mutual := strconv.Itoa(daemontest.FreePort(t, 1)), strconv.Itoa(daemontest.FreePort(t, 1))
 	heldDaemon(t, "--ca", file("ca.crt"), "--cert", file("client.crt"), "--key", file("client.key"),
 		"--management", file("look.sock"), "unix", "--management-role", "observe",
 		"--management", file("many.sock"), "unix", file("pw-admin"), "--management-role", "observe", file("pw-observe"), "--management-role", "operate", file("pw-operate"),

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/mgmt"
 	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
 	"github.com/moongate-vpn/moongate/mgmt/server"
@@ -58,7 +59,7 @@ func situations(t *testing.T) []struct {
 	code func(exitCase) int
 } {
 	const secret = "moon"
-	refused := closedPort(t)
+	refused := daemontest.FreeAddress(t, 1)
 	always := func(code int) func(exitCase) int { return func(exitCase) int { return code } }
 	return []struct {
 		name string
@@ -79,15 +80,6 @@ func situations(t *testing.T) []struct {
 		{"dies within the reply", dying(t, func(c net.Conn, cmd string) { fmt.Fprint(c, "OpenVPN STATI") }), always(3)},
 		{"dies within a list", dying(t, func(c net.Conn, cmd string) { fmt.Fprint(c, "1700000000,CONNECTED,SUCCESS,,,,,\r\n") }), always(3)},
 	}
-}
-
-func closedPort(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // service serves each connection with f and closes it.
@@ -205,7 +197,7 @@ func TestExitCodesAreComplete(t *testing.T) {
 
 // Wrong usage is 2 for every command, whatever is at the address: nothing is dialed.
 func TestUsageErrors(t *testing.T) {
-	addr := closedPort(t)
+	addr := daemontest.FreeAddress(t, 1)
 	for _, line := range []string{
 		"nonsense", "staus", "nonsense --help", "help nonsense", "help status nonsense", "completion nonsense", "completion nonsense --help",
 		"status --nonsense", "status extra", "status -o yaml", "status --reply-timeout 0s", "status --reply-timeout x",

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/daemontest/pki"
 	fleetpki "github.com/moongate-vpn/moongate/daemon/fleet/pki"
 )
@@ -60,7 +61,7 @@ func TestFleetConfigCommands(t *testing.T) {
 		return out
 	}
 	want("fleet ccd list", "", 1, "fleet init")
-	first, err := fleetpki.Init(a, fleetpki.Plan{Name: "a", Address: twoPorts(t), Listen: "127.0.0.1"}, time.Now())
+	first, err := fleetpki.Init(a, fleetpki.Plan{Name: "a", Address: daemontest.FreeAddress(t, 2), Listen: "127.0.0.1"}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestFleetConfigCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fleetpki.Join(t.Context(), b, token, fleetpki.Plan{Name: "b", Address: twoPorts(t), Listen: "127.0.0.1"}); err != nil {
+	if _, err := fleetpki.Join(t.Context(), b, token, fleetpki.Plan{Name: "b", Address: daemontest.FreeAddress(t, 2), Listen: "127.0.0.1"}); err != nil {
 		t.Fatal(err)
 	}
 	other := runNode(t, b, "ann")

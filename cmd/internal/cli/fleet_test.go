@@ -11,13 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/fleet/node"
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
 	"github.com/moongate-vpn/moongate/daemon/journal"
@@ -38,25 +38,6 @@ func inFleet(t *testing.T, dir, in string, args ...string) (code int, out, errs 
 	}}
 	code = Run(ctx, world, "test", append(args, "--reply-timeout", "15s"))
 	return code, o.String(), e.String()
-}
-
-// twoPorts is an address of loopback with two free ports beside each other.
-func twoPorts(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		a, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(a.Addr().(*net.TCPAddr).Port+1)))
-		a.Close()
-		if err == nil {
-			b.Close()
-			return a.Addr().String()
-		}
-	}
-	t.Fatal("no two free ports")
-	return ""
 }
 
 // run runs the node of a folder in front of a server with one client.
@@ -129,7 +110,7 @@ func TestFleet(t *testing.T) {
 	want("fleet status", a, "", 1, "fleet init")
 	want("-a fleet status", a, "", 2, "fleet init", "MOONGATE_FLEET")
 	want("fleet init --name a.b --address 127.0.0.1", a, "", 1, "node name")
-	init := want("fleet init --name a --listen 127.0.0.1 --address "+twoPorts(t), a, "", 0, "  fleet "+a, "moongate fleet join mgfleet1.")
+	init := want("fleet init --name a --listen 127.0.0.1 --address "+daemontest.FreeAddress(t, 2), a, "", 0, "  fleet "+a, "moongate fleet join mgfleet1.")
 	want("fleet init --name a --address 127.0.0.1", a, "", 1, "not empty")
 	_, token, _ := strings.Cut(init, "fleet join ")
 	token = strings.TrimSpace(token)
@@ -140,7 +121,7 @@ func TestFleet(t *testing.T) {
 
 	nodeA := runNode(t, a, "joe")
 	want("fleet join - --name a --listen 127.0.0.1", b, token+"\n", 4, "has a node a")
-	want("fleet join - --name b --listen 127.0.0.1 --address "+twoPorts(t), b, token+"\n", 0, "  fleet "+b)
+	want("fleet join - --name b --listen 127.0.0.1 --address "+daemontest.FreeAddress(t, 2), b, token+"\n", 0, "  fleet "+b)
 	want("fleet join - --name c", filepath.Join(base, "c"), token+"\n", 4, "ask for a new one")
 	var invited report.FleetInvite
 	if err := json.Unmarshal([]byte(want("fleet invite --json", a, "", 0)), &invited); err != nil || invited.Schema != report.InviteSchema {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/env"
 	"github.com/moongate-vpn/moongate/cmd/internal/cli/report"
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
 	"github.com/moongate-vpn/moongate/daemon/journal"
 	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
@@ -290,7 +291,7 @@ func TestJSONIsNeverIgnored(t *testing.T) {
 				t.Errorf("%s has --json and no line in jsonLines", name)
 			}
 		default:
-			if code, out, errs := runCommand(t, closedPort(t), "", append(strings.Fields(name), "--json", "x", "y")[:len(strings.Fields(name))+1+wants(c)]...); code != 2 || out != "" || !strings.Contains(errs, "-o json") {
+			if code, out, errs := runCommand(t, daemontest.FreeAddress(t, 1), "", append(strings.Fields(name), "--json", "x", "y")[:len(strings.Fields(name))+1+wants(c)]...); code != 2 || out != "" || !strings.Contains(errs, "-o json") {
 				t.Errorf("%s --json: exit code %d\n%s%s", name, code, out, errs)
 			}
 		}

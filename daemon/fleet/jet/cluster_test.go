@@ -58,7 +58,7 @@ func newClusterIn(t *testing.T, dirs []string) *cluster {
 	c := &cluster{wires: make(map[[2]int]*wire)}
 	var listen []string
 	for range nodes {
-		listen = append(listen, freePort(t))
+		listen = append(listen, daemontest.FreeAddress(t, 1))
 	}
 	for k := range nodes {
 		for j := range nodes {
@@ -68,7 +68,7 @@ func newClusterIn(t *testing.T, dirs []string) *cluster {
 		}
 	}
 	for k := range nodes {
-		r := &Routes{Cluster: "x", Listen: listen[k], Advertise: freePort(t), TLS: conf} // gossip leads nowhere: no way round a wire
+		r := &Routes{Cluster: "x", Listen: listen[k], Advertise: daemontest.FreeAddress(t, 1), TLS: conf} // gossip leads nowhere: no way round a wire
 		for j := range nodes {
 			if k != j {
 				r.Peers = append(r.Peers, c.wires[[2]int{k, j}].addr())
@@ -99,16 +99,6 @@ func (c *cluster) start(t *testing.T, k int) {
 	}
 	t.Cleanup(e.Close)
 	c.engines[k] = e
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // leader is the node that leads the store.
@@ -398,7 +388,7 @@ func TestLoneServerOfACluster(t *testing.T) {
 	t.Parallel()
 	conf := routesTLS(t)
 	e, err := Start(t.Context(), Config{Name: "a", Dir: t.TempDir(), Log: daemontest.LogTo(t, 6), Routes: &Routes{
-		Cluster: "x", Listen: freePort(t), Advertise: freePort(t), Peers: []string{freePort(t)}, TLS: conf,
+		Cluster: "x", Listen: daemontest.FreeAddress(t, 1), Advertise: daemontest.FreeAddress(t, 1), Peers: []string{daemontest.FreeAddress(t, 1)}, TLS: conf,
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -445,7 +435,7 @@ func TestPortTaken(t *testing.T) {
 	defer ln.Close()
 	conf := routesTLS(t)
 	_, err = Start(t.Context(), Config{Name: "a", Dir: t.TempDir(), Log: daemontest.LogTo(t, 6), Routes: &Routes{
-		Cluster: "x", Listen: ln.Addr().String(), Advertise: freePort(t), Peers: []string{freePort(t)}, TLS: conf,
+		Cluster: "x", Listen: ln.Addr().String(), Advertise: daemontest.FreeAddress(t, 1), Peers: []string{daemontest.FreeAddress(t, 1)}, TLS: conf,
 	}})
 	if err == nil {
 		t.Error("two engines listen at one address")
@@ -472,7 +462,7 @@ func TestMarksGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "end of the mark", func() error {
-		if keys, err := s.keys(t.Context(), s.subject(">")); err != nil || len(keys) != 1 {
+		if keys, _, err := s.keys(t.Context(), s.subject(">")); err != nil || len(keys) != 1 {
 			return fmt.Errorf("keys %v: %w", keys, err)
 		}
 		return nil
@@ -514,7 +504,7 @@ func TestOutside(t *testing.T) {
 	eventually(t, "a store outside", func() error { _, err := out.Store().Head(t.Context()); return err })
 	testStore(t, out.Store())
 
-	gone, err := Dial(Outside{URL: "nats://" + freePort(t), Bucket: "moongate-x", Name: "b"})
+	gone, err := Dial(Outside{URL: "nats://" + daemontest.FreeAddress(t, 1), Bucket: "moongate-x", Name: "b"})
 	if err != nil {
 		t.Fatal(err)
 	}

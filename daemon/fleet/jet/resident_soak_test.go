@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/fleet"
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
 )
@@ -199,7 +200,7 @@ func TestSoakResident(t *testing.T) {
 	}
 	var plans [3]nodePlan
 	for k := range plans {
-		plans[k] = nodePlan{Number: k, Sessions: sessions, Dir: t.TempDir(), Identity: folder.Dir, Listen: freePort(t), Name: fmt.Sprint("n", k)}
+		plans[k] = nodePlan{Number: k, Sessions: sessions, Dir: t.TempDir(), Identity: folder.Dir, Listen: daemontest.FreeAddress(t, 1), Name: fmt.Sprint("n", k)}
 		plans[k].Advertise = plans[k].Listen
 	}
 	var nodes []*nodeProcess

@@ -15,7 +15,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,40 +33,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*fileStore).flushStreamStateLoop"),
 		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server/ats.Register.func1"))
-}
-
-var ports struct {
-	sync.Mutex
-	given map[int]bool
-}
-
-// freeAddress is an address of loopback with two free ports.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	for range 100 {
-		a, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := a.Addr().(*net.TCPAddr).Port
-		b, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+1)))
-		a.Close()
-		if err != nil {
-			continue
-		}
-		b.Close()
-		if !ports.given[port] && !ports.given[port-1] && !ports.given[port+1] {
-			if ports.given == nil {
-				ports.given = make(map[int]bool)
-			}
-			ports.given[port] = true
-			return a.Addr().String()
-		}
-	}
-	t.Fatal("no two free ports beside each other")
-	return ""
 }
 
 func open(t *testing.T, dir string) *Node {
@@ -105,7 +70,7 @@ func place(t *testing.T) (dir string) {
 func first(t *testing.T, name string) (dir string) {
 	t.Helper()
 	dir = place(t)
-	if _, err := pki.Init(dir, pki.Plan{Name: name, Address: freeAddress(t), Listen: "127.0.0.1"}, time.Now()); err != nil {
+	if _, err := pki.Init(dir, pki.Plan{Name: name, Address: daemontest.FreeAddress(t, 2), Listen: "127.0.0.1"}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -119,7 +84,7 @@ func join(t *testing.T, by *Node, name string) (dir string) {
 		t.Fatal(err)
 	}
 	dir = place(t)
-	if _, err := pki.Join(t.Context(), dir, token, pki.Plan{Name: name, Address: freeAddress(t), Listen: "127.0.0.1"}); err != nil {
+	if _, err := pki.Join(t.Context(), dir, token, pki.Plan{Name: name, Address: daemontest.FreeAddress(t, 2), Listen: "127.0.0.1"}); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -376,7 +341,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 	t.Parallel()
 	const left = 20 * 24 * time.Hour
 	dir := place(t)
-	if _, err := pki.Init(dir, pki.Plan{Name: "a", Address: freeAddress(t), Listen: "127.0.0.1"}, time.Now().AddDate(-10, 0, 0).Add(left)); err != nil {
+	if _, err := pki.Init(dir, pki.Plan{Name: "a", Address: daemontest.FreeAddress(t, 2), Listen: "127.0.0.1"}, time.Now().AddDate(-10, 0, 0).Add(left)); err != nil {
 		t.Fatal(err)
 	}
 	soon := func(n *Node) bool { return time.Until(n.Status(t.Context()).CertificateEnds) < 2*left }
@@ -400,7 +365,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 	}
 	r, err := readRoster(folder.RosterFile())
 	if err == nil {
-		_, err = r.set("b", freeAddress(t), "abcdefgh", Active)
+		_, err = r.set("b", daemontest.FreeAddress(t, 2), "abcdefgh", Active)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -435,7 +400,7 @@ func TestAuthorityThatEndsSoon(t *testing.T) {
 	t.Parallel()
 	end := time.Now().AddDate(0, 0, 20)
 	dir := place(t)
-	folder, err := pki.Init(dir, pki.Plan{Name: "a", Address: freeAddress(t), Listen: "127.0.0.1"}, end.AddDate(-20, 0, 0))
+	folder, err := pki.Init(dir, pki.Plan{Name: "a", Address: daemontest.FreeAddress(t, 2), Listen: "127.0.0.1"}, end.AddDate(-20, 0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -503,7 +468,7 @@ func TestTwoProcessesOfOneFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(about, bytes.ReplaceAll(text, []byte(a.Folder().Address), []byte(freeAddress(t))), 0o600); err != nil {
+	if err := os.WriteFile(about, bytes.ReplaceAll(text, []byte(a.Folder().Address), []byte(daemontest.FreeAddress(t, 2))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	twin, err := Open(t.Context(), copied, Options{Log: note})
@@ -566,7 +531,7 @@ func TestAFolderThatWasReplaced(t *testing.T) {
 func TestCertificateThatHasEnded(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "fleet")
-	if _, err := pki.Init(dir, pki.Plan{Name: "a", Address: freeAddress(t), Listen: "127.0.0.1"}, time.Now().AddDate(-11, 0, 0)); err != nil {
+	if _, err := pki.Init(dir, pki.Plan{Name: "a", Address: daemontest.FreeAddress(t, 2), Listen: "127.0.0.1"}, time.Now().AddDate(-11, 0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := Open(t.Context(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "is the clock right?") {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 )
 
@@ -196,11 +197,6 @@ func TestJoinRefused(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)
 	other := newDoor(t)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +225,7 @@ func TestJoinRefused(t *testing.T) {
 		{"another invitation", func(k *Token, _ *Plan, _ *string) { k.ID = "aaaaaaaa" }, "no such invitation"},
 		{"an invitation that is a path", func(k *Token, _ *Plan, _ *string) { k.ID = "../ca.key" }, "no such invitation"},
 		{"another fleet", func(k *Token, _ *Plan, _ *string) { k.Address = other.addr }, "not of the fleet"},
-		{"nothing there", func(k *Token, _ *Plan, _ *string) { k.Address = closed.Addr().String() }, "is the daemon running"},
+		{"nothing there", func(k *Token, _ *Plan, _ *string) { k.Address = daemontest.FreeAddress(t, 1) }, "is the daemon running"},
 		{"no TLS there", func(k *Token, _ *Plan, _ *string) { k.Address = plain.Listener.Addr().String() }, "tls"},
 		{"silence", func(k *Token, _ *Plan, _ *string) { k.Address = silent.Addr().String() }, "deadline"},
 	} {

@@ -4,34 +4,30 @@ package sink
 
 import (
 	"encoding/json"
-	"net"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/moongate-vpn/moongate/daemon/daemontest"
 	"github.com/moongate-vpn/moongate/daemon/journal"
 )
 
 // Events reach a subject in order, each with an id of its own, also those from before the server was there.
 func TestNATS(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := ln.Addr().(*net.TCPAddr)
-	ln.Close()
+	port := daemontest.FreePort(t, 1)
 	l := new(lines)
-	s, err := newNATS("nats://"+address.String(), "vpn.events", "", l.log, pauses{time.Millisecond, 50 * time.Millisecond})
+	s, err := newNATS(fmt.Sprint("nats://127.0.0.1:", port), "vpn.events", "", l.log, pauses{time.Millisecond, 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	s.Record(event(0)) // nobody is there
 
-	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: address.Port, NoSigs: true, NoLog: true})
+	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true})
 	if err != nil {
 		t.Fatal(err)
 	}
