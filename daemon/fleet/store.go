@@ -9,11 +9,12 @@ import (
 var (
 	// ErrNotFound says that no record has the key.
 	ErrNotFound = errors.New("no such record")
-	// ErrConflict says that the record is no longer at the revision that the writer read, or that a record to be created exists.
+	// ErrConflict says that the record is no longer at the revision that the writer read, or that a record to be created exists. Nothing was
+	// written, and nothing will be.
 	ErrConflict = errors.New("the record has changed")
 	// ErrAway says that the store cannot be reached or has no majority; nothing was written.
 	ErrAway = errors.New("the fleet's store is away")
-	// ErrUnknown says that no answer came in time: the write may have landed, now or later. The writer reads before it tries again.
+	// ErrUnknown says that no answer came in time, or none that can be relied on: the write may have landed, now or later. The writer reads before it tries again.
 	ErrUnknown = errors.New("the outcome of a write is not known")
 )
 

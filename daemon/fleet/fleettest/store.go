@@ -208,8 +208,11 @@ func (h *Handle) write(ctx context.Context, f func() (uint64, error)) (uint64, e
 	answered := func() (uint64, error) {
 		h.c.mu.Lock()
 		defer h.c.mu.Unlock()
-		if old := h.stale(); old != nil && old.rev < h.c.rev {
-			return 0, fleet.ErrConflict // says an old leader, and writes nothing
+		if old := h.stale(); old != nil && old.rev < h.c.rev { // an old leader refuses what the new one may write
+			if h.c.rnd.IntN(2) == 0 {
+				_, _ = f()
+			}
+			return 0, fleet.ErrUnknown
 		}
 		rev, err := f()
 		h.known = max(h.known, rev)

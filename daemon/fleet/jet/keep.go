@@ -72,7 +72,7 @@ func (s *Store) ensure(ctx context.Context) (bool, error) {
 	i, err := s.anyInfo(ctx, "", 0)
 	var api *jetstream.APIError
 	switch {
-	case err == nil && i.Config.Replicas == want:
+	case err == nil && i.Config.Replicas == want && i.Config.AllowDirect:
 		return true, nil
 	case err == nil:
 		_, err = s.js.UpdateStream(ctx, s.config(want))
@@ -85,7 +85,7 @@ func (s *Store) ensure(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-// config is the layout of a key-value bucket with one value a key, whose reads go to the leader and whose changes are copied.
+// config is the layout of a key-value bucket with one value a key, which each server reads out and whose changes are copied.
 func (s *Store) config(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:              s.stream(),
@@ -97,6 +97,7 @@ func (s *Store) config(replicas int) jetstream.StreamConfig {
 		Storage:           jetstream.FileStorage,
 		Replicas:          replicas,
 		AllowRollup:       true,
+		AllowDirect:       true,
 		DenyDelete:        true,
 		AllowMsgTTL:       true,
 		Duplicates:        time.Second, // no write has an id

@@ -25,8 +25,11 @@ const leaderFresh = 3 * time.Second
 // askEvery is how long a question waits for its answer before it is asked again.
 const askEvery = 700 * time.Millisecond
 
-// readsAtOnce is how many records of a list are asked for at a time.
-const readsAtOnce = 64
+// A list asks for its records by some at once.
+const (
+	recordsAtOnce = 64
+	readsAtOnce   = 4
+)
 
 // Get implements [fleet.Store].
 func (s *Store) Get(ctx context.Context, key string) (fleet.Record, error) {
@@ -35,27 +38,41 @@ func (s *Store) Get(ctx context.Context, key string) (fleet.Record, error) {
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	before, err := s.info(ctx)
-	if err != nil {
-		return fleet.Record{}, err
-	}
-	r, err, gone := s.last(ctx, key)
-	if err != nil && !errors.Is(err, fleet.ErrNotFound) {
-		return fleet.Record{}, err
-	}
-	if err := s.stillLeads(ctx, before); err != nil {
-		return fleet.Record{}, err
-	}
-	if err == nil && gone {
+	r, err := s.newest(ctx, key)
+	if err == nil && r.gone {
 		err = fmt.Errorf("%s: %w", key, fleet.ErrNotFound)
 	}
 	if err != nil {
 		return fleet.Record{}, err
 	}
-	return r, nil
+	return r.Record, nil
 }
 
-// List implements [fleet.Store]. It is for a start, or after lost changes: it asks for each record.
+// newest is a key's record or the mark of its deletion. The leader tells how far the store is, and whether it has the key; the record may come from any server that
+// is as far. Both are answers of one server each, for there may be two leaders.
+func (s *Store) newest(ctx context.Context, key string) (stored, error) {
+	for {
+		i, err := s.infoOf(ctx, s.subject(key), 0)
+		if err != nil {
+			return stored{}, err
+		}
+		if len(i.State.Subjects) == 0 {
+			return stored{}, fmt.Errorf("%s: %w", key, fleet.ErrNotFound)
+		}
+		records, err := s.recordsAt(ctx, i.State.LastSeq, key)
+		if err != nil {
+			return stored{}, err
+		}
+		if r, ok := records[key]; ok {
+			return r, nil
+		}
+		if wait(ctx, retryIn) != nil {
+			return stored{}, fmt.Errorf("%w: %s is there and is not found", fleet.ErrAway, key)
+		}
+	}
+}
+
+// List implements [fleet.Store].
 func (s *Store) List(ctx context.Context, prefix string) ([]fleet.Record, error) {
 	filter := ">"
 	if prefix != "" {
@@ -66,53 +83,59 @@ func (s *Store) List(ctx context.Context, prefix string) ([]fleet.Record, error)
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	before, err := s.info(ctx)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := s.keys(ctx, s.subject(filter))
+	keys, head, err := s.keys(ctx, s.subject(filter))
 	if err != nil {
 		return nil, err
 	}
 	records := make([]fleet.Record, len(keys))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(readsAtOnce)
-	for i, key := range keys {
-		g.Go(func() error {
-			r, err, gone := s.last(gctx, key)
-			switch {
-			case err == nil && !gone:
-				records[i] = r
-			case err != nil && !errors.Is(err, fleet.ErrNotFound):
-				return err
-			}
-			return nil
-		})
+	for first := 0; first < len(keys); first += recordsAtOnce {
+		some := keys[first:min(first+recordsAtOnce, len(keys))]
+		g.Go(func() error { return s.list(gctx, head, some, records[first:]) })
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	if err := s.stillLeads(ctx, before); err != nil {
-		return nil, err
-	}
-	records = slices.DeleteFunc(records, func(r fleet.Record) bool { return r.Key == "" })
-	return records, nil
+	return slices.DeleteFunc(records, func(r fleet.Record) bool { return r.Key == "" }), nil
 }
 
-// keys are the keys below a subject, of deleted records as well, sorted.
-func (s *Store) keys(ctx context.Context, filter string) ([]string, error) {
-	var keys []string
+// list reads records of a store that is at a revision.
+func (s *Store) list(ctx context.Context, head uint64, keys []string, into []fleet.Record) error {
+	records, err := s.recordsAt(ctx, head, keys...)
+	if err != nil {
+		return err
+	}
+	for i, key := range keys {
+		r, ok := records[key]
+		if !ok {
+			if r, err = s.newest(ctx, key); err != nil && !errors.Is(err, fleet.ErrNotFound) {
+				return err
+			}
+		}
+		if !r.gone {
+			into[i] = r.Record
+		}
+	}
+	return nil
+}
+
+// keys are the keys below a subject, of deleted records as well, sorted; head is a revision that they are not older than.
+func (s *Store) keys(ctx context.Context, filter string) (keys []string, head uint64, err error) {
 	for {
 		page, err := s.infoOf(ctx, filter, len(keys))
 		if err != nil {
-			return nil, err
+			return nil, 0, err
+		}
+		if len(keys) == 0 {
+			head = page.State.LastSeq
 		}
 		for subject := range page.State.Subjects {
 			keys = append(keys, s.key(subject))
 		}
 		if len(page.State.Subjects) == 0 || len(keys) >= page.Total {
 			slices.Sort(keys)
-			return slices.Compact(keys), nil
+			return slices.Compact(keys), head, nil
 		}
 	}
 }
@@ -154,22 +177,6 @@ func (s *Store) infoOf(ctx context.Context, subjects string, offset int) (*strea
 	return i, nil
 }
 
-// stillLeads checks, after answers that do not say whose they are, that the leader is the one before them: then they are its own.
-func (s *Store) stillLeads(ctx context.Context, before *streamInfo) error {
-	now, err := s.info(ctx)
-	if err == nil && (!now.Created.Equal(before.Created) || leaderOf(now) != leaderOf(before)) {
-		err = fmt.Errorf("the leader has changed meanwhile: %w", fleet.ErrAway)
-	}
-	return err
-}
-
-func leaderOf(i *streamInfo) string {
-	if i.Cluster == nil {
-		return ""
-	}
-	return i.Cluster.Leader
-}
-
 // anyInfo asks for the description of a server that believes to be the leader.
 func (s *Store) anyInfo(ctx context.Context, subjects string, offset int) (*streamInfo, error) {
 	var req any
@@ -195,47 +202,6 @@ func hasMajority(c *jetstream.ClusterInfo) bool {
 		}
 	}
 	return 2*heard > len(c.Replicas)+1
-}
-
-// last is the last message of a key, as its leader has it, and whether it says that the record is gone.
-func (s *Store) last(ctx context.Context, key string) (r fleet.Record, err error, gone bool) { //nolint:revive,staticcheck // gone belongs to r
-	var reply struct {
-		Message *struct {
-			Subject string `json:"subject"`
-			Seq     uint64 `json:"seq"`
-			Header  []byte `json:"hdrs"`
-			Data    []byte `json:"data"`
-		} `json:"message"`
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := s.ask(ctx, "$JS.API.STREAM.MSG.GET."+s.stream(), map[string]string{"last_by_subj": s.subject(key)}, &reply); err != nil {
-		return fleet.Record{}, err, false
-	}
-	switch m := reply.Message; {
-	case reply.Error != nil && reply.Error.ErrorCode == codeNoMessage:
-		return fleet.Record{}, fmt.Errorf("%s: %w", key, fleet.ErrNotFound), false
-	case reply.Error != nil:
-		return fleet.Record{}, fmt.Errorf("%w (%w)", fleet.ErrAway, reply.Error), false
-	case m == nil:
-		return fleet.Record{}, fmt.Errorf("%w: no message in the answer", fleet.ErrAway), false
-	default:
-		return fleet.Record{Key: s.key(m.Subject), Value: m.Data, Revision: m.Seq}, nil, isMark(m.Header)
-	}
-}
-
-// isMark reports whether headers are of a deletion.
-func isMark(header []byte) bool {
-	h, err := nats.DecodeHeadersMsg(header)
-	return err == nil && isGone(h)
-}
-
-func isGone(h nats.Header) bool {
-	switch op := h.Get(operation); op {
-	case operationDelete, "PURGE":
-		return true
-	default:
-		return h.Get("Nats-Marker-Reason") != ""
-	}
 }
 
 // askAgain asks until there is an answer: a server that has no leader, or learns of one, leaves questions without any.

@@ -4,11 +4,8 @@ package jet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -75,13 +72,13 @@ func (s *Store) Create(ctx context.Context, key string, value []byte) (uint64, e
 			return rev, err
 		}
 		// A mark of a deletion may stand in the way.
-		m, found, gone := s.last(ctx, key)
+		m, missing := s.newest(ctx, key)
 		switch {
-		case errors.Is(found, fleet.ErrNotFound):
+		case errors.Is(missing, fleet.ErrNotFound):
 			last = 0
-		case found != nil:
-			return 0, found
-		case !gone:
+		case missing != nil:
+			return 0, missing
+		case !m.gone:
 			return 0, err
 		default:
 			last = m.Revision
@@ -112,63 +109,6 @@ func (s *Store) Delete(ctx context.Context, key string, last uint64) error {
 	})
 	return err
 }
-
-// The marks of key-value buckets, as all NATS clients write them.
-const (
-	operation       = "KV-Operation"
-	operationDelete = "DEL"
-)
-
-// write publishes a record if the key's last revision is last.
-func (s *Store) write(ctx context.Context, key string, value []byte, last uint64, header nats.Header) (uint64, error) {
-	if err := checkRecord(key, value); err != nil {
-		return 0, err
-	}
-	if header == nil {
-		header = nats.Header{}
-	}
-	header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
-	reply, err := s.conn.RequestMsgWithContext(ctx, &nats.Msg{Subject: s.subject(key), Header: header, Data: value})
-	switch {
-	case notSent(err):
-		return 0, fmt.Errorf("write %s: %w", key, fleet.ErrAway)
-	case err != nil:
-		return 0, fmt.Errorf("write %s: %w (%w)", key, fleet.ErrUnknown, err)
-	}
-	var ack struct {
-		Sequence uint64              `json:"seq"`
-		Error    *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(reply.Data, &ack); err != nil || ack.Error == nil && ack.Sequence == 0 {
-		return 0, fmt.Errorf("write %s: %w: the answer is %.100q", key, fleet.ErrUnknown, reply.Data)
-	}
-	if ack.Error == nil {
-		s.known.told(ack.Sequence)
-		return ack.Sequence, nil
-	}
-	switch ack.Error.ErrorCode {
-	case codeWrongLast, codeWrongLastConstant:
-		return 0, fmt.Errorf("write %s: %w", key, fleet.ErrConflict)
-	default:
-		return 0, fmt.Errorf("write %s: %w (%w)", key, fleet.ErrAway, ack.Error) // refused before it was written
-	}
-}
-
-// notSent reports whether an error says that a request has not left us, or that nobody took it.
-func notSent(err error) bool {
-	return slices.ContainsFunc([]error{
-		nats.ErrNoResponders, nats.ErrReconnectBufExceeded, nats.ErrConnectionClosed, nats.ErrConnectionReconnecting, nats.ErrConnectionDraining,
-		nats.ErrInvalidConnection, nats.ErrHeadersNotSupported, // by a connection that was never there
-		nats.ErrMaxPayload,
-	}, func(e error) bool { return errors.Is(err, e) })
-}
-
-// Codes of JetStream errors.
-const (
-	codeNoMessage                             = 10037
-	codeWrongLast         jetstream.ErrorCode = 10071
-	codeWrongLastConstant jetstream.ErrorCode = 10164
-)
 
 // checkRecord holds a record to the limits of [fleet.Record].
 func checkRecord(key string, value []byte) error {

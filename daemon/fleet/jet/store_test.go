@@ -84,7 +84,7 @@ func testStore(t *testing.T, s fleet.Store) {
 	_, err = s.Update(ctx, "node.b", []byte("none"), 0)
 	conflict("update of revision 0", err)
 	conflict("delete of an old revision", s.Delete(ctx, "node.a", 1))
-	conflict("delete of nothing", s.Delete(ctx, "node.b", 7))
+	conflict("delete of nothing", s.Delete(ctx, "node.b", 2))
 	conflict("delete of revision 0", s.Delete(ctx, "node.b", 0))
 	wantHead() // what was refused is no revision
 	r, err := s.Get(ctx, "node.a")
