@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/daemontest/clock"
 	"github.com/moongate-vpn/moongate/daemon/fleet/pki"
 )
 
@@ -51,6 +52,32 @@ func TestSoakFleetCosts(t *testing.T) {
 			t.Errorf("the tunnel of a node is slower: %.1f without, %.1f with a fleet", f[0], f[1])
 		}
 	}
+}
+
+// What a login costs a node of three, in its own processor time, compared with a daemon without a fleet. The two others have their part of the same machine.
+func TestSoakFleetCostsOfThree(t *testing.T) {
+	const turns, clients = 9, 3000
+	var logins [2][]float64
+	for turn := range turns {
+		for k := range 2 {
+			i := (turn + k) % 2
+			var c cost
+			if i == 0 {
+				l := newLab(t)
+				c = l.thousands(t, clients, l.maybeNode(t, false, forThousands(clients)...))
+			} else {
+				l := &fleetLab{lab: newLab(t)}
+				l.startNodes(t, func() *clock.System { return nil }, func(*fleetNode) []string { return forThousands(clients) })
+				c = l.thousands(t, clients, l.nodes[0].daemon)
+				for _, n := range l.nodes[1:] {
+					terminate(t, n.daemon)
+				}
+			}
+			logins[i] = append(logins[i], c.handshake.Seconds()*1000)
+		}
+	}
+	a, b := middle(logins[0]), middle(logins[1])
+	t.Logf("ms of processor time a login: %.3f without, %.3f at a node of three: %+.1f %% (each: %.3f)", a, b, (b/a-1)*100, logins)
 }
 
 func middle(list []float64) float64 {

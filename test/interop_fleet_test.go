@@ -46,12 +46,23 @@ func newFleetLab(t *testing.T, extra ...string) *fleetLab {
 func newFleetLabAt(t *testing.T, clockOf func() *clock.System, extra ...string) *fleetLab {
 	t.Helper()
 	l := &fleetLab{lab: newLab(t)}
+	l.calls = l.file("calls")
+	verify := l.script(t, "verify.sh", `cat "$1" >>`+l.calls)
+	l.startNodes(t, clockOf, func(n *fleetNode) []string {
+		return append([]string{
+			"--journal", n.journal, "--auth-user-pass-verify", verify, "via-file", "--script-security", "2", "--auth-gen-token", "--keepalive", "2", "8",
+		}, extra...)
+	})
+	return l
+}
+
+// startNodes starts three nodes, each in a namespace of its own, with options beside those that it needs.
+func (l *fleetLab) startNodes(t *testing.T, clockOf func() *clock.System, options func(n *fleetNode) []string) {
+	t.Helper()
 	l.lab.client = daemontest.NewNamespace(t)
 	l.client.Run(t, "ip", "link", "add", "br0", "type", "bridge")
 	l.client.Run(t, "ip", "addr", "add", "10.99.0.254/16", "dev", "br0")
 	l.client.Run(t, "ip", "link", "set", "br0", "up")
-	l.calls = l.file("calls")
-	verify := l.script(t, "verify.sh", `cat "$1" >>`+l.calls)
 	for i, name := range []string{"a", "b", "c"} {
 		n := &fleetNode{name: name, address: fmt.Sprintf("10.99.0.%d", i+1), dir: l.file("node-" + name), sock: l.file(name + ".sock"), journal: l.file("journal-" + name), ns: daemontest.NewNamespace(t), clock: clockOf()}
 		daemontest.Veth(t, n.ns, "eth0", []string{n.address + "/16"}, l.client, "port-"+name, nil)
@@ -76,14 +87,10 @@ func newFleetLabAt(t *testing.T, clockOf func() *clock.System, extra ...string) 
 				return err
 			})
 		}
-		n.args = l.serverArgs(append([]string{
-			"--fleet", n.dir, "--management", n.sock, "unix", "--journal", n.journal,
-			"--auth-user-pass-verify", verify, "via-file", "--script-security", "2", "--auth-gen-token", "--keepalive", "2", "8",
-		}, extra...)...)
+		n.args = l.serverArgs(append([]string{"--fleet", n.dir, "--management", n.sock, "unix"}, options(n)...)...)
 		n.start(t)
 	}
 	l.whole(t)
-	return l
 }
 
 // whole waits until each node sees all three, and its store answers.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
@@ -515,6 +516,34 @@ func TestOutside(t *testing.T) {
 	if _, err := gone.Store().Create(within(t, time.Second), "a", nil); !errors.Is(err, fleet.ErrAway) {
 		t.Errorf("create: %v", err)
 	}
+}
+
+// A cluster outside need allow the nodes no more than docs/fleet.md says.
+func TestOutsideWithPermissions(t *testing.T) {
+	t.Parallel()
+	const bucket = "moongate-x"
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
+		Users: []*server.User{{Username: "node", Password: "secret", Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Allow: []string{"$KV." + bucket + ".>", "$JS.API.STREAM.*.KV_" + bucket, "$JS.API.DIRECT.GET.KV_" + bucket}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>", "moongate.changes." + bucket + ".>"}},
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	})
+	out, err := Dial(Outside{URL: "nats://node:secret@" + srv.Addr().String(), Bucket: bucket, Name: "a", Log: daemontest.LogTo(t, 7)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	eventually(t, "a store outside", func() error { _, err := out.Store().Head(t.Context()); return err })
+	testStore(t, out.Store())
 }
 
 // withUser is the address of an engine, with the password that a stranger does not have.
