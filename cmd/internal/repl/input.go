@@ -104,7 +104,7 @@ func (in *input) pump() {
 }
 
 // translate takes out Ctrl-Z, and turns a Ctrl-C inside a search into keys that end the search and discard the line: the editor would leave the search
-// standing on the screen.
+// standing on the screen. Enter is a line feed: where lines are not edited that alone ends one, and what is typed between two prompts is as the key sends it.
 func (in *input) translate(b []byte) []byte {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -125,6 +125,9 @@ func (in *input) translate(b []byte) []byte {
 			continue
 		case c < 0x20 && c != 0x13 && c != 0x08:
 			in.mu.searching = false
+		}
+		if c == '\r' {
+			c = '\n'
 		}
 		out = append(out, c)
 	}
