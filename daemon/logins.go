@@ -13,7 +13,7 @@ import (
 )
 
 // logins are those that wait for a verdict of the management port. While the script that decides about them is not running they
-// are refused at once: a client learns within a second that it has to come again, and nobody comes in unasked.
+// are refused for now, at once: a client learns within a second that it has to come again, and nobody comes in unasked.
 type logins struct {
 	wake chan struct{} // room for one: scripts or logins have changed
 
@@ -227,7 +227,7 @@ func (h *scriptHost) refuseLogins(ctx context.Context, running func() engine.Eng
 			}
 			return ""
 		}) {
-			if deny := srv.ClientDeny(l.cid, l.kid, "script "+script+" is not running", "temporarily unavailable, try again"); deny != nil {
+			if deny := srv.ClientDeny(l.cid, l.kid, "script "+script+" is not running", "TEMP:temporarily unavailable, try again"); deny != nil {
 				deny()
 			}
 		}

@@ -91,7 +91,7 @@ func (r *runtime) refuseUnanswered(t *task) {
 		return
 	}
 	r.log.Warn("refused, as the script failed", "cid", t.login.cid)
-	c, line := r.c, client.Line("client-deny", t.login.cid, t.login.kid, "the script failed", "temporarily unavailable, try again")
+	c, line := r.c, client.Line("client-deny", t.login.cid, t.login.kid, "the script failed", "TEMP:temporarily unavailable, try again")
 	r.underWay++
 	r.ops.Go(func() {
 		_, err := c.Start(r.base, line)(r.base)

@@ -98,6 +98,25 @@ func newScriptLab(t *testing.T, text string, words ...string) *reloadLab {
 	return &reloadLab{l, p, manage(t, l.file("server.sock"))}
 }
 
+// A client that comes while the script starts, or while it fails for a time, is told so, and comes again by itself.
+func TestClientsComeAgainToAScript(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"it starts": "sleep(3)\n" + admitAll,
+		"it fails":  `local from = moongate.now() moongate.on("client.connect", function(ev) if moongate.now() < from + 3 then error("not yet") end ev:admit() end)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newScriptLab(t, script)
+			c := stock(t, l.client, l.clientArgs())
+			c.WaitLine(t, "AUTH_FAILED,TEMP:temporarily unavailable, try again", upLimit)
+			c.WaitLine(t, up, upLimit)
+			c.Stop(t)
+			terminate(t, l.server)
+		})
+	}
+}
+
 // A script runs in a process of its own that may nothing, and is started again when it is killed. A login in that moment is refused at
 // once, not by a time-out.
 func TestScriptInAProcessOfItsOwn(t *testing.T) {
@@ -128,7 +147,7 @@ func TestScriptInAProcessOfItsOwn(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	waiting.WaitLine(t, "AUTH_FAILED,temporarily unavailable, try again", upLimit)
+	waiting.WaitLine(t, "AUTH_FAILED,TEMP:temporarily unavailable, try again", upLimit)
 	if d := time.Since(begin); d > time.Second {
 		t.Errorf("the login was refused after %v", d)
 	}
@@ -241,7 +260,7 @@ func TestReloadWhileALoginWaits(t *testing.T) {
 			}
 		}, up},
 		"for a timer that the reload ends": {`on("client.connect", function(ev) print("asked") after(3600, function() ev:admit() end) end)`, "", "", nil,
-			"AUTH_FAILED,temporarily unavailable, try again"},
+			"AUTH_FAILED,TEMP:temporarily unavailable, try again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -294,7 +313,7 @@ func (l *reloadLab) refused(t *testing.T) {
 	from := l.server.Lines()
 	c := stock(t, l.client, l.clientArgs())
 	l.server.WaitLineAfter(t, from, "VERIFY OK: depth=0", upLimit)
-	c.WaitLine(t, "AUTH_FAILED,temporarily unavailable, try again", upLimit)
+	c.WaitLine(t, "AUTH_FAILED,TEMP:temporarily unavailable, try again", upLimit)
 	c.Stop(t)
 }
 
@@ -344,7 +363,7 @@ func TestLoginsWhileAScriptFails(t *testing.T) {
 			if tt.then != nil {
 				tt.then(t, l)
 			}
-			c.WaitLine(t, "AUTH_FAILED,temporarily unavailable, try again", upLimit)
+			c.WaitLine(t, "AUTH_FAILED,TEMP:temporarily unavailable, try again", upLimit)
 			t.Logf("refused after %v", time.Since(begin))
 			c.Stop(t)
 			l.server.WaitLine(t, tt.says, upLimit)
@@ -433,7 +452,7 @@ func TestScriptThatDiesInAJail(t *testing.T) {
 	p.WaitLine(t, "ended: its process died: signal: killed", upLimit)
 	p.WaitLine(t, "start the script's process", upLimit)
 	c := stock(t, l.client, l.clientArgs())
-	c.WaitLine(t, "AUTH_FAILED,temporarily unavailable", upLimit)
+	c.WaitLine(t, "AUTH_FAILED,TEMP:temporarily unavailable", upLimit)
 	c.Stop(t)
 	if n := len(children(t, p)); n != 0 {
 		t.Errorf("%d processes", n)
