@@ -27,7 +27,7 @@ local function decide(ev)
   local r, err = exec{ program, stdin = (ev.username or "") .. "\n" .. (ev.password or "") .. "\n" }
   if not r then
     log.error(err)
-    ev:deny("the password could not be checked", { client_reason = "temporarily unavailable" })
+    ev:deny("the password could not be checked", { client_reason = "TEMP:temporarily unavailable" })
   elseif r.code == 0 then
     store.delete("tries " .. addr)
     ev:admit()

@@ -22,7 +22,7 @@ local function decide(ev)
   local all, err = groups()
   if not all then
     log.error(err, { file = name })
-    ev:deny("no list of groups", { client_reason = "temporarily unavailable" })
+    ev:deny("no list of groups", { client_reason = "TEMP:temporarily unavailable" })
     return
   end
   local unit = ev.env.X509_0_OU

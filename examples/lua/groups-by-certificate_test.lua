@@ -22,5 +22,5 @@ end)
 test("refuses while the list is broken", function()
   list("{")
   emit("client.connect", { cid = 3, env = { X509_0_OU = "staff" } })
-  expect_sent{ [[client-deny 3 1 "no list of groups" "temporarily unavailable"]] }
+  expect_sent{ [[client-deny 3 1 "no list of groups" "TEMP:temporarily unavailable"]] }
 end)

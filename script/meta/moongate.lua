@@ -308,7 +308,7 @@ function Event:cancel() end
 ---@return string? err
 function Event:admit(directives) end
 
----Refuse a client. reason goes to the daemon's log, client_reason to the client.
+---Refuse a client. reason goes to the daemon's log, client_reason to the client. One that begins with "TEMP:" refuses for now: clients from 2.6 on come again by themselves.
 ---@param reason? string
 ---@param options? { client_reason: string }
 ---@return Reply? reply
