@@ -96,7 +96,8 @@ func (h *scriptHost) check(o *config.Options) error {
 	return nil
 }
 
-// start begins the scripts of the options. They end with the process.
+// start begins the scripts of the options: their files are read and their processes run when it returns, and the daemon may give up its rights. They end with
+// the process.
 func (h *scriptHost) start(o *config.Options) {
 	want := scripts(o)
 	if len(want) > 0 && h.host == nil {
@@ -107,8 +108,18 @@ func (h *scriptHost) start(o *config.Options) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, spec := range want {
-		h.scripts = append(h.scripts, h.supervise(spec, nil))
+		h.scripts = append(h.scripts, h.supervise(spec, h.first(spec)))
 	}
+}
+
+// first starts the first run of a script, nil where the supervisor has to try again.
+func (h *scriptHost) first(spec config.LuaScript) *proven {
+	n := &proven{spec: spec, status: newScriptStatus(spec.Path), content: sum(spec, nil)}
+	var err error
+	if n.run, err = h.run(h.ctx, spec, n.status); err != nil {
+		return nil
+	}
+	return n
 }
 
 // replacement holds the new versions of a reload's scripts, which are proven and wait for their turn.
@@ -118,7 +129,7 @@ type replacement struct {
 	want []config.LuaScript
 }
 
-// proven is a new version of a script.
+// proven is a version of a script that runs.
 type proven struct {
 	spec    config.LuaScript
 	run     RunningScript

@@ -42,7 +42,7 @@ const (
 	calm       = time.Minute
 )
 
-// supervise starts a script and its supervisor; first, if any, is a run that is proven already.
+// supervise starts a script's supervisor, and the script unless first is a run of it.
 func (h *scriptHost) supervise(spec config.LuaScript, first *proven) *supervised {
 	ctx, cancel := context.WithCancel(h.ctx)
 	s := &supervised{host: h, path: spec.Path, cancel: cancel, replace: make(chan *proven, 1), drains: make(chan context.CancelFunc, maxDraining), spec: spec, status: newScriptStatus(spec.Path)}

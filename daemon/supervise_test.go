@@ -4,15 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/moongate-vpn/moongate/daemon/config"
 	"github.com/moongate-vpn/moongate/daemon/daemontest"
+	"github.com/moongate-vpn/moongate/daemon/logging"
 	"github.com/moongate-vpn/moongate/mgmt"
+	"github.com/moongate-vpn/moongate/mgmt/mgmttest"
+	"github.com/moongate-vpn/moongate/mgmt/server"
 )
 
 // scripted plays Lua: a script is a file whose first word says what it does.
@@ -141,6 +146,33 @@ func TestScriptsAreSupervised(t *testing.T) {
 	r.configure(serverLines)
 	r.says("reload", "")
 	r.await("it is over", func() bool { return r.out.Count("Reload: script applied") == 2 })
+}
+
+// The first run of a script has begun when start returns: then the daemon gives up the rights that reading the file may take.
+func TestFirstRunsBeginBeforeTheRightsGo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	o := new(config.Options)
+	for _, word := range []string{"fails", "runs", "exits"} {
+		path := filepath.Join(dir, word+".lua")
+		if err := os.WriteFile(path, []byte(word), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o.LuaScripts = append(o.LuaScripts, config.LuaScript{Path: path})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	host := new(scripted)
+	h := &scriptHost{
+		host: host, lg: logging.New(logging.Config{Stdout: io.Discard}), privileges: &privileges{uid: -1, gid: -1}, wg: &wg, ctx: ctx,
+		port: server.New(server.Config{Controller: mgmttest.NewController()}),
+	}
+	h.start(o)
+	if got := host.started(); !strings.HasPrefix(got, "fails runs exits") {
+		t.Errorf("started %q", got)
+	}
 }
 
 // A file that changes while its script starts is seen by the next reload, whichever of the two has run.
