@@ -67,22 +67,11 @@ func (s *Store) Create(ctx context.Context, key string, value []byte) (uint64, e
 	defer cancel()
 	last := uint64(0)
 	for range 3 {
-		rev, err := s.write(ctx, key, value, last, nil)
-		if !errors.Is(err, fleet.ErrConflict) {
+		rev, there, err := s.write(ctx, key, value, last, nil)
+		if !errors.Is(err, fleet.ErrConflict) || there.Revision > 0 && !there.gone {
 			return rev, err
 		}
-		// A mark of a deletion may stand in the way.
-		m, missing := s.newest(ctx, key)
-		switch {
-		case errors.Is(missing, fleet.ErrNotFound):
-			last = 0
-		case missing != nil:
-			return 0, missing
-		case !m.gone:
-			return 0, err
-		default:
-			last = m.Revision
-		}
+		last = there.Revision // of the mark of a deletion, which stands in the way, or of none that was there
 	}
 	return 0, fmt.Errorf("create %s: %w", key, fleet.ErrConflict)
 }
@@ -94,7 +83,8 @@ func (s *Store) Update(ctx context.Context, key string, value []byte, last uint6
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return s.write(ctx, key, value, last, nil)
+	rev, _, err := s.write(ctx, key, value, last, nil)
+	return rev, err
 }
 
 // Delete implements [fleet.Store]. It leaves a mark, which tells the watches and goes after an hour.
@@ -104,7 +94,7 @@ func (s *Store) Delete(ctx context.Context, key string, last uint64) error {
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	_, err := s.write(ctx, key, nil, last, nats.Header{
+	_, _, err := s.write(ctx, key, nil, last, nats.Header{
 		jetstream.MsgTTLHeader: {s.marks.String()}, operation: {operationDelete},
 	})
 	return err

@@ -32,13 +32,13 @@ const (
 	underWay  = 5 * time.Millisecond // for another write of the record to be done
 )
 
-// write publishes a record if the key's last revision is last.
+// write publishes a record if the key's last revision is last. A conflict returns what is there.
 //
 // After a partition an old leader answers beside the new one for a moment, and the first answer wins. It cannot write, but what it refuses
 // the new one may write, or has. So after a refusal the record tells.
-func (s *Store) write(ctx context.Context, key string, value []byte, last uint64, header nats.Header) (uint64, error) {
+func (s *Store) write(ctx context.Context, key string, value []byte, last uint64, header nats.Header) (rev uint64, there stored, err error) {
 	if err := checkRecord(key, value); err != nil {
-		return 0, err
+		return 0, stored{}, err
 	}
 	if header == nil {
 		header = nats.Header{}
@@ -50,27 +50,44 @@ func (s *Store) write(ctx context.Context, key string, value []byte, last uint64
 		rev, refused, err := s.publish(ctx, &nats.Msg{Subject: s.subject(key), Header: header, Data: value})
 		switch {
 		case err != nil:
-			return 0, fmt.Errorf("write %s: %w", key, err)
+			return 0, stored{}, fmt.Errorf("write %s: %w", key, err)
 		case refused == nil:
 			s.known.told(rev)
-			return rev, nil
+			return rev, stored{}, nil
 		case refused.ErrorCode != codeWrongLast:
 			_ = wait(ctx, underWay)
 		}
-		known := s.known.now()
-		r, err := s.newest(ctx, key)
+		known, named := s.known.now(), names(refused)
+		var r stored
+		if named > last {
+			r, err = s.since(ctx, key, named)
+		} else {
+			r, err = s.newest(ctx, key)
+		}
 		switch {
 		case err != nil && !errors.Is(err, fleet.ErrNotFound):
-			return 0, fmt.Errorf("write %s: %w (%w, and then %w)", key, fleet.ErrUnknown, refused, err)
+			return 0, stored{}, fmt.Errorf("write %s: %w (%w, and then %w)", key, fleet.ErrUnknown, refused, err)
 		case r.id == id:
-			return r.Revision, nil
-		case r.Revision > last && (r.before == last || names(refused) > last), r.Revision < last && last <= known:
-			return 0, fmt.Errorf("write %s: %w", key, fleet.ErrConflict)
+			return r.Revision, stored{}, nil
+		case r.Revision > last && (r.before == last || named > last), r.Revision < last && last <= known:
+			return 0, r, fmt.Errorf("write %s: %w", key, fleet.ErrConflict)
 		case r.Revision != last: // others have written since, perhaps over ours
-			return 0, fmt.Errorf("write %s: %w (%w)", key, fleet.ErrUnknown, refused)
+			return 0, stored{}, fmt.Errorf("write %s: %w (%w)", key, fleet.ErrUnknown, refused)
 		}
 	}
-	return 0, fmt.Errorf("write %s: %w: refused %d times", key, fleet.ErrUnknown, sendsMost)
+	return 0, stored{}, fmt.Errorf("write %s: %w: refused %d times", key, fleet.ErrUnknown, sendsMost)
+}
+
+// since is a key's record as it is at a revision that a server has named, or later: it takes one question less than the newest.
+func (s *Store) since(ctx context.Context, key string, revision uint64) (stored, error) {
+	records, err := s.recordsAt(ctx, revision, key)
+	if err != nil {
+		return stored{}, err
+	}
+	if r, ok := records[key]; ok {
+		return r, nil
+	}
+	return s.newest(ctx, key) // what was there has gone
 }
 
 // names is the record's revision that a refusal names, 0 for none.
