@@ -209,7 +209,7 @@ func (r *replacement) apply() (changed bool) {
 		s, n := h.find(spec.Path), r.next[spec.Path]
 		switch {
 		case s != nil && n != nil:
-			s.replace <- n
+			s.renew(n)
 			changed = true
 		case n != nil:
 			s = h.supervise(spec, n)

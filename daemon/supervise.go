@@ -33,6 +33,7 @@ type supervised struct {
 	content [sha256.Size]byte
 	status  *scriptStatus
 	running RunningScript // the version that counts, nil between two
+	next    *proven       // the version in replace, nil for none
 }
 
 // Pauses before a script that failed is started again. After a run of calm or longer, the first pause comes again.
@@ -53,11 +54,23 @@ func (h *scriptHost) supervise(spec config.LuaScript, first *proven) *supervised
 	return s
 }
 
-// same reports whether the script runs as spec says, from files that have not changed since.
+// same reports whether the script runs, or is about to, as spec says, from files that have not changed since.
 func (s *supervised) same(spec config.LuaScript) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.content == sum(spec, s.status.get().Modules)
+	content, status := s.content, s.status
+	if s.next != nil {
+		content, status = s.next.content, s.next.status
+	}
+	return content == sum(spec, status.get().Modules)
+}
+
+// renew has the supervisor put a new version in the place of the one that runs.
+func (s *supervised) renew(n *proven) {
+	s.mu.Lock()
+	s.next = n
+	s.mu.Unlock()
+	s.replace <- n
 }
 
 // wanted says how the script is to run.
@@ -80,6 +93,9 @@ func (s *supervised) adopt(n *proven) {
 	defer s.mu.Unlock()
 	events := s.status.get()
 	s.spec, s.status, s.content, s.running = n.spec, n.status, n.content, n.run
+	if s.next == n {
+		s.next = nil
+	}
 	n.status.inherit(events)
 }
 

@@ -198,6 +198,34 @@ func TestFileThatChangesWhileItStarts(t *testing.T) {
 	}
 }
 
+// A reload that follows another at once finds nothing changed, though the supervisor has not put the new version in its place yet.
+func TestVersionThatIsAboutToRunIsTheSame(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.lua")
+	if err := os.WriteFile(path, []byte("runs new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	spec := config.LuaScript{Path: path}
+	s := &supervised{path: path, replace: make(chan *proven, 1), status: newScriptStatus(path)}
+	if s.same(spec) {
+		t.Error("the old version counts as the new one")
+	}
+	s.renew(&proven{spec: spec, status: newScriptStatus(path), content: sum(spec, nil)})
+	if !s.same(spec) {
+		t.Error("before it is in place")
+	}
+	s.adopt(<-s.replace)
+	if !s.same(spec) || s.next != nil {
+		t.Error("when it is in place")
+	}
+	if err := os.WriteFile(path, []byte("runs newer"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s.same(spec) {
+		t.Error("a change after it is not seen")
+	}
+}
+
 // A script that ends itself rests until the next version.
 func TestScriptRests(t *testing.T) {
 	t.Parallel()
