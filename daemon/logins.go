@@ -158,12 +158,13 @@ func (s askedServer) ClientPending(cid, kid uint64, extra string, timeout time.D
 	return ok
 }
 
-// undecided is the script that would have to decide about logins and is not running, "" when one does. soon tells that it starts.
+// undecided is the script that would have to decide about logins and is not running, "" when one does, or is ready to: a reload's new version is, while the one
+// before it ends what it has begun. soon tells that it starts.
 func (h *scriptHost) undecided() (path string, soon bool) {
 	for _, s := range h.Scripts() {
 		starts := s.State == mgmt.ScriptStarting || s.State == mgmt.ScriptReady
 		switch {
-		case s.State == mgmt.ScriptRunning && s.Decides:
+		case s.Decides && (s.State == mgmt.ScriptRunning || s.State == mgmt.ScriptReady):
 			return "", false
 		case s.Decides || h.alone.Load() && (s.State == mgmt.ScriptFailed || starts):
 			if path == "" || starts {

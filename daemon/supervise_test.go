@@ -226,6 +226,37 @@ func TestVersionThatIsAboutToRunIsTheSame(t *testing.T) {
 	}
 }
 
+// While a script starts, its logins wait a moment; one that is proven decides about them, so a reload with logins that wait long since refuses none.
+func TestScriptsThatDoNotDecideYet(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		state          mgmt.ScriptState
+		decides, alone bool
+		waits, soon    bool
+	}{
+		{mgmt.ScriptStarting, true, false, true, true},
+		{mgmt.ScriptStarting, false, true, true, true},
+		{mgmt.ScriptStarting, false, false, false, false},
+		{mgmt.ScriptReady, true, false, false, false},
+		{mgmt.ScriptReady, true, true, false, false},
+		{mgmt.ScriptReady, false, true, true, true},
+		{mgmt.ScriptRunning, true, true, false, false},
+		{mgmt.ScriptRunning, false, true, false, false},
+		{mgmt.ScriptFailed, true, false, true, false},
+		{mgmt.ScriptFailed, false, true, true, false},
+		{mgmt.ScriptEnded, true, false, true, false},
+		{mgmt.ScriptEnded, false, true, false, false},
+	} {
+		s := &supervised{path: "a.lua", status: newScriptStatus("a.lua")}
+		s.status.set(mgmt.ScriptStatus{State: tt.state, Decides: tt.decides})
+		h := &scriptHost{scripts: []*supervised{s}}
+		h.alone.Store(tt.alone)
+		if path, soon := h.undecided(); path != "" != tt.waits || soon != tt.soon {
+			t.Errorf("%+v: %q, %v", tt, path, soon)
+		}
+	}
+}
+
 // A script that ends itself rests until the next version.
 func TestScriptRests(t *testing.T) {
 	t.Parallel()

@@ -173,8 +173,10 @@ func waitFor(ts *testscript.TestScript, what string, done func() bool) {
 	}
 }
 
+const quickWithin = 15 * time.Second
+
 // A shell loop over moongate status must not wait for our start, nor a person for the prompt: 15 ms from start to exit, 30 ms to the prompt. The best of many runs is the
-// program's own cost; what other processes take on a busy machine is not.
+// program's own cost; what other processes take on a busy machine is not, so it has time to try.
 func TestStatusIsQuick(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program")
@@ -189,19 +191,19 @@ func TestStatusIsQuick(t *testing.T) {
 	}
 	addr := d.ListenTCP(server.Access{})
 	best := time.Hour
-	for range 30 {
+	for end := time.Now().Add(quickWithin); best > 15*time.Millisecond && time.Now().Before(end); {
 		begin := time.Now()
 		if out, err := exec.Command(bin, "status", "-a", addr).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		best = min(best, time.Since(begin))
 	}
-	t.Logf("moongate status, best of 30: %v", best)
+	t.Logf("moongate status: %v", best)
 	if best > 15*time.Millisecond {
 		t.Errorf("moongate status took %v at best, want 15ms", best)
 	}
 	best = time.Hour
-	for range 15 {
+	for end := time.Now().Add(quickWithin); best > 30*time.Millisecond && time.Now().Before(end); {
 		cmd := exec.Command(bin, "attach", addr, "--history", "")
 		cmd.Env = append(os.Environ(), "TERM=xterm")
 		begin := time.Now()
@@ -222,7 +224,7 @@ func TestStatusIsQuick(t *testing.T) {
 		cmd.Wait()
 		tty.Close()
 	}
-	t.Logf("the prompt, best of 15: %v", best)
+	t.Logf("the prompt: %v", best)
 	if best > 30*time.Millisecond {
 		t.Errorf("the prompt took %v at best, want 30ms", best)
 	}
