@@ -74,6 +74,7 @@ func (p *player) step(st step) error {
 		if !ok {
 			return errors.New("no such signal")
 		}
+		time.Sleep(atRest) // stock forgets a signal that comes while it writes a line about what it has just begun
 		p.said = append(p.said, "<signal "+st.arg+">")
 		err := p.procs["daemon"].cmd.Process.Signal(sig)
 		if errors.Is(err, os.ErrProcessDone) {
@@ -124,6 +125,8 @@ func (p *player) step(st step) error {
 	}
 	return errors.New("no such step")
 }
+
+const atRest = 200 * time.Millisecond
 
 var signals = map[string]syscall.Signal{
 	"HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT,
