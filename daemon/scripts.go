@@ -113,8 +113,8 @@ func (h *scriptHost) start(o *config.Options) {
 }
 
 // first starts the first run of a script, nil where the supervisor has to try again.
-func (h *scriptHost) first(spec config.LuaScript) *proven {
-	n := &proven{spec: spec, status: newScriptStatus(spec.Path), content: sum(spec, nil)}
+func (h *scriptHost) first(spec config.LuaScript) *scriptVersion {
+	n := newScriptVersion(spec)
 	var err error
 	if n.run, err = h.run(h.ctx, spec, n.status); err != nil {
 		return nil
@@ -125,17 +125,22 @@ func (h *scriptHost) first(spec config.LuaScript) *proven {
 // replacement holds the new versions of a reload's scripts, which are proven and wait for their turn.
 type replacement struct {
 	host *scriptHost
-	next map[string]*proven // by path
+	next map[string]*scriptVersion // by path
 	want []config.LuaScript
 }
 
-// proven is a version of a script that runs.
-type proven struct {
+// scriptVersion is a script as its files are at a time, and its run.
+type scriptVersion struct {
 	spec    config.LuaScript
 	run     RunningScript
 	status  *scriptStatus
 	content [sha256.Size]byte // of the files that it runs
 	hears   time.Time         // the events that it handles came from then on
+}
+
+// newScriptVersion is a version that is to be run.
+func newScriptVersion(spec config.LuaScript) *scriptVersion {
+	return &scriptVersion{spec: spec, status: newScriptStatus(spec.Path), content: sum(spec, nil)}
 }
 
 // started identifies the files of a script that has started; before is of its file before that. If that changed meanwhile it is not known which of
@@ -153,7 +158,7 @@ const proveTime = 10 * time.Second
 // prove starts the scripts that are new or changed, and has each run its main chunk. On an error nothing is left of them. Calls of prove and apply come
 // one after the other; the scripts that run go on meanwhile.
 func (h *scriptHost) prove(o *config.Options) (*replacement, error) {
-	r := &replacement{host: h, next: make(map[string]*proven), want: scripts(o)}
+	r := &replacement{host: h, next: make(map[string]*scriptVersion), want: scripts(o)}
 	if h.host == nil || !h.port.Reachable() {
 		return r, nil
 	}
@@ -161,7 +166,7 @@ func (h *scriptHost) prove(o *config.Options) (*replacement, error) {
 		if s := h.script(spec.Path); s != nil && s.same(spec) {
 			continue
 		}
-		n := &proven{spec: spec, status: newScriptStatus(spec.Path), content: sum(spec, nil)}
+		n := newScriptVersion(spec)
 		var err error
 		if n.run, err = h.run(h.ctx, spec, n.status); err == nil {
 			r.next[spec.Path] = n

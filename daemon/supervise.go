@@ -25,15 +25,15 @@ type supervised struct {
 	host    *scriptHost
 	path    string
 	cancel  context.CancelFunc
-	replace chan *proven            // a new version; received by the supervisor
+	replace chan *scriptVersion     // a new version; received by the supervisor
 	drains  chan context.CancelFunc // end the versions that were replaced last, if they have not ended
 
 	mu      sync.Mutex // guards what follows
 	spec    config.LuaScript
 	content [sha256.Size]byte
 	status  *scriptStatus
-	running RunningScript // the version that counts, nil between two
-	next    *proven       // the version in replace, nil for none
+	running RunningScript  // the version that counts, nil between two
+	next    *scriptVersion // the version in replace, nil for none
 }
 
 // Pauses before a script that failed is started again. After a run of calm or longer, the first pause comes again.
@@ -44,9 +44,9 @@ const (
 )
 
 // supervise starts a script's supervisor, and the script unless first is a run of it.
-func (h *scriptHost) supervise(spec config.LuaScript, first *proven) *supervised {
+func (h *scriptHost) supervise(spec config.LuaScript, first *scriptVersion) *supervised {
 	ctx, cancel := context.WithCancel(h.ctx)
-	s := &supervised{host: h, path: spec.Path, cancel: cancel, replace: make(chan *proven, 1), drains: make(chan context.CancelFunc, maxDraining), spec: spec, status: newScriptStatus(spec.Path)}
+	s := &supervised{host: h, path: spec.Path, cancel: cancel, replace: make(chan *scriptVersion, 1), drains: make(chan context.CancelFunc, maxDraining), spec: spec, status: newScriptStatus(spec.Path)}
 	h.wg.Go(func() {
 		defer cancel()
 		s.run(ctx, first)
@@ -66,7 +66,7 @@ func (s *supervised) same(spec config.LuaScript) bool {
 }
 
 // renew has the supervisor put a new version in the place of the one that runs.
-func (s *supervised) renew(n *proven) {
+func (s *supervised) renew(n *scriptVersion) {
 	s.mu.Lock()
 	s.next = n
 	s.mu.Unlock()
@@ -88,7 +88,7 @@ func (s *supervised) newest() mgmt.ScriptStatus {
 }
 
 // adopt makes n the version that counts.
-func (s *supervised) adopt(n *proven) {
+func (s *supervised) adopt(n *scriptVersion) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	events := s.status.get()
@@ -109,14 +109,13 @@ func (s *supervised) probe() {
 	}
 }
 
-func (s *supervised) run(ctx context.Context, next *proven) {
+func (s *supervised) run(ctx context.Context, next *scriptVersion) {
 	pause := firstPause
 	for ctx.Err() == nil {
 		began := time.Now()
 		n, err := next, error(nil)
 		if next = nil; n == nil {
-			n = &proven{spec: s.wanted(), status: newScriptStatus(s.path)}
-			n.content = sum(n.spec, nil)
+			n = newScriptVersion(s.wanted())
 			s.adopt(n)
 			if n.run, err = s.host.run(ctx, n.spec, n.status); err == nil {
 				s.mu.Lock()
@@ -153,7 +152,7 @@ func (s *supervised) run(ctx context.Context, next *proven) {
 }
 
 // watch follows a run, and those that replace it, until one ends by itself.
-func (s *supervised) watch(ctx context.Context, n *proven) error {
+func (s *supervised) watch(ctx context.Context, n *scriptVersion) error {
 	ready := n.run.Ready()
 	for {
 		select {
@@ -207,7 +206,7 @@ func (s *supervised) beginDrain(ctx context.Context) context.Context {
 }
 
 // drain lets the handlers of an old version end, and reports whether they did. Their times are kept by the script's own process, as long as that is alive.
-func drain(ctx context.Context, old *proven) bool {
+func drain(ctx context.Context, old *scriptVersion) bool {
 	old.run.Drain()
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
@@ -243,7 +242,7 @@ func (s *supervised) settle(state mgmt.ScriptState, err error) {
 }
 
 // rest waits for a new version, or for the end of a pause above 0.
-func (s *supervised) rest(ctx context.Context, pause time.Duration) *proven {
+func (s *supervised) rest(ctx context.Context, pause time.Duration) *scriptVersion {
 	var over <-chan time.Time
 	if pause > 0 {
 		t := time.NewTimer(pause)

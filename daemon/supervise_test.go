@@ -206,11 +206,11 @@ func TestVersionThatIsAboutToRunIsTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	spec := config.LuaScript{Path: path}
-	s := &supervised{path: path, replace: make(chan *proven, 1), status: newScriptStatus(path)}
+	s := &supervised{path: path, replace: make(chan *scriptVersion, 1), status: newScriptStatus(path)}
 	if s.same(spec) {
 		t.Error("the old version counts as the new one")
 	}
-	s.renew(&proven{spec: spec, status: newScriptStatus(path), content: sum(spec, nil)})
+	s.renew(newScriptVersion(spec))
 	if !s.same(spec) {
 		t.Error("before it is in place")
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/moongate-vpn/moongate/daemon/internal/pause"
 )
 
 // join makes the node part of the store: reads it, fills a new one, and takes the node's record and a slice.
@@ -202,7 +204,7 @@ func (m *Member) takeName(ctx context.Context) error {
 func (m *Member) watchName(ctx context.Context, first *Node) error {
 	m.cfg.Log("fleet: node %s has run elsewhere; waiting %d s whether it still does", m.cfg.Node, int(silence.Seconds()))
 	for until := time.Now().Add(silence); time.Now().Before(until); {
-		if err := pause(ctx, time.Second); err != nil {
+		if err := pause.For(ctx, time.Second); err != nil {
 			return err
 		}
 		if err := m.refresh(ctx, nodeKey(m.cfg.Node)); err != nil && !errors.Is(err, ErrNotFound) {
@@ -293,7 +295,7 @@ func (m *Member) openStore(ctx context.Context, id identityOfStore) error {
 	if id.Open {
 		return nil
 	}
-	if err := pause(ctx, settling); err != nil {
+	if err := pause.For(ctx, settling); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -339,18 +341,6 @@ func (m *Member) whoseRecord(ctx context.Context) error {
 		return &outError{fmt.Sprintf("another process runs as node %s", m.cfg.Node)}
 	}
 	return fmt.Errorf("%w: a renewal before", ErrUnknown) // or an old leader has said so: the next round tells
-}
-
-// pause waits, or says that ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // requeue queues every key that this node may have to write.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"strconv"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/internal/pause"
 )
 
 // Begin lets a client in and returns its slot of the pool, -1 for one with an address of its own. It waits for the store until ctx
@@ -148,13 +150,13 @@ func (m *Member) takeSlot(ctx context.Context, s *session) error {
 		c := m.choose(s, online && ctx.Err() == nil && !m.away && m.joined, time.Now())
 		if joins := online && !m.away && !m.joined; joins && c.entry == nil && ctx.Err() == nil {
 			m.mu.Unlock()
-			_ = pause(ctx, 10*time.Millisecond) // the store answers, and will soon say what the client had
+			_ = pause.For(ctx, 10*time.Millisecond) // the store answers, and will soon say what the client had
 			continue
 		}
 		if !c.found {
 			soon := len(m.leaving) > 0
 			m.mu.Unlock()
-			if !soon || pause(ctx, 10*time.Millisecond) != nil {
+			if !soon || pause.For(ctx, 10*time.Millisecond) != nil {
 				return ErrExhausted
 			}
 			continue
@@ -279,16 +281,17 @@ func (m *Member) former(s *session, online bool, now time.Time) choice {
 		l, slice := as[Lease](e), m.geo.sliceOf(slot)
 		same := l.sameClient(&s.Holder)
 		ended := l.Free || m.mirror.over(&l.Holder) || m.saidGoodbye(l)
+		keeps := same && (!ended || m.ownBefore(e, now))
 		ours := l.Node == m.cfg.Node && l.Epoch == m.epoch // and its session is over, or the slot would not be free
 		switch {
 		case l.Free && slice >= 0 && slice != m.slice:
 			continue // its node alone gives it away
-		case same && (online || !ended || m.ownBefore(e, now)):
+		case keeps || same && online:
 		case online && (l.Free && l.Clean || (ended || ours) && l.Mark == "" || m.saidGoodbye(l)):
 		default:
 			continue
 		}
-		best, held = choice{found: true, slot: slot, entry: e}, same && (!ended || m.ownBefore(e, now))
+		best, held = choice{found: true, slot: slot, entry: e}, keeps
 		if until := e.over.Add(m.cfg.LeaseTime - margin); !e.over.IsZero() && until.Before(fence) {
 			fence = until
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/moongate-vpn/moongate/daemon/internal/pause"
 )
 
 // Times of the pages' writer.
@@ -208,7 +210,7 @@ func (w *pageWriter) run(ctx context.Context, write func(ctx context.Context, n 
 				w.done(n)
 				<-room
 			})
-			_ = pause(ctx, pace)
+			_ = pause.For(ctx, pace)
 			continue
 		}
 		var soon <-chan time.Time

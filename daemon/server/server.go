@@ -14,6 +14,7 @@ import (
 	"github.com/moongate-vpn/moongate/daemon/fleet/relay"
 	"github.com/moongate-vpn/moongate/daemon/hooks"
 	"github.com/moongate-vpn/moongate/daemon/internal/cookie"
+	"github.com/moongate-vpn/moongate/daemon/internal/pause"
 	"github.com/moongate-vpn/moongate/daemon/internal/ratelimit"
 	"github.com/moongate-vpn/moongate/daemon/keys"
 	"github.com/moongate-vpn/moongate/daemon/logging"
@@ -135,7 +136,7 @@ func (s *Server) pause(ctx context.Context) (engine.Stop, bool) {
 		err = s.port.Hold(ctx, restartPause)
 	} else {
 		s.logLine("", logging.Steps, "Restart pause, %d second(s)", int(restartPause/time.Second))
-		err = sleep(ctx, restartPause)
+		err = pause.For(ctx, restartPause)
 	}
 	if err == nil {
 		return engine.Stop{}, true
@@ -154,18 +155,6 @@ func (s *Server) pause(ctx context.Context) (engine.Stop, bool) {
 		stop.Reason = mgmt.ReasonInitInstance
 	}
 	return stop, false
-}
-
-// sleep waits, or returns why it was cut short.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func fatal(err error) engine.Stop {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/moongate-vpn/moongate/daemon/fleet"
+	"github.com/moongate-vpn/moongate/daemon/internal/pause"
 )
 
 // A Cluster holds the true state of a store. Nodes reach it through handles.
@@ -160,20 +161,11 @@ func (h *Handle) ask(ctx context.Context) bool {
 			d = h.c.draw(3 * time.Second)
 		}
 	}
-	wait(ctx, d)
+	_ = pause.For(ctx, d)
 	h.c.mu.Lock()
 	h.c.calls++
 	h.c.mu.Unlock()
 	return ctx.Err() == nil && !h.isCut()
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // read asks a question that changes nothing. Sometimes the node is told at once that nobody answers, sometimes it waits. An old leader
@@ -351,7 +343,7 @@ func (h *Handle) Watch(ctx context.Context, prefix string) <-chan fleet.Change {
 			select {
 			case c := <-w.queue:
 				if h.c.Faults.Load() {
-					wait(ctx, h.c.draw(5*time.Millisecond))
+					_ = pause.For(ctx, h.c.draw(5*time.Millisecond))
 				}
 				h.told(c.Revision)
 				select {

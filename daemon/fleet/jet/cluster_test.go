@@ -116,6 +116,13 @@ func (c *cluster) leader(t *testing.T) int {
 	return n
 }
 
+// sides are the node that leads the store, for a cut, its store, and the store of another.
+func (c *cluster) sides(t *testing.T) (lead int, far, near *Store) {
+	t.Helper()
+	lead = c.leader(t)
+	return lead, c.engines[lead].Store(), c.engines[(lead+1)%len(c.engines)].Store()
+}
+
 // cut lets nothing pass between a node and the others, and says nothing to either: what is sent waits.
 func (c *cluster) cut(node int, off bool) {
 	for pair, w := range c.wires {
@@ -238,8 +245,7 @@ func TestLeaderCutOff(t *testing.T) {
 	}
 	t.Parallel()
 	c := newCluster(t)
-	lead := c.leader(t)
-	far, near := c.engines[lead].Store(), c.engines[(lead+1)%3].Store()
+	lead, far, near := c.sides(t)
 	testStore(t, near)
 
 	start, err := near.Create(t.Context(), "counter", []byte("0"))

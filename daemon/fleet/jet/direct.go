@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/moongate-vpn/moongate/daemon/fleet"
+	"github.com/moongate-vpn/moongate/daemon/internal/pause"
 )
 
 // retryIn is how long a read waits for a server that is behind.
@@ -39,7 +40,7 @@ func (s *Store) recordsAt(ctx context.Context, revision uint64, keys ...string) 
 		if err == nil {
 			err = fmt.Errorf("the server is at revision %d, and the store is at %d", upTo, revision)
 		}
-		if wait(ctx, retryIn) != nil {
+		if pause.For(ctx, retryIn) != nil {
 			return nil, fmt.Errorf("%w (%w)", fleet.ErrAway, err)
 		}
 	}
@@ -104,15 +105,4 @@ func (s *Store) stored(m *nats.Msg) stored {
 func number(h nats.Header, name string) uint64 {
 	n, _ := strconv.ParseUint(h.Get(name), 10, 64)
 	return n
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -100,7 +100,7 @@ func (s *Store) config(replicas int) jetstream.StreamConfig {
 		AllowDirect:       true,
 		DenyDelete:        true,
 		AllowMsgTTL:       true,
-		Duplicates:        time.Second, // no write has an id
+		Duplicates:        time.Second, // no write has an id of NATS
 		RePublish:         &jetstream.RePublish{Source: s.subject(">"), Destination: s.changesOf(">")},
 	}
 }

@@ -22,8 +22,7 @@ func TestTwoLeadersAnswer(t *testing.T) {
 	}
 	t.Parallel()
 	c := newCluster(t)
-	lead := c.leader(t)
-	far, near := c.engines[lead].Store(), c.engines[(lead+1)%3].Store()
+	lead, far, near := c.sides(t)
 	records := make([]fleet.Record, 12)
 	for k := range records {
 		r := &records[k]

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/moongate-vpn/moongate/daemon/fleet"
+	"github.com/moongate-vpn/moongate/daemon/internal/pause"
 )
 
 // A follower elects nobody for four seconds after it has heard of its leader. A leader that has heard of a majority within leaderFresh
@@ -25,7 +26,7 @@ const leaderFresh = 3 * time.Second
 // askEvery is how long a question waits for its answer before it is asked again.
 const askEvery = 700 * time.Millisecond
 
-// A list asks for its records by some at once.
+// A list asks for recordsAtOnce records in one question, and has readsAtOnce questions under way.
 const (
 	recordsAtOnce = 64
 	readsAtOnce   = 4
@@ -66,7 +67,7 @@ func (s *Store) newest(ctx context.Context, key string) (stored, error) {
 		if r, ok := records[key]; ok {
 			return r, nil
 		}
-		if wait(ctx, retryIn) != nil {
+		if pause.For(ctx, retryIn) != nil {
 			return stored{}, fmt.Errorf("%w: %s is there and is not found", fleet.ErrAway, key)
 		}
 	}

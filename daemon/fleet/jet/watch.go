@@ -4,10 +4,10 @@ package jet
 
 import (
 	"context"
-	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/moongate-vpn/moongate/daemon/fleet"
 )
@@ -52,8 +52,7 @@ func (s *Store) Watch(ctx context.Context, prefix string) <-chan fleet.Change {
 }
 
 func (s *Store) change(m *nats.Msg) fleet.Change {
-	rev, _ := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
-	c := fleet.Change{Record: fleet.Record{Key: strings.TrimPrefix(m.Subject, s.changesOf("")), Value: m.Data, Revision: rev}}
+	c := fleet.Change{Record: fleet.Record{Key: strings.TrimPrefix(m.Subject, s.changesOf("")), Value: m.Data, Revision: number(m.Header, jetstream.SequenceHeader)}}
 	if isGone(m.Header) {
 		c.Deleted, c.Value = true, nil
 	}

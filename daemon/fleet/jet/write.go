@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/moongate-vpn/moongate/daemon/fleet"
+	"github.com/moongate-vpn/moongate/daemon/internal/pause"
 )
 
 // Headers of a record.
@@ -55,7 +56,7 @@ func (s *Store) write(ctx context.Context, key string, value []byte, last uint64
 			s.known.told(rev)
 			return rev, stored{}, nil
 		case refused.ErrorCode != codeWrongLast:
-			_ = wait(ctx, underWay)
+			_ = pause.For(ctx, underWay)
 		}
 		known, named := s.known.now(), names(refused)
 		var r stored
@@ -78,7 +79,7 @@ func (s *Store) write(ctx context.Context, key string, value []byte, last uint64
 	return 0, stored{}, fmt.Errorf("write %s: %w: refused %d times", key, fleet.ErrUnknown, sendsMost)
 }
 
-// since is a key's record as it is at a revision that a server has named, or later: it takes one question less than the newest.
+// since returns a key's record at a revision that a server has named, or at a later one. It asks one question less than newest.
 func (s *Store) since(ctx context.Context, key string, revision uint64) (stored, error) {
 	records, err := s.recordsAt(ctx, revision, key)
 	if err != nil {
